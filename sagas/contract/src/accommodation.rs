@@ -1,0 +1,141 @@
+//! The accommodation domain's messages and what it offers.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    command::{Command, Route},
+    ids::{OrderId, StayOfferId},
+    money::Money,
+};
+
+/// Refusal: a night of the stay has no room left.
+pub const REFUSED_SOLD_OUT: &str = "room_sold_out";
+/// Refusal: no such offer.
+pub const REFUSED_OFFER_UNKNOWN: &str = "stay_offer_unknown";
+/// Refusal: the offer's time is over.
+pub const REFUSED_OFFER_EXPIRED: &str = "stay_offer_expired";
+/// Refusal: the offer's total is not the one that was accepted (S25).
+pub const REFUSED_PRICE_CHANGED: &str = "stay_price_changed";
+/// Refusal: the hold ran out before it was confirmed (S22).
+pub const REFUSED_HOLD_EXPIRED: &str = "stay_hold_expired";
+/// Refusal: there is no hold to confirm.
+pub const REFUSED_HOLD_UNKNOWN: &str = "stay_hold_unknown";
+
+/// An offer and the total that the client accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcceptedStay {
+    /// The offer.
+    pub offer_id: StayOfferId,
+    /// What the client saw.
+    pub total: Money,
+}
+
+/// Sets rooms aside for an order, all nights of all stays or none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoldRooms {
+    /// The order; one hold each.
+    pub order_id: OrderId,
+    /// The stays.
+    pub offers: Vec<AcceptedStay>,
+}
+
+/// Rooms are held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomsHeld {
+    /// Until when.
+    pub expires_at: DateTime<Utc>,
+}
+
+impl Command for HoldRooms {
+    const NAME: &'static str = "accommodation.hold_room";
+    const VERSION: u16 = 1;
+    const ROUTE: Route = Route::Accommodation;
+    type Reply = RoomsHeld;
+}
+
+/// Undoes [`HoldRooms`]. Never refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseRooms {
+    /// The order.
+    pub order_id: OrderId,
+}
+
+/// No room is held for the order any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomsReleased {}
+
+impl Command for ReleaseRooms {
+    const NAME: &'static str = "accommodation.release_room";
+    const VERSION: u16 = 1;
+    const ROUTE: Route = Route::Accommodation;
+    type Reply = RoomsReleased;
+}
+
+/// Sells the held rooms.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfirmRooms {
+    /// The order.
+    pub order_id: OrderId,
+    /// The name that the property expects.
+    pub guest_name: String,
+}
+
+/// The rooms are sold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomsConfirmed {
+    /// What the property knows the booking by.
+    pub confirmation: String,
+}
+
+impl Command for ConfirmRooms {
+    const NAME: &'static str = "accommodation.confirm_room";
+    const VERSION: u16 = 1;
+    const ROUTE: Route = Route::Accommodation;
+    type Reply = RoomsConfirmed;
+}
+
+/// A search: `GET /internal/offers?place&check_in&check_out&guests[&page_size][&page_token]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StaySearch {
+    /// A place, country or property by name, such as "Maldives".
+    pub place: String,
+    /// First night.
+    pub check_in: NaiveDate,
+    /// Morning of departure.
+    pub check_out: NaiveDate,
+    /// 1 to [`crate::limits::TRAVELLERS_MAX`].
+    pub guests: u32,
+    /// The most items of a page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_size: Option<u32>,
+    /// From the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_token: Option<String>,
+}
+
+/// A priced stay: in the answer of a search and at `GET /internal/offers/{offer_id}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StayOffer {
+    /// What to order.
+    pub offer_id: StayOfferId,
+    /// The property's name.
+    pub property: String,
+    /// Where it stands.
+    pub place: String,
+    /// ISO 3166-1 alpha-2.
+    pub country: String,
+    /// The room type's name.
+    pub room_type: String,
+    /// First night.
+    pub check_in: NaiveDate,
+    /// Morning of departure.
+    pub check_out: NaiveDate,
+    /// How many people.
+    pub guests: u32,
+    /// For the whole stay, taxes included.
+    pub total: Money,
+    /// After that the offer is void.
+    pub expires_at: DateTime<Utc>,
+}

@@ -1,0 +1,179 @@
+//! The flights domain's messages and what it offers.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    command::{Command, Route},
+    ids::{FlightOfferId, OrderId},
+    money::Money,
+    order::Traveller,
+};
+
+/// Refusal: fewer seats are left than asked for.
+pub const REFUSED_SOLD_OUT: &str = "flight_sold_out";
+/// Refusal: no such offer.
+pub const REFUSED_OFFER_UNKNOWN: &str = "flight_offer_unknown";
+/// Refusal: the offer's time is over.
+pub const REFUSED_OFFER_EXPIRED: &str = "flight_offer_expired";
+/// Refusal: the offer's total is not the one that was accepted (S25).
+pub const REFUSED_PRICE_CHANGED: &str = "flight_price_changed";
+/// Refusal: the hold ran out before it was confirmed (S22).
+pub const REFUSED_HOLD_EXPIRED: &str = "flight_hold_expired";
+/// Refusal: there is no hold to confirm.
+pub const REFUSED_HOLD_UNKNOWN: &str = "flight_hold_unknown";
+
+/// An offer and the total that the client accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcceptedFlight {
+    /// The offer.
+    pub offer_id: FlightOfferId,
+    /// What the client saw.
+    pub total: Money,
+}
+
+/// Sets seats aside for an order, all or none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoldFlights {
+    /// The order; one hold each.
+    pub order_id: OrderId,
+    /// The flights.
+    pub offers: Vec<AcceptedFlight>,
+}
+
+/// Seats are held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlightsHeld {
+    /// Until when.
+    pub expires_at: DateTime<Utc>,
+}
+
+impl Command for HoldFlights {
+    const NAME: &'static str = "flights.hold_seats";
+    const VERSION: u16 = 1;
+    const ROUTE: Route = Route::Flights;
+    type Reply = FlightsHeld;
+}
+
+/// Undoes [`HoldFlights`]. Never refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseFlights {
+    /// The order.
+    pub order_id: OrderId,
+}
+
+/// No seat is held for the order any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlightsReleased {}
+
+impl Command for ReleaseFlights {
+    const NAME: &'static str = "flights.release_seats";
+    const VERSION: u16 = 1;
+    const ROUTE: Route = Route::Flights;
+    type Reply = FlightsReleased;
+}
+
+/// Sells the held seats and issues tickets: the point of no return of a trip.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfirmFlights {
+    /// The order.
+    pub order_id: OrderId,
+    /// Who flies.
+    pub travellers: Vec<Traveller>,
+}
+
+/// The seats are sold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlightsConfirmed {
+    /// The airline's record locator.
+    pub booking_reference: String,
+    /// One number a traveller and flight.
+    pub tickets: Vec<String>,
+}
+
+impl Command for ConfirmFlights {
+    const NAME: &'static str = "flights.confirm_seats";
+    const VERSION: u16 = 1;
+    const ROUTE: Route = Route::Flights;
+    type Reply = FlightsConfirmed;
+}
+
+/// The cabins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cabin {
+    /// Economy.
+    Economy,
+    /// Premium economy.
+    PremiumEconomy,
+    /// Business.
+    Business,
+    /// First.
+    First,
+}
+
+impl Cabin {
+    /// The word in columns and addresses.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Economy => "economy",
+            Self::PremiumEconomy => "premium_economy",
+            Self::Business => "business",
+            Self::First => "first",
+        }
+    }
+}
+
+/// A search: `GET /internal/offers?from&to&date&cabin&passengers[&page_size][&page_token]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FlightSearch {
+    /// Airport or metropolitan code, IATA.
+    pub from: String,
+    /// Airport or metropolitan code, IATA.
+    pub to: String,
+    /// Local date of departure.
+    pub date: NaiveDate,
+    /// The cabin.
+    pub cabin: Cabin,
+    /// 1 to [`crate::limits::TRAVELLERS_MAX`].
+    pub passengers: u32,
+    /// The most items of a page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_size: Option<u32>,
+    /// From the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_token: Option<String>,
+}
+
+/// A priced flight: in the answer of a search and at `GET /internal/offers/{offer_id}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlightOffer {
+    /// What to order.
+    pub offer_id: FlightOfferId,
+    /// Two-letter carrier and number, such as "AZ 101".
+    pub flight_number: String,
+    /// The carrier's name.
+    pub carrier: String,
+    /// Airport of departure, IATA.
+    pub from: String,
+    /// Airport of arrival, IATA.
+    pub to: String,
+    /// An instant; the local time is in `departs_local`.
+    pub departs_at: DateTime<Utc>,
+    /// Local wall time at the airport, `2026-12-01T21:05`.
+    pub departs_local: String,
+    /// An instant.
+    pub arrives_at: DateTime<Utc>,
+    /// Local wall time at the airport.
+    pub arrives_local: String,
+    /// The cabin.
+    pub cabin: Cabin,
+    /// How many seats the total is for.
+    pub passengers: u32,
+    /// For all passengers, taxes included.
+    pub total: Money,
+    /// After that the offer is void.
+    pub expires_at: DateTime<Utc>,
+}

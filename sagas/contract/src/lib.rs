@@ -1,0 +1,29 @@
+//! The wire: everything that two parts of Sojourn say to each other, and nothing else.
+//!
+//! A type in here is a promise. What has once been sent may still lie in a queue, a journal or another
+//! program's memory, so each message has a golden JSON file (`tests/golden/`) and changes only by a new version.
+//! The crate is pure: no clock, no randomness, no I/O.
+
+pub mod ids;
+pub mod money;
+pub mod limits;
+pub mod step;
+
+pub mod command;
+pub mod envelope;
+pub mod event;
+
+pub mod accommodation;
+pub mod feed;
+pub mod flights;
+pub mod order;
+pub mod payment;
+pub mod user;
+
+pub mod orchestrator_api;
+pub mod problem;
+
+pub use command::{Command, Fault, Outcome, Refusal, Route};
+pub use ids::{FlightOfferId, InstanceId, MessageId, OfferId, OrderId, PaymentId, SagaId, StayOfferId, UserId};
+pub use money::Money;
+pub use step::{CommandId, Op, StepName};

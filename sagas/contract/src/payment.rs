@@ -1,0 +1,145 @@
+//! The payment domain's messages. No card number ever appears: a client's page trades the card for a token at the
+//! provider.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    command::{Command, Route},
+    ids::{OrderId, PaymentId},
+    money::Money,
+};
+
+/// Refusal: the issuer said no.
+pub const REFUSED_DECLINED: &str = "card_declined";
+/// Refusal: the account does not cover it.
+pub const REFUSED_INSUFFICIENT: &str = "insufficient_funds";
+/// Refusal: the provider does not know the token.
+pub const REFUSED_TOKEN_UNKNOWN: &str = "payment_token_unknown";
+/// Refusal: there is no authorisation to capture.
+pub const REFUSED_NOT_AUTHORISED: &str = "not_authorised";
+/// Refusal: the authorisation can no longer be captured.
+pub const REFUSED_CAPTURE: &str = "capture_refused";
+
+/// The longest token, in bytes.
+pub const TOKEN_BYTES_MAX: usize = 128;
+
+/// What the provider gave the client's page in place of a card: `tok_` and letters, digits or underscores.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct PaymentToken(String);
+
+/// Why a text is not a token. The text is not repeated: a confused client may have sent a card number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a payment token starts with `tok_`, followed by letters, digits or `_`, {TOKEN_BYTES_MAX} bytes at most; never send a card number")]
+pub struct PaymentTokenError;
+
+impl PaymentToken {
+    /// Checks the text.
+    ///
+    /// # Errors
+    /// When it cannot be a provider's token.
+    pub fn new(text: &str) -> Result<Self, PaymentTokenError> {
+        let rest = text.strip_prefix("tok_").ok_or(PaymentTokenError)?;
+        let shaped = !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        if shaped && text.len() <= TOKEN_BYTES_MAX { Ok(Self(text.to_owned())) } else { Err(PaymentTokenError) }
+    }
+
+    /// The text, for the provider only.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PaymentToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PaymentToken(...)")
+    }
+}
+
+impl TryFrom<String> for PaymentToken {
+    type Error = PaymentTokenError;
+
+    fn try_from(text: String) -> Result<Self, PaymentTokenError> {
+        Self::new(&text)
+    }
+}
+
+impl From<PaymentToken> for String {
+    fn from(token: PaymentToken) -> Self {
+        token.0
+    }
+}
+
+/// Reserves the money, without taking it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthorizePayment {
+    /// The order; one live authorisation each (S23).
+    pub order_id: OrderId,
+    /// The order's total.
+    pub amount: Money,
+    /// In place of a card.
+    pub token: PaymentToken,
+}
+
+/// The money is reserved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentAuthorized {
+    /// Our payment.
+    pub payment_id: PaymentId,
+    /// What the provider knows it by.
+    pub provider_reference: String,
+    /// After that the provider lets the money go.
+    pub capture_before: DateTime<Utc>,
+}
+
+impl Command for AuthorizePayment {
+    const NAME: &'static str = "payment.authorize";
+    const VERSION: u16 = 1;
+    const ROUTE: Route = Route::Payment;
+    type Reply = PaymentAuthorized;
+}
+
+/// Undoes [`AuthorizePayment`]: lets the money go, or gives it back if it was taken. Never refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VoidPayment {
+    /// The order.
+    pub order_id: OrderId,
+}
+
+/// Nothing is reserved or taken for the order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentVoided {}
+
+impl Command for VoidPayment {
+    const NAME: &'static str = "payment.void";
+    const VERSION: u16 = 1;
+    const ROUTE: Route = Route::Payment;
+    type Reply = PaymentVoided;
+}
+
+/// Takes the reserved money.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CapturePayment {
+    /// The order.
+    pub order_id: OrderId,
+    /// The order's total; at most what was authorised.
+    pub amount: Money,
+}
+
+/// The money is taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentCaptured {
+    /// Our payment.
+    pub payment_id: PaymentId,
+}
+
+impl Command for CapturePayment {
+    const NAME: &'static str = "payment.capture";
+    const VERSION: u16 = 1;
+    const ROUTE: Route = Route::Payment;
+    type Reply = PaymentCaptured;
+}
