@@ -1,0 +1,117 @@
+//! The server around a program's routes: health, readiness, metrics, limits, request ids, graceful end.
+
+use std::{net::SocketAddr, time::Duration};
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request, State},
+    http::{HeaderName, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
+    trace::TraceLayer,
+};
+
+use super::{extract::Json, problem::ApiError};
+use crate::{metrics::MetricsHandle, readiness::Readiness};
+
+/// The largest request body, in bytes: the largest saga input and its frame.
+pub const BODY_BYTES_MAX: usize = contract::limits::PAYLOAD_BYTES_MAX + 4 * 1024;
+
+/// The longest that a request may take until its response begins. Streams go on after that.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The header that follows a request through all parts.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Adds to a program's routes what every program has.
+pub fn base(router: Router, metrics: &MetricsHandle, readiness: Readiness) -> Router {
+    let metrics = metrics.clone();
+    let own = Router::new()
+        .route("/health", get(|| async { Json(serde_json::json!({ "status": "ok" })) }))
+        .route("/ready", get(ready).with_state(readiness))
+        .route("/metrics", get(move || std::future::ready(metrics.render())));
+    router
+        .merge(own)
+        .fallback(|| async { ApiError::not_found("not_found", "no resource has this address") })
+        .method_not_allowed_fallback(|| async {
+            ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This resource has no such method")
+        })
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn(time_limit))
+        .layer(CatchPanicLayer::custom(|_| ApiError::internal().into_response()))
+        .layer(PropagateRequestIdLayer::new(REQUEST_ID))
+        .layer(TraceLayer::new_for_http().make_span_with(request_span))
+        .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
+}
+
+/// Lets only those in that show the installation's token as `Authorization: Bearer`.
+pub fn require_internal_token(router: Router, token: &SecretString) -> Router {
+    router.layer(middleware::from_fn_with_state(token.clone(), check_token))
+}
+
+/// Binds, then serves until `token` is cancelled; open requests are finished. Returns the address in force (port 0
+/// asks the system for one).
+///
+/// # Errors
+/// When the address cannot be bound.
+pub async fn serve(
+    address: SocketAddr,
+    router: Router,
+    token: CancellationToken,
+) -> std::io::Result<(SocketAddr, JoinHandle<std::io::Result<()>>)> {
+    let listener = TcpListener::bind(address).await?;
+    let bound = listener.local_addr()?;
+    let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "nodelay could not be set");
+        }
+    });
+    let server = axum::serve(listener, router).with_graceful_shutdown(token.cancelled_owned());
+    Ok((bound, tokio::spawn(server.into_future())))
+}
+
+async fn ready(State(readiness): State<Readiness>) -> Response {
+    let missing = readiness.missing();
+    if missing.is_empty() {
+        Json(serde_json::json!({ "status": "ready" })).into_response()
+    } else {
+        let body = serde_json::json!({ "status": "not_ready", "missing": missing });
+        (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
+    }
+}
+
+async fn time_limit(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => ApiError::unavailable("timed_out", "the request took too long", 1).into_response(),
+    }
+}
+
+async fn check_token(State(token): State<SecretString>, request: Request, next: Next) -> Response {
+    let shown = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let shown = shown.and_then(|value| value.strip_prefix("Bearer "));
+    if shown.is_some_and(|shown| equal_in_constant_time(shown.as_bytes(), token.expose_secret().as_bytes())) {
+        next.run(request).await
+    } else {
+        ApiError::unauthorized("internal_token", "this address is internal and needs the installation's token")
+            .into_response()
+    }
+}
+
+/// Takes as long for a nearly right text as for a wrong one, so that the time tells nothing.
+fn equal_in_constant_time(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).fold(0, |different, (x, y)| different | (x ^ y)) == 0
+}
+
+fn request_span(request: &Request) -> tracing::Span {
+    let id = request.headers().get(REQUEST_ID).and_then(|value| value.to_str().ok()).unwrap_or("");
+    tracing::info_span!("http", method = %request.method(), path = request.uri().path(), request_id = id)
+}

@@ -1,0 +1,74 @@
+//! The one place where new identifiers are made. All are UUIDv7: they sort by time, so indexes grow at one end.
+
+use contract::{FlightOfferId, InstanceId, MessageId, OrderId, PaymentId, SagaId, StayOfferId, UserId};
+use uuid::Uuid;
+
+/// 48 bits of time, 74 random ones.
+#[expect(clippy::disallowed_methods, reason = "the one legal call")]
+#[must_use]
+pub fn uuid_v7() -> Uuid {
+    Uuid::now_v7()
+}
+
+/// 122 random bits, for what must not tell its time: trace ids, secrets' names.
+#[expect(clippy::disallowed_methods, reason = "the one legal call")]
+#[must_use]
+pub fn uuid_random() -> Uuid {
+    Uuid::new_v4()
+}
+
+/// For a message.
+#[must_use]
+pub fn message_id() -> MessageId {
+    MessageId::from_uuid(uuid_v7())
+}
+
+/// For a program that starts.
+#[must_use]
+pub fn instance_id() -> InstanceId {
+    InstanceId::from_uuid(uuid_v7())
+}
+
+/// For a saga that belongs to `shard` of `shards`.
+#[must_use]
+pub fn saga_id(shard: u16, shards: u16) -> SagaId {
+    SagaId::from_uuid(uuid_v7()).placed_on(shard, shards)
+}
+
+/// For an order.
+#[must_use]
+pub fn order_id() -> OrderId {
+    OrderId::from_uuid(uuid_v7())
+}
+
+/// For a person.
+#[must_use]
+pub fn user_id() -> UserId {
+    UserId::from_uuid(uuid_v7())
+}
+
+/// For a flight offer.
+#[must_use]
+pub fn flight_offer_id() -> FlightOfferId {
+    FlightOfferId::from_uuid(uuid_v7())
+}
+
+/// For a stay offer.
+#[must_use]
+pub fn stay_offer_id() -> StayOfferId {
+    StayOfferId::from_uuid(uuid_v7())
+}
+
+/// For a payment.
+#[must_use]
+pub fn payment_id() -> PaymentId {
+    PaymentId::from_uuid(uuid_v7())
+}
+
+/// A new W3C trace context, sampled: version 00, a random trace id, a random parent id.
+#[must_use]
+pub fn traceparent() -> String {
+    let trace = uuid_random().simple().to_string();
+    let span = uuid_random().simple().to_string();
+    format!("00-{trace}-{}-01", &span[..16])
+}

@@ -1,0 +1,14 @@
+//! What every program of Sojourn has in common: settings, logs, metrics, health, HTTP errors, the clock.
+//!
+//! Nothing in here knows a business rule or a saga; the one place where the machine's clock and random bits enter a
+//! program is [`clock`] and [`ids`].
+
+pub mod clock;
+pub mod ids;
+pub mod settings;
+pub mod telemetry;
+pub mod metrics;
+pub mod readiness;
+pub mod shutdown;
+pub mod postgres;
+pub mod http;

@@ -1,0 +1,285 @@
+//! Settings: flags over environment over a TOML file over defaults, for every program the same way.
+//!
+//! A program declares its settings once, as clap arguments with `env = "SOJOURN_..."`. The file named by `--config`
+//! holds the same long names as keys (`listen = "127.0.0.1:8080"`); its values become the arguments' defaults, so
+//! that flags and environment win over it. Unknown keys are errors: a typo must not pass silently.
+
+use std::{collections::BTreeMap, ffi::OsString, path::{Path, PathBuf}};
+
+use clap::{Parser, ValueEnum};
+use secrecy::{ExposeSecret, SecretString};
+
+/// The internal token of development. Production refuses it.
+pub const DEVELOPMENT_INTERNAL_TOKEN: &str = "development-internal-token";
+
+/// The shortest internal token that production takes, in bytes: 128 bits in hexadecimal.
+const INTERNAL_TOKEN_BYTES_MIN: usize = 32;
+
+/// What every program takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Common {
+    /// A TOML file with the same names as the flags.
+    #[arg(long, env = "SOJOURN_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Checks the settings, says what is wrong, and ends.
+    #[arg(long)]
+    pub check_config: bool,
+    /// Production refuses every secret that has a default.
+    #[arg(long, env = "SOJOURN_ENVIRONMENT", value_enum, default_value = "development")]
+    pub environment: Environment,
+    /// How logs are written.
+    #[arg(long, env = "SOJOURN_LOG_FORMAT", value_enum, default_value = "text")]
+    pub log_format: LogFormat,
+    /// Which logs are written, as `level` or `module=level,...`.
+    #[arg(long, env = "SOJOURN_LOG", default_value = "info")]
+    pub log_level: String,
+    /// What the parts of one installation show each other. The same for all of them.
+    #[arg(long, env = "SOJOURN_INTERNAL_TOKEN", default_value = DEVELOPMENT_INTERNAL_TOKEN, hide_default_value = true, hide_env_values = true)]
+    pub internal_token: SecretString,
+}
+
+/// Where a program runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Environment {
+    /// On somebody's own machine.
+    Development,
+    /// For clients.
+    Production,
+}
+
+/// How logs look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What is wrong with the settings.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The file cannot be read.
+    #[error("cannot read the settings file {path}")]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is not TOML.
+    #[error("the settings file {path} is not TOML: {detail}")]
+    NotToml {
+        /// Which.
+        path: PathBuf,
+        /// Where and why.
+        detail: String,
+    },
+    /// A key that no flag has.
+    #[error("the settings file {path} has `{key}`, which is no setting of this program; it knows: {known}")]
+    UnknownKey {
+        /// Which.
+        path: PathBuf,
+        /// The key.
+        key: String,
+        /// The right ones.
+        known: String,
+    },
+    /// A value that is a table or a date.
+    #[error("the settings file {path} has `{key}` as something other than a text, a number, true, false or a list of those")]
+    WrongValue {
+        /// Which.
+        path: PathBuf,
+        /// The key.
+        key: String,
+    },
+    /// A secret that everybody knows.
+    #[error("production refuses {what}: set {env}")]
+    DefaultSecret {
+        /// What is wrong.
+        what: &'static str,
+        /// How to set it.
+        env: &'static str,
+    },
+}
+
+impl Common {
+    /// Refuses what production must not run with.
+    ///
+    /// # Errors
+    /// [`SettingsError::DefaultSecret`].
+    pub fn validate(&self) -> Result<(), SettingsError> {
+        let token = self.internal_token.expose_secret();
+        if self.environment == Environment::Production
+            && (token == DEVELOPMENT_INTERNAL_TOKEN || token.len() < INTERNAL_TOKEN_BYTES_MIN)
+        {
+            return Err(SettingsError::DefaultSecret {
+                what: "a default or short internal token (32 bytes at least)",
+                env: "SOJOURN_INTERNAL_TOKEN",
+            });
+        }
+        Ok(())
+    }
+
+    /// True in production.
+    #[must_use]
+    pub fn is_production(&self) -> bool {
+        self.environment == Environment::Production
+    }
+}
+
+/// Reads a program's settings from its command line, the environment and the file. On `--help`, `--version` and wrong
+/// settings it prints and ends the process as clap does (exit code 2 for what is wrong).
+#[must_use]
+pub fn load<T: Parser>() -> T {
+    match try_load::<T>(std::env::args_os().collect()) {
+        Ok(settings) => settings,
+        Err(LoadError::Clap(error)) => error.exit(),
+        Err(LoadError::Settings(error)) => {
+            T::command().error(clap::error::ErrorKind::InvalidValue, error_chain(&error)).exit()
+        }
+    }
+}
+
+/// Why settings cannot be loaded.
+#[derive(Debug)]
+pub enum LoadError {
+    /// Help, version, or a wrong flag.
+    Clap(clap::Error),
+    /// The file.
+    Settings(SettingsError),
+}
+
+/// As [`load`], for the given command line.
+///
+/// # Errors
+/// What [`load`] would print.
+pub fn try_load<T: Parser>(args: Vec<OsString>) -> Result<T, LoadError> {
+    let mut command = T::command();
+    if let Some(path) = config_path(&args) {
+        let file = read_file(&path, &command).map_err(LoadError::Settings)?;
+        command = command.mut_args(|arg| match arg.get_long().and_then(|long| file.get(long)) {
+            Some(values) => arg.default_values(values.clone()).required(false),
+            None => arg,
+        });
+    }
+    let matches = command.try_get_matches_from(args).map_err(LoadError::Clap)?;
+    T::from_arg_matches(&matches).map_err(LoadError::Clap)
+}
+
+/// An error and all its causes in one line.
+#[must_use]
+pub fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        let more = source.to_string();
+        // Some libraries repeat their cause in their own text.
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = source.source();
+    }
+    text
+}
+
+/// The file must be known before clap can be told its values, so `--config` is looked for by hand.
+fn config_path(args: &[OsString]) -> Option<PathBuf> {
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        if arg == "--config" {
+            return args.next().map(PathBuf::from);
+        }
+        if let Some(path) = arg.to_str().and_then(|arg| arg.strip_prefix("--config=")) {
+            return Some(PathBuf::from(path));
+        }
+    }
+    std::env::var_os("SOJOURN_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
+fn read_file(path: &Path, command: &clap::Command) -> Result<BTreeMap<String, Vec<String>>, SettingsError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| SettingsError::Unreadable { path: path.to_owned(), source })?;
+    let table: toml::Table = text
+        .parse()
+        .map_err(|error: toml::de::Error| SettingsError::NotToml { path: path.to_owned(), detail: error.to_string() })?;
+    let known: Vec<&str> = command.get_arguments().filter_map(clap::Arg::get_long).collect();
+    let mut values = BTreeMap::new();
+    for (key, value) in table {
+        if !known.contains(&key.as_str()) {
+            return Err(SettingsError::UnknownKey { path: path.to_owned(), key, known: known.join(", ") });
+        }
+        let wrong = || SettingsError::WrongValue { path: path.to_owned(), key: key.clone() };
+        let texts = match &value {
+            toml::Value::Array(items) => items.iter().map(scalar).collect::<Option<Vec<_>>>().ok_or_else(wrong)?,
+            one => vec![scalar(one).ok_or_else(wrong)?],
+        };
+        values.insert(key, texts);
+    }
+    Ok(values)
+}
+
+fn scalar(value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text.clone()),
+        toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Float(number) => Some(number.to_string()),
+        toml::Value::Boolean(flag) => Some(flag.to_string()),
+        toml::Value::Datetime(_) | toml::Value::Array(_) | toml::Value::Table(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Program {
+        #[command(flatten)]
+        common: Common,
+        #[arg(long, env = "SOJOURN_TEST_ONLY_LISTEN", default_value = "127.0.0.1:1")]
+        listen: String,
+        #[arg(long, default_value_t = 7)]
+        shards: u16,
+    }
+
+    fn with_file(text: &str, flags: &[&str]) -> Result<Program, String> {
+        let file = std::env::temp_dir().join(format!("sojourn-settings-{}.toml", crate::ids::uuid_random()));
+        std::fs::write(&file, text).unwrap();
+        let mut args: Vec<OsString> = vec!["program".into(), "--config".into(), file.clone().into()];
+        args.extend(flags.iter().map(OsString::from));
+        let loaded = try_load(args).map_err(|error| match error {
+            LoadError::Clap(error) => error.to_string(),
+            LoadError::Settings(error) => error_chain(&error),
+        });
+        std::fs::remove_file(file).unwrap();
+        loaded
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
+        let program = with_file("listen = \"127.0.0.1:2\"\nshards = 3", &["--shards", "5"]).unwrap();
+        assert_eq!((program.listen.as_str(), program.shards), ("127.0.0.1:2", 5));
+        assert_eq!(with_file("", &[]).unwrap().shards, 7);
+    }
+
+    #[test]
+    fn a_wrong_file_is_named_with_what_is_wrong() {
+        assert!(with_file("lisen = 1", &[]).unwrap_err().contains("`lisen`, which is no setting"));
+        assert!(with_file("listen", &[]).unwrap_err().contains("is not TOML"));
+        assert!(with_file("[listen]\na = 1", &[]).unwrap_err().contains("other than a text"));
+        assert!(with_file("shards = \"many\"", &[]).unwrap_err().contains("many"));
+    }
+
+    #[test]
+    fn production_refuses_the_development_token() {
+        let program = with_file("environment = \"production\"", &[]).unwrap();
+        assert!(program.common.validate().is_err());
+        let token = "0123456789abcdef0123456789abcdef";
+        let program = with_file("environment = \"production\"", &["--internal-token", token]).unwrap();
+        assert!(program.common.validate().is_ok());
+        assert!(!format!("{:?}", program.common).contains(token));
+    }
+}

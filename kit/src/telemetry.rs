@@ -1,0 +1,26 @@
+//! Logs: structured, to standard error, one way for all programs.
+
+use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::settings::{Common, LogFormat};
+
+/// Sets up logging for the process. A second call changes nothing, so that several parts can run in one process.
+pub fn init(common: &Common) {
+    let filter = EnvFilter::try_new(&common.log_level).unwrap_or_else(|error| {
+        let wrong = &common.log_level;
+        eprintln!("the log level `{wrong}` cannot be read ({error}); using `info`");
+        EnvFilter::new("info")
+    });
+    let registry = tracing_subscriber::registry().with(filter);
+    let set = match common.log_format {
+        LogFormat::Text => {
+            registry.with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr).compact()).try_init()
+        }
+        LogFormat::Json => {
+            registry.with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr).json()).try_init()
+        }
+    };
+    if set.is_err() {
+        tracing::debug!("logging was set up already");
+    }
+}
