@@ -1,0 +1,185 @@
+//! A domain as a worker runs it: its handlers by name, its tables, its reads and its background work.
+
+use std::{collections::BTreeMap, fmt, future::Future, pin::Pin, sync::Arc};
+
+use axum::Router;
+use contract::{
+    Outcome,
+    command::{Command, Route},
+};
+use kit::clock::Clock;
+use serde_json::value::RawValue;
+use sqlx::{PgPool, migrate::Migrator};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    erased::{AnyHandler, Local, Outside, StoredOutcome},
+    events::Events,
+    handler::{Handler, HandlerError, OutsideHandler},
+};
+
+/// What a domain's reads and background work stand on.
+#[derive(Clone)]
+pub struct Resources {
+    /// The domain's own database.
+    pub pool: PgPool,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Cancelled when the worker stops.
+    pub token: CancellationToken,
+    /// The event outbox, for events that no command causes, such as a hold's expiry.
+    pub events: Events,
+}
+
+impl fmt::Debug for Resources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resources").finish_non_exhaustive()
+    }
+}
+
+pub(crate) type Background =
+    Box<dyn FnOnce(Resources) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
+pub(crate) type Reads = Box<dyn FnOnce(&Resources) -> Router + Send>;
+type NullReply = Box<dyn Fn(&RawValue) -> Result<StoredOutcome, HandlerError> + Send + Sync>;
+
+/// A domain: give it to [`crate::start`].
+pub struct Domain {
+    pub(crate) route: Route,
+    pub(crate) migrator: &'static Migrator,
+    pub(crate) commands: Commands,
+    pub(crate) reads: Option<Reads>,
+    pub(crate) background: Vec<Background>,
+}
+
+/// The handlers by the command's name on the wire.
+pub(crate) type Commands = BTreeMap<&'static str, Arc<Registered>>;
+
+/// One command that a domain carries out.
+pub(crate) struct Registered {
+    pub(crate) name: &'static str,
+    pub(crate) version: u16,
+    pub(crate) handler: Box<dyn AnyHandler>,
+    /// For compensations: what is answered when there is nothing to undo (S7, S10).
+    pub(crate) null_reply: Option<NullReply>,
+}
+
+impl Domain {
+    /// A domain without commands. `migrator` makes its tables, in the database `sojourn_<route>`.
+    #[must_use]
+    pub fn new(route: Route, migrator: &'static Migrator) -> Self {
+        Self {
+            route,
+            migrator,
+            commands: BTreeMap::new(),
+            reads: None,
+            background: Vec::new(),
+        }
+    }
+
+    /// The domain's name.
+    #[must_use]
+    pub const fn route(&self) -> Route {
+        self.route
+    }
+
+    /// Carries out `C`, which has no undo or whose undo is another command.
+    #[must_use]
+    pub fn action<C: Command>(self, handler: impl Handler<C>) -> Self {
+        self.with::<C>(Box::new(Local::<C, _>::new(handler)), None)
+    }
+
+    /// Undoes with `C` what the same step's action did. `null_reply` is the answer when the action never took effect:
+    /// then the handler is not called, no business row changes, and the action is kept from ever happening.
+    ///
+    /// A saga may also send `C` as an action of its own; then it is handled like one.
+    #[must_use]
+    pub fn compensation<C: Command>(
+        self,
+        handler: impl Handler<C>,
+        null_reply: fn(&C) -> C::Reply,
+    ) -> Self {
+        self.with::<C>(
+            Box::new(Local::<C, _>::new(handler)),
+            Some(null::<C>(null_reply)),
+        )
+    }
+
+    /// Carries out `C` with somebody outside.
+    #[must_use]
+    pub fn outside_action<C: Command>(self, handler: impl OutsideHandler<C>) -> Self {
+        self.with::<C>(Box::new(Outside::<C, _>::new(handler)), None)
+    }
+
+    /// Undoes with `C` and somebody outside; see [`Domain::compensation`] and [`OutsideHandler`].
+    #[must_use]
+    pub fn outside_compensation<C: Command>(
+        self,
+        handler: impl OutsideHandler<C>,
+        null_reply: fn(&C) -> C::Reply,
+    ) -> Self {
+        self.with::<C>(
+            Box::new(Outside::<C, _>::new(handler)),
+            Some(null::<C>(null_reply)),
+        )
+    }
+
+    /// Serves reads under `/internal/<domain>/`; the routes of the router start after that.
+    #[must_use]
+    pub fn http(mut self, reads: impl FnOnce(&Resources) -> Router + Send + 'static) -> Self {
+        self.reads = Some(Box::new(reads));
+        self
+    }
+
+    /// Runs beside the commands until the token of the resources is cancelled; has to sleep until something is due.
+    #[must_use]
+    pub fn background<F>(mut self, task: impl FnOnce(Resources) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.background
+            .push(Box::new(move |resources| Box::pin(task(resources))));
+        self
+    }
+
+    /// # Panics
+    /// When a command is registered twice or belongs to another domain: both are mistakes of the program's text.
+    fn with<C: Command>(
+        mut self,
+        handler: Box<dyn AnyHandler>,
+        null_reply: Option<NullReply>,
+    ) -> Self {
+        assert_eq!(
+            C::ROUTE,
+            self.route,
+            "`{}` belongs to another domain",
+            C::NAME
+        );
+        let registered = Registered {
+            name: C::NAME,
+            version: C::VERSION,
+            handler,
+            null_reply,
+        };
+        let before = self.commands.insert(C::NAME, Arc::new(registered));
+        assert!(before.is_none(), "`{}` is registered twice", C::NAME);
+        self
+    }
+}
+
+impl fmt::Debug for Domain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Domain")
+            .field("route", &self.route)
+            .field("commands", &self.commands.keys().collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
+fn null<C: Command>(null_reply: fn(&C) -> C::Reply) -> NullReply {
+    Box::new(move |payload| {
+        let command = serde_json::from_str::<C>(payload.get()).map_err(|error| {
+            HandlerError::fault(format!("the command is not readable: {error}"))
+        })?;
+        StoredOutcome::of(&Outcome::done(null_reply(&command)))
+    })
+}

@@ -1,0 +1,28 @@
+//! The participant kit: what turns a plain function over a transaction into a saga's participant.
+//!
+//! ```text
+//!  commands.<domain> --batch--> decode --> [ ONE transaction: inbox? handler, inbox row, events ] --> commit
+//!        ^                        |                                                                    |
+//!        |                        '-- unreadable --> dead letters                                      v
+//!        '------------------------------- ack <----------------------------------- replies to reply_to
+//! ```
+//!
+//! A domain crate writes handlers and registers them on a [`Domain`]; it never sees the broker, the inbox or the
+//! outbox. What the runtime promises in return are the invariants S5 to S12 of the participant barrier: an action
+//! or a compensation takes effect once however often it is delivered, a compensation that overtakes its action
+//! keeps that action from ever happening, refusals are sticky, and faults leave no trace.
+//!
+//! What handlers promise to the runtime stands at [`Handler`] and [`OutsideHandler`].
+
+pub mod limits;
+
+mod context;
+mod domain;
+mod erased;
+mod events;
+mod handler;
+
+pub use context::Context;
+pub use domain::{Domain, Resources};
+pub use events::Events;
+pub use handler::{Handled, Handler, HandlerError, OutsideHandler, Prepare};

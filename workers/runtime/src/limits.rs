@@ -1,0 +1,45 @@
+//! The sizes and times of a worker. Each says why it is what it is.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+
+/// The most commands in one transaction. PostgreSQL's rows per second grow little beyond 128 rows a commit
+/// (`limits.md`), and a batch that must be run one by one stays short.
+pub const BATCH_COMMANDS_MAX: usize = 128;
+
+/// How many deliveries of one domain are held unacknowledged: one batch at work, one in the broker's pipe, and one
+/// whose replies are being confirmed.
+pub const PREFETCH_COMMANDS: u16 = 384;
+
+/// How many calls to somebody outside one domain makes at a time.
+pub const OUTSIDE_CALLS_MAX: usize = 64;
+
+/// After so long a call to somebody outside counts as unclear. Payment providers answer within a few seconds, and
+/// the orchestrator's reply deadlines are longer than that.
+pub const OUTSIDE_CALL_MAX: Duration = Duration::from_secs(10);
+
+/// After so long a transaction of commands is given up and its commands are run one by one, then answered as
+/// faults: some lock is never released, and the rest of the queue must not wait for it.
+pub const TRANSACTION_MAX: Duration = Duration::from_secs(20);
+
+/// How long the inbox remembers. Longer than any saga lives and than a dead letter may be driven again (30 days),
+/// because a forgotten command would be carried out twice (S11).
+pub const INBOX_RETENTION: TimeDelta = TimeDelta::days(90);
+
+/// How often the inbox is pruned. Nothing else is ever polled.
+pub const PRUNE_EVERY: Duration = Duration::from_secs(60 * 60);
+
+/// How many rows one pruning statement deletes, so that it holds no locks for long.
+pub const PRUNE_ROWS_MAX: i64 = 5_000;
+
+/// How many events one publish takes from the outbox.
+pub const OUTBOX_BATCH_EVENTS_MAX: i64 = 256;
+
+/// The shortest and the longest pause between two tries to reach a database or broker that is gone.
+pub const RECONNECT_PAUSE_MIN: Duration = Duration::from_millis(50);
+/// See [`RECONNECT_PAUSE_MIN`].
+pub const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// How long a stopping worker may take for what it holds.
+pub const DRAIN_MAX: Duration = Duration::from_secs(20);
