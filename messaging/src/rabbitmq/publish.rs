@@ -1,0 +1,355 @@
+//! Publishing in flights.
+//!
+//! A *flight* is a group of messages written to one channel at once, whose confirms are then collected.
+//! While it is in the air the channel is its own. That is not only tidy: lapin hands a returned
+//! (unroutable) message to whichever confirm of the channel resolves next, and numbers concurrent publishes
+//! on one channel without a lock around the write; so only when nobody else uses the channel, and all its
+//! confirms are gathered, is it certain which message was returned. Many flights are in the air side by
+//! side, each on a channel of a small pool.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::{StreamExt, stream::FuturesUnordered};
+use lapin::{
+    Channel, Confirmation,
+    message::BasicReturnMessage,
+    options::{BasicPublishOptions, ConfirmSelectOptions},
+};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout_at},
+};
+
+use crate::{
+    metrics,
+    port::{Outgoing, PUBLISH_TIMEOUT, PublishError},
+    rabbitmq::{
+        convert::{properties, short},
+        link::{Link, Live},
+    },
+    topology::{Exchange, Namespace},
+};
+
+/// The most messages in one flight. Past some hundred, a longer pipeline gains nothing and delays the first
+/// answers.
+const FLIGHT_MESSAGES_MAX: usize = 256;
+
+/// The most bytes of bodies in one flight (one message may be larger on its own).
+const FLIGHT_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// The most flights in the air, so at most some 8,000 messages and 64 MiB wait for confirms: several times
+/// what a broker confirms within its usual few milliseconds.
+const FLIGHTS_MAX: usize = 32;
+
+type Answer = Result<(), PublishError>;
+
+/// Publishes over whatever connection is up.
+pub(super) struct Publisher {
+    link: Arc<Link>,
+    namespace: Namespace,
+    runways: Semaphore,
+    idle: Mutex<Vec<Idle>>,
+}
+
+/// A channel in confirm mode with nothing in the air.
+struct Idle {
+    epoch: u64,
+    channel: Channel,
+}
+
+impl Publisher {
+    pub(super) fn new(link: Arc<Link>, namespace: Namespace) -> Self {
+        Self {
+            link,
+            namespace,
+            runways: Semaphore::new(FLIGHTS_MAX),
+            idle: Mutex::default(),
+        }
+    }
+
+    /// See [`crate::Broker::publish`].
+    pub(super) async fn publish(&self, batch: Vec<Outgoing>) -> Vec<Answer> {
+        let deadline = Instant::now() + PUBLISH_TIMEOUT;
+        let mut answers: Vec<Option<Answer>> = batch
+            .iter()
+            .map(|outgoing| outgoing.check_size().err().map(Err))
+            .collect();
+        let flights = plan(&batch, &answers);
+        let flown = futures::future::join_all(
+            flights
+                .iter()
+                .map(|flight| self.fly(&batch, flight, deadline)),
+        )
+        .await;
+        for (flight, flown) in flights.iter().zip(flown) {
+            for (&index, answer) in flight.iter().zip(flown) {
+                answers[index] = Some(answer);
+            }
+        }
+        let answers: Vec<Answer> = answers
+            .into_iter()
+            .map(|answer| answer.unwrap_or_else(|| Err(in_doubt("no answer was gathered"))))
+            .collect();
+        count(&batch, &answers);
+        answers
+    }
+
+    /// Flies the messages of the batch at these indexes; answers in their order.
+    async fn fly(&self, batch: &[Outgoing], flight: &[usize], deadline: Instant) -> Vec<Answer> {
+        let same = |detail: &str| flight.iter().map(|_| Err(in_doubt(detail))).collect();
+        let Ok(permit) = timeout_at(deadline, self.runways.acquire()).await else {
+            return same("too many messages wait for their confirms");
+        };
+        let _in_flight = metrics::InFlight::enter(flight.len());
+        let (live, channel) = match timeout_at(deadline, self.runway()).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(detail)) => return same(&detail),
+            Err(_) => return same("the broker takes no messages"),
+        };
+        let started = Instant::now();
+        let messages: Vec<&Outgoing> = flight.iter().map(|&index| &batch[index]).collect();
+        let (answers, channel_is_clean) = self.fly_over(&channel, &messages, deadline).await;
+        if channel_is_clean {
+            metrics::publish_took(started.elapsed());
+            self.idle
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(Idle {
+                    epoch: live.epoch,
+                    channel,
+                });
+        }
+        drop(permit);
+        answers
+    }
+
+    /// A channel for one flight, once the broker is willing to read. Fails at once without a connection.
+    async fn runway(&self) -> Result<(Arc<Live>, Channel), String> {
+        let mut blocked = self.link.blocked();
+        // While blocked nothing more is queued, else an impatient caller could fill the memory.
+        if blocked.wait_for(|blocked| !blocked).await.is_err() {
+            return Err("the client is closed".to_owned());
+        }
+        let live = self.link.current().ok_or("there is no connection")?;
+        let reused = {
+            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            idle.retain(|idle| idle.epoch == live.epoch && idle.channel.status().connected());
+            idle.pop()
+        };
+        let channel = match reused {
+            Some(Idle { channel, .. }) => channel,
+            None => open(&live)
+                .await
+                .map_err(|error| format!("no channel: {error}"))?,
+        };
+        Ok((live, channel))
+    }
+
+    /// Writes every message, then gathers every confirm. Also says whether nothing is left in the air.
+    async fn fly_over(
+        &self,
+        channel: &Channel,
+        messages: &[&Outgoing],
+        deadline: Instant,
+    ) -> (Vec<Answer>, bool) {
+        let mut answers: Vec<Option<Answer>> = messages.iter().map(|_| None).collect();
+        let mut returned: Vec<BasicReturnMessage> = Vec::new();
+        // Polled for the first time in this order, each writes its frames before the first waits for anything.
+        let mut confirms: FuturesUnordered<_> =
+            messages
+                .iter()
+                .enumerate()
+                .map(|(position, outgoing)| async move {
+                    (position, self.send(channel, outgoing).await)
+                })
+                .collect();
+        while let Ok(Some((position, confirmation))) = timeout_at(deadline, confirms.next()).await {
+            let outgoing = messages[position];
+            answers[position] = Some(match confirmation {
+                Ok(Confirmation::Ack(back)) => {
+                    returned.extend(back);
+                    Ok(())
+                }
+                Ok(Confirmation::Nack(back)) => {
+                    returned.extend(back);
+                    Err(PublishError::NotConfirmed {
+                        exchange: outgoing.exchange,
+                        routing_key: outgoing.routing_key.clone(),
+                    })
+                }
+                Ok(Confirmation::NotRequested) => {
+                    Err(in_doubt("the channel was not in confirm mode"))
+                }
+                Err(error) => Err(in_doubt(&error.to_string())),
+            });
+        }
+        let is_clean = confirms.is_empty() && channel.status().connected();
+        for back in returned {
+            self.mark_returned(messages, &mut answers, &back);
+        }
+        let late = || {
+            Err(in_doubt(&format!(
+                "no confirm within {} s",
+                PUBLISH_TIMEOUT.as_secs()
+            )))
+        };
+        (
+            answers
+                .into_iter()
+                .map(|answer| answer.unwrap_or_else(late))
+                .collect(),
+            is_clean,
+        )
+    }
+
+    async fn send(&self, channel: &Channel, outgoing: &Outgoing) -> lapin::Result<Confirmation> {
+        let Outgoing {
+            exchange,
+            routing_key,
+            message,
+        } = outgoing;
+        let options = BasicPublishOptions {
+            mandatory: exchange.is_mandatory(),
+            ..BasicPublishOptions::default()
+        };
+        let wire_exchange = short(&self.namespace.qualify(exchange.name()));
+        let properties = properties(message, *exchange);
+        channel
+            .basic_publish(
+                wire_exchange,
+                short(routing_key),
+                options,
+                &message.body,
+                properties,
+            )
+            .await?
+            .await
+    }
+
+    /// Finds the message that came back. Equal ones came back equally often, so any of them will do.
+    fn mark_returned(
+        &self,
+        messages: &[&Outgoing],
+        answers: &mut [Option<Answer>],
+        back: &BasicReturnMessage,
+    ) {
+        let back_id = back
+            .properties
+            .message_id()
+            .as_ref()
+            .map(|id| id.as_str())
+            .unwrap_or_default();
+        let found = messages
+            .iter()
+            .zip(answers.iter_mut())
+            .find(|(outgoing, answer)| {
+                !matches!(answer, Some(Err(PublishError::Unroutable { .. })))
+                    && outgoing.message.message_id == back_id
+                    && outgoing.routing_key == back.routing_key.as_str()
+                    && self.namespace.qualify(outgoing.exchange.name()) == back.exchange.as_str()
+            });
+        match found {
+            Some((outgoing, answer)) => {
+                *answer = Some(Err(PublishError::Unroutable {
+                    exchange: outgoing.exchange,
+                    routing_key: outgoing.routing_key.clone(),
+                }));
+            }
+            None => tracing::error!(
+                message_id = back_id,
+                "the broker returned a message that was not in this flight"
+            ),
+        }
+    }
+}
+
+async fn open(live: &Live) -> lapin::Result<Channel> {
+    let channel = live.connection.create_channel().await?;
+    channel
+        .confirm_select(ConfirmSelectOptions::default())
+        .await?;
+    Ok(channel)
+}
+
+/// Cuts the batch, but for what already has an answer, into flights of indexes.
+fn plan(batch: &[Outgoing], answers: &[Option<Answer>]) -> Vec<Vec<usize>> {
+    let mut flights: Vec<Vec<usize>> = Vec::new();
+    let mut bytes = 0;
+    for index in (0..batch.len()).filter(|&index| answers[index].is_none()) {
+        let size = batch[index].message.body.len();
+        match flights.last_mut() {
+            Some(flight)
+                if flight.len() < FLIGHT_MESSAGES_MAX && bytes + size <= FLIGHT_BYTES_MAX =>
+            {
+                flight.push(index);
+                bytes += size;
+            }
+            _ => {
+                flights.push(vec![index]);
+                bytes = size;
+            }
+        }
+    }
+    flights
+}
+
+fn in_doubt(detail: &str) -> PublishError {
+    PublishError::Unavailable {
+        detail: detail.to_owned(),
+    }
+}
+
+/// Counts by exchange, many at a time where all went well.
+fn count(batch: &[Outgoing], answers: &[Answer]) {
+    for exchange in Exchange::ALL {
+        let of_exchange = batch
+            .iter()
+            .zip(answers)
+            .filter(|(outgoing, _)| outgoing.exchange == exchange);
+        let confirmed = of_exchange.filter(|(_, answer)| answer.is_ok()).count();
+        if confirmed > 0 {
+            metrics::confirmed(exchange, confirmed as u64);
+        }
+    }
+    for (outgoing, answer) in batch
+        .iter()
+        .zip(answers)
+        .filter(|(_, answer)| answer.is_err())
+    {
+        metrics::published(outgoing.exchange, answer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::port::Message;
+
+    fn of_size(bytes: usize) -> Outgoing {
+        Outgoing::command("flights", Message::new("m", "k", vec![b' '; bytes]))
+    }
+
+    #[test]
+    fn a_batch_is_cut_into_flights_by_number_and_by_bytes() {
+        let batch: Vec<Outgoing> = (0..600).map(|_| of_size(10)).collect();
+        let lengths: Vec<usize> = plan(&batch, &vec![None; 600])
+            .iter()
+            .map(Vec::len)
+            .collect();
+        assert_eq!(lengths, [256, 256, 88]);
+
+        let batch = vec![
+            of_size(FLIGHT_BYTES_MAX / 2),
+            of_size(FLIGHT_BYTES_MAX / 2),
+            of_size(1),
+        ];
+        assert_eq!(plan(&batch, &vec![None; 3]), [vec![0, 1], vec![2]]);
+    }
+
+    #[test]
+    fn what_was_refused_for_its_size_flies_nowhere() {
+        let batch = vec![of_size(1), of_size(1)];
+        let refused = Some(Err(in_doubt("too large")));
+        assert_eq!(plan(&batch, &[refused, None]), [vec![1]]);
+    }
+}
