@@ -1,0 +1,312 @@
+//! The command line: every flag, its help and the examples, in one place.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use contract::{StepName, orchestrator_api::SagaStatus};
+
+/// Where the gateway listens unless told otherwise.
+const URL_DEFAULT: &str = "http://127.0.0.1:8080";
+
+/// How many sagas a listing fetches unless told otherwise: more than a person reads, less than a mistake costs.
+const LIST_LIMIT_DEFAULT: u32 = 500;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    everything was done
+  1    error
+  2    wrong usage; nothing was done
+  3    no token, an expired one, or not an operator's
+  4    no such saga or dead letter
+  5    partial: of several, some were done and some were not
+  6    conflict: the saga does not allow it where it stands now
+  130  interrupted
+
+Data goes to stdout, everything else to stderr.";
+
+/// Inspects and repairs sagas.
+#[derive(Debug, Parser)]
+#[command(name = "sagactl", version, after_help = EXIT_CODES, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command understands.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Common options")]
+pub(crate) struct Global {
+    /// The gateway's address
+    #[arg(long, global = true, env = "SAGACTL_URL", default_value = URL_DEFAULT, hide_env_values = true)]
+    pub(crate) url: String,
+    /// An operator's access token; otherwise the stored login is used
+    #[arg(long, global = true, env = "SAGACTL_TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+    /// How to print
+    #[arg(short, long, global = true, value_enum, default_value_t = Output::Table)]
+    pub(crate) output: Output,
+}
+
+/// The shapes of the output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people
+    Table,
+    /// One JSON document
+    Json,
+    /// One JSON document a line
+    Jsonl,
+    /// Ids only, one a line
+    Ids,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List sagas, newest first
+    #[command(after_help = "\
+Examples:
+  sagactl list --status needs_attention
+  sagactl list --status running --status compensating --since 2h
+  sagactl list --error authorize-payment:card_declined -o ids | sagactl retry - --reason 'issuer is back' --yes")]
+    List(List),
+    /// Show where a saga stands, step by step
+    #[command(after_help = "\
+Examples:
+  sagactl show saga_0192f0c1a2b37c4d8e5f60718293a4b5
+  sagactl list --business-key ord_0192f0c1a2b37c4d8e5f60718293a4b5 -o ids | sagactl show -
+  sagactl show SAGA -o json | jq .cause")]
+    Show(Ids),
+    /// Follow a saga live until it ends
+    #[command(after_help = "\
+Examples:
+  sagactl watch SAGA
+  sagactl watch SAGA -o jsonl | jq -r .status
+
+A lost connection is taken up again where it broke off.")]
+    Watch(One),
+    /// Print a saga's journal: every committed decision
+    #[command(after_help = "\
+Examples:
+  sagactl journal SAGA
+  sagactl journal SAGA -o jsonl | jq '.entries[]'")]
+    Journal(One),
+    /// Send again, now, what is stuck or waiting
+    #[command(after_help = "\
+Examples:
+  sagactl retry SAGA --reason 'the provider is back'
+  sagactl retry SAGA --step capture-payment --reason 'card limit was raised'
+  sagactl list --status needs_attention -o ids | sagactl retry - --reason 'after the outage' --yes")]
+    Retry(Retry),
+    /// Turn a saga around: undo what it did (refused from its point of no return on)
+    #[command(after_help = "\
+Examples:
+  sagactl cancel SAGA --reason 'the client called'")]
+    Cancel(Act),
+    /// Say what a step's outcome was, instead of its worker
+    #[command(after_help = "\
+Examples:
+  sagactl skip SAGA --step notify-user --reply '{}' --reason 'told by phone'
+
+The reply must read as the step's reply type; see `sagactl show SAGA -o json`.")]
+    Skip(Skip),
+    /// Give a saga up as it is; nothing more is done or undone
+    #[command(after_help = "\
+Examples:
+  sagactl abandon SAGA --reason 'settled by hand, ticket 4711'")]
+    Abandon(Act),
+    /// Messages that nobody could handle
+    #[command(name = "dead-letters", subcommand)]
+    DeadLetters(DeadLetters),
+    /// Log in as an operator and remember it
+    #[command(after_help = "\
+Examples:
+  sagactl login --email operator@sojourn.example
+  printf %s \"$PASSWORD\" | sagactl login --email operator@sojourn.example --password-stdin
+
+The session is kept in $XDG_CONFIG_HOME/sojourn/sessions.json (or ~/.config/sojourn), readable by you alone.")]
+    Login(Login),
+    /// Forget the stored login for this address
+    Logout,
+    /// Print a shell's completion script
+    #[command(hide = true)]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What a listing may be narrowed to.
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Only this status; may be repeated
+    #[arg(long, value_parser = parse_status, value_delimiter = ',')]
+    pub(crate) status: Vec<SagaStatus>,
+    /// Only this definition, such as `order`
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Only this business key, such as an order's id
+    #[arg(long)]
+    pub(crate) business_key: Option<String>,
+    /// Only this owner, such as a user's id
+    #[arg(long)]
+    pub(crate) owner: Option<String>,
+    /// Only sagas that failed this way, as the ERROR column shows it
+    #[arg(long)]
+    pub(crate) error: Option<String>,
+    /// Started at or after: a time (RFC 3339) or an age such as 30m, 2h, 7d
+    #[arg(long)]
+    pub(crate) since: Option<String>,
+    /// Started before: a time (RFC 3339) or an age such as 30m, 2h, 7d
+    #[arg(long)]
+    pub(crate) until: Option<String>,
+    /// The most sagas to list; 0 for all of them
+    #[arg(long, default_value_t = LIST_LIMIT_DEFAULT)]
+    pub(crate) limit: u32,
+}
+
+/// One saga.
+#[derive(Debug, Args)]
+pub(crate) struct One {
+    /// The saga's id
+    pub(crate) id: String,
+}
+
+/// Sagas.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Ids {
+    /// Ids of sagas; `-` reads them from stdin, one a line
+    #[arg(required = true, value_name = "ID")]
+    pub(crate) ids: Vec<String>,
+}
+
+/// What every change needs.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Act {
+    #[command(flatten)]
+    pub(crate) selection: Ids,
+    #[command(flatten)]
+    pub(crate) consent: Consent,
+}
+
+/// Why, and whether to ask.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Consent {
+    /// Why; it is kept in the journal with your name
+    #[arg(long)]
+    pub(crate) reason: String,
+    /// Do not ask before changing more than one
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+}
+
+/// `retry`.
+#[derive(Debug, Args)]
+pub(crate) struct Retry {
+    #[command(flatten)]
+    pub(crate) act: Act,
+    /// Only this step
+    #[arg(long)]
+    pub(crate) step: Option<StepName>,
+}
+
+/// `skip`.
+#[derive(Debug, Args)]
+pub(crate) struct Skip {
+    #[command(flatten)]
+    pub(crate) act: Act,
+    /// The step
+    #[arg(long)]
+    pub(crate) step: StepName,
+    /// Its reply, as JSON
+    #[arg(long, value_parser = parse_json)]
+    pub(crate) reply: serde_json::Value,
+}
+
+/// `dead-letters ...`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeadLetters {
+    /// List them, newest first
+    #[command(after_help = "\
+Examples:
+  sagactl dead-letters list
+  sagactl dead-letters list --saga SAGA -o json")]
+    List {
+        /// Only those of this saga
+        #[arg(long, value_name = "ID")]
+        saga: Option<String>,
+    },
+    /// Send them again to where they were going
+    #[command(after_help = "\
+Examples:
+  sagactl dead-letters redrive 17 --reason 'the worker reads version 2 now'
+  sagactl dead-letters list -o ids | sagactl dead-letters redrive - --reason 'fixed' --yes")]
+    Redrive {
+        #[command(flatten)]
+        selection: Letters,
+        #[command(flatten)]
+        consent: Consent,
+    },
+}
+
+/// Dead letters.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Letters {
+    /// Numbers of dead letters; `-` reads them from stdin, one a line
+    #[arg(required = true, value_name = "NUMBER")]
+    pub(crate) ids: Vec<String>,
+}
+
+/// `login`.
+#[derive(Debug, Args)]
+pub(crate) struct Login {
+    /// The operator's e-mail address
+    #[arg(long)]
+    pub(crate) email: String,
+    /// Read the password from stdin instead of asking for it
+    #[arg(long)]
+    pub(crate) password_stdin: bool,
+}
+
+fn parse_status(text: &str) -> Result<SagaStatus, String> {
+    let wanted = text.replace('-', "_");
+    SagaStatus::ALL
+        .into_iter()
+        .find(|status| status.as_str() == wanted)
+        .ok_or_else(|| {
+            let known: Vec<_> = SagaStatus::ALL
+                .iter()
+                .map(|status| status.as_str())
+                .collect();
+            format!("known are {}", known.join(", "))
+        })
+}
+
+fn parse_json(text: &str) -> Result<serde_json::Value, String> {
+    serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn statuses_are_read_with_hyphens_too() {
+        assert_eq!(
+            parse_status("needs-attention"),
+            Ok(SagaStatus::NeedsAttention)
+        );
+        assert!(
+            parse_status("stuck")
+                .unwrap_err()
+                .contains("needs_attention")
+        );
+    }
+}

@@ -1,0 +1,357 @@
+//! Speaking with the gateway: addresses, tokens, limits, and turning every kind of answer into data or a failure
+//! with the right exit code.
+
+use std::time::Duration;
+
+use contract::{
+    problem::Problem,
+    user::{Login, Refresh, Tokens},
+};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url, header};
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::sync::Mutex;
+
+use crate::{
+    failure::{Exit, Failure},
+    session::{Session, Store},
+};
+
+/// How long a connection may take to be made: longer means that nobody listens there.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long an answer may take; the gateway itself gives up earlier and says why.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a live stream may be silent before it counts as lost; the server sends a sign of life more often.
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The largest answer, in bytes: far above the longest journal, far below this machine's memory.
+const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Where the operators' interface begins.
+const OPS: &str = "/ops/api";
+
+/// Whose token is sent.
+enum Credentials {
+    /// From the command line or the environment.
+    Given(String),
+    /// From a login.
+    Stored(Store, Mutex<Session>),
+    /// None at all.
+    Missing,
+}
+
+/// A gateway.
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: String,
+    credentials: Credentials,
+}
+
+impl Client {
+    /// For the gateway at `url`, with a given token or the stored login.
+    pub(crate) fn new(url: &str, token: Option<&str>) -> Result<Self, Failure> {
+        let base = base_of(url)?;
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .user_agent(concat!("sagactl/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|error| Failure::error(format!("cannot prepare HTTP: {error}")))?;
+        let credentials = match (token, Store::from_environment()) {
+            (Some(token), _) => Credentials::Given(token.to_owned()),
+            (None, Some(store)) => match store.load(&base)? {
+                Some(session) => Credentials::Stored(store, Mutex::new(session)),
+                None => Credentials::Missing,
+            },
+            (None, None) => Credentials::Missing,
+        };
+        Ok(Self {
+            http,
+            base,
+            credentials,
+        })
+    }
+
+    /// The address, as sessions are kept under it.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Reads from the operators' interface.
+    pub(crate) async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+    ) -> Result<T, Failure> {
+        let mut url = Url::parse(&format!("{}{OPS}{path}", self.base))
+            .map_err(|error| Failure::usage(format!("the address is wrong: {error}")))?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let response = self
+            .authorised(|http| {
+                http.request(Method::GET, url.clone())
+                    .timeout(ANSWER_TIMEOUT)
+            })
+            .await?;
+        self.read(response).await
+    }
+
+    /// Changes something over the operators' interface.
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &(impl Serialize + ?Sized),
+    ) -> Result<T, Failure> {
+        let url = format!("{}{OPS}{path}", self.base);
+        let response = self
+            .authorised(|http| http.post(&url).timeout(ANSWER_TIMEOUT).json(body))
+            .await?;
+        self.read(response).await
+    }
+
+    /// Opens a live stream, after the event `last` when there was one.
+    pub(crate) async fn stream(&self, path: &str, last: Option<&str>) -> Result<Response, Failure> {
+        let url = format!("{}{OPS}{path}", self.base);
+        self.authorised(|http| {
+            let request = http.get(&url).header(header::ACCEPT, "text/event-stream");
+            match last {
+                Some(id) => request.header("last-event-id", id),
+                None => request,
+            }
+        })
+        .await
+    }
+
+    /// Trades a password for tokens.
+    pub(crate) async fn login(&self, login: &Login) -> Result<Session, Failure> {
+        self.tokens("/v1/auth/login", login).await
+    }
+
+    async fn tokens(
+        &self,
+        path: &str,
+        body: &(impl Serialize + ?Sized),
+    ) -> Result<Session, Failure> {
+        let request = self
+            .http
+            .post(format!("{}{path}", self.base))
+            .timeout(ANSWER_TIMEOUT)
+            .json(body);
+        let response = request
+            .send()
+            .await
+            .map_err(|error| self.unreachable(&error))?;
+        let response = self.checked(response).await?;
+        let tokens: Tokens = self.read(response).await?;
+        Ok(Session {
+            access_token: tokens.access_token,
+            refresh_token: tokens.refresh_token,
+        })
+    }
+
+    /// Sends with a token; an expired stored one is refreshed once.
+    async fn authorised(
+        &self,
+        build: impl Fn(&reqwest::Client) -> RequestBuilder,
+    ) -> Result<Response, Failure> {
+        let send = async |token: &str| {
+            let sent = build(&self.http).bearer_auth(token).send();
+            // Only the head is awaited here: a live stream's body has no end.
+            match tokio::time::timeout(ANSWER_TIMEOUT, sent).await {
+                Ok(answer) => answer.map_err(|error| self.unreachable(&error)),
+                Err(_) => Err(Failure::error(format!(
+                    "{} did not answer in time",
+                    self.base
+                ))),
+            }
+        };
+        match &self.credentials {
+            Credentials::Missing => Err(Failure::new(
+                Exit::Auth,
+                format!(
+                    "no token for {}: run `sagactl login --email ...`, or pass --token or SAGACTL_TOKEN",
+                    self.base
+                ),
+            )),
+            Credentials::Given(token) => self.checked(send(token).await?).await,
+            Credentials::Stored(store, session) => {
+                let token = session.lock().await.access_token.clone();
+                let response = send(&token).await?;
+                if response.status() != StatusCode::UNAUTHORIZED {
+                    return self.checked(response).await;
+                }
+                let token = self.refresh(store, session, &token).await?;
+                self.checked(send(&token).await?).await
+            }
+        }
+    }
+
+    /// A fresh access token in place of `stale`; whoever comes second takes what the first one got.
+    async fn refresh(
+        &self,
+        store: &Store,
+        session: &Mutex<Session>,
+        stale: &str,
+    ) -> Result<String, Failure> {
+        let mut session = session.lock().await;
+        if session.access_token != stale {
+            return Ok(session.access_token.clone());
+        }
+        let locked = store.lock()?;
+        let stored = locked.load(&self.base)?.unwrap_or_else(|| session.clone());
+        if stored.access_token == stale {
+            let refresh = Refresh {
+                refresh_token: stored.refresh_token,
+            };
+            *session = self
+                .tokens("/v1/auth/refresh", &refresh)
+                .await
+                .map_err(|failure| match failure.exit {
+                    Exit::Auth => Failure::new(
+                        Exit::Auth,
+                        "the stored login has ended: run `sagactl login --email ...` again",
+                    ),
+                    _ => failure,
+                })?;
+            locked.save(&self.base, session.clone())?;
+        } else {
+            *session = stored;
+        }
+        Ok(session.access_token.clone())
+    }
+
+    /// Passes a success on and turns everything else into a failure.
+    async fn checked(&self, response: Response) -> Result<Response, Failure> {
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let body = self.body(response).await.unwrap_or_default();
+        Err(refused(status, &body))
+    }
+
+    async fn read<T: DeserializeOwned>(&self, response: Response) -> Result<T, Failure> {
+        let body = self.body(response).await?;
+        serde_json::from_slice(&body).map_err(|error| {
+            Failure::error(format!(
+                "{} answered what this sagactl does not understand: {error}",
+                self.base
+            ))
+        })
+    }
+
+    async fn body(&self, mut response: Response) -> Result<Vec<u8>, Failure> {
+        let mut body = Vec::new();
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| self.unreachable(&error))?
+        {
+            if body.len() + chunk.len() > ANSWER_BYTES_MAX {
+                return Err(Failure::error(format!(
+                    "the answer has more than {ANSWER_BYTES_MAX} bytes"
+                )));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> Failure {
+        let mut cause: &dyn std::error::Error = error;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
+        let doing = if error.is_connect() {
+            "cannot reach the gateway at"
+        } else {
+            "lost the gateway at"
+        };
+        Failure::error(format!(
+            "{doing} {}: {cause} (is it running? see --url)",
+            self.base
+        ))
+    }
+}
+
+/// The next piece of a live stream's body; an error when it stays silent for too long.
+pub(crate) async fn within_silence<T>(next: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(SILENCE_TIMEOUT, next).await.ok()
+}
+
+/// Checks an address and cuts what must not be kept with it.
+fn base_of(url: &str) -> Result<String, Failure> {
+    let parsed = Url::parse(url)
+        .map_err(|error| Failure::usage(format!("`{url}` is not an address: {error}")))?;
+    if !matches!(parsed.scheme(), "http" | "https") || parsed.host_str().is_none() {
+        return Err(Failure::usage(format!(
+            "`{url}` is not an http or https address"
+        )));
+    }
+    if !parsed.username().is_empty() || parsed.password().is_some() {
+        return Err(Failure::usage(
+            "an address with a password in it would end up in histories: use --token or `sagactl login`",
+        ));
+    }
+    Ok(parsed.as_str().trim_end_matches('/').to_owned())
+}
+
+/// What an error answer means for the person and the exit code.
+fn refused(status: StatusCode, body: &[u8]) -> Failure {
+    let exit = match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Exit::Auth,
+        StatusCode::NOT_FOUND => Exit::NotFound,
+        StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED => Exit::Conflict,
+        _ => Exit::Error,
+    };
+    let message = match serde_json::from_slice::<Problem>(body) {
+        Ok(problem) => told(problem),
+        Err(_) => format!("the gateway answered {status}"),
+    };
+    Failure::new(exit, message)
+}
+
+fn told(problem: Problem) -> String {
+    let mut text = problem.detail.unwrap_or(problem.title);
+    for error in &problem.errors {
+        text.push_str(&format!("; {}: {}", error.pointer, error.detail));
+    }
+    format!("{text} ({})", problem.code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_kept_without_its_last_slash_and_never_with_a_password() {
+        assert_eq!(
+            base_of("http://127.0.0.1:8080/").unwrap(),
+            "http://127.0.0.1:8080"
+        );
+        assert_eq!(
+            base_of("https://ops.sojourn.example/door/").unwrap(),
+            "https://ops.sojourn.example/door"
+        );
+        for wrong in ["127.0.0.1", "ftp://x", "http://me:secret@host", ""] {
+            assert_eq!(base_of(wrong).unwrap_err().exit, Exit::Usage, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_problem_is_told_with_its_code_and_places() {
+        let body = r##"{"type":"x","title":"Wrong","status":422,"code":"reply_wrong","detail":"No such field",
+            "errors":[{"detail":"missing","pointer":"#/reply"}]}"##;
+        let failure = refused(StatusCode::UNPROCESSABLE_ENTITY, body.as_bytes());
+        assert_eq!(
+            failure.message,
+            "No such field; #/reply: missing (reply_wrong)"
+        );
+        assert_eq!(
+            refused(StatusCode::BAD_GATEWAY, b"<html>").message,
+            "the gateway answered 502 Bad Gateway"
+        );
+    }
+}

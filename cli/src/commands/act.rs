@@ -1,0 +1,135 @@
+//! `sagactl retry | cancel | skip | abandon`: the repairs. Each is one operator action on one saga or many.
+
+use contract::{
+    SagaId,
+    orchestrator_api::{Action, ActionRequest, REASON_BYTES_MAX, SagaView},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    args::{Act, Output, Retry, Skip},
+    client::Client,
+    commands::bulk,
+    failure::Failure,
+    output, select,
+};
+
+/// The shortest reason, in bytes, that can still say something.
+const REASON_BYTES_MIN: usize = 3;
+
+/// `retry`.
+pub(crate) async fn retry(
+    client: &Client,
+    retry: Retry,
+    output: Output,
+    interrupted: &CancellationToken,
+) -> Result<(), Failure> {
+    run(
+        client,
+        Action::Retry { step: retry.step },
+        &retry.act,
+        output,
+        interrupted,
+    )
+    .await
+}
+
+/// `cancel`.
+pub(crate) async fn cancel(
+    client: &Client,
+    act: Act,
+    output: Output,
+    interrupted: &CancellationToken,
+) -> Result<(), Failure> {
+    run(client, Action::Cancel, &act, output, interrupted).await
+}
+
+/// `skip`.
+pub(crate) async fn skip(
+    client: &Client,
+    skip: Skip,
+    output: Output,
+    interrupted: &CancellationToken,
+) -> Result<(), Failure> {
+    run(
+        client,
+        Action::Skip {
+            step: skip.step,
+            reply: skip.reply,
+        },
+        &skip.act,
+        output,
+        interrupted,
+    )
+    .await
+}
+
+/// `abandon`.
+pub(crate) async fn abandon(
+    client: &Client,
+    act: Act,
+    output: Output,
+    interrupted: &CancellationToken,
+) -> Result<(), Failure> {
+    run(client, Action::Abandon, &act, output, interrupted).await
+}
+
+async fn run(
+    client: &Client,
+    action: Action,
+    act: &Act,
+    output: Output,
+    interrupted: &CancellationToken,
+) -> Result<(), Failure> {
+    let reason = reason(&act.consent.reason)?;
+    let selected = select::select::<SagaId>(&act.selection.ids)?;
+    let count = selected.ids.len();
+    select::confirm(
+        action.as_str(),
+        "sagas",
+        count,
+        selected.from_stdin,
+        act.consent.yes,
+    )?;
+    let request = ActionRequest { action, reason };
+    let mut report = bulk::Report::default();
+    for (index, id) in selected.ids.into_iter().enumerate() {
+        // What has been sent is always waited for: an interruption must not leave it unsaid.
+        if interrupted.is_cancelled() {
+            report.interrupted_with(count - index);
+            break;
+        }
+        let answer = client
+            .post::<SagaView>(&format!("/sagas/{id}/actions"), &request)
+            .await;
+        report.add(id, answer);
+    }
+    print(&report.done, output)?;
+    report.end()
+}
+
+fn print(done: &[SagaView], output: Output) -> Result<(), Failure> {
+    match output {
+        Output::Table if done.is_empty() => Ok(()),
+        Output::Table => {
+            output::print_line(&output::saga_table(done.iter().map(|view| &view.summary)))
+        }
+        Output::Json => output::print_json(done),
+        Output::Jsonl => done.iter().try_for_each(output::print_json_line),
+        Output::Ids => done
+            .iter()
+            .try_for_each(|view| output::print_line(&view.summary.id.to_string())),
+    }
+}
+
+/// The reason within its limits, told here rather than once for every saga.
+pub(crate) fn reason(text: &str) -> Result<String, Failure> {
+    let text = text.trim();
+    if (REASON_BYTES_MIN..=REASON_BYTES_MAX).contains(&text.len()) {
+        Ok(text.to_owned())
+    } else {
+        Err(Failure::usage(format!(
+            "--reason must have {REASON_BYTES_MIN} to {REASON_BYTES_MAX} bytes; nothing was done"
+        )))
+    }
+}

@@ -1,0 +1,115 @@
+//! `sagactl dead-letters`: messages that nobody could handle, and sending them again.
+
+use contract::{SagaId, orchestrator_api::DeadLetterView};
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    args::{Consent, Letters, Output},
+    client::Client,
+    commands::{act, bulk},
+    failure::Failure,
+    output, select,
+};
+
+/// `GET /dead-letters`.
+#[derive(Deserialize)]
+struct Page {
+    items: Vec<DeadLetterView>,
+}
+
+/// `POST /dead-letters/{id}/redrive`.
+#[derive(Serialize)]
+struct Redrive<'a> {
+    reason: &'a str,
+}
+
+/// `dead-letters list`.
+pub(crate) async fn list(
+    client: &Client,
+    saga: Option<&str>,
+    output: Output,
+) -> Result<(), Failure> {
+    let saga: Option<SagaId> = saga
+        .map(str::parse)
+        .transpose()
+        .map_err(|error| Failure::usage(format!("--saga: {error}")))?;
+    let query: Vec<_> = saga.iter().map(|id| ("saga_id", id.to_string())).collect();
+    let page: Page = client.get("/dead-letters", &query).await?;
+    match output {
+        Output::Table if page.items.is_empty() => {
+            output::note("no dead letters");
+            Ok(())
+        }
+        _ => print(&page.items, output),
+    }
+}
+
+/// `dead-letters redrive`.
+pub(crate) async fn redrive(
+    client: &Client,
+    selection: &Letters,
+    consent: &Consent,
+    output: Output,
+    interrupted: &CancellationToken,
+) -> Result<(), Failure> {
+    let reason = act::reason(&consent.reason)?;
+    let selected = select::select::<i64>(&selection.ids)?;
+    let count = selected.ids.len();
+    select::confirm(
+        "redrive",
+        "dead letters",
+        count,
+        selected.from_stdin,
+        consent.yes,
+    )?;
+    let mut report = bulk::Report::default();
+    for (index, id) in selected.ids.into_iter().enumerate() {
+        if interrupted.is_cancelled() {
+            report.interrupted_with(count - index);
+            break;
+        }
+        let path = format!("/dead-letters/{id}/redrive");
+        report.add(
+            id,
+            client
+                .post::<DeadLetterView>(&path, &Redrive { reason: &reason })
+                .await,
+        );
+    }
+    print(&report.done, output)?;
+    report.end()
+}
+
+fn print(letters: &[DeadLetterView], output: Output) -> Result<(), Failure> {
+    match output {
+        Output::Table if letters.is_empty() => Ok(()),
+        Output::Table => output::print_line(&table(letters)),
+        Output::Json => output::print_json(letters),
+        Output::Jsonl => letters.iter().try_for_each(output::print_json_line),
+        Output::Ids => letters
+            .iter()
+            .try_for_each(|letter| output::print_line(&letter.id.to_string())),
+    }
+}
+
+fn table(letters: &[DeadLetterView]) -> String {
+    let rows = letters.iter().map(|letter| {
+        vec![
+            letter.id.to_string(),
+            letter
+                .saga_id
+                .map_or_else(|| "-".to_owned(), |id| id.to_string()),
+            output::printable(&letter.queue),
+            output::time(letter.received_at),
+            letter
+                .redriven_at
+                .map_or_else(|| "no".to_owned(), output::time),
+            output::printable(&letter.reason),
+        ]
+    });
+    output::table(
+        &["ID", "SAGA", "QUEUE", "RECEIVED", "REDRIVEN", "REASON"],
+        rows,
+    )
+}

@@ -1,0 +1,98 @@
+//! `sagactl journal`: every committed decision of a saga.
+
+use contract::{
+    SagaId,
+    orchestrator_api::{JournalPage, RecordView},
+};
+use serde_json::Value;
+
+use crate::{
+    args::{One, Output},
+    client::Client,
+    failure::Failure,
+    output,
+};
+
+/// Fields of entries that are documents of their own: too wide for a line, and in `-o json` anyway.
+const WIDE_FIELDS: [&str; 3] = ["input", "reply", "fingerprint"];
+
+/// Runs the command.
+pub(crate) async fn run(client: &Client, one: &One, output: Output) -> Result<(), Failure> {
+    let id: SagaId = one
+        .id
+        .parse()
+        .map_err(|error| Failure::usage(format!("{error}")))?;
+    let page: JournalPage = client.get(&format!("/sagas/{id}/journal"), &[]).await?;
+    match output {
+        Output::Table => output::print_line(&output::table(
+            &["SEQ", "AT", "STATUS", "ENTRY"],
+            rows(&page.items),
+        )),
+        Output::Json => output::print_json(&page.items),
+        Output::Jsonl => page.items.iter().try_for_each(output::print_json_line),
+        Output::Ids => page
+            .items
+            .iter()
+            .try_for_each(|record| output::print_line(&record.seq.to_string())),
+    }
+}
+
+fn rows(records: &[RecordView]) -> Vec<Vec<String>> {
+    let mut rows = Vec::new();
+    for record in records {
+        for entry in &record.entries {
+            rows.push(vec![
+                record.seq.to_string(),
+                output::time(record.at),
+                record.status.as_str().to_owned(),
+                output::printable(&told(entry)),
+            ]);
+        }
+    }
+    rows
+}
+
+/// An entry as `name field=value ...`, without knowing the kinds of entries: a journal may be newer than this program.
+fn told(entry: &Value) -> String {
+    let Some(fields) = entry.as_object() else {
+        return entry.to_string();
+    };
+    let mut text = fields
+        .get("entry")
+        .and_then(Value::as_str)
+        .unwrap_or("?")
+        .to_owned();
+    for (name, value) in fields {
+        if name == "entry" || WIDE_FIELDS.contains(&name.as_str()) {
+            continue;
+        }
+        match value {
+            Value::String(value) if !value.contains(char::is_whitespace) => {
+                text.push_str(&format!(" {name}={value}"))
+            }
+            value => text.push_str(&format!(" {name}={value}")),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_entry_is_told_in_one_line_without_its_documents() {
+        let entry = json!({"entry": "command_refused", "step": "hold-flights", "op": "action", "message": "no seats", "reply": {"a": 1}});
+        let text = told(&entry);
+        assert!(text.starts_with("command_refused "), "{text}");
+        assert!(
+            text.contains("step=hold-flights")
+                && text.contains("message=\"no seats\"")
+                && !text.contains("reply"),
+            "{text}"
+        );
+        assert_eq!(told(&json!(7)), "7");
+    }
+}

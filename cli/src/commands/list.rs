@@ -1,0 +1,156 @@
+//! `sagactl list`: fetches pages until the limit or the end, and prints.
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use contract::{
+    limits::PAGE_SIZE_MAX,
+    orchestrator_api::{SagaPage, SagaSummary},
+};
+
+use crate::{
+    args::{List, Output},
+    client::Client,
+    failure::Failure,
+    output,
+};
+
+/// Runs the command.
+pub(crate) async fn run(
+    client: &Client,
+    list: List,
+    output: Output,
+    now: DateTime<Utc>,
+) -> Result<(), Failure> {
+    let limit = if list.limit == 0 {
+        usize::MAX
+    } else {
+        list.limit as usize
+    };
+    let filter = query(&list, now)?;
+    let mut kept: Vec<SagaSummary> = Vec::new();
+    let mut printed = 0_usize;
+    let mut token: Option<String> = None;
+    loop {
+        let wanted = (limit - printed - kept.len()).min(PAGE_SIZE_MAX as usize);
+        let mut query = filter.clone();
+        query.push(("page_size", wanted.to_string()));
+        query.extend(token.take().map(|token| ("page_token", token)));
+        let page: SagaPage = client.get("/sagas", &query).await?;
+        let items = page.items.into_iter().take(wanted);
+        match output {
+            // Line by line as it comes, so that a long list can be piped.
+            Output::Ids => printed += each(items, |saga| output::print_line(&saga.id.to_string()))?,
+            Output::Jsonl => printed += each(items, output::print_json_line)?,
+            Output::Table | Output::Json => kept.extend(items),
+        }
+        token = page.next_page_token;
+        if token.is_none() || printed + kept.len() >= limit {
+            break;
+        }
+    }
+    match output {
+        Output::Json => output::print_json(&kept)?,
+        Output::Table if kept.is_empty() => output::note("no sagas"),
+        Output::Table => output::print_line(&output::saga_table(&kept))?,
+        Output::Ids | Output::Jsonl => {}
+    }
+    if token.is_some() {
+        output::note(&format!(
+            "there are more than {}; raise --limit, or --limit 0 for all",
+            list.limit
+        ));
+    }
+    Ok(())
+}
+
+fn each(
+    items: impl Iterator<Item = SagaSummary>,
+    print: impl Fn(&SagaSummary) -> Result<(), Failure>,
+) -> Result<usize, Failure> {
+    let mut count = 0;
+    for item in items {
+        print(&item)?;
+        count += 1;
+    }
+    Ok(count)
+}
+
+fn query(list: &List, now: DateTime<Utc>) -> Result<Vec<(&'static str, String)>, Failure> {
+    let mut query = Vec::new();
+    if !list.status.is_empty() {
+        let statuses: Vec<_> = list.status.iter().map(|status| status.as_str()).collect();
+        query.push(("status", statuses.join(",")));
+    }
+    let plain = [
+        ("name", &list.name),
+        ("business_key", &list.business_key),
+        ("owner", &list.owner),
+        ("error", &list.error),
+    ];
+    query.extend(
+        plain
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value.clone()?))),
+    );
+    for (name, flag, value) in [
+        ("created_after", "--since", &list.since),
+        ("created_before", "--until", &list.until),
+    ] {
+        if let Some(text) = value {
+            let at = moment(text, now).ok_or_else(|| {
+                Failure::usage(format!("{flag}: `{text}` is neither a time such as 2026-12-01T08:00:00Z nor an age such as 30m, 2h, 7d"))
+            })?;
+            query.push((name, at.to_rfc3339_opts(SecondsFormat::AutoSi, true)));
+        }
+    }
+    Ok(query)
+}
+
+/// A time, or an age before `now`.
+fn moment(text: &str, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    if let Ok(at) = DateTime::parse_from_rfc3339(text) {
+        return Some(at.to_utc());
+    }
+    let unit = text.chars().last()?;
+    let count: i64 = text
+        .strip_suffix(unit)?
+        .parse()
+        .ok()
+        .filter(|count| *count >= 0)?;
+    let age = match unit {
+        's' => TimeDelta::try_seconds(count),
+        'm' => TimeDelta::try_minutes(count),
+        'h' => TimeDelta::try_hours(count),
+        'd' => TimeDelta::try_days(count),
+        'w' => TimeDelta::try_weeks(count),
+        _ => None,
+    }?;
+    now.checked_sub_signed(age)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_a_time_or_an_age() {
+        let now: DateTime<Utc> = "2026-12-01T12:00:00Z".parse().unwrap();
+        let at = |text| moment(text, now).map(|at| at.to_rfc3339_opts(SecondsFormat::Secs, true));
+        assert_eq!(at("2h").as_deref(), Some("2026-12-01T10:00:00Z"));
+        assert_eq!(at("7d").as_deref(), Some("2026-11-24T12:00:00Z"));
+        assert_eq!(
+            at("2026-11-01T00:00:00+01:00").as_deref(),
+            Some("2026-10-31T23:00:00Z")
+        );
+        for wrong in [
+            "",
+            "h",
+            "-2h",
+            "2y",
+            "yesterday",
+            "99999999999999999d",
+            "2é",
+        ] {
+            assert_eq!(at(wrong), None, "{wrong}");
+        }
+    }
+}

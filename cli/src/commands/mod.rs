@@ -1,0 +1,11 @@
+//! One file a verb (the four repairs share one, since they differ in one value only).
+
+pub(crate) mod act;
+pub(crate) mod dead_letters;
+pub(crate) mod journal;
+pub(crate) mod list;
+pub(crate) mod login;
+pub(crate) mod show;
+pub(crate) mod watch;
+
+pub(crate) mod bulk;

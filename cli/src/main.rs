@@ -1,0 +1,129 @@
+//! `sagactl`: what operators inspect and repair sagas with. It speaks with the gateway only, under `/ops/api`.
+
+mod args;
+mod client;
+mod commands;
+mod failure;
+mod output;
+mod select;
+mod session;
+mod tree;
+
+use std::process::ExitCode;
+
+use chrono::{DateTime, Utc};
+use clap::{CommandFactory as _, Parser as _};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    args::{Cli, Command, Global},
+    client::Client,
+    failure::{Exit, Failure},
+};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let ended = run(cli).await;
+    let failure = match ended {
+        Ok(()) => Failure::new(Exit::Ok, ""),
+        Err(failure) => failure,
+    };
+    if !failure.message.is_empty() {
+        output::note(&format!("sagactl: {failure}"));
+    }
+    ExitCode::from(failure.exit.code())
+}
+
+async fn run(cli: Cli) -> Result<(), Failure> {
+    let interrupted = interruption();
+    let Cli { global, command } = cli;
+    match command {
+        Command::Completions { shell } => completions(shell),
+        // These stop between two items and still say what they did.
+        Command::Retry(retry) => {
+            commands::act::retry(&client(&global)?, retry, global.output, &interrupted).await
+        }
+        Command::Cancel(act) => {
+            commands::act::cancel(&client(&global)?, act, global.output, &interrupted).await
+        }
+        Command::Skip(skip) => {
+            commands::act::skip(&client(&global)?, skip, global.output, &interrupted).await
+        }
+        Command::Abandon(act) => {
+            commands::act::abandon(&client(&global)?, act, global.output, &interrupted).await
+        }
+        Command::DeadLetters(args::DeadLetters::Redrive { selection, consent }) => {
+            commands::dead_letters::redrive(
+                &client(&global)?,
+                &selection,
+                &consent,
+                global.output,
+                &interrupted,
+            )
+            .await
+        }
+        reading => tokio::select! {
+            ended = read(&global, reading) => ended,
+            () = interrupted.cancelled() => Err(Failure::interrupted()),
+        },
+    }
+}
+
+/// The commands that change nothing on the other side: they may stop anywhere.
+async fn read(global: &Global, command: Command) -> Result<(), Failure> {
+    let output = global.output;
+    match command {
+        Command::List(list) => commands::list::run(&client(global)?, list, output, now()).await,
+        Command::Show(ids) => commands::show::run(&client(global)?, &ids, output).await,
+        Command::Watch(one) => commands::watch::run(&client(global)?, &one, output).await,
+        Command::Journal(one) => commands::journal::run(&client(global)?, &one, output).await,
+        Command::DeadLetters(args::DeadLetters::List { saga }) => {
+            commands::dead_letters::list(&client(global)?, saga.as_deref(), output).await
+        }
+        Command::Login(login) => commands::login::login(&client(global)?, login).await,
+        Command::Logout => commands::login::logout(&client(global)?),
+        Command::Retry(_)
+        | Command::Cancel(_)
+        | Command::Skip(_)
+        | Command::Abandon(_)
+        | Command::DeadLetters(args::DeadLetters::Redrive { .. })
+        | Command::Completions { .. } => {
+            Err(Failure::error("this command is carried out elsewhere"))
+        }
+    }
+}
+
+fn client(global: &Global) -> Result<Client, Failure> {
+    Client::new(&global.url, global.token.as_deref())
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "sagactl", &mut script);
+    output::print(&String::from_utf8_lossy(&script))
+}
+
+/// Cancelled by the first Ctrl-C; a second one, while a command winds up, ends the program at once.
+fn interruption() -> CancellationToken {
+    let token = CancellationToken::new();
+    let cancel = token.clone();
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            cancel.cancel();
+        }
+        if tokio::signal::ctrl_c().await.is_ok() {
+            std::process::exit(i32::from(Exit::Interrupted.code()));
+        }
+    });
+    token
+}
+
+/// The one place where this program reads the clock; everything below takes the time as a value.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the program's single reading of the clock; the kit would bring the servers' dependencies along"
+)]
+fn now() -> DateTime<Utc> {
+    Utc::now()
+}

@@ -1,0 +1,125 @@
+//! Printing: tables for people, JSON for programs, ids for pipes. All of stdout goes through here, so that a closed
+//! pipe ends the program quietly and text from elsewhere cannot steer the terminal.
+
+use std::io::{self, Write as _};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use comfy_table::{ContentArrangement, Table, presets};
+use contract::orchestrator_api::SagaSummary;
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+/// Writes to stdout at once.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()?;
+    Ok(())
+}
+
+/// Writes a line to stdout at once.
+pub(crate) fn print_line(text: &str) -> Result<(), Failure> {
+    print(&format!("{text}\n"))
+}
+
+/// One document, indented.
+pub(crate) fn print_json(value: &(impl Serialize + ?Sized)) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value).map_err(unprintable)?;
+    print_line(&text)
+}
+
+/// One document on one line.
+pub(crate) fn print_json_line(value: &(impl Serialize + ?Sized)) -> Result<(), Failure> {
+    let text = serde_json::to_string(value).map_err(unprintable)?;
+    print_line(&text)
+}
+
+fn unprintable(error: serde_json::Error) -> Failure {
+    Failure::error(format!("cannot print the answer as JSON: {error}"))
+}
+
+/// A remark for people.
+pub(crate) fn note(text: &str) {
+    // A closed stderr is no reason to stop.
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// A plain table: no frames to read over, no wrapped ids.
+pub(crate) fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled)
+        .set_header(head.to_vec());
+    for row in rows {
+        table.add_row(row);
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    let text = table.to_string();
+    let lines: Vec<_> = text.lines().map(str::trim_end).collect();
+    lines.join("\n")
+}
+
+/// Sagas as a table.
+pub(crate) fn saga_table<'a>(sagas: impl IntoIterator<Item = &'a SagaSummary>) -> String {
+    let rows = sagas.into_iter().map(|saga| {
+        vec![
+            saga.id.to_string(),
+            printable(&format!("{} v{}", saga.name, saga.version)),
+            saga.status.as_str().to_owned(),
+            printable(&saga.business_key),
+            time(saga.created_at),
+            time(saga.updated_at),
+            printable(saga.error.as_deref().unwrap_or("-")),
+        ]
+    });
+    table(
+        &[
+            "ID",
+            "NAME",
+            "STATUS",
+            "BUSINESS KEY",
+            "STARTED",
+            "CHANGED",
+            "ERROR",
+        ],
+        rows,
+    )
+}
+
+/// A time as the tables show it.
+pub(crate) fn time(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// Text from elsewhere on one line, without characters that a terminal would obey.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_from_elsewhere_cannot_steer_the_terminal() {
+        assert_eq!(printable("a\u{1b}[2Jb\nc"), "a [2Jb c");
+    }
+
+    #[test]
+    fn a_table_has_no_frame_and_no_trailing_spaces() {
+        let text = table(
+            &["ID", "REASON"],
+            [
+                vec!["1".into(), "because".into()],
+                vec!["22".into(), "-".into()],
+            ],
+        );
+        assert_eq!(text, "ID  REASON\n1   because\n22  -");
+    }
+}

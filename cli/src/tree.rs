@@ -1,0 +1,147 @@
+//! A saga's steps as text: numbered stages in the order in which they run, parallel steps beneath their stage, every
+//! status as a word. Nothing is told by colour, position or drawn lines alone, so that it also reads well aloud.
+
+use std::collections::HashMap;
+
+use contract::{
+    StepName,
+    orchestrator_api::{CauseView, SagaView, StepKind, StepStatus, StepView},
+};
+
+use crate::output::{printable, time};
+
+/// The whole saga, ending with a line break.
+pub(crate) fn render(view: &SagaView) -> String {
+    let mut text = head(view);
+    text.push_str("\nSteps\n");
+    for (index, stage) in stages(&view.steps).iter().enumerate() {
+        match stage.as_slice() {
+            [only] => text.push_str(&format!("{}. {}\n", index + 1, step_line(only))),
+            several => {
+                text.push_str(&format!("{}. in parallel\n", index + 1));
+                for step in several {
+                    text.push_str(&format!("   - {}\n", step_line(step)));
+                }
+            }
+        }
+    }
+    if !view.dead_letters.is_empty() {
+        text.push_str("\nDead letters\n");
+        for letter in &view.dead_letters {
+            let again = letter
+                .redriven_at
+                .map_or_else(String::new, |at| format!(", redriven {}", time(at)));
+            text.push_str(&format!(
+                "- {} from {}, {}{again}: {}\n",
+                letter.id,
+                printable(&letter.queue),
+                time(letter.received_at),
+                printable(&letter.reason)
+            ));
+        }
+    }
+    text
+}
+
+fn head(view: &SagaView) -> String {
+    let saga = &view.summary;
+    let mut lines = vec![
+        ("Saga", saga.id.to_string()),
+        (
+            "Definition",
+            printable(&format!("{} v{}", saga.name, saga.version)),
+        ),
+        ("Status", words(saga.status.as_str())),
+        ("Business key", printable(&saga.business_key)),
+    ];
+    lines.extend(
+        saga.owner
+            .as_deref()
+            .map(|owner| ("Owner", printable(owner))),
+    );
+    lines.push(("Started", time(saga.created_at)));
+    lines.push(("Changed", time(saga.updated_at)));
+    lines.extend(saga.finished_at.map(|at| ("Finished", time(at))));
+    lines.extend(view.deadline_at.map(|at| ("Deadline", time(at))));
+    lines.extend(view.next_wake_at.map(|at| ("Next look", time(at))));
+    lines.extend(view.cause.as_ref().map(|why| ("Cause", cause(why))));
+    lines
+        .iter()
+        .map(|(name, value)| format!("{:<14}{value}\n", format!("{name}:")))
+        .collect()
+}
+
+/// One step on one line: `hold-flights (compensatable): retrying, attempt 2, again at ...; code: message`.
+pub(crate) fn step_line(step: &StepView) -> String {
+    let kind = match step.kind {
+        StepKind::Compensatable => "compensatable",
+        StepKind::Pivot => "pivot",
+        StepKind::Retriable => "retriable",
+    };
+    let mut text = format!("{} ({kind}): {}", step.name, status(step.status));
+    if step.skipped {
+        text.push_str(", skipped by an operator");
+    }
+    if step.attempts > 1 {
+        text.push_str(&format!(", attempt {}", step.attempts));
+    }
+    if let Some(at) = step.retry_at {
+        text.push_str(&format!(", again at {}", time(at)));
+    }
+    if let Some(error) = &step.error {
+        text.push_str(&format!(
+            "; {}: {}",
+            printable(&error.code),
+            printable(&error.message)
+        ));
+    }
+    text
+}
+
+fn cause(cause: &CauseView) -> String {
+    let place = cause
+        .step
+        .as_ref()
+        .map_or_else(String::new, |step| format!(" at {step}"));
+    printable(&format!("{}{place}: {}", cause.code, cause.message))
+}
+
+const fn status(status: StepStatus) -> &'static str {
+    match status {
+        StepStatus::Pending => "pending",
+        StepStatus::NotApplicable => "not applicable",
+        StepStatus::Dispatched => "dispatched",
+        StepStatus::Retrying => "retrying",
+        StepStatus::Done => "done",
+        StepStatus::Refused => "refused",
+        StepStatus::NeedsAttention => "needs attention",
+        StepStatus::Compensating => "compensating",
+        StepStatus::Compensated => "compensated",
+    }
+}
+
+/// A status word as people write it.
+pub(crate) fn words(word: &str) -> String {
+    word.replace('_', " ")
+}
+
+/// Steps by the length of the longest way to them.
+fn stages(steps: &[StepView]) -> Vec<Vec<&StepView>> {
+    let mut depths: HashMap<&StepName, usize> = HashMap::new();
+    let mut stages: Vec<Vec<&StepView>> = Vec::new();
+    // Steps come in an order in which each stands behind what it waits for; one that did not would start a stage.
+    for step in steps {
+        let depth = step
+            .after
+            .iter()
+            .filter_map(|name| depths.get(name))
+            .max()
+            .map_or(0, |deepest| deepest + 1);
+        depths.insert(&step.name, depth);
+        if stages.len() <= depth {
+            stages.resize_with(depth + 1, Vec::new);
+        }
+        stages[depth].push(step);
+    }
+    stages
+}

@@ -1,0 +1,488 @@
+//! A small door: answers like the gateway's `/ops/api` for the sagas it is given, and remembers what it was asked.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use axum::{
+    Json, Router,
+    extract::{Path, Query, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use contract::{
+    SagaId, StepName,
+    command::Route,
+    orchestrator_api::{
+        ActionRequest, CauseView, DeadLetterView, JournalPage, RecordView, SagaPage, SagaStatus,
+        SagaSummary, SagaView, StepKind, StepStatus, StepView,
+    },
+    problem::{CONTENT_TYPE, FieldError, Problem, TYPE_BASE},
+    user::{Login, Refresh, Tokens},
+};
+use serde_json::json;
+
+/// The token that the door accepts at first.
+pub(crate) const TOKEN: &str = "operator-token";
+
+/// What the door knows and has seen.
+#[derive(Default)]
+pub(crate) struct Inner {
+    pub(crate) sagas: BTreeMap<SagaId, SagaView>,
+    pub(crate) letters: Vec<DeadLetterView>,
+    /// The access token that works now.
+    pub(crate) token: String,
+    /// The refresh token that works now.
+    pub(crate) refresh: String,
+    /// Method, path and query, and body of every call.
+    pub(crate) seen: Vec<(String, String)>,
+    /// For each saga, what its live connections say, one after the other; the last one stays.
+    pub(crate) streams: HashMap<SagaId, Vec<String>>,
+    /// The `Last-Event-ID` of every live connection.
+    pub(crate) resumed_after: Vec<Option<String>>,
+}
+
+/// A running door.
+#[derive(Clone)]
+pub(crate) struct Door {
+    inner: Arc<Mutex<Inner>>,
+    address: SocketAddr,
+}
+
+impl Door {
+    pub(crate) async fn open() -> Self {
+        let inner = Inner {
+            token: TOKEN.to_owned(),
+            refresh: "refresh-1".to_owned(),
+            ..Inner::default()
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let door = Self {
+            inner: Arc::new(Mutex::new(inner)),
+            address: listener.local_addr().unwrap(),
+        };
+        let router = Router::new()
+            .route("/v1/auth/login", post(login))
+            .route("/v1/auth/refresh", post(refresh))
+            .route("/ops/api/sagas", get(list))
+            .route("/ops/api/sagas/{id}", get(show))
+            .route("/ops/api/sagas/{id}/journal", get(journal))
+            .route("/ops/api/sagas/{id}/events", get(events))
+            .route("/ops/api/sagas/{id}/actions", post(act))
+            .route("/ops/api/dead-letters", get(letters))
+            .route("/ops/api/dead-letters/{id}/redrive", post(redrive))
+            .with_state(door.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        door
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(crate) fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap()
+    }
+
+    pub(crate) fn add(&self, view: SagaView) -> SagaId {
+        let id = view.summary.id;
+        self.inner().sagas.insert(id, view);
+        id
+    }
+
+    /// What was asked so far, as `METHOD path?query` and body.
+    pub(crate) fn seen(&self) -> Vec<(String, String)> {
+        self.inner().seen.clone()
+    }
+
+    fn saw(&self, what: String, body: String, headers: &HeaderMap) -> Result<(), Response> {
+        let mut inner = self.inner();
+        inner.seen.push((what, body));
+        let sent = headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok());
+        if sent == Some(&format!("Bearer {}", inner.token)) {
+            Ok(())
+        } else {
+            Err(problem(
+                StatusCode::UNAUTHORIZED,
+                "token_invalid",
+                "The token is not valid.",
+            ))
+        }
+    }
+}
+
+pub(crate) fn saga_id(number: u128) -> SagaId {
+    SagaId::from_uuid(uuid::Uuid::from_u128(
+        0x0192_f0c1_a2b3_7c4d_8e5f_0000_0000_0000 + number,
+    ))
+}
+
+/// A saga in the middle of being undone, with something of everything.
+pub(crate) fn view(number: u128, status: SagaStatus) -> SagaView {
+    let step = |name: &str, kind, after: &[&str], status| StepView {
+        name: name.parse().unwrap(),
+        kind,
+        route: Route::Order,
+        command: format!("order.{name}"),
+        compensation: None,
+        after: after.iter().map(|name| name.parse().unwrap()).collect(),
+        status,
+        attempts: 1,
+        retry_at: None,
+        error: None,
+        reply: None,
+        skipped: false,
+    };
+    let refused = CauseView {
+        step: Some("authorize-payment".parse::<StepName>().unwrap()),
+        code: "card_declined".into(),
+        message: "The issuer\u{1b}[31m said no.".into(),
+    };
+    let mut rooms = step(
+        "hold-rooms",
+        StepKind::Compensatable,
+        &["create-order"],
+        StepStatus::Compensating,
+    );
+    rooms.attempts = 3;
+    rooms.retry_at = Some("2026-12-01T08:00:05Z".parse().unwrap());
+    rooms.error = Some(CauseView {
+        step: None,
+        code: "dependency_failed".into(),
+        message: "database away".into(),
+    });
+    let mut payment = step(
+        "authorize-payment",
+        StepKind::Compensatable,
+        &["hold-flights", "hold-rooms"],
+        StepStatus::Refused,
+    );
+    payment.error = Some(refused.clone());
+    let mut notify = step(
+        "notify",
+        StepKind::Retriable,
+        &["confirm-flights"],
+        StepStatus::Pending,
+    );
+    notify.skipped = true;
+    SagaView {
+        summary: SagaSummary {
+            id: saga_id(number),
+            name: "order".into(),
+            version: 1,
+            status,
+            business_key: format!("ord_{number:032x}"),
+            owner: Some(format!("usr_{number:032x}")),
+            error: Some("authorize-payment:card_declined".into()),
+            created_at: "2026-12-01T08:00:00Z".parse().unwrap(),
+            updated_at: "2026-12-01T08:00:02Z".parse().unwrap(),
+            finished_at: status
+                .is_final()
+                .then(|| "2026-12-01T08:00:09Z".parse().unwrap()),
+        },
+        input: json!({"order_id": format!("ord_{number:032x}")}),
+        steps: vec![
+            step(
+                "create-order",
+                StepKind::Compensatable,
+                &[],
+                StepStatus::Done,
+            ),
+            step(
+                "hold-flights",
+                StepKind::Compensatable,
+                &["create-order"],
+                StepStatus::Compensated,
+            ),
+            rooms,
+            payment,
+            step(
+                "confirm-flights",
+                StepKind::Pivot,
+                &["authorize-payment"],
+                StepStatus::Pending,
+            ),
+            notify,
+        ],
+        cause: Some(refused),
+        deadline_at: Some("2026-12-01T08:15:00Z".parse().unwrap()),
+        next_wake_at: None,
+        dead_letters: vec![letter(7, saga_id(number))],
+        head: 9,
+    }
+}
+
+pub(crate) fn letter(id: i64, saga: SagaId) -> DeadLetterView {
+    DeadLetterView {
+        id,
+        saga_id: Some(saga),
+        command_id: None,
+        op: None,
+        queue: "commands.flights".into(),
+        reason: "unreadable: expected value at line 1".into(),
+        body: "{".into(),
+        received_at: "2026-12-01T08:00:01Z".parse().unwrap(),
+        redriven_at: None,
+    }
+}
+
+/// One server-sent record.
+pub(crate) fn record(seq: u64, status: SagaStatus, done: usize) -> (u64, RecordView) {
+    let mut steps = view(1, status).steps;
+    for (index, step) in steps.iter_mut().enumerate() {
+        step.status = if index < done {
+            StepStatus::Done
+        } else {
+            StepStatus::Pending
+        };
+        step.attempts = u16::from(index < done);
+        (step.error, step.retry_at, step.skipped) = (None, None, false);
+    }
+    let at = format!("2026-12-01T08:00:{seq:02}Z").parse().unwrap();
+    (
+        seq,
+        RecordView {
+            seq,
+            at,
+            entries: vec![
+                json!({"entry": "command_done", "step": "create-order", "op": "action", "reply": {}}),
+            ],
+            status,
+            steps,
+        },
+    )
+}
+
+pub(crate) fn sse(records: &[(u64, RecordView)], end: bool) -> String {
+    let mut text: String = records
+        .iter()
+        .map(|(seq, record)| {
+            format!(
+                "id: {seq}\nevent: record\ndata: {}\n\n",
+                serde_json::to_string(record).unwrap()
+            )
+        })
+        .collect();
+    if end {
+        text.push_str("event: end\ndata: {}\n\n");
+    }
+    text
+}
+
+fn problem(status: StatusCode, code: &str, detail: &str) -> Response {
+    let body = Problem {
+        kind: format!("{TYPE_BASE}{code}"),
+        title: code.to_owned(),
+        status: status.as_u16(),
+        detail: Some(detail.to_owned()),
+        code: code.to_owned(),
+        errors: Vec::<FieldError>::new(),
+    };
+    (
+        status,
+        [(header::CONTENT_TYPE, CONTENT_TYPE)],
+        serde_json::to_vec(&body).unwrap(),
+    )
+        .into_response()
+}
+
+fn tokens(access: &str, refresh: &str) -> Response {
+    let tokens = Tokens {
+        access_token: access.to_owned(),
+        refresh_token: refresh.to_owned(),
+        token_type: "Bearer".into(),
+        expires_in: 900,
+    };
+    Json(tokens).into_response()
+}
+
+async fn login(State(door): State<Door>, Json(login): Json<Login>) -> Response {
+    if login.password != "correct horse battery" {
+        return problem(
+            StatusCode::UNAUTHORIZED,
+            "login_failed",
+            "E-mail or password is wrong.",
+        );
+    }
+    let inner = door.inner();
+    tokens(&inner.token, &inner.refresh)
+}
+
+async fn refresh(State(door): State<Door>, Json(body): Json<Refresh>) -> Response {
+    let mut inner = door.inner();
+    inner
+        .seen
+        .push(("POST /v1/auth/refresh".into(), body.refresh_token.clone()));
+    if body.refresh_token != inner.refresh {
+        return problem(
+            StatusCode::UNAUTHORIZED,
+            "refresh_token_invalid",
+            "The login has ended.",
+        );
+    }
+    inner.refresh = "refresh-2".into();
+    tokens(&inner.token, &inner.refresh)
+}
+
+async fn list(
+    State(door): State<Door>,
+    Query(query): Query<BTreeMap<String, String>>,
+    headers: HeaderMap,
+) -> Response {
+    let asked: Vec<_> = query
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    if let Err(response) = door.saw(
+        format!("GET /sagas?{}", asked.join("&")),
+        String::new(),
+        &headers,
+    ) {
+        return response;
+    }
+    let start: usize = query
+        .get("page_token")
+        .map_or(0, |token| token.parse().unwrap());
+    // Pages of two, whatever is asked: a short page is not the end.
+    let size: usize = query
+        .get("page_size")
+        .map_or(2, |size| size.parse::<usize>().unwrap().min(2));
+    let inner = door.inner();
+    let items: Vec<_> = inner
+        .sagas
+        .values()
+        .skip(start)
+        .take(size)
+        .map(|view| view.summary.clone())
+        .collect();
+    let next = (start + items.len() < inner.sagas.len()).then(|| (start + items.len()).to_string());
+    Json(SagaPage {
+        items,
+        next_page_token: next,
+    })
+    .into_response()
+}
+
+fn find(door: &Door, id: &str) -> Result<SagaView, Response> {
+    let known = id
+        .parse()
+        .ok()
+        .and_then(|id: SagaId| door.inner().sagas.get(&id).cloned());
+    known.ok_or_else(|| {
+        problem(
+            StatusCode::NOT_FOUND,
+            "saga_unknown",
+            "There is no such saga.",
+        )
+    })
+}
+
+async fn show(
+    State(door): State<Door>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<SagaView>, Response> {
+    door.saw(format!("GET /sagas/{id}"), String::new(), &headers)?;
+    Ok(Json(find(&door, &id)?))
+}
+
+async fn journal(
+    State(door): State<Door>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<JournalPage>, Response> {
+    door.saw(format!("GET /sagas/{id}/journal"), String::new(), &headers)?;
+    find(&door, &id)?;
+    Ok(Json(JournalPage {
+        items: vec![
+            record(1, SagaStatus::Running, 0).1,
+            record(2, SagaStatus::Running, 1).1,
+        ],
+    }))
+}
+
+async fn events(
+    State(door): State<Door>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Response> {
+    door.saw(format!("GET /sagas/{id}/events"), String::new(), &headers)?;
+    let id = find(&door, &id)?.summary.id;
+    let mut inner = door.inner();
+    let last = headers
+        .get("last-event-id")
+        .map(|value| value.to_str().unwrap().to_owned());
+    inner.resumed_after.push(last);
+    let scripts = inner.streams.get_mut(&id).unwrap();
+    let body = if scripts.len() > 1 {
+        scripts.remove(0)
+    } else {
+        scripts[0].clone()
+    };
+    Ok(([(header::CONTENT_TYPE, "text/event-stream")], body).into_response())
+}
+
+async fn act(
+    State(door): State<Door>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    Json(request): Json<ActionRequest>,
+) -> Result<Json<SagaView>, Response> {
+    door.saw(
+        format!("POST /sagas/{id}/actions"),
+        serde_json::to_string(&request).unwrap(),
+        &headers,
+    )?;
+    let mut view = find(&door, &id)?;
+    if view.summary.status.is_final() {
+        return Err(problem(
+            StatusCode::CONFLICT,
+            "saga_is_final",
+            "The saga has ended.",
+        ));
+    }
+    view.summary.status = SagaStatus::Compensating;
+    Ok(Json(view))
+}
+
+async fn letters(
+    State(door): State<Door>,
+    Query(query): Query<BTreeMap<String, String>>,
+    headers: HeaderMap,
+) -> Result<Response, Response> {
+    door.saw(
+        format!("GET /dead-letters {query:?}"),
+        String::new(),
+        &headers,
+    )?;
+    Ok(Json(json!({ "items": door.inner().letters })).into_response())
+}
+
+async fn redrive(
+    State(door): State<Door>,
+    Path(id): Path<i64>,
+    headers: HeaderMap,
+    body: String,
+) -> Result<Json<DeadLetterView>, Response> {
+    door.saw(format!("POST /dead-letters/{id}/redrive"), body, &headers)?;
+    let known = door
+        .inner()
+        .letters
+        .iter()
+        .find(|letter| letter.id == id)
+        .cloned();
+    let mut letter = known.ok_or_else(|| {
+        problem(
+            StatusCode::NOT_FOUND,
+            "dead_letter_unknown",
+            "There is no such dead letter.",
+        )
+    })?;
+    letter.redriven_at = Some("2026-12-01T09:00:00Z".parse().unwrap());
+    Ok(Json(letter))
+}

@@ -1,0 +1,60 @@
+//! What the program says about itself.
+
+use crate::run::Sagactl;
+
+#[tokio::test]
+async fn the_help_is_reviewed() {
+    for verb in [
+        "", "list", "show", "watch", "journal", "retry", "cancel", "skip", "abandon", "login",
+    ] {
+        let ended = Sagactl::new(
+            &[verb, "--help"]
+                .into_iter()
+                .filter(|word| !word.is_empty())
+                .collect::<Vec<_>>(),
+        )
+        .run()
+        .await;
+        assert_eq!(ended.code, 0, "{verb}");
+        insta::assert_snapshot!(format!("help_{verb}"), ended.stdout);
+    }
+}
+
+#[tokio::test]
+async fn wrong_usage_ends_with_2_and_says_nothing_on_stdout() {
+    let id = "saga_0192f0c1a2b37c4d8e5f000000000001";
+    for wrong in [
+        vec!["explode"],
+        vec!["cancel", id],
+        vec!["cancel", id, "--reason", ""],
+        vec!["cancel", "ord_1", "--reason", "because"],
+        vec![
+            "skip", id, "--step", "Notify", "--reply", "{}", "--reason", "because",
+        ],
+        vec![
+            "skip", id, "--step", "notify", "--reply", "{", "--reason", "because",
+        ],
+        vec!["list", "--status", "stuck"],
+        vec!["list", "--since", "yesterday"],
+        vec!["show", "saga_1"],
+        vec!["watch", id, "-o", "json"],
+        vec!["list", "--url", "nowhere"],
+        vec!["dead-letters", "redrive", "seven", "--reason", "because"],
+    ] {
+        let ended = Sagactl::new(&wrong).env("SAGACTL_TOKEN", "x").run().await;
+        assert_eq!(
+            (ended.code, ended.stdout.as_str()),
+            (2, ""),
+            "{wrong:?}: {}",
+            ended.stderr
+        );
+        assert!(!ended.stderr.is_empty(), "{wrong:?}");
+    }
+}
+
+#[tokio::test]
+async fn completions_are_printed() {
+    let ended = Sagactl::new(&["completions", "bash"]).run().await;
+    assert_eq!(ended.code, 0);
+    assert!(ended.stdout.contains("_sagactl"));
+}
