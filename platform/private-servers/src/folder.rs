@@ -1,0 +1,180 @@
+//! Data folders: a lasting one where the caller says, or a temporary one that goes when the server goes.
+//!
+//! A lasting folder is locked while a server works in it. When root starts PostgreSQL and the wanted
+//! folder lies below one that the unprivileged user cannot enter (a checkout under `/root`), the data
+//! goes to a folder under `/var/lib/sojourn` instead, and a file in the wanted folder says where.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError},
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+use crate::{Error, identity::Identity};
+
+/// Where a server keeps its data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// In this folder, made when missing, kept at the end.
+    At(PathBuf),
+    /// In a new folder under the system's temporary folder, removed at the end.
+    Temporary,
+}
+
+/// Where data goes that cannot lie in the wanted folder.
+const ELSEWHERE: &str = "/var/lib/sojourn";
+/// The file in the wanted folder that names the real one.
+const POINTER_FILE: &str = "MOVED_TO";
+/// How long a folder's last user gets to end: a guard needs three seconds to end its group at the worst.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
+/// How often a taken lock is tried.
+const LOCK_POLL: Duration = Duration::from_millis(50);
+/// Others may pass through; what must not be read is in folders of its own.
+const MODE_PASSABLE: u32 = 0o755;
+
+/// A folder that belongs to one server until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    path: PathBuf,
+    lock: File,
+    /// Removes the folder when dropped.
+    _temporary: Option<TempDir>,
+}
+
+impl Folder {
+    /// Makes or finds the folder and locks it. `identity` must be able to pass through it.
+    pub(crate) async fn open(place: &Place, identity: Option<Identity>) -> Result<Folder, Error> {
+        let (path, temporary) = match place {
+            Place::Temporary => {
+                let made = temporary_in(&std::env::temp_dir())?;
+                (made.path().to_owned(), Some(made))
+            }
+            Place::At(wanted) => (settle(wanted, identity)?, None),
+        };
+        let lock = lock(&path).await?;
+        Ok(Folder { path, lock, _temporary: temporary })
+    }
+
+    /// Where it is. Always absolute.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A second handle to the lock, which holds it as long as the handle is open in any process.
+    pub(crate) fn share_lock(&self) -> Result<File, Error> {
+        self.lock.try_clone().map_err(Error::file("share the lock of", &self.path))
+    }
+}
+
+/// Makes a folder and whatever is missing above it, passable for others whatever the umask says.
+pub(crate) fn make_passable(path: &Path) -> Result<(), Error> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent() {
+        make_passable(parent)?;
+    }
+    match DirBuilder::new().mode(MODE_PASSABLE).create(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        other => other.and_then(|()| fs::set_permissions(path, Permissions::from_mode(MODE_PASSABLE))),
+    }
+    .map_err(Error::file("make the folder", path))
+}
+
+/// The real folder for a wanted one.
+fn settle(wanted: &Path, identity: Option<Identity>) -> Result<PathBuf, Error> {
+    make_passable(wanted)?;
+    let wanted = fs::canonicalize(wanted).map_err(Error::file("find", wanted))?;
+    let pointer = wanted.join(POINTER_FILE);
+    if let Ok(moved) = fs::read_to_string(&pointer) {
+        let moved = PathBuf::from(moved.trim());
+        make_passable(&moved)?;
+        return Ok(moved);
+    }
+    let Some(identity) = identity else {
+        return Ok(wanted);
+    };
+    if identity.reaches(&wanted) {
+        return Ok(wanted);
+    }
+    make_passable(Path::new(ELSEWHERE))?;
+    let moved = temporary_in(Path::new(ELSEWHERE))?.keep();
+    fs::write(&pointer, format!("{}\n", moved.display())).map_err(Error::file("write", &pointer))?;
+    tracing::warn!(
+        wanted = %wanted.display(),
+        used = %moved.display(),
+        "PostgreSQL does not run as root, and its user cannot enter the wanted folder: the data goes elsewhere"
+    );
+    Ok(moved)
+}
+
+fn temporary_in(parent: &Path) -> Result<TempDir, Error> {
+    tempfile::Builder::new()
+        .prefix("sojourn-")
+        .permissions(Permissions::from_mode(MODE_PASSABLE))
+        .tempdir_in(parent)
+        .map_err(Error::file("make a folder in", parent))
+}
+
+async fn lock(folder: &Path) -> Result<File, Error> {
+    let path = folder.join("lock");
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(Error::file("open", &path))?;
+    let started = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(source)) => {
+                return Err(Error::File { doing: "lock", path, source });
+            }
+            Err(TryLockError::WouldBlock) if started.elapsed() > LOCK_WAIT => {
+                return Err(Error::InUse { folder: folder.to_owned() });
+            }
+            Err(TryLockError::WouldBlock) => tokio::time::sleep(LOCK_POLL).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_temporary_folder_is_passable_and_goes_when_dropped() {
+        let folder = Folder::open(&Place::Temporary, None).await.unwrap();
+        let path = folder.path().to_owned();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, MODE_PASSABLE);
+        drop(folder);
+        assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn a_second_user_of_a_folder_waits_for_the_first() {
+        let parent = tempfile::tempdir().unwrap();
+        let place = Place::At(parent.path().join("deep/data"));
+        let first = Folder::open(&place, None).await.unwrap();
+        let (second, ()) = tokio::join!(Folder::open(&place, None), async {
+            tokio::task::yield_now().await;
+            drop(first);
+        });
+        assert!(second.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_the_servers_user_cannot_enter_is_replaced_for_good() {
+        let Some(identity) = Identity::unprivileged().unwrap() else {
+            return;
+        };
+        let parent = tempfile::tempdir().unwrap();
+        fs::set_permissions(parent.path(), Permissions::from_mode(0o700)).unwrap();
+        let wanted = parent.path().join("data");
+        let first = settle(&wanted, Some(identity)).unwrap();
+        let second = settle(&wanted, Some(identity)).unwrap();
+        assert_eq!(first, second);
+        assert!(first.starts_with(ELSEWHERE) && identity.reaches(&first));
+        fs::remove_dir_all(first).unwrap();
+    }
+}

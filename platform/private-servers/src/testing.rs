@@ -1,0 +1,98 @@
+//! What tests use: a fresh database, and the broker's address, on the servers that `cargo xtask test` started.
+//!
+//! All tests share one RabbitMQ. A test keeps to itself by giving its exchanges and queues a prefix from
+//! [`unique`].
+
+use std::env;
+
+use crate::{ports, postgres};
+
+/// Names the private PostgreSQL of a test run.
+pub const DATABASE_VARIABLE: &str = "TEST_DATABASE_URL";
+/// Names the private RabbitMQ of a test run.
+pub const AMQP_VARIABLE: &str = "TEST_AMQP_URL";
+/// Names the folder that holds the programs of the workspace, for tests that start them.
+pub const BINARIES_VARIABLE: &str = "SOJOURN_BIN_DIR";
+/// PostgreSQL cuts longer names, and what is cut off would be what makes them unique.
+const NAME_BYTES_MAX: usize = 40;
+
+/// Makes a fresh, empty database whose name begins with `name`, and returns its address.
+///
+/// # Panics
+///
+/// When there is no server: tests are started by `cargo xtask test`.
+pub async fn database(name: &str) -> String {
+    let server = required(DATABASE_VARIABLE);
+    let (address, port) = parse(&server).unwrap_or_else(|| {
+        panic!("{DATABASE_VARIABLE} must be postgres://postgres@127.0.0.1:PORT/postgres, not {server}")
+    });
+    let name = unique(name);
+    match postgres::create_database(port, &name).await {
+        Ok(true) => format!("{address}/{name}"),
+        Ok(false) => panic!("the database {name} exists already"),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// The broker's address.
+///
+/// # Panics
+///
+/// When there is no broker: tests are started by `cargo xtask test`.
+pub fn amqp_url() -> String {
+    required(AMQP_VARIABLE)
+}
+
+/// The path of one of the workspace's programs.
+///
+/// # Panics
+///
+/// When the programs were not built: tests are started by `cargo xtask test`.
+pub fn binary(name: &str) -> std::path::PathBuf {
+    let path = std::path::Path::new(&required(BINARIES_VARIABLE)).join(name);
+    assert!(path.is_file(), "{} is not built: run `cargo xtask test`", path.display());
+    path
+}
+
+/// A name that begins with `name` and that no other test has: small letters, digits and `_` only.
+pub fn unique(name: &str) -> String {
+    let plain = |letter: char| {
+        if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '_' }
+    };
+    let name: String = name.chars().map(plain).take(NAME_BYTES_MAX).collect();
+    format!("{name}_{:016x}", ports::arbitrary())
+}
+
+fn required(variable: &str) -> String {
+    env::var(variable).unwrap_or_else(|_| panic!("{variable} is not set: run `cargo xtask test`"))
+}
+
+/// The address without the database, and the port.
+fn parse(url: &str) -> Option<(&str, u16)> {
+    let (address, _database) = url.rsplit_once('/')?;
+    let (host, port) = address.rsplit_once(':')?;
+    host.ends_with("@127.0.0.1").then_some(())?;
+    Some((address, port.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_names_differ_and_fit_into_postgresql() {
+        let long = "A name: longer than what PostgreSQL takes as the name of a database";
+        let (first, second) = (unique(long), unique(long));
+        assert_ne!(first, second);
+        assert!(first.len() < 63 && first.starts_with("a_name__longer_than"), "{first}");
+    }
+
+    #[test]
+    fn only_a_private_server_is_taken() {
+        assert_eq!(
+            parse("postgres://postgres@127.0.0.1:15432/postgres"),
+            Some(("postgres://postgres@127.0.0.1:15432", 15432))
+        );
+        assert_eq!(parse("postgres://postgres@db.example.com:5432/postgres"), None);
+    }
+}

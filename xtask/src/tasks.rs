@@ -1,0 +1,162 @@
+//! The tasks that run other programs: the platform, the tests, the checks, the benchmark.
+
+use std::process::{ExitCode, Stdio};
+
+use private_servers::{packages::Tool, testing::BINARIES_VARIABLE};
+use tokio::process::Command;
+
+use crate::{
+    child::{self, End, cargo},
+    servers::{self, Servers},
+    workspace,
+};
+
+/// `cargo xtask run`: the platform, which starts its own private PostgreSQL below `./data`.
+pub(crate) async fn run(arguments: Vec<String>) -> anyhow::Result<ExitCode> {
+    servers::ensure(&[Tool::PostgreSql])?;
+    let built = child::run(cargo(["build", "--quiet", "--package", "sojourn"])).await?;
+    if !built.is_success() {
+        return Ok(built.code());
+    }
+    // Not through `cargo run`, which would stand between the signals and the program.
+    let mut program = Command::new(workspace::programs().await?.join("sojourn"));
+    program.args(arguments).current_dir(workspace::root());
+    Ok(child::run(program).await?.code())
+}
+
+/// `cargo xtask test`: every test on private servers, or those that the arguments choose.
+pub(crate) async fn test(arguments: Vec<String>) -> anyhow::Result<ExitCode> {
+    let everything = arguments.is_empty();
+    // Tests that run the real programs need all of them, whichever tests were chosen.
+    let built = child::run(cargo(["build", "--workspace", "--bins"])).await?;
+    if !built.is_success() {
+        return Ok(built.code());
+    }
+    let programs = workspace::programs().await?;
+    let servers = tokio::select! {
+        servers = Servers::start(None) => servers?,
+        signal = child::told_to_stop() => return Ok(End::Stopped(signal?).code()),
+    };
+    let environment = |mut command: Command| {
+        command
+            .envs(servers.variables())
+            .env(BINARIES_VARIABLE, &programs);
+        command
+    };
+    let mut ended = child::run(environment(runner(&arguments).await)).await;
+    if everything && matches!(ended, Ok(end) if end.is_success()) {
+        // nextest does not run the examples in the documentation.
+        ended = child::run(environment(cargo([
+            "test",
+            "--quiet",
+            "--workspace",
+            "--doc",
+        ])))
+        .await;
+    }
+    servers.stop().await;
+    Ok(ended?.code())
+}
+
+/// `cargo xtask ci`: each check, up to the first that fails.
+pub(crate) async fn ci() -> anyhow::Result<ExitCode> {
+    let clippy = [
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ];
+    for command in [cargo(["fmt", "--all", "--", "--check"]), cargo(clippy)] {
+        let end = check(command).await?;
+        if !end.is_success() {
+            return Ok(end.code());
+        }
+    }
+    let tested = test(Vec::new()).await?;
+    if tested != ExitCode::SUCCESS {
+        return Ok(tested);
+    }
+    let mut documentation = cargo([
+        "doc",
+        "--workspace",
+        "--no-deps",
+        "--document-private-items",
+    ]);
+    documentation.env("RUSTDOCFLAGS", "-D warnings");
+    let mut end = check(documentation).await?;
+    if end.is_success() && has_compose().await {
+        let mut compose = Command::new("docker");
+        compose
+            .args(["compose", "config", "--quiet"])
+            .current_dir(workspace::root());
+        end = check(compose).await?;
+    }
+    Ok(end.code())
+}
+
+/// `cargo xtask bench`: the benchmark, which builds and starts what it measures.
+pub(crate) async fn bench(arguments: Vec<String>) -> anyhow::Result<ExitCode> {
+    servers::ensure(&[Tool::PostgreSql, Tool::RabbitMq])?;
+    let built = child::run(cargo(["build", "--release", "--workspace", "--bins"])).await?;
+    if !built.is_success() {
+        return Ok(built.code());
+    }
+    let programs = workspace::programs().await?.with_file_name("release");
+    let mut program = Command::new(programs.join("bench"));
+    program
+        .args(arguments)
+        .current_dir(workspace::root())
+        .env(BINARIES_VARIABLE, &programs);
+    Ok(child::run(program).await?.code())
+}
+
+/// Runs a check and says what it was when it fails.
+async fn check(command: Command) -> anyhow::Result<End> {
+    let shown = format!("{:?}", command.as_std());
+    let end = child::run(command).await?;
+    if !end.is_success() {
+        eprintln!("failed: {shown}");
+    }
+    Ok(end)
+}
+
+/// nextest where it is installed: it runs tests of all packages side by side and ends those that hang.
+async fn runner(arguments: &[String]) -> Command {
+    let nextest = succeeds(cargo(["nextest", "--version"])).await;
+    let mut command = if nextest {
+        cargo(["nextest", "run"])
+    } else {
+        cargo(["test"])
+    };
+    let chosen = |flag: &str| {
+        arguments
+            .iter()
+            .any(|argument| argument == flag || argument.starts_with(&format!("{flag}=")))
+    };
+    if !chosen("-p") && !chosen("--package") {
+        command.arg("--workspace");
+    }
+    // Documentation tests have their own run.
+    if !nextest && arguments.is_empty() {
+        command.args(["--all-targets"]);
+    }
+    command.args(arguments);
+    command
+}
+
+async fn has_compose() -> bool {
+    let mut docker = Command::new("docker");
+    docker.args(["compose", "version"]);
+    let compose_file = workspace::root().join("docker-compose.yml").is_file();
+    compose_file && succeeds(docker).await
+}
+
+async fn succeeds(mut command: Command) -> bool {
+    let command = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command.status().await.is_ok_and(|status| status.success())
+}
