@@ -1,0 +1,32 @@
+-- People and their sessions. Passwords and refresh tokens are kept as hashes only.
+
+CREATE TABLE person (
+    user_id       uuid PRIMARY KEY,
+    email         text NOT NULL CHECK (length(email) BETWEEN 3 AND 254),
+    -- How addresses are compared: without regard to case.
+    email_key     text NOT NULL UNIQUE CHECK (email_key = lower(email)),
+    name          text NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
+    -- PHC string: algorithm, parameters, salt, hash.
+    password_hash text NOT NULL,
+    role          text NOT NULL CHECK (role IN ('client', 'operator')),
+    created_at    timestamptz NOT NULL
+);
+
+-- One login and all the refreshes that follow from it (RFC 9700: reuse of an old token revokes them all).
+CREATE TABLE session (
+    session_id uuid PRIMARY KEY,
+    user_id    uuid NOT NULL REFERENCES person,
+    created_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    revoked_at timestamptz
+);
+CREATE INDEX session_by_end ON session (expires_at);
+
+CREATE TABLE refresh_token (
+    -- SHA-256 of the token.
+    token_hash bytea PRIMARY KEY CHECK (length(token_hash) = 32),
+    session_id uuid NOT NULL REFERENCES session ON DELETE CASCADE,
+    issued_at  timestamptz NOT NULL,
+    used_at    timestamptz
+);
+CREATE INDEX refresh_token_by_session ON refresh_token (session_id);

@@ -1,0 +1,71 @@
+//! The domain as the `worker` program runs it.
+
+use std::sync::Arc;
+
+use chrono::Duration;
+use contract::command::Route;
+use kit::settings::error_chain;
+use secrecy::SecretString;
+use sqlx::migrate::Migrator;
+use tokio::sync::OnceCell;
+use worker_runtime::{Domain, Resources};
+
+use crate::{
+    demo::ensure_people,
+    http::{self, People},
+    keys::{KeyError, SigningKey},
+    registration::RegistrationError,
+    session::Lifetimes,
+    settings::Settings,
+};
+
+/// The database of this domain.
+pub const DATABASE: &str = "sojourn_user";
+
+/// Makes the domain's tables.
+pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/user");
+
+/// Why the domain cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// No key, no tokens.
+    #[error("the user domain has no signing key")]
+    Key(#[from] KeyError),
+}
+
+/// The user domain: its internal HTTP and the demo data's people.
+///
+/// # Errors
+/// When there is no usable signing key.
+pub fn domain(settings: &Settings, production: bool) -> Result<Domain, SetupError> {
+    let key = SigningKey::load(&settings.jwt_signing_key_file, !production)?;
+    let lifetimes = Lifetimes {
+        access: Duration::minutes(settings.access_token_minutes.into()),
+        session: Duration::days(settings.session_days.into()),
+    };
+    let passwords = Arc::new(OnceCell::new());
+    let people = move |resources: &Resources| People {
+        pool: resources.pool.clone(),
+        clock: Arc::clone(&resources.clock),
+        events: resources.events.clone(),
+        key: key.clone(),
+        lifetimes,
+        passwords: Arc::clone(&passwords),
+    };
+    let reads = people.clone();
+    let mut domain = Domain::new(Route::User, &MIGRATOR).http(move |resources| http::router(reads(resources)));
+    if let Some(password) = settings.demo_password(production).cloned() {
+        domain = domain.background(move |resources| make_demo_people(people(&resources), password));
+    }
+    Ok(domain)
+}
+
+async fn make_demo_people(people: People, password: SecretString) {
+    let made = async {
+        let passwords = people.passwords().await.map_err(RegistrationError::from)?;
+        ensure_people(&people.pool, &people.events, passwords, &password, &people.clock).await
+    };
+    if let Err(error) = made.await {
+        tracing::error!(error = error_chain(&error), "the demo data's people could not be made");
+    }
+}

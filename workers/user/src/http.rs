@@ -1,0 +1,117 @@
+//! The domain's internal HTTP: registration, login, refresh and the published keys.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::State,
+    http::StatusCode,
+    routing::{get, post},
+};
+use contract::user::{Login, Refresh, Register, Registered, Role, Tokens};
+use jsonwebtoken::jwk::JwkSet;
+use kit::{
+    clock::Clock,
+    http::{ApiError, Json},
+    settings::error_chain,
+};
+use sqlx::PgPool;
+use tokio::sync::OnceCell;
+use worker_runtime::Events;
+
+use crate::{
+    keys::SigningKey,
+    password::{PasswordError, Passwords},
+    registration::{RegistrationError, register},
+    session::{Lifetimes, SessionError, log_in, refresh},
+};
+
+/// What the routes stand on.
+#[derive(Clone)]
+pub(crate) struct People {
+    pub(crate) pool: PgPool,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) events: Events,
+    pub(crate) key: SigningKey,
+    pub(crate) lifetimes: Lifetimes,
+    pub(crate) passwords: Arc<OnceCell<Passwords>>,
+}
+
+impl People {
+    /// The hasher, made when it is first needed: making it costs one hash.
+    pub(crate) async fn passwords(&self) -> Result<&Passwords, PasswordError> {
+        self.passwords.get_or_try_init(Passwords::new).await
+    }
+}
+
+/// The routes, to be served under `/internal/user`.
+pub(crate) fn router(people: People) -> Router {
+    Router::new()
+        .route("/users", post(register_person))
+        .route("/sessions", post(open_session))
+        .route("/sessions/refresh", post(refresh_session))
+        .route("/jwks", get(published_keys))
+        .with_state(people)
+}
+
+async fn register_person(
+    State(people): State<People>,
+    Json(person): Json<Register>,
+) -> Result<(StatusCode, Json<Registered>), ApiError> {
+    let user_id = kit::ids::user_id();
+    let passwords = people.passwords().await.map_err(RegistrationError::from)?;
+    register(&people.pool, &people.events, passwords, user_id, person, Role::Client, people.clock.now()).await?;
+    tracing::info!(%user_id, "registered");
+    Ok((StatusCode::CREATED, Json(Registered { user_id })))
+}
+
+async fn open_session(State(people): State<People>, Json(login): Json<Login>) -> Result<Json<Tokens>, ApiError> {
+    let passwords = people.passwords().await.map_err(SessionError::from)?;
+    let tokens = log_in(&people.pool, passwords, &people.key, login, people.lifetimes, people.clock.now()).await?;
+    Ok(Json(tokens))
+}
+
+async fn refresh_session(State(people): State<People>, Json(old): Json<Refresh>) -> Result<Json<Tokens>, ApiError> {
+    let now = people.clock.now();
+    Ok(Json(refresh(&people.pool, &people.key, &old.refresh_token, people.lifetimes, now).await?))
+}
+
+async fn published_keys(State(people): State<People>) -> Json<JwkSet> {
+    Json(people.key.published().clone())
+}
+
+impl From<RegistrationError> for ApiError {
+    fn from(error: RegistrationError) -> Self {
+        let detail = error.to_string();
+        match error {
+            RegistrationError::Invalid(errors) => Self::unprocessable("registration_invalid", detail, errors),
+            RegistrationError::Taken => Self::conflict("email_taken", detail),
+            RegistrationError::Password(_) | RegistrationError::Event(_) => failed(&error),
+            RegistrationError::Database(_) => unavailable(&error),
+        }
+    }
+}
+
+impl From<SessionError> for ApiError {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::WrongLogin => Self::unauthorized("wrong_login", error.to_string()),
+            SessionError::WrongToken => Self::unauthorized("wrong_refresh_token", error.to_string()),
+            SessionError::Database(_) => unavailable(&error),
+            SessionError::Password(_)
+            | SessionError::Signing(_)
+            | SessionError::BrokenRow { .. }
+            | SessionError::NoRandomness => failed(&error),
+        }
+    }
+}
+
+fn failed(error: &dyn std::error::Error) -> ApiError {
+    tracing::error!(error = error_chain(error), "a request about a person failed");
+    ApiError::internal()
+}
+
+fn unavailable(error: &dyn std::error::Error) -> ApiError {
+    tracing::warn!(error = error_chain(error), "the user database failed");
+    ApiError::unavailable("database_unavailable", "the user domain's database does not answer", 1)
+}
