@@ -1,0 +1,47 @@
+-- Orders as the client accepted them. Nothing here is recomputed later: prices are a snapshot (S25).
+
+CREATE TABLE orders (
+    order_id         uuid PRIMARY KEY,
+    user_id          uuid NOT NULL,
+    status           text NOT NULL CHECK (status IN ('pending', 'confirmed', 'rejected')),
+    total_amount     numeric(19, 4) NOT NULL CHECK (total_amount >= 0),
+    total_currency   char(3) NOT NULL,
+    reason_code      text,
+    reason           text,
+    flight_reference text,
+    stay_reference   text,
+    created_at       timestamptz NOT NULL,
+    updated_at       timestamptz NOT NULL,
+    CHECK ((status = 'rejected') = (reason_code IS NOT NULL))
+);
+-- A client's orders, newest first: ids are UUIDv7.
+CREATE INDEX orders_by_user ON orders (user_id, order_id DESC);
+
+CREATE TABLE order_item (
+    order_id    uuid NOT NULL REFERENCES orders,
+    place       smallint NOT NULL,
+    offer_id    text NOT NULL,
+    description text NOT NULL,
+    amount      numeric(19, 4) NOT NULL CHECK (amount >= 0),
+    currency    char(3) NOT NULL,
+    PRIMARY KEY (order_id, place)
+);
+
+CREATE TABLE order_traveller (
+    order_id    uuid NOT NULL REFERENCES orders,
+    place       smallint NOT NULL,
+    given_name  text NOT NULL,
+    family_name text NOT NULL,
+    born_on     date NOT NULL,
+    email       text NOT NULL,
+    PRIMARY KEY (order_id, place)
+);
+
+-- What happened to an order, and by which piece of whose work.
+CREATE TABLE order_history (
+    order_id   uuid NOT NULL REFERENCES orders,
+    status     text NOT NULL,
+    command_id text NOT NULL,
+    at         timestamptz NOT NULL,
+    PRIMARY KEY (order_id, status)
+);

@@ -1,0 +1,26 @@
+//! The domain as the `worker` program runs it.
+
+use contract::{
+    command::Route,
+    order::{ConfirmOrder, CreateOrder, OrderRejected, RejectOrder},
+};
+use sqlx::migrate::Migrator;
+use worker_runtime::Domain;
+
+use crate::{handlers::Orders, http};
+
+/// The database of this domain.
+pub const DATABASE: &str = "sojourn_order";
+
+/// Makes the domain's tables.
+pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/order");
+
+/// The order domain: its commands and its reads.
+#[must_use]
+pub fn domain() -> Domain {
+    Domain::new(Route::Order, &MIGRATOR)
+        .action::<CreateOrder>(Orders)
+        .compensation::<RejectOrder>(Orders, |_| OrderRejected {})
+        .action::<ConfirmOrder>(Orders)
+        .http(|resources| http::router(resources.pool.clone()))
+}

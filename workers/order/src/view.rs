@@ -1,0 +1,146 @@
+//! Reading orders back.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use contract::{
+    Money, OrderId, UserId,
+    order::{OrderItem, OrderStatus, OrderView, Reason, Traveller},
+};
+use rust_decimal::Decimal;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+/// Why orders cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    #[error("reading orders")]
+    Database(#[from] sqlx::Error),
+    #[error("row {row} of {table} is broken in column {column}: {detail}")]
+    BrokenRow { table: &'static str, column: &'static str, row: OrderId, detail: String },
+}
+
+#[derive(sqlx::FromRow)]
+struct OrderRow {
+    order_id: Uuid,
+    user_id: Uuid,
+    status: String,
+    total_amount: Decimal,
+    total_currency: String,
+    reason_code: Option<String>,
+    reason: Option<String>,
+    flight_reference: Option<String>,
+    stay_reference: Option<String>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+#[derive(sqlx::FromRow)]
+struct ItemRow {
+    order_id: Uuid,
+    offer_id: String,
+    description: String,
+    amount: Decimal,
+    currency: String,
+}
+
+#[derive(sqlx::FromRow)]
+struct TravellerRow {
+    order_id: Uuid,
+    given_name: String,
+    family_name: String,
+    born_on: NaiveDate,
+    email: String,
+}
+
+/// One order, or none.
+pub(crate) async fn find(pool: &PgPool, order_id: OrderId) -> Result<Option<OrderView>, ReadError> {
+    let rows = sqlx::query_as("SELECT * FROM orders WHERE order_id = $1").bind(order_id.uuid()).fetch_all(pool).await?;
+    Ok(with_parts(pool, rows).await?.pop())
+}
+
+/// A person's orders below `before`, newest first.
+pub(crate) async fn of_user(
+    pool: &PgPool,
+    user_id: UserId,
+    before: Option<OrderId>,
+    limit: u32,
+) -> Result<Vec<OrderView>, ReadError> {
+    let rows = sqlx::query_as(
+        "SELECT * FROM orders WHERE user_id = $1 AND ($2::uuid IS NULL OR order_id < $2)
+         ORDER BY order_id DESC LIMIT $3",
+    )
+    .bind(user_id.uuid())
+    .bind(before.map(OrderId::uuid))
+    .bind(i64::from(limit))
+    .fetch_all(pool)
+    .await?;
+    with_parts(pool, rows).await
+}
+
+async fn with_parts(pool: &PgPool, orders: Vec<OrderRow>) -> Result<Vec<OrderView>, ReadError> {
+    if orders.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<Uuid> = orders.iter().map(|order| order.order_id).collect();
+    let item_rows: Vec<ItemRow> =
+        sqlx::query_as("SELECT * FROM order_item WHERE order_id = ANY($1) ORDER BY order_id, place")
+            .bind(&ids)
+            .fetch_all(pool)
+            .await?;
+    let traveller_rows: Vec<TravellerRow> =
+        sqlx::query_as("SELECT * FROM order_traveller WHERE order_id = ANY($1) ORDER BY order_id, place")
+            .bind(&ids)
+            .fetch_all(pool)
+            .await?;
+    let mut items: BTreeMap<Uuid, Vec<OrderItem>> = BTreeMap::new();
+    for row in item_rows {
+        items.entry(row.order_id).or_default().push(item(row)?);
+    }
+    let mut travellers: BTreeMap<Uuid, Vec<Traveller>> = BTreeMap::new();
+    for row in traveller_rows {
+        let TravellerRow { order_id, given_name, family_name, born_on, email } = row;
+        travellers.entry(order_id).or_default().push(Traveller { given_name, family_name, born_on, email });
+    }
+    orders
+        .into_iter()
+        .map(|row| {
+            let (items, travellers) = (items.remove(&row.order_id), travellers.remove(&row.order_id));
+            view(row, items.unwrap_or_default(), travellers.unwrap_or_default())
+        })
+        .collect()
+}
+
+fn view(row: OrderRow, items: Vec<OrderItem>, travellers: Vec<Traveller>) -> Result<OrderView, ReadError> {
+    let order_id = OrderId::from_uuid(row.order_id);
+    let broken = |column, detail: String| ReadError::BrokenRow { table: "orders", column, row: order_id, detail };
+    let status = [OrderStatus::Pending, OrderStatus::Confirmed, OrderStatus::Rejected]
+        .into_iter()
+        .find(|status| status.as_str() == row.status)
+        .ok_or_else(|| broken("status", format!("`{}` is unknown", row.status)))?;
+    let total = Money::from_parts(row.total_amount, &row.total_currency)
+        .map_err(|error| broken("total_amount", error.to_string()))?;
+    Ok(OrderView {
+        order_id,
+        user_id: UserId::from_uuid(row.user_id),
+        status,
+        reason: row.reason_code.map(|code| Reason { code, message: row.reason.unwrap_or_default() }),
+        items,
+        travellers,
+        total,
+        flight_reference: row.flight_reference,
+        stay_reference: row.stay_reference,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+    })
+}
+
+fn item(row: ItemRow) -> Result<OrderItem, ReadError> {
+    let order = OrderId::from_uuid(row.order_id);
+    let broken = |column, detail: String| ReadError::BrokenRow { table: "order_item", column, row: order, detail };
+    Ok(OrderItem {
+        offer_id: row.offer_id.parse().map_err(|error| broken("offer_id", format!("{error}")))?,
+        description: row.description,
+        total: Money::from_parts(row.amount, &row.currency).map_err(|error| broken("amount", error.to_string()))?,
+    })
+}
