@@ -3,14 +3,14 @@
 //! A fresh machine needs only the Rust toolchain: what else a task needs it gets, starts and stops.
 
 mod child;
-mod migrations;
 mod servers;
 mod tasks;
-mod workspace;
 
 use std::{path::PathBuf, process::ExitCode};
 
+use child::Stop;
 use clap::{Parser, Subcommand};
+use xtask::{migrations, workspace};
 
 /// The project's tasks.
 #[derive(Debug, Parser)]
@@ -60,18 +60,26 @@ enum Task {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let done = match Arguments::parse().task {
-        Task::Run { arguments } => tasks::run(arguments).await,
-        Task::Test { arguments } => tasks::test(arguments).await,
-        Task::Ci => tasks::ci().await,
-        Task::Bench { arguments } => tasks::bench(arguments).await,
-        Task::Servers { data, env_file } => servers::serve(data, env_file)
-            .await
-            .map(|()| ExitCode::SUCCESS),
-        Task::MigrationsLock => migrations::lock(&workspace::root()).map(|()| ExitCode::SUCCESS),
-    };
-    done.unwrap_or_else(|error| {
+    perform(Arguments::parse().task).await.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+async fn perform(task: Task) -> anyhow::Result<ExitCode> {
+    let stop = Stop::listen()?;
+    match task {
+        Task::Run { arguments } => tasks::run(arguments, &stop).await,
+        Task::Test { arguments } => tasks::test(arguments, &stop).await,
+        Task::Ci => tasks::ci(&stop).await,
+        Task::Bench { arguments } => tasks::bench(arguments, &stop).await,
+        Task::Servers { data, env_file } => {
+            servers::serve(data, env_file, &stop).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Task::MigrationsLock => {
+            migrations::lock(&workspace::root())?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
 }

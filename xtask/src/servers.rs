@@ -9,7 +9,7 @@ use private_servers::{
     testing::{AMQP_VARIABLE, DATABASE_VARIABLE},
 };
 
-use crate::child::told_to_stop;
+use crate::child::Stop;
 
 /// A PostgreSQL and a RabbitMQ that end with the task.
 pub(crate) struct Servers {
@@ -21,29 +21,16 @@ impl Servers {
     /// Starts both at once, in new folders or in lasting ones.
     pub(crate) async fn start(data: Option<PathBuf>) -> anyhow::Result<Servers> {
         ensure(&[Tool::PostgreSql, Tool::RabbitMq])?;
-        let place = |name: &str| {
-            data.as_ref()
-                .map_or(Place::Temporary, |folder| Place::At(folder.join(name)))
-        };
-        let postgres = PostgresOptions {
-            place: place("postgres"),
-            ..PostgresOptions::for_tests()
-        };
-        let rabbit = RabbitMqOptions {
-            place: place("rabbitmq"),
-            ..RabbitMqOptions::for_tests()
-        };
-        let (postgres, rabbit) =
-            tokio::try_join!(Postgres::start(postgres), RabbitMq::start(rabbit))?;
+        let place = |name: &str| data.as_ref().map_or(Place::Temporary, |folder| Place::At(folder.join(name)));
+        let postgres = PostgresOptions { place: place("postgres"), ..PostgresOptions::for_tests() };
+        let rabbit = RabbitMqOptions { place: place("rabbitmq"), ..RabbitMqOptions::for_tests() };
+        let (postgres, rabbit) = tokio::try_join!(Postgres::start(postgres), RabbitMq::start(rabbit))?;
         Ok(Servers { postgres, rabbit })
     }
 
     /// The variables by which tests find the servers.
     pub(crate) fn variables(&self) -> [(&'static str, String); 2] {
-        [
-            (DATABASE_VARIABLE, self.postgres.url("postgres")),
-            (AMQP_VARIABLE, self.rabbit.url()),
-        ]
+        [(DATABASE_VARIABLE, self.postgres.url("postgres")), (AMQP_VARIABLE, self.rabbit.url())]
     }
 
     pub(crate) async fn stop(mut self) {
@@ -57,26 +44,21 @@ pub(crate) fn ensure(tools: &[Tool]) -> anyhow::Result<()> {
 }
 
 /// Runs the servers until this process is told to stop.
-pub(crate) async fn serve(data: Option<PathBuf>, env_file: Option<PathBuf>) -> anyhow::Result<()> {
-    let stop = told_to_stop();
-    tokio::pin!(stop);
+pub(crate) async fn serve(data: Option<PathBuf>, env_file: Option<PathBuf>, stop: &Stop) -> anyhow::Result<()> {
     let servers = tokio::select! {
         servers = Servers::start(data) => servers?,
-        signal = &mut stop => return signal.map(|_| ()),
+        _ = stop.told() => return Ok(()),
     };
-    let lines: String = servers
-        .variables()
-        .map(|(name, value)| format!("export {name}={value}\n"))
-        .concat();
+    let lines: String = servers.variables().map(|(name, value)| format!("export {name}={value}\n")).concat();
     print!("{lines}");
     if let Some(file) = &env_file {
         fs::write(file, &lines).with_context(|| format!("could not write {}", file.display()))?;
     }
-    let stopped = stop.await;
+    stop.told().await;
     servers.stop().await;
     if let Some(file) = env_file {
         // A file that names servers which are gone would only mislead.
         let _ = fs::remove_file(file);
     }
-    stopped.map(|_| ())
+    Ok(())
 }

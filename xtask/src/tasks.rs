@@ -4,118 +4,93 @@ use std::process::{ExitCode, Stdio};
 
 use private_servers::{packages::Tool, testing::BINARIES_VARIABLE};
 use tokio::process::Command;
+use xtask::workspace;
 
 use crate::{
-    child::{self, End, cargo},
+    child::{self, End, Stop, cargo},
     servers::{self, Servers},
-    workspace,
 };
 
 /// `cargo xtask run`: the platform, which starts its own private PostgreSQL below `./data`.
-pub(crate) async fn run(arguments: Vec<String>) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(arguments: Vec<String>, stop: &Stop) -> anyhow::Result<ExitCode> {
     servers::ensure(&[Tool::PostgreSql])?;
-    let built = child::run(cargo(["build", "--quiet", "--package", "sojourn"])).await?;
+    let built = child::run(cargo(["build", "--quiet", "--package", "sojourn"]), stop).await?;
     if !built.is_success() {
         return Ok(built.code());
     }
     // Not through `cargo run`, which would stand between the signals and the program.
-    let mut program = Command::new(workspace::programs().await?.join("sojourn"));
+    let mut program = Command::new(workspace::programs()?.join("sojourn"));
     program.args(arguments).current_dir(workspace::root());
-    Ok(child::run(program).await?.code())
+    Ok(child::run(program, stop).await?.code())
 }
 
 /// `cargo xtask test`: every test on private servers, or those that the arguments choose.
-pub(crate) async fn test(arguments: Vec<String>) -> anyhow::Result<ExitCode> {
+pub(crate) async fn test(arguments: Vec<String>, stop: &Stop) -> anyhow::Result<ExitCode> {
     let everything = arguments.is_empty();
     // Tests that run the real programs need all of them, whichever tests were chosen.
-    let built = child::run(cargo(["build", "--workspace", "--bins"])).await?;
+    let built = child::run(cargo(["build", "--workspace", "--bins"]), stop).await?;
     if !built.is_success() {
         return Ok(built.code());
     }
-    let programs = workspace::programs().await?;
+    let programs = workspace::programs()?;
     let servers = tokio::select! {
         servers = Servers::start(None) => servers?,
-        signal = child::told_to_stop() => return Ok(End::Stopped(signal?).code()),
+        signal = stop.told() => return Ok(End::Stopped(signal).code()),
     };
     let environment = |mut command: Command| {
-        command
-            .envs(servers.variables())
-            .env(BINARIES_VARIABLE, &programs);
+        command.envs(servers.variables()).env(BINARIES_VARIABLE, &programs);
         command
     };
-    let mut ended = child::run(environment(runner(&arguments).await)).await;
+    let mut ended = child::run(environment(runner(&arguments).await), stop).await;
     if everything && matches!(ended, Ok(end) if end.is_success()) {
         // nextest does not run the examples in the documentation.
-        ended = child::run(environment(cargo([
-            "test",
-            "--quiet",
-            "--workspace",
-            "--doc",
-        ])))
-        .await;
+        ended = child::run(environment(cargo(["test", "--quiet", "--workspace", "--doc"])), stop).await;
     }
     servers.stop().await;
     Ok(ended?.code())
 }
 
 /// `cargo xtask ci`: each check, up to the first that fails.
-pub(crate) async fn ci() -> anyhow::Result<ExitCode> {
-    let clippy = [
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--",
-        "-D",
-        "warnings",
-    ];
+pub(crate) async fn ci(stop: &Stop) -> anyhow::Result<ExitCode> {
+    let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
     for command in [cargo(["fmt", "--all", "--", "--check"]), cargo(clippy)] {
-        let end = check(command).await?;
+        let end = check(command, stop).await?;
         if !end.is_success() {
             return Ok(end.code());
         }
     }
-    let tested = test(Vec::new()).await?;
+    let tested = test(Vec::new(), stop).await?;
     if tested != ExitCode::SUCCESS {
         return Ok(tested);
     }
-    let mut documentation = cargo([
-        "doc",
-        "--workspace",
-        "--no-deps",
-        "--document-private-items",
-    ]);
+    let mut documentation = cargo(["doc", "--workspace", "--no-deps", "--document-private-items"]);
     documentation.env("RUSTDOCFLAGS", "-D warnings");
-    let mut end = check(documentation).await?;
+    let mut end = check(documentation, stop).await?;
     if end.is_success() && has_compose().await {
         let mut compose = Command::new("docker");
-        compose
-            .args(["compose", "config", "--quiet"])
-            .current_dir(workspace::root());
-        end = check(compose).await?;
+        compose.args(["compose", "config", "--quiet"]).current_dir(workspace::root());
+        end = check(compose, stop).await?;
     }
     Ok(end.code())
 }
 
 /// `cargo xtask bench`: the benchmark, which builds and starts what it measures.
-pub(crate) async fn bench(arguments: Vec<String>) -> anyhow::Result<ExitCode> {
+pub(crate) async fn bench(arguments: Vec<String>, stop: &Stop) -> anyhow::Result<ExitCode> {
     servers::ensure(&[Tool::PostgreSql, Tool::RabbitMq])?;
-    let built = child::run(cargo(["build", "--release", "--workspace", "--bins"])).await?;
+    let built = child::run(cargo(["build", "--release", "--workspace", "--bins"]), stop).await?;
     if !built.is_success() {
         return Ok(built.code());
     }
-    let programs = workspace::programs().await?.with_file_name("release");
+    let programs = workspace::programs()?.with_file_name("release");
     let mut program = Command::new(programs.join("bench"));
-    program
-        .args(arguments)
-        .current_dir(workspace::root())
-        .env(BINARIES_VARIABLE, &programs);
-    Ok(child::run(program).await?.code())
+    program.args(arguments).current_dir(workspace::root()).env(BINARIES_VARIABLE, &programs);
+    Ok(child::run(program, stop).await?.code())
 }
 
 /// Runs a check and says what it was when it fails.
-async fn check(command: Command) -> anyhow::Result<End> {
+async fn check(command: Command, stop: &Stop) -> anyhow::Result<End> {
     let shown = format!("{:?}", command.as_std());
-    let end = child::run(command).await?;
+    let end = child::run(command, stop).await?;
     if !end.is_success() {
         eprintln!("failed: {shown}");
     }
@@ -125,16 +100,9 @@ async fn check(command: Command) -> anyhow::Result<End> {
 /// nextest where it is installed: it runs tests of all packages side by side and ends those that hang.
 async fn runner(arguments: &[String]) -> Command {
     let nextest = succeeds(cargo(["nextest", "--version"])).await;
-    let mut command = if nextest {
-        cargo(["nextest", "run"])
-    } else {
-        cargo(["test"])
-    };
-    let chosen = |flag: &str| {
-        arguments
-            .iter()
-            .any(|argument| argument == flag || argument.starts_with(&format!("{flag}=")))
-    };
+    let mut command = if nextest { cargo(["nextest", "run"]) } else { cargo(["test"]) };
+    let chosen =
+        |flag: &str| arguments.iter().any(|argument| argument == flag || argument.starts_with(&format!("{flag}=")));
     if !chosen("-p") && !chosen("--package") {
         command.arg("--workspace");
     }
@@ -154,9 +122,6 @@ async fn has_compose() -> bool {
 }
 
 async fn succeeds(mut command: Command) -> bool {
-    let command = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().await.is_ok_and(|status| status.success())
 }

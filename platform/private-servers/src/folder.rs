@@ -28,6 +28,10 @@ pub enum Place {
 const ELSEWHERE: &str = "/var/lib/sojourn";
 /// The file in the wanted folder that names the real one.
 const POINTER_FILE: &str = "MOVED_TO";
+/// How temporary folders are called.
+const TEMPORARY_PREFIX: &str = "sojourn-private-";
+/// Younger leftovers stay: their server may be about to take its lock.
+const SWEEP_AGE: Duration = Duration::from_secs(3600);
 /// How long a folder's last user gets to end: a guard needs three seconds to end its group at the worst.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 /// How often a taken lock is tried.
@@ -49,6 +53,7 @@ impl Folder {
     pub(crate) async fn open(place: &Place, identity: Option<Identity>) -> Result<Folder, Error> {
         let (path, temporary) = match place {
             Place::Temporary => {
+                sweep(&std::env::temp_dir());
                 let made = temporary_in(&std::env::temp_dir())?;
                 (made.path().to_owned(), Some(made))
             }
@@ -111,9 +116,24 @@ fn settle(wanted: &Path, identity: Option<Identity>) -> Result<PathBuf, Error> {
     Ok(moved)
 }
 
+/// Removes what servers left behind whose parent was killed and could not clean up. Whatever cannot be
+/// removed belongs to somebody else.
+fn sweep(parent: &Path) {
+    let Ok(entries) = fs::read_dir(parent) else { return };
+    for entry in entries.filter_map(Result::ok) {
+        let ours = entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX);
+        let modified = entry.metadata().and_then(|found| found.modified()).ok();
+        let old = modified.and_then(|time| time.elapsed().ok()).is_some_and(|age| age > SWEEP_AGE);
+        let unused = || File::open(entry.path().join("lock")).is_ok_and(|lock| lock.try_lock().is_ok());
+        if ours && old && unused() {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
 fn temporary_in(parent: &Path) -> Result<TempDir, Error> {
     tempfile::Builder::new()
-        .prefix("sojourn-")
+        .prefix(TEMPORARY_PREFIX)
         .permissions(Permissions::from_mode(MODE_PASSABLE))
         .tempdir_in(parent)
         .map_err(Error::file("make a folder in", parent))

@@ -1,0 +1,17 @@
+//! The house rules as tests: what may know what, what a source file must have and must not have, what may
+//! no longer change. Each test lists everything that breaks its rule at once.
+
+#[path = "tidy/crates.rs"]
+mod crates;
+#[path = "tidy/documents.rs"]
+mod documents;
+#[path = "tidy/files.rs"]
+mod files;
+#[path = "tidy/sources.rs"]
+mod sources;
+
+/// Ends a test: nothing may be wrong.
+fn nothing_wrong(rule: &str, mut problems: Vec<String>) {
+    problems.sort();
+    assert!(problems.is_empty(), "{rule}\n\n{}\n", problems.join("\n"));
+}
