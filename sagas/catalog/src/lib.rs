@@ -1,0 +1,37 @@
+//! The agency's sagas: a folder each, a file per published version.
+//!
+//! A published version is never edited: instances started under it must finish under it. A change is a new file
+//! beside it, and `tests/frozen.rs` holds the published shapes.
+
+pub mod order;
+
+use machine::{Catalog, CatalogError, DefinitionError};
+
+/// Why the catalogue cannot be used: a mistake in this crate, found when a program starts.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BrokenCatalog {
+    /// One definition is wrong.
+    #[error("the definition of `{saga}` has {} mistake(s): {}", .mistakes.len(), texts(.mistakes))]
+    Definition {
+        /// Name and version.
+        saga: &'static str,
+        /// All of them.
+        mistakes: Vec<DefinitionError>,
+    },
+    /// They do not go together.
+    #[error("the definitions do not go together: {0}")]
+    Together(#[from] CatalogError),
+}
+
+/// Every definition, old versions included.
+///
+/// # Errors
+/// [`BrokenCatalog`], never in a released program: the tests build it too.
+pub fn all() -> Result<Catalog, BrokenCatalog> {
+    let of = |saga| move |mistakes| BrokenCatalog::Definition { saga, mistakes };
+    Ok(Catalog::new([order::v1::definition().map_err(of("order v1"))?])?)
+}
+
+fn texts(mistakes: &[DefinitionError]) -> String {
+    mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}

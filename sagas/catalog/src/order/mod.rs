@@ -1,0 +1,3 @@
+//! The `order` saga: flights and stays of one journey, all of them or none.
+
+pub mod v1;

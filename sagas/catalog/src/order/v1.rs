@@ -1,0 +1,218 @@
+//! Order, version 1: flights and rooms held side by side, payment authorised, flights confirmed, then only forward.
+//! Published: do not edit, copy to `v2.rs`.
+//!
+//! ```text
+//! create-order ---> hold-flights ---> authorize-payment ---> confirm-flights (pivot) ---> confirm-rooms
+//!              \--> hold-rooms ---/                     \--> book-rooms (pivot, without flights)
+//!
+//!              ... ---> capture-payment ---> confirm-order ---> notify-user
+//! ```
+//!
+//! Tickets cannot be given back, so confirming the flights is the point of no return. Without flights it is booking
+//! the rooms. Both send what the other would not; conditions on the input see to it that only one is a pivot.
+
+use std::time::Duration;
+
+use contract::{
+    OfferId,
+    accommodation::{AcceptedStay, ConfirmRooms, HoldRooms, ReleaseRooms},
+    feed::{Notice, NotifyUser},
+    flights::{AcceptedFlight, ConfirmFlights, HoldFlights, ReleaseFlights},
+    order::{ConfirmOrder, CreateOrder, PlaceOrder, RejectOrder},
+    payment::{AuthorizePayment, CapturePayment, VoidPayment},
+};
+use machine::{Builder, Definition, DefinitionError, Retry};
+
+/// The name in journals and starts.
+pub const NAME: &str = "order";
+/// The version in journals.
+pub const VERSION: u32 = 1;
+
+/// How long a reply is awaited: a worker answers in milliseconds, so ten seconds without one is a fault and not load.
+const REPLY_WITHIN: Duration = Duration::from_secs(10);
+
+/// The wait after a first fault: most are over at once (a deadlock, a connection that was closed).
+const WAIT_FIRST: Duration = Duration::from_millis(200);
+/// The longest wait: after an outage every saga is under way again within that time.
+const WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Attempts before the pivot. Full jitter halves the waits on average: 24 of them are 90 seconds of faults, so that an
+/// outage of a minute is survived; and six minutes of missing replies, which still fits [`DEADLINE`].
+const BEFORE_PIVOT: Retry = Retry::exponential(WAIT_FIRST).cap(WAIT_MAX).attempts_max(24);
+/// Attempts from the pivot on, and of compensations: they must succeed in the end, so four minutes of faults pass
+/// before a person is asked.
+const MUST_SUCCEED: Retry = Retry::exponential(WAIT_FIRST).cap(WAIT_MAX).attempts_max(50);
+
+/// How long the flights and accommodation domains hold what is not confirmed.
+const HOLD: Duration = Duration::from_secs(20 * 60);
+/// When an order is given up before its pivot: half of [`HOLD`], so that the other half is left to confirm.
+const DEADLINE: Duration = Duration::from_secs(10 * 60);
+
+/// What later steps know of replies.
+#[derive(Default)]
+struct Facts {
+    flight_reference: Option<String>,
+    stay_reference: Option<String>,
+}
+
+/// The definition.
+///
+/// # Errors
+/// Every mistake in it; none, as a test shows.
+pub fn definition() -> Result<Definition, Vec<DefinitionError>> {
+    let mut saga = Builder::<PlaceOrder, Facts>::new(NAME, VERSION);
+    saga.deadline(DEADLINE);
+
+    let create = saga
+        .step("create-order")
+        .command(|order, _| CreateOrder {
+            order_id: order.order_id,
+            user_id: order.user_id,
+            items: order.items.clone(),
+            travellers: order.travellers.clone(),
+            total: order.total,
+        })
+        .compensate(|order, cause| RejectOrder {
+            order_id: order.order_id,
+            reason_code: cause.code.clone(),
+            reason: cause.message.clone(),
+        })
+        .retry(BEFORE_PIVOT)
+        .compensation_retry(MUST_SUCCEED)
+        .reply_within(REPLY_WITHIN)
+        .compensation_within(REPLY_WITHIN)
+        .add();
+    let flights = saga
+        .step("hold-flights")
+        .when(has_flights)
+        .after([create])
+        .command(|order, _| HoldFlights { order_id: order.order_id, offers: accepted_flights(order) })
+        .compensate(|order, _| ReleaseFlights { order_id: order.order_id })
+        .holds_for(HOLD)
+        .retry(BEFORE_PIVOT)
+        .compensation_retry(MUST_SUCCEED)
+        .reply_within(REPLY_WITHIN)
+        .compensation_within(REPLY_WITHIN)
+        .add();
+    let rooms = saga
+        .step("hold-rooms")
+        .when(has_rooms)
+        .after([create])
+        .command(|order, _| HoldRooms { order_id: order.order_id, offers: accepted_stays(order) })
+        .compensate(|order, _| ReleaseRooms { order_id: order.order_id })
+        .holds_for(HOLD)
+        .retry(BEFORE_PIVOT)
+        .compensation_retry(MUST_SUCCEED)
+        .reply_within(REPLY_WITHIN)
+        .compensation_within(REPLY_WITHIN)
+        .add();
+    let authorize = saga
+        .step("authorize-payment")
+        .after([flights, rooms])
+        .command(|order, _| AuthorizePayment {
+            order_id: order.order_id,
+            amount: order.total,
+            token: order.payment_token.clone(),
+        })
+        .compensate(|order, _| VoidPayment { order_id: order.order_id })
+        .retry(BEFORE_PIVOT)
+        .compensation_retry(MUST_SUCCEED)
+        .reply_within(REPLY_WITHIN)
+        .compensation_within(REPLY_WITHIN)
+        .add();
+
+    let confirm_flights = saga
+        .step("confirm-flights")
+        .pivot() // Tickets are issued: from here the order only goes forward.
+        .when(has_flights)
+        .after([authorize])
+        .command(|order, _| ConfirmFlights { order_id: order.order_id, travellers: order.travellers.clone() })
+        .on_reply(|facts, confirmed| facts.flight_reference = Some(confirmed.booking_reference.clone()))
+        .retry(MUST_SUCCEED)
+        .reply_within(REPLY_WITHIN)
+        .add();
+    let book_rooms = saga
+        .step("book-rooms")
+        .pivot() // Without flights, the first thing that cannot be given back.
+        .when(|order| has_rooms(order) && !has_flights(order))
+        .after([authorize])
+        .command(|order, _| confirm_rooms_of(order))
+        .on_reply(|facts, confirmed| facts.stay_reference = Some(confirmed.confirmation.clone()))
+        .retry(MUST_SUCCEED)
+        .reply_within(REPLY_WITHIN)
+        .add();
+
+    let confirm_rooms = saga
+        .step("confirm-rooms")
+        .retriable()
+        .when(|order| has_rooms(order) && has_flights(order))
+        .after([confirm_flights])
+        .command(|order, _| confirm_rooms_of(order))
+        .on_reply(|facts, confirmed| facts.stay_reference = Some(confirmed.confirmation.clone()))
+        .retry(MUST_SUCCEED)
+        .reply_within(REPLY_WITHIN)
+        .add();
+    let capture = saga
+        .step("capture-payment")
+        .retriable()
+        .after([confirm_flights, book_rooms, confirm_rooms])
+        .command(|order, _| CapturePayment { order_id: order.order_id, amount: order.total })
+        .retry(MUST_SUCCEED)
+        .reply_within(REPLY_WITHIN)
+        .add();
+    let confirm = saga
+        .step("confirm-order")
+        .retriable()
+        .after([capture])
+        .command(|order, facts| ConfirmOrder {
+            order_id: order.order_id,
+            flight_reference: facts.flight_reference.clone(),
+            stay_reference: facts.stay_reference.clone(),
+        })
+        .retry(MUST_SUCCEED)
+        .reply_within(REPLY_WITHIN)
+        .add();
+    saga.step("notify-user")
+        .retriable()
+        .after([confirm])
+        .command(|order, _| NotifyUser {
+            user_id: order.user_id,
+            order_id: order.order_id,
+            notice: Notice::OrderConfirmed,
+        })
+        .retry(MUST_SUCCEED)
+        .reply_within(REPLY_WITHIN)
+        .add();
+    saga.build()
+}
+
+fn has_flights(order: &PlaceOrder) -> bool {
+    order.items.iter().any(|item| matches!(item.offer_id, OfferId::Flight(_)))
+}
+
+fn has_rooms(order: &PlaceOrder) -> bool {
+    order.items.iter().any(|item| matches!(item.offer_id, OfferId::Stay(_)))
+}
+
+fn accepted_flights(order: &PlaceOrder) -> Vec<AcceptedFlight> {
+    let flights = order.items.iter().filter_map(|item| match item.offer_id {
+        OfferId::Flight(offer_id) => Some(AcceptedFlight { offer_id, total: item.total }),
+        OfferId::Stay(_) => None,
+    });
+    flights.collect()
+}
+
+fn accepted_stays(order: &PlaceOrder) -> Vec<AcceptedStay> {
+    let stays = order.items.iter().filter_map(|item| match item.offer_id {
+        OfferId::Stay(offer_id) => Some(AcceptedStay { offer_id, total: item.total }),
+        OfferId::Flight(_) => None,
+    });
+    stays.collect()
+}
+
+/// The property expects the traveller who was named first.
+fn confirm_rooms_of(order: &PlaceOrder) -> ConfirmRooms {
+    let lead = order.travellers.first();
+    let guest_name = lead.map(|lead| format!("{} {}", lead.given_name, lead.family_name)).unwrap_or_default();
+    ConfirmRooms { order_id: order.order_id, guest_name }
+}

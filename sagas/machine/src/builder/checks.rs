@@ -1,0 +1,115 @@
+//! What makes a definition safe to run, checked before anything runs.
+
+use std::time::Duration;
+
+use contract::{
+    orchestrator_api::StepKind,
+    step::{Op, StepName},
+};
+
+use super::{DefinitionError, NAMELESS};
+use crate::{definition::Definition, step::Step};
+
+/// The shortest time that means anything to the machine.
+const TIME_MIN: Duration = Duration::from_millis(1);
+
+/// Adds every mistake of `definition` to `mistakes`.
+pub(super) fn check(definition: &Definition, mistakes: &mut Vec<DefinitionError>) {
+    check_whole(definition, mistakes);
+    let pivots: Vec<_> = definition.steps.iter().enumerate().filter(|(_, step)| step.kind == StepKind::Pivot).collect();
+    if pivots.len() > 1 && pivots.iter().any(|(_, pivot)| pivot.when.is_none()) {
+        let steps = pivots.iter().map(|(_, pivot)| pivot.name.clone()).collect();
+        mistakes.push(DefinitionError::SeveralPivots { steps });
+    }
+    for (position, step) in definition.steps.iter().enumerate() {
+        let seen = definition.steps.iter().take(position).any(|earlier| earlier.name == step.name);
+        if seen && step.name.as_str() != NAMELESS {
+            mistakes.push(DefinitionError::DuplicateStep { step: step.name.clone() });
+        }
+        check_kind(position, step, &pivots, mistakes);
+        check_times(step, mistakes);
+        check_hold(definition, step, mistakes);
+    }
+}
+
+fn check_whole(definition: &Definition, mistakes: &mut Vec<DefinitionError>) {
+    if StepName::new(&definition.name).is_err() {
+        mistakes.push(DefinitionError::BadSagaName { name: definition.name.clone() });
+    }
+    if definition.version == 0 {
+        mistakes.push(DefinitionError::VersionZero);
+    }
+    if definition.steps.is_empty() {
+        mistakes.push(DefinitionError::NoSteps);
+    }
+    if definition.deadline.is_some_and(|deadline| deadline < TIME_MIN) {
+        mistakes.push(DefinitionError::NoTimeAtAll);
+    }
+}
+
+fn check_kind(position: usize, step: &Step, pivots: &[(usize, &Step)], mistakes: &mut Vec<DefinitionError>) {
+    let name = || step.name.clone();
+    match step.kind {
+        StepKind::Compensatable => {
+            if step.undo.is_none() {
+                mistakes.push(DefinitionError::NoCompensation { step: name() });
+            }
+            if step.action().retry.bound().is_none() {
+                mistakes.push(DefinitionError::UnboundedRetries { step: name() });
+            }
+            for (_, pivot) in pivots.iter().filter(|(_, pivot)| !pivot.ancestors.contains(position)) {
+                mistakes.push(DefinitionError::NotBeforePivot { step: name(), pivot: pivot.name.clone() });
+            }
+        }
+        StepKind::Pivot | StepKind::Retriable => {
+            if step.undo.is_some() {
+                mistakes.push(DefinitionError::CompensationAfterPivot { step: name() });
+            }
+            let after_a_pivot = pivots.iter().any(|(at, _)| step.ancestors.contains(*at));
+            if step.kind == StepKind::Retriable && !after_a_pivot {
+                mistakes.push(DefinitionError::NotAfterPivot { step: name() });
+            }
+        }
+    }
+}
+
+fn check_times(step: &Step, mistakes: &mut Vec<DefinitionError>) {
+    let ways = [(Op::Action, Some(step.action())), (Op::Compensation, step.compensation())];
+    for (op, shape) in ways.into_iter().filter_map(|(op, shape)| shape.map(|shape| (op, shape))) {
+        if let Some(mistake) = shape.retry.mistake() {
+            mistakes.push(DefinitionError::BadRetry { step: step.name.clone(), op, mistake });
+        }
+        if shape.reply_within < TIME_MIN {
+            mistakes.push(DefinitionError::NoTimeToReply { step: step.name.clone(), op });
+        }
+    }
+}
+
+/// A hold must outlast the latest start of the pivot and one sending of each step from there on.
+fn check_hold(definition: &Definition, step: &Step, mistakes: &mut Vec<DefinitionError>) {
+    let Some(hold) = step.holds_for else { return };
+    let Some(deadline) = definition.deadline else {
+        mistakes.push(DefinitionError::HoldWithoutDeadline { step: step.name.clone(), hold });
+        return;
+    };
+    let needed = deadline.saturating_add(time_from_pivot(definition, step));
+    if needed > hold {
+        mistakes.push(DefinitionError::DeadlineOutlastsHold { step: step.name.clone(), hold, needed });
+    }
+}
+
+/// The longest chain of reply times of the pivots and retriables that depend on `step`.
+fn time_from_pivot(definition: &Definition, step: &Step) -> Duration {
+    let mut ends: Vec<Duration> = Vec::with_capacity(definition.steps.len());
+    for (position, later) in definition.steps.iter().enumerate() {
+        let before = ends.iter().enumerate().filter(|(at, _)| later.before.contains(*at));
+        let start = before.map(|(_, end)| *end).max().unwrap_or_default();
+        let own = match later.kind {
+            StepKind::Compensatable => Duration::ZERO,
+            StepKind::Pivot | StepKind::Retriable if step.descendants.contains(position) => later.action().reply_within,
+            StepKind::Pivot | StepKind::Retriable => Duration::ZERO,
+        };
+        ends.push(start.saturating_add(own));
+    }
+    ends.into_iter().max().unwrap_or_default()
+}

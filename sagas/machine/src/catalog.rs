@@ -1,0 +1,59 @@
+//! All definitions that an orchestrator knows.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::definition::Definition;
+
+/// Definitions by name and version. Cheap to share: wrap it in an [`Arc`].
+#[derive(Debug, Default)]
+pub struct Catalog {
+    by_name: BTreeMap<String, BTreeMap<u32, Arc<Definition>>>,
+}
+
+/// Why definitions make no catalogue.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CatalogError {
+    /// Two of the same name and version.
+    #[error("`{name}` version {version} is defined twice")]
+    DefinedTwice {
+        /// The saga.
+        name: String,
+        /// The version.
+        version: u32,
+    },
+}
+
+impl Catalog {
+    /// Takes every definition.
+    ///
+    /// # Errors
+    /// When two have the same name and version.
+    pub fn new(definitions: impl IntoIterator<Item = Definition>) -> Result<Self, CatalogError> {
+        let mut catalog = Self::default();
+        for definition in definitions {
+            let (name, version) = (definition.name.clone(), definition.version);
+            let versions = catalog.by_name.entry(name.clone()).or_default();
+            if versions.insert(version, Arc::new(definition)).is_some() {
+                return Err(CatalogError::DefinedTwice { name, version });
+            }
+        }
+        Ok(catalog)
+    }
+
+    /// One version of one saga.
+    #[must_use]
+    pub fn get(&self, name: &str, version: u32) -> Option<&Arc<Definition>> {
+        self.by_name.get(name)?.get(&version)
+    }
+
+    /// The newest version of a saga: what new instances are started with.
+    #[must_use]
+    pub fn newest(&self, name: &str) -> Option<&Arc<Definition>> {
+        self.by_name.get(name)?.last_key_value().map(|(_, definition)| definition)
+    }
+
+    /// Every definition, by name and version.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Definition>> {
+        self.by_name.values().flat_map(BTreeMap::values)
+    }
+}

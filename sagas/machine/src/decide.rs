@@ -1,0 +1,203 @@
+//! What one input leads to. Judges first whether the input counts; [`crate::draft`] then says what follows from it.
+
+use chrono::{DateTime, Utc};
+use contract::{
+    command::{FAULT_DEAD_LETTERED, Fault, Outcome, Refusal},
+    step::{CommandId, Op},
+};
+use serde_json::Value;
+
+use crate::{
+    definition::Definition,
+    draft::{Draft, Failure, find},
+    effect::{Decision, Verdict},
+    entry::Entry,
+    input::Input,
+    operate,
+    resume::{deadline, next_wake},
+    state::{Cause, Phase, Progress, State},
+    step::{Shape, Step},
+};
+
+/// The cause of a saga that was given up at its deadline.
+pub const CAUSE_DEADLINE: &str = "deadline_passed";
+/// The cause of a saga that an operator cancelled.
+pub const CAUSE_CANCELLED: &str = "cancelled";
+/// The failure of an attempt that was not answered in time.
+pub const FAILURE_NO_REPLY: &str = "no_reply";
+/// The failure of an attempt whose answer is not the command's reply.
+pub const FAILURE_REPLY_UNREADABLE: &str = "reply_unreadable";
+
+/// Decides what one input leads to. Neither the input nor the state can make it panic; what does not count changes
+/// nothing and says so in the verdict.
+#[must_use]
+pub fn decide(definition: &Definition, state: &State, input: &Input, now: DateTime<Utc>) -> Decision {
+    match input {
+        Input::Replied { command_id, attempt, outcome } => {
+            answered(definition, state, command_id, now, |awaited| awaited.replied(*attempt, outcome))
+        }
+        Input::DeadLettered { command_id, attempt, reason } => {
+            // It may have taken effect each time before its worker fell over, so it stays in doubt.
+            let (code, message) = (FAULT_DEAD_LETTERED.to_owned(), reason.clone());
+            let failure = Failure { in_doubt: true, code, message };
+            answered(definition, state, command_id, now, |awaited| awaited.attempt_failed(*attempt, failure))
+        }
+        Input::TimePassed => time_passed(definition, state, now),
+        Input::Operator { operator, action } => operate::operate(definition, state, operator, action, now),
+    }
+}
+
+/// A decision that changes nothing.
+pub(crate) const fn nothing(verdict: Verdict) -> Decision {
+    Decision { entries: Vec::new(), effects: Vec::new(), verdict }
+}
+
+/// A command whose outcome still counts.
+struct Awaited<'a> {
+    definition: &'a Definition,
+    state: &'a State,
+    step: &'a Step,
+    op: Op,
+    shape: &'a Shape,
+    progress: &'a Progress,
+    now: DateTime<Utc>,
+}
+
+fn answered<'a>(
+    definition: &'a Definition,
+    state: &'a State,
+    work: &CommandId,
+    now: DateTime<Utc>,
+    then: impl FnOnce(Awaited<'a>) -> Decision,
+) -> Decision {
+    match judge(definition, state, work) {
+        Ok((step, shape, progress)) => then(Awaited { definition, state, step, op: work.op, shape, progress, now }),
+        Err(verdict) => nothing(verdict),
+    }
+}
+
+/// Whether an answer to this command still counts (S13, S14).
+fn judge<'a>(
+    definition: &'a Definition,
+    state: &'a State,
+    work: &CommandId,
+) -> Result<(&'a Step, &'a Shape, &'a Progress), Verdict> {
+    let never_sent = || Verdict::Unknown(format!("this saga never sent `{work}`"));
+    if work.saga != state.saga_id {
+        return Err(never_sent());
+    }
+    let sent = state.progress(&work.step, work.op).filter(|progress| progress.was_issued());
+    let progress = sent.ok_or_else(never_sent)?;
+    if work.generation == 0 || work.generation > progress.generation {
+        return Err(never_sent());
+    }
+    if state.status.is_final() {
+        return Err(Verdict::Ignored("the saga has ended"));
+    }
+    if !definition.fits(state) {
+        return Err(Verdict::Ignored("the saga was started under another definition"));
+    }
+    if work.generation < progress.generation || progress.refused {
+        return Err(Verdict::Ignored("it was refused before"));
+    }
+    if work.op != state.direction() {
+        return Err(Verdict::Ignored("the saga was turned around"));
+    }
+    match progress.phase {
+        Phase::Outstanding { .. } | Phase::Waiting { .. } | Phase::Stuck => {}
+        Phase::Done { .. } => return Err(Verdict::Ignored("it was done before")),
+        Phase::Refused => return Err(Verdict::Ignored("it was refused before")),
+        Phase::Idle | Phase::GivenUp => return Err(Verdict::Ignored("it was given up")),
+    }
+    find(definition, &work.step, work.op)
+        .map(|(step, shape)| (step, shape, progress))
+        .ok_or(Verdict::Ignored("the definition has no such command"))
+}
+
+impl Awaited<'_> {
+    fn replied(self, attempt: u16, outcome: &Outcome<Value>) -> Decision {
+        match outcome {
+            Outcome::Done { reply } => match (self.shape.check_reply)(reply) {
+                Ok(()) => {
+                    let mut draft = self.draft();
+                    let step = self.step.name.clone();
+                    draft.record(Entry::CommandDone { step, op: self.op, reply: reply.clone() });
+                    draft.advance();
+                    draft.finish()
+                }
+                Err(misfit) => {
+                    let message = format!("the reply is not what `{}` answers: {misfit}", self.shape.name);
+                    let code = FAILURE_REPLY_UNREADABLE.to_owned();
+                    // It says itself that it took effect; only what it answers is lost.
+                    self.attempt_failed(attempt, Failure { in_doubt: true, code, message })
+                }
+            },
+            Outcome::Refused(Refusal { code, message }) => {
+                let mut draft = self.draft();
+                draft.refuse(self.step, self.op, code.clone(), message.clone());
+                draft.finish()
+            }
+            Outcome::Faulted(Fault { code, message }) => {
+                let (code, message) = (code.clone(), message.clone());
+                self.attempt_failed(attempt, Failure { in_doubt: false, code, message })
+            }
+        }
+    }
+
+    /// A failure says nothing about any attempt but its own.
+    fn attempt_failed(self, attempt: u16, failure: Failure) -> Decision {
+        let outstanding = matches!(self.progress.phase, Phase::Outstanding { .. });
+        if !outstanding || attempt != self.progress.attempt {
+            return nothing(Verdict::Ignored("another attempt is awaited"));
+        }
+        let mut draft = self.draft();
+        draft.fail(self.step, self.op, self.shape, failure);
+        draft.finish()
+    }
+
+    fn draft(&self) -> Draft<'_> {
+        Draft::new(self.definition, self.state.clone(), self.now)
+    }
+}
+
+/// First whatever is overdue fails, then whatever has waited long enough is sent: so the same moment heard twice
+/// changes nothing the second time.
+fn time_passed(definition: &Definition, state: &State, now: DateTime<Utc>) -> Decision {
+    if next_wake(definition, state).is_none_or(|wake| wake > now) {
+        return nothing(Verdict::Ignored("nothing is due"));
+    }
+    let mut draft = Draft::new(definition, state.clone(), now);
+    if deadline(definition, state).is_some_and(|deadline| deadline <= now) {
+        let message = "the saga's deadline passed before its point of no return".to_owned();
+        draft.turn_around(Cause { step: None, code: CAUSE_DEADLINE.to_owned(), message });
+        return draft.finish();
+    }
+    let op = state.direction();
+    let overdue = |phase: &Phase| matches!(phase, Phase::Outstanding { reply_by } if *reply_by <= now);
+    for (step, shape) in with_phase(definition, state, op, overdue) {
+        let message = format!("`{}` was not answered within {:?}", shape.name, shape.reply_within);
+        draft.fail(step, op, shape, Failure { in_doubt: true, code: FAILURE_NO_REPLY.to_owned(), message });
+        if draft.state.direction() != op {
+            // Turned around: what else was under way forward no longer counts.
+            return draft.finish();
+        }
+    }
+    let due = |phase: &Phase| matches!(phase, Phase::Waiting { retry_at } if *retry_at <= now);
+    let due: Vec<_> = with_phase(definition, &draft.state, op, due).into_iter().map(|(step, _)| step).collect();
+    draft.dispatch(&due, op);
+    draft.finish()
+}
+
+/// The steps whose progress in one direction is in such a phase.
+fn with_phase<'d>(
+    definition: &'d Definition,
+    state: &State,
+    op: Op,
+    such: impl Fn(&Phase) -> bool,
+) -> Vec<(&'d Step, &'d Shape)> {
+    let steps = definition
+        .steps
+        .iter()
+        .filter(|step| state.progress(&step.name, op).is_some_and(|progress| such(&progress.phase)));
+    steps.filter_map(|step| step.shape(op).map(|shape| (step, shape))).collect()
+}

@@ -1,0 +1,88 @@
+//! What a saga is: a graph of steps, as a plain value that any thread may share.
+
+use std::{any::Any, fmt, time::Duration};
+
+use contract::step::StepName;
+use serde_json::Value;
+
+pub use crate::fingerprint::Fingerprint;
+use crate::{
+    state::State,
+    step::{Misfit, Step},
+};
+
+/// One version of one saga. Built by [`crate::Builder`]; holds no clock, no handle and nothing of any instance.
+pub struct Definition {
+    pub(crate) name: String,
+    pub(crate) version: u32,
+    pub(crate) deadline: Option<Duration>,
+    /// In the order of their adding, in which every step comes after its dependencies.
+    pub(crate) steps: Vec<Step>,
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) read_input: fn(&Value) -> Result<Box<dyn Any>, Misfit>,
+    pub(crate) new_facts: fn() -> Box<dyn Any>,
+}
+
+impl Definition {
+    /// The saga's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The version; published ones never change.
+    #[must_use]
+    pub const fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// How long after its start an instance is given up, unless its pivot was issued.
+    #[must_use]
+    pub const fn deadline(&self) -> Option<Duration> {
+        self.deadline
+    }
+
+    /// All steps; each comes after its dependencies.
+    #[must_use]
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// The step of that name.
+    #[must_use]
+    pub fn step(&self, name: &StepName) -> Option<&Step> {
+        self.position(name).and_then(|position| self.steps.get(position))
+    }
+
+    /// The digest of the shape.
+    #[must_use]
+    pub const fn fingerprint(&self) -> &Fingerprint {
+        &self.fingerprint
+    }
+
+    /// True when the saga was started under this very definition. No other may continue it.
+    #[must_use]
+    pub fn fits(&self, state: &State) -> bool {
+        state.version == self.version && state.name == self.name && state.fingerprint == self.fingerprint
+    }
+
+    /// Says where a value is not this saga's input.
+    ///
+    /// # Errors
+    /// The place and what is wrong there.
+    pub fn check_input(&self, input: &Value) -> Result<(), Misfit> {
+        (self.read_input)(input).map(drop)
+    }
+
+    pub(crate) fn position(&self, name: &StepName) -> Option<usize> {
+        self.steps.iter().position(|step| step.name == *name)
+    }
+}
+
+impl fmt::Debug for Definition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Definition");
+        out.field("name", &self.name).field("version", &self.version).field("deadline", &self.deadline);
+        out.field("steps", &self.steps).field("fingerprint", &self.fingerprint).finish_non_exhaustive()
+    }
+}

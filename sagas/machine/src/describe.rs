@@ -1,0 +1,69 @@
+//! A saga as people see it: every step of its definition and where it stands.
+
+use contract::{
+    orchestrator_api::{StepStatus, StepView},
+    step::Op,
+};
+
+use crate::{
+    definition::Definition,
+    state::{Phase, State, StepState},
+    step::Step,
+};
+
+/// Every step, in the definition's order.
+#[must_use]
+pub fn describe(definition: &Definition, state: &State) -> Vec<StepView> {
+    let untouched = StepState::default();
+    let steps = definition.steps().iter();
+    steps.map(|step| view(step, state.steps.get(step.name()).unwrap_or(&untouched))).collect()
+}
+
+fn view(step: &Step, touched: &StepState) -> StepView {
+    // The direction that was last at work.
+    let op = if touched.compensation.phase == Phase::Idle { Op::Action } else { Op::Compensation };
+    let current = touched.progress(op);
+    let retry_at = match current.phase {
+        Phase::Waiting { retry_at } => Some(retry_at),
+        Phase::Idle | Phase::Outstanding { .. } | Phase::Done { .. } => None,
+        Phase::Refused | Phase::GivenUp | Phase::Stuck => None,
+    };
+    let reply = match &touched.action.phase {
+        Phase::Done { reply } => Some((**reply).clone()),
+        Phase::Idle | Phase::Outstanding { .. } | Phase::Waiting { .. } => None,
+        Phase::Refused | Phase::GivenUp | Phase::Stuck => None,
+    };
+    StepView {
+        name: step.name().clone(),
+        kind: step.kind(),
+        route: step.action().route,
+        command: step.action().name.to_owned(),
+        compensation: step.compensation().map(|shape| shape.name.to_owned()),
+        after: step.after().to_vec(),
+        status: status(touched),
+        attempts: current.attempts,
+        retry_at,
+        error: current.error.clone().or_else(|| touched.action.error.clone()),
+        reply,
+        skipped: touched.action.skipped || touched.compensation.skipped,
+    }
+}
+
+fn status(touched: &StepState) -> StepStatus {
+    match touched.compensation.phase {
+        Phase::Idle => match touched.action.phase {
+            Phase::Idle if touched.not_applicable => StepStatus::NotApplicable,
+            Phase::Idle => StepStatus::Pending,
+            Phase::Outstanding { .. } => StepStatus::Dispatched,
+            Phase::Waiting { .. } => StepStatus::Retrying,
+            Phase::Done { .. } => StepStatus::Done,
+            Phase::Refused => StepStatus::Refused,
+            // Its compensation waits for that of the steps that needed it.
+            Phase::GivenUp => StepStatus::Compensating,
+            Phase::Stuck => StepStatus::NeedsAttention,
+        },
+        Phase::Outstanding { .. } | Phase::Waiting { .. } => StepStatus::Compensating,
+        Phase::Done { .. } => StepStatus::Compensated,
+        Phase::Refused | Phase::GivenUp | Phase::Stuck => StepStatus::NeedsAttention,
+    }
+}

@@ -1,0 +1,50 @@
+//! A definition as a drawing: Mermaid text, which the documentation keeps and a test holds fresh.
+
+use std::fmt::Write as _;
+
+use contract::orchestrator_api::StepKind;
+
+use crate::{
+    definition::Definition,
+    step::{Step, kind_word},
+};
+
+/// The definition as a Mermaid flowchart. Dotted boxes depend on the input; the pivot has a double border.
+#[must_use]
+pub fn mermaid(definition: &Definition) -> String {
+    let mut text = String::from("flowchart TD\n");
+    for step in definition.steps() {
+        text += &node(step);
+    }
+    for step in definition.steps() {
+        for before in step.after() {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "    {before} --> {}", step.name());
+        }
+    }
+    for kind in [StepKind::Compensatable, StepKind::Pivot, StepKind::Retriable] {
+        let of_kind = definition.steps().iter().filter(|step| step.kind() == kind);
+        let names: Vec<_> = of_kind.map(|step| step.name().as_str()).collect();
+        if !names.is_empty() {
+            let _ = writeln!(text, "    class {} {}", names.join(","), kind_word(kind));
+        }
+    }
+    text += "    classDef compensatable fill:#fff7e0,stroke:#a07000\n";
+    text += "    classDef pivot fill:#ffe3e3,stroke:#a00000,stroke-width:3px\n";
+    text += "    classDef retriable fill:#e3f5e3,stroke:#107010\n";
+    text
+}
+
+fn node(step: &Step) -> String {
+    let mut label = format!("<b>{}</b><br/>{}", step.name(), step.action().name);
+    if let Some(undo) = step.compensation() {
+        let _ = write!(label, "<br/><i>undo: {}</i>", undo.name);
+    }
+    if step.is_conditional() {
+        label += "<br/>(if it applies)";
+    }
+    match step.kind() {
+        StepKind::Pivot => format!("    {}[[\"{label}\"]]\n", step.name()),
+        StepKind::Compensatable | StepKind::Retriable => format!("    {}[\"{label}\"]\n", step.name()),
+    }
+}

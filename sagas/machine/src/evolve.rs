@@ -1,0 +1,136 @@
+//! What an entry means. The only way in which a state ever changes, live and at recovery alike.
+
+use std::sync::Arc;
+
+use contract::{
+    orchestrator_api::{Action, CauseView, SagaStatus},
+    step::{Op, StepName},
+};
+
+use crate::{
+    entry::Entry,
+    state::{Phase, Progress, State},
+};
+
+/// Moves a state along by one entry. Total: whatever the entry and the state, a journal can be replayed.
+pub fn evolve(state: &mut State, entry: &Entry) {
+    match entry {
+        Entry::SagaStarted { name, version, fingerprint, deadline_at, input, not_applicable } => {
+            state.name.clone_from(name);
+            state.version = *version;
+            state.fingerprint = fingerprint.clone();
+            state.deadline_at = *deadline_at;
+            state.input = Arc::new(input.clone());
+            for step in not_applicable {
+                state.steps.entry(step.clone()).or_default().not_applicable = true;
+            }
+        }
+        Entry::CommandDispatched { step, op, generation, attempt, reply_by } => {
+            dispatched(progress(state, step, *op), *generation, *attempt, Phase::Outstanding { reply_by: *reply_by });
+        }
+        Entry::CommandDone { step, op, reply } => {
+            let progress = progress(state, step, *op);
+            settle(progress, Phase::Done { reply: Arc::new(reply.clone()) });
+        }
+        Entry::CommandRefused { step, op, code, message } => {
+            let progress = progress(state, step, *op);
+            settle(progress, Phase::Refused);
+            progress.refused = true;
+            progress.error = Some(error(step, code, message));
+        }
+        Entry::CommandFailed { step, op, attempt: _, in_doubt, code, message, retry_at } => {
+            let progress = progress(state, step, *op);
+            progress.phase = retry_at.map_or(Phase::GivenUp, |retry_at| Phase::Waiting { retry_at });
+            progress.in_doubt |= in_doubt;
+            progress.error = Some(error(step, code, message));
+        }
+        Entry::CompensationStarted { cause } => turned_around(state, cause),
+        Entry::AttentionNeeded { step, op, code, message } => {
+            let progress = progress(state, step, *op);
+            progress.phase = Phase::Stuck;
+            progress.error = Some(error(step, code, message));
+        }
+        Entry::OperatorActed { operator: _, action } => acted(state, action),
+        Entry::StepSkipped { step, op, reply } => {
+            let progress = progress(state, step, *op);
+            settle(progress, Phase::Done { reply: Arc::new(reply.clone()) });
+            progress.skipped = true;
+        }
+        Entry::SagaCompleted => state.status = SagaStatus::Completed,
+        Entry::SagaCompensated => state.status = SagaStatus::Compensated,
+        Entry::SagaAbandoned => state.status = SagaStatus::Abandoned,
+    }
+    if !state.status.is_final() {
+        state.status = status(state);
+    }
+}
+
+/// Where a saga stands that has not ended.
+fn status(state: &State) -> SagaStatus {
+    let stuck = |progress: &Progress| progress.phase == Phase::Stuck;
+    if state.steps.values().any(|step| stuck(&step.action) || stuck(&step.compensation)) {
+        SagaStatus::NeedsAttention
+    } else if state.cause.is_some() {
+        SagaStatus::Compensating
+    } else {
+        SagaStatus::Running
+    }
+}
+
+fn dispatched(progress: &mut Progress, generation: u16, attempt: u16, phase: Phase) {
+    if generation != progress.generation {
+        progress.attempts = 0;
+        progress.refused = false;
+    }
+    progress.generation = generation;
+    progress.attempt = attempt;
+    progress.attempts = progress.attempts.saturating_add(1);
+    progress.phase = phase;
+}
+
+/// A definite outcome ends every doubt.
+fn settle(progress: &mut Progress, phase: Phase) {
+    progress.phase = phase;
+    progress.in_doubt = false;
+    progress.refused = false;
+    progress.error = None;
+}
+
+/// From here on only compensations count: what was under way is in doubt, and its replies come too late.
+fn turned_around(state: &mut State, cause: &CauseView) {
+    state.cause = Some(cause.clone());
+    for step in state.steps.values_mut() {
+        if step.action.is_open() {
+            step.action.phase = Phase::GivenUp;
+        }
+        if step.action.phase == Phase::GivenUp {
+            step.action.in_doubt = true;
+        }
+    }
+}
+
+/// An operator's retry begins a new round of attempts for everything that it sends again. The other actions take
+/// effect through the entries behind them.
+fn acted(state: &mut State, action: &Action) {
+    match action {
+        Action::Retry { step } => {
+            let op = state.direction();
+            let meant = |name: &StepName| step.as_ref().is_none_or(|step| step == name);
+            for (_, step) in state.steps.iter_mut().filter(|(name, _)| meant(name)) {
+                let progress = step.progress_mut(op);
+                if progress.can_be_retried() {
+                    progress.attempts = 0;
+                }
+            }
+        }
+        Action::Cancel | Action::Skip { .. } | Action::Abandon => {}
+    }
+}
+
+fn progress<'s>(state: &'s mut State, step: &StepName, op: Op) -> &'s mut Progress {
+    state.steps.entry(step.clone()).or_default().progress_mut(op)
+}
+
+fn error(step: &StepName, code: &str, message: &str) -> CauseView {
+    CauseView { step: Some(step.clone()), code: code.to_owned(), message: message.to_owned() }
+}

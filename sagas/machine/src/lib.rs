@@ -1,0 +1,51 @@
+//! The pure core: what a saga is and what it does next.
+//!
+//! Three functions decide everything, and live running, recovery, simulation and tests share them:
+//!
+//! ```text
+//! decide(definition, state, input, now) -> Decision { entries, effects, verdict }
+//! evolve(state, entry)                  -> state      total: replaying a journal cannot fail
+//! resume(definition, state)             -> effects    all that must be outstanding right now
+//! ```
+//!
+//! There is no clock, no randomness and no I/O in here: time is a parameter, and jitter is drawn from the saga's id.
+
+pub mod builder;
+pub mod catalog;
+pub mod definition;
+mod fingerprint;
+pub mod mapping;
+pub mod retry;
+pub mod step;
+mod step_set;
+
+pub mod effect;
+pub mod entry;
+pub mod input;
+pub mod state;
+
+pub mod decide;
+pub mod describe;
+pub mod diagram;
+mod draft;
+pub mod evolve;
+pub mod operate;
+pub mod resume;
+pub mod start;
+
+pub use builder::{Builder, DefinitionError, StepHandle};
+pub use catalog::{Catalog, CatalogError};
+pub use decide::decide;
+pub use definition::Definition;
+pub use describe::describe;
+pub use diagram::mermaid;
+pub use effect::{CommandToSend, Decision, Effect, Verdict};
+pub use entry::Entry;
+pub use evolve::evolve;
+pub use fingerprint::Fingerprint;
+pub use input::{Input, Operator};
+pub use resume::{next_wake, resume};
+pub use retry::Retry;
+pub use start::{StartError, start};
+pub use state::{Cause, Phase, Progress, State, StepState};
+pub use step::{Misfit, Shape, Step};

@@ -1,0 +1,178 @@
+//! The bridge between a definition's typed functions and the JSON of journals and messages.
+//!
+//! A definition's functions are plain `fn`s over its own types; in here they are erased, so that one orchestrator
+//! holds definitions of any types. Nothing that they do may take a lane down with them: a value that does not read, a
+//! panic and an oversized command are all a [`MappingError`].
+
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use contract::{
+    Command,
+    limits::{PAYLOAD_BYTES_MAX, cut_error_text},
+    orchestrator_api::CauseView,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, value::RawValue};
+
+use crate::step::Misfit;
+
+/// Builds a forward command from the input and the facts.
+pub(crate) type BuildAction = Box<dyn Fn(&dyn Any, &dyn Any) -> Result<Box<RawValue>, MappingError> + Send + Sync>;
+/// Builds a compensation from the input and the cause.
+pub(crate) type BuildUndo = Box<dyn Fn(&dyn Any, &CauseView) -> Result<Box<RawValue>, MappingError> + Send + Sync>;
+/// Puts a reply into the facts.
+pub(crate) type Learn = Box<dyn Fn(&mut dyn Any, &Value) -> Result<(), MappingError> + Send + Sync>;
+/// Says whether a step applies to an input.
+pub(crate) type Condition = Box<dyn Fn(&dyn Any) -> Result<bool, MappingError> + Send + Sync>;
+
+/// Why a definition's function gave nothing usable.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MappingError {
+    /// The journaled input is not the definition's input.
+    #[error("the saga's input is not what its definition takes: {0}")]
+    Input(Misfit),
+    /// A journaled reply is not the command's reply.
+    #[error("the reply of `{step}` is not what its definition reads: {misfit}")]
+    Reply {
+        /// Whose reply.
+        step: String,
+        /// Where and why.
+        misfit: Misfit,
+    },
+    /// The function panicked.
+    #[error("a function of the definition panicked: {0}")]
+    Panicked(String),
+    /// The command cannot be written as JSON.
+    #[error("the command cannot be written as JSON: {0}")]
+    Unwritable(String),
+    /// The command is larger than a message may be.
+    #[error("the command has {0} bytes, more than {PAYLOAD_BYTES_MAX}")]
+    TooLarge(usize),
+    /// Functions of two definitions were mixed; the builder's types prevent it.
+    #[error("a function was given another definition's types")]
+    Mixed,
+}
+
+impl MappingError {
+    /// The stable word of a cause or an entry.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Input(_) => "input_unreadable",
+            Self::Reply { .. } => "reply_unreadable",
+            Self::Panicked(_) => "mapping_panicked",
+            Self::Unwritable(_) => "command_unwritable",
+            Self::TooLarge(_) => "command_too_large",
+            Self::Mixed => "mapping_mixed",
+        }
+    }
+}
+
+/// Reads a value as `T`. Reading twice when it fails buys the place of the mistake at no cost when it does not.
+pub(crate) fn read<T: DeserializeOwned>(value: &Value) -> Result<T, Misfit> {
+    T::deserialize(value).or_else(|_| {
+        serde_path_to_error::deserialize(value).map_err(|error| Misfit {
+            pointer: pointer(error.path()),
+            message: cut_error_text(error.inner().to_string()),
+        })
+    })
+}
+
+/// [`read`], for its verdict only.
+pub(crate) fn check<T: DeserializeOwned>(value: &Value) -> Result<(), Misfit> {
+    read::<T>(value).map(drop)
+}
+
+/// [`read`], erased.
+pub(crate) fn read_any<T: DeserializeOwned + 'static>(value: &Value) -> Result<Box<dyn Any>, Misfit> {
+    read::<T>(value).map(|read| Box::new(read) as Box<dyn Any>)
+}
+
+pub(crate) fn erase_action<I: 'static, F: 'static, C: Command>(function: fn(&I, &F) -> C) -> BuildAction {
+    Box::new(move |input, facts| {
+        let (input, facts) = (typed::<I>(input)?, typed::<F>(facts)?);
+        write(&guarded(|| function(input, facts))?)
+    })
+}
+
+pub(crate) fn erase_undo<I: 'static, C: Command>(function: fn(&I, &CauseView) -> C) -> BuildUndo {
+    Box::new(move |input, cause| {
+        let input = typed::<I>(input)?;
+        write(&guarded(|| function(input, cause))?)
+    })
+}
+
+pub(crate) fn erase_learn<F: 'static, C: Command>(step: String, function: fn(&mut F, &C::Reply)) -> Learn {
+    Box::new(move |facts, reply| {
+        let facts = facts.downcast_mut::<F>().ok_or(MappingError::Mixed)?;
+        let reply = read(reply).map_err(|misfit| MappingError::Reply { step: step.clone(), misfit })?;
+        guarded(|| function(facts, &reply))
+    })
+}
+
+pub(crate) fn erase_condition<I: 'static>(function: fn(&I) -> bool) -> Condition {
+    Box::new(move |input| {
+        let input = typed::<I>(input)?;
+        guarded(|| function(input))
+    })
+}
+
+fn typed<T: 'static>(value: &dyn Any) -> Result<&T, MappingError> {
+    value.downcast_ref().ok_or(MappingError::Mixed)
+}
+
+/// Runs a definition's function. The orchestrator carries many sagas in one task: one saga's mistake stays its own.
+fn guarded<T>(function: impl FnOnce() -> T) -> Result<T, MappingError> {
+    catch_unwind(AssertUnwindSafe(function)).map_err(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        MappingError::Panicked(cut_error_text(text.unwrap_or_else(|| "without a message".to_owned())))
+    })
+}
+
+fn write(command: &impl Serialize) -> Result<Box<RawValue>, MappingError> {
+    let json = guarded(|| serde_json::value::to_raw_value(command))?;
+    let json = json.map_err(|error| MappingError::Unwritable(cut_error_text(error.to_string())))?;
+    let bytes = json.get().len();
+    if bytes > PAYLOAD_BYTES_MAX { Err(MappingError::TooLarge(bytes)) } else { Ok(json) }
+}
+
+/// A path of serde as a JSON pointer (RFC 6901).
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+
+    let mut pointer = String::new();
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => pointer += &format!("/{index}"),
+            Segment::Map { key } => pointer += &format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+            Segment::Enum { .. } | Segment::Unknown => {}
+        }
+    }
+    pointer
+}
+
+/// The length of a value's JSON, without writing it anywhere.
+pub(crate) fn json_bytes(value: &Value) -> usize {
+    struct Counter(usize);
+
+    impl std::io::Write for Counter {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 = self.0.saturating_add(bytes.len());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let mut counter = Counter(0);
+    match serde_json::to_writer(&mut counter, value) {
+        Ok(()) => counter.0,
+        Err(_) => usize::MAX,
+    }
+}

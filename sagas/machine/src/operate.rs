@@ -1,0 +1,164 @@
+//! What a person may do to a saga by hand, and why not when they may not.
+
+use chrono::{DateTime, Utc};
+use contract::{
+    limits::PAYLOAD_BYTES_MAX,
+    orchestrator_api::Action,
+    step::{Op, StepName},
+};
+use serde_json::Value;
+
+use crate::{
+    decide::{CAUSE_CANCELLED, nothing},
+    definition::Definition,
+    draft::{Draft, ended, find, pivot_issued},
+    effect::{Decision, Verdict},
+    entry::Entry,
+    input::Operator,
+    mapping::json_bytes,
+    state::{Cause, State},
+    step::Step,
+};
+
+/// Refused: the saga has ended.
+pub const REFUSED_FINISHED: &str = "finished";
+/// Refused: the saga was started under another definition.
+pub const REFUSED_OTHER_DEFINITION: &str = "other_definition";
+/// Refused: the definition has no such step.
+pub const REFUSED_UNKNOWN_STEP: &str = "unknown_step";
+/// Refused: nothing is stuck or waits for its next attempt.
+pub const REFUSED_NOTHING_TO_RETRY: &str = "nothing_to_retry";
+/// Refused: the step awaits no outcome.
+pub const REFUSED_NOTHING_TO_SKIP: &str = "nothing_to_skip";
+/// Refused: the reply is not of the command's reply type.
+pub const REFUSED_REPLY_MISMATCH: &str = "reply_mismatch";
+/// Refused: the pivot was issued.
+pub const REFUSED_PAST_PIVOT: &str = "past_pivot";
+/// Refused: the saga is being undone already.
+pub const REFUSED_ALREADY_COMPENSATING: &str = "already_compensating";
+
+/// Decides an operator's action.
+pub(crate) fn operate(
+    definition: &Definition,
+    state: &State,
+    operator: &Operator,
+    action: &Action,
+    now: DateTime<Utc>,
+) -> Decision {
+    if let Some(ended) = ended(state.status) {
+        return refused(REFUSED_FINISHED, format!("{ended}: nothing can be done to it any more"));
+    }
+    // Giving up needs no definition: it is the way out for a saga that no program knows any more.
+    if !definition.fits(state) && *action != Action::Abandon {
+        let message = format!(
+            "the saga was started under `{}` version {}, shape {}",
+            state.name, state.version, state.fingerprint
+        );
+        return refused(REFUSED_OTHER_DEFINITION, message);
+    }
+    let acted = Entry::OperatorActed { operator: operator.clone(), action: action.clone() };
+    let mut draft = Draft::new(definition, state.clone(), now);
+    let possible = match action {
+        Action::Retry { step } => retry(&mut draft, acted, step.as_ref()),
+        Action::Cancel => cancel(&mut draft, acted, operator),
+        Action::Skip { step, reply } => skip(&mut draft, acted, step, reply),
+        Action::Abandon => {
+            draft.record(acted);
+            draft.record(Entry::SagaAbandoned);
+            Ok(())
+        }
+    };
+    match possible {
+        Ok(()) => draft.finish(),
+        Err(verdict) => nothing(verdict),
+    }
+}
+
+fn refused(code: &'static str, message: String) -> Decision {
+    nothing(Verdict::Refused { code, message })
+}
+
+fn retry(draft: &mut Draft<'_>, acted: Entry, only: Option<&StepName>) -> Result<(), Verdict> {
+    let definition = draft.definition;
+    let op = draft.state.direction();
+    let can = |step: &&Step| draft.state.progress(&step.name, op).is_some_and(|progress| progress.can_be_retried());
+    let steps: Vec<&Step> = match only {
+        Some(name) => vec![known(definition, name)?],
+        None => definition.steps.iter().collect(),
+    };
+    let chosen: Vec<_> = steps.into_iter().filter(can).collect();
+    if chosen.is_empty() {
+        let message = match only {
+            Some(step) => format!(
+                "{}; only what is stuck or waits for its next attempt can be retried",
+                stands(&draft.state, step, op)
+            ),
+            None => "no step is stuck or waits for its next attempt".to_owned(),
+        };
+        return Err(Verdict::Refused { code: REFUSED_NOTHING_TO_RETRY, message });
+    }
+    draft.record(acted);
+    draft.dispatch(&chosen, op);
+    Ok(())
+}
+
+fn cancel(draft: &mut Draft<'_>, acted: Entry, operator: &Operator) -> Result<(), Verdict> {
+    let refused = |code, message: &str| Err(Verdict::Refused { code, message: message.to_owned() });
+    if draft.state.cause.is_some() {
+        return refused(REFUSED_ALREADY_COMPENSATING, "the saga is being undone already");
+    }
+    if pivot_issued(draft.definition, &draft.state) {
+        return refused(
+            REFUSED_PAST_PIVOT,
+            "the saga is past its point of no return: retry or skip what is stuck, or abandon it",
+        );
+    }
+    draft.record(acted);
+    draft.turn_around(Cause { step: None, code: CAUSE_CANCELLED.to_owned(), message: operator.reason.clone() });
+    Ok(())
+}
+
+fn skip(draft: &mut Draft<'_>, acted: Entry, name: &StepName, reply: &Value) -> Result<(), Verdict> {
+    let definition = draft.definition;
+    let op = draft.state.direction();
+    known(definition, name)?;
+    let open = draft.state.progress(name, op).is_some_and(|progress| progress.is_open());
+    let Some((step, shape)) = find(definition, name, op).filter(|_| open) else {
+        let message = format!("{}; only what awaits an outcome can be skipped", stands(&draft.state, name, op));
+        return Err(Verdict::Refused { code: REFUSED_NOTHING_TO_SKIP, message });
+    };
+    let mismatch = |why: String| {
+        let message = format!("the reply is not what `{}` answers: {why}", shape.name);
+        Verdict::Refused { code: REFUSED_REPLY_MISMATCH, message }
+    };
+    let bytes = json_bytes(reply);
+    if bytes > PAYLOAD_BYTES_MAX {
+        return Err(mismatch(format!("it has {bytes} bytes, more than {PAYLOAD_BYTES_MAX}")));
+    }
+    (shape.check_reply)(reply).map_err(|misfit| mismatch(misfit.to_string()))?;
+    draft.record(acted);
+    draft.record(Entry::StepSkipped { step: step.name.clone(), op, reply: reply.clone() });
+    draft.advance();
+    Ok(())
+}
+
+fn known<'d>(definition: &'d Definition, name: &StepName) -> Result<&'d Step, Verdict> {
+    definition.step(name).ok_or_else(|| {
+        let names: Vec<_> = definition.steps.iter().map(|step| step.name.as_str()).collect();
+        let message = format!("`{}` has no step `{name}`; it has {}", definition.name, names.join(", "));
+        Verdict::Refused { code: REFUSED_UNKNOWN_STEP, message }
+    })
+}
+
+/// Where a step stands, as the beginning of a sentence.
+fn stands(state: &State, step: &StepName, op: Op) -> String {
+    let what = match op {
+        Op::Action => "step",
+        Op::Compensation => "the compensation of step",
+    };
+    match state.steps.get(step) {
+        Some(touched) if touched.not_applicable => format!("step `{step}` does not apply to this saga"),
+        Some(touched) => format!("{what} `{step}` is {}", touched.progress(op).phase),
+        None => format!("{what} `{step}` is not sent"),
+    }
+}

@@ -1,0 +1,136 @@
+//! The start of a saga: its input is checked once and for all, and its first commands go out.
+
+use chrono::{DateTime, Utc};
+use contract::{SagaId, limits::PAYLOAD_BYTES_MAX, orchestrator_api::StepKind, step::StepName};
+use serde_json::Value;
+
+use crate::{
+    definition::Definition,
+    draft::Draft,
+    effect::Decision,
+    entry::Entry,
+    mapping::{self, MappingError},
+    retry::later,
+    state::State,
+    step::{Misfit, Step},
+    step_set::StepSet,
+};
+
+/// Why a saga cannot start. Nothing is journaled then.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// Larger than any message may be.
+    #[error("the input has {bytes} bytes, more than {PAYLOAD_BYTES_MAX}")]
+    TooLarge {
+        /// How many, as JSON.
+        bytes: usize,
+    },
+    /// Not what the definition takes.
+    #[error("the input is not what `{name}` version {version} takes: {misfit}")]
+    Unreadable {
+        /// The saga.
+        name: String,
+        /// The version.
+        version: u32,
+        /// Where and why.
+        misfit: Misfit,
+    },
+    /// A condition failed on it.
+    #[error("whether step `{step}` applies cannot be told: {source}")]
+    Undecidable {
+        /// The step.
+        step: StepName,
+        /// Why.
+        #[source]
+        source: MappingError,
+    },
+    /// Two points of no return.
+    #[error("for this input both `{first}` and `{second}` are the pivot; only one may be")]
+    SeveralPivots {
+        /// One.
+        first: StepName,
+        /// Another.
+        second: StepName,
+    },
+    /// It could not be undone, and nothing says that it need not be.
+    #[error(
+        "for this input `{step}` comes after no pivot that applies: it could run while the saga may still be undone"
+    )]
+    NoPivotBefore {
+        /// The retriable step.
+        step: StepName,
+    },
+}
+
+/// Decides the start of a saga. The decision's entries belong to a state fresh from [`State::new`].
+///
+/// # Errors
+/// [`StartError`] when the input is not one of this saga.
+pub fn start(
+    definition: &Definition,
+    saga_id: SagaId,
+    input: Value,
+    now: DateTime<Utc>,
+) -> Result<Decision, StartError> {
+    let bytes = mapping::json_bytes(&input);
+    if bytes > PAYLOAD_BYTES_MAX {
+        return Err(StartError::TooLarge { bytes });
+    }
+    let not_applicable = not_applicable(definition, &input)?;
+    check_order(definition, not_applicable)?;
+    let names = definition.steps.iter().enumerate().filter(|(position, _)| not_applicable.contains(*position));
+    let mut draft = Draft::new(definition, State::new(saga_id), now);
+    draft.record(Entry::SagaStarted {
+        name: definition.name.clone(),
+        version: definition.version,
+        fingerprint: definition.fingerprint.clone(),
+        deadline_at: definition.deadline.map(|deadline| later(now, deadline)),
+        not_applicable: names.map(|(_, step)| step.name.clone()).collect(),
+        input,
+    });
+    draft.advance();
+    Ok(draft.finish())
+}
+
+/// The steps whose condition does not hold for this input.
+fn not_applicable(definition: &Definition, input: &Value) -> Result<StepSet, StartError> {
+    let read = (definition.read_input)(input).map_err(|misfit| StartError::Unreadable {
+        name: definition.name.clone(),
+        version: definition.version,
+        misfit,
+    })?;
+    let mut set = StepSet::default();
+    for (position, step) in definition.steps.iter().enumerate() {
+        let Some(when) = &step.when else { continue };
+        let applies = when(&*read).map_err(|source| StartError::Undecidable { step: step.name.clone(), source })?;
+        if !applies {
+            set.insert(position);
+        }
+    }
+    Ok(set)
+}
+
+/// What the builder cannot know: which of the conditional pivots applies, and whether what may never be undone comes
+/// after it.
+fn check_order(definition: &Definition, not_applicable: StepSet) -> Result<(), StartError> {
+    let applies = |(position, _): &(usize, &Step)| !not_applicable.contains(*position);
+    let mut pivot: Option<(usize, &Step)> = None;
+    for (position, step) in definition.steps.iter().enumerate().filter(applies) {
+        match step.kind {
+            StepKind::Compensatable => {}
+            StepKind::Pivot => match pivot {
+                None => pivot = Some((position, step)),
+                Some((_, first)) => {
+                    let (first, second) = (first.name.clone(), step.name.clone());
+                    return Err(StartError::SeveralPivots { first, second });
+                }
+            },
+            StepKind::Retriable => {
+                if !pivot.is_some_and(|(position, _)| step.ancestors.contains(position)) {
+                    return Err(StartError::NoPivotBefore { step: step.name.clone() });
+                }
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,221 @@
+//! A saga's state: what its journal adds up to. Built by [`crate::evolve`] only, and never persisted itself.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use chrono::{DateTime, Utc};
+use contract::{
+    SagaId,
+    orchestrator_api::{CauseView, SagaStatus},
+    step::{Op, StepName},
+};
+use serde_json::Value;
+
+use crate::definition::Fingerprint;
+
+/// Why a saga was turned around.
+pub type Cause = CauseView;
+
+/// What a saga's journal adds up to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct State {
+    /// The instance.
+    pub saga_id: SagaId,
+    /// The definition's name; empty before the start.
+    pub name: String,
+    /// The definition's version.
+    pub version: u32,
+    /// The definition's shape when the saga started.
+    pub fingerprint: Fingerprint,
+    /// The start input. Shared, so that a state is cheap to copy.
+    pub input: Arc<Value>,
+    /// Where it stands.
+    pub status: SagaStatus,
+    /// When it is given up before its pivot is issued.
+    pub deadline_at: Option<DateTime<Utc>>,
+    /// The steps that have been touched.
+    pub steps: BTreeMap<StepName, StepState>,
+    /// Why it was turned around.
+    pub cause: Option<Cause>,
+}
+
+/// One step's progress in both directions.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct StepState {
+    /// True when the step's condition does not hold for this input.
+    pub not_applicable: bool,
+    /// Forward.
+    pub action: Progress,
+    /// Back.
+    pub compensation: Progress,
+}
+
+/// How far one direction of a step has come.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Progress {
+    /// Where it stands.
+    pub phase: Phase,
+    /// How often it was sent, in the current round of attempts. An operator's retry begins a new round.
+    pub attempts: u16,
+    /// The number of the last sending. It rises over all rounds, so that an outdated fault is known as one.
+    pub attempt: u16,
+    /// 0 before the first sending.
+    pub generation: u16,
+    /// True when a sending may have taken effect without a reply.
+    pub in_doubt: bool,
+    /// The last refusal or fault.
+    pub error: Option<Cause>,
+    /// True when the last sending's generation was refused: it will be answered the same way for ever.
+    pub refused: bool,
+    /// True when a person said what the outcome was.
+    pub skipped: bool,
+}
+
+/// The phases of one direction of a step.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Phase {
+    /// Never sent.
+    #[default]
+    Idle,
+    /// Sent; the reply is awaited until then.
+    Outstanding {
+        /// The reply's deadline.
+        reply_by: DateTime<Utc>,
+    },
+    /// Failed; sent again then. A late definite reply still counts.
+    Waiting {
+        /// When.
+        retry_at: DateTime<Utc>,
+    },
+    /// Took effect.
+    Done {
+        /// What was answered.
+        reply: Arc<Value>,
+    },
+    /// A business no.
+    Refused,
+    /// Attempts ran out before the pivot, or the saga was turned around in the meantime: counts as in doubt, and
+    /// replies no longer count.
+    GivenUp,
+    /// Waits for a person. A late definite reply still counts.
+    Stuck,
+}
+
+impl State {
+    /// Before the first entry.
+    #[must_use]
+    pub fn new(saga_id: SagaId) -> Self {
+        Self {
+            saga_id,
+            name: String::new(),
+            version: 0,
+            fingerprint: Fingerprint::default(),
+            input: Arc::new(Value::Null),
+            status: SagaStatus::Running,
+            deadline_at: None,
+            steps: BTreeMap::new(),
+            cause: None,
+        }
+    }
+
+    /// One direction's progress, when the step was ever touched.
+    #[must_use]
+    pub fn progress(&self, step: &StepName, op: Op) -> Option<&Progress> {
+        self.steps.get(step).map(|step| step.progress(op))
+    }
+
+    /// Which direction the saga is going.
+    #[must_use]
+    pub const fn direction(&self) -> Op {
+        if self.cause.is_some() { Op::Compensation } else { Op::Action }
+    }
+
+    /// Groups sagas that failed the same way: `step/code` of what is stuck, else of what turned the saga around.
+    #[must_use]
+    pub fn error_fingerprint(&self) -> Option<String> {
+        let stuck = self.steps.iter().find_map(|(name, step)| {
+            let stuck = [&step.action, &step.compensation].into_iter().find(|half| half.phase == Phase::Stuck)?;
+            let code = stuck.error.as_ref().map_or("stuck", |error| error.code.as_str());
+            Some(format!("{name}/{code}"))
+        });
+        stuck.or_else(|| {
+            let cause = self.cause.as_ref()?;
+            let step = cause.step.as_ref().map_or("saga", StepName::as_str);
+            Some(format!("{step}/{}", cause.code))
+        })
+    }
+}
+
+impl StepState {
+    /// One direction's progress.
+    #[must_use]
+    pub const fn progress(&self, op: Op) -> &Progress {
+        match op {
+            Op::Action => &self.action,
+            Op::Compensation => &self.compensation,
+        }
+    }
+
+    pub(crate) const fn progress_mut(&mut self, op: Op) -> &mut Progress {
+        match op {
+            Op::Action => &mut self.action,
+            Op::Compensation => &mut self.compensation,
+        }
+    }
+}
+
+impl Progress {
+    /// True when it was ever sent.
+    #[must_use]
+    pub const fn was_issued(&self) -> bool {
+        self.generation > 0
+    }
+
+    /// True when it took effect.
+    #[must_use]
+    pub const fn is_done(&self) -> bool {
+        matches!(self.phase, Phase::Done { .. })
+    }
+
+    /// True when an operator's retry sends it again now.
+    #[must_use]
+    pub const fn can_be_retried(&self) -> bool {
+        match self.phase {
+            Phase::Waiting { .. } | Phase::Stuck => true,
+            Phase::Idle | Phase::Outstanding { .. } | Phase::Done { .. } | Phase::Refused | Phase::GivenUp => false,
+        }
+    }
+
+    /// True while an outcome is still awaited, from a participant or a person.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        match self.phase {
+            Phase::Outstanding { .. } | Phase::Waiting { .. } | Phase::Stuck => true,
+            Phase::Idle | Phase::Done { .. } | Phase::Refused | Phase::GivenUp => false,
+        }
+    }
+
+    /// When something falls due by itself.
+    #[must_use]
+    pub const fn due_at(&self) -> Option<DateTime<Utc>> {
+        match self.phase {
+            Phase::Outstanding { reply_by } => Some(reply_by),
+            Phase::Waiting { retry_at } => Some(retry_at),
+            Phase::Idle | Phase::Done { .. } | Phase::Refused | Phase::GivenUp | Phase::Stuck => None,
+        }
+    }
+}
+
+/// The words of [`Phase`] for messages and tables.
+impl std::fmt::Display for Phase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Idle => "not sent",
+            Self::Outstanding { .. } => "awaiting its reply",
+            Self::Waiting { .. } => "waiting for its next attempt",
+            Self::Done { .. } => "done",
+            Self::Refused => "refused",
+            Self::GivenUp => "given up",
+            Self::Stuck => "waiting for a person",
+        })
+    }
+}

@@ -1,0 +1,147 @@
+//! One step of a definition: what it does, what undoes it, and what must be done before.
+
+use std::{fmt, time::Duration};
+
+use contract::{
+    command::Route,
+    orchestrator_api::StepKind,
+    step::{Op, StepName},
+};
+use serde_json::Value;
+
+use crate::{
+    mapping::{BuildAction, BuildUndo, Condition, Learn},
+    retry::Retry,
+    step_set::StepSet,
+};
+
+/// One step of a definition.
+pub struct Step {
+    pub(crate) name: StepName,
+    pub(crate) kind: StepKind,
+    /// The names of `before`, in the definition's order.
+    pub(crate) after: Vec<StepName>,
+    /// The steps that are named as its dependencies.
+    pub(crate) before: StepSet,
+    /// Whatever must be done before it, however far back.
+    pub(crate) ancestors: StepSet,
+    /// Whatever needs it, however far on.
+    pub(crate) descendants: StepSet,
+    pub(crate) when: Option<Condition>,
+    pub(crate) work: Work,
+    pub(crate) undo: Option<Undo>,
+    /// How long what it sets aside stays so without further ado.
+    pub(crate) holds_for: Option<Duration>,
+}
+
+/// What a step does. A child saga, a wait for a signal and a timer will stand beside the command.
+pub(crate) enum Work {
+    /// A command to a worker.
+    Command { shape: Shape, build: BuildAction, learn: Option<Learn> },
+}
+
+/// What undoes a step: always a command.
+pub(crate) struct Undo {
+    pub(crate) shape: Shape,
+    pub(crate) build: BuildUndo,
+}
+
+/// A command as a definition knows it.
+pub struct Shape {
+    /// [`contract::Command::NAME`].
+    pub name: &'static str,
+    /// [`contract::Command::VERSION`].
+    pub version: u16,
+    /// [`contract::Command::ROUTE`].
+    pub route: Route,
+    /// When it is sent again.
+    pub retry: Retry,
+    /// How long its reply is awaited.
+    pub reply_within: Duration,
+    /// Says where a value is not the command's reply.
+    pub(crate) check_reply: fn(&Value) -> Result<(), Misfit>,
+}
+
+/// Why a JSON value is not of the type that it should be, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}{}", if pointer.is_empty() { String::new() } else { format!(" at {pointer}") })]
+pub struct Misfit {
+    /// A JSON pointer, such as `/items/0/total`; empty for the whole value.
+    pub pointer: String,
+    /// What is wrong there.
+    pub message: String,
+}
+
+impl Step {
+    /// The step's name.
+    #[must_use]
+    pub const fn name(&self) -> &StepName {
+        &self.name
+    }
+
+    /// Compensatable, pivot or retriable.
+    #[must_use]
+    pub const fn kind(&self) -> StepKind {
+        self.kind
+    }
+
+    /// What it names as its dependencies, in the definition's order.
+    #[must_use]
+    pub fn after(&self) -> &[StepName] {
+        &self.after
+    }
+
+    /// True when it applies only to some inputs.
+    #[must_use]
+    pub const fn is_conditional(&self) -> bool {
+        self.when.is_some()
+    }
+
+    /// The forward command.
+    #[must_use]
+    pub const fn action(&self) -> &Shape {
+        match &self.work {
+            Work::Command { shape, .. } => shape,
+        }
+    }
+
+    /// What undoes it.
+    #[must_use]
+    pub fn compensation(&self) -> Option<&Shape> {
+        self.undo.as_ref().map(|undo| &undo.shape)
+    }
+
+    /// How long what it sets aside stays so.
+    #[must_use]
+    pub const fn holds_for(&self) -> Option<Duration> {
+        self.holds_for
+    }
+
+    /// The command of one direction.
+    #[must_use]
+    pub fn shape(&self, op: Op) -> Option<&Shape> {
+        match op {
+            Op::Action => Some(self.action()),
+            Op::Compensation => self.compensation(),
+        }
+    }
+}
+
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let action = self.action().name;
+        let undo = self.compensation().map(|shape| shape.name);
+        let mut out = f.debug_struct("Step");
+        out.field("name", &self.name).field("kind", &self.kind).field("after", &self.after);
+        out.field("action", &action).field("compensation", &undo).finish_non_exhaustive()
+    }
+}
+
+/// The word for a kind, in fingerprints and diagrams.
+pub(crate) const fn kind_word(kind: StepKind) -> &'static str {
+    match kind {
+        StepKind::Compensatable => "compensatable",
+        StepKind::Pivot => "pivot",
+        StepKind::Retriable => "retriable",
+    }
+}
