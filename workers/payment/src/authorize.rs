@@ -1,0 +1,94 @@
+//! `payment.authorize`: reserves the money of an order.
+
+use contract::{
+    Money, PaymentId,
+    command::Outcome,
+    payment::{AuthorizePayment, PaymentAuthorized, PaymentToken},
+};
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+use worker_runtime::{Context, Handled, HandlerError, OutsideHandler, Prepare};
+
+use crate::{
+    domain::Payments,
+    ledger::{self, Movement},
+    payments::{Status, earlier, of_order, settled},
+    provider::{Answer, Key},
+};
+
+/// What the call needs.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Prepared {
+    key: Key,
+    payment_id: PaymentId,
+    amount: Money,
+    token: PaymentToken,
+}
+
+impl OutsideHandler<AuthorizePayment> for Payments {
+    type Prepared = Prepared;
+    type Answer = Answer;
+
+    async fn prepare(
+        &self,
+        tx: &mut PgConnection,
+        command: &AuthorizePayment,
+        context: &mut Context,
+    ) -> Result<Prepare<Prepared, PaymentAuthorized>, HandlerError> {
+        // One live authorisation per order (S23): the unique index refuses a second; here it gets a clear text.
+        let live = of_order(tx, command.order_id).await?;
+        if live.is_some_and(|payment| matches!(payment.status, Status::Authorised | Status::Captured)) {
+            return Err(HandlerError::fault(format!("the order {} has a live payment already", command.order_id)));
+        }
+        Ok(Prepare::Call(Prepared {
+            key: Key(context.idempotency_key()),
+            payment_id: kit::ids::payment_id(),
+            amount: command.amount,
+            token: command.token.clone(),
+        }))
+    }
+
+    async fn call(&self, prepared: &Prepared, resumed: bool) -> Result<Answer, HandlerError> {
+        let Prepared { key, amount, token, .. } = prepared;
+        if let Some(answer) = earlier(&*self.provider, key, resumed).await? {
+            return Ok(answer);
+        }
+        settled(&*self.provider, key, self.provider.authorise(key, *amount, token).await).await
+    }
+
+    async fn record(
+        &self,
+        tx: &mut PgConnection,
+        command: AuthorizePayment,
+        prepared: Prepared,
+        answer: Answer,
+        context: &mut Context,
+    ) -> Handled<PaymentAuthorized> {
+        let (reference, capture_before) = match answer {
+            Answer::Authorised { reference, capture_before } => (reference, capture_before),
+            Answer::Refused { code, message } => return Ok(Outcome::refused(&code, message)),
+            Answer::Done => return Err(HandlerError::fault("the provider answered an authorisation with `done`")),
+        };
+        sqlx::query(
+            "INSERT INTO payment (payment_id, order_id, status, currency, authorised_amount, provider_reference,
+                                  capture_before, created_at, updated_at)
+             VALUES ($1, $2, 'authorised', $3, $4, $5, $6, $7, $7)",
+        )
+        .bind(prepared.payment_id.uuid())
+        .bind(command.order_id.uuid())
+        .bind(prepared.amount.currency_code())
+        .bind(prepared.amount.amount())
+        .bind(&reference.0)
+        .bind(capture_before)
+        .bind(context.now)
+        .execute(&mut *tx)
+        .await?;
+        let movement = Movement::Authorise { amount: prepared.amount };
+        ledger::post(tx, prepared.payment_id, movement, context.now).await?;
+        Ok(Outcome::done(PaymentAuthorized {
+            payment_id: prepared.payment_id,
+            provider_reference: reference.0,
+            capture_before,
+        }))
+    }
+}

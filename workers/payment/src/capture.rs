@@ -1,0 +1,109 @@
+//! `payment.capture`: takes the reserved money of an order.
+
+use contract::{
+    Money, PaymentId,
+    command::Outcome,
+    payment::{CapturePayment, PaymentCaptured, REFUSED_CAPTURE, REFUSED_NOT_AUTHORISED},
+};
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+use worker_runtime::{Context, Handled, HandlerError, OutsideHandler, Prepare};
+
+use crate::{
+    domain::Payments,
+    ledger::{self, Movement},
+    payments::{Status, earlier, of_order, settled},
+    provider::{Answer, Key, Reference},
+};
+
+/// What the call needs.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Prepared {
+    key: Key,
+    payment_id: PaymentId,
+    reference: Reference,
+    authorised: Money,
+    amount: Money,
+}
+
+impl OutsideHandler<CapturePayment> for Payments {
+    type Prepared = Prepared;
+    type Answer = Answer;
+
+    async fn prepare(
+        &self,
+        tx: &mut PgConnection,
+        command: &CapturePayment,
+        context: &mut Context,
+    ) -> Result<Prepare<Prepared, PaymentCaptured>, HandlerError> {
+        let refused = |code: &str, message: String| Ok(Prepare::Answer(Outcome::refused(code, message)));
+        let Some(payment) = of_order(tx, command.order_id).await? else {
+            return refused(REFUSED_NOT_AUTHORISED, format!("nothing is authorised for {}", command.order_id));
+        };
+        match payment.status {
+            Status::Authorised => {}
+            Status::Captured => {
+                return Ok(Prepare::Answer(Outcome::done(PaymentCaptured { payment_id: payment.payment_id })));
+            }
+            Status::Voided | Status::Refunded => {
+                return refused(REFUSED_NOT_AUTHORISED, format!("the payment of {} was given back", command.order_id));
+            }
+        }
+        let within = command.amount.currency() == payment.authorised.currency()
+            && command.amount.amount() <= payment.authorised.amount();
+        if !within {
+            let message = format!("{} is more than the authorised {}", command.amount, payment.authorised);
+            return refused(REFUSED_CAPTURE, message);
+        }
+        if payment.capture_before <= context.now {
+            return refused(REFUSED_CAPTURE, format!("the authorisation ended at {}", payment.capture_before));
+        }
+        Ok(Prepare::Call(Prepared {
+            key: Key(context.idempotency_key()),
+            payment_id: payment.payment_id,
+            reference: payment.reference,
+            authorised: payment.authorised,
+            amount: command.amount,
+        }))
+    }
+
+    async fn call(&self, prepared: &Prepared, resumed: bool) -> Result<Answer, HandlerError> {
+        let Prepared { key, reference, amount, .. } = prepared;
+        if let Some(answer) = earlier(&*self.provider, key, resumed).await? {
+            return Ok(answer);
+        }
+        settled(&*self.provider, key, self.provider.capture(key, reference, *amount).await).await
+    }
+
+    async fn record(
+        &self,
+        tx: &mut PgConnection,
+        _command: CapturePayment,
+        prepared: Prepared,
+        answer: Answer,
+        context: &mut Context,
+    ) -> Handled<PaymentCaptured> {
+        match answer {
+            Answer::Done => {}
+            Answer::Refused { code, message } => return Ok(Outcome::refused(&code, message)),
+            Answer::Authorised { .. } => {
+                return Err(HandlerError::fault("the provider answered a capture with `authorised`"));
+            }
+        }
+        let changed = sqlx::query(
+            "UPDATE payment SET status = 'captured', captured_amount = $2, updated_at = $3
+             WHERE payment_id = $1 AND status = 'authorised'",
+        )
+        .bind(prepared.payment_id.uuid())
+        .bind(prepared.amount.amount())
+        .bind(context.now)
+        .execute(&mut *tx)
+        .await?;
+        if changed.rows_affected() != 1 {
+            return Err(HandlerError::fault(format!("the payment {} is no longer authorised", prepared.payment_id)));
+        }
+        let movement = Movement::Capture { authorised: prepared.authorised, captured: prepared.amount };
+        ledger::post(tx, prepared.payment_id, movement, context.now).await?;
+        Ok(Outcome::done(PaymentCaptured { payment_id: prepared.payment_id }))
+    }
+}

@@ -1,0 +1,80 @@
+//! The ledger: every movement of a payment as lines that sum to zero, in the transaction that makes it true.
+
+use chrono::{DateTime, Utc};
+use contract::{Money, PaymentId};
+use sqlx::PgConnection;
+use worker_runtime::HandlerError;
+
+/// Memorandum: what is reserved at the provider.
+const AUTHORISATIONS_OPEN: &str = "authorisations_open";
+/// Memorandum: the counterpart of what is reserved.
+const AUTHORISATIONS_GRANTED: &str = "authorisations_granted";
+/// What the provider owes us.
+const PROVIDER_RECEIVABLE: &str = "provider_receivable";
+/// What we owe our clients in travel.
+const CLIENT_DEPOSITS: &str = "client_deposits";
+
+/// What happened to a payment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Movement {
+    Authorise { amount: Money },
+    Void { authorised: Money },
+    Capture { authorised: Money, captured: Money },
+    Refund { captured: Money },
+}
+
+impl Movement {
+    const fn kind(self) -> &'static str {
+        match self {
+            Self::Authorise { .. } => "authorise",
+            Self::Void { .. } => "void",
+            Self::Capture { .. } => "capture",
+            Self::Refund { .. } => "refund",
+        }
+    }
+
+    /// Pairs of accounts: the first is debited (plus), the second credited (minus).
+    fn pairs(self) -> Vec<(&'static str, &'static str, Money)> {
+        match self {
+            Self::Authorise { amount } => vec![(AUTHORISATIONS_OPEN, AUTHORISATIONS_GRANTED, amount)],
+            Self::Void { authorised } => vec![(AUTHORISATIONS_GRANTED, AUTHORISATIONS_OPEN, authorised)],
+            Self::Capture { authorised, captured } => vec![
+                (AUTHORISATIONS_GRANTED, AUTHORISATIONS_OPEN, authorised),
+                (PROVIDER_RECEIVABLE, CLIENT_DEPOSITS, captured),
+            ],
+            Self::Refund { captured } => vec![(CLIENT_DEPOSITS, PROVIDER_RECEIVABLE, captured)],
+        }
+    }
+}
+
+/// Writes a movement down.
+pub(crate) async fn post(
+    tx: &mut PgConnection,
+    payment_id: PaymentId,
+    movement: Movement,
+    now: DateTime<Utc>,
+) -> Result<(), HandlerError> {
+    let (mut accounts, mut amounts, mut currencies) = (Vec::new(), Vec::new(), Vec::new());
+    for (debit, credit, money) in movement.pairs() {
+        accounts.extend([debit, credit]);
+        amounts.extend([money.amount(), -money.amount()]);
+        currencies.extend([money.currency_code(), money.currency_code()]);
+    }
+    sqlx::query(
+        "WITH movement AS (
+             INSERT INTO ledger_movement (payment_id, kind, at) VALUES ($1, $2, $3) RETURNING movement_id
+         )
+         INSERT INTO ledger_line (movement_id, account, amount, currency)
+         SELECT movement_id, account, amount, currency
+         FROM movement, unnest($4::text[], $5::numeric[], $6::text[]) AS line (account, amount, currency)",
+    )
+    .bind(payment_id.uuid())
+    .bind(movement.kind())
+    .bind(now)
+    .bind(accounts)
+    .bind(amounts)
+    .bind(currencies)
+    .execute(tx)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,21 @@
+//! The payment domain: money is authorised, captured, voided or refunded at a provider, and every movement is kept in a
+//! double-entry ledger.
+//!
+//! ```text
+//!  payment.authorize   prepare (intent) --> provider.authorise --> record (payment, ledger)
+//!  payment.capture     prepare (intent) --> provider.capture   --> record
+//!  payment.void        prepare (intent) --> provider.void, .refund or .abandon --> record
+//! ```
+//!
+//! The provider is asked outside of any transaction, under the command's id as its idempotency key; an answer that
+//! never came is looked up by that key, never guessed.
+
+mod authorize;
+mod capture;
+mod domain;
+mod ledger;
+mod payments;
+pub mod provider;
+mod void;
+
+pub use domain::{DATABASE, MIGRATOR, domain, sandbox};

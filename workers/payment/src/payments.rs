@@ -1,0 +1,85 @@
+//! The payment's row, as the handlers read it.
+
+use chrono::{DateTime, Utc};
+use contract::{Money, OrderId, PaymentId};
+use rust_decimal::Decimal;
+use sqlx::PgConnection;
+use uuid::Uuid;
+use worker_runtime::HandlerError;
+
+use crate::provider::{Answer, Key, PaymentProvider, ProviderError, Reference};
+
+/// Where a payment stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Status {
+    Authorised,
+    Captured,
+    Voided,
+    Refunded,
+}
+
+/// A payment of an order.
+#[derive(Debug, Clone)]
+pub(crate) struct Payment {
+    pub(crate) payment_id: PaymentId,
+    pub(crate) status: Status,
+    pub(crate) authorised: Money,
+    pub(crate) captured: Money,
+    pub(crate) reference: Reference,
+    pub(crate) capture_before: DateTime<Utc>,
+}
+
+/// The order's newest payment, locked until the transaction ends.
+pub(crate) async fn of_order(tx: &mut PgConnection, order_id: OrderId) -> Result<Option<Payment>, HandlerError> {
+    let row: Option<(Uuid, String, Decimal, Decimal, String, String, DateTime<Utc>)> = sqlx::query_as(
+        "SELECT payment_id, status, authorised_amount, captured_amount, currency, provider_reference, capture_before
+         FROM payment WHERE order_id = $1 ORDER BY payment_id DESC LIMIT 1 FOR UPDATE",
+    )
+    .bind(order_id.uuid())
+    .fetch_optional(tx)
+    .await?;
+    let Some((id, status, authorised, captured, currency, reference, capture_before)) = row else { return Ok(None) };
+    let payment_id = PaymentId::from_uuid(id);
+    let broken = |column: &str, detail: String| {
+        HandlerError::fault(format!("row {payment_id} of payment is broken in column {column}: {detail}"))
+    };
+    let status = match status.as_str() {
+        "authorised" => Status::Authorised,
+        "captured" => Status::Captured,
+        "voided" => Status::Voided,
+        "refunded" => Status::Refunded,
+        other => return Err(broken("status", format!("`{other}` is unknown"))),
+    };
+    let money = |amount, column| Money::from_parts(amount, &currency).map_err(|error| broken(column, error.to_string()));
+    let (authorised, captured) = (money(authorised, "authorised_amount")?, money(captured, "captured_amount")?);
+    Ok(Some(Payment { payment_id, status, authorised, captured, reference: Reference(reference), capture_before }))
+}
+
+/// Turns a lost answer into a found one: after an unclear call the provider is asked what became of the key. When it
+/// never took effect the call stays unclear, and is made again under the same key.
+pub(crate) async fn settled(
+    provider: &dyn PaymentProvider,
+    key: &Key,
+    called: Result<Answer, ProviderError>,
+) -> Result<Answer, HandlerError> {
+    match called {
+        Ok(answer) => Ok(answer),
+        Err(ProviderError::Unclear(lost)) => match provider.lookup(key).await {
+            Ok(Some(answer)) => Ok(answer),
+            Ok(None) => Err(HandlerError::unclear(format!("{lost}; the provider has no record of {}", key.0))),
+            Err(ProviderError::Unclear(again)) => Err(HandlerError::unclear(format!("{lost}; {again}"))),
+        },
+    }
+}
+
+/// What an earlier, interrupted call was answered, when there was one.
+pub(crate) async fn earlier(
+    provider: &dyn PaymentProvider,
+    key: &Key,
+    resumed: bool,
+) -> Result<Option<Answer>, HandlerError> {
+    if !resumed {
+        return Ok(None);
+    }
+    provider.lookup(key).await.map_err(|ProviderError::Unclear(lost)| HandlerError::unclear(lost))
+}

@@ -1,0 +1,313 @@
+//! A provider of our own for development and tests: stateful, idempotent by key, and able to go wrong on demand.
+//!
+//! What happens is chosen by the token:
+//!
+//! | token | what happens |
+//! |---|---|
+//! | `tok_ok` | everything works |
+//! | `tok_declined` | the authorisation is refused: `card_declined` |
+//! | `tok_insufficient` | the authorisation is refused: `insufficient_funds` |
+//! | `tok_timeout_after_commit` | each operation takes effect, and its first answer is lost |
+//! | `tok_timeout_before_commit` | each operation's first try is lost without effect |
+//! | `tok_capture_fails` | the authorisation works, the capture is refused |
+//! | any other | refused: `payment_token_unknown` |
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::Duration;
+use contract::{
+    Money,
+    payment::{
+        PaymentToken, REFUSED_CAPTURE, REFUSED_DECLINED, REFUSED_INSUFFICIENT, REFUSED_NOT_AUTHORISED,
+        REFUSED_TOKEN_UNKNOWN,
+    },
+};
+use kit::clock::Clock;
+use rust_decimal::Decimal;
+use sqlx::{PgConnection, PgPool, types::Json};
+
+use super::{Answer, Key, PaymentProvider, ProviderError, Reference};
+
+/// For how long an authorisation holds: what card schemes give to a payment that its owner started.
+const AUTHORISATION_DAYS: i64 = 7;
+
+const TOKEN_OK: &str = "tok_ok";
+const TOKEN_DECLINED: &str = "tok_declined";
+const TOKEN_INSUFFICIENT: &str = "tok_insufficient";
+const TOKEN_TIMEOUT_AFTER_COMMIT: &str = "tok_timeout_after_commit";
+const TOKEN_TIMEOUT_BEFORE_COMMIT: &str = "tok_timeout_before_commit";
+const TOKEN_CAPTURE_FAILS: &str = "tok_capture_fails";
+
+/// The sandbox. Its state survives restarts.
+#[derive(Clone)]
+pub struct SandboxProvider {
+    pool: PgPool,
+    clock: Arc<dyn Clock>,
+}
+
+impl std::fmt::Debug for SandboxProvider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SandboxProvider")
+    }
+}
+
+/// A charge as the sandbox keeps it.
+#[derive(sqlx::FromRow)]
+struct Charge {
+    token: String,
+    currency: String,
+    amount: Decimal,
+    status: String,
+}
+
+impl SandboxProvider {
+    /// A sandbox on the database that holds its schema.
+    #[must_use]
+    pub fn new(pool: PgPool, clock: Arc<dyn Clock>) -> Self {
+        Self { pool, clock }
+    }
+
+    async fn authorised(&self, key: &Key, amount: Money, token: &PaymentToken) -> Result<Reply, sqlx::Error> {
+        let mut tx = self.pool.begin().await?;
+        if let Some(reply) = begin(&mut tx, key).await? {
+            return Ok(reply);
+        }
+        if first_try(&mut tx, key).await? && token.as_str() == TOKEN_TIMEOUT_BEFORE_COMMIT {
+            tx.commit().await?;
+            return Ok(Reply::Lost);
+        }
+        let refused = |code: &str, message: &str| Answer::Refused { code: code.to_owned(), message: message.to_owned() };
+        let answer = match token.as_str() {
+            TOKEN_OK | TOKEN_TIMEOUT_AFTER_COMMIT | TOKEN_TIMEOUT_BEFORE_COMMIT | TOKEN_CAPTURE_FAILS => {
+                let reference = Reference(format!("sbx_{}", kit::ids::uuid_v7().simple()));
+                let capture_before = self.clock.now() + Duration::days(AUTHORISATION_DAYS);
+                sqlx::query(
+                    "INSERT INTO sandbox.charge (reference, token, currency, amount, status, capture_before)
+                     VALUES ($1, $2, $3, $4, 'authorised', $5)",
+                )
+                .bind(&reference.0)
+                .bind(token.as_str())
+                .bind(amount.currency_code())
+                .bind(amount.amount())
+                .bind(capture_before)
+                .execute(&mut *tx)
+                .await?;
+                Answer::Authorised { reference, capture_before }
+            }
+            TOKEN_DECLINED => refused(REFUSED_DECLINED, "the issuer declined the card"),
+            TOKEN_INSUFFICIENT => refused(REFUSED_INSUFFICIENT, "the account does not cover the amount"),
+            _ => refused(REFUSED_TOKEN_UNKNOWN, "the provider does not know this token"),
+        };
+        let reference = match &answer {
+            Answer::Authorised { reference, .. } => Some(reference),
+            Answer::Done | Answer::Refused { .. } => None,
+        };
+        keep(&mut tx, key, "authorise", reference, &answer).await?;
+        tx.commit().await?;
+        Ok(Reply::new(answer, token.as_str() == TOKEN_TIMEOUT_AFTER_COMMIT))
+    }
+
+    /// Changes a charge from one of the states in `from`, once per key.
+    async fn changed(
+        &self,
+        key: &Key,
+        reference: &Reference,
+        kind: &'static str,
+        change: impl FnOnce(&Charge) -> Change + Send,
+    ) -> Result<Reply, sqlx::Error> {
+        let mut tx = self.pool.begin().await?;
+        if let Some(reply) = begin(&mut tx, key).await? {
+            return Ok(reply);
+        }
+        let charge: Option<Charge> = sqlx::query_as(
+            "SELECT token, currency, amount, status FROM sandbox.charge WHERE reference = $1 FOR UPDATE",
+        )
+        .bind(&reference.0)
+        .fetch_optional(&mut *tx)
+        .await?;
+        let first = first_try(&mut tx, key).await?;
+        let token = charge.as_ref().map(|charge| charge.token.clone()).unwrap_or_default();
+        if first && token == TOKEN_TIMEOUT_BEFORE_COMMIT {
+            tx.commit().await?;
+            return Ok(Reply::Lost);
+        }
+        let change = match &charge {
+            Some(charge) => change(charge),
+            None => Change::No { code: REFUSED_NOT_AUTHORISED, message: format!("there is no charge {}", reference.0) },
+        };
+        let answer = match change {
+            Change::To { status, captured, refunded } => {
+                sqlx::query(
+                    "UPDATE sandbox.charge SET status = $2, captured_amount = captured_amount + $3,
+                            refunded_amount = CASE WHEN $4 THEN captured_amount ELSE refunded_amount END
+                     WHERE reference = $1",
+                )
+                .bind(&reference.0)
+                .bind(status)
+                .bind(captured)
+                .bind(refunded)
+                .execute(&mut *tx)
+                .await?;
+                Answer::Done
+            }
+            Change::None => Answer::Done,
+            Change::No { code, message } => Answer::Refused { code: code.to_owned(), message },
+        };
+        keep(&mut tx, key, kind, charge.is_some().then_some(reference), &answer).await?;
+        tx.commit().await?;
+        Ok(Reply::new(answer, token == TOKEN_TIMEOUT_AFTER_COMMIT))
+    }
+
+    async fn abandoned(&self, key: &Key, action_key: &Key) -> Result<Reply, sqlx::Error> {
+        let mut tx = self.pool.begin().await?;
+        if let Some(reply) = begin(&mut tx, key).await? {
+            return Ok(reply);
+        }
+        lock(&mut tx, action_key).await?;
+        match kept(&mut tx, action_key).await? {
+            Some(Answer::Authorised { reference, .. }) => {
+                sqlx::query("UPDATE sandbox.charge SET status = 'voided' WHERE reference = $1 AND status = 'authorised'")
+                    .bind(&reference.0)
+                    .execute(&mut *tx)
+                    .await?;
+            }
+            Some(Answer::Done | Answer::Refused { .. }) => {}
+            None => {
+                let never = Answer::Refused {
+                    code: REFUSED_NOT_AUTHORISED.to_owned(),
+                    message: "this authorisation was abandoned before it arrived".to_owned(),
+                };
+                keep(&mut tx, action_key, "authorise", None, &never).await?;
+            }
+        }
+        keep(&mut tx, key, "abandon", None, &Answer::Done).await?;
+        tx.commit().await?;
+        Ok(Reply::Heard(Answer::Done))
+    }
+}
+
+/// What becomes of a charge.
+enum Change {
+    /// A new state.
+    To { status: &'static str, captured: Decimal, refunded: bool },
+    /// It is so already.
+    None,
+    /// Not possible.
+    No { code: &'static str, message: String },
+}
+
+/// What the caller hears.
+enum Reply {
+    Heard(Answer),
+    Lost,
+}
+
+impl Reply {
+    fn new(answer: Answer, lost: bool) -> Self {
+        if lost { Self::Lost } else { Self::Heard(answer) }
+    }
+}
+
+#[async_trait]
+impl PaymentProvider for SandboxProvider {
+    async fn authorise(&self, key: &Key, amount: Money, token: &PaymentToken) -> Result<Answer, ProviderError> {
+        heard(self.authorised(key, amount, token).await)
+    }
+
+    async fn capture(&self, key: &Key, reference: &Reference, amount: Money) -> Result<Answer, ProviderError> {
+        let change = |charge: &Charge| match charge.status.as_str() {
+            _ if charge.token == TOKEN_CAPTURE_FAILS => {
+                Change::No { code: REFUSED_CAPTURE, message: "the issuer refuses the capture".to_owned() }
+            }
+            "authorised" if charge.currency == amount.currency_code() && amount.amount() <= charge.amount => {
+                Change::To { status: "captured", captured: amount.amount(), refunded: false }
+            }
+            other => Change::No { code: REFUSED_CAPTURE, message: format!("a charge that is {other} cannot be captured") },
+        };
+        heard(self.changed(key, reference, "capture", change).await)
+    }
+
+    async fn void(&self, key: &Key, reference: &Reference) -> Result<Answer, ProviderError> {
+        let change = |charge: &Charge| match charge.status.as_str() {
+            "authorised" => Change::To { status: "voided", captured: Decimal::ZERO, refunded: false },
+            "voided" => Change::None,
+            other => Change::No { code: REFUSED_NOT_AUTHORISED, message: format!("a charge that is {other} cannot be voided") },
+        };
+        heard(self.changed(key, reference, "void", change).await)
+    }
+
+    async fn refund(&self, key: &Key, reference: &Reference) -> Result<Answer, ProviderError> {
+        let change = |charge: &Charge| match charge.status.as_str() {
+            "captured" => Change::To { status: "refunded", captured: Decimal::ZERO, refunded: true },
+            "refunded" => Change::None,
+            other => Change::No { code: REFUSED_NOT_AUTHORISED, message: format!("a charge that is {other} cannot be refunded") },
+        };
+        heard(self.changed(key, reference, "refund", change).await)
+    }
+
+    async fn abandon(&self, key: &Key, action_key: &Key) -> Result<Answer, ProviderError> {
+        heard(self.abandoned(key, action_key).await)
+    }
+
+    async fn lookup(&self, key: &Key) -> Result<Option<Answer>, ProviderError> {
+        let found = async {
+            let mut connection = self.pool.acquire().await?;
+            kept(&mut connection, key).await
+        };
+        found.await.map_err(|error: sqlx::Error| ProviderError::Unclear(error.to_string()))
+    }
+}
+
+fn heard(reply: Result<Reply, sqlx::Error>) -> Result<Answer, ProviderError> {
+    match reply {
+        Ok(Reply::Heard(answer)) => Ok(answer),
+        Ok(Reply::Lost) => Err(ProviderError::Unclear("no answer in time".to_owned())),
+        Err(error) => Err(ProviderError::Unclear(error.to_string())),
+    }
+}
+
+/// Makes requests under one key one after the other, and finds what was answered before.
+async fn begin(tx: &mut PgConnection, key: &Key) -> Result<Option<Reply>, sqlx::Error> {
+    lock(tx, key).await?;
+    Ok(kept(tx, key).await?.map(Reply::Heard))
+}
+
+async fn lock(tx: &mut PgConnection, key: &Key) -> Result<(), sqlx::Error> {
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))").bind(&key.0).execute(tx).await?;
+    Ok(())
+}
+
+async fn kept(tx: &mut PgConnection, key: &Key) -> Result<Option<Answer>, sqlx::Error> {
+    let found: Option<Json<Answer>> =
+        sqlx::query_scalar("SELECT answer FROM sandbox.operation WHERE key = $1").bind(&key.0).fetch_optional(tx).await?;
+    Ok(found.map(|Json(answer)| answer))
+}
+
+async fn keep(
+    tx: &mut PgConnection,
+    key: &Key,
+    kind: &str,
+    reference: Option<&Reference>,
+    answer: &Answer,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("INSERT INTO sandbox.operation (key, kind, reference, answer) VALUES ($1, $2, $3, $4)")
+        .bind(&key.0)
+        .bind(kind)
+        .bind(reference.map(|reference| &reference.0))
+        .bind(Json(answer))
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+async fn first_try(tx: &mut PgConnection, key: &Key) -> Result<bool, sqlx::Error> {
+    let tries: i32 = sqlx::query_scalar(
+        "INSERT INTO sandbox.try (key, tries) VALUES ($1, 1) ON CONFLICT (key) DO UPDATE SET tries = try.tries + 1
+         RETURNING tries",
+    )
+    .bind(&key.0)
+    .fetch_one(tx)
+    .await?;
+    Ok(tries == 1)
+}

@@ -1,0 +1,124 @@
+//! `payment.void`: undoes an authorisation, whatever became of it: lets reserved money go, gives taken money back, and
+//! makes sure that an authorisation that is still on its way reserves nothing.
+
+use contract::{
+    CommandId, Money, Op, PaymentId,
+    command::Outcome,
+    payment::{PaymentVoided, VoidPayment},
+};
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+use worker_runtime::{Context, Handled, HandlerError, OutsideHandler, Prepare};
+
+use crate::{
+    domain::Payments,
+    ledger::{self, Movement},
+    payments::{Status, earlier, of_order, settled},
+    provider::{Answer, Key, Reference},
+};
+
+/// What the call needs.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Prepared {
+    key: Key,
+    undo: Undo,
+}
+
+/// How it is undone.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "undo", rename_all = "snake_case")]
+enum Undo {
+    /// Reserved: let go.
+    Void { payment_id: PaymentId, reference: Reference, amount: Money },
+    /// Taken: given back.
+    Refund { payment_id: PaymentId, reference: Reference, amount: Money },
+    /// Asked for, and nobody knows more.
+    Abandon { action_key: Key },
+}
+
+impl OutsideHandler<VoidPayment> for Payments {
+    type Prepared = Prepared;
+    type Answer = Answer;
+
+    async fn prepare(
+        &self,
+        tx: &mut PgConnection,
+        command: &VoidPayment,
+        context: &mut Context,
+    ) -> Result<Prepare<Prepared, PaymentVoided>, HandlerError> {
+        let key = Key(context.idempotency_key());
+        let undo = match of_order(tx, command.order_id).await? {
+            Some(payment) => {
+                let (payment_id, reference) = (payment.payment_id, payment.reference);
+                match payment.status {
+                    Status::Authorised => Undo::Void { payment_id, reference, amount: payment.authorised },
+                    Status::Captured => Undo::Refund { payment_id, reference, amount: payment.captured },
+                    Status::Voided | Status::Refunded => {
+                        return Ok(Prepare::Answer(Outcome::done(PaymentVoided {})));
+                    }
+                }
+            }
+            None if context.action_in_doubt => Undo::Abandon { action_key: action_key(&context.command_id) },
+            None => return Ok(Prepare::Answer(Outcome::done(PaymentVoided {}))),
+        };
+        Ok(Prepare::Call(Prepared { key, undo }))
+    }
+
+    async fn call(&self, prepared: &Prepared, resumed: bool) -> Result<Answer, HandlerError> {
+        let Prepared { key, undo } = prepared;
+        if let Some(answer) = earlier(&*self.provider, key, resumed).await? {
+            return Ok(answer);
+        }
+        let called = match undo {
+            Undo::Void { reference, .. } => self.provider.void(key, reference).await,
+            Undo::Refund { reference, .. } => self.provider.refund(key, reference).await,
+            Undo::Abandon { action_key } => self.provider.abandon(key, action_key).await,
+        };
+        settled(&*self.provider, key, called).await
+    }
+
+    async fn record(
+        &self,
+        tx: &mut PgConnection,
+        _command: VoidPayment,
+        prepared: Prepared,
+        answer: Answer,
+        context: &mut Context,
+    ) -> Handled<PaymentVoided> {
+        match answer {
+            Answer::Done => {}
+            // A compensation is never refused for a business reason (S12): a person has to look at it.
+            Answer::Refused { code, message } => {
+                return Err(HandlerError::fault(format!("the provider refuses to undo: {code}, {message}")));
+            }
+            Answer::Authorised { .. } => {
+                return Err(HandlerError::fault("the provider answered an undo with `authorised`"));
+            }
+        }
+        let (payment_id, movement) = match prepared.undo {
+            Undo::Void { payment_id, amount, .. } => (payment_id, Movement::Void { authorised: amount }),
+            Undo::Refund { payment_id, amount, .. } => (payment_id, Movement::Refund { captured: amount }),
+            Undo::Abandon { .. } => return Ok(Outcome::done(PaymentVoided {})),
+        };
+        let changed = sqlx::query(
+            "UPDATE payment SET status = CASE status WHEN 'captured' THEN 'refunded' ELSE 'voided' END,
+                    refunded_amount = captured_amount, updated_at = $2
+             WHERE payment_id = $1 AND status IN ('authorised', 'captured')",
+        )
+        .bind(payment_id.uuid())
+        .bind(context.now)
+        .execute(&mut *tx)
+        .await?;
+        if changed.rows_affected() != 1 {
+            return Err(HandlerError::fault(format!("the payment {payment_id} changed while it was undone")));
+        }
+        ledger::post(tx, payment_id, movement, context.now).await?;
+        Ok(Outcome::done(PaymentVoided {}))
+    }
+}
+
+/// The key under which the step's action asked the provider. A step that can be undone is never asked again under
+/// another generation: its refusal turns the saga around.
+fn action_key(compensation: &CommandId) -> Key {
+    Key(CommandId { op: Op::Action, generation: 1, ..compensation.clone() }.to_string())
+}
