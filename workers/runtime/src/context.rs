@@ -63,11 +63,7 @@ impl Context {
     /// `order.confirmed`; `subject` what it is about, such as the order's id.
     pub fn emit(&mut self, kind: &'static str, subject: impl Into<String>, data: &impl Serialize) {
         match serde_json::to_value(data) {
-            Ok(data) => self.events.push(NewEvent {
-                kind,
-                subject: subject.into(),
-                data,
-            }),
+            Ok(data) => self.events.push(NewEvent { kind, subject: subject.into(), data }),
             // Reported by the runtime as this command's fault: a handler has no use for it.
             Err(error) => self.broken_event = Some(error),
         }

@@ -37,8 +37,7 @@ impl fmt::Debug for Resources {
     }
 }
 
-pub(crate) type Background =
-    Box<dyn FnOnce(Resources) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
+pub(crate) type Background = Box<dyn FnOnce(Resources) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
 pub(crate) type Reads = Box<dyn FnOnce(&Resources) -> Router + Send>;
 type NullReply = Box<dyn Fn(&RawValue) -> Result<StoredOutcome, HandlerError> + Send + Sync>;
 
@@ -67,13 +66,7 @@ impl Domain {
     /// A domain without commands. `migrator` makes its tables, in the database `sojourn_<route>`.
     #[must_use]
     pub fn new(route: Route, migrator: &'static Migrator) -> Self {
-        Self {
-            route,
-            migrator,
-            commands: BTreeMap::new(),
-            reads: None,
-            background: Vec::new(),
-        }
+        Self { route, migrator, commands: BTreeMap::new(), reads: None, background: Vec::new() }
     }
 
     /// The domain's name.
@@ -93,15 +86,8 @@ impl Domain {
     ///
     /// A saga may also send `C` as an action of its own; then it is handled like one.
     #[must_use]
-    pub fn compensation<C: Command>(
-        self,
-        handler: impl Handler<C>,
-        null_reply: fn(&C) -> C::Reply,
-    ) -> Self {
-        self.with::<C>(
-            Box::new(Local::<C, _>::new(handler)),
-            Some(null::<C>(null_reply)),
-        )
+    pub fn compensation<C: Command>(self, handler: impl Handler<C>, null_reply: fn(&C) -> C::Reply) -> Self {
+        self.with::<C>(Box::new(Local::<C, _>::new(handler)), Some(null::<C>(null_reply)))
     }
 
     /// Carries out `C` with somebody outside.
@@ -117,10 +103,7 @@ impl Domain {
         handler: impl OutsideHandler<C>,
         null_reply: fn(&C) -> C::Reply,
     ) -> Self {
-        self.with::<C>(
-            Box::new(Outside::<C, _>::new(handler)),
-            Some(null::<C>(null_reply)),
-        )
+        self.with::<C>(Box::new(Outside::<C, _>::new(handler)), Some(null::<C>(null_reply)))
     }
 
     /// Serves reads under `/internal/<domain>/`; the routes of the router start after that.
@@ -136,30 +119,15 @@ impl Domain {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        self.background
-            .push(Box::new(move |resources| Box::pin(task(resources))));
+        self.background.push(Box::new(move |resources| Box::pin(task(resources))));
         self
     }
 
     /// # Panics
     /// When a command is registered twice or belongs to another domain: both are mistakes of the program's text.
-    fn with<C: Command>(
-        mut self,
-        handler: Box<dyn AnyHandler>,
-        null_reply: Option<NullReply>,
-    ) -> Self {
-        assert_eq!(
-            C::ROUTE,
-            self.route,
-            "`{}` belongs to another domain",
-            C::NAME
-        );
-        let registered = Registered {
-            name: C::NAME,
-            version: C::VERSION,
-            handler,
-            null_reply,
-        };
+    fn with<C: Command>(mut self, handler: Box<dyn AnyHandler>, null_reply: Option<NullReply>) -> Self {
+        assert_eq!(C::ROUTE, self.route, "`{}` belongs to another domain", C::NAME);
+        let registered = Registered { name: C::NAME, version: C::VERSION, handler, null_reply };
         let before = self.commands.insert(C::NAME, Arc::new(registered));
         assert!(before.is_none(), "`{}` is registered twice", C::NAME);
         self
@@ -177,9 +145,8 @@ impl fmt::Debug for Domain {
 
 fn null<C: Command>(null_reply: fn(&C) -> C::Reply) -> NullReply {
     Box::new(move |payload| {
-        let command = serde_json::from_str::<C>(payload.get()).map_err(|error| {
-            HandlerError::fault(format!("the command is not readable: {error}"))
-        })?;
+        let command = serde_json::from_str::<C>(payload.get())
+            .map_err(|error| HandlerError::fault(format!("the command is not readable: {error}")))?;
         StoredOutcome::of(&Outcome::done(null_reply(&command)))
     })
 }

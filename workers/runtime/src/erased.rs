@@ -28,9 +28,8 @@ impl StoredOutcome {
     /// # Errors
     /// When the reply cannot be written as JSON or is too long.
     pub(crate) fn of<R: serde::Serialize>(outcome: &Outcome<R>) -> Result<Self, HandlerError> {
-        let text = serde_json::to_string(outcome).map_err(|error| {
-            HandlerError::fault(format!("the reply cannot be written as JSON: {error}"))
-        })?;
+        let text = serde_json::to_string(outcome)
+            .map_err(|error| HandlerError::fault(format!("the reply cannot be written as JSON: {error}")))?;
         if text.len() > PAYLOAD_BYTES_MAX {
             return Err(HandlerError::fault(format!(
                 "the reply has {} bytes, more than {PAYLOAD_BYTES_MAX}",
@@ -41,10 +40,29 @@ impl StoredOutcome {
     }
 }
 
+/// A business's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    /// As it is stored and sent.
+    pub(crate) outcome: StoredOutcome,
+    /// The refusal's code, when it is a no.
+    pub(crate) refusal: Option<String>,
+}
+
+impl Answer {
+    pub(crate) fn of<R: serde::Serialize>(outcome: &Outcome<R>) -> Result<Self, HandlerError> {
+        let refusal = match outcome {
+            Outcome::Refused(refusal) => Some(refusal.code.clone()),
+            Outcome::Done { .. } | Outcome::Faulted(_) => None,
+        };
+        Ok(Self { outcome: StoredOutcome::of(outcome)?, refusal })
+    }
+}
+
 /// What the first transaction of a command leads to.
 pub(crate) enum First {
     /// The command is answered.
-    Answered(StoredOutcome),
+    Answered(Answer),
     /// The outside has to be asked, with this JSON.
     Call(String),
 }
@@ -55,12 +73,7 @@ pub(crate) trait AnyHandler: Send + Sync {
     fn decode(&self, payload: &RawValue) -> Result<AnyCommand, serde_json::Error>;
 
     /// Handles a local command; prepares an outside one.
-    fn first<'a>(
-        &'a self,
-        tx: &'a mut PgConnection,
-        command: AnyCommand,
-        context: &'a mut Context,
-    ) -> Run<'a, First>;
+    fn first<'a>(&'a self, tx: &'a mut PgConnection, command: AnyCommand, context: &'a mut Context) -> Run<'a, First>;
 
     /// Asks outside. Never asked of a local handler.
     fn call<'a>(&'a self, prepared: &'a str, resumed: bool) -> Run<'a, AnyAnswer>;
@@ -73,7 +86,7 @@ pub(crate) trait AnyHandler: Send + Sync {
         prepared: &'a str,
         answer: &'a AnyAnswer,
         context: &'a mut Context,
-    ) -> Run<'a, StoredOutcome>;
+    ) -> Run<'a, Answer>;
 }
 
 /// See [`AnyHandler`].
@@ -99,12 +112,7 @@ impl<C: Command, H: Handler<C>> AnyHandler for Local<C, H> {
         decode::<C>(payload)
     }
 
-    fn first<'a>(
-        &'a self,
-        tx: &'a mut PgConnection,
-        command: AnyCommand,
-        context: &'a mut Context,
-    ) -> Run<'a, First> {
+    fn first<'a>(&'a self, tx: &'a mut PgConnection, command: AnyCommand, context: &'a mut Context) -> Run<'a, First> {
         Box::pin(async move {
             let handled = self.0.handle(tx, taken::<C>(command)?, context).await;
             Ok(First::Answered(stored(handled)?))
@@ -122,7 +130,7 @@ impl<C: Command, H: Handler<C>> AnyHandler for Local<C, H> {
         _prepared: &'a str,
         _answer: &'a AnyAnswer,
         _context: &'a mut Context,
-    ) -> Run<'a, StoredOutcome> {
+    ) -> Run<'a, Answer> {
         Box::pin(async { Err(not_outside()) })
     }
 }
@@ -132,20 +140,14 @@ impl<C: Command, H: OutsideHandler<C>> AnyHandler for Outside<C, H> {
         decode::<C>(payload)
     }
 
-    fn first<'a>(
-        &'a self,
-        tx: &'a mut PgConnection,
-        command: AnyCommand,
-        context: &'a mut Context,
-    ) -> Run<'a, First> {
+    fn first<'a>(&'a self, tx: &'a mut PgConnection, command: AnyCommand, context: &'a mut Context) -> Run<'a, First> {
         Box::pin(async move {
             let command = taken::<C>(command)?;
             match self.0.prepare(tx, &command, context).await? {
                 Prepare::Call(prepared) => {
                     let json = serde_json::to_string(&prepared);
-                    json.map(First::Call).map_err(|error| {
-                        HandlerError::fault(format!("the intent cannot be written: {error}"))
-                    })
+                    json.map(First::Call)
+                        .map_err(|error| HandlerError::fault(format!("the intent cannot be written: {error}")))
                 }
                 Prepare::Answer(outcome) => Ok(First::Answered(stored(Ok(outcome))?)),
             }
@@ -167,15 +169,13 @@ impl<C: Command, H: OutsideHandler<C>> AnyHandler for Outside<C, H> {
         prepared: &'a str,
         answer: &'a AnyAnswer,
         context: &'a mut Context,
-    ) -> Run<'a, StoredOutcome> {
+    ) -> Run<'a, Answer> {
         Box::pin(async move {
             let command = taken::<C>(command)?;
             let prepared = read_prepared::<H::Prepared>(prepared)?;
             let answer = answer
                 .downcast_ref::<H::Answer>()
-                .ok_or_else(|| {
-                    HandlerError::fault("the answer to be recorded is not this handler's")
-                })?
+                .ok_or_else(|| HandlerError::fault("the answer to be recorded is not this handler's"))?
                 .clone();
             stored(self.0.record(tx, command, prepared, answer, context).await)
         })
@@ -188,24 +188,19 @@ fn decode<C: Command>(payload: &RawValue) -> Result<AnyCommand, serde_json::Erro
 
 fn taken<C: Command>(command: AnyCommand) -> Result<C, HandlerError> {
     let command = command.downcast::<C>();
-    command
-        .map(|command| *command)
-        .map_err(|_| HandlerError::fault("the decoded command is not this handler's"))
+    command.map(|command| *command).map_err(|_| HandlerError::fault("the decoded command is not this handler's"))
 }
 
 fn read_prepared<P: serde::de::DeserializeOwned>(json: &str) -> Result<P, HandlerError> {
-    serde_json::from_str(json).map_err(|error| {
-        HandlerError::fault(format!(
-            "the stored intent is not readable by this version: {error}"
-        ))
-    })
+    serde_json::from_str(json)
+        .map_err(|error| HandlerError::fault(format!("the stored intent is not readable by this version: {error}")))
 }
 
 /// A fault that a handler returns as an outcome is a fault all the same: it must not be stored.
-fn stored<R: serde::Serialize>(handled: Handled<R>) -> Result<StoredOutcome, HandlerError> {
+fn stored<R: serde::Serialize>(handled: Handled<R>) -> Result<Answer, HandlerError> {
     match handled? {
         Outcome::Faulted(fault) => Err(HandlerError::fault(fault.message)),
-        outcome @ (Outcome::Done { .. } | Outcome::Refused(_)) => StoredOutcome::of(&outcome),
+        outcome @ (Outcome::Done { .. } | Outcome::Refused(_)) => Answer::of(&outcome),
     }
 }
 

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use contract::{command::Route, event::CloudEvent};
+use contract::{SagaId, command::Route, event::CloudEvent};
 use serde::Serialize;
 use sqlx::PgConnection;
 use tokio::sync::Notify;
 
-use crate::handler::HandlerError;
+use crate::{context::NewEvent, handler::HandlerError};
 
 /// A domain's event outbox, for work that no command causes.
 #[derive(Debug, Clone)]
@@ -21,10 +21,7 @@ impl Events {
     /// The outbox of a domain.
     #[must_use]
     pub fn new(route: Route) -> Self {
-        Self {
-            route,
-            committed: Arc::new(Notify::new()),
-        }
+        Self { route, committed: Arc::new(Notify::new()) }
     }
 
     /// Stores an event within the caller's transaction. `flow` is the saga that it belongs to, when there is one.
@@ -38,13 +35,13 @@ impl Events {
         now: DateTime<Utc>,
         kind: &'static str,
         subject: &str,
-        flow: Option<contract::SagaId>,
+        flow: Option<SagaId>,
         data: &(impl Serialize + Sync),
     ) -> Result<(), HandlerError> {
-        let data = serde_json::to_value(data).map_err(|error| {
-            HandlerError::fault(format!("event `{kind}` cannot be written as JSON: {error}"))
-        })?;
-        let event = self.cloud_event(kind, subject, now, flow, None, data);
+        let data = serde_json::to_value(data)
+            .map_err(|error| HandlerError::fault(format!("event `{kind}` cannot be written as JSON: {error}")))?;
+        let event = NewEvent { kind, subject: subject.to_owned(), data };
+        let event = self.cloud_event(event, now, flow, None, None);
         store(tx, &[event]).await
     }
 
@@ -59,43 +56,40 @@ impl Events {
 
     pub(crate) fn cloud_event(
         &self,
-        kind: &str,
-        subject: &str,
+        event: NewEvent,
         now: DateTime<Utc>,
-        flow: Option<contract::SagaId>,
+        flow: Option<SagaId>,
         cause: Option<String>,
-        data: serde_json::Value,
+        traceparent: Option<String>,
     ) -> CloudEvent {
         CloudEvent {
             specversion: "1.0".to_owned(),
             id: kit::ids::message_id(),
             source: format!("/sojourn/{}", self.route.as_str()),
-            kind: kind.to_owned(),
-            subject: subject.to_owned(),
+            kind: event.kind.to_owned(),
+            subject: event.subject,
             time: now,
             datacontenttype: "application/json".to_owned(),
             correlationid: flow.map(|saga| saga.to_string()),
             causationid: cause,
-            traceparent: None,
-            data,
+            traceparent,
+            data: event.data,
         }
     }
 }
 
 /// Stores events in one statement. The text that is stored is the text that is published.
-pub(crate) async fn store(
-    tx: &mut PgConnection,
-    events: &[CloudEvent],
-) -> Result<(), HandlerError> {
+pub(crate) async fn store(tx: &mut PgConnection, events: &[CloudEvent]) -> Result<(), HandlerError> {
     let mut ids = Vec::with_capacity(events.len());
     let mut kinds = Vec::with_capacity(events.len());
     let mut bodies = Vec::with_capacity(events.len());
     for event in events {
         ids.push(event.id.uuid());
         kinds.push(event.kind.clone());
-        bodies.push(serde_json::to_string(event).map_err(|error| {
-            HandlerError::fault(format!("event `{}` cannot be written: {error}", event.kind))
-        })?);
+        bodies.push(
+            serde_json::to_string(event)
+                .map_err(|error| HandlerError::fault(format!("event `{}` cannot be written: {error}", event.kind)))?,
+        );
     }
     sqlx::query(
         "INSERT INTO runtime.outbox (event_id, kind, body)

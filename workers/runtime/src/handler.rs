@@ -52,25 +52,17 @@ pub enum HandlerError {
 impl HandlerError {
     /// A business no whose writes must be undone; see [`HandlerError::Refused`].
     pub fn refused(code: &str, message: impl Into<String>) -> Self {
-        Self::Refused(Refusal {
-            code: code.to_owned(),
-            message: message.into(),
-        })
+        Self::Refused(Refusal { code: code.to_owned(), message: message.into() })
     }
 
     /// A technical failure that surely had no effect.
     pub fn fault(message: impl Into<String>) -> Self {
-        Self::Fault {
-            code: FAULT_DEPENDENCY,
-            message: message.into(),
-        }
+        Self::Fault { code: FAULT_DEPENDENCY, message: message.into() }
     }
 
     /// An outside call whose effect is unknown.
     pub fn unclear(message: impl Into<String>) -> Self {
-        Self::Unclear {
-            message: message.into(),
-        }
+        Self::Unclear { message: message.into() }
     }
 }
 

@@ -18,11 +18,26 @@ pub mod limits;
 
 mod context;
 mod domain;
-mod erased;
-mod events;
 mod handler;
+
+mod barrier;
+mod consumer;
+mod engine;
+mod inbox;
+mod job;
+mod outside;
+mod transaction;
+
+mod events;
+mod prune;
+mod relay;
+mod worker;
+
+mod erased;
+mod observe;
 
 pub use context::Context;
 pub use domain::{Domain, Resources};
 pub use events::Events;
 pub use handler::{Handled, Handler, HandlerError, OutsideHandler, Prepare};
+pub use worker::{DATABASE_PREFIX, Settings, StartError, Worker, start};

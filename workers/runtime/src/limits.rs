@@ -19,9 +19,13 @@ pub const OUTSIDE_CALLS_MAX: usize = 64;
 /// the orchestrator's reply deadlines are longer than that.
 pub const OUTSIDE_CALL_MAX: Duration = Duration::from_secs(10);
 
-/// After so long a transaction of commands is given up and its commands are run one by one, then answered as
-/// faults: some lock is never released, and the rest of the queue must not wait for it.
-pub const TRANSACTION_MAX: Duration = Duration::from_secs(20);
+/// After so long without an answer the database counts as gone. Locks and statements have shorter limits in the
+/// database itself, so only a network that swallows packets takes so long.
+pub const TRANSACTION_MAX: Duration = Duration::from_secs(120);
+
+/// The most connections to one domain's database: the consumer needs one, the relay one, reads and background work
+/// the rest.
+pub const CONNECTIONS_MAX: u32 = 8;
 
 /// How long the inbox remembers. Longer than any saga lives and than a dead letter may be driven again (30 days),
 /// because a forgotten command would be carried out twice (S11).

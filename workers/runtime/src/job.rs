@@ -1,0 +1,150 @@
+//! One command on its way through the worker: read from its message, and written back as a reply.
+
+use std::sync::Arc;
+
+use contract::{
+    Op,
+    command::Route,
+    envelope::{self, CommandEnvelope, KIND_REPLY},
+};
+use messaging::{Message, NAME_BYTES_MAX, Outgoing, headers};
+use serde::Serialize;
+
+use crate::{
+    context::Context,
+    domain::{Commands, Registered},
+    erased::{AnyAnswer, AnyCommand, StoredOutcome},
+    handler::HandlerError,
+};
+
+/// A command that this domain can carry out.
+pub(crate) struct Job {
+    pub(crate) envelope: CommandEnvelope,
+    pub(crate) registered: Arc<Registered>,
+    pub(crate) work: Work,
+}
+
+/// The part of a command's work that is due.
+pub(crate) enum Work {
+    /// The first transaction: all of a local command, the prepare of an outside one.
+    First,
+    /// The record of an outside call.
+    Record {
+        /// What the prepare stored.
+        prepared: String,
+        /// What the call learned.
+        answer: AnyAnswer,
+    },
+}
+
+/// Why a message can never be carried out here: the reason on its dead letter.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unworkable {
+    #[error(transparent)]
+    Envelope(#[from] envelope::EnvelopeError),
+    #[error("the command is for `{theirs}`, but lay in the queue of `{ours}`")]
+    WrongDomain { theirs: &'static str, ours: &'static str },
+    #[error("`{name}` is not a command of `{domain}`, which knows {known}")]
+    UnknownCommand { name: String, domain: &'static str, known: String },
+    #[error("`{name}` version {theirs} is not known here, only version {ours}")]
+    UnknownVersion { name: &'static str, theirs: u16, ours: u16 },
+    #[error("the payload of `{name}` is not readable: {source}")]
+    Payload { name: &'static str, source: serde_json::Error },
+    #[error("`{name}` undoes nothing, but was sent as a compensation")]
+    NotACompensation { name: &'static str },
+    #[error("the reply address has {0} bytes; it must have 1 to {NAME_BYTES_MAX}")]
+    ReplyAddress(usize),
+}
+
+impl Job {
+    /// Reads a message's body, down to the payload.
+    pub(crate) fn read(body: &[u8], route: Route, commands: &Commands) -> Result<Self, Unworkable> {
+        let envelope: CommandEnvelope = envelope::read(body, "command")?;
+        if envelope.route != route {
+            return Err(Unworkable::WrongDomain { theirs: envelope.route.as_str(), ours: route.as_str() });
+        }
+        let Some(registered) = commands.get(envelope.name.as_str()) else {
+            return Err(Unworkable::UnknownCommand {
+                name: envelope.name.chars().take(NAME_BYTES_MAX).collect(),
+                domain: route.as_str(),
+                known: commands.keys().copied().collect::<Vec<_>>().join(", "),
+            });
+        };
+        let name = registered.name;
+        if envelope.version != registered.version {
+            return Err(Unworkable::UnknownVersion { name, theirs: envelope.version, ours: registered.version });
+        }
+        if envelope.op() == Op::Compensation && registered.null_reply.is_none() {
+            return Err(Unworkable::NotACompensation { name });
+        }
+        if envelope.reply_to.is_empty() || envelope.reply_to.len() > NAME_BYTES_MAX {
+            return Err(Unworkable::ReplyAddress(envelope.reply_to.len()));
+        }
+        registered.handler.decode(&envelope.payload).map_err(|source| Unworkable::Payload { name, source })?;
+        Ok(Self { registered: Arc::clone(registered), envelope, work: Work::First })
+    }
+
+    /// The decoded command, for one run of the handler.
+    pub(crate) fn decode(&self) -> Result<AnyCommand, HandlerError> {
+        let decoded = self.registered.handler.decode(&self.envelope.payload);
+        decoded.map_err(|error| HandlerError::fault(format!("the payload is not readable: {error}")))
+    }
+
+    /// The answer of a compensation that has nothing to undo.
+    pub(crate) fn null_outcome(&self) -> Result<StoredOutcome, HandlerError> {
+        let null_reply = self.registered.null_reply.as_ref();
+        let null_reply = null_reply.ok_or_else(|| HandlerError::fault("this command is no compensation"))?;
+        null_reply(&self.envelope.payload)
+    }
+
+    /// Fresh surroundings for a run of the handler.
+    pub(crate) fn context(&self, now: chrono::DateTime<chrono::Utc>) -> Context {
+        Context::new(self.envelope.command_id.clone(), self.envelope.attempt, now)
+    }
+
+    /// The reply's message.
+    pub(crate) fn reply(&self, outcome: &StoredOutcome) -> Result<Outgoing, serde_json::Error> {
+        let message_id = kit::ids::message_id().to_string();
+        let head = ReplyHead {
+            message_id: &message_id,
+            command_id: &self.envelope.command_id,
+            attempt: self.envelope.attempt,
+            traceparent: self.envelope.traceparent.as_deref(),
+        };
+        let body = splice(serde_json::to_string(&head)?, &outcome.0);
+        let mut message = Message::new(message_id, KIND_REPLY, body);
+        if let Some(trace) = &self.envelope.traceparent {
+            message = message.with_header(headers::TRACEPARENT, trace);
+        }
+        Ok(Outgoing::reply(&self.envelope.reply_to, message))
+    }
+}
+
+/// A reply's envelope without its outcome, which is put in as the bytes that the inbox holds.
+#[derive(Serialize)]
+struct ReplyHead<'a> {
+    message_id: &'a str,
+    command_id: &'a contract::CommandId,
+    attempt: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traceparent: Option<&'a str>,
+}
+
+/// One JSON object of the members of two, neither of them empty.
+fn splice(mut head: String, tail: &str) -> String {
+    head.pop();
+    head.push(',');
+    head.push_str(&tail[1..]);
+    head
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_objects_become_one() {
+        let both = splice(r#"{"a":1}"#.to_owned(), r#"{"outcome":"done","reply":{"b":[2]}}"#);
+        assert_eq!(both, r#"{"a":1,"outcome":"done","reply":{"b":[2]}}"#);
+    }
+}

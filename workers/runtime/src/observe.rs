@@ -1,0 +1,105 @@
+//! What a worker tells its operators: one place for the names of metrics and the words of logs. Never a payload.
+
+use std::time::Duration;
+
+use crate::{
+    job::Job,
+    transaction::{Ending, Reply},
+};
+
+const COMMANDS_TOTAL: &str = "sojourn_worker_commands_total";
+const BATCH_COMMANDS: &str = "sojourn_worker_batch_commands";
+const BATCH_SECONDS: &str = "sojourn_worker_batch_seconds";
+const ONE_BY_ONE_TOTAL: &str = "sojourn_worker_one_by_one_batches_total";
+const DEAD_LETTERS_TOTAL: &str = "sojourn_worker_dead_letters_total";
+const UNANSWERED_TOTAL: &str = "sojourn_worker_unanswered_commands_total";
+const UNROUTABLE_REPLIES_TOTAL: &str = "sojourn_worker_unroutable_replies_total";
+const OUTSIDE_SECONDS: &str = "sojourn_worker_outside_call_seconds";
+const OUTSIDE_CALLS: &str = "sojourn_worker_outside_calls";
+const EVENTS_TOTAL: &str = "sojourn_worker_published_events_total";
+const PRUNED_TOTAL: &str = "sojourn_worker_pruned_inbox_rows_total";
+
+/// A command is about to be answered.
+pub(crate) fn ended(domain: &'static str, job: &Job, reply: &Reply) {
+    let command = job.registered.name;
+    let saga_id = job.envelope.saga_id();
+    let command_id = &job.envelope.command_id;
+    let attempt = job.envelope.attempt;
+    let outcome = match &reply.ending {
+        Ending::Done => {
+            tracing::debug!(%saga_id, %command_id, command, attempt, "done");
+            "done"
+        }
+        Ending::Refused { code } => {
+            tracing::info!(%saga_id, %command_id, command, attempt, code, "refused");
+            "refused"
+        }
+        Ending::Null => {
+            tracing::debug!(%saga_id, %command_id, command, attempt, "nothing to undo");
+            "null"
+        }
+        Ending::Again => {
+            tracing::debug!(%saga_id, %command_id, command, attempt, "answered again");
+            "again"
+        }
+        Ending::Faulted { code, text } => {
+            tracing::warn!(%saga_id, %command_id, command, attempt, code, text, "faulted");
+            "faulted"
+        }
+    };
+    metrics::counter!(COMMANDS_TOTAL, "domain" => domain, "command" => command, "outcome" => outcome).increment(1);
+}
+
+/// A batch has committed.
+pub(crate) fn batch(domain: &'static str, commands: usize, took: Duration) {
+    #[expect(clippy::cast_precision_loss, reason = "a batch has a few hundred commands at most")]
+    metrics::histogram!(BATCH_COMMANDS, "domain" => domain).record(commands as f64);
+    metrics::histogram!(BATCH_SECONDS, "domain" => domain).record(took);
+}
+
+/// A batch did not get along and is run one by one.
+pub(crate) fn one_by_one(domain: &'static str, commands: usize, why: &str) {
+    tracing::debug!(domain, commands, why, "a batch is run one by one");
+    metrics::counter!(ONE_BY_ONE_TOTAL, "domain" => domain).increment(1);
+}
+
+/// A message cannot be carried out by anybody.
+pub(crate) fn dead_letter(domain: &'static str, message_id: &str, reason: &str) {
+    tracing::warn!(domain, message_id, reason, "to the dead letters");
+    metrics::counter!(DEAD_LETTERS_TOTAL, "domain" => domain).increment(1);
+}
+
+/// An outside call has ended.
+pub(crate) fn called(domain: &'static str, command: &'static str, result: &'static str, took: Duration) {
+    metrics::histogram!(OUTSIDE_SECONDS, "domain" => domain, "command" => command, "result" => result).record(took);
+}
+
+/// How many outside calls are under way.
+pub(crate) fn calls(domain: &'static str, under_way: usize) {
+    #[expect(clippy::cast_precision_loss, reason = "bounded by a few hundred")]
+    metrics::gauge!(OUTSIDE_CALLS, "domain" => domain).set(under_way as f64);
+}
+
+/// An outside call stayed unclear until the command's deadline: nobody is told anything, because nothing is known.
+pub(crate) fn unanswered(domain: &'static str, job: &Job, why: &str) {
+    let (saga_id, command_id) = (job.envelope.saga_id(), &job.envelope.command_id);
+    tracing::warn!(%saga_id, %command_id, command = job.registered.name, why, "left in doubt: no answer is given");
+    metrics::counter!(UNANSWERED_TOTAL, "domain" => domain).increment(1);
+}
+
+/// Nobody listens at a command's reply address.
+pub(crate) fn unroutable_reply(domain: &'static str, address: &str) {
+    tracing::warn!(domain, address, "no queue takes this reply; the stored answer waits to be asked for again");
+    metrics::counter!(UNROUTABLE_REPLIES_TOTAL, "domain" => domain).increment(1);
+}
+
+/// Events were published.
+pub(crate) fn published(domain: &'static str, events: usize) {
+    metrics::counter!(EVENTS_TOTAL, "domain" => domain).increment(events as u64);
+}
+
+/// Inbox rows were forgotten.
+pub(crate) fn pruned(domain: &'static str, rows: u64) {
+    tracing::info!(domain, rows, "pruned the inbox");
+    metrics::counter!(PRUNED_TOTAL, "domain" => domain).increment(rows);
+}
