@@ -33,6 +33,9 @@ mod prune;
 mod relay;
 mod worker;
 
+#[cfg(feature = "testkit")]
+pub mod testkit;
+
 mod erased;
 mod observe;
 

@@ -1,0 +1,324 @@
+//! The conformance kit for handlers: delivers commands to a domain on a real database without a broker, and checks
+//! what must hold of every action and its compensation, whatever they do.
+//!
+//! ```text
+//!  let harness = Harness::open(domain(), &private_servers::testing::database("flights").await, clock).await;
+//!  conformance::check_pair(&harness, &Snapshot::new(["SELECT held, sold FROM cabin"]), || (hold(), release())).await;
+//! ```
+//!
+//! Everything panics with a sentence about what does not hold: this module is for tests only.
+
+mod clock;
+pub mod conformance;
+mod pause;
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use contract::{
+    CommandId, MessageId, Op, Outcome, SagaId, StepName,
+    command::{Command, Route},
+    envelope::CommandEnvelope,
+};
+use kit::{clock::Clock, readiness::Readiness};
+use sqlx::{AssertSqlSafe, PgPool};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    domain::{Commands, Domain, Resources},
+    engine::Engine,
+    events::Events,
+    job::{Job, Work},
+    outside::{self, Called},
+    transaction::Settled,
+    worker,
+};
+
+pub use clock::ManualClock;
+pub use pause::{Overlap, PauseAt};
+
+/// How long a command of the harness may take, in the time of its clock.
+const DEADLINE: TimeDelta = TimeDelta::seconds(30);
+
+/// Where replies would go.
+const REPLY_TO: &str = "replies.0";
+
+/// Enough for deliveries side by side, an overlap's lock holder and the test's own queries.
+const CONNECTIONS_MAX: u32 = 12;
+
+/// A domain on its database, without a broker.
+pub struct Harness {
+    engine: Engine,
+    route: Route,
+    commands: Commands,
+    resources: Resources,
+}
+
+/// What becomes of a command that was delivered once.
+#[derive(Debug)]
+pub enum Delivered {
+    /// The answer, byte for byte: the JSON of an `Outcome`.
+    Answered(String),
+    /// The outside call stayed unclear until the deadline: no answer is given.
+    Unanswered,
+    /// It goes to the dead letters for this reason.
+    DeadLettered(String),
+}
+
+/// An outside command between its prepare and its record, as a crash or a slow provider leaves it.
+pub struct HalfWay {
+    job: Job,
+    prepared: String,
+    resumed: bool,
+}
+
+impl std::fmt::Debug for HalfWay {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HalfWay").field("prepared", &self.prepared).field("resumed", &self.resumed).finish()
+    }
+}
+
+/// What the prepare of a command led to.
+#[derive(Debug)]
+pub enum Prepared {
+    /// The call is due.
+    HalfWay(HalfWay),
+    /// It is answered already.
+    Answered(String),
+}
+
+impl Harness {
+    /// Opens the very database of `database_url`, with the domain's tables and the runtime's.
+    pub async fn open(domain: Domain, database_url: &str, clock: Arc<dyn Clock>) -> Self {
+        let name = database_url.rsplit('/').next().unwrap_or_default().to_owned();
+        let opened = worker::open(database_url, &name, CONNECTIONS_MAX, &domain).await;
+        let pool = opened.unwrap_or_else(|error| panic!("{error}: {:?}", std::error::Error::source(&error)));
+        let events = Events::new(domain.route);
+        let resources = Resources {
+            pool: pool.clone(),
+            clock: Arc::clone(&clock),
+            token: CancellationToken::new(),
+            events: events.clone(),
+        };
+        let engine = Engine {
+            pool,
+            clock,
+            events,
+            domain: domain.route.as_str(),
+            readiness: Readiness::new(),
+            stop: CancellationToken::new(),
+        };
+        Self { engine, route: domain.route, commands: domain.commands, resources }
+    }
+
+    /// The domain's database.
+    #[must_use]
+    pub const fn pool(&self) -> &PgPool {
+        &self.engine.pool
+    }
+
+    /// What reads and background work of the domain would get.
+    #[must_use]
+    pub const fn resources(&self) -> &Resources {
+        &self.resources
+    }
+
+    /// Delivers a command and carries it out to its end.
+    ///
+    /// # Panics
+    /// When it is not answered.
+    pub async fn deliver<C: Command>(&self, id: &CommandId, command: &C) -> Outcome<C::Reply> {
+        let text = self.deliver_text(id, command).await;
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("`{text}` is no outcome of {}: {error}", C::NAME))
+    }
+
+    /// As [`Harness::deliver`], but answers the outcome's bytes.
+    ///
+    /// # Panics
+    /// When it is not answered.
+    pub async fn deliver_text<C: Command>(&self, id: &CommandId, command: &C) -> String {
+        match self.deliver_raw(&self.envelope(id, command)).await {
+            Delivered::Answered(text) => text,
+            other => panic!("{} was not answered: {other:?}", C::NAME),
+        }
+    }
+
+    /// Delivers a whole envelope, which may be wrong.
+    pub async fn deliver_raw(&self, envelope: &CommandEnvelope) -> Delivered {
+        let body = serde_json::to_vec(envelope).expect("an envelope is JSON");
+        let job = match Job::read(&body, self.route, &self.commands) {
+            Ok(job) => job,
+            Err(unworkable) => return Delivered::DeadLettered(unworkable.to_string()),
+        };
+        match self.prepare_job(job).await {
+            Prepared::Answered(text) => Delivered::Answered(text),
+            Prepared::HalfWay(half_way) => self.finish_half_way(half_way).await,
+        }
+    }
+
+    /// Delivers commands of one type in one transaction (the first parts of outside ones), then the rest.
+    pub async fn deliver_together<C: Command>(&self, commands: &[(CommandId, C)]) -> Vec<String> {
+        let envelopes: Vec<_> = commands.iter().map(|(id, command)| self.envelope(id, command)).collect();
+        self.deliver_all(&envelopes).await
+    }
+
+    /// Delivers envelopes of any commands of the domain in one transaction, in this order.
+    ///
+    /// # Panics
+    /// When one is not answered.
+    pub async fn deliver_all(&self, envelopes: &[CommandEnvelope]) -> Vec<String> {
+        let jobs: Vec<Job> = envelopes.iter().map(|envelope| self.read(envelope)).collect();
+        let settled = self.engine.run(&jobs).await.expect("nothing stops the harness");
+        let mut texts = Vec::new();
+        for (job, settled) in jobs.into_iter().zip(settled) {
+            texts.push(match settled {
+                Settled::Reply(reply) => reply.outcome.0,
+                Settled::Call { prepared, resumed } => {
+                    match self.finish_half_way(HalfWay { job, prepared, resumed }).await {
+                        Delivered::Answered(text) => text,
+                        other => panic!("a command was not answered: {other:?}"),
+                    }
+                }
+            });
+        }
+        texts
+    }
+
+    /// Runs the first transaction of a command only; what comes back is what a crash would leave behind.
+    pub async fn prepare<C: Command>(&self, id: &CommandId, command: &C) -> Prepared {
+        self.prepare_job(self.read(&self.envelope(id, command))).await
+    }
+
+    /// Makes the outside call and then dies: the record never happens.
+    ///
+    /// # Panics
+    /// When the call has no definite answer.
+    pub async fn call_and_crash(&self, half_way: HalfWay) {
+        let HalfWay { job, prepared, resumed } = half_way;
+        match outside::call(&self.engine, &job, &prepared, resumed).await {
+            Called::Answer(_) => {}
+            Called::Fault(_) | Called::Unclear(_) | Called::Stopped => panic!("the call had no definite answer"),
+        }
+    }
+
+    /// Goes on where a prepare stopped: calls, and records.
+    pub async fn finish_half_way(&self, half_way: HalfWay) -> Delivered {
+        let HalfWay { mut job, prepared, resumed } = half_way;
+        let answer = match outside::call(&self.engine, &job, &prepared, resumed).await {
+            Called::Answer(answer) => answer,
+            Called::Fault(reply) => return Delivered::Answered(reply.outcome.0),
+            Called::Unclear(_) | Called::Stopped => return Delivered::Unanswered,
+        };
+        job.work = Work::Record { prepared, answer };
+        match self.run_one(&job).await {
+            Settled::Reply(reply) => Delivered::Answered(reply.outcome.0),
+            Settled::Call { .. } => panic!("a record asked for another call"),
+        }
+    }
+
+    /// An envelope as the orchestrator would send it, due 30 seconds from now.
+    ///
+    /// # Panics
+    /// When the command is not JSON.
+    #[must_use]
+    pub fn envelope<C: Command>(&self, id: &CommandId, command: &C) -> CommandEnvelope {
+        let payload = serde_json::value::to_raw_value(command).expect("a command is JSON");
+        CommandEnvelope {
+            message_id: MessageId::from_uuid(kit::ids::uuid_v7()),
+            command_id: id.clone(),
+            attempt: 1,
+            name: C::NAME.to_owned(),
+            version: C::VERSION,
+            route: C::ROUTE,
+            reply_to: REPLY_TO.to_owned(),
+            deadline: self.engine.clock.now() + DEADLINE,
+            traceparent: None,
+            payload,
+        }
+    }
+
+    /// The events that wait in the outbox, oldest first: kind and the CloudEvent.
+    ///
+    /// # Panics
+    /// When the outbox cannot be read.
+    pub async fn events(&self) -> Vec<(String, contract::event::CloudEvent)> {
+        let rows = sqlx::query_as::<_, (String, String)>("SELECT kind, body FROM runtime.outbox ORDER BY position");
+        let rows = rows.fetch_all(self.pool()).await.expect("the outbox is readable");
+        let read = |(kind, body): (String, String)| (kind, serde_json::from_str(&body).expect("an event is JSON"));
+        rows.into_iter().map(read).collect()
+    }
+
+    /// Takes the inbox's key away: what is left checks and then acts. The overlap of S9 must go wrong now, or the
+    /// test of it tests nothing.
+    ///
+    /// # Panics
+    /// When the database does not do it.
+    pub async fn mutate_into_check_then_act(&self) {
+        let drop_key = sqlx::query("ALTER TABLE runtime.inbox DROP CONSTRAINT inbox_pkey");
+        drop_key.execute(self.pool()).await.expect("the key can be dropped");
+    }
+
+    async fn prepare_job(&self, job: Job) -> Prepared {
+        match self.run_one(&job).await {
+            Settled::Reply(reply) => Prepared::Answered(reply.outcome.0),
+            Settled::Call { prepared, resumed } => Prepared::HalfWay(HalfWay { job, prepared, resumed }),
+        }
+    }
+
+    async fn run_one(&self, job: &Job) -> Settled {
+        let settled = self.engine.run(std::slice::from_ref(job)).await;
+        settled.expect("nothing stops the harness").pop().expect("one job has one result")
+    }
+
+    fn read(&self, envelope: &CommandEnvelope) -> Job {
+        let body = serde_json::to_vec(envelope).expect("an envelope is JSON");
+        Job::read(&body, self.route, &self.commands).unwrap_or_else(|unworkable| panic!("{unworkable}"))
+    }
+}
+
+impl std::fmt::Debug for Harness {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Harness").field("route", &self.route).finish_non_exhaustive()
+    }
+}
+
+/// The action of a step of a new saga.
+///
+/// # Panics
+/// When `step` is no step's name.
+#[must_use]
+pub fn action_of_a_new_saga(step: &str) -> CommandId {
+    let saga = SagaId::from_uuid(kit::ids::uuid_v7());
+    CommandId { saga, step: StepName::new(step).expect("a step's name"), op: Op::Action, generation: 1 }
+}
+
+/// The compensation of the same step.
+#[must_use]
+pub fn compensation_of(action: &CommandId) -> CommandId {
+    CommandId { op: Op::Compensation, generation: 1, ..action.clone() }
+}
+
+/// What must be the same before and after: the rows of some queries, as JSON.
+#[derive(Debug, Clone)]
+pub struct Snapshot(Vec<String>);
+
+impl Snapshot {
+    /// `queries` select what an undone command must have left as it was, such as `SELECT held, sold FROM cabin`.
+    pub fn new<Q: Into<String>>(queries: impl IntoIterator<Item = Q>) -> Self {
+        Self(queries.into_iter().map(Into::into).collect())
+    }
+
+    /// The rows now.
+    ///
+    /// # Panics
+    /// When a query is wrong.
+    pub async fn take(&self, pool: &PgPool) -> Vec<String> {
+        let mut rows = Vec::new();
+        for query in &self.0 {
+            let sql = format!("SELECT coalesce(jsonb_agg(t ORDER BY t::text), '[]')::text FROM ({query}) AS t");
+            let taken = sqlx::query_scalar::<_, String>(AssertSqlSafe(sql)).fetch_one(pool).await;
+            rows.push(taken.unwrap_or_else(|error| panic!("the snapshot `{query}` failed: {error}")));
+        }
+        rows
+    }
+}
