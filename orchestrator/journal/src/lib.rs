@@ -1,0 +1,12 @@
+//! Where sagas are kept: an append-only journal, arbitrated by its key, and the indexed columns that operators search.
+
+pub mod port;
+
+pub mod memory;
+pub mod postgres;
+
+mod letters;
+
+pub use memory::MemoryJournal;
+pub use port::*;
+pub use postgres::{OpenJournalError, PgJournal, PgJournalOptions};

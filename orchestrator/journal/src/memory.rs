@@ -1,0 +1,314 @@
+//! The journal in memory: a real adapter with the same semantics, for simulation and for tests that need no server.
+//!
+//! Each value is one process; a clone is another process on the same storage. Nothing survives the last of them.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use chrono::{DateTime, SubsecRound, Utc};
+use contract::{
+    SagaId,
+    orchestrator_api::{DeadLetterView, SagaStatus, StartKey},
+};
+use tokio::sync::{OwnedMutexGuard, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    letters,
+    port::{
+        Append, Appended, Change, ExistingStart, Filter, Journal, JournalError, KeptDeadLetter, LaneJournal,
+        NewDeadLetter, Record, SagaRow, Stored,
+    },
+};
+
+/// One process's view of a journal in memory.
+#[derive(Debug)]
+pub struct MemoryJournal {
+    storage: Arc<Storage>,
+}
+
+#[derive(Debug)]
+struct Storage {
+    shards: u16,
+    /// The queue of each shard: fair, so that a shard that is given away goes to who waited longest.
+    queues: Vec<Arc<tokio::sync::Mutex<()>>>,
+    members: watch::Sender<usize>,
+    tables: Mutex<Tables>,
+}
+
+#[derive(Debug, Default)]
+struct Tables {
+    sagas: BTreeMap<SagaId, Stored>,
+    starts: HashMap<(String, String), ExistingStart>,
+    letters: BTreeMap<i64, KeptDeadLetter>,
+    letter_ids: HashSet<String>,
+    owners: HashMap<u16, Owner>,
+}
+
+#[derive(Debug)]
+struct Owner {
+    session: CancellationToken,
+    /// Held for as long as the shard is owned.
+    _place: OwnedMutexGuard<()>,
+}
+
+impl MemoryJournal {
+    /// An empty journal with this many shards.
+    #[must_use]
+    pub fn new(shards: u16) -> Self {
+        let shards = shards.max(1);
+        let storage = Storage {
+            shards,
+            queues: (0..shards).map(|_| Arc::default()).collect(),
+            members: watch::Sender::new(1),
+            tables: Mutex::default(),
+        };
+        Self { storage: Arc::new(storage) }
+    }
+
+    /// Takes the shard away from its owner, as the loss of a connection does: for tests and simulation.
+    pub fn revoke(&self, shard: u16) {
+        if let Some(owner) = self.storage.tables().owners.remove(&shard) {
+            owner.session.cancel();
+        }
+    }
+}
+
+impl Clone for MemoryJournal {
+    fn clone(&self) -> Self {
+        self.storage.members.send_modify(|count| *count += 1);
+        Self { storage: Arc::clone(&self.storage) }
+    }
+}
+
+impl Drop for MemoryJournal {
+    fn drop(&mut self) {
+        self.storage.members.send_modify(|count| *count -= 1);
+    }
+}
+
+impl Storage {
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        // Nothing below panics between two changes that belong together.
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Journal for MemoryJournal {
+    fn shards(&self) -> u16 {
+        self.storage.shards
+    }
+
+    async fn lane(&self, shard: u16) -> Result<Box<dyn LaneJournal>, JournalError> {
+        let Some(queue) = self.storage.queues.get(usize::from(shard)) else {
+            return Err(JournalError::OwnershipLost { shard });
+        };
+        let place = Arc::clone(queue).lock_owned().await;
+        let session = CancellationToken::new();
+        let owner = Owner { session: session.clone(), _place: place };
+        self.storage.tables().owners.insert(shard, owner);
+        Ok(Box::new(MemoryLane { storage: Arc::clone(&self.storage), shard, session }))
+    }
+
+    fn members(&self) -> watch::Receiver<usize> {
+        self.storage.members.subscribe()
+    }
+
+    async fn get(&self, id: SagaId) -> Result<Option<Stored>, JournalError> {
+        Ok(self.storage.tables().sagas.get(&id).cloned())
+    }
+
+    async fn list(&self, filter: &Filter, limit: u32) -> Result<Vec<SagaRow>, JournalError> {
+        let tables = self.storage.tables();
+        let rows = tables.sagas.values().rev().map(|stored| &stored.row);
+        Ok(rows.filter(|row| matches(filter, row)).take(limit as usize).cloned().collect())
+    }
+
+    async fn open_counts(&self) -> Result<Vec<(SagaStatus, u64)>, JournalError> {
+        let tables = self.storage.tables();
+        let count = |status| tables.sagas.values().filter(|stored| stored.row.status == status).count() as u64;
+        let open = SagaStatus::ALL.into_iter().filter(|status| !status.is_final());
+        Ok(open.map(|status| (status, count(status))).collect())
+    }
+
+    async fn find_start(&self, name: &str, key: &str) -> Result<Option<ExistingStart>, JournalError> {
+        Ok(self.storage.tables().starts.get(&(name.to_owned(), key.to_owned())).cloned())
+    }
+
+    async fn keep_dead_letter(&self, letter: &NewDeadLetter) -> Result<(), JournalError> {
+        let letter = letters::fit(letter);
+        let mut tables = self.storage.tables();
+        if tables.letter_ids.insert(letter.message_id.clone()) {
+            let id = tables.letters.last_key_value().map_or(1, |(last, _)| last + 1);
+            tables.letters.insert(id, letters::kept(id, None, letter));
+        }
+        Ok(())
+    }
+
+    async fn dead_letters(&self, saga: Option<SagaId>, limit: u32) -> Result<Vec<DeadLetterView>, JournalError> {
+        let tables = self.storage.tables();
+        let views = tables.letters.values().rev().map(|kept| &kept.view);
+        let wanted = views.filter(|view| saga.is_none() || view.saga_id == saga);
+        Ok(wanted.take(limit as usize).cloned().collect())
+    }
+
+    async fn dead_letter(&self, id: i64) -> Result<Option<KeptDeadLetter>, JournalError> {
+        Ok(self.storage.tables().letters.get(&id).cloned())
+    }
+
+    async fn mark_redriven(&self, id: i64, at: DateTime<Utc>) -> Result<(), JournalError> {
+        if let Some(kept) = self.storage.tables().letters.get_mut(&id) {
+            kept.view.redriven_at = Some(at.trunc_subsecs(6));
+        }
+        Ok(())
+    }
+
+    async fn prepare(&self, _now: DateTime<Utc>) -> Result<(), JournalError> {
+        Ok(())
+    }
+
+    async fn ping(&self) -> Result<(), JournalError> {
+        Ok(())
+    }
+}
+
+fn matches(filter: &Filter, row: &SagaRow) -> bool {
+    let equal = |wanted: &Option<String>, found: Option<&String>| wanted.is_none() || wanted.as_ref() == found;
+    (filter.statuses.is_empty() || filter.statuses.contains(&row.status))
+        && equal(&filter.name, Some(&row.name))
+        && equal(&filter.business_key, Some(&row.business_key))
+        && equal(&filter.owner, row.owner.as_ref())
+        && equal(&filter.error, row.error.as_ref())
+        && filter.created_after.is_none_or(|after| row.created_at >= after)
+        && filter.created_before.is_none_or(|before| row.created_at < before)
+        && filter.before.is_none_or(|before| row.id < before)
+}
+
+/// A session that owns a shard.
+#[derive(Debug)]
+struct MemoryLane {
+    storage: Arc<Storage>,
+    shard: u16,
+    session: CancellationToken,
+}
+
+impl MemoryLane {
+    /// The tables, as long as the shard is owned: whoever takes it away needs the same lock.
+    fn owned_tables(&self) -> Result<MutexGuard<'_, Tables>, JournalError> {
+        let tables = self.storage.tables();
+        if self.session.is_cancelled() {
+            return Err(JournalError::OwnershipLost { shard: self.shard });
+        }
+        Ok(tables)
+    }
+}
+
+impl Drop for MemoryLane {
+    fn drop(&mut self) {
+        let mut tables = self.storage.tables();
+        if !self.session.is_cancelled() {
+            self.session.cancel();
+            tables.owners.remove(&self.shard);
+        }
+    }
+}
+
+#[async_trait]
+impl LaneJournal for MemoryLane {
+    fn shard(&self) -> u16 {
+        self.shard
+    }
+
+    async fn append(&mut self, batch: Vec<Append>) -> Result<Vec<Appended>, JournalError> {
+        let mut tables = self.owned_tables()?;
+        let mut seen = HashSet::new();
+        let answers = batch
+            .into_iter()
+            .map(|append| if seen.insert(append.saga_id) { tables.append(append) } else { Appended::SeqTaken });
+        Ok(answers.collect())
+    }
+
+    async fn load(&mut self, ids: &[SagaId]) -> Result<Vec<Result<Stored, JournalError>>, JournalError> {
+        let tables = self.owned_tables()?;
+        let ids: std::collections::BTreeSet<_> = ids.iter().collect();
+        Ok(ids.into_iter().filter_map(|id| tables.sagas.get(id).cloned().map(Ok)).collect())
+    }
+
+    async fn open_sagas(&mut self, after: Option<SagaId>, limit: u32) -> Result<Vec<SagaId>, JournalError> {
+        let tables = self.owned_tables()?;
+        let rows = tables.sagas.values().map(|stored| &stored.row);
+        let open = rows.filter(|row| row.shard == self.shard && !row.status.is_final() && Some(row.id) > after);
+        Ok(open.map(|row| row.id).take(limit as usize).collect())
+    }
+
+    async fn lost(&mut self) {
+        self.session.cancelled().await;
+    }
+
+    async fn release(self: Box<Self>) -> Result<(), JournalError> {
+        Ok(())
+    }
+}
+
+impl Tables {
+    fn append(&mut self, append: Append) -> Appended {
+        let Append { saga_id, record, change } = append;
+        let mut record = Record { at: record.at.trunc_subsecs(6), ..record };
+        record.entries.shrink_to_fit();
+        if self.sagas.get(&saga_id).map_or(0, |stored| stored.records.len() as u64) + 1 != record.seq {
+            return self.key_of(&change).map_or(Appended::SeqTaken, |existing| Appended::KeyTaken(existing.clone()));
+        }
+        match change {
+            Change::Started { row, key } => self.start(*row, key, record),
+            Change::Status { status, error } => {
+                let at = record.at;
+                let Some(stored) = self.add(saga_id, record) else { return Appended::SeqTaken };
+                stored.row.status = status;
+                stored.row.error = error;
+                stored.row.updated_at = at;
+                stored.row.finished_at = status.is_final().then_some(at);
+                Appended::Committed
+            }
+            Change::None => match self.add(saga_id, record) {
+                Some(_) => Appended::Committed,
+                None => Appended::SeqTaken,
+            },
+        }
+    }
+
+    fn start(&mut self, row: SagaRow, key: Option<StartKey>, record: Record) -> Appended {
+        if let Some(StartKey { key, fingerprint }) = key {
+            let slot = (row.name.clone(), key);
+            if let Some(existing) = self.starts.get(&slot) {
+                return Appended::KeyTaken(existing.clone());
+            }
+            let start = ExistingStart { saga_id: row.id, business_key: row.business_key.clone(), fingerprint };
+            self.starts.insert(slot, start);
+        }
+        let row = SagaRow {
+            created_at: row.created_at.trunc_subsecs(6),
+            updated_at: row.updated_at.trunc_subsecs(6),
+            finished_at: row.finished_at.map(|at| at.trunc_subsecs(6)),
+            ..row
+        };
+        self.sagas.insert(row.id, Stored { row, records: vec![record] });
+        Appended::Committed
+    }
+
+    fn add(&mut self, saga_id: SagaId, record: Record) -> Option<&mut Stored> {
+        let stored = self.sagas.get_mut(&saga_id)?;
+        stored.records.push(record);
+        Some(stored)
+    }
+
+    fn key_of(&self, change: &Change) -> Option<&ExistingStart> {
+        match change {
+            Change::Started { row, key: Some(key) } => self.starts.get(&(row.name.clone(), key.key.clone())),
+            Change::Started { key: None, .. } | Change::Status { .. } | Change::None => None,
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! The storage port. Two adapters fulfil it, PostgreSQL and memory, proven by one conformance suite.
+//!
+//! ```text
+//!  Journal ---- lane(shard) waits for ownership ----> LaneJournal ---- append(batch): ONE transaction, ONE round trip
+//!     |                                                    |
+//!     | reads for the HTTP interface                       | load, open sagas: rebuilding a lane after a takeover
+//! ```
+//!
+//! Ownership is for speed; the key `(saga_id, seq)` is what makes it safe: an append with a taken `seq` does nothing
+//! and says so, and the writer throws its memory of that saga away and loads it again (invariant S15).
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use contract::{
+    SagaId,
+    orchestrator_api::{DeadLetterView, SagaStatus, StartKey},
+};
+use machine::Entry;
+
+/// One committed decision: the entries that belong together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// From 1, without gaps.
+    pub seq: u64,
+    /// When it was decided. Kept to the microsecond, like every time outside the entries.
+    pub at: DateTime<Utc>,
+    /// At least one.
+    pub entries: Vec<Entry>,
+}
+
+/// The row of a saga: what lists show and filters use.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SagaRow {
+    /// The instance.
+    pub id: SagaId,
+    /// The definition's name.
+    pub name: String,
+    /// The definition's version.
+    pub version: u32,
+    /// The definition's fingerprint at the start.
+    pub fingerprint: String,
+    /// The shard.
+    pub shard: u16,
+    /// Where it stands.
+    pub status: SagaStatus,
+    /// What the business calls it.
+    pub business_key: String,
+    /// Whose it is.
+    pub owner: Option<String>,
+    /// W3C trace context of the start.
+    pub traceparent: Option<String>,
+    /// Groups sagas that failed the same way.
+    pub error: Option<String>,
+    /// When it started.
+    pub created_at: DateTime<Utc>,
+    /// When the status last changed.
+    pub updated_at: DateTime<Utc>,
+    /// When it ended.
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+/// One saga's part of a batch. A batch holds at most one of each saga; a second one is answered with
+/// [`Appended::SeqTaken`].
+#[derive(Debug, Clone)]
+pub struct Append {
+    /// The instance.
+    pub saga_id: SagaId,
+    /// The record; its `seq` must be the next one.
+    pub record: Record,
+    /// What changes beside the journal.
+    pub change: Change,
+}
+
+/// What an append changes in the saga's row.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// The first record: the row is made, and the start key is taken. When the key is taken already nothing of this
+    /// append happens.
+    Started {
+        /// The row.
+        row: Box<SagaRow>,
+        /// Makes the start idempotent.
+        key: Option<StartKey>,
+    },
+    /// The status (or its error) changed.
+    Status {
+        /// The new one.
+        status: SagaStatus,
+        /// Groups sagas that failed the same way.
+        error: Option<String>,
+    },
+    /// The row stays as it is: most steps.
+    None,
+}
+
+/// What became of one append.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Appended {
+    /// It is durable.
+    Committed,
+    /// Somebody else wrote that `seq`, or it is not the next one. Nothing of this append happened.
+    SeqTaken,
+    /// The start key belongs to an earlier start. Nothing of this append happened. (When that start's saga is the very
+    /// one of this append, it was committed before: an attempt whose answer was lost.)
+    KeyTaken(ExistingStart),
+    /// The storage refuses this content and would refuse it again: a text with U+0000, a key too long for an index, a
+    /// time out of range. Nothing of this append happened; the others of the batch are not affected.
+    Unstorable {
+        /// What it said.
+        detail: String,
+    },
+}
+
+/// An earlier start under the same key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExistingStart {
+    /// Its saga.
+    pub saga_id: SagaId,
+    /// Its saga's business key.
+    pub business_key: String,
+    /// What was asked then.
+    pub fingerprint: String,
+}
+
+/// A saga as the journal holds it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stored {
+    /// The row.
+    pub row: SagaRow,
+    /// The journal, in order.
+    pub records: Vec<Record>,
+}
+
+/// What the listing may be narrowed to. Every field is an indexed column.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Filter {
+    /// Any of these; all when empty.
+    pub statuses: Vec<SagaStatus>,
+    /// The definition's name.
+    pub name: Option<String>,
+    /// Exactly this business key.
+    pub business_key: Option<String>,
+    /// Exactly this owner.
+    pub owner: Option<String>,
+    /// Exactly this error group.
+    pub error: Option<String>,
+    /// Started at or after.
+    pub created_after: Option<DateTime<Utc>>,
+    /// Started before.
+    pub created_before: Option<DateTime<Utc>>,
+    /// Only ids below this one: the last of the page before. Lists run newest first.
+    pub before: Option<SagaId>,
+}
+
+/// A message that could not be handled, to be kept.
+#[derive(Debug, Clone)]
+pub struct NewDeadLetter {
+    /// The broker's id of the message; the same letter is kept once.
+    pub message_id: String,
+    /// The saga, when the message still tells.
+    pub saga_id: Option<SagaId>,
+    /// The command, when the message still tells.
+    pub command_id: Option<contract::CommandId>,
+    /// Where it came from.
+    pub queue: String,
+    /// The exchange and routing key to send it to again.
+    pub exchange: Option<String>,
+    /// See `exchange`.
+    pub routing_key: String,
+    /// Why it was given up.
+    pub reason: String,
+    /// The message's kind.
+    pub kind: String,
+    /// The message's body, as it came.
+    pub body: Vec<u8>,
+    /// When it arrived.
+    pub received_at: DateTime<Utc>,
+}
+
+/// A kept dead letter with all that is needed to send it again.
+#[derive(Debug, Clone)]
+pub struct KeptDeadLetter {
+    /// What operators see.
+    pub view: DeadLetterView,
+    /// The rest.
+    pub letter: NewDeadLetter,
+}
+
+/// Why the journal could not do something.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The database cannot be reached, or broke off: nothing is known about the outcome of a write.
+    #[error("the journal's database failed while {doing}")]
+    Unavailable {
+        /// What was being done.
+        doing: &'static str,
+        /// What it said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A row cannot be read. The row is named; other rows are not affected.
+    #[error("row {row} of {table} is broken in column {column}: {detail}")]
+    BrokenRow {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// The row's key.
+        row: String,
+        /// What is wrong.
+        detail: String,
+    },
+    /// The lane's session is over: the shard may belong to somebody else now.
+    #[error("the ownership of shard {shard} is lost")]
+    OwnershipLost {
+        /// The shard.
+        shard: u16,
+    },
+}
+
+/// The journal.
+#[async_trait]
+pub trait Journal: Send + Sync {
+    /// How many shards this installation has. Fixed when the journal was first made.
+    fn shards(&self) -> u16;
+
+    /// Waits until this process owns the shard, without polling, and returns the session that owns it. Dropping the
+    /// future gives up the wait.
+    async fn lane(&self, shard: u16) -> Result<Box<dyn LaneJournal>, JournalError>;
+
+    /// How many processes take part (own or wait for shards), this one included; changes when one joins or leaves.
+    /// Used only to give surplus shards away.
+    fn members(&self) -> tokio::sync::watch::Receiver<usize>;
+
+    /// One saga, or none.
+    async fn get(&self, id: SagaId) -> Result<Option<Stored>, JournalError>;
+
+    /// Rows, newest first, at most `limit`. A broken row is left out and named in the log.
+    async fn list(&self, filter: &Filter, limit: u32) -> Result<Vec<SagaRow>, JournalError>;
+
+    /// How many sagas there are in each status that is not final, zeros included, for metrics and health.
+    async fn open_counts(&self) -> Result<Vec<(SagaStatus, u64)>, JournalError>;
+
+    /// The start made under a key, if any.
+    async fn find_start(&self, name: &str, key: &str) -> Result<Option<ExistingStart>, JournalError>;
+
+    /// Keeps a dead letter; one that is already kept (same message id) stays as it is.
+    async fn keep_dead_letter(&self, letter: &NewDeadLetter) -> Result<(), JournalError>;
+
+    /// Kept dead letters, newest first; of one saga, or of all.
+    async fn dead_letters(&self, saga: Option<SagaId>, limit: u32) -> Result<Vec<DeadLetterView>, JournalError>;
+
+    /// One dead letter, to send it again.
+    async fn dead_letter(&self, id: i64) -> Result<Option<KeptDeadLetter>, JournalError>;
+
+    /// Notes that it was sent again.
+    async fn mark_redriven(&self, id: i64, at: DateTime<Utc>) -> Result<(), JournalError>;
+
+    /// Makes room for what comes (partitions for the time around `now`). Called at start and once a day.
+    async fn prepare(&self, now: DateTime<Utc>) -> Result<(), JournalError>;
+
+    /// A cheap proof that reads work, for readiness.
+    async fn ping(&self) -> Result<(), JournalError>;
+}
+
+/// The session that owns one shard. Ownership ends with it: by [`LaneJournal::release`], by dropping it, or by the
+/// loss of its connection.
+#[async_trait]
+pub trait LaneJournal: Send {
+    /// The shard.
+    fn shard(&self) -> u16;
+
+    /// Appends a batch in one transaction and one round trip; one answer for each, in order.
+    ///
+    /// # Errors
+    /// After an error nothing is known: the batch may have been committed. The lane must drop everything it holds of
+    /// these sagas and load them again.
+    async fn append(&mut self, batch: Vec<Append>) -> Result<Vec<Appended>, JournalError>;
+
+    /// Sagas by id, with their journals, in the order of their ids; missing ones are left out; broken ones are named
+    /// beside the others.
+    async fn load(&mut self, ids: &[SagaId]) -> Result<Vec<Result<Stored, JournalError>>, JournalError>;
+
+    /// Ids of the shard's sagas that are not final, oldest first, after `after`, at most `limit`.
+    async fn open_sagas(&mut self, after: Option<SagaId>, limit: u32) -> Result<Vec<SagaId>, JournalError>;
+
+    /// Waits until the session is known to be lost, without polling: for a lane with nothing to do. It may be dropped
+    /// and called again at will. A loss that shows nowhere shows at the next use.
+    async fn lost(&mut self);
+
+    /// Gives the shard up in order.
+    async fn release(self: Box<Self>) -> Result<(), JournalError>;
+}

@@ -1,0 +1,280 @@
+//! The journal on PostgreSQL (14 or later).
+//!
+//! ```text
+//!  PgJournal --- pool: reads for people            one small pool a process
+//!     |--------- link: who takes part              one connection a process, LISTENs
+//!     `--------- lane, lane, lane                  one connection a shard: waits for the shard's lock, then holds it
+//!                                                  and commits over it, so that losing one loses both
+//! ```
+
+mod append;
+mod lane;
+mod letters;
+mod link;
+mod partitions;
+mod reads;
+mod rows;
+mod session;
+
+use std::{fmt, str::FromStr, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use contract::{
+    InstanceId, SagaId,
+    orchestrator_api::{DeadLetterView, SagaStatus},
+};
+use sqlx::{
+    PgPool,
+    migrate::Migrator,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use tokio::sync::watch;
+
+use self::{lane::PgLane, link::Link, session::unavailable};
+use crate::port::{
+    ExistingStart, Filter, Journal, JournalError, KeptDeadLetter, LaneJournal, NewDeadLetter, SagaRow, Stored,
+};
+
+/// The database's name where the address names none.
+pub const DATABASE: &str = "sojourn_orchestrator";
+
+/// Reading connections unless said otherwise: dashboards and status requests are small and quick.
+const READ_CONNECTIONS_MAX: u32 = 4;
+
+/// How long a read waits for a free connection: longer means that the database is away, and its caller can ask again.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// `client_connection_check_interval`, by which abandoned waiters go away, came with PostgreSQL 14.
+const SERVER_VERSION_MIN: i32 = 140_000;
+
+static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/orchestrator");
+
+/// What is needed to open the journal.
+#[derive(Clone)]
+pub struct PgJournalOptions {
+    /// The server's address. Its path names the database unless [`PgJournalOptions::database`] does.
+    pub url: String,
+    /// The database; made when it is missing.
+    pub database: Option<String>,
+    /// How many shards the journal has; fixed when it is first made.
+    pub shards: u16,
+    /// This process, noted beside the shards that it owns.
+    pub instance: InstanceId,
+    /// The most connections for reads.
+    pub read_connections_max: u32,
+    /// Partitions are made for the weeks from here on.
+    pub now: DateTime<Utc>,
+}
+
+impl PgJournalOptions {
+    /// The usual ones.
+    #[must_use]
+    pub fn new(url: impl Into<String>, shards: u16, instance: InstanceId, now: DateTime<Utc>) -> Self {
+        let read_connections_max = READ_CONNECTIONS_MAX;
+        Self { url: url.into(), database: None, shards, instance, read_connections_max, now }
+    }
+
+    /// Names the database whatever the address says.
+    #[must_use]
+    pub fn with_database(mut self, database: impl Into<String>) -> Self {
+        self.database = Some(database.into());
+        self
+    }
+
+    fn database_name(&self) -> Result<String, OpenJournalError> {
+        if let Some(name) = &self.database {
+            return Ok(name.clone());
+        }
+        let bad = |error: sqlx::Error| kit::postgres::OpenError::BadUrl(error.to_string());
+        let options = PgConnectOptions::from_str(&self.url).map_err(bad)?;
+        Ok(options.get_database().unwrap_or(DATABASE).to_owned())
+    }
+}
+
+/// Without the address: it may hold a password.
+impl fmt::Debug for PgJournalOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { url: _, database, shards, instance, read_connections_max, now: _ } = self;
+        f.debug_struct("PgJournalOptions")
+            .field("database", database)
+            .field("shards", shards)
+            .field("instance", instance)
+            .field("read_connections_max", read_connections_max)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why the journal could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenJournalError {
+    /// The database cannot be reached, made or migrated.
+    #[error(transparent)]
+    Database(#[from] kit::postgres::OpenError),
+    /// An older server than the journal needs.
+    #[error("the journal needs PostgreSQL 14 or later, and {address} runs {version}")]
+    TooOld {
+        /// Host and port.
+        address: String,
+        /// What the server says that it is.
+        version: String,
+    },
+    /// The number of shards cannot change: every saga's id says where it belongs.
+    #[error(
+        "this journal was made with {stored} shards and cannot be opened with {asked}: set the number of shards to \
+         {stored}, or use another database"
+    )]
+    ShardsDiffer {
+        /// As it was made.
+        stored: u16,
+        /// As it was asked for.
+        asked: u16,
+    },
+    /// No shard at all.
+    #[error("a journal needs at least one shard")]
+    NoShards,
+    /// The journal's own tables do not answer as they should.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+/// The journal on PostgreSQL.
+#[derive(Debug)]
+pub struct PgJournal {
+    pool: PgPool,
+    lanes: PgConnectOptions,
+    shards: u16,
+    instance: InstanceId,
+    link: Link,
+}
+
+impl PgJournal {
+    /// Opens the journal: makes the database when it is missing, migrates it, prepares partitions, and joins those who
+    /// take part.
+    ///
+    /// # Errors
+    /// [`OpenJournalError`] names the address (never the password) and what to do.
+    pub async fn connect(options: PgJournalOptions) -> Result<Arc<Self>, OpenJournalError> {
+        if options.shards == 0 {
+            return Err(OpenJournalError::NoShards);
+        }
+        let database = options.database_name()?;
+        let setup = kit::postgres::open(&options.url, &database, 1, &MIGRATOR).await?;
+        let plain = kit::postgres::options(&options.url, &database)?;
+        check_version(&setup, &plain).await?;
+        check_shards(&setup, options.shards).await?;
+        partitions::prepare(&setup, options.now).await?;
+        setup.close().await;
+
+        let link = Link::join(session::link_options(&plain)).await?;
+        let pool = PgPoolOptions::new()
+            .max_connections(options.read_connections_max.max(1))
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_lazy_with(session::read_options(&plain));
+        let journal = Self {
+            pool,
+            lanes: session::lane_options(&plain),
+            shards: options.shards,
+            instance: options.instance,
+            link,
+        };
+        Ok(Arc::new(journal))
+    }
+}
+
+async fn check_version(setup: &PgPool, options: &PgConnectOptions) -> Result<(), OpenJournalError> {
+    let (number, version): (i32, String) =
+        sqlx::query_as("SELECT current_setting('server_version_num')::integer, current_setting('server_version')")
+            .fetch_one(setup)
+            .await
+            .map_err(unavailable("asking for the server's version"))?;
+    if number < SERVER_VERSION_MIN {
+        return Err(OpenJournalError::TooOld { address: kit::postgres::address(options), version });
+    }
+    Ok(())
+}
+
+async fn check_shards(setup: &PgPool, asked: u16) -> Result<(), OpenJournalError> {
+    let doing = "reading the journal's settings";
+    sqlx::query("INSERT INTO journal_setting (name, value) VALUES ('shards', $1) ON CONFLICT DO NOTHING")
+        .bind(asked.to_string())
+        .execute(setup)
+        .await
+        .map_err(unavailable(doing))?;
+    let stored: String = sqlx::query_scalar("SELECT value FROM journal_setting WHERE name = 'shards'")
+        .fetch_one(setup)
+        .await
+        .map_err(unavailable(doing))?;
+    match stored.parse() {
+        Ok(stored) if stored == asked => Ok(()),
+        Ok(stored) => Err(OpenJournalError::ShardsDiffer { stored, asked }),
+        Err(error) => Err(OpenJournalError::Journal(JournalError::BrokenRow {
+            table: "journal_setting",
+            column: "value",
+            row: "shards".to_owned(),
+            detail: format!("`{stored}` is not a number of shards: {error}"),
+        })),
+    }
+}
+
+#[async_trait]
+impl Journal for PgJournal {
+    fn shards(&self) -> u16 {
+        self.shards
+    }
+
+    async fn lane(&self, shard: u16) -> Result<Box<dyn LaneJournal>, JournalError> {
+        if shard >= self.shards {
+            return Err(JournalError::OwnershipLost { shard });
+        }
+        Ok(Box::new(PgLane::own(&self.lanes, shard, self.instance, self.link.losses()).await?))
+    }
+
+    fn members(&self) -> watch::Receiver<usize> {
+        self.link.members()
+    }
+
+    async fn get(&self, id: SagaId) -> Result<Option<Stored>, JournalError> {
+        reads::load(&self.pool, &[id]).await?.pop().transpose()
+    }
+
+    async fn list(&self, filter: &Filter, limit: u32) -> Result<Vec<SagaRow>, JournalError> {
+        reads::list(&self.pool, filter, limit).await
+    }
+
+    async fn open_counts(&self) -> Result<Vec<(SagaStatus, u64)>, JournalError> {
+        reads::open_counts(&self.pool).await
+    }
+
+    async fn find_start(&self, name: &str, key: &str) -> Result<Option<ExistingStart>, JournalError> {
+        reads::find_start(&self.pool, name, key).await
+    }
+
+    async fn keep_dead_letter(&self, letter: &NewDeadLetter) -> Result<(), JournalError> {
+        letters::keep(&self.pool, letter).await
+    }
+
+    async fn dead_letters(&self, saga: Option<SagaId>, limit: u32) -> Result<Vec<DeadLetterView>, JournalError> {
+        letters::list(&self.pool, saga, limit).await
+    }
+
+    async fn dead_letter(&self, id: i64) -> Result<Option<KeptDeadLetter>, JournalError> {
+        letters::get(&self.pool, id).await
+    }
+
+    async fn mark_redriven(&self, id: i64, at: DateTime<Utc>) -> Result<(), JournalError> {
+        letters::mark_redriven(&self.pool, id, at).await
+    }
+
+    async fn prepare(&self, now: DateTime<Utc>) -> Result<(), JournalError> {
+        partitions::prepare(&self.pool, now).await
+    }
+
+    async fn ping(&self) -> Result<(), JournalError> {
+        let _: i32 = sqlx::query_scalar("SELECT 1")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(unavailable("asking whether it is there"))?;
+        Ok(())
+    }
+}

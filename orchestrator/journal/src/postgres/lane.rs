@@ -1,0 +1,235 @@
+//! The session that owns one shard: it waits for the shard's lock inside the server, and commits over the same
+//! connection, so that whoever loses the one loses the other.
+
+use std::{collections::HashSet, time::Duration};
+
+use async_trait::async_trait;
+use contract::{InstanceId, SagaId};
+use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout},
+};
+
+use super::{
+    append::{Ready, write},
+    reads,
+    session::{CHANNEL_MEMBERS, LOCK_CLASS_SHARD, Meaning, meaning, unavailable},
+};
+use crate::port::{Append, Appended, JournalError, LaneJournal, Stored};
+
+/// How long it may take to reach the server: a host that does not answer at all would else hold a lane for minutes.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// After how long a wait is begun anew over a fresh connection. A server that vanished without a word would else be
+/// waited for in vain; the place in the queue that is lost by it matters to nobody.
+const WAIT_RENEWED_AFTER: Duration = Duration::from_secs(300);
+
+/// How long a statement of a lane may take. A stall beyond it is taken for a lost server: the session is given up and
+/// the shard queued for again.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A commit beyond this is worth a line in the log.
+const APPEND_SLOW: Duration = Duration::from_secs(1);
+
+/// How often a batch that lost against another session is written again. One lane a shard makes even one rare.
+const AGAIN_MAX: u32 = 3;
+
+/// Notes the new owner for people, and makes everybody count the members: a shard often changes hands because one is
+/// gone.
+const NOTE_OWNER: &str = "\
+WITH noted AS ( \
+    INSERT INTO shard_owner (shard, instance, epoch, backend_pid, since) \
+    VALUES ($1, $2, 1, pg_backend_pid(), now()) \
+    ON CONFLICT (shard) DO UPDATE SET instance = excluded.instance, epoch = shard_owner.epoch + 1, \
+        backend_pid = excluded.backend_pid, since = excluded.since \
+) SELECT pg_notify($3, '')";
+
+/// A session that owns a shard, for as long as it has its connection.
+#[derive(Debug)]
+pub(super) struct PgLane {
+    shard: u16,
+    connection: Option<PgConnection>,
+    /// How often this process lost the server: a reason to look whether this session is still there.
+    losses: watch::Receiver<u64>,
+    losses_seen: u64,
+}
+
+impl PgLane {
+    /// Waits until the shard is ours. Dropping the future closes the connection, and the server forgets the wait
+    /// within a second.
+    pub(super) async fn own(
+        options: &PgConnectOptions,
+        shard: u16,
+        instance: InstanceId,
+        losses: watch::Receiver<u64>,
+    ) -> Result<Self, JournalError> {
+        let failed = unavailable("waiting for a shard");
+        loop {
+            let connecting = timeout(CONNECT_TIMEOUT, PgConnection::connect_with(options)).await;
+            let mut connection = connecting.map_err(|_| silent("connecting for a shard"))?.map_err(&failed)?;
+            let losses_seen = *losses.borrow();
+            let waiting = sqlx::query("SELECT pg_advisory_lock($1, $2)")
+                .bind(LOCK_CLASS_SHARD)
+                .bind(i32::from(shard))
+                .execute(&mut connection);
+            match timeout(WAIT_RENEWED_AFTER, waiting).await {
+                Ok(locked) => locked.map_err(&failed)?,
+                Err(_) => continue,
+            };
+            sqlx::query(NOTE_OWNER)
+                .bind(i32::from(shard))
+                .bind(instance.to_string())
+                .bind(CHANNEL_MEMBERS)
+                .execute(&mut connection)
+                .await
+                .map_err(&failed)?;
+            return Ok(Self { shard, connection: Some(connection), losses, losses_seen });
+        }
+    }
+
+    /// Runs one piece of work on the session. When the session turns out to be gone it is dropped, and so is one that
+    /// does not answer in time: its lock must not outlive our use of it.
+    async fn with<T>(
+        &mut self,
+        doing: &'static str,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
+    ) -> Result<T, JournalError> {
+        // Taken out while it works: a caller that drops this future drops the connection with it, since a statement in
+        // flight may still commit and nobody would know.
+        let Some(mut connection) = self.connection.take() else {
+            return Err(JournalError::OwnershipLost { shard: self.shard });
+        };
+        match timeout(STATEMENT_TIMEOUT, work(&mut connection)).await {
+            Ok(Ok(done)) => {
+                self.connection = Some(connection);
+                Ok(done)
+            }
+            Ok(Err(error)) => {
+                if meaning(&error) != Meaning::Lost {
+                    self.connection = Some(connection);
+                }
+                Err(unavailable(doing)(error))
+            }
+            Err(_) => Err(silent(doing)),
+        }
+    }
+}
+
+#[async_trait]
+impl LaneJournal for PgLane {
+    fn shard(&self) -> u16 {
+        self.shard
+    }
+
+    async fn append(&mut self, batch: Vec<Append>) -> Result<Vec<Appended>, JournalError> {
+        let since = Instant::now();
+        let appended = self.with("appending to the journal", async |connection| append(connection, &batch).await).await;
+        let took = since.elapsed();
+        if took > APPEND_SLOW {
+            tracing::warn!(shard = self.shard, sagas = batch.len(), ?took, "a slow commit");
+        }
+        appended
+    }
+
+    async fn load(&mut self, ids: &[SagaId]) -> Result<Vec<Result<Stored, JournalError>>, JournalError> {
+        self.with("loading sagas", async |connection| reads::load_with(connection, ids).await).await
+    }
+
+    async fn open_sagas(&mut self, after: Option<SagaId>, limit: u32) -> Result<Vec<SagaId>, JournalError> {
+        let shard = self.shard;
+        self.with("reading open sagas", async |connection| reads::open_sagas(connection, shard, after, limit).await)
+            .await
+    }
+
+    async fn lost(&mut self) {
+        while self.connection.is_some() {
+            let seen = self.losses_seen;
+            let Ok(losses) = self.losses.wait_for(|losses| *losses != seen).await.map(|losses| *losses) else {
+                // The journal itself is gone, and this process with it.
+                return std::future::pending().await;
+            };
+            // Over this process's other connection the server was lost. Over this one?
+            if self.with("looking whether a session lives", async |connection| connection.ping().await).await.is_ok() {
+                self.losses_seen = losses;
+            }
+        }
+    }
+
+    async fn release(mut self: Box<Self>) -> Result<(), JournalError> {
+        let shard = i32::from(self.shard);
+        let unlocked = self.with("giving a shard up", async |connection| {
+            sqlx::query("SELECT pg_advisory_unlock($1, $2)")
+                .bind(LOCK_CLASS_SHARD)
+                .bind(shard)
+                .execute(connection)
+                .await
+        });
+        unlocked.await?;
+        if let Some(connection) = self.connection.take() {
+            connection.close().await.map_err(unavailable("closing a shard's session"))?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes a batch in one statement. Content that the database refuses is looked for by halves, so that one bad saga
+/// cannot hold up the others, and costs them only a few statements more.
+async fn append(connection: &mut PgConnection, batch: &[Append]) -> Result<Vec<Appended>, sqlx::Error> {
+    // What is not written below stays so: a second append of the same saga.
+    let mut answers = vec![Appended::SeqTaken; batch.len()];
+    let mut seen = HashSet::with_capacity(batch.len());
+    let (mut places, mut ready) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
+    for (place, append) in batch.iter().enumerate().filter(|(_, append)| seen.insert(append.saga_id)) {
+        match prepare(append) {
+            Ok(prepared) => {
+                places.push(place);
+                ready.push(prepared);
+            }
+            Err(detail) => answers[place] = Appended::Unstorable { detail },
+        }
+    }
+    let mut parts = Vec::new();
+    if !ready.is_empty() {
+        parts.push(0..ready.len());
+    }
+    let mut again = 0;
+    while let Some(part) = parts.pop() {
+        match write(connection, &ready[part.clone()]).await {
+            Ok(written) => {
+                for (place, answer) in places[part].iter().zip(written) {
+                    answers[*place] = answer;
+                }
+            }
+            Err(error) => match meaning(&error) {
+                Meaning::Content if part.len() == 1 => {
+                    answers[places[part.start]] = Appended::Unstorable { detail: error.to_string() };
+                }
+                Meaning::Content => {
+                    let middle = part.start + part.len() / 2;
+                    parts.push(middle..part.end);
+                    parts.push(part.start..middle);
+                }
+                Meaning::Again if again < AGAIN_MAX => {
+                    again += 1;
+                    parts.push(part);
+                }
+                Meaning::Again | Meaning::Lost | Meaning::Failed => return Err(error),
+            },
+        }
+    }
+    Ok(answers)
+}
+
+fn prepare(append: &Append) -> Result<Ready<'_>, String> {
+    let seq =
+        i64::try_from(append.record.seq).map_err(|_| format!("{} is no number of a record", append.record.seq))?;
+    let entries = serde_json::to_string(&append.record.entries).map_err(|error| error.to_string())?;
+    Ok(Ready { append, seq, entries })
+}
+
+/// The server said nothing in time.
+fn silent(doing: &'static str) -> JournalError {
+    let source = std::io::Error::new(std::io::ErrorKind::TimedOut, "the server does not answer");
+    JournalError::Unavailable { doing, source: Box::new(source) }
+}

@@ -1,0 +1,196 @@
+//! Reading: sagas with their journals, lists by filter, counts, starts.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use contract::{SagaId, orchestrator_api::SagaStatus};
+use sqlx::{PgConnection, PgExecutor, PgPool, Postgres, QueryBuilder};
+use uuid::Uuid;
+
+use super::{
+    partitions::first_id,
+    rows::{self, SagaColumns, StoredColumns},
+    session::unavailable,
+};
+use crate::port::{ExistingStart, Filter, JournalError, SagaRow, Stored};
+
+/// Sagas with their journals. The bounds repeat what the ids say, so that weeks outside of them are not even opened.
+const LOAD: &str = "\
+SELECT s.id, s.name, s.version, s.fingerprint, s.shard, s.status, s.business_key, s.owner, s.traceparent, s.error, \
+       s.created_at, s.updated_at, s.finished_at, j.seqs, j.ats, j.entries \
+FROM saga s CROSS JOIN LATERAL ( \
+    SELECT array_agg(r.seq) AS seqs, array_agg(r.at) AS ats, array_agg(r.entries::text) AS entries \
+    FROM (SELECT seq, at, entries FROM saga_journal \
+          WHERE saga_id = s.id AND saga_id BETWEEN $2 AND $3 ORDER BY seq) r) j \
+WHERE s.id = ANY($1) AND s.id BETWEEN $2 AND $3 ORDER BY s.id";
+
+/// The literal words let the partial index be used.
+const OPEN_SAGAS: &str = "\
+SELECT id FROM saga WHERE shard = $1 AND id > $2 AND status IN ('running', 'compensating', 'needs_attention') \
+ORDER BY id LIMIT $3";
+
+const OPEN_COUNTS: &str = "\
+SELECT status, count(*) FROM saga WHERE status IN ('running', 'compensating', 'needs_attention') GROUP BY status";
+
+const FIND_START: &str = "SELECT saga_id, business_key, fingerprint FROM saga_start WHERE name = $1 AND key = $2";
+
+/// The columns of a list.
+const ROW: &str = "SELECT id, name, version, fingerprint, shard, status, business_key, owner, traceparent, error, \
+                   created_at, updated_at, finished_at FROM saga WHERE ";
+
+/// Sagas in one statement: their journals are held in memory on both sides at once.
+const LOAD_SAGAS_MAX: usize = 256;
+
+/// How far an id's own time may lie from the saga's start. Filters on the start's time bound the ids by it, so that
+/// weeks outside are not read.
+const ID_SKEW_MAX: TimeDelta = TimeDelta::hours(1);
+
+/// 10000-01-01, in seconds: the tables hold no time from there on.
+const YEAR_10000_SECONDS: i64 = 253_402_300_800;
+
+/// Sagas with their journals, by id; missing ones are left out.
+pub(super) async fn load(pool: &PgPool, ids: &[SagaId]) -> Result<Vec<Result<Stored, JournalError>>, JournalError> {
+    let failed = unavailable("loading sagas");
+    let mut connection = pool.acquire().await.map_err(&failed)?;
+    load_with(&mut connection, ids).await.map_err(failed)
+}
+
+/// See [`load`].
+pub(super) async fn load_with(
+    connection: &mut PgConnection,
+    ids: &[SagaId],
+) -> Result<Vec<Result<Stored, JournalError>>, sqlx::Error> {
+    let mut ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let mut all = Vec::with_capacity(ids.len());
+    for part in ids.chunks(LOAD_SAGAS_MAX) {
+        let found: Vec<StoredColumns> =
+            sqlx::query_as(LOAD).bind(part).bind(part.first()).bind(part.last()).fetch_all(&mut *connection).await?;
+        all.extend(found.into_iter().map(StoredColumns::into_stored));
+    }
+    Ok(all)
+}
+
+/// The shard's sagas that are not final, oldest first.
+pub(super) async fn open_sagas(
+    connection: &mut PgConnection,
+    shard: u16,
+    after: Option<SagaId>,
+    limit: u32,
+) -> Result<Vec<SagaId>, sqlx::Error> {
+    let ids: Vec<Uuid> = sqlx::query_scalar(OPEN_SAGAS)
+        .bind(i32::from(shard))
+        .bind(after.map_or(Uuid::nil(), SagaId::uuid))
+        .bind(i64::from(limit))
+        .fetch_all(connection)
+        .await?;
+    Ok(ids.into_iter().map(SagaId::from_uuid).collect())
+}
+
+/// How many sagas are in each status that is not final.
+pub(super) async fn open_counts(pool: &PgPool) -> Result<Vec<(SagaStatus, u64)>, JournalError> {
+    let counted: Vec<(String, i64)> =
+        sqlx::query_as(OPEN_COUNTS).fetch_all(pool).await.map_err(unavailable("counting open sagas"))?;
+    let count = |status: SagaStatus| {
+        let found = counted.iter().find(|(word, _)| rows::status(word) == Some(status));
+        found.and_then(|(_, count)| u64::try_from(*count).ok()).unwrap_or(0)
+    };
+    let open = SagaStatus::ALL.into_iter().filter(|status| !status.is_final());
+    Ok(open.map(|status| (status, count(status))).collect())
+}
+
+/// The start made under a key.
+pub(super) async fn find_start(
+    executor: impl PgExecutor<'_>,
+    name: &str,
+    key: &str,
+) -> Result<Option<ExistingStart>, JournalError> {
+    if name.contains('\0') || key.contains('\0') {
+        // Such a text cannot be stored, so nothing has it.
+        return Ok(None);
+    }
+    let found: Option<(Uuid, String, String)> = sqlx::query_as(FIND_START)
+        .bind(name)
+        .bind(key)
+        .fetch_optional(executor)
+        .await
+        .map_err(unavailable("looking a start up"))?;
+    Ok(found.map(|(saga_id, business_key, fingerprint)| ExistingStart {
+        saga_id: SagaId::from_uuid(saga_id),
+        business_key,
+        fingerprint,
+    }))
+}
+
+/// Rows, newest first.
+pub(super) async fn list(pool: &PgPool, filter: &Filter, limit: u32) -> Result<Vec<SagaRow>, JournalError> {
+    let texts = [&filter.name, &filter.business_key, &filter.owner, &filter.error];
+    if texts.into_iter().flatten().any(|text| text.contains('\0')) {
+        return Ok(Vec::new());
+    }
+    let found: Vec<SagaColumns> =
+        list_query(filter, limit).build_query_as().fetch_all(pool).await.map_err(unavailable("listing sagas"))?;
+    let rows = found.into_iter().map(SagaColumns::into_row);
+    Ok(rows.filter_map(|row| row.inspect_err(|error| tracing::error!(%error, "left out of a list")).ok()).collect())
+}
+
+/// One status, or none, is one scan of one index. Several are as many scans, merged: an index over (status, id) gives
+/// the newest of one status without sorting, but not of several.
+fn list_query(filter: &Filter, limit: u32) -> QueryBuilder<Postgres> {
+    let wanted = SagaStatus::ALL.into_iter().filter(|status| filter.statuses.contains(status));
+    let mut statuses: Vec<_> = wanted.map(Some).collect();
+    if statuses.is_empty() || statuses.len() == SagaStatus::ALL.len() {
+        statuses = vec![None];
+    }
+    let several = statuses.len() > 1;
+    let mut query = QueryBuilder::new(if several { "SELECT * FROM (" } else { "" });
+    for (index, status) in statuses.into_iter().enumerate() {
+        query.push(if index > 0 { " UNION ALL " } else { "" });
+        query.push(if several { "(" } else { "" });
+        push_rows(&mut query, filter, status, limit);
+        query.push(if several { ")" } else { "" });
+    }
+    if several {
+        query.push(") AS merged ORDER BY id DESC LIMIT ").push_bind(i64::from(limit));
+    }
+    query
+}
+
+fn push_rows(query: &mut QueryBuilder<Postgres>, filter: &Filter, status: Option<SagaStatus>, limit: u32) {
+    let Filter { statuses: _, name, business_key, owner, error, created_after, created_before, before } = filter;
+    let created_after = created_after.map(sane_time);
+    let created_before = created_before.map(sane_time);
+    let ids_from = created_after.and_then(|at| first_id_of(at - ID_SKEW_MAX)).unwrap_or(Uuid::nil());
+    query.push(ROW).push("id >= ").push_bind(ids_from);
+    if let Some(status) = status {
+        query.push(" AND status = ").push_bind(status.as_str());
+    }
+    let texts = [("name", name), ("business_key", business_key), ("owner", owner), ("error", error)];
+    for (column, text) in texts {
+        if let Some(text) = text {
+            query.push(" AND ").push(column).push(" = ").push_bind(text.clone());
+        }
+    }
+    if let Some(at) = created_after {
+        query.push(" AND created_at >= ").push_bind(at);
+    }
+    if let Some(at) = created_before {
+        query.push(" AND created_at < ").push_bind(at);
+        if let Some(id) = first_id_of(at + ID_SKEW_MAX) {
+            query.push(" AND id < ").push_bind(id);
+        }
+    }
+    if let Some(id) = *before {
+        query.push(" AND id < ").push_bind(id.uuid());
+    }
+    query.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(limit));
+}
+
+/// A time within what the tables hold: one outside of it finds the same rows as the nearest one inside.
+fn sane_time(at: DateTime<Utc>) -> DateTime<Utc> {
+    let year_10000 = DateTime::from_timestamp(YEAR_10000_SECONDS, 0).unwrap_or(DateTime::UNIX_EPOCH);
+    at.clamp(DateTime::UNIX_EPOCH, year_10000)
+}
+
+fn first_id_of(at: DateTime<Utc>) -> Option<Uuid> {
+    first_id(at.timestamp_millis())
+}

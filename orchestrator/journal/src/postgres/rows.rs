@@ -1,0 +1,95 @@
+//! Rows as they are stored, and as the program knows them. What cannot be read is named, never guessed and never a
+//! panic.
+
+use chrono::{DateTime, Utc};
+use contract::{SagaId, orchestrator_api::SagaStatus};
+use uuid::Uuid;
+
+use crate::port::{JournalError, Record, SagaRow, Stored};
+
+/// The columns of `saga`, in the order of its definition.
+#[derive(Debug, sqlx::FromRow)]
+pub(super) struct SagaColumns {
+    id: Uuid,
+    name: String,
+    version: i64,
+    fingerprint: String,
+    shard: i32,
+    status: String,
+    business_key: String,
+    owner: Option<String>,
+    traceparent: Option<String>,
+    error: Option<String>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+    finished_at: Option<DateTime<Utc>>,
+}
+
+/// A saga with its journal folded into arrays: one row a saga, so that a broken record spoils no other saga.
+#[derive(Debug, sqlx::FromRow)]
+pub(super) struct StoredColumns {
+    #[sqlx(flatten)]
+    saga: SagaColumns,
+    seqs: Option<Vec<i64>>,
+    ats: Option<Vec<DateTime<Utc>>>,
+    entries: Option<Vec<String>>,
+}
+
+impl SagaColumns {
+    pub(super) fn into_row(self) -> Result<SagaRow, JournalError> {
+        let id = SagaId::from_uuid(self.id);
+        let broken = |column: &'static str, detail: String| JournalError::BrokenRow {
+            table: "saga",
+            column,
+            row: id.to_string(),
+            detail,
+        };
+        Ok(SagaRow {
+            id,
+            version: u32::try_from(self.version)
+                .map_err(|_| broken("version", format!("{} is not a version", self.version)))?,
+            shard: u16::try_from(self.shard).map_err(|_| broken("shard", format!("{} is not a shard", self.shard)))?,
+            status: status(&self.status)
+                .ok_or_else(|| broken("status", format!("`{}` is not a status", self.status)))?,
+            name: self.name,
+            fingerprint: self.fingerprint,
+            business_key: self.business_key,
+            owner: self.owner,
+            traceparent: self.traceparent,
+            error: self.error,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            finished_at: self.finished_at,
+        })
+    }
+}
+
+impl StoredColumns {
+    pub(super) fn into_stored(self) -> Result<Stored, JournalError> {
+        let row = self.saga.into_row()?;
+        let (seqs, ats) = (self.seqs.unwrap_or_default(), self.ats.unwrap_or_default());
+        let entries = self.entries.unwrap_or_default();
+        if seqs.is_empty() {
+            return Err(broken_record(row.id, 1, "seq", "the saga has no records".to_owned()));
+        }
+        let mut records = Vec::with_capacity(seqs.len());
+        for (((seq, at), entries), expected) in seqs.into_iter().zip(ats).zip(entries).zip(1_u64..) {
+            if u64::try_from(seq) != Ok(expected) {
+                return Err(broken_record(row.id, expected, "seq", format!("it is missing; {seq} follows")));
+            }
+            let entries = serde_json::from_str(&entries)
+                .map_err(|error| broken_record(row.id, expected, "entries", error.to_string()))?;
+            records.push(Record { seq: expected, at, entries });
+        }
+        Ok(Stored { row, records })
+    }
+}
+
+/// The status that a column's word means.
+pub(super) fn status(word: &str) -> Option<SagaStatus> {
+    SagaStatus::ALL.into_iter().find(|status| status.as_str() == word)
+}
+
+fn broken_record(id: SagaId, seq: u64, column: &'static str, detail: String) -> JournalError {
+    JournalError::BrokenRow { table: "saga_journal", column, row: format!("{id} seq {seq}"), detail }
+}
