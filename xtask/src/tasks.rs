@@ -1,7 +1,12 @@
 //! The tasks that run other programs: the platform, the tests, the checks, the benchmark.
 
-use std::process::{ExitCode, Stdio};
+use std::{
+    fs::Permissions,
+    os::unix::fs::PermissionsExt,
+    process::{ExitCode, Stdio},
+};
 
+use anyhow::Context;
 use private_servers::{packages::Tool, testing::BINARIES_VARIABLE};
 use tokio::process::Command;
 use xtask::workspace;
@@ -33,12 +38,19 @@ pub(crate) async fn test(arguments: Vec<String>, stop: &Stop) -> anyhow::Result<
         return Ok(built.code());
     }
     let programs = workspace::programs()?;
+    // What tests leave behind when they are interrupted lies in here and goes with it. Private servers that tests
+    // start must be able to pass through.
+    let temporary = tempfile::Builder::new()
+        .prefix("sojourn-tests-")
+        .permissions(Permissions::from_mode(0o755))
+        .tempdir()
+        .context("could not make a temporary folder")?;
     let servers = tokio::select! {
         servers = Servers::start(None) => servers?,
         signal = stop.told() => return Ok(End::Stopped(signal).code()),
     };
     let environment = |mut command: Command| {
-        command.envs(servers.variables()).env(BINARIES_VARIABLE, &programs);
+        command.envs(servers.variables()).env(BINARIES_VARIABLE, &programs).env("TMPDIR", temporary.path());
         command
     };
     let mut ended = child::run(environment(runner(&arguments).await), stop).await;
@@ -108,7 +120,7 @@ async fn runner(arguments: &[String]) -> Command {
     }
     // Documentation tests have their own run.
     if !nextest && arguments.is_empty() {
-        command.args(["--all-targets"]);
+        command.args(["--all-targets", "--no-fail-fast"]);
     }
     command.args(arguments);
     command
