@@ -2,7 +2,7 @@
 //! makes sure that an authorisation that is still on its way reserves nothing.
 
 use contract::{
-    CommandId, Money, Op, PaymentId,
+    Money, PaymentId,
     command::Outcome,
     payment::{PaymentVoided, VoidPayment},
 };
@@ -13,7 +13,7 @@ use worker_runtime::{Context, Handled, HandlerError, OutsideHandler, Prepare};
 use crate::{
     domain::Payments,
     ledger::{self, Movement},
-    payments::{Status, earlier, of_order, settled},
+    payments::{Payment, Status, earlier, of_order, settled},
     provider::{Answer, Key, Reference},
 };
 
@@ -47,19 +47,12 @@ impl OutsideHandler<VoidPayment> for Payments {
         context: &mut Context,
     ) -> Result<Prepare<Prepared, PaymentVoided>, HandlerError> {
         let key = Key(context.idempotency_key());
-        let undo = match of_order(tx, command.order_id).await? {
-            Some(payment) => {
-                let (payment_id, reference) = (payment.payment_id, payment.reference);
-                match payment.status {
-                    Status::Authorised => Undo::Void { payment_id, reference, amount: payment.authorised },
-                    Status::Captured => Undo::Refund { payment_id, reference, amount: payment.captured },
-                    Status::Voided | Status::Refunded => {
-                        return Ok(Prepare::Answer(Outcome::done(PaymentVoided {})));
-                    }
-                }
-            }
-            None if context.action_in_doubt => Undo::Abandon { action_key: action_key(&context.command_id) },
-            None => return Ok(Prepare::Answer(Outcome::done(PaymentVoided {}))),
+        let undo = match &context.action_in_doubt {
+            Some(action) => Undo::Abandon { action_key: Key(action.to_string()) },
+            None => match of_order(tx, command.order_id).await?.as_ref().and_then(undo_of) {
+                Some(undo) => undo,
+                None => return Ok(Prepare::Answer(Outcome::done(PaymentVoided {}))),
+            },
         };
         Ok(Prepare::Call(Prepared { key, undo }))
     }
@@ -117,8 +110,12 @@ impl OutsideHandler<VoidPayment> for Payments {
     }
 }
 
-/// The key under which the step's action asked the provider. A step that can be undone is never asked again under
-/// another generation: its refusal turns the saga around.
-fn action_key(compensation: &CommandId) -> Key {
-    Key(CommandId { op: Op::Action, generation: 1, ..compensation.clone() }.to_string())
+/// What is left to undo of a recorded payment.
+fn undo_of(payment: &Payment) -> Option<Undo> {
+    let (payment_id, reference) = (payment.payment_id, payment.reference.clone());
+    match payment.status {
+        Status::Authorised => Some(Undo::Void { payment_id, reference, amount: payment.authorised }),
+        Status::Captured => Some(Undo::Refund { payment_id, reference, amount: payment.captured }),
+        Status::Voided | Status::Refunded => None,
+    }
 }

@@ -15,11 +15,11 @@ pub struct Context {
     pub attempt: u16,
     /// The time that counts for this command.
     pub now: DateTime<Utc>,
-    /// True for an outside compensation whose action was prepared but never recorded; see
-    /// [`crate::OutsideHandler`].
-    pub action_in_doubt: bool,
+    /// For a compensation whose action was prepared but never recorded: that action, under whose key somebody outside
+    /// was or will be asked; see [`crate::OutsideHandler`].
+    pub action_in_doubt: Option<CommandId>,
     pub(crate) events: Vec<NewEvent>,
-    pub(crate) after_commit: Vec<Box<dyn FnOnce() + Send>>,
+    pub(crate) after_commit: Vec<Box<dyn FnOnce() + Send + Sync>>,
     pub(crate) broken_event: Option<serde_json::Error>,
 }
 
@@ -39,7 +39,7 @@ impl Context {
             command_id,
             attempt,
             now,
-            action_in_doubt: false,
+            action_in_doubt: None,
             events: Vec::new(),
             after_commit: Vec::new(),
             broken_event: None,
@@ -70,7 +70,7 @@ impl Context {
     }
 
     /// Runs `wake` once the transaction has committed. Lost in a crash: good for waking a sweeper, never for work.
-    pub fn after_commit(&mut self, wake: impl FnOnce() + Send + 'static) {
+    pub fn after_commit(&mut self, wake: impl FnOnce() + Send + Sync + 'static) {
         self.after_commit.push(Box::new(wake));
     }
 }

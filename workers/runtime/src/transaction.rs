@@ -76,7 +76,7 @@ pub(crate) struct Writes {
     inserts: Vec<NewEntry>,
     settles: Vec<NewEntry>,
     pub(crate) events: Vec<CloudEvent>,
-    pub(crate) after_commit: Vec<Box<dyn FnOnce() + Send>>,
+    pub(crate) after_commit: Vec<Box<dyn FnOnce() + Send + Sync>>,
 }
 
 impl Transaction<'_> {
@@ -123,7 +123,7 @@ impl Transaction<'_> {
             Ruling::Run { in_doubt } => in_doubt,
         };
         let mut context = job.context(self.now);
-        context.action_in_doubt = in_doubt.is_some();
+        context.action_in_doubt.clone_from(&in_doubt);
         let first = guarded(tx, self.mode, job, &mut context).await?;
         if let Some(action) = in_doubt {
             self.settle(job, action, Entry::tombstone());
