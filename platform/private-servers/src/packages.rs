@@ -126,11 +126,13 @@ pub fn install_command(tool: Tool) -> String {
 
 /// Installs the servers that are missing. `report` hears a line before anything is done.
 pub fn ensure(tools: &[Tool], report: &mut dyn FnMut(&str)) -> Result<(), Error> {
+    // The lists of packages are read anew once, not for each.
+    let mut refreshed = false;
     for tool in tools.iter().copied().filter(|tool| !tool.is_installed()) {
         let failed = |reason: String| Error::Install { server: tool.name(), reason, install: install_command(tool) };
         let manager = Manager::of_this_system().ok_or_else(|| failed("no known package manager is here".to_owned()))?;
         report(&format!("{} is missing: {}", tool.name(), manager.shown(tool)));
-        install(manager, tool).map_err(failed)?;
+        install(manager, tool, &mut refreshed).map_err(failed)?;
         if !tool.is_installed() {
             return Err(failed("its programs are still not found".to_owned()));
         }
@@ -138,7 +140,7 @@ pub fn ensure(tools: &[Tool], report: &mut dyn FnMut(&str)) -> Result<(), Error>
     Ok(())
 }
 
-fn install(manager: &Manager, tool: Tool) -> Result<(), String> {
+fn install(manager: &Manager, tool: Tool, refreshed: &mut bool) -> Result<(), String> {
     let elevate = manager.root && !Identity::is_root();
     if elevate && !succeeds(Command::new("sudo").args(["-n", "true"])) {
         return Err("that needs root, and sudo is missing or wants a password".to_owned());
@@ -146,7 +148,9 @@ fn install(manager: &Manager, tool: Tool) -> Result<(), String> {
     let package = manager.package(tool);
     if manager.program == "apt-get" {
         let _quiet = Quiet::begin(elevate)?;
-        run(elevate, "apt-get", &["update", "-q"])?;
+        if !std::mem::replace(refreshed, true) {
+            run(elevate, "apt-get", &["update", "-q"])?;
+        }
         let arguments: Vec<&str> =
             ["-q"].into_iter().chain(manager.arguments.iter().copied()).chain([package]).collect();
         run(elevate, "apt-get", &arguments)?;
