@@ -1,0 +1,204 @@
+//! Who asks. Access tokens are JWTs signed with EdDSA; nothing in a token chooses how it is verified, except for the
+//! name of one of the keys that the user service publishes (RFC 8725).
+
+use axum::{
+    extract::{FromRequestParts, Request, State},
+    http::{HeaderMap, HeaderValue, header, request::Parts},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use chrono::{DateTime, Utc};
+use contract::{
+    UserId,
+    user::{Claims, Role, TOKEN_AUDIENCE, TOKEN_ISSUER, TOKEN_TYPE},
+};
+use jsonwebtoken::{Algorithm, Validation, errors::ErrorKind};
+use kit::http::ApiError;
+use serde::Deserialize;
+
+use crate::{door::Door, keys::NoKey};
+
+/// The longest token, in bytes: ours have some 400.
+const TOKEN_BYTES_MAX: usize = 4 * 1024;
+
+/// The longest name of a key, in bytes: ours are thumbprints of 43.
+const KEY_ID_BYTES_MAX: usize = 128;
+
+/// How far apart the clocks of the machines may be.
+const CLOCK_SKEW_SECONDS: i64 = 5;
+
+/// Who may use a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Auth {
+    /// Everybody.
+    Public,
+    /// Whoever has an account, for what is their own.
+    Client,
+    /// Operators.
+    Operator,
+}
+
+impl Auth {
+    /// The word in documentation.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "everybody",
+            Self::Client => "clients",
+            Self::Operator => "operators",
+        }
+    }
+}
+
+/// Who asks: taken from a verified token only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Caller {
+    pub(crate) user_id: UserId,
+    pub(crate) role: Role,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        // Missing only when a route of the table is public and asks for a caller: our mistake, not the client's.
+        parts.extensions.get::<Self>().copied().ok_or_else(ApiError::internal)
+    }
+}
+
+/// Why a token does not tell who asks.
+#[derive(Debug, thiserror::Error)]
+enum TokenError {
+    #[error("this needs an access token: `Authorization: Bearer ...`")]
+    Missing,
+    #[error("the Authorization header is not one `Bearer` token")]
+    NotBearer,
+    #[error("the access token is not a JWT of this installation")]
+    Malformed,
+    #[error("the access token is not signed by a key of this installation")]
+    UnknownKey,
+    #[error("the access token's signature is wrong")]
+    WrongSignature,
+    #[error("the access token was issued by somebody else or for something else")]
+    WrongPurpose,
+    #[error("the access token has expired; get a new one with the refresh token")]
+    Expired,
+    #[error("the access token is not valid yet")]
+    NotYetValid,
+    #[error("this is for operators only")]
+    WrongRole,
+    #[error("tokens cannot be verified right now")]
+    NoKeys(crate::upstream::UpstreamError),
+}
+
+impl TokenError {
+    fn into_response(self) -> Response {
+        let detail = self.to_string();
+        // The parts of the header are constants without quotes, so they are its syntax as they stand.
+        let (error, challenge) = match self {
+            Self::NoKeys(error) => return ApiError::from(error).into_response(),
+            Self::Missing => (ApiError::unauthorized("token_missing", detail), String::new()),
+            Self::Expired => (ApiError::unauthorized("token_expired", &detail), invalid(&detail)),
+            Self::WrongRole => (ApiError::forbidden("role_missing", detail), ", error=\"insufficient_scope\"".to_owned()),
+            Self::NotBearer
+            | Self::Malformed
+            | Self::UnknownKey
+            | Self::WrongSignature
+            | Self::WrongPurpose
+            | Self::NotYetValid => (ApiError::unauthorized("token_invalid", &detail), invalid(&detail)),
+        };
+        let mut response = error.into_response();
+        if let Ok(value) = HeaderValue::from_str(&format!("Bearer realm=\"sojourn\"{challenge}")) {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
+        }
+        response
+    }
+}
+
+fn invalid(detail: &str) -> String {
+    format!(", error=\"invalid_token\", error_description=\"{}\"", detail.replace(['"', '\\'], "'"))
+}
+
+/// The layer: lets a request through that its route's row allows, with its [`Caller`].
+pub(crate) async fn authenticate(State((door, auth)): State<(Door, Auth)>, mut request: Request, next: Next) -> Response {
+    if auth == Auth::Public {
+        return next.run(request).await;
+    }
+    let now = door.clock.now();
+    let known = match verify(&door, request.headers(), now).await {
+        Ok(caller) if auth == Auth::Operator && caller.role != Role::Operator => Err(TokenError::WrongRole),
+        other => other,
+    };
+    match known {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn verify(door: &Door, headers: &HeaderMap, now: DateTime<Utc>) -> Result<Caller, TokenError> {
+    let token = bearer(headers)?;
+    let head = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Malformed)?;
+    let typed = head.typ.as_deref().is_some_and(|typ| {
+        let short = typ.strip_prefix("application/").unwrap_or(typ);
+        short.eq_ignore_ascii_case(TOKEN_TYPE)
+    });
+    if head.alg != Algorithm::EdDSA || !typed || head.crit.is_some() {
+        return Err(TokenError::Malformed);
+    }
+    let key_id = head.kid.filter(|id| id.len() <= KEY_ID_BYTES_MAX).ok_or(TokenError::UnknownKey)?;
+    let key = door.keys.find(&key_id).await.map_err(|none| match none {
+        NoKey::Unknown => TokenError::UnknownKey,
+        NoKey::NotAsked(error) => TokenError::NoKeys(error),
+    })?;
+    let claims = jsonwebtoken::decode::<Timed>(token, &key, &validation()).map_err(|error| match error.kind() {
+        ErrorKind::InvalidSignature => TokenError::WrongSignature,
+        ErrorKind::InvalidIssuer | ErrorKind::InvalidAudience => TokenError::WrongPurpose,
+        _ => TokenError::Malformed,
+    })?;
+    in_time(&claims.claims, now)?;
+    Ok(Caller { user_id: claims.claims.claims.sub, role: claims.claims.claims.role })
+}
+
+fn bearer(headers: &HeaderMap) -> Result<&str, TokenError> {
+    let mut shown = headers.get_all(header::AUTHORIZATION).iter();
+    let one = shown.next().ok_or(TokenError::Missing)?;
+    let text = one.to_str().map_err(|_| TokenError::NotBearer)?;
+    let (scheme, token) = text.split_once(' ').ok_or(TokenError::NotBearer)?;
+    let fits = scheme.eq_ignore_ascii_case("bearer") && (1..=TOKEN_BYTES_MAX).contains(&token.len());
+    // Two of them: which one was meant would be a guess.
+    if fits && shown.next().is_none() { Ok(token) } else { Err(TokenError::NotBearer) }
+}
+
+/// Our claims, and one that ours do not use but a token may have.
+#[derive(Deserialize)]
+struct Timed {
+    #[serde(flatten)]
+    claims: Claims,
+    #[serde(default)]
+    nbf: Option<i64>,
+}
+
+fn validation() -> Validation {
+    let mut validation = Validation::new(Algorithm::EdDSA);
+    validation.set_issuer(&[TOKEN_ISSUER]);
+    validation.set_audience(&[TOKEN_AUDIENCE]);
+    validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+    // Times are compared here, with the clock that we were given.
+    validation.validate_exp = false;
+    validation.validate_nbf = false;
+    validation
+}
+
+fn in_time(timed: &Timed, now: DateTime<Utc>) -> Result<(), TokenError> {
+    let now = now.timestamp();
+    if timed.claims.exp.saturating_add(CLOCK_SKEW_SECONDS) <= now {
+        return Err(TokenError::Expired);
+    }
+    let begins = timed.nbf.unwrap_or(timed.claims.iat).max(timed.claims.iat);
+    if begins.saturating_sub(CLOCK_SKEW_SECONDS) > now {
+        return Err(TokenError::NotYetValid);
+    }
+    Ok(())
+}

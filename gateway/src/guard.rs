@@ -1,0 +1,188 @@
+//! What holds for every request and every answer, whatever the route: nobody outside may speak as the inside, every
+//! request belongs to a trace, every answer tells browsers to be careful.
+
+use axum::{
+    Router,
+    extract::{FromRequestParts, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts},
+    middleware::{self, Next},
+    response::{IntoResponse as _, Response},
+};
+use kit::http::ApiError;
+use secrecy::{ExposeSecret as _, SecretString};
+use sha2::{Digest as _, Sha256};
+
+use crate::settings::Settings;
+
+/// Headers that only parts of the installation may send begin so.
+const INTERNAL_PREFIX: &str = "x-sojourn-";
+
+/// The header that follows a request through all parts.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// W3C trace context.
+pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// The longest request id that is taken over from a client, in bytes: a UUID fits three times.
+const REQUEST_ID_BYTES_MAX: usize = 128;
+
+/// On every answer. Nothing here is meant to be framed, sniffed, cached by strangers or to run scripts.
+const RESPONSE_HEADERS: [(HeaderName, HeaderValue); 6] = [
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+];
+
+/// Insisting on TLS for half a year.
+const STRICT_TRANSPORT: HeaderValue = HeaderValue::from_static("max-age=15552000; includeSubDomains");
+
+/// What the guard knows.
+#[derive(Clone)]
+struct Guard {
+    production: bool,
+    internal_token: SecretString,
+}
+
+/// Puts the guard around everything, the kit's own routes included.
+pub(crate) fn around(router: Router, settings: &Settings) -> Router {
+    let guard = Guard { production: settings.production, internal_token: settings.internal_token.clone() };
+    router.layer(middleware::from_fn_with_state(guard, watch_over))
+}
+
+async fn watch_over(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
+    let metrics = request.uri().path() == "/metrics" && !shows_token(request.headers(), &guard.internal_token);
+    clean(request.headers_mut());
+    let mut response = if metrics {
+        // The numbers of a business are not for its clients; that there are any is not either.
+        ApiError::not_found("not_found", "no resource has this address").into_response()
+    } else {
+        next.run(request).await
+    };
+    for (name, value) in RESPONSE_HEADERS {
+        response.headers_mut().entry(name).or_insert(value);
+    }
+    if guard.production {
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, STRICT_TRANSPORT);
+    }
+    response
+}
+
+/// Takes off what only the inside may say, and begins a trace or goes on with the client's.
+fn clean(headers: &mut HeaderMap) {
+    let internal: Vec<HeaderName> =
+        headers.keys().filter(|name| name.as_str().starts_with(INTERNAL_PREFIX)).cloned().collect();
+    for name in internal {
+        headers.remove(name);
+    }
+    if headers.get(REQUEST_ID).is_some_and(|id| !is_request_id(id)) {
+        headers.remove(REQUEST_ID);
+    }
+    let own = kit::ids::traceparent();
+    let text = headers.get(TRACEPARENT).and_then(|value| value.to_str().ok()).and_then(|outer| continued(outer, &own));
+    if let Ok(value) = HeaderValue::from_str(&text.unwrap_or(own)) {
+        headers.insert(TRACEPARENT, value);
+    }
+}
+
+fn is_request_id(value: &HeaderValue) -> bool {
+    let bytes = value.as_bytes();
+    let shaped = bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+    shaped && (1..=REQUEST_ID_BYTES_MAX).contains(&bytes.len())
+}
+
+/// The client's trace with this hop's own span, when the client's header is a good one of version 00.
+fn continued(outer: &str, own: &str) -> Option<String> {
+    let fields = |text: &str| -> Option<[String; 4]> {
+        let parts: Vec<String> = text.split('-').map(str::to_owned).collect();
+        parts.try_into().ok()
+    };
+    let [version, trace, parent, flags] = fields(outer)?;
+    let hex = |text: &str, length: usize| {
+        text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+    };
+    let zero = |text: &str| text.bytes().all(|byte| byte == b'0');
+    let good = version == "00"
+        && hex(&trace, 32)
+        && !zero(&trace)
+        && hex(&parent, 16)
+        && !zero(&parent)
+        && hex(&flags, 2);
+    let [_, _, span, _] = fields(own)?;
+    good.then(|| format!("00-{trace}-{span}-{flags}"))
+}
+
+fn shows_token(headers: &HeaderMap, token: &SecretString) -> bool {
+    let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
+    // Comparing digests takes as long for a nearly right text as for a wrong one.
+    shown.is_some_and(|shown| Sha256::digest(shown) == Sha256::digest(token.expose_secret().as_bytes()))
+}
+
+/// What goes along with every call to a part behind the door.
+#[derive(Debug, Clone)]
+pub(crate) struct Hop {
+    /// For logs.
+    pub(crate) request_id: Option<HeaderValue>,
+    /// For traces.
+    pub(crate) traceparent: Option<HeaderValue>,
+}
+
+impl Hop {
+    /// For the gateway's own calls, which no client asked for.
+    pub(crate) fn own() -> Self {
+        Self { request_id: None, traceparent: None }
+    }
+
+    /// The trace as a message carries it.
+    pub(crate) fn traceparent_text(&self) -> Option<String> {
+        Some(self.traceparent.as_ref()?.to_str().ok()?.to_owned())
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Hop {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let take = |name: &HeaderName| parts.headers.get(name).cloned();
+        Ok(Self { request_id: take(&REQUEST_ID), traceparent: take(&TRACEPARENT) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clients_trace_goes_on_with_a_span_of_our_own_and_a_bad_one_does_not() {
+        let own = "00-0123456789abcdef0123456789abcdef-1111111111111111-01";
+        let outer = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
+        assert_eq!(
+            continued(outer, own).as_deref(),
+            Some("00-4bf92f3577b34da6a3ce929d0e0e4736-1111111111111111-00")
+        );
+        for bad in [
+            "",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+            "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-00",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-00",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-00",
+        ] {
+            assert_eq!(continued(bad, own), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_only_the_inside_may_say_is_taken_off() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-sojourn-actor", HeaderValue::from_static("usr_somebody_else"));
+        headers.insert("x-sojourn-anything", HeaderValue::from_static("x"));
+        headers.insert(REQUEST_ID, HeaderValue::from_static("a b"));
+        headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+        clean(&mut headers);
+        let names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        assert_eq!(names, ["accept", "traceparent"]);
+    }
+}

@@ -1,0 +1,18 @@
+//! The gateway as a program of its own.
+
+use anyhow::Context as _;
+use gateway::Cli;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let cli: Cli = kit::settings::load();
+    let settings = cli.settings();
+    cli.common.validate().and(Ok(())).context("the settings are wrong")?;
+    settings.validate().context("the settings are wrong")?;
+    if cli.common.check_config {
+        println!("configuration ok");
+        return Ok(());
+    }
+    kit::telemetry::init(&cli.common);
+    gateway::run(settings, kit::shutdown::on_signal()).await.context("the gateway could not run")
+}

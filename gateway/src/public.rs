@@ -1,0 +1,192 @@
+//! What clients see: the documents of the door, made from what the parts behind it say, without what is only theirs.
+
+use chrono::{DateTime, Utc};
+use contract::{
+    Money, OrderId, SagaId, UserId,
+    order::{OrderItem, OrderStatus, OrderView, PlaceOrder, Reason, Traveller},
+    orchestrator_api::{CauseView, SagaStatus, SagaView, StepStatus, StepView},
+};
+use serde::{Deserialize, Serialize};
+
+/// What a client is told when the reason is technical: how our parts failed is not theirs to know.
+const NOT_COMPLETED: &str = "The order could not be completed. Nothing is booked or charged.";
+
+/// `GET /v1/orders/{order_id}`: [`OrderView`] without its owner, who is the one that asks.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Order {
+    order_id: OrderId,
+    status: OrderStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<Reason>,
+    items: Vec<OrderItem>,
+    travellers: Vec<Traveller>,
+    total: Money,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flight_reference: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stay_reference: Option<String>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl From<OrderView> for Order {
+    fn from(view: OrderView) -> Self {
+        Self {
+            order_id: view.order_id,
+            status: view.status,
+            reason: view.reason,
+            items: view.items,
+            travellers: view.travellers,
+            total: view.total,
+            flight_reference: view.flight_reference,
+            stay_reference: view.stay_reference,
+            created_at: view.created_at,
+            updated_at: view.updated_at,
+        }
+    }
+}
+
+impl Order {
+    /// From the saga alone: the order service does not know the order yet, or never will.
+    pub(crate) fn from_saga(saga: &SagaView, placed: PlaceOrder) -> Self {
+        let rejected = matches!(saga.summary.status, SagaStatus::Compensated | SagaStatus::Abandoned);
+        let status = if rejected { OrderStatus::Rejected } else { OrderStatus::Pending };
+        let error = rejected.then(|| told(saga.cause.as_ref(), &saga.steps));
+        Self {
+            order_id: placed.order_id,
+            status,
+            reason: error.map(|error| Reason { code: error.code, message: error.message }),
+            items: placed.items,
+            travellers: placed.travellers,
+            total: placed.total,
+            flight_reference: None,
+            stay_reference: None,
+            created_at: saga.summary.created_at,
+            updated_at: saga.summary.updated_at,
+        }
+    }
+}
+
+/// A page of whatever.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Page<T> {
+    /// The items.
+    pub(crate) items: Vec<T>,
+    /// For the next page; absent at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) next_page_token: Option<String>,
+}
+
+/// `POST /v1/orders`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Accepted {
+    pub(crate) order_id: OrderId,
+    pub(crate) operation_id: SagaId,
+    pub(crate) status: OrderStatus,
+}
+
+/// `GET /v1/operations/{id}`, and each of its events.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Operation {
+    id: SagaId,
+    status: OperationStatus,
+    steps: Vec<OperationStep>,
+    error: Option<OperationError>,
+}
+
+/// Where an operation stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum OperationStatus {
+    /// Accepted; nothing has been done.
+    NotStarted,
+    /// At work, forward or back.
+    Running,
+    /// Everything took effect.
+    Succeeded,
+    /// Nothing did.
+    Failed,
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct OperationStep {
+    name: String,
+    status: OperationStepStatus,
+}
+
+/// Where a step stands: fewer words than operators have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum OperationStepStatus {
+    Pending,
+    NotNeeded,
+    Running,
+    Done,
+    Refused,
+    Undoing,
+    Undone,
+}
+
+/// Why an operation failed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct OperationError {
+    code: String,
+    message: String,
+}
+
+impl Operation {
+    /// From the saga as it stands.
+    pub(crate) fn from_saga(saga: &SagaView) -> Self {
+        Self::new(saga.summary.id, saga.summary.status, &saga.steps, saga.cause.as_ref())
+    }
+
+    /// From the parts of a saga, or of one of its records.
+    pub(crate) fn new(id: SagaId, saga: SagaStatus, steps: &[StepView], cause: Option<&CauseView>) -> Self {
+        let status = match saga {
+            SagaStatus::Running if steps.iter().all(|step| is_untouched(step.status)) => OperationStatus::NotStarted,
+            SagaStatus::Running | SagaStatus::Compensating | SagaStatus::NeedsAttention => OperationStatus::Running,
+            SagaStatus::Completed => OperationStatus::Succeeded,
+            SagaStatus::Compensated | SagaStatus::Abandoned => OperationStatus::Failed,
+        };
+        let error = (status == OperationStatus::Failed).then(|| told(cause, steps));
+        let steps = steps.iter().map(|step| OperationStep { name: step.name.to_string(), status: word(step.status) });
+        Self { id, status, steps: steps.collect(), error }
+    }
+
+    /// True while it makes sense to ask again.
+    pub(crate) const fn is_open(&self) -> bool {
+        matches!(self.status, OperationStatus::NotStarted | OperationStatus::Running)
+    }
+}
+
+const fn is_untouched(status: StepStatus) -> bool {
+    matches!(status, StepStatus::Pending | StepStatus::NotApplicable)
+}
+
+const fn word(status: StepStatus) -> OperationStepStatus {
+    match status {
+        StepStatus::Pending => OperationStepStatus::Pending,
+        StepStatus::NotApplicable => OperationStepStatus::NotNeeded,
+        StepStatus::Dispatched | StepStatus::Retrying | StepStatus::NeedsAttention => OperationStepStatus::Running,
+        StepStatus::Done => OperationStepStatus::Done,
+        StepStatus::Refused => OperationStepStatus::Refused,
+        StepStatus::Compensating => OperationStepStatus::Undoing,
+        StepStatus::Compensated => OperationStepStatus::Undone,
+    }
+}
+
+/// A business's no is told in its own words; everything else by its code and one sentence.
+fn told(cause: Option<&CauseView>, steps: &[StepView]) -> OperationError {
+    let Some(cause) = cause else {
+        return OperationError { code: "not_completed".to_owned(), message: NOT_COMPLETED.to_owned() };
+    };
+    let refused = steps.iter().any(|step| step.status == StepStatus::Refused && Some(&step.name) == cause.step.as_ref());
+    let message = if refused { cause.message.clone() } else { NOT_COMPLETED.to_owned() };
+    OperationError { code: cause.code.clone(), message }
+}
+
+/// Whether a saga is this person's: its owner is their id.
+pub(crate) fn is_owned_by(saga: &SagaView, user: UserId) -> bool {
+    saga.summary.owner.as_deref() == Some(user.to_string().as_str())
+}

@@ -1,0 +1,159 @@
+//! `GET /v1/operations/{operation_id}/events`: the saga's records as they are committed, each as the operation's
+//! public document. A client that lost its connection sends the last event's id and misses nothing.
+
+use std::{convert::Infallible, time::Duration};
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    response::{
+        IntoResponse as _, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
+};
+use contract::{
+    SagaId,
+    orchestrator_api::{CauseView, RecordView},
+};
+use eventsource_stream::Eventsource as _;
+use futures::{Stream, StreamExt as _, stream};
+use kit::http::{ApiError, Path};
+use serde_json::Value;
+
+use crate::{auth::Caller, door::Door, guard::Hop, public::Operation, routes::operations::own_saga, upstream::Call};
+
+/// The header of a reader that takes a stream up again.
+pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// How often a silent stream gives a sign of life: below the minute after which middle boxes forget connections.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// How soon a reader that lost the stream should come back.
+const COME_BACK: Duration = Duration::from_secs(1);
+
+/// How long one stream may last: as long as an access token, so that rights are looked at again. Readers come back by
+/// themselves and go on where they were.
+pub(crate) const STREAM_DURATION_MAX: Duration = Duration::from_secs(15 * 60);
+
+/// Serves the route.
+pub(crate) async fn follow(
+    State(door): State<Door>,
+    caller: Caller,
+    hop: Hop,
+    headers: HeaderMap,
+    Path(id): Path<SagaId>,
+) -> Result<Response, ApiError> {
+    let place = take_place(&door)?;
+    let saga = own_saga(&door, &hop, caller, id).await?;
+    let last: Option<u64> = headers.get(LAST_EVENT_ID).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    if saga.summary.status.is_final() && last.is_some_and(|last| last >= saga.head) {
+        // By the standard, the one answer that makes a reader stop asking.
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let mut call = Call::get(format!("/api/sagas/{id}/events"));
+    call.headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
+    if let Some(last) = last {
+        call.headers.insert(LAST_EVENT_ID, HeaderValue::from(last));
+    }
+    let response = door.orchestrator.open(&hop, call).await?;
+    if response.status() != StatusCode::OK {
+        tracing::error!(status = %response.status(), "the orchestrator did not open a stream");
+        return Err(ApiError::unavailable("service_unavailable", "the orchestrator service does not stream right now", 1));
+    }
+    let teller = Teller { id, cause: saga.cause };
+    let events = told(response.bytes_stream().eventsource(), teller);
+    let first = stream::once(async { Ok(Event::default().retry(COME_BACK)) });
+    let ended = until_ended(&door);
+    let events = first.chain(events).take_until(ended).map(move |event| {
+        // The place is free again when the stream is dropped.
+        let _held = &place;
+        event
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
+}
+
+/// One of the places for streams.
+pub(crate) fn take_place(door: &Door) -> Result<tokio::sync::OwnedSemaphorePermit, ApiError> {
+    let busy = |_| ApiError::unavailable("too_many_streams", "too many streams are open right now", 5);
+    std::sync::Arc::clone(&door.streams).try_acquire_owned().map_err(busy)
+}
+
+/// Resolves when a stream must end: after its longest time, or because the gateway stops.
+pub(crate) fn until_ended(door: &Door) -> impl Future<Output = ()> + Send + use<> {
+    let stopping = door.stopping.clone();
+    async move {
+        tokio::select! {
+            () = tokio::time::sleep(STREAM_DURATION_MAX) => {}
+            () = stopping.cancelled_owned() => {}
+        }
+    }
+}
+
+/// Turns the orchestrator's events into the client's. Anything that breaks ends the stream: the reader comes back.
+fn told<E: std::fmt::Display>(
+    events: impl Stream<Item = Result<eventsource_stream::Event, E>> + Unpin,
+    teller: Teller,
+) -> impl Stream<Item = Result<Event, Infallible>> {
+    stream::unfold(Some((events, teller)), async |state| {
+        let (mut events, mut teller) = state?;
+        loop {
+            match events.next().await? {
+                Ok(event) => match teller.tell(&event) {
+                    Told::Event(event) => return Some((Ok(event), Some((events, teller)))),
+                    Told::End(event) => return Some((Ok(event), None)),
+                    Told::Nothing => {}
+                    Told::Broken => return None,
+                },
+                Err(error) => {
+                    tracing::debug!(saga_id = %teller.id, %error, "a stream of events broke off");
+                    return None;
+                }
+            }
+        }
+    })
+}
+
+/// What is known of a saga while its records go by.
+struct Teller {
+    id: SagaId,
+    cause: Option<CauseView>,
+}
+
+enum Told {
+    Event(Event),
+    End(Event),
+    Nothing,
+    Broken,
+}
+
+impl Teller {
+    fn tell(&mut self, event: &eventsource_stream::Event) -> Told {
+        match event.event.as_str() {
+            "record" => self.record(event),
+            "end" => Told::End(Event::default().event("end").data("{}")),
+            _ => Told::Nothing,
+        }
+    }
+
+    fn record(&mut self, event: &eventsource_stream::Event) -> Told {
+        let record: RecordView = match serde_json::from_str(&event.data) {
+            Ok(record) => record,
+            Err(error) => {
+                tracing::error!(saga_id = %self.id, %error, "the orchestrator sent a record that does not read");
+                return Told::Broken;
+            }
+        };
+        if let Some(cause) = record.entries.iter().rev().find_map(cause_of) {
+            self.cause = Some(cause);
+        }
+        let operation = Operation::new(self.id, record.status, &record.steps, self.cause.as_ref());
+        let event = Event::default().id(record.seq.to_string()).event("operation");
+        event.json_data(&operation).map_or(Told::Broken, Told::Event)
+    }
+}
+
+/// Why the saga turned around, when this entry says so.
+fn cause_of(entry: &Value) -> Option<CauseView> {
+    let turned = entry.get("entry").and_then(Value::as_str) == Some("compensation_started");
+    turned.then(|| serde_json::from_value(entry.get("cause")?.clone()).ok()).flatten()
+}

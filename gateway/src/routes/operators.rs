@@ -1,0 +1,127 @@
+//! `/ops/api/...`: the orchestrator's own interface, for operators. Every method and answer passes as it is, streams
+//! too; who acts is said by the gateway, never by the client.
+
+use axum::{
+    body::{Body, Bytes},
+    extract::{OriginalUri, State, rejection::BytesRejection},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use contract::orchestrator_api::{HEADER_ACTOR, HEADER_ROLE};
+use futures::StreamExt as _;
+use kit::http::ApiError;
+
+use crate::{
+    auth::Caller,
+    door::Door,
+    guard::Hop,
+    routes::operation_events::{LAST_EVENT_ID, take_place, until_ended},
+    upstream::{Call, READ_TIMEOUT, Repeat, WRITE_TIMEOUT},
+};
+
+/// What stands before the orchestrator's own paths at the door.
+const PREFIX: &str = "/ops";
+/// What the orchestrator's own paths begin with.
+const API: &str = "/api/";
+
+/// The headers of a request that mean something to the orchestrator. Others stay here.
+const PASSED_IN: [HeaderName; 5] =
+    [header::ACCEPT, header::CONTENT_TYPE, header::IF_MATCH, header::IF_NONE_MATCH, LAST_EVENT_ID];
+
+/// The headers of an answer that mean something to operators.
+const PASSED_BACK: [HeaderName; 6] = [
+    header::CONTENT_TYPE,
+    header::CACHE_CONTROL,
+    header::CONTENT_DISPOSITION,
+    header::ETAG,
+    header::RETRY_AFTER,
+    header::VARY,
+];
+
+/// Serves the route.
+pub(crate) async fn pass(
+    State(door): State<Door>,
+    caller: Caller,
+    hop: Hop,
+    method: Method,
+    OriginalUri(address): OriginalUri,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, ApiError> {
+    let path = inside(address.path())?;
+    let path = address.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+    let body = body.map_err(|_| {
+        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The body is too large or broke off")
+    })?;
+    let reading = method.is_safe();
+    let call = Call {
+        path,
+        headers: passed_in(&headers, caller)?,
+        body: (!body.is_empty()).then_some(body),
+        repeat: if reading { Repeat::Safe } else { Repeat::Unsent },
+        timeout: if reading { READ_TIMEOUT } else { WRITE_TIMEOUT },
+        method,
+    };
+    let place = take_place(&door)?;
+    let answer = door.orchestrator.open(&hop, call).await?;
+    let status = answer.status();
+    let mut passed = HeaderMap::new();
+    for name in PASSED_BACK {
+        if let Some(value) = answer.headers().get(&name) {
+            passed.insert(name, value.clone());
+        }
+    }
+    let stream = answer.bytes_stream().take_until(until_ended(&door)).map(move |chunk| {
+        let _held = &place;
+        chunk
+    });
+    Ok((status, passed, Body::from_stream(stream)).into_response())
+}
+
+/// The orchestrator's path for one of ours. What would climb out of `/api/` once somebody resolves it is refused.
+fn inside(path: &str) -> Result<&str, ApiError> {
+    let inner = path.strip_prefix(PREFIX).filter(|inner| inner.starts_with(API));
+    let climbs = |path: &str| {
+        let lower = path.to_ascii_lowercase();
+        let plain = lower.replace("%2e", ".");
+        lower.contains("%2f") || lower.contains("%5c") || lower.contains('\\') || plain.split('/').any(|part| matches!(part, "." | ".."))
+    };
+    inner
+        .filter(|inner| !climbs(inner))
+        .ok_or_else(|| ApiError::not_found("not_found", "no resource has this address"))
+}
+
+fn passed_in(headers: &HeaderMap, caller: Caller) -> Result<HeaderMap, ApiError> {
+    let mut passed = HeaderMap::new();
+    for name in PASSED_IN {
+        if let Some(value) = headers.get(&name) {
+            passed.insert(name, value.clone());
+        }
+    }
+    let text = |text: &str| HeaderValue::from_str(text).map_err(|_| ApiError::internal());
+    passed.insert(HeaderName::from_static(HEADER_ACTOR), text(&caller.user_id.to_string())?);
+    passed.insert(HeaderName::from_static(HEADER_ROLE), text(caller.role.as_str())?);
+    Ok(passed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_stays_under_the_interface_passes() {
+        assert_eq!(inside("/ops/api/sagas/saga_1").unwrap(), "/api/sagas/saga_1");
+        for bad in [
+            "/ops/api",
+            "/ops/internal/x",
+            "/ops/api/../metrics",
+            "/ops/api/%2e%2E/metrics",
+            "/ops/api/.%2e/metrics",
+            "/ops/api/a%2f..%2f..",
+            "/ops/api/a\\..\\b",
+            "/ops/api/./x",
+        ] {
+            assert!(inside(bad).is_err(), "{bad}");
+        }
+    }
+}

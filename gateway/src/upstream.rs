@@ -1,0 +1,392 @@
+//! Calls to the parts behind the door: time limits, size limits, the next address when one does not answer, and every
+//! failure turned into an answer that names the part and nothing else.
+
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
+
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use bytes::Bytes;
+use contract::problem::Problem;
+use kit::{http::ApiError, settings::error_chain};
+use reqwest::{Response, Url};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::guard::{Hop, REQUEST_ID, TRACEPARENT};
+
+/// How long a connection inside the installation may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long one part may take to answer a read.
+pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long one part may take to answer a write: a commit after a takeover, or a password's hash on a busy machine.
+pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long all attempts together may take; below the request's own limit, so that the answer can still be made.
+const ATTEMPTS_TIMEOUT: Duration = Duration::from_secs(25);
+
+/// How long a look at a part's health may take.
+const ALIVE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The largest answer, in bytes: a page of the largest orders.
+const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// When to come again after a part was missing, in seconds.
+const RETRY_AFTER_SECONDS: u32 = 1;
+
+/// The longest wait that a part's own `Retry-After` can ask a client for, in seconds.
+const RETRY_AFTER_SECONDS_MAX: u32 = 60;
+
+/// The kit's word for a wrong internal token: a mistake of the installation, not of the client.
+const INTERNAL_TOKEN_CODE: &str = "internal_token";
+
+/// The one client for all parts.
+pub(crate) fn client() -> Result<reqwest::Client, reqwest::Error> {
+    reqwest::Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .tcp_nodelay(true)
+        .no_proxy()
+        .build()
+}
+
+/// A part and its addresses.
+pub(crate) struct Upstream {
+    service: &'static str,
+    bases: Vec<String>,
+    /// The address that answered last.
+    preferred: AtomicUsize,
+    http: reqwest::Client,
+    token: SecretString,
+}
+
+/// Whether a call may be sent again after an attempt whose outcome is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    /// Reads, and writes that carry an idempotency key.
+    Safe,
+    /// Only when the attempt certainly had no effect: no connection, or a plain 503.
+    Unsent,
+}
+
+/// A call.
+pub(crate) struct Call {
+    pub(crate) method: Method,
+    /// With the query.
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Option<Bytes>,
+    pub(crate) repeat: Repeat,
+    pub(crate) timeout: Duration,
+}
+
+impl Call {
+    /// A read.
+    pub(crate) fn get(path: impl Into<String>) -> Self {
+        Self {
+            method: Method::GET,
+            path: path.into(),
+            headers: HeaderMap::new(),
+            body: None,
+            repeat: Repeat::Safe,
+            timeout: READ_TIMEOUT,
+        }
+    }
+
+    /// A write.
+    pub(crate) fn post(path: impl Into<String>, body: &impl Serialize, repeat: Repeat) -> Result<Self, UpstreamError> {
+        let body = serde_json::to_vec(body).map_err(UpstreamError::Unsendable)?;
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let (method, path) = (Method::POST, path.into());
+        Ok(Self { method, path, headers, body: Some(body.into()), repeat, timeout: WRITE_TIMEOUT })
+    }
+}
+
+/// An answer below 500.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    service: &'static str,
+    pub(crate) status: StatusCode,
+    pub(crate) body: Bytes,
+}
+
+/// Why there is no usable answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UpstreamError {
+    /// No address could be reached.
+    #[error("the {service} service cannot be reached")]
+    Unreachable {
+        service: &'static str,
+        #[source]
+        source: reqwest::Error,
+    },
+    /// It did not answer in time.
+    #[error("the {service} service does not answer in time")]
+    TimedOut { service: &'static str },
+    /// It asked to come later.
+    #[error("the {service} service takes nothing in right now")]
+    Busy { service: &'static str, retry_after_seconds: u32 },
+    /// It failed, or answered what nobody agreed on.
+    #[error("the {service} service gave an answer that cannot be used")]
+    Unusable { service: &'static str, why: String },
+    /// Our own mistake.
+    #[error("a request could not be written as JSON")]
+    Unsendable(#[source] serde_json::Error),
+}
+
+impl UpstreamError {
+    const fn outcome(&self) -> &'static str {
+        match self {
+            Self::Unreachable { .. } => "unreachable",
+            Self::TimedOut { .. } => "timed_out",
+            Self::Busy { .. } => "busy",
+            Self::Unusable { .. } => "unusable",
+            Self::Unsendable(_) => "unsendable",
+        }
+    }
+}
+
+impl From<UpstreamError> for ApiError {
+    fn from(error: UpstreamError) -> Self {
+        let detail = error.to_string();
+        match error {
+            UpstreamError::Unreachable { .. } | UpstreamError::TimedOut { .. } => {
+                Self::unavailable("service_unavailable", detail, RETRY_AFTER_SECONDS)
+            }
+            UpstreamError::Busy { retry_after_seconds, .. } => {
+                Self::unavailable("service_unavailable", detail, retry_after_seconds)
+            }
+            UpstreamError::Unusable { .. } => {
+                Self::new(StatusCode::BAD_GATEWAY, "bad_gateway", "A part of Sojourn failed").detail(detail)
+            }
+            UpstreamError::Unsendable(_) => Self::internal(),
+        }
+    }
+}
+
+impl Upstream {
+    pub(crate) fn new(service: &'static str, urls: &[Url], http: reqwest::Client, token: SecretString) -> Self {
+        let bases = urls.iter().map(|url| url.as_str().trim_end_matches('/').to_owned()).collect();
+        Self { service, bases, preferred: AtomicUsize::new(0), http, token }
+    }
+
+    pub(crate) const fn service(&self) -> &'static str {
+        self.service
+    }
+
+    /// Calls and reads the whole answer.
+    pub(crate) async fn call(&self, hop: &Hop, call: Call) -> Result<Answer, UpstreamError> {
+        match self.attempts(hop, &call, Wanted::Answer).await? {
+            Received::Answer(answer) => Ok(answer),
+            Received::Open(response) => self.read(response).await,
+        }
+    }
+
+    /// Calls and leaves the answer's body to be read as it comes.
+    pub(crate) async fn open(&self, hop: &Hop, call: Call) -> Result<Response, UpstreamError> {
+        match self.attempts(hop, &call, Wanted::Open).await? {
+            Received::Open(response) => Ok(response),
+            Received::Answer(answer) => Ok(answer.into_response()),
+        }
+    }
+
+    /// Whether one of the addresses is there; the error says which are not, without their insides.
+    pub(crate) async fn alive(&self) -> Result<(), String> {
+        for base in self.in_order() {
+            let asked = self.http.get(format!("{base}/health")).timeout(ALIVE_TIMEOUT).send().await;
+            if asked.is_ok_and(|response| response.status().is_success()) {
+                return Ok(());
+            }
+        }
+        Err(format!("no answer from the {} service", self.service))
+    }
+
+    async fn attempts(&self, hop: &Hop, call: &Call, wanted: Wanted) -> Result<Received, UpstreamError> {
+        let begun = Instant::now();
+        let received = self.try_in_order(hop, call, wanted).await;
+        self.note(begun, call, received.as_ref().err());
+        received
+    }
+
+    /// Tries the addresses one after the other, the one that answered last first.
+    async fn try_in_order(&self, hop: &Hop, call: &Call, wanted: Wanted) -> Result<Received, UpstreamError> {
+        let deadline = tokio::time::Instant::now() + ATTEMPTS_TIMEOUT;
+        let mut last = UpstreamError::TimedOut { service: self.service };
+        for base in self.in_order() {
+            let until = deadline.min(tokio::time::Instant::now() + call.timeout);
+            let error = match tokio::time::timeout_at(until, self.attempt(base, hop, call, wanted)).await {
+                Ok(Ok(received)) => {
+                    self.prefer(base);
+                    return Ok(received);
+                }
+                Ok(Err(error)) => error,
+                Err(_) => UpstreamError::TimedOut { service: self.service },
+            };
+            let again = match &error {
+                UpstreamError::Busy { .. } => true,
+                UpstreamError::Unreachable { source, .. } => source.is_connect() || call.repeat == Repeat::Safe,
+                UpstreamError::TimedOut { .. } => call.repeat == Repeat::Safe,
+                UpstreamError::Unusable { .. } | UpstreamError::Unsendable(_) => false,
+            };
+            last = error;
+            if !again || tokio::time::Instant::now() >= deadline {
+                break;
+            }
+        }
+        Err(last)
+    }
+
+    async fn attempt(&self, base: &str, hop: &Hop, call: &Call, wanted: Wanted) -> Result<Received, UpstreamError> {
+        let response = self.send(base, hop, call).await?;
+        match wanted {
+            Wanted::Answer => Ok(Received::Answer(self.read(response).await?)),
+            Wanted::Open => Ok(Received::Open(response)),
+        }
+    }
+
+    async fn send(&self, base: &str, hop: &Hop, call: &Call) -> Result<Response, UpstreamError> {
+        let mut request = self
+            .http
+            .request(call.method.clone(), format!("{base}{}", call.path))
+            .headers(call.headers.clone())
+            .bearer_auth(self.token.expose_secret());
+        for (name, value) in [(REQUEST_ID, &hop.request_id), (TRACEPARENT, &hop.traceparent)] {
+            if let Some(value) = value {
+                request = request.header(name, value.clone());
+            }
+        }
+        if let Some(body) = &call.body {
+            request = request.body(body.clone());
+        }
+        let service = self.service;
+        let response = request.send().await.map_err(|source| UpstreamError::Unreachable { service, source })?;
+        let status = response.status();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            return Err(UpstreamError::Busy { service, retry_after_seconds: retry_after(response.headers()) });
+        }
+        if status.is_server_error() {
+            return Err(UpstreamError::Unusable { service, why: format!("status {status}") });
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            return self.unauthorized(response).await;
+        }
+        Ok(response)
+    }
+
+    /// A 401 can be the answer to a client's password, or to our own token: the latter is not for the client.
+    async fn unauthorized(&self, response: Response) -> Result<Response, UpstreamError> {
+        let headers = response.headers().clone();
+        let answer = self.read(response).await?;
+        let code = serde_json::from_slice::<Problem>(&answer.body).map(|problem| problem.code);
+        if code.is_ok_and(|code| code == INTERNAL_TOKEN_CODE) {
+            let why = "it does not take this gateway's internal token (SOJOURN_INTERNAL_TOKEN)".to_owned();
+            return Err(UpstreamError::Unusable { service: self.service, why });
+        }
+        let mut rebuilt = answer.into_response();
+        *rebuilt.headers_mut() = headers;
+        Ok(rebuilt)
+    }
+
+    async fn read(&self, mut response: Response) -> Result<Answer, UpstreamError> {
+        let service = self.service;
+        let status = response.status();
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|source| UpstreamError::Unreachable { service, source })? {
+            if body.len() + chunk.len() > ANSWER_BYTES_MAX {
+                return Err(UpstreamError::Unusable { service, why: format!("more than {ANSWER_BYTES_MAX} bytes") });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Answer { service, status, body: body.into() })
+    }
+
+    fn in_order(&self) -> impl Iterator<Item = &String> {
+        let first = self.preferred.load(Ordering::Relaxed);
+        self.bases.iter().cycle().skip(first).take(self.bases.len())
+    }
+
+    fn prefer(&self, base: &str) {
+        if let Some(index) = self.bases.iter().position(|known| known == base) {
+            self.preferred.store(index, Ordering::Relaxed);
+        }
+    }
+
+    fn note(&self, begun: Instant, call: &Call, error: Option<&UpstreamError>) {
+        let outcome = error.map_or("answered", UpstreamError::outcome);
+        metrics::histogram!("sojourn_gateway_upstream_seconds", "service" => self.service, "outcome" => outcome)
+            .record(begun.elapsed());
+        if let Some(error) = error {
+            let why = match error {
+                UpstreamError::Unusable { why, .. } => why.clone(),
+                other => error_chain(other),
+            };
+            // The path without its query: searches are nobody's business.
+            let path = call.path.split('?').next().unwrap_or_default();
+            tracing::warn!(service = self.service, method = %call.method, path, why, "a part behind the door failed");
+        }
+    }
+}
+
+/// How much of an answer is waited for.
+#[derive(Debug, Clone, Copy)]
+enum Wanted {
+    /// All of it.
+    Answer,
+    /// Its head.
+    Open,
+}
+
+/// See [`Wanted`].
+enum Received {
+    Answer(Answer),
+    Open(Response),
+}
+
+impl Answer {
+    fn into_response(self) -> Response {
+        let mut response = axum::http::Response::new(self.body);
+        *response.status_mut() = self.status;
+        Response::from(response)
+    }
+
+    /// The body as what it should be.
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, UpstreamError> {
+        serde_json::from_slice(&self.body).map_err(|error| self.unusable(&format!("a body that does not read: {error}")))
+    }
+
+    /// The problem's code, when the body is a problem.
+    pub(crate) fn code(&self) -> Option<String> {
+        Some(serde_json::from_slice::<Problem>(&self.body).ok()?.code)
+    }
+
+    /// The client's mistake, as the part describes it.
+    pub(crate) fn problem(&self) -> ApiError {
+        let Ok(problem) = serde_json::from_slice::<Problem>(&self.body) else {
+            return self.unexpected().into();
+        };
+        let mut error = ApiError::new(self.status, problem.code, problem.title).errors(problem.errors);
+        if let Some(detail) = problem.detail {
+            error = error.detail(detail);
+        }
+        error
+    }
+
+    /// A status that nobody agreed on.
+    pub(crate) fn unexpected(&self) -> UpstreamError {
+        self.unusable(&format!("unexpected status {}", self.status))
+    }
+
+    fn unusable(&self, why: &str) -> UpstreamError {
+        tracing::error!(service = self.service, why, "a part behind the door broke the contract");
+        UpstreamError::Unusable { service: self.service, why: why.to_owned() }
+    }
+}
+
+fn retry_after(headers: &HeaderMap) -> u32 {
+    let told = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    told.unwrap_or(RETRY_AFTER_SECONDS).clamp(1, RETRY_AFTER_SECONDS_MAX)
+}

@@ -1,0 +1,79 @@
+//! When what stands behind the door is away, slow or broken.
+
+use std::time::Duration;
+
+use crate::{
+    house::{House, Said},
+    parts::Mood,
+};
+
+#[tokio::test]
+async fn a_part_that_is_away_busy_or_broken_is_named_and_nothing_else_is_said() {
+    let house = House::open().await;
+    for (mood, status, code) in [
+        (Mood::Busy, 503, "service_unavailable"),
+        (Mood::Failing, 502, "bad_gateway"),
+        (Mood::Babbling, 502, "bad_gateway"),
+        (Mood::Distrustful, 502, "bad_gateway"),
+    ] {
+        house.parts.mood("flights", mood);
+        let said = Said::of(house.order(&format!("{mood:?}"))).await;
+        assert_eq!((said.status, said.code().as_str()), (status, code), "{mood:?}");
+        insta::assert_snapshot!(format!("flights_{mood:?}"), said.shown());
+    }
+    assert_eq!(house.parts.memory().starts.len(), 0);
+}
+
+#[tokio::test]
+async fn a_part_that_does_not_answer_is_given_up_in_time() {
+    let house = House::open().await;
+    house.parts.mood("flights", Mood::Silent);
+    let begun = tokio::time::Instant::now();
+    let said = Said::of(house.order("k")).await;
+    assert_eq!((said.status, said.code().as_str(), said.header("retry-after")), (503, "service_unavailable", "1"));
+    assert!(begun.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test]
+async fn orders_go_to_the_next_orchestrator_when_one_is_gone() {
+    let mut house = House::with_orchestrators(2, |_| {}).await;
+    house.ready().await;
+    house.orchestrators.remove(0).stop().await;
+    for key in ["a", "b", "a"] {
+        assert_eq!(Said::of(house.order(key)).await.status, 202);
+    }
+    assert_eq!(house.parts.memory().starts.len(), 2);
+    house.orchestrators.remove(0).stop().await;
+    let said = Said::of(house.order("c")).await;
+    assert_eq!((said.status, said.code().as_str()), (503, "service_unavailable"));
+    assert!(said.body.contains("the orchestrator service"), "{}", said.body);
+}
+
+#[tokio::test]
+async fn a_busy_orchestrator_says_when_to_come_again() {
+    let house = House::with_orchestrators(2, |_| {}).await;
+    house.ready().await;
+    house.parts.mood("orchestrator", Mood::Busy);
+    let said = Said::of(house.order("k")).await;
+    assert_eq!((said.status, said.header("retry-after")), (503, "7"));
+    assert_eq!(house.parts.asked_for("GET /api/starts"), 2, "both were asked");
+    house.parts.mood("orchestrator", Mood::Well);
+    assert_eq!(Said::of(house.order("k")).await.status, 202);
+}
+
+#[tokio::test]
+async fn what_is_missing_is_named_by_readiness_and_health_stays() {
+    let house = House::with_orchestrators(1, |settings| settings.flights = vec!["http://127.0.0.1:9".parse().unwrap()]).await;
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    loop {
+        let missing: Vec<_> = house.gateway.readiness.missing().into_keys().collect();
+        if missing == ["flights"] {
+            break;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{missing:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let ready = Said::of(house.http.get(house.url("/ready"))).await;
+    insta::assert_snapshot!("not_ready", ready.shown());
+    assert_eq!(Said::of(house.http.get(house.url("/health"))).await.status, 200);
+}

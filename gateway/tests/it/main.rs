@@ -1,0 +1,15 @@
+//! The gateway's real router and server, over real connections, with real keys. Behind it stand small servers that
+//! keep the contract, or break it on purpose; the whole with the real parts is tested end to end elsewhere.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod keys;
+mod parts;
+mod house;
+
+mod asking;
+mod failing;
+mod ordering;
+mod operating;
+mod reading;
+mod hardening;
