@@ -270,16 +270,10 @@ pub(crate) struct Login {
 
 fn parse_status(text: &str) -> Result<SagaStatus, String> {
     let wanted = text.replace('-', "_");
-    SagaStatus::ALL
-        .into_iter()
-        .find(|status| status.as_str() == wanted)
-        .ok_or_else(|| {
-            let known: Vec<_> = SagaStatus::ALL
-                .iter()
-                .map(|status| status.as_str())
-                .collect();
-            format!("known are {}", known.join(", "))
-        })
+    SagaStatus::ALL.into_iter().find(|status| status.as_str() == wanted).ok_or_else(|| {
+        let known: Vec<_> = SagaStatus::ALL.iter().map(|status| status.as_str()).collect();
+        format!("known are {}", known.join(", "))
+    })
 }
 
 fn parse_json(text: &str) -> Result<serde_json::Value, String> {
@@ -299,14 +293,7 @@ mod tests {
 
     #[test]
     fn statuses_are_read_with_hyphens_too() {
-        assert_eq!(
-            parse_status("needs-attention"),
-            Ok(SagaStatus::NeedsAttention)
-        );
-        assert!(
-            parse_status("stuck")
-                .unwrap_err()
-                .contains("needs_attention")
-        );
+        assert_eq!(parse_status("needs-attention"), Ok(SagaStatus::NeedsAttention));
+        assert!(parse_status("stuck").unwrap_err().contains("needs_attention"));
     }
 }

@@ -66,11 +66,7 @@ impl Client {
             },
             (None, None) => Credentials::Missing,
         };
-        Ok(Self {
-            http,
-            base,
-            credentials,
-        })
+        Ok(Self { http, base, credentials })
     }
 
     /// The address, as sessions are kept under it.
@@ -79,22 +75,13 @@ impl Client {
     }
 
     /// Reads from the operators' interface.
-    pub(crate) async fn get<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        query: &[(&str, String)],
-    ) -> Result<T, Failure> {
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T, Failure> {
         let mut url = Url::parse(&format!("{}{OPS}{path}", self.base))
             .map_err(|error| Failure::usage(format!("the address is wrong: {error}")))?;
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let response = self
-            .authorised(|http| {
-                http.request(Method::GET, url.clone())
-                    .timeout(ANSWER_TIMEOUT)
-            })
-            .await?;
+        let response = self.authorised(|http| http.request(Method::GET, url.clone()).timeout(ANSWER_TIMEOUT)).await?;
         self.read(response).await
     }
 
@@ -105,9 +92,7 @@ impl Client {
         body: &(impl Serialize + ?Sized),
     ) -> Result<T, Failure> {
         let url = format!("{}{OPS}{path}", self.base);
-        let response = self
-            .authorised(|http| http.post(&url).timeout(ANSWER_TIMEOUT).json(body))
-            .await?;
+        let response = self.authorised(|http| http.post(&url).timeout(ANSWER_TIMEOUT).json(body)).await?;
         self.read(response).await
     }
 
@@ -129,42 +114,22 @@ impl Client {
         self.tokens("/v1/auth/login", login).await
     }
 
-    async fn tokens(
-        &self,
-        path: &str,
-        body: &(impl Serialize + ?Sized),
-    ) -> Result<Session, Failure> {
-        let request = self
-            .http
-            .post(format!("{}{path}", self.base))
-            .timeout(ANSWER_TIMEOUT)
-            .json(body);
-        let response = request
-            .send()
-            .await
-            .map_err(|error| self.unreachable(&error))?;
+    async fn tokens(&self, path: &str, body: &(impl Serialize + ?Sized)) -> Result<Session, Failure> {
+        let request = self.http.post(format!("{}{path}", self.base)).timeout(ANSWER_TIMEOUT).json(body);
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
         let response = self.checked(response).await?;
         let tokens: Tokens = self.read(response).await?;
-        Ok(Session {
-            access_token: tokens.access_token,
-            refresh_token: tokens.refresh_token,
-        })
+        Ok(Session { access_token: tokens.access_token, refresh_token: tokens.refresh_token })
     }
 
     /// Sends with a token; an expired stored one is refreshed once.
-    async fn authorised(
-        &self,
-        build: impl Fn(&reqwest::Client) -> RequestBuilder,
-    ) -> Result<Response, Failure> {
+    async fn authorised(&self, build: impl Fn(&reqwest::Client) -> RequestBuilder) -> Result<Response, Failure> {
         let send = async |token: &str| {
             let sent = build(&self.http).bearer_auth(token).send();
             // Only the head is awaited here: a live stream's body has no end.
             match tokio::time::timeout(ANSWER_TIMEOUT, sent).await {
                 Ok(answer) => answer.map_err(|error| self.unreachable(&error)),
-                Err(_) => Err(Failure::error(format!(
-                    "{} did not answer in time",
-                    self.base
-                ))),
+                Err(_) => Err(Failure::error(format!("{} did not answer in time", self.base))),
             }
         };
         match &self.credentials {
@@ -189,12 +154,7 @@ impl Client {
     }
 
     /// A fresh access token in place of `stale`; whoever comes second takes what the first one got.
-    async fn refresh(
-        &self,
-        store: &Store,
-        session: &Mutex<Session>,
-        stale: &str,
-    ) -> Result<String, Failure> {
+    async fn refresh(&self, store: &Store, session: &Mutex<Session>, stale: &str) -> Result<String, Failure> {
         let mut session = session.lock().await;
         if session.access_token != stale {
             return Ok(session.access_token.clone());
@@ -202,19 +162,13 @@ impl Client {
         let locked = store.lock()?;
         let stored = locked.load(&self.base)?.unwrap_or_else(|| session.clone());
         if stored.access_token == stale {
-            let refresh = Refresh {
-                refresh_token: stored.refresh_token,
-            };
-            *session = self
-                .tokens("/v1/auth/refresh", &refresh)
-                .await
-                .map_err(|failure| match failure.exit {
-                    Exit::Auth => Failure::new(
-                        Exit::Auth,
-                        "the stored login has ended: run `sagactl login --email ...` again",
-                    ),
-                    _ => failure,
-                })?;
+            let refresh = Refresh { refresh_token: stored.refresh_token };
+            *session = self.tokens("/v1/auth/refresh", &refresh).await.map_err(|failure| match failure.exit {
+                Exit::Auth => {
+                    Failure::new(Exit::Auth, "the stored login has ended: run `sagactl login --email ...` again")
+                }
+                _ => failure,
+            })?;
             locked.save(&self.base, session.clone())?;
         } else {
             *session = stored;
@@ -235,24 +189,15 @@ impl Client {
     async fn read<T: DeserializeOwned>(&self, response: Response) -> Result<T, Failure> {
         let body = self.body(response).await?;
         serde_json::from_slice(&body).map_err(|error| {
-            Failure::error(format!(
-                "{} answered what this sagactl does not understand: {error}",
-                self.base
-            ))
+            Failure::error(format!("{} answered what this sagactl does not understand: {error}", self.base))
         })
     }
 
     async fn body(&self, mut response: Response) -> Result<Vec<u8>, Failure> {
         let mut body = Vec::new();
-        while let Some(chunk) = response
-            .chunk()
-            .await
-            .map_err(|error| self.unreachable(&error))?
-        {
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(&error))? {
             if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-                return Err(Failure::error(format!(
-                    "the answer has more than {ANSWER_BYTES_MAX} bytes"
-                )));
+                return Err(Failure::error(format!("the answer has more than {ANSWER_BYTES_MAX} bytes")));
             }
             body.extend_from_slice(&chunk);
         }
@@ -264,15 +209,8 @@ impl Client {
         while let Some(deeper) = cause.source() {
             cause = deeper;
         }
-        let doing = if error.is_connect() {
-            "cannot reach the gateway at"
-        } else {
-            "lost the gateway at"
-        };
-        Failure::error(format!(
-            "{doing} {}: {cause} (is it running? see --url)",
-            self.base
-        ))
+        let doing = if error.is_connect() { "cannot reach the gateway at" } else { "lost the gateway at" };
+        Failure::error(format!("{doing} {}: {cause} (is it running? see --url)", self.base))
     }
 }
 
@@ -283,12 +221,9 @@ pub(crate) async fn within_silence<T>(next: impl Future<Output = T>) -> Option<T
 
 /// Checks an address and cuts what must not be kept with it.
 fn base_of(url: &str) -> Result<String, Failure> {
-    let parsed = Url::parse(url)
-        .map_err(|error| Failure::usage(format!("`{url}` is not an address: {error}")))?;
+    let parsed = Url::parse(url).map_err(|error| Failure::usage(format!("`{url}` is not an address: {error}")))?;
     if !matches!(parsed.scheme(), "http" | "https") || parsed.host_str().is_none() {
-        return Err(Failure::usage(format!(
-            "`{url}` is not an http or https address"
-        )));
+        return Err(Failure::usage(format!("`{url}` is not an http or https address")));
     }
     if !parsed.username().is_empty() || parsed.password().is_some() {
         return Err(Failure::usage(
@@ -327,14 +262,8 @@ mod tests {
 
     #[test]
     fn an_address_is_kept_without_its_last_slash_and_never_with_a_password() {
-        assert_eq!(
-            base_of("http://127.0.0.1:8080/").unwrap(),
-            "http://127.0.0.1:8080"
-        );
-        assert_eq!(
-            base_of("https://ops.sojourn.example/door/").unwrap(),
-            "https://ops.sojourn.example/door"
-        );
+        assert_eq!(base_of("http://127.0.0.1:8080/").unwrap(), "http://127.0.0.1:8080");
+        assert_eq!(base_of("https://ops.sojourn.example/door/").unwrap(), "https://ops.sojourn.example/door");
         for wrong in ["127.0.0.1", "ftp://x", "http://me:secret@host", ""] {
             assert_eq!(base_of(wrong).unwrap_err().exit, Exit::Usage, "{wrong}");
         }
@@ -345,13 +274,7 @@ mod tests {
         let body = r##"{"type":"x","title":"Wrong","status":422,"code":"reply_wrong","detail":"No such field",
             "errors":[{"detail":"missing","pointer":"#/reply"}]}"##;
         let failure = refused(StatusCode::UNPROCESSABLE_ENTITY, body.as_bytes());
-        assert_eq!(
-            failure.message,
-            "No such field; #/reply: missing (reply_wrong)"
-        );
-        assert_eq!(
-            refused(StatusCode::BAD_GATEWAY, b"<html>").message,
-            "the gateway answered 502 Bad Gateway"
-        );
+        assert_eq!(failure.message, "No such field; #/reply: missing (reply_wrong)");
+        assert_eq!(refused(StatusCode::BAD_GATEWAY, b"<html>").message, "the gateway answered 502 Bad Gateway");
     }
 }

@@ -52,10 +52,7 @@ pub(crate) struct Failure {
 impl Failure {
     /// A failure of its own kind.
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self {
-            exit,
-            message: message.into(),
-        }
+        Self { exit, message: message.into() }
     }
 
     /// What no other exit code names.

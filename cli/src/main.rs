@@ -41,27 +41,12 @@ async fn run(cli: Cli) -> Result<(), Failure> {
     match command {
         Command::Completions { shell } => completions(shell),
         // These stop between two items and still say what they did.
-        Command::Retry(retry) => {
-            commands::act::retry(&client(&global)?, retry, global.output, &interrupted).await
-        }
-        Command::Cancel(act) => {
-            commands::act::cancel(&client(&global)?, act, global.output, &interrupted).await
-        }
-        Command::Skip(skip) => {
-            commands::act::skip(&client(&global)?, skip, global.output, &interrupted).await
-        }
-        Command::Abandon(act) => {
-            commands::act::abandon(&client(&global)?, act, global.output, &interrupted).await
-        }
+        Command::Retry(retry) => commands::act::retry(&client(&global)?, retry, global.output, &interrupted).await,
+        Command::Cancel(act) => commands::act::cancel(&client(&global)?, act, global.output, &interrupted).await,
+        Command::Skip(skip) => commands::act::skip(&client(&global)?, skip, global.output, &interrupted).await,
+        Command::Abandon(act) => commands::act::abandon(&client(&global)?, act, global.output, &interrupted).await,
         Command::DeadLetters(args::DeadLetters::Redrive { selection, consent }) => {
-            commands::dead_letters::redrive(
-                &client(&global)?,
-                &selection,
-                &consent,
-                global.output,
-                &interrupted,
-            )
-            .await
+            commands::dead_letters::redrive(&client(&global)?, &selection, &consent, global.output, &interrupted).await
         }
         reading => tokio::select! {
             ended = read(&global, reading) => ended,
@@ -88,9 +73,7 @@ async fn read(global: &Global, command: Command) -> Result<(), Failure> {
         | Command::Skip(_)
         | Command::Abandon(_)
         | Command::DeadLetters(args::DeadLetters::Redrive { .. })
-        | Command::Completions { .. } => {
-            Err(Failure::error("this command is carried out elsewhere"))
-        }
+        | Command::Completions { .. } => Err(Failure::error("this command is carried out elsewhere")),
     }
 }
 

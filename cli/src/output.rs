@@ -48,10 +48,7 @@ pub(crate) fn note(text: &str) {
 /// A plain table: no frames to read over, no wrapped ids.
 pub(crate) fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Disabled)
-        .set_header(head.to_vec());
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(head.to_vec());
     for row in rows {
         table.add_row(row);
     }
@@ -76,18 +73,7 @@ pub(crate) fn saga_table<'a>(sagas: impl IntoIterator<Item = &'a SagaSummary>) -
             printable(saga.error.as_deref().unwrap_or("-")),
         ]
     });
-    table(
-        &[
-            "ID",
-            "NAME",
-            "STATUS",
-            "BUSINESS KEY",
-            "STARTED",
-            "CHANGED",
-            "ERROR",
-        ],
-        rows,
-    )
+    table(&["ID", "NAME", "STATUS", "BUSINESS KEY", "STARTED", "CHANGED", "ERROR"], rows)
 }
 
 /// A time as the tables show it.
@@ -97,9 +83,7 @@ pub(crate) fn time(at: DateTime<Utc>) -> String {
 
 /// Text from elsewhere on one line, without characters that a terminal would obey.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -113,13 +97,7 @@ mod tests {
 
     #[test]
     fn a_table_has_no_frame_and_no_trailing_spaces() {
-        let text = table(
-            &["ID", "REASON"],
-            [
-                vec!["1".into(), "because".into()],
-                vec!["22".into(), "-".into()],
-            ],
-        );
+        let text = table(&["ID", "REASON"], [vec!["1".into(), "because".into()], vec!["22".into(), "-".into()]]);
         assert_eq!(text, "ID  REASON\n1   because\n22  -");
     }
 }

@@ -32,11 +32,7 @@ where
     I::Err: Display,
 {
     let from_stdin = arguments.iter().any(|argument| argument == "-");
-    let mut words: Vec<String> = arguments
-        .iter()
-        .filter(|argument| *argument != "-")
-        .cloned()
-        .collect();
+    let mut words: Vec<String> = arguments.iter().filter(|argument| *argument != "-").cloned().collect();
     if from_stdin {
         words.extend(stdin_words()?);
     }
@@ -44,10 +40,7 @@ where
         return Err(Failure::usage("no ids on stdin; nothing was done"));
     }
     if words.len() > IDS_MAX {
-        return Err(Failure::usage(format!(
-            "{} ids, more than {IDS_MAX}; nothing was done",
-            words.len()
-        )));
+        return Err(Failure::usage(format!("{} ids, more than {IDS_MAX}; nothing was done", words.len())));
     }
     let mut ids = Vec::with_capacity(words.len());
     let mut seen = HashSet::new();
@@ -62,18 +55,14 @@ where
     if wrong.is_empty() {
         Ok(Selected { ids, from_stdin })
     } else {
-        Err(Failure::usage(format!(
-            "{}\nnothing was done",
-            wrong.join("\n")
-        )))
+        Err(Failure::usage(format!("{}\nnothing was done", wrong.join("\n"))))
     }
 }
 
 fn stdin_words() -> Result<Vec<String>, Failure> {
     let mut words = Vec::new();
     for line in io::stdin().lock().lines() {
-        let line =
-            line.map_err(|error| Failure::error(format!("cannot read ids from stdin: {error}")))?;
+        let line = line.map_err(|error| Failure::error(format!("cannot read ids from stdin: {error}")))?;
         if line.len() > LINE_BYTES_MAX {
             return Err(Failure::usage("stdin does not hold ids; nothing was done"));
         }
@@ -83,13 +72,7 @@ fn stdin_words() -> Result<Vec<String>, Failure> {
 }
 
 /// Asks before several items are changed. Without a terminal to ask on, only `--yes` will do.
-pub(crate) fn confirm(
-    verb: &str,
-    what: &str,
-    count: usize,
-    from_stdin: bool,
-    yes: bool,
-) -> Result<(), Failure> {
+pub(crate) fn confirm(verb: &str, what: &str, count: usize, from_stdin: bool, yes: bool) -> Result<(), Failure> {
     if count <= 1 || yes {
         return Ok(());
     }
@@ -102,9 +85,7 @@ pub(crate) fn confirm(
     write!(stderr, "{verb} {count} {what}? [y/N] ")?;
     stderr.flush()?;
     let mut answer = String::new();
-    io::stdin()
-        .read_line(&mut answer)
-        .map_err(|error| Failure::error(format!("cannot read the answer: {error}")))?;
+    io::stdin().read_line(&mut answer).map_err(|error| Failure::error(format!("cannot read the answer: {error}")))?;
     if matches!(answer.trim(), "y" | "Y" | "yes" | "Yes") {
         Ok(())
     } else {
@@ -131,10 +112,7 @@ mod tests {
     #[test]
     fn every_wrong_id_is_named() {
         let failure = select::<SagaId>(&["ord_1".into(), "saga_2".into()]).unwrap_err();
-        assert!(
-            failure.message.contains("ord_1") && failure.message.contains("saga_2"),
-            "{failure}"
-        );
+        assert!(failure.message.contains("ord_1") && failure.message.contains("saga_2"), "{failure}");
     }
 
     #[test]

@@ -48,16 +48,9 @@ pub(crate) struct Locked<'a> {
 impl Store {
     /// `$XDG_CONFIG_HOME/sojourn`, or `~/.config/sojourn`; none without a home.
     pub(crate) fn from_environment() -> Option<Self> {
-        let folder = |name: &str| {
-            env::var_os(name)
-                .filter(|value| !value.is_empty())
-                .map(PathBuf::from)
-        };
-        let base = folder("XDG_CONFIG_HOME")
-            .or_else(|| folder("HOME").map(|home| home.join(".config")))?;
-        Some(Self {
-            folder: base.join("sojourn"),
-        })
+        let folder = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let base = folder("XDG_CONFIG_HOME").or_else(|| folder("HOME").map(|home| home.join(".config")))?;
+        Some(Self { folder: base.join("sojourn") })
     }
 
     /// The session for an address, if there is one.
@@ -68,32 +61,18 @@ impl Store {
     /// Waits until no other `sagactl` is at it.
     pub(crate) fn lock(&self) -> Result<Locked<'_>, Failure> {
         let fail = |error: io::Error| unusable("lock", &self.folder, &error);
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.folder)
-            .map_err(fail)?;
-        let lock = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(self.folder.join(LOCK_NAME))
-            .map_err(fail)?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).map_err(fail)?;
+        let lock =
+            OpenOptions::new().create(true).append(true).mode(0o600).open(self.folder.join(LOCK_NAME)).map_err(fail)?;
         lock.lock().map_err(fail)?;
-        Ok(Locked {
-            store: self,
-            _lock: lock,
-        })
+        Ok(Locked { store: self, _lock: lock })
     }
 
     fn read(&self) -> Result<Content, Failure> {
         let path = self.folder.join(FILE_NAME);
         match fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
-                Failure::error(format!(
-                    "{} is broken ({error}); delete it and log in again",
-                    path.display()
-                ))
+                Failure::error(format!("{} is broken ({error}); delete it and log in again", path.display()))
             }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Content::default()),
             Err(error) => Err(unusable("read", &path, &error)),
@@ -134,24 +113,14 @@ impl Locked<'_> {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fail(error)),
             _ => {}
         }
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&beside)
-            .map_err(fail)?;
-        file.write_all(&bytes)
-            .and_then(|()| file.sync_all())
-            .map_err(fail)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside).map_err(fail)?;
+        file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(fail)?;
         fs::rename(&beside, &path).map_err(fail)
     }
 }
 
 fn unusable(doing: &str, path: &Path, error: &io::Error) -> Failure {
-    Failure::error(format!(
-        "cannot {doing} the stored login at {}: {error}",
-        path.display()
-    ))
+    Failure::error(format!("cannot {doing} the stored login at {}: {error}", path.display()))
 }
 
 #[cfg(test)]
@@ -163,25 +132,13 @@ mod tests {
     #[test]
     fn a_session_is_kept_for_its_address_and_its_owner_only() {
         let home = tempfile::tempdir().unwrap();
-        let store = Store {
-            folder: home.path().join("sojourn"),
-        };
-        let session = Session {
-            access_token: "a".into(),
-            refresh_token: "r".into(),
-        };
+        let store = Store { folder: home.path().join("sojourn") };
+        let session = Session { access_token: "a".into(), refresh_token: "r".into() };
         assert!(store.load("http://one").unwrap().is_none());
-        store
-            .lock()
-            .unwrap()
-            .save("http://one", session.clone())
-            .unwrap();
+        store.lock().unwrap().save("http://one", session.clone()).unwrap();
         assert!(store.load("http://one").unwrap() == Some(session));
         assert!(store.load("http://two").unwrap().is_none());
-        let mode = fs::metadata(store.folder.join(FILE_NAME))
-            .unwrap()
-            .permissions()
-            .mode();
+        let mode = fs::metadata(store.folder.join(FILE_NAME)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert!(store.lock().unwrap().forget("http://one").unwrap());
         assert!(!store.lock().unwrap().forget("http://one").unwrap());
@@ -190,14 +147,9 @@ mod tests {
     #[test]
     fn a_broken_file_is_named() {
         let home = tempfile::tempdir().unwrap();
-        let store = Store {
-            folder: home.path().to_owned(),
-        };
+        let store = Store { folder: home.path().to_owned() };
         fs::write(home.path().join(FILE_NAME), "{").unwrap();
         let failure = store.load("http://one").err().unwrap();
-        assert!(
-            failure.message.contains("sessions.json is broken"),
-            "{failure}"
-        );
+        assert!(failure.message.contains("sessions.json is broken"), "{failure}");
     }
 }

@@ -28,9 +28,7 @@ pub(crate) fn render(view: &SagaView) -> String {
     if !view.dead_letters.is_empty() {
         text.push_str("\nDead letters\n");
         for letter in &view.dead_letters {
-            let again = letter
-                .redriven_at
-                .map_or_else(String::new, |at| format!(", redriven {}", time(at)));
+            let again = letter.redriven_at.map_or_else(String::new, |at| format!(", redriven {}", time(at)));
             text.push_str(&format!(
                 "- {} from {}, {}{again}: {}\n",
                 letter.id,
@@ -47,28 +45,18 @@ fn head(view: &SagaView) -> String {
     let saga = &view.summary;
     let mut lines = vec![
         ("Saga", saga.id.to_string()),
-        (
-            "Definition",
-            printable(&format!("{} v{}", saga.name, saga.version)),
-        ),
+        ("Definition", printable(&format!("{} v{}", saga.name, saga.version))),
         ("Status", words(saga.status.as_str())),
         ("Business key", printable(&saga.business_key)),
     ];
-    lines.extend(
-        saga.owner
-            .as_deref()
-            .map(|owner| ("Owner", printable(owner))),
-    );
+    lines.extend(saga.owner.as_deref().map(|owner| ("Owner", printable(owner))));
     lines.push(("Started", time(saga.created_at)));
     lines.push(("Changed", time(saga.updated_at)));
     lines.extend(saga.finished_at.map(|at| ("Finished", time(at))));
     lines.extend(view.deadline_at.map(|at| ("Deadline", time(at))));
     lines.extend(view.next_wake_at.map(|at| ("Next look", time(at))));
     lines.extend(view.cause.as_ref().map(|why| ("Cause", cause(why))));
-    lines
-        .iter()
-        .map(|(name, value)| format!("{:<14}{value}\n", format!("{name}:")))
-        .collect()
+    lines.iter().map(|(name, value)| format!("{:<14}{value}\n", format!("{name}:"))).collect()
 }
 
 /// One step on one line: `hold-flights (compensatable): retrying, attempt 2, again at ...; code: message`.
@@ -89,20 +77,13 @@ pub(crate) fn step_line(step: &StepView) -> String {
         text.push_str(&format!(", again at {}", time(at)));
     }
     if let Some(error) = &step.error {
-        text.push_str(&format!(
-            "; {}: {}",
-            printable(&error.code),
-            printable(&error.message)
-        ));
+        text.push_str(&format!("; {}: {}", printable(&error.code), printable(&error.message)));
     }
     text
 }
 
 fn cause(cause: &CauseView) -> String {
-    let place = cause
-        .step
-        .as_ref()
-        .map_or_else(String::new, |step| format!(" at {step}"));
+    let place = cause.step.as_ref().map_or_else(String::new, |step| format!(" at {step}"));
     printable(&format!("{}{place}: {}", cause.code, cause.message))
 }
 
@@ -131,12 +112,7 @@ fn stages(steps: &[StepView]) -> Vec<Vec<&StepView>> {
     let mut stages: Vec<Vec<&StepView>> = Vec::new();
     // Steps come in an order in which each stands behind what it waits for; one that did not would start a stage.
     for step in steps {
-        let depth = step
-            .after
-            .iter()
-            .filter_map(|name| depths.get(name))
-            .max()
-            .map_or(0, |deepest| deepest + 1);
+        let depth = step.after.iter().filter_map(|name| depths.get(name)).max().map_or(0, |deepest| deepest + 1);
         depths.insert(&step.name, depth);
         if stages.len() <= depth {
             stages.resize_with(depth + 1, Vec::new);

@@ -98,7 +98,9 @@ impl TokenError {
             Self::NoKeys(error) => return ApiError::from(error).into_response(),
             Self::Missing => (ApiError::unauthorized("token_missing", detail), String::new()),
             Self::Expired => (ApiError::unauthorized("token_expired", &detail), invalid(&detail)),
-            Self::WrongRole => (ApiError::forbidden("role_missing", detail), ", error=\"insufficient_scope\"".to_owned()),
+            Self::WrongRole => {
+                (ApiError::forbidden("role_missing", detail), ", error=\"insufficient_scope\"".to_owned())
+            }
             Self::NotBearer
             | Self::Malformed
             | Self::UnknownKey
@@ -119,7 +121,11 @@ fn invalid(detail: &str) -> String {
 }
 
 /// The layer: lets a request through that its route's row allows, with its [`Caller`].
-pub(crate) async fn authenticate(State((door, auth)): State<(Door, Auth)>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn authenticate(
+    State((door, auth)): State<(Door, Auth)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     if auth == Auth::Public {
         return next.run(request).await;
     }

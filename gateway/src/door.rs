@@ -56,7 +56,9 @@ impl Door {
         stopping: CancellationToken,
     ) -> Result<Self, reqwest::Error> {
         let http = upstream::client()?;
-        let part = |service, urls: &[reqwest::Url]| Upstream::new(service, urls, http.clone(), settings.internal_token.clone());
+        let part = |service, urls: &[reqwest::Url]| {
+            Upstream::new(service, urls, http.clone(), settings.internal_token.clone())
+        };
         let user = Arc::new(part("user", &settings.user));
         Ok(Self(Arc::new(Inner {
             clock,

@@ -104,12 +104,8 @@ fn continued(outer: &str, own: &str) -> Option<String> {
         text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
     };
     let zero = |text: &str| text.bytes().all(|byte| byte == b'0');
-    let good = version == "00"
-        && hex(&trace, 32)
-        && !zero(&trace)
-        && hex(&parent, 16)
-        && !zero(&parent)
-        && hex(&flags, 2);
+    let good =
+        version == "00" && hex(&trace, 32) && !zero(&trace) && hex(&parent, 16) && !zero(&parent) && hex(&flags, 2);
     let [_, _, span, _] = fields(own)?;
     good.then(|| format!("00-{trace}-{span}-{flags}"))
 }
@@ -158,10 +154,7 @@ mod tests {
     fn a_clients_trace_goes_on_with_a_span_of_our_own_and_a_bad_one_does_not() {
         let own = "00-0123456789abcdef0123456789abcdef-1111111111111111-01";
         let outer = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
-        assert_eq!(
-            continued(outer, own).as_deref(),
-            Some("00-4bf92f3577b34da6a3ce929d0e0e4736-1111111111111111-00")
-        );
+        assert_eq!(continued(outer, own).as_deref(), Some("00-4bf92f3577b34da6a3ce929d0e0e4736-1111111111111111-00"));
         for bad in [
             "",
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",

@@ -34,7 +34,8 @@ impl ScopedKey {
             return Err(wrong("there is more than one Idempotency-Key header"));
         }
         let text = first.to_str().map_err(|_| wrong("the Idempotency-Key has other than visible ASCII characters"))?;
-        let key = unquoted(text.trim()).ok_or_else(|| wrong("the Idempotency-Key opens a quote that it does not close"))?;
+        let key =
+            unquoted(text.trim()).ok_or_else(|| wrong("the Idempotency-Key opens a quote that it does not close"))?;
         match key.len() {
             0 => Err(wrong("the Idempotency-Key is empty")),
             1..=IDEMPOTENCY_KEY_BYTES_MAX => Ok(Self::scoped(&key, user)),

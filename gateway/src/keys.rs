@@ -80,8 +80,7 @@ impl Keys {
             return Ok(set);
         }
         self.ask_unless_just_done().await?;
-        self.read(|known| known.published.clone())
-            .ok_or(UpstreamError::TimedOut { service: self.user.service() })
+        self.read(|known| known.published.clone()).ok_or(UpstreamError::TimedOut { service: self.user.service() })
     }
 
     /// Asks again when what is known is old. What is missing, in words, only while nothing is known at all.
@@ -147,6 +146,7 @@ fn usable(set: &JwkSet) -> HashMap<String, Arc<DecodingKey>> {
 
 fn is_ed25519(jwk: &Jwk) -> bool {
     let signs = matches!(jwk.common.public_key_use, None | Some(PublicKeyUse::Signature));
-    let curve = matches!(&jwk.algorithm, AlgorithmParameters::OctetKeyPair(pair) if pair.curve == EllipticCurve::Ed25519);
+    let curve =
+        matches!(&jwk.algorithm, AlgorithmParameters::OctetKeyPair(pair) if pair.curve == EllipticCurve::Ed25519);
     signs && curve
 }

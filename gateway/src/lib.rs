@@ -14,15 +14,15 @@
 //!   response headers            guard      the same on every answer, whoever made it
 //! ```
 
+mod auth;
+mod door;
+mod guard;
+mod keys;
+mod routes;
+mod server;
 pub mod settings;
 mod table;
-mod server;
-mod guard;
-mod auth;
-mod keys;
 mod upstream;
-mod door;
-mod routes;
 
 mod card;
 mod idempotency;

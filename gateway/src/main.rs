@@ -7,7 +7,7 @@ use gateway::Cli;
 async fn main() -> anyhow::Result<()> {
     let cli: Cli = kit::settings::load();
     let settings = cli.settings();
-    cli.common.validate().and(Ok(())).context("the settings are wrong")?;
+    cli.common.validate().context("the settings are wrong")?;
     settings.validate().context("the settings are wrong")?;
     if cli.common.check_config {
         println!("configuration ok");

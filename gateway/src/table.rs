@@ -265,7 +265,8 @@ mod tests {
 
     #[test]
     fn only_logins_searches_and_keys_are_public() {
-        let public: Vec<_> = ROUTES.iter().filter(|route| route.auth == Auth::Public).map(|route| route.limit).collect();
+        let public: Vec<_> =
+            ROUTES.iter().filter(|route| route.auth == Auth::Public).map(|route| route.limit).collect();
         assert!(public.iter().all(|limit| matches!(limit, Limit::Login | Limit::Read | Limit::Light)), "{public:?}");
     }
 }

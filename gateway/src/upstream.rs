@@ -295,7 +295,9 @@ impl Upstream {
         let service = self.service;
         let status = response.status();
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|source| UpstreamError::Unreachable { service, source })? {
+        while let Some(chunk) =
+            response.chunk().await.map_err(|source| UpstreamError::Unreachable { service, source })?
+        {
             if body.len() + chunk.len() > ANSWER_BYTES_MAX {
                 return Err(UpstreamError::Unusable { service, why: format!("more than {ANSWER_BYTES_MAX} bytes") });
             }
@@ -355,7 +357,8 @@ impl Answer {
 
     /// The body as what it should be.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, UpstreamError> {
-        serde_json::from_slice(&self.body).map_err(|error| self.unusable(&format!("a body that does not read: {error}")))
+        serde_json::from_slice(&self.body)
+            .map_err(|error| self.unusable(&format!("a body that does not read: {error}")))
     }
 
     /// The problem's code, when the body is a problem.

@@ -21,8 +21,7 @@ use crate::{
     in_process::state::{ClientId, ConsumerId, State, Taken},
     metrics,
     port::{
-        AckDriver, Broker, BrokerError, Delivery, Outgoing, PublishError, QueueDepth, Subscription,
-        SubscriptionDriver,
+        AckDriver, Broker, BrokerError, Delivery, Outgoing, PublishError, QueueDepth, Subscription, SubscriptionDriver,
     },
     topology::{QueueName, Topology},
 };
@@ -73,13 +72,7 @@ impl InProcessBroker {
 
     fn join(hub: Arc<Hub>) -> Self {
         let id = hub.lock().new_client();
-        Self {
-            client: Arc::new(Client {
-                hub,
-                id,
-                connected: watch::Sender::new(true),
-            }),
-        }
+        Self { client: Arc::new(Client { hub, id, connected: watch::Sender::new(true) }) }
     }
 
     fn is_open(&self) -> bool {
@@ -88,9 +81,7 @@ impl InProcessBroker {
 
     fn publish_one(&self, outgoing: Outgoing) -> Result<(), PublishError> {
         if !self.is_open() {
-            return Err(PublishError::Unavailable {
-                detail: "the client is closed".to_owned(),
-            });
+            return Err(PublishError::Unavailable { detail: "the client is closed".to_owned() });
         }
         outgoing.check_size()?;
         self.client.hub.lock().publish(outgoing)
@@ -133,30 +124,14 @@ impl Broker for InProcessBroker {
         answers
     }
 
-    async fn subscribe(
-        &self,
-        queue: &QueueName,
-        prefetch: u16,
-    ) -> Result<Subscription, BrokerError> {
+    async fn subscribe(&self, queue: &QueueName, prefetch: u16) -> Result<Subscription, BrokerError> {
         if !self.is_open() {
             return Err(BrokerError::Closed);
         }
         let wake = Arc::new(Notify::new());
-        let consumer = self.client.hub.lock().subscribe(
-            self.client.id,
-            queue,
-            prefetch.max(1),
-            Arc::clone(&wake),
-        )?;
-        let desk = Arc::new(Desk {
-            hub: Arc::clone(&self.client.hub),
-            consumer,
-            queue: queue.clone(),
-        });
-        let driver = InProcessSubscription {
-            desk: Arc::clone(&desk),
-            wake,
-        };
+        let consumer = self.client.hub.lock().subscribe(self.client.id, queue, prefetch.max(1), Arc::clone(&wake))?;
+        let desk = Arc::new(Desk { hub: Arc::clone(&self.client.hub), consumer, queue: queue.clone() });
+        let driver = InProcessSubscription { desk: Arc::clone(&desk), wake };
         Ok(Subscription::new(Box::new(driver), desk))
     }
 
@@ -175,9 +150,7 @@ impl Broker for InProcessBroker {
 
 impl fmt::Debug for InProcessBroker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InProcessBroker")
-            .field("client", &self.client.id)
-            .finish_non_exhaustive()
+        f.debug_struct("InProcessBroker").field("client", &self.client.id).finish_non_exhaustive()
     }
 }
 

@@ -19,11 +19,11 @@ pub mod in_process;
 pub mod rabbitmq;
 
 pub use port::{
-    AckDriver, Acker, Broker, BrokerError, DeadLetter, Delivery, DeliveryTag, HEADERS_BYTES_MAX,
-    Message, NAME_BYTES_MAX, Outgoing, PAYLOAD_BYTES_MAX, PUBLISH_TIMEOUT, PublishError,
-    QueueDepth, REASON_BYTES_MAX, Subscription, SubscriptionDriver, headers,
+    AckDriver, Acker, Broker, BrokerError, DeadLetter, Delivery, DeliveryTag, HEADERS_BYTES_MAX, Message,
+    NAME_BYTES_MAX, Outgoing, PAYLOAD_BYTES_MAX, PUBLISH_TIMEOUT, PublishError, QueueDepth, REASON_BYTES_MAX,
+    Subscription, SubscriptionDriver, headers,
 };
 pub use topology::{
-    Binding, DEAD_LETTER_DELIVERY_LIMIT, DELIVERY_LIMIT, Exchange, Namespace, QUEUE_LENGTH_MAX,
-    QueueDeclaration, QueueKind, QueueName, Topology,
+    Binding, DEAD_LETTER_DELIVERY_LIMIT, DELIVERY_LIMIT, Exchange, Namespace, QUEUE_LENGTH_MAX, QueueDeclaration,
+    QueueKind, QueueName, Topology,
 };

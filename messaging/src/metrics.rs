@@ -37,8 +37,7 @@ pub(crate) fn published(exchange: Exchange, result: &Result<(), PublishError>) {
 
 /// Counts messages confirmed for one exchange, many at a time.
 pub(crate) fn confirmed(exchange: Exchange, messages: u64) {
-    counter!(PUBLISHED_MESSAGES, "exchange" => exchange.name(), "result" => "confirmed")
-        .increment(messages);
+    counter!(PUBLISHED_MESSAGES, "exchange" => exchange.name(), "result" => "confirmed").increment(messages);
 }
 
 /// How long a pipelined group of messages took from the first byte to the last confirm.

@@ -61,17 +61,8 @@ pub struct Message {
 
 impl Message {
     /// A message without headers.
-    pub fn new(
-        message_id: impl Into<String>,
-        kind: impl Into<String>,
-        body: impl Into<Bytes>,
-    ) -> Self {
-        Self {
-            message_id: message_id.into(),
-            kind: kind.into(),
-            headers: BTreeMap::new(),
-            body: body.into(),
-        }
+    pub fn new(message_id: impl Into<String>, kind: impl Into<String>, body: impl Into<Bytes>) -> Self {
+        Self { message_id: message_id.into(), kind: kind.into(), headers: BTreeMap::new(), body: body.into() }
     }
 
     /// The same message with one more header.
@@ -96,53 +87,26 @@ pub struct Outgoing {
 impl Outgoing {
     /// A command for a domain.
     pub fn command(domain: impl Into<String>, message: Message) -> Self {
-        Self {
-            exchange: Exchange::Commands,
-            routing_key: domain.into(),
-            message,
-        }
+        Self { exchange: Exchange::Commands, routing_key: domain.into(), message }
     }
 
     /// A reply, or another note to a lane or an orchestrator: `reply_to` is the name of its queue.
     pub fn reply(reply_to: impl Into<String>, message: Message) -> Self {
-        Self {
-            exchange: Exchange::Replies,
-            routing_key: reply_to.into(),
-            message,
-        }
+        Self { exchange: Exchange::Replies, routing_key: reply_to.into(), message }
     }
 
     /// An event of this topic, such as `order.confirmed`. An event that nobody subscribed to is confirmed and
     /// gone: events alone are not published as mandatory.
     pub fn event(topic: impl Into<String>, message: Message) -> Self {
-        Self {
-            exchange: Exchange::Events,
-            routing_key: topic.into(),
-            message,
-        }
+        Self { exchange: Exchange::Events, routing_key: topic.into(), message }
     }
 
     /// Whether it is within the limits of the port. Adapters ask before they send.
     pub(crate) fn check_size(&self) -> Result<(), PublishError> {
-        let headers = self
-            .message
-            .headers
-            .iter()
-            .map(|(name, value)| name.len() + value.len())
-            .sum();
-        let longest_header_name = self
-            .message
-            .headers
-            .keys()
-            .map(String::len)
-            .max()
-            .unwrap_or(0);
+        let headers = self.message.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let longest_header_name = self.message.headers.keys().map(String::len).max().unwrap_or(0);
         // What a stranger's too large message is to the dead letters is evidence: it is kept as it came.
-        let payload_bytes_max = if self.exchange == Exchange::DeadLetters {
-            usize::MAX
-        } else {
-            PAYLOAD_BYTES_MAX
-        };
+        let payload_bytes_max = if self.exchange == Exchange::DeadLetters { usize::MAX } else { PAYLOAD_BYTES_MAX };
         for (part, bytes, bytes_max) in [
             ("body", self.message.body.len(), payload_bytes_max),
             ("headers", headers, HEADERS_BYTES_MAX),
@@ -152,11 +116,7 @@ impl Outgoing {
             ("routing key", self.routing_key.len(), NAME_BYTES_MAX),
         ] {
             if bytes > bytes_max {
-                return Err(PublishError::TooLarge {
-                    part,
-                    bytes,
-                    bytes_max,
-                });
+                return Err(PublishError::TooLarge { part, bytes, bytes_max });
             }
         }
         Ok(())
@@ -175,9 +135,7 @@ pub enum PublishError {
         routing_key: String,
     },
     /// The broker refused it: a queue it was routed to is full or cannot write. Send it again later.
-    #[error(
-        "the broker refused the message for `{exchange}` under `{routing_key}`: a queue is full or failing"
-    )]
+    #[error("the broker refused the message for `{exchange}` under `{routing_key}`: a queue is full or failing")]
     NotConfirmed {
         /// To which exchange it was published.
         exchange: Exchange,
@@ -286,11 +244,7 @@ pub trait Broker: Send + Sync + fmt::Debug {
     async fn publish(&self, batch: Vec<Outgoing>) -> Vec<Result<(), PublishError>>;
 
     /// Starts to take from a queue, with at most `prefetch` (at least 1) deliveries unacknowledged.
-    async fn subscribe(
-        &self,
-        queue: &QueueName,
-        prefetch: u16,
-    ) -> Result<Subscription, BrokerError>;
+    async fn subscribe(&self, queue: &QueueName, prefetch: u16) -> Result<Subscription, BrokerError>;
 
     /// Whether the broker can be reached, for readiness; and on a change to `true` the signal to publish
     /// again whatever is outstanding.
@@ -360,34 +314,18 @@ impl Delivery {
     /// The copy that goes to the dead letters, with the reason and where it came from.
     pub(crate) fn to_dead_letter(&self, reason: &str) -> Outgoing {
         let mut message = self.message.clone();
-        let header_bytes: usize = message
-            .headers
-            .iter()
-            .map(|(name, value)| name.len() + value.len())
-            .sum();
+        let header_bytes: usize = message.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
         if header_bytes > HEADERS_BYTES_MAX / 2 {
             // A stranger's headers must not keep the message from the dead letters.
             message.headers.clear();
         }
         let cut = reason.floor_char_boundary(REASON_BYTES_MAX);
-        message
-            .headers
-            .insert(headers::REASON.to_owned(), reason[..cut].to_owned());
-        message.headers.insert(
-            headers::SOURCE_QUEUE.to_owned(),
-            self.queue.as_str().to_owned(),
-        );
+        message.headers.insert(headers::REASON.to_owned(), reason[..cut].to_owned());
+        message.headers.insert(headers::SOURCE_QUEUE.to_owned(), self.queue.as_str().to_owned());
         if let Some(exchange) = self.exchange {
-            message.headers.insert(
-                headers::SOURCE_EXCHANGE.to_owned(),
-                exchange.name().to_owned(),
-            );
+            message.headers.insert(headers::SOURCE_EXCHANGE.to_owned(), exchange.name().to_owned());
         }
-        Outgoing {
-            exchange: Exchange::DeadLetters,
-            routing_key: self.routing_key.clone(),
-            message,
-        }
+        Outgoing { exchange: Exchange::DeadLetters, routing_key: self.routing_key.clone(), message }
     }
 }
 
@@ -421,10 +359,7 @@ impl Subscription {
     /// Puts a subscription together; for adapters.
     #[must_use]
     pub fn new(driver: Box<dyn SubscriptionDriver>, acks: Arc<dyn AckDriver>) -> Self {
-        Self {
-            driver,
-            acker: Acker { driver: acks },
-        }
+        Self { driver, acker: Acker { driver: acks } }
     }
 
     /// Waits for at least one delivery, then takes what has arrived, up to `max` (at least 1), without
@@ -515,28 +450,12 @@ mod tests {
     fn a_message_over_a_limit_is_refused_by_the_name_of_the_part() {
         let body = vec![b' '; PAYLOAD_BYTES_MAX + 1];
         let too_large = Outgoing::command("flights", Message::new("m", "k", body)).check_size();
-        assert!(
-            matches!(too_large, Err(PublishError::TooLarge { part: "body", .. })),
-            "{too_large:?}"
-        );
+        assert!(matches!(too_large, Err(PublishError::TooLarge { part: "body", .. })), "{too_large:?}");
 
-        let long_key =
-            Outgoing::command("x".repeat(256), Message::new("m", "k", "{}")).check_size();
-        assert!(
-            matches!(
-                long_key,
-                Err(PublishError::TooLarge {
-                    part: "routing key",
-                    ..
-                })
-            ),
-            "{long_key:?}"
-        );
+        let long_key = Outgoing::command("x".repeat(256), Message::new("m", "k", "{}")).check_size();
+        assert!(matches!(long_key, Err(PublishError::TooLarge { part: "routing key", .. })), "{long_key:?}");
 
-        assert_eq!(
-            Outgoing::command("flights", Message::new("m", "k", "{}")).check_size(),
-            Ok(())
-        );
+        assert_eq!(Outgoing::command("flights", Message::new("m", "k", "{}")).check_size(), Ok(()));
     }
 
     #[test]
@@ -548,18 +467,12 @@ mod tests {
             queue: QueueName::commands("flights"),
             redelivered: false,
             delivery_count: 0,
-            tag: DeliveryTag {
-                epoch: 0,
-                number: 1,
-            },
+            tag: DeliveryTag { epoch: 0, number: 1 },
         };
         let letter = delivery.to_dead_letter(&"é".repeat(1000));
         let reason = &letter.message.headers[headers::REASON];
         assert_eq!(reason.len(), REASON_BYTES_MAX);
-        assert_eq!(
-            letter.message.headers[headers::SOURCE_QUEUE],
-            "commands.flights"
-        );
+        assert_eq!(letter.message.headers[headers::SOURCE_QUEUE], "commands.flights");
         assert_eq!(letter.message.headers[headers::SOURCE_EXCHANGE], "commands");
     }
 }

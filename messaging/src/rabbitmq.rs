@@ -111,24 +111,11 @@ pub struct RabbitBroker {
 impl RabbitBroker {
     /// Opens both connections and starts their supervisors. See [`FirstConnect`] for when it returns.
     pub async fn connect(options: RabbitOptions) -> Result<Self, BrokerError> {
-        let RabbitOptions {
-            address,
-            client_name,
-            namespace,
-            first_connect,
-        } = options;
+        let RabbitOptions { address, client_name, namespace, first_connect } = options;
         let closing = CancellationToken::new();
         let readiness = Arc::new(Readiness::default());
         let remembered = Arc::new(Remembered::default());
-        let dial = |role, remembered| {
-            Dialer::new(
-                address.clone(),
-                &client_name,
-                role,
-                namespace.clone(),
-                remembered,
-            )
-        };
+        let dial = |role, remembered| Dialer::new(address.clone(), &client_name, role, namespace.clone(), remembered);
 
         // The publishing connection makes sure of the exchanges only, so it remembers no queue.
         let publishing = dial(Role::Publishing, Arc::new(Remembered::default()));
@@ -154,27 +141,30 @@ impl RabbitBroker {
             closing,
         })
     }
+
+    /// Deletes the queues of a topology, with what is in them, and the exchanges of this namespace. For tests
+    /// that share a broker, and for taking an installation off one.
+    pub async fn remove(&self, topology: &Topology) -> Result<(), BrokerError> {
+        self.remembered.forget(topology);
+        let attempt = |live: Arc<Live>| async move {
+            declare::remove(&live.connection, &self.namespace, topology.queues()).await
+        };
+        self.consuming.run("removing a topology", OPERATION_TIMEOUT, attempt).await?;
+        Ok(())
+    }
 }
 
 #[async_trait]
 impl Broker for RabbitBroker {
     async fn declare(&self, topology: &Topology) -> Result<(), BrokerError> {
         let doing = "declaring the topology";
-        let attempt = |live: Arc<Live>| async move {
-            declare::apply(&live.connection, &self.namespace, topology.queues()).await
-        };
+        let attempt =
+            |live: Arc<Live>| async move { declare::apply(&live.connection, &self.namespace, topology.queues()).await };
         loop {
-            let (live, ()) = self
-                .consuming
-                .run(doing, OPERATION_TIMEOUT, attempt)
-                .await?;
+            let (live, ()) = self.consuming.run(doing, OPERATION_TIMEOUT, attempt).await?;
             self.remembered.add(topology);
             // A connection made meanwhile did not know of this topology yet.
-            if self
-                .consuming
-                .current()
-                .is_none_or(|current| current.epoch == live.epoch)
-            {
+            if self.consuming.current().is_none_or(|current| current.epoch == live.epoch) {
                 return Ok(());
             }
         }
@@ -184,11 +174,7 @@ impl Broker for RabbitBroker {
         self.publisher.publish(batch).await
     }
 
-    async fn subscribe(
-        &self,
-        queue: &QueueName,
-        prefetch: u16,
-    ) -> Result<Subscription, BrokerError> {
+    async fn subscribe(&self, queue: &QueueName, prefetch: u16) -> Result<Subscription, BrokerError> {
         let order = consume::Order {
             queue: queue.clone(),
             wire_queue: self.namespace.qualify(queue.as_str()),
@@ -216,44 +202,19 @@ impl Broker for RabbitBroker {
         let attempt = |live: Arc<Live>| async move {
             // On a channel of its own, because asking for a queue that is not there ends the channel.
             let channel = live.connection.create_channel().await?;
-            let options = QueueDeclareOptions {
-                passive: true,
-                ..QueueDeclareOptions::default()
-            };
-            channel
-                .queue_declare(
-                    convert::short(name),
-                    options,
-                    lapin::types::FieldTable::default(),
-                )
-                .await
+            let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+            channel.queue_declare(convert::short(name), options, lapin::types::FieldTable::default()).await
         };
-        let asked = self
-            .consuming
-            .run(
-                "asking for the depth of a queue",
-                OPERATION_TIMEOUT,
-                attempt,
-            )
-            .await;
+        let asked = self.consuming.run("asking for the depth of a queue", OPERATION_TIMEOUT, attempt).await;
         let (_, queue) = asked.map_err(|error| link::name_missing_queue(error, queue))?;
-        Ok(QueueDepth {
-            ready: u64::from(queue.message_count()),
-            consumers: queue.consumer_count(),
-        })
+        Ok(QueueDepth { ready: u64::from(queue.message_count()), consumers: queue.consumer_count() })
     }
 
     async fn close(&self) {
         self.closing.cancel();
         for link in [&self.consuming, &self.publishing] {
-            if tokio::time::timeout(CLOSE_TIMEOUT, link.closed())
-                .await
-                .is_err()
-            {
-                tracing::warn!(
-                    role = link.role().name(),
-                    "the broker did not answer the end of the connection"
-                );
+            if tokio::time::timeout(CLOSE_TIMEOUT, link.closed()).await.is_err() {
+                tracing::warn!(role = link.role().name(), "the broker did not answer the end of the connection");
             }
         }
     }
@@ -261,8 +222,6 @@ impl Broker for RabbitBroker {
 
 impl fmt::Debug for RabbitBroker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RabbitBroker")
-            .field("namespace", &self.namespace)
-            .finish_non_exhaustive()
+        f.debug_struct("RabbitBroker").field("namespace", &self.namespace).finish_non_exhaustive()
     }
 }

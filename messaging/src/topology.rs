@@ -57,12 +57,7 @@ pub(crate) enum Routing {
 
 impl Exchange {
     /// Every exchange, in the order in which they are declared.
-    pub const ALL: [Self; 4] = [
-        Self::Commands,
-        Self::Replies,
-        Self::Events,
-        Self::DeadLetters,
-    ];
+    pub const ALL: [Self; 4] = [Self::Commands, Self::Replies, Self::Events, Self::DeadLetters];
 
     /// The logical name, as it stands on the wire behind the namespace.
     #[must_use]
@@ -78,9 +73,7 @@ impl Exchange {
     /// The exchange with this logical name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|exchange| exchange.name() == name)
+        Self::ALL.into_iter().find(|exchange| exchange.name() == name)
     }
 
     /// Whether a message that no queue takes is an error. An event is published for whoever cares.
@@ -180,21 +173,13 @@ impl Namespace {
     /// The name on the wire for a logical name.
     #[must_use]
     pub fn qualify(&self, name: &str) -> String {
-        if self.0.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{}.{name}", self.0)
-        }
+        if self.0.is_empty() { name.to_owned() } else { format!("{}.{name}", self.0) }
     }
 
     /// The logical name for a name on the wire; `None` when it belongs to another namespace.
     #[must_use]
     pub fn strip<'a>(&self, wire_name: &'a str) -> Option<&'a str> {
-        if self.0.is_empty() {
-            Some(wire_name)
-        } else {
-            wire_name.strip_prefix(&self.0)?.strip_prefix('.')
-        }
+        if self.0.is_empty() { Some(wire_name) } else { wire_name.strip_prefix(&self.0)?.strip_prefix('.') }
     }
 }
 
@@ -233,13 +218,7 @@ pub struct QueueDeclaration {
 
 impl QueueDeclaration {
     fn new(name: QueueName, kind: QueueKind, bindings: Vec<Binding>) -> Self {
-        Self {
-            name,
-            kind,
-            bindings,
-            delivery_limit: DELIVERY_LIMIT,
-            length_max: QUEUE_LENGTH_MAX,
-        }
+        Self { name, kind, bindings, delivery_limit: DELIVERY_LIMIT, length_max: QUEUE_LENGTH_MAX }
     }
 }
 
@@ -262,30 +241,17 @@ impl Topology {
     /// The exchanges and the dead-letter queue.
     #[must_use]
     pub fn new() -> Self {
-        let binding = Binding {
-            exchange: Exchange::DeadLetters,
-            key: String::new(),
-        };
-        let mut dead_letters =
-            QueueDeclaration::new(QueueName::dead_letters(), QueueKind::Quorum, vec![binding]);
+        let binding = Binding { exchange: Exchange::DeadLetters, key: String::new() };
+        let mut dead_letters = QueueDeclaration::new(QueueName::dead_letters(), QueueKind::Quorum, vec![binding]);
         dead_letters.delivery_limit = DEAD_LETTER_DELIVERY_LIMIT;
-        Self {
-            queues: vec![dead_letters],
-        }
+        Self { queues: vec![dead_letters] }
     }
 
     /// The command queue of a domain; the routing key is the domain's name.
     #[must_use]
     pub fn with_commands(self, domain: &str) -> Self {
-        let binding = Binding {
-            exchange: Exchange::Commands,
-            key: domain.to_owned(),
-        };
-        self.with_queue(QueueDeclaration::new(
-            QueueName::commands(domain),
-            QueueKind::Quorum,
-            vec![binding],
-        ))
+        let binding = Binding { exchange: Exchange::Commands, key: domain.to_owned() };
+        self.with_queue(QueueDeclaration::new(QueueName::commands(domain), QueueKind::Quorum, vec![binding]))
     }
 
     /// The reply queue of a shard; the routing key is the queue's name, which is what a command's
@@ -293,47 +259,24 @@ impl Topology {
     #[must_use]
     pub fn with_replies(self, shard: impl fmt::Display) -> Self {
         let name = QueueName::replies(shard);
-        let binding = Binding {
-            exchange: Exchange::Replies,
-            key: name.as_str().to_owned(),
-        };
-        self.with_queue(QueueDeclaration::new(
-            name,
-            QueueKind::Quorum,
-            vec![binding],
-        ))
+        let binding = Binding { exchange: Exchange::Replies, key: name.as_str().to_owned() };
+        self.with_queue(QueueDeclaration::new(name, QueueKind::Quorum, vec![binding]))
     }
 
     /// The queue of a subscriber to events whose kind matches one of the patterns.
     #[must_use]
     pub fn with_events(self, subscriber: &str, patterns: &[&str]) -> Self {
-        let bindings = patterns
-            .iter()
-            .map(|pattern| Binding {
-                exchange: Exchange::Events,
-                key: (*pattern).to_owned(),
-            })
-            .collect();
-        self.with_queue(QueueDeclaration::new(
-            QueueName::events(subscriber),
-            QueueKind::Quorum,
-            bindings,
-        ))
+        let bindings =
+            patterns.iter().map(|pattern| Binding { exchange: Exchange::Events, key: (*pattern).to_owned() }).collect();
+        self.with_queue(QueueDeclaration::new(QueueName::events(subscriber), QueueKind::Quorum, bindings))
     }
 
     /// The transient queue of one running orchestrator; the routing key (on `replies`) is the queue's name.
     #[must_use]
     pub fn with_orchestrator(self, instance: &str) -> Self {
         let name = QueueName::orchestrator(instance);
-        let binding = Binding {
-            exchange: Exchange::Replies,
-            key: name.as_str().to_owned(),
-        };
-        self.with_queue(QueueDeclaration::new(
-            name,
-            QueueKind::Exclusive,
-            vec![binding],
-        ))
+        let binding = Binding { exchange: Exchange::Replies, key: name.as_str().to_owned() };
+        self.with_queue(QueueDeclaration::new(name, QueueKind::Exclusive, vec![binding]))
     }
 
     /// Any further queue. One of the same name replaces the earlier declaration.
@@ -369,9 +312,7 @@ impl Topology {
     }
 
     fn feeding_queues(&mut self) -> impl Iterator<Item = &mut QueueDeclaration> {
-        self.queues
-            .iter_mut()
-            .filter(|queue| queue.name != QueueName::dead_letters())
+        self.queues.iter_mut().filter(|queue| queue.name != QueueName::dead_letters())
     }
 }
 
@@ -391,13 +332,8 @@ mod tests {
 
     #[test]
     fn every_topology_has_the_dead_letter_queue_and_limits_leave_it_alone() {
-        let topology = Topology::new()
-            .with_commands("flights")
-            .with_delivery_limit(2)
-            .with_length_max(3);
-        let [dead_letters, flights] = topology.queues() else {
-            panic!("two queues, not {topology:?}")
-        };
+        let topology = Topology::new().with_commands("flights").with_delivery_limit(2).with_length_max(3);
+        let [dead_letters, flights] = topology.queues() else { panic!("two queues, not {topology:?}") };
         assert_eq!(
             (dead_letters.delivery_limit, dead_letters.length_max),
             (DEAD_LETTER_DELIVERY_LIMIT, QUEUE_LENGTH_MAX)

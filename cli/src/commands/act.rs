@@ -24,14 +24,7 @@ pub(crate) async fn retry(
     output: Output,
     interrupted: &CancellationToken,
 ) -> Result<(), Failure> {
-    run(
-        client,
-        Action::Retry { step: retry.step },
-        &retry.act,
-        output,
-        interrupted,
-    )
-    .await
+    run(client, Action::Retry { step: retry.step }, &retry.act, output, interrupted).await
 }
 
 /// `cancel`.
@@ -51,17 +44,7 @@ pub(crate) async fn skip(
     output: Output,
     interrupted: &CancellationToken,
 ) -> Result<(), Failure> {
-    run(
-        client,
-        Action::Skip {
-            step: skip.step,
-            reply: skip.reply,
-        },
-        &skip.act,
-        output,
-        interrupted,
-    )
-    .await
+    run(client, Action::Skip { step: skip.step, reply: skip.reply }, &skip.act, output, interrupted).await
 }
 
 /// `abandon`.
@@ -84,13 +67,7 @@ async fn run(
     let reason = reason(&act.consent.reason)?;
     let selected = select::select::<SagaId>(&act.selection.ids)?;
     let count = selected.ids.len();
-    select::confirm(
-        action.as_str(),
-        "sagas",
-        count,
-        selected.from_stdin,
-        act.consent.yes,
-    )?;
+    select::confirm(action.as_str(), "sagas", count, selected.from_stdin, act.consent.yes)?;
     let request = ActionRequest { action, reason };
     let mut report = bulk::Report::default();
     for (index, id) in selected.ids.into_iter().enumerate() {
@@ -99,9 +76,7 @@ async fn run(
             report.interrupted_with(count - index);
             break;
         }
-        let answer = client
-            .post::<SagaView>(&format!("/sagas/{id}/actions"), &request)
-            .await;
+        let answer = client.post::<SagaView>(&format!("/sagas/{id}/actions"), &request).await;
         report.add(id, answer);
     }
     print(&report.done, output)?;
@@ -111,14 +86,10 @@ async fn run(
 fn print(done: &[SagaView], output: Output) -> Result<(), Failure> {
     match output {
         Output::Table if done.is_empty() => Ok(()),
-        Output::Table => {
-            output::print_line(&output::saga_table(done.iter().map(|view| &view.summary)))
-        }
+        Output::Table => output::print_line(&output::saga_table(done.iter().map(|view| &view.summary))),
         Output::Json => output::print_json(done),
         Output::Jsonl => done.iter().try_for_each(output::print_json_line),
-        Output::Ids => done
-            .iter()
-            .try_for_each(|view| output::print_line(&view.summary.id.to_string())),
+        Output::Ids => done.iter().try_for_each(|view| output::print_line(&view.summary.id.to_string())),
     }
 }
 

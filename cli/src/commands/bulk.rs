@@ -17,11 +17,7 @@ pub(crate) struct Report<T> {
 
 impl<T> Default for Report<T> {
     fn default() -> Self {
-        Self {
-            done: Vec::new(),
-            failed: Vec::new(),
-            left: 0,
-        }
+        Self { done: Vec::new(), failed: Vec::new(), left: 0 }
     }
 }
 
@@ -43,19 +39,11 @@ impl<T> Report<T> {
     /// themselves when all failed alike and nothing worked, else partial.
     pub(crate) fn end(self) -> Result<(), Failure> {
         if self.left > 0 {
-            output::note(&format!(
-                "{} done, {} failed, {} not touched",
-                self.done.len(),
-                self.failed.len(),
-                self.left
-            ));
+            output::note(&format!("{} done, {} failed, {} not touched", self.done.len(), self.failed.len(), self.left));
         }
         let ending = self.ending();
         if self.failed.len() > 1 || (!self.failed.is_empty() && !self.done.is_empty()) {
-            let rows = self
-                .failed
-                .iter()
-                .map(|(id, failure)| vec![id.clone(), output::printable(&failure.message)]);
+            let rows = self.failed.iter().map(|(id, failure)| vec![id.clone(), output::printable(&failure.message)]);
             output::note(&output::table(&["ID", "REASON"], rows));
         }
         ending
@@ -68,20 +56,12 @@ impl<T> Report<T> {
         }
         match self.failed.as_slice() {
             [] => Ok(()),
-            [(id, only)] if self.done.is_empty() => {
-                Err(Failure::new(only.exit, format!("{id}: {only}")))
-            }
+            [(id, only)] if self.done.is_empty() => Err(Failure::new(only.exit, format!("{id}: {only}"))),
             [(_, first), rest @ ..] if self.done.is_empty() => {
                 let alike = rest.iter().all(|(_, failure)| failure.exit == first.exit);
-                Err(Failure::new(
-                    if alike { first.exit } else { Exit::Error },
-                    format!("all {count} failed"),
-                ))
+                Err(Failure::new(if alike { first.exit } else { Exit::Error }, format!("all {count} failed")))
             }
-            _ => Err(Failure::new(
-                Exit::Partial,
-                format!("{count} of {} failed", count + self.done.len()),
-            )),
+            _ => Err(Failure::new(Exit::Partial, format!("{count} of {} failed", count + self.done.len()))),
         }
     }
 }
@@ -98,9 +78,7 @@ mod tests {
         for exit in failed {
             report.add("x", Err(Failure::new(*exit, "no")));
         }
-        report
-            .ending()
-            .map_or_else(|failure| failure.exit, |()| Exit::Ok)
+        report.ending().map_or_else(|failure| failure.exit, |()| Exit::Ok)
     }
 
     #[test]

@@ -25,15 +25,9 @@ struct Redrive<'a> {
 }
 
 /// `dead-letters list`.
-pub(crate) async fn list(
-    client: &Client,
-    saga: Option<&str>,
-    output: Output,
-) -> Result<(), Failure> {
-    let saga: Option<SagaId> = saga
-        .map(str::parse)
-        .transpose()
-        .map_err(|error| Failure::usage(format!("--saga: {error}")))?;
+pub(crate) async fn list(client: &Client, saga: Option<&str>, output: Output) -> Result<(), Failure> {
+    let saga: Option<SagaId> =
+        saga.map(str::parse).transpose().map_err(|error| Failure::usage(format!("--saga: {error}")))?;
     let query: Vec<_> = saga.iter().map(|id| ("saga_id", id.to_string())).collect();
     let page: Page = client.get("/dead-letters", &query).await?;
     match output {
@@ -56,13 +50,7 @@ pub(crate) async fn redrive(
     let reason = act::reason(&consent.reason)?;
     let selected = select::select::<i64>(&selection.ids)?;
     let count = selected.ids.len();
-    select::confirm(
-        "redrive",
-        "dead letters",
-        count,
-        selected.from_stdin,
-        consent.yes,
-    )?;
+    select::confirm("redrive", "dead letters", count, selected.from_stdin, consent.yes)?;
     let mut report = bulk::Report::default();
     for (index, id) in selected.ids.into_iter().enumerate() {
         if interrupted.is_cancelled() {
@@ -70,12 +58,7 @@ pub(crate) async fn redrive(
             break;
         }
         let path = format!("/dead-letters/{id}/redrive");
-        report.add(
-            id,
-            client
-                .post::<DeadLetterView>(&path, &Redrive { reason: &reason })
-                .await,
-        );
+        report.add(id, client.post::<DeadLetterView>(&path, &Redrive { reason: &reason }).await);
     }
     print(&report.done, output)?;
     report.end()
@@ -87,9 +70,7 @@ fn print(letters: &[DeadLetterView], output: Output) -> Result<(), Failure> {
         Output::Table => output::print_line(&table(letters)),
         Output::Json => output::print_json(letters),
         Output::Jsonl => letters.iter().try_for_each(output::print_json_line),
-        Output::Ids => letters
-            .iter()
-            .try_for_each(|letter| output::print_line(&letter.id.to_string())),
+        Output::Ids => letters.iter().try_for_each(|letter| output::print_line(&letter.id.to_string())),
     }
 }
 
@@ -97,19 +78,12 @@ fn table(letters: &[DeadLetterView]) -> String {
     let rows = letters.iter().map(|letter| {
         vec![
             letter.id.to_string(),
-            letter
-                .saga_id
-                .map_or_else(|| "-".to_owned(), |id| id.to_string()),
+            letter.saga_id.map_or_else(|| "-".to_owned(), |id| id.to_string()),
             output::printable(&letter.queue),
             output::time(letter.received_at),
-            letter
-                .redriven_at
-                .map_or_else(|| "no".to_owned(), output::time),
+            letter.redriven_at.map_or_else(|| "no".to_owned(), output::time),
             output::printable(&letter.reason),
         ]
     });
-    output::table(
-        &["ID", "SAGA", "QUEUE", "RECEIVED", "REDRIVEN", "REASON"],
-        rows,
-    )
+    output::table(&["ID", "SAGA", "QUEUE", "RECEIVED", "REDRIVEN", "REASON"], rows)
 }

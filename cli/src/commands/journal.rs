@@ -18,22 +18,13 @@ const WIDE_FIELDS: [&str; 3] = ["input", "reply", "fingerprint"];
 
 /// Runs the command.
 pub(crate) async fn run(client: &Client, one: &One, output: Output) -> Result<(), Failure> {
-    let id: SagaId = one
-        .id
-        .parse()
-        .map_err(|error| Failure::usage(format!("{error}")))?;
+    let id: SagaId = one.id.parse().map_err(|error| Failure::usage(format!("{error}")))?;
     let page: JournalPage = client.get(&format!("/sagas/{id}/journal"), &[]).await?;
     match output {
-        Output::Table => output::print_line(&output::table(
-            &["SEQ", "AT", "STATUS", "ENTRY"],
-            rows(&page.items),
-        )),
+        Output::Table => output::print_line(&output::table(&["SEQ", "AT", "STATUS", "ENTRY"], rows(&page.items))),
         Output::Json => output::print_json(&page.items),
         Output::Jsonl => page.items.iter().try_for_each(output::print_json_line),
-        Output::Ids => page
-            .items
-            .iter()
-            .try_for_each(|record| output::print_line(&record.seq.to_string())),
+        Output::Ids => page.items.iter().try_for_each(|record| output::print_line(&record.seq.to_string())),
     }
 }
 
@@ -57,19 +48,13 @@ fn told(entry: &Value) -> String {
     let Some(fields) = entry.as_object() else {
         return entry.to_string();
     };
-    let mut text = fields
-        .get("entry")
-        .and_then(Value::as_str)
-        .unwrap_or("?")
-        .to_owned();
+    let mut text = fields.get("entry").and_then(Value::as_str).unwrap_or("?").to_owned();
     for (name, value) in fields {
         if name == "entry" || WIDE_FIELDS.contains(&name.as_str()) {
             continue;
         }
         match value {
-            Value::String(value) if !value.contains(char::is_whitespace) => {
-                text.push_str(&format!(" {name}={value}"))
-            }
+            Value::String(value) if !value.contains(char::is_whitespace) => text.push_str(&format!(" {name}={value}")),
             value => text.push_str(&format!(" {name}={value}")),
         }
     }
@@ -88,9 +73,7 @@ mod tests {
         let text = told(&entry);
         assert!(text.starts_with("command_refused "), "{text}");
         assert!(
-            text.contains("step=hold-flights")
-                && text.contains("message=\"no seats\"")
-                && !text.contains("reply"),
+            text.contains("step=hold-flights") && text.contains("message=\"no seats\"") && !text.contains("reply"),
             "{text}"
         );
         assert_eq!(told(&json!(7)), "7");

@@ -14,17 +14,8 @@ use crate::{
 };
 
 /// Runs the command.
-pub(crate) async fn run(
-    client: &Client,
-    list: List,
-    output: Output,
-    now: DateTime<Utc>,
-) -> Result<(), Failure> {
-    let limit = if list.limit == 0 {
-        usize::MAX
-    } else {
-        list.limit as usize
-    };
+pub(crate) async fn run(client: &Client, list: List, output: Output, now: DateTime<Utc>) -> Result<(), Failure> {
+    let limit = if list.limit == 0 { usize::MAX } else { list.limit as usize };
     let filter = query(&list, now)?;
     let mut kept: Vec<SagaSummary> = Vec::new();
     let mut printed = 0_usize;
@@ -54,10 +45,7 @@ pub(crate) async fn run(
         Output::Ids | Output::Jsonl => {}
     }
     if token.is_some() {
-        output::note(&format!(
-            "there are more than {}; raise --limit, or --limit 0 for all",
-            list.limit
-        ));
+        output::note(&format!("there are more than {}; raise --limit, or --limit 0 for all", list.limit));
     }
     Ok(())
 }
@@ -80,24 +68,15 @@ fn query(list: &List, now: DateTime<Utc>) -> Result<Vec<(&'static str, String)>,
         let statuses: Vec<_> = list.status.iter().map(|status| status.as_str()).collect();
         query.push(("status", statuses.join(",")));
     }
-    let plain = [
-        ("name", &list.name),
-        ("business_key", &list.business_key),
-        ("owner", &list.owner),
-        ("error", &list.error),
-    ];
-    query.extend(
-        plain
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, value.clone()?))),
-    );
-    for (name, flag, value) in [
-        ("created_after", "--since", &list.since),
-        ("created_before", "--until", &list.until),
-    ] {
+    let plain =
+        [("name", &list.name), ("business_key", &list.business_key), ("owner", &list.owner), ("error", &list.error)];
+    query.extend(plain.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))));
+    for (name, flag, value) in [("created_after", "--since", &list.since), ("created_before", "--until", &list.until)] {
         if let Some(text) = value {
             let at = moment(text, now).ok_or_else(|| {
-                Failure::usage(format!("{flag}: `{text}` is neither a time such as 2026-12-01T08:00:00Z nor an age such as 30m, 2h, 7d"))
+                Failure::usage(format!(
+                    "{flag}: `{text}` is neither a time such as 2026-12-01T08:00:00Z nor an age such as 30m, 2h, 7d"
+                ))
             })?;
             query.push((name, at.to_rfc3339_opts(SecondsFormat::AutoSi, true)));
         }
@@ -111,11 +90,7 @@ fn moment(text: &str, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         return Some(at.to_utc());
     }
     let unit = text.chars().last()?;
-    let count: i64 = text
-        .strip_suffix(unit)?
-        .parse()
-        .ok()
-        .filter(|count| *count >= 0)?;
+    let count: i64 = text.strip_suffix(unit)?.parse().ok().filter(|count| *count >= 0)?;
     let age = match unit {
         's' => TimeDelta::try_seconds(count),
         'm' => TimeDelta::try_minutes(count),
@@ -137,19 +112,8 @@ mod tests {
         let at = |text| moment(text, now).map(|at| at.to_rfc3339_opts(SecondsFormat::Secs, true));
         assert_eq!(at("2h").as_deref(), Some("2026-12-01T10:00:00Z"));
         assert_eq!(at("7d").as_deref(), Some("2026-11-24T12:00:00Z"));
-        assert_eq!(
-            at("2026-11-01T00:00:00+01:00").as_deref(),
-            Some("2026-10-31T23:00:00Z")
-        );
-        for wrong in [
-            "",
-            "h",
-            "-2h",
-            "2y",
-            "yesterday",
-            "99999999999999999d",
-            "2é",
-        ] {
+        assert_eq!(at("2026-11-01T00:00:00+01:00").as_deref(), Some("2026-10-31T23:00:00Z"));
+        for wrong in ["", "h", "-2h", "2y", "yesterday", "99999999999999999d", "2é"] {
             assert_eq!(at(wrong), None, "{wrong}");
         }
     }

@@ -19,25 +19,16 @@ const PASSWORD_BYTES_MAX: u64 = 1024;
 pub(crate) async fn login(client: &Client, login: args::Login) -> Result<(), Failure> {
     let store = store()?;
     let password = password(login.password_stdin)?;
-    let session = client
-        .login(&contract::user::Login {
-            email: login.email,
-            password,
-        })
-        .await?;
+    let session = client.login(&contract::user::Login { email: login.email, password }).await?;
     let token = session.access_token.clone();
     store.lock()?.save(client.base(), session)?;
     output::note(&format!("logged in at {}", client.base()));
     // A client's login is a login, but sagactl can do nothing with it: better said now than at the first command.
     let probe = Client::new(client.base(), Some(&token))?;
-    match probe
-        .get::<SagaPage>("/sagas", &[("page_size", "1".to_owned())])
-        .await
-    {
-        Err(failure) if failure.exit == Exit::Auth => Err(Failure::new(
-            Exit::Auth,
-            format!("this account cannot operate: {failure}"),
-        )),
+    match probe.get::<SagaPage>("/sagas", &[("page_size", "1".to_owned())]).await {
+        Err(failure) if failure.exit == Exit::Auth => {
+            Err(Failure::new(Exit::Auth, format!("this account cannot operate: {failure}")))
+        }
         _ => Ok(()),
     }
 }
@@ -45,39 +36,24 @@ pub(crate) async fn login(client: &Client, login: args::Login) -> Result<(), Fai
 /// `logout`.
 pub(crate) fn logout(client: &Client) -> Result<(), Failure> {
     let known = store()?.lock()?.forget(client.base())?;
-    output::note(&format!(
-        "{} {}",
-        if known {
-            "logged out of"
-        } else {
-            "there was no login for"
-        },
-        client.base()
-    ));
+    output::note(&format!("{} {}", if known { "logged out of" } else { "there was no login for" }, client.base()));
     Ok(())
 }
 
 fn store() -> Result<Store, Failure> {
-    Store::from_environment().ok_or_else(|| {
-        Failure::error("nowhere to keep a login: neither XDG_CONFIG_HOME nor HOME is set")
-    })
+    Store::from_environment()
+        .ok_or_else(|| Failure::error("nowhere to keep a login: neither XDG_CONFIG_HOME nor HOME is set"))
 }
 
 fn password(from_stdin: bool) -> Result<String, Failure> {
-    let unreadable =
-        |error: io::Error| Failure::error(format!("cannot read the password: {error}"));
+    let unreadable = |error: io::Error| Failure::error(format!("cannot read the password: {error}"));
     if from_stdin {
         let mut text = String::new();
-        io::stdin()
-            .take(PASSWORD_BYTES_MAX)
-            .read_to_string(&mut text)
-            .map_err(unreadable)?;
+        io::stdin().take(PASSWORD_BYTES_MAX).read_to_string(&mut text).map_err(unreadable)?;
         return Ok(text.trim_end_matches(['\n', '\r']).to_owned());
     }
     if !io::stdin().is_terminal() {
-        return Err(Failure::usage(
-            "no terminal to ask for the password on: pass --password-stdin",
-        ));
+        return Err(Failure::usage("no terminal to ask for the password on: pass --password-stdin"));
     }
     rpassword::prompt_password("Password: ").map_err(unreadable)
 }

@@ -26,45 +26,27 @@ const ATTEMPTS_MAX: u32 = 30;
 
 /// Runs the command.
 pub(crate) async fn run(client: &Client, one: &One, output: Output) -> Result<(), Failure> {
-    let id: SagaId = one
-        .id
-        .parse()
-        .map_err(|error| Failure::usage(format!("{error}")))?;
+    let id: SagaId = one.id.parse().map_err(|error| Failure::usage(format!("{error}")))?;
     if output == Output::Json {
         return Err(Failure::usage("a stream is not one document: use -o jsonl"));
     }
-    let mut watcher = Watcher {
-        id,
-        output,
-        last: None,
-        status: None,
-        steps: HashMap::new(),
-    };
+    let mut watcher = Watcher { id, output, last: None, status: None, steps: HashMap::new() };
     let mut attempts = 0;
     loop {
         let before = watcher.last.clone();
         match watcher.follow(client).await {
             Ok(Followed::Ended) => return Ok(()),
-            Ok(Followed::Lost(why)) => output::note(&format!(
-                "the connection was lost ({why}); taking it up again"
-            )),
+            Ok(Followed::Lost(why)) => output::note(&format!("the connection was lost ({why}); taking it up again")),
+            Ok(Followed::Broken(failure)) => return Err(failure),
             // Wrong ids, missing rights and our own output do not get better by asking again.
             Err(failure) if failure.exit != Exit::Error => return Err(failure),
             Err(failure) => output::note(&format!("{failure}; trying again")),
         }
-        attempts = if watcher.last == before {
-            attempts + 1
-        } else {
-            0
-        };
+        attempts = if watcher.last == before { attempts + 1 } else { 0 };
         if attempts >= ATTEMPTS_MAX {
-            return Err(Failure::error(format!(
-                "given up after {ATTEMPTS_MAX} attempts"
-            )));
+            return Err(Failure::error(format!("given up after {ATTEMPTS_MAX} attempts")));
         }
-        let pause = PAUSE_FIRST
-            .saturating_mul(1 << attempts.min(8))
-            .min(PAUSE_MAX);
+        let pause = PAUSE_FIRST.saturating_mul(1 << attempts.min(8)).min(PAUSE_MAX);
         tokio::time::sleep(pause).await;
     }
 }
@@ -72,6 +54,11 @@ pub(crate) async fn run(client: &Client, one: &One, output: Output) -> Result<()
 enum Followed {
     Ended,
     Lost(String),
+    Broken(Failure),
+}
+
+fn not_understood(error: &serde_json::Error) -> Failure {
+    Failure::error(format!("a record that this sagactl does not understand: {error}"))
 }
 
 /// What has been told already.
@@ -85,9 +72,7 @@ struct Watcher {
 
 impl Watcher {
     async fn follow(&mut self, client: &Client) -> Result<Followed, Failure> {
-        let response = client
-            .stream(&format!("/sagas/{}/events", self.id), self.last.as_deref())
-            .await?;
+        let response = client.stream(&format!("/sagas/{}/events", self.id), self.last.as_deref()).await?;
         let mut events = response.bytes_stream().eventsource();
         loop {
             let Some(next) = client::within_silence(events.next()).await else {
@@ -98,12 +83,10 @@ impl Watcher {
                 Some(Err(error)) => return Ok(Followed::Lost(error.to_string())),
                 Some(Ok(event)) => match event.event.as_str() {
                     "record" => {
-                        let record = serde_json::from_str(&event.data).map_err(|error| {
-                            Failure::new(
-                                Exit::Partial,
-                                format!("a record that this sagactl does not understand: {error}"),
-                            )
-                        })?;
+                        let record: RecordView = match serde_json::from_str(&event.data) {
+                            Ok(record) => record,
+                            Err(error) => return Ok(Followed::Broken(not_understood(&error))),
+                        };
                         self.tell(&record)?;
                         self.last = Some(record.seq.to_string());
                     }
@@ -125,17 +108,13 @@ impl Watcher {
         for step in &record.steps {
             let now = (step.status, step.attempts);
             let before = self.steps.insert(step.name.clone(), now);
-            let quiet = before.is_none()
-                && matches!(step.status, StepStatus::Pending | StepStatus::NotApplicable);
+            let quiet = before.is_none() && matches!(step.status, StepStatus::Pending | StepStatus::NotApplicable);
             if before != Some(now) && !quiet {
                 output::print_line(&format!("{at}  {}", tree::step_line(step)))?;
             }
         }
         if self.status.replace(record.status) != Some(record.status) {
-            output::print_line(&format!(
-                "{at}  saga is {}",
-                tree::words(record.status.as_str())
-            ))?;
+            output::print_line(&format!("{at}  saga is {}", tree::words(record.status.as_str())))?;
         }
         Ok(())
     }

@@ -13,72 +13,31 @@ async fn every_repair_sends_its_action_with_the_reason() {
     let id = door.add(view(1, SagaStatus::NeedsAttention)).to_string();
     let path = format!("POST /sagas/{id}/actions");
     for (arguments, body) in [
+        (vec!["retry", &id], r#"{"action":"retry","reason":"because"}"#),
+        (vec!["retry", &id, "--step", "notify"], r#"{"action":"retry","step":"notify","reason":"because"}"#),
+        (vec!["cancel", &id], r#"{"action":"cancel","reason":"because"}"#),
         (
-            vec!["retry", &id],
-            r#"{"action":"retry","reason":"because"}"#,
-        ),
-        (
-            vec!["retry", &id, "--step", "notify"],
-            r#"{"action":"retry","step":"notify","reason":"because"}"#,
-        ),
-        (
-            vec!["cancel", &id],
-            r#"{"action":"cancel","reason":"because"}"#,
-        ),
-        (
-            vec![
-                "skip",
-                &id,
-                "--step",
-                "notify",
-                "--reply",
-                r#"{"done": true}"#,
-            ],
+            vec!["skip", &id, "--step", "notify", "--reply", r#"{"done": true}"#],
             r#"{"action":"skip","step":"notify","reply":{"done":true},"reason":"because"}"#,
         ),
-        (
-            vec!["abandon", &id],
-            r#"{"action":"abandon","reason":"because"}"#,
-        ),
+        (vec!["abandon", &id], r#"{"action":"abandon","reason":"because"}"#),
     ] {
-        let ended = Sagactl::at(
-            &door,
-            &[arguments.clone(), vec!["--reason", "because", "-o", "ids"]].concat(),
-        )
-        .run()
-        .await;
-        assert_eq!(
-            (ended.code, ended.stdout.trim()),
-            (0, id.as_str()),
-            "{arguments:?}: {}",
-            ended.stderr
-        );
-        assert_eq!(
-            door.seen().last().unwrap(),
-            &(path.clone(), body.to_owned())
-        );
+        let ended =
+            Sagactl::at(&door, &[arguments.clone(), vec!["--reason", "because", "-o", "ids"]].concat()).run().await;
+        assert_eq!((ended.code, ended.stdout.trim()), (0, id.as_str()), "{arguments:?}: {}", ended.stderr);
+        assert_eq!(door.seen().last().unwrap(), &(path.clone(), body.to_owned()));
     }
 }
 
 #[tokio::test]
 async fn several_need_yes_when_there_is_nobody_to_ask() {
     let door = Door::open().await;
-    let ids = format!(
-        "{}\n{}\n",
-        door.add(view(1, SagaStatus::Running)),
-        door.add(view(2, SagaStatus::Running))
-    );
-    let refused = Sagactl::at(&door, &["cancel", "-", "--reason", "because"])
-        .stdin(&ids)
-        .run()
-        .await;
+    let ids = format!("{}\n{}\n", door.add(view(1, SagaStatus::Running)), door.add(view(2, SagaStatus::Running)));
+    let refused = Sagactl::at(&door, &["cancel", "-", "--reason", "because"]).stdin(&ids).run().await;
     assert_eq!(refused.code, 2);
     assert!(refused.stderr.contains("--yes"), "{}", refused.stderr);
     assert_eq!(door.seen(), []);
-    let done = Sagactl::at(&door, &["cancel", "-", "--reason", "because", "--yes"])
-        .stdin(&ids)
-        .run()
-        .await;
+    let done = Sagactl::at(&door, &["cancel", "-", "--reason", "because", "--yes"]).stdin(&ids).run().await;
     assert_eq!(done.code, 0, "{}", done.stderr);
     assert_eq!(door.seen().len(), 2);
     insta::assert_snapshot!("cancel_table", done.stdout);
@@ -88,15 +47,9 @@ async fn several_need_yes_when_there_is_nobody_to_ask() {
 async fn a_saga_that_does_not_allow_it_is_a_conflict() {
     let door = Door::open().await;
     let id = door.add(view(1, SagaStatus::Completed)).to_string();
-    let ended = Sagactl::at(&door, &["cancel", &id, "--reason", "because"])
-        .run()
-        .await;
+    let ended = Sagactl::at(&door, &["cancel", &id, "--reason", "because"]).run().await;
     assert_eq!((ended.code, ended.stdout.as_str()), (6, ""));
-    assert!(
-        ended.stderr.contains("The saga has ended."),
-        "{}",
-        ended.stderr
-    );
+    assert!(ended.stderr.contains("The saga has ended."), "{}", ended.stderr);
 }
 
 #[tokio::test]
@@ -105,17 +58,7 @@ async fn what_failed_of_several_is_a_table_on_stderr_and_the_exit_is_partial() {
     let running = door.add(view(1, SagaStatus::Running)).to_string();
     let ended_saga = door.add(view(2, SagaStatus::Completed)).to_string();
     let missing = saga_id(3).to_string();
-    let arguments = [
-        "cancel",
-        &running,
-        &ended_saga,
-        &missing,
-        "--reason",
-        "because",
-        "--yes",
-        "-o",
-        "ids",
-    ];
+    let arguments = ["cancel", &running, &ended_saga, &missing, "--reason", "because", "--yes", "-o", "ids"];
     let ended = Sagactl::at(&door, &arguments).run().await;
     assert_eq!((ended.code, ended.stdout.trim()), (5, running.as_str()));
     insta::assert_snapshot!("partial_stderr", ended.stderr);
@@ -137,31 +80,8 @@ async fn a_wrong_id_among_many_stops_before_anything_is_done() {
 async fn dead_letters_are_redriven_with_a_reason() {
     let door = Door::open().await;
     door.inner().letters = vec![letter(7, saga_id(1)), letter(8, saga_id(1))];
-    let ended = Sagactl::at(
-        &door,
-        &[
-            "dead-letters",
-            "redrive",
-            "7",
-            "9",
-            "--reason",
-            "fixed",
-            "--yes",
-        ],
-    )
-    .run()
-    .await;
+    let ended = Sagactl::at(&door, &["dead-letters", "redrive", "7", "9", "--reason", "fixed", "--yes"]).run().await;
     assert_eq!(ended.code, 5);
-    assert!(
-        ended.stdout.contains("2026-12-01T09:00:00Z"),
-        "{}",
-        ended.stdout
-    );
-    assert_eq!(
-        door.seen()[0],
-        (
-            "POST /dead-letters/7/redrive".to_owned(),
-            r#"{"reason":"fixed"}"#.to_owned()
-        )
-    );
+    assert!(ended.stdout.contains("2026-12-01T09:00:00Z"), "{}", ended.stdout);
+    assert_eq!(door.seen()[0], ("POST /dead-letters/7/redrive".to_owned(), r#"{"reason":"fixed"}"#.to_owned()));
 }

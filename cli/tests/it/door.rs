@@ -17,8 +17,8 @@ use contract::{
     SagaId, StepName,
     command::Route,
     orchestrator_api::{
-        ActionRequest, CauseView, DeadLetterView, JournalPage, RecordView, SagaPage, SagaStatus,
-        SagaSummary, SagaView, StepKind, StepStatus, StepView,
+        ActionRequest, CauseView, DeadLetterView, JournalPage, RecordView, SagaPage, SagaStatus, SagaSummary, SagaView,
+        StepKind, StepStatus, StepView,
     },
     problem::{CONTENT_TYPE, FieldError, Problem, TYPE_BASE},
     user::{Login, Refresh, Tokens},
@@ -54,16 +54,9 @@ pub(crate) struct Door {
 
 impl Door {
     pub(crate) async fn open() -> Self {
-        let inner = Inner {
-            token: TOKEN.to_owned(),
-            refresh: "refresh-1".to_owned(),
-            ..Inner::default()
-        };
+        let inner = Inner { token: TOKEN.to_owned(), refresh: "refresh-1".to_owned(), ..Inner::default() };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let door = Self {
-            inner: Arc::new(Mutex::new(inner)),
-            address: listener.local_addr().unwrap(),
-        };
+        let door = Self { inner: Arc::new(Mutex::new(inner)), address: listener.local_addr().unwrap() };
         let router = Router::new()
             .route("/v1/auth/login", post(login))
             .route("/v1/auth/refresh", post(refresh))
@@ -101,25 +94,17 @@ impl Door {
     fn saw(&self, what: String, body: String, headers: &HeaderMap) -> Result<(), Response> {
         let mut inner = self.inner();
         inner.seen.push((what, body));
-        let sent = headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok());
+        let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         if sent == Some(&format!("Bearer {}", inner.token)) {
             Ok(())
         } else {
-            Err(problem(
-                StatusCode::UNAUTHORIZED,
-                "token_invalid",
-                "The token is not valid.",
-            ))
+            Err(problem(StatusCode::UNAUTHORIZED, "token_invalid", "The token is not valid."))
         }
     }
 }
 
 pub(crate) fn saga_id(number: u128) -> SagaId {
-    SagaId::from_uuid(uuid::Uuid::from_u128(
-        0x0192_f0c1_a2b3_7c4d_8e5f_0000_0000_0000 + number,
-    ))
+    SagaId::from_uuid(uuid::Uuid::from_u128(0x0192_f0c1_a2b3_7c4d_8e5f_0000_0000_0000 + number))
 }
 
 /// A saga in the middle of being undone, with something of everything.
@@ -143,32 +128,14 @@ pub(crate) fn view(number: u128, status: SagaStatus) -> SagaView {
         code: "card_declined".into(),
         message: "The issuer\u{1b}[31m said no.".into(),
     };
-    let mut rooms = step(
-        "hold-rooms",
-        StepKind::Compensatable,
-        &["create-order"],
-        StepStatus::Compensating,
-    );
+    let mut rooms = step("hold-rooms", StepKind::Compensatable, &["create-order"], StepStatus::Compensating);
     rooms.attempts = 3;
     rooms.retry_at = Some("2026-12-01T08:00:05Z".parse().unwrap());
-    rooms.error = Some(CauseView {
-        step: None,
-        code: "dependency_failed".into(),
-        message: "database away".into(),
-    });
-    let mut payment = step(
-        "authorize-payment",
-        StepKind::Compensatable,
-        &["hold-flights", "hold-rooms"],
-        StepStatus::Refused,
-    );
+    rooms.error = Some(CauseView { step: None, code: "dependency_failed".into(), message: "database away".into() });
+    let mut payment =
+        step("authorize-payment", StepKind::Compensatable, &["hold-flights", "hold-rooms"], StepStatus::Refused);
     payment.error = Some(refused.clone());
-    let mut notify = step(
-        "notify",
-        StepKind::Retriable,
-        &["confirm-flights"],
-        StepStatus::Pending,
-    );
+    let mut notify = step("notify", StepKind::Retriable, &["confirm-flights"], StepStatus::Pending);
     notify.skipped = true;
     SagaView {
         summary: SagaSummary {
@@ -181,32 +148,15 @@ pub(crate) fn view(number: u128, status: SagaStatus) -> SagaView {
             error: Some("authorize-payment:card_declined".into()),
             created_at: "2026-12-01T08:00:00Z".parse().unwrap(),
             updated_at: "2026-12-01T08:00:02Z".parse().unwrap(),
-            finished_at: status
-                .is_final()
-                .then(|| "2026-12-01T08:00:09Z".parse().unwrap()),
+            finished_at: status.is_final().then(|| "2026-12-01T08:00:09Z".parse().unwrap()),
         },
         input: json!({"order_id": format!("ord_{number:032x}")}),
         steps: vec![
-            step(
-                "create-order",
-                StepKind::Compensatable,
-                &[],
-                StepStatus::Done,
-            ),
-            step(
-                "hold-flights",
-                StepKind::Compensatable,
-                &["create-order"],
-                StepStatus::Compensated,
-            ),
+            step("create-order", StepKind::Compensatable, &[], StepStatus::Done),
+            step("hold-flights", StepKind::Compensatable, &["create-order"], StepStatus::Compensated),
             rooms,
             payment,
-            step(
-                "confirm-flights",
-                StepKind::Pivot,
-                &["authorize-payment"],
-                StepStatus::Pending,
-            ),
+            step("confirm-flights", StepKind::Pivot, &["authorize-payment"], StepStatus::Pending),
             notify,
         ],
         cause: Some(refused),
@@ -235,11 +185,7 @@ pub(crate) fn letter(id: i64, saga: SagaId) -> DeadLetterView {
 pub(crate) fn record(seq: u64, status: SagaStatus, done: usize) -> (u64, RecordView) {
     let mut steps = view(1, status).steps;
     for (index, step) in steps.iter_mut().enumerate() {
-        step.status = if index < done {
-            StepStatus::Done
-        } else {
-            StepStatus::Pending
-        };
+        step.status = if index < done { StepStatus::Done } else { StepStatus::Pending };
         step.attempts = u16::from(index < done);
         (step.error, step.retry_at, step.skipped) = (None, None, false);
     }
@@ -249,9 +195,7 @@ pub(crate) fn record(seq: u64, status: SagaStatus, done: usize) -> (u64, RecordV
         RecordView {
             seq,
             at,
-            entries: vec![
-                json!({"entry": "command_done", "step": "create-order", "op": "action", "reply": {}}),
-            ],
+            entries: vec![json!({"entry": "command_done", "step": "create-order", "op": "action", "reply": {}})],
             status,
             steps,
         },
@@ -261,12 +205,7 @@ pub(crate) fn record(seq: u64, status: SagaStatus, done: usize) -> (u64, RecordV
 pub(crate) fn sse(records: &[(u64, RecordView)], end: bool) -> String {
     let mut text: String = records
         .iter()
-        .map(|(seq, record)| {
-            format!(
-                "id: {seq}\nevent: record\ndata: {}\n\n",
-                serde_json::to_string(record).unwrap()
-            )
-        })
+        .map(|(seq, record)| format!("id: {seq}\nevent: record\ndata: {}\n\n", serde_json::to_string(record).unwrap()))
         .collect();
     if end {
         text.push_str("event: end\ndata: {}\n\n");
@@ -283,12 +222,7 @@ fn problem(status: StatusCode, code: &str, detail: &str) -> Response {
         code: code.to_owned(),
         errors: Vec::<FieldError>::new(),
     };
-    (
-        status,
-        [(header::CONTENT_TYPE, CONTENT_TYPE)],
-        serde_json::to_vec(&body).unwrap(),
-    )
-        .into_response()
+    (status, [(header::CONTENT_TYPE, CONTENT_TYPE)], serde_json::to_vec(&body).unwrap()).into_response()
 }
 
 fn tokens(access: &str, refresh: &str) -> Response {
@@ -303,11 +237,7 @@ fn tokens(access: &str, refresh: &str) -> Response {
 
 async fn login(State(door): State<Door>, Json(login): Json<Login>) -> Response {
     if login.password != "correct horse battery" {
-        return problem(
-            StatusCode::UNAUTHORIZED,
-            "login_failed",
-            "E-mail or password is wrong.",
-        );
+        return problem(StatusCode::UNAUTHORIZED, "login_failed", "E-mail or password is wrong.");
     }
     let inner = door.inner();
     tokens(&inner.token, &inner.refresh)
@@ -315,71 +245,31 @@ async fn login(State(door): State<Door>, Json(login): Json<Login>) -> Response {
 
 async fn refresh(State(door): State<Door>, Json(body): Json<Refresh>) -> Response {
     let mut inner = door.inner();
-    inner
-        .seen
-        .push(("POST /v1/auth/refresh".into(), body.refresh_token.clone()));
+    inner.seen.push(("POST /v1/auth/refresh".into(), body.refresh_token.clone()));
     if body.refresh_token != inner.refresh {
-        return problem(
-            StatusCode::UNAUTHORIZED,
-            "refresh_token_invalid",
-            "The login has ended.",
-        );
+        return problem(StatusCode::UNAUTHORIZED, "refresh_token_invalid", "The login has ended.");
     }
     inner.refresh = "refresh-2".into();
     tokens(&inner.token, &inner.refresh)
 }
 
-async fn list(
-    State(door): State<Door>,
-    Query(query): Query<BTreeMap<String, String>>,
-    headers: HeaderMap,
-) -> Response {
-    let asked: Vec<_> = query
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect();
-    if let Err(response) = door.saw(
-        format!("GET /sagas?{}", asked.join("&")),
-        String::new(),
-        &headers,
-    ) {
+async fn list(State(door): State<Door>, Query(query): Query<BTreeMap<String, String>>, headers: HeaderMap) -> Response {
+    let asked: Vec<_> = query.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    if let Err(response) = door.saw(format!("GET /sagas?{}", asked.join("&")), String::new(), &headers) {
         return response;
     }
-    let start: usize = query
-        .get("page_token")
-        .map_or(0, |token| token.parse().unwrap());
+    let start: usize = query.get("page_token").map_or(0, |token| token.parse().unwrap());
     // Pages of two, whatever is asked: a short page is not the end.
-    let size: usize = query
-        .get("page_size")
-        .map_or(2, |size| size.parse::<usize>().unwrap().min(2));
+    let size: usize = query.get("page_size").map_or(2, |size| size.parse::<usize>().unwrap().min(2));
     let inner = door.inner();
-    let items: Vec<_> = inner
-        .sagas
-        .values()
-        .skip(start)
-        .take(size)
-        .map(|view| view.summary.clone())
-        .collect();
+    let items: Vec<_> = inner.sagas.values().skip(start).take(size).map(|view| view.summary.clone()).collect();
     let next = (start + items.len() < inner.sagas.len()).then(|| (start + items.len()).to_string());
-    Json(SagaPage {
-        items,
-        next_page_token: next,
-    })
-    .into_response()
+    Json(SagaPage { items, next_page_token: next }).into_response()
 }
 
 fn find(door: &Door, id: &str) -> Result<SagaView, Response> {
-    let known = id
-        .parse()
-        .ok()
-        .and_then(|id: SagaId| door.inner().sagas.get(&id).cloned());
-    known.ok_or_else(|| {
-        problem(
-            StatusCode::NOT_FOUND,
-            "saga_unknown",
-            "There is no such saga.",
-        )
-    })
+    let known = id.parse().ok().and_then(|id: SagaId| door.inner().sagas.get(&id).cloned());
+    known.ok_or_else(|| problem(StatusCode::NOT_FOUND, "saga_unknown", "There is no such saga."))
 }
 
 async fn show(
@@ -398,32 +288,17 @@ async fn journal(
 ) -> Result<Json<JournalPage>, Response> {
     door.saw(format!("GET /sagas/{id}/journal"), String::new(), &headers)?;
     find(&door, &id)?;
-    Ok(Json(JournalPage {
-        items: vec![
-            record(1, SagaStatus::Running, 0).1,
-            record(2, SagaStatus::Running, 1).1,
-        ],
-    }))
+    Ok(Json(JournalPage { items: vec![record(1, SagaStatus::Running, 0).1, record(2, SagaStatus::Running, 1).1] }))
 }
 
-async fn events(
-    State(door): State<Door>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-) -> Result<Response, Response> {
+async fn events(State(door): State<Door>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Response> {
     door.saw(format!("GET /sagas/{id}/events"), String::new(), &headers)?;
     let id = find(&door, &id)?.summary.id;
     let mut inner = door.inner();
-    let last = headers
-        .get("last-event-id")
-        .map(|value| value.to_str().unwrap().to_owned());
+    let last = headers.get("last-event-id").map(|value| value.to_str().unwrap().to_owned());
     inner.resumed_after.push(last);
     let scripts = inner.streams.get_mut(&id).unwrap();
-    let body = if scripts.len() > 1 {
-        scripts.remove(0)
-    } else {
-        scripts[0].clone()
-    };
+    let body = if scripts.len() > 1 { scripts.remove(0) } else { scripts[0].clone() };
     Ok(([(header::CONTENT_TYPE, "text/event-stream")], body).into_response())
 }
 
@@ -433,18 +308,10 @@ async fn act(
     headers: HeaderMap,
     Json(request): Json<ActionRequest>,
 ) -> Result<Json<SagaView>, Response> {
-    door.saw(
-        format!("POST /sagas/{id}/actions"),
-        serde_json::to_string(&request).unwrap(),
-        &headers,
-    )?;
+    door.saw(format!("POST /sagas/{id}/actions"), serde_json::to_string(&request).unwrap(), &headers)?;
     let mut view = find(&door, &id)?;
     if view.summary.status.is_final() {
-        return Err(problem(
-            StatusCode::CONFLICT,
-            "saga_is_final",
-            "The saga has ended.",
-        ));
+        return Err(problem(StatusCode::CONFLICT, "saga_is_final", "The saga has ended."));
     }
     view.summary.status = SagaStatus::Compensating;
     Ok(Json(view))
@@ -455,11 +322,7 @@ async fn letters(
     Query(query): Query<BTreeMap<String, String>>,
     headers: HeaderMap,
 ) -> Result<Response, Response> {
-    door.saw(
-        format!("GET /dead-letters {query:?}"),
-        String::new(),
-        &headers,
-    )?;
+    door.saw(format!("GET /dead-letters {query:?}"), String::new(), &headers)?;
     Ok(Json(json!({ "items": door.inner().letters })).into_response())
 }
 
@@ -470,19 +333,9 @@ async fn redrive(
     body: String,
 ) -> Result<Json<DeadLetterView>, Response> {
     door.saw(format!("POST /dead-letters/{id}/redrive"), body, &headers)?;
-    let known = door
-        .inner()
-        .letters
-        .iter()
-        .find(|letter| letter.id == id)
-        .cloned();
-    let mut letter = known.ok_or_else(|| {
-        problem(
-            StatusCode::NOT_FOUND,
-            "dead_letter_unknown",
-            "There is no such dead letter.",
-        )
-    })?;
+    let known = door.inner().letters.iter().find(|letter| letter.id == id).cloned();
+    let mut letter =
+        known.ok_or_else(|| problem(StatusCode::NOT_FOUND, "dead_letter_unknown", "There is no such dead letter."))?;
     letter.redriven_at = Some("2026-12-01T09:00:00Z".parse().unwrap());
     Ok(Json(letter))
 }

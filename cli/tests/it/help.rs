@@ -4,17 +4,9 @@ use crate::run::Sagactl;
 
 #[tokio::test]
 async fn the_help_is_reviewed() {
-    for verb in [
-        "", "list", "show", "watch", "journal", "retry", "cancel", "skip", "abandon", "login",
-    ] {
-        let ended = Sagactl::new(
-            &[verb, "--help"]
-                .into_iter()
-                .filter(|word| !word.is_empty())
-                .collect::<Vec<_>>(),
-        )
-        .run()
-        .await;
+    for verb in ["", "list", "show", "watch", "journal", "retry", "cancel", "skip", "abandon", "login"] {
+        let ended =
+            Sagactl::new(&[verb, "--help"].into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>()).run().await;
         assert_eq!(ended.code, 0, "{verb}");
         insta::assert_snapshot!(format!("help_{verb}"), ended.stdout);
     }
@@ -28,12 +20,8 @@ async fn wrong_usage_ends_with_2_and_says_nothing_on_stdout() {
         vec!["cancel", id],
         vec!["cancel", id, "--reason", ""],
         vec!["cancel", "ord_1", "--reason", "because"],
-        vec![
-            "skip", id, "--step", "Notify", "--reply", "{}", "--reason", "because",
-        ],
-        vec![
-            "skip", id, "--step", "notify", "--reply", "{", "--reason", "because",
-        ],
+        vec!["skip", id, "--step", "Notify", "--reply", "{}", "--reason", "because"],
+        vec!["skip", id, "--step", "notify", "--reply", "{", "--reason", "because"],
         vec!["list", "--status", "stuck"],
         vec!["list", "--since", "yesterday"],
         vec!["show", "saga_1"],
@@ -42,12 +30,7 @@ async fn wrong_usage_ends_with_2_and_says_nothing_on_stdout() {
         vec!["dead-letters", "redrive", "seven", "--reason", "because"],
     ] {
         let ended = Sagactl::new(&wrong).env("SAGACTL_TOKEN", "x").run().await;
-        assert_eq!(
-            (ended.code, ended.stdout.as_str()),
-            (2, ""),
-            "{wrong:?}: {}",
-            ended.stderr
-        );
+        assert_eq!((ended.code, ended.stdout.as_str()), (2, ""), "{wrong:?}: {}", ended.stderr);
         assert!(!ended.stderr.is_empty(), "{wrong:?}");
     }
 }

@@ -23,28 +23,14 @@ async fn a_list_is_paged_until_the_end_in_every_format() {
     insta::assert_snapshot!("list_table", table.stdout);
 
     let ids = Sagactl::at(&door, &["list", "-o", "ids"]).run().await;
-    let expected: String = (1..=5)
-        .map(|number| format!("{}\n", saga_id(number)))
-        .collect();
+    let expected: String = (1..=5).map(|number| format!("{}\n", saga_id(number))).collect();
     assert_eq!(ids.stdout, expected);
 
     let lines = Sagactl::at(&door, &["list", "-o", "jsonl"]).run().await;
-    assert_eq!(
-        lines
-            .stdout
-            .lines()
-            .filter(|line| serde_json::from_str::<SagaSummary>(line).is_ok())
-            .count(),
-        5
-    );
+    assert_eq!(lines.stdout.lines().filter(|line| serde_json::from_str::<SagaSummary>(line).is_ok()).count(), 5);
 
     let json = Sagactl::at(&door, &["list", "-o", "json"]).run().await;
-    assert_eq!(
-        serde_json::from_str::<Vec<SagaSummary>>(&json.stdout)
-            .unwrap()
-            .len(),
-        5
-    );
+    assert_eq!(serde_json::from_str::<Vec<SagaSummary>>(&json.stdout).unwrap().len(), 5);
 }
 
 #[tokio::test]
@@ -53,16 +39,10 @@ async fn a_list_stops_at_its_limit_and_says_that_there_is_more() {
     for number in 1..=5 {
         door.add(view(number, SagaStatus::Running));
     }
-    let ended = Sagactl::at(&door, &["list", "--limit", "3", "-o", "ids"])
-        .run()
-        .await;
+    let ended = Sagactl::at(&door, &["list", "--limit", "3", "-o", "ids"]).run().await;
     assert_eq!(ended.stdout.lines().count(), 3);
     assert!(ended.stderr.contains("more than 3"), "{}", ended.stderr);
-    assert_eq!(
-        door.seen().len(),
-        2,
-        "a page that is not needed is not fetched"
-    );
+    assert_eq!(door.seen().len(), 2, "a page that is not needed is not fetched");
 }
 
 #[tokio::test]
@@ -88,10 +68,7 @@ async fn filters_are_sent_as_the_orchestrator_names_them() {
         "2026-12-02T00:00:00+01:00",
     ];
     let ended = Sagactl::at(&door, &arguments).run().await;
-    assert_eq!(
-        (ended.code, ended.stdout.as_str(), ended.stderr.as_str()),
-        (0, "", "no sagas\n")
-    );
+    assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (0, "", "no sagas\n"));
     assert_eq!(
         door.seen()[0].0,
         "GET /sagas?business_key=ord_1&created_after=2026-12-01T00:00:00Z&created_before=2026-12-01T23:00:00Z&error=a:b\
@@ -107,10 +84,7 @@ async fn a_saga_is_shown_step_by_step_in_words() {
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     insta::assert_snapshot!("show", ended.stdout);
     let json = Sagactl::at(&door, &["show", &id, "-o", "json"]).run().await;
-    assert_eq!(
-        serde_json::from_str::<SagaView>(&json.stdout).unwrap().head,
-        9
-    );
+    assert_eq!(serde_json::from_str::<SagaView>(&json.stdout).unwrap().head, 9);
 }
 
 #[tokio::test]
@@ -118,22 +92,10 @@ async fn several_sagas_are_shown_from_stdin_and_missing_ones_are_told() {
     let door = Door::open().await;
     let one = door.add(view(1, SagaStatus::Running));
     let missing = saga_id(2);
-    let ended = Sagactl::at(&door, &["show", "-", "-o", "json"])
-        .stdin(&format!("{one}\n{missing}\n"))
-        .run()
-        .await;
+    let ended = Sagactl::at(&door, &["show", "-", "-o", "json"]).stdin(&format!("{one}\n{missing}\n")).run().await;
     assert_eq!(ended.code, 5);
-    assert_eq!(
-        serde_json::from_str::<Vec<SagaView>>(&ended.stdout)
-            .unwrap()
-            .len(),
-        1
-    );
-    assert!(
-        ended.stderr.contains(&missing.to_string()),
-        "{}",
-        ended.stderr
-    );
+    assert_eq!(serde_json::from_str::<Vec<SagaView>>(&ended.stdout).unwrap().len(), 1);
+    assert!(ended.stderr.contains(&missing.to_string()), "{}", ended.stderr);
 }
 
 #[tokio::test]
@@ -150,9 +112,7 @@ async fn dead_letters_are_listed() {
     door.inner().letters = vec![letter(7, saga_id(1)), letter(8, saga_id(2))];
     let ended = Sagactl::at(&door, &["dead-letters", "list"]).run().await;
     insta::assert_snapshot!("dead_letters", ended.stdout);
-    let ids = Sagactl::at(&door, &["dead-letters", "list", "-o", "ids"])
-        .run()
-        .await;
+    let ids = Sagactl::at(&door, &["dead-letters", "list", "-o", "ids"]).run().await;
     assert_eq!(ids.stdout, "7\n8\n");
 }
 
@@ -162,22 +122,9 @@ async fn missing_things_and_missing_rights_have_their_own_exits() {
     let missing = saga_id(1).to_string();
     assert_eq!(Sagactl::at(&door, &["show", &missing]).run().await.code, 4);
     assert_eq!(Sagactl::at(&door, &["watch", &missing]).run().await.code, 4);
-    assert_eq!(
-        Sagactl::at(&door, &["journal", &missing]).run().await.code,
-        4
-    );
-    assert_eq!(
-        Sagactl::at(&door, &["list"])
-            .env("SAGACTL_TOKEN", "stale")
-            .run()
-            .await
-            .code,
-        3
-    );
-    let none = Sagactl::at(&door, &["list"])
-        .without("SAGACTL_TOKEN")
-        .run()
-        .await;
+    assert_eq!(Sagactl::at(&door, &["journal", &missing]).run().await.code, 4);
+    assert_eq!(Sagactl::at(&door, &["list"]).env("SAGACTL_TOKEN", "stale").run().await.code, 3);
+    let none = Sagactl::at(&door, &["list"]).without("SAGACTL_TOKEN").run().await;
     assert_eq!(none.code, 3);
     assert!(none.stderr.contains("sagactl login"), "{}", none.stderr);
 }
@@ -185,22 +132,11 @@ async fn missing_things_and_missing_rights_have_their_own_exits() {
 #[tokio::test]
 async fn a_gateway_that_is_not_there_is_named() {
     // A port that was free a moment ago.
-    let address = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let url = format!("http://{address}");
-    let ended = Sagactl::new(&["list", "--url", &url, "--token", "x"])
-        .run()
-        .await;
+    let ended = Sagactl::new(&["list", "--url", &url, "--token", "x"]).run().await;
     assert_eq!(ended.code, 1);
-    assert!(
-        ended
-            .stderr
-            .contains(&format!("cannot reach the gateway at {url}")),
-        "{}",
-        ended.stderr
-    );
+    assert!(ended.stderr.contains(&format!("cannot reach the gateway at {url}")), "{}", ended.stderr);
 }
 
 #[tokio::test]
@@ -212,21 +148,12 @@ async fn a_reader_that_goes_away_is_no_error() {
     let url = door.url();
     let (code, stderr) = tokio::task::spawn_blocking(move || {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sagactl"));
-        command.args([
-            "list", "-o", "jsonl", "--limit", "0", "--url", &url, "--token", TOKEN,
-        ]);
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        command.args(["list", "-o", "jsonl", "--limit", "0", "--url", &url, "--token", TOKEN]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut first = [0; 8];
         child.stdout.take().unwrap().read_exact(&mut first).unwrap();
         let output = child.wait_with_output().unwrap();
-        (
-            output.status.code(),
-            String::from_utf8(output.stderr).unwrap(),
-        )
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
     })
     .await
     .unwrap();

@@ -30,24 +30,13 @@ impl Sagactl {
         let home = tempfile::tempdir().unwrap();
         let config = home.path().join("config");
         let mut command = Command::new(env!("CARGO_BIN_EXE_sagactl"));
-        command
-            .args(arguments)
-            .env_clear()
-            .env("HOME", home.path())
-            .env("XDG_CONFIG_HOME", &config);
-        Self {
-            command,
-            stdin: None,
-            _home: home,
-            config,
-        }
+        command.args(arguments).env_clear().env("HOME", home.path()).env("XDG_CONFIG_HOME", &config);
+        Self { command, stdin: None, _home: home, config }
     }
 
     /// Speaking with the door, as its operator.
     pub(crate) fn at(door: &Door, arguments: &[&str]) -> Self {
-        Self::new(arguments)
-            .env("SAGACTL_URL", &door.url())
-            .env("SAGACTL_TOKEN", TOKEN)
+        Self::new(arguments).env("SAGACTL_URL", &door.url()).env("SAGACTL_TOKEN", TOKEN)
     }
 
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
@@ -74,24 +63,11 @@ impl Sagactl {
 
     pub(crate) async fn run(mut self) -> Ended {
         tokio::task::spawn_blocking(move || {
-            let input = if self.stdin.is_some() {
-                Stdio::piped()
-            } else {
-                Stdio::null()
-            };
-            let command = self
-                .command
-                .stdin(input)
-                .stdout(Stdio::piped())
-                .stderr(Stdio::piped());
+            let input = if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() };
+            let command = self.command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
             let mut child = command.spawn().unwrap();
             if let Some(text) = &self.stdin {
-                child
-                    .stdin
-                    .take()
-                    .unwrap()
-                    .write_all(text.as_bytes())
-                    .unwrap();
+                child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
             }
             let output = child.wait_with_output().unwrap();
             Ended {

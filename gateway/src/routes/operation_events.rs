@@ -58,7 +58,11 @@ pub(crate) async fn follow(
     let response = door.orchestrator.open(&hop, call).await?;
     if response.status() != StatusCode::OK {
         tracing::error!(status = %response.status(), "the orchestrator did not open a stream");
-        return Err(ApiError::unavailable("service_unavailable", "the orchestrator service does not stream right now", 1));
+        return Err(ApiError::unavailable(
+            "service_unavailable",
+            "the orchestrator service does not stream right now",
+            1,
+        ));
     }
     let teller = Teller { id, cause: saga.cause };
     let events = told(response.bytes_stream().eventsource(), teller);

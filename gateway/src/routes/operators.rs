@@ -84,11 +84,12 @@ fn inside(path: &str) -> Result<&str, ApiError> {
     let climbs = |path: &str| {
         let lower = path.to_ascii_lowercase();
         let plain = lower.replace("%2e", ".");
-        lower.contains("%2f") || lower.contains("%5c") || lower.contains('\\') || plain.split('/').any(|part| matches!(part, "." | ".."))
+        lower.contains("%2f")
+            || lower.contains("%5c")
+            || lower.contains('\\')
+            || plain.split('/').any(|part| matches!(part, "." | ".."))
     };
-    inner
-        .filter(|inner| !climbs(inner))
-        .ok_or_else(|| ApiError::not_found("not_found", "no resource has this address"))
+    inner.filter(|inner| !climbs(inner)).ok_or_else(|| ApiError::not_found("not_found", "no resource has this address"))
 }
 
 fn passed_in(headers: &HeaderMap, caller: Caller) -> Result<HeaderMap, ApiError> {

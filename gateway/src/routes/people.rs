@@ -17,7 +17,11 @@ use crate::{
 };
 
 /// `POST /v1/auth/register`.
-pub(crate) async fn register(State(door): State<Door>, hop: Hop, Json(person): Json<Register>) -> Result<Response, ApiError> {
+pub(crate) async fn register(
+    State(door): State<Door>,
+    hop: Hop,
+    Json(person): Json<Register>,
+) -> Result<Response, ApiError> {
     pass(&door, &hop, "/internal/user/users", &person).await
 }
 
@@ -27,7 +31,11 @@ pub(crate) async fn login(State(door): State<Door>, hop: Hop, Json(login): Json<
 }
 
 /// `POST /v1/auth/refresh`.
-pub(crate) async fn refresh(State(door): State<Door>, hop: Hop, Json(old): Json<Refresh>) -> Result<Response, ApiError> {
+pub(crate) async fn refresh(
+    State(door): State<Door>,
+    hop: Hop,
+    Json(old): Json<Refresh>,
+) -> Result<Response, ApiError> {
     pass(&door, &hop, "/internal/user/sessions/refresh", &old).await
 }
 
@@ -39,9 +47,10 @@ async fn pass(door: &Door, hop: &Hop, path: &str, body: &impl Serialize) -> Resu
             let json = [(header::CONTENT_TYPE, "application/json")];
             Ok((answer.status, json, Body::from(answer.body)).into_response())
         }
-        StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY => {
-            Err(answer.problem())
-        }
+        StatusCode::BAD_REQUEST
+        | StatusCode::UNAUTHORIZED
+        | StatusCode::CONFLICT
+        | StatusCode::UNPROCESSABLE_ENTITY => Err(answer.problem()),
         _ => Err(answer.unexpected().into()),
     }
 }

@@ -101,7 +101,8 @@ fn read_json(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result
 
 fn check(door: &Door, body: &Value) -> Result<OrderRequest, ApiError> {
     if let Some(pointer) = card::find(body) {
-        let detail = "this looks like a card number; a card is traded for a token at the payment provider and never sent here";
+        let detail =
+            "this looks like a card number; a card is traded for a token at the payment provider and never sent here";
         let place = FieldError { detail: "looks like a card number".to_owned(), pointer };
         return Err(ApiError::unprocessable("card_number_refused", detail, vec![place]));
     }
@@ -132,7 +133,8 @@ async fn price(door: &Door, hop: &Hop, offers: &[OfferId]) -> Result<Vec<OrderIt
     let asked = join_all(offers.iter().map(|offer| price_one(door, hop, *offer))).await;
     let (mut items, mut unknown, mut expired, mut failed) = (Vec::new(), Vec::new(), Vec::new(), None);
     for (index, priced) in asked.into_iter().enumerate() {
-        let place = |detail: &str| FieldError { detail: detail.to_owned(), pointer: format!("#/items/{index}/offer_id") };
+        let place =
+            |detail: &str| FieldError { detail: detail.to_owned(), pointer: format!("#/items/{index}/offer_id") };
         match priced {
             Ok(Priced::Item(item)) => items.push(item),
             Ok(Priced::Unknown) => unknown.push(place("is no offer of ours")),
@@ -197,14 +199,15 @@ fn sum(items: &[OrderItem]) -> Result<Money, ApiError> {
     let first = totals.next().ok_or_else(ApiError::internal)?;
     let other = items.iter().position(|item| item.total.currency() != first.currency());
     if let Some(index) = other {
-        let detail = format!("is priced in {}, the first item in {}", items[index].total.currency_code(), first.currency_code());
+        let detail =
+            format!("is priced in {}, the first item in {}", items[index].total.currency_code(), first.currency_code());
         let place = FieldError { detail, pointer: format!("#/items/{index}/offer_id") };
         let detail = "one order is paid in one currency; order what is priced in another one separately";
         return Err(ApiError::unprocessable("mixed_currencies", detail, vec![place]));
     }
-    totals.try_fold(first, Money::checked_add).map_err(|error| {
-        ApiError::unprocessable("total_too_large", error.to_string(), Vec::new())
-    })
+    totals
+        .try_fold(first, Money::checked_add)
+        .map_err(|error| ApiError::unprocessable("total_too_large", error.to_string(), Vec::new()))
 }
 
 async fn start(
@@ -236,7 +239,9 @@ async fn start(
     match answer.status {
         StatusCode::OK | StatusCode::CREATED => Ok(answer.json()?),
         // Somebody else's start under this key was quicker, at another gateway.
-        StatusCode::UNPROCESSABLE_ENTITY if answer.code().as_deref() == Some("idempotency_key_reused") => Err(key_reused()),
+        StatusCode::UNPROCESSABLE_ENTITY if answer.code().as_deref() == Some("idempotency_key_reused") => {
+            Err(key_reused())
+        }
         status => {
             tracing::error!(%status, code = answer.code(), %order_id, "the orchestrator did not take an order");
             Err(answer.unexpected().into())
@@ -259,7 +264,10 @@ fn accepted(operation_id: SagaId, order_id: &str) -> Result<Response, ApiError> 
     let mut response = (StatusCode::ACCEPTED, Json(accepted)).into_response();
     let headers = response.headers_mut();
     headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
-    for (name, path) in [("location", format!("/v1/orders/{order_id}")), ("operation-location", format!("/v1/operations/{operation_id}"))] {
+    for (name, path) in [
+        ("location", format!("/v1/orders/{order_id}")),
+        ("operation-location", format!("/v1/operations/{operation_id}")),
+    ] {
         if let Ok(value) = HeaderValue::from_str(&path) {
             headers.insert(name, value);
         }

@@ -43,7 +43,8 @@ async fn every_kind_of_bad_token_is_refused_with_a_challenge() {
         let public = serde_json::to_vec(&key.public).unwrap();
         jsonwebtoken::encode(&header, &good(), &EncodingKey::from_secret(&public)).unwrap()
     };
-    let (left, _) = key.token(user(1), Role::Client, now).rsplit_once('.').map(|(l, r)| (l.to_owned(), r.to_owned())).unwrap();
+    let (left, _) =
+        key.token(user(1), Role::Client, now).rsplit_once('.').map(|(l, r)| (l.to_owned(), r.to_owned())).unwrap();
     let cases = [
         ("nonsense", "nonsense".to_owned()),
         ("no signature", format!("{left}.")),
@@ -101,7 +102,8 @@ async fn keys_are_kept_while_the_user_service_is_away() {
 
 #[tokio::test]
 async fn without_any_keys_tokens_cannot_be_verified_yet() {
-    let house = House::with_orchestrators(1, |settings| settings.user = vec!["http://127.0.0.1:9".parse().unwrap()]).await;
+    let house =
+        House::with_orchestrators(1, |settings| settings.user = vec!["http://127.0.0.1:9".parse().unwrap()]).await;
     let said = with_token(&house, &house.client_token(1)).await;
     assert_eq!((said.status, said.header("retry-after")), (503, "1"));
     insta::assert_snapshot!("no_keys", said.shown());
@@ -138,7 +140,8 @@ async fn registration_and_login_pass_with_their_refusals() {
     assert_eq!((made.status, made.json()["user_id"].as_str().is_some()), (201, true));
     let taken = post("/v1/auth/register", register("taken@example.org")).await;
     assert_eq!((taken.status, taken.code().as_str()), (409, "email_taken"));
-    let greedy = post("/v1/auth/register", json!({"email": "a@b.org", "password": "x", "name": "A", "role": "operator"})).await;
+    let greedy =
+        post("/v1/auth/register", json!({"email": "a@b.org", "password": "x", "name": "A", "role": "operator"})).await;
     assert_eq!((greedy.status, greedy.code().as_str()), (422, "invalid_body"));
 
     let right = post("/v1/auth/login", json!({"email": "a@b.org", "password": "correct horse battery"})).await;

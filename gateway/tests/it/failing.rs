@@ -63,7 +63,8 @@ async fn a_busy_orchestrator_says_when_to_come_again() {
 
 #[tokio::test]
 async fn what_is_missing_is_named_by_readiness_and_health_stays() {
-    let house = House::with_orchestrators(1, |settings| settings.flights = vec!["http://127.0.0.1:9".parse().unwrap()]).await;
+    let house =
+        House::with_orchestrators(1, |settings| settings.flights = vec!["http://127.0.0.1:9".parse().unwrap()]).await;
     let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
     loop {
         let missing: Vec<_> = house.gateway.readiness.missing().into_keys().collect();

@@ -70,7 +70,8 @@ async fn raw(house: &House, request: &[u8]) -> String {
 async fn too_many_or_too_large_headers_are_refused() {
     let house = House::open().await;
     let many: String = (0..100).map(|n| format!("x-h{n}: 1\r\n")).collect();
-    let answer = raw(&house, format!("GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{many}\r\n").as_bytes()).await;
+    let answer =
+        raw(&house, format!("GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{many}\r\n").as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
     let large = "a".repeat(100_000);
     let answer = raw(&house, format!("GET /health HTTP/1.1\r\nhost: x\r\nx: {large}\r\n\r\n").as_bytes()).await;

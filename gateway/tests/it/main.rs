@@ -3,13 +3,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod house;
 mod keys;
 mod parts;
-mod house;
 
 mod asking;
 mod failing;
-mod ordering;
-mod operating;
-mod reading;
 mod hardening;
+mod operating;
+mod ordering;
+mod reading;

@@ -13,8 +13,10 @@ use crate::{
 async fn operators_reach_the_orchestrator_as_themselves() {
     let house = House::open().await;
     Said::of(house.order("one")).await;
-    let request = house.http.get(house.url("/ops/api/sagas?status=running&page_size=2")).bearer_auth(house.operator_token());
-    let request = request.header("x-sojourn-actor", "usr_somebody_else").header("x-sojourn-role", "root").header("cookie", "a=b");
+    let request =
+        house.http.get(house.url("/ops/api/sagas?status=running&page_size=2")).bearer_auth(house.operator_token());
+    let request =
+        request.header("x-sojourn-actor", "usr_somebody_else").header("x-sojourn-role", "root").header("cookie", "a=b");
     let said = Said::of(request).await;
     let page: SagaPage = serde_json::from_str(&said.body).unwrap();
     assert_eq!((said.status, page.items.len()), (200, 1));
@@ -40,11 +42,17 @@ async fn clients_do_not_reach_it() {
 async fn every_method_body_and_answer_passes_as_it_is() {
     let house = House::open().await;
     for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
-        let request = house.http.request(method.clone(), house.url("/ops/api/echo/a%20b?c=d%26e")).bearer_auth(house.operator_token());
+        let request = house
+            .http
+            .request(method.clone(), house.url("/ops/api/echo/a%20b?c=d%26e"))
+            .bearer_auth(house.operator_token());
         let said = Said::of(request.header("content-type", "application/json").body("{\"x\":1}")).await;
         assert_eq!((said.status, said.header("etag"), said.header("x-powered-by")), (418, "\"7\"", ""));
         let echoed = said.json();
-        assert_eq!((echoed["method"].as_str(), echoed["uri"].as_str()), (Some(method.as_str()), Some("/api/echo/a%20b?c=d%26e")));
+        assert_eq!(
+            (echoed["method"].as_str(), echoed["uri"].as_str()),
+            (Some(method.as_str()), Some("/api/echo/a%20b?c=d%26e"))
+        );
         assert_eq!(echoed["body"], "{\"x\":1}");
     }
 }

@@ -33,7 +33,10 @@ async fn an_order_is_accepted_at_the_offers_prices_whatever_the_client_says() {
     let described: Vec<_> = placed.items.iter().map(|item| item.description.as_str()).collect();
     assert_eq!(
         described,
-        ["AZ 101 LHR to MLE, 2026-12-05, business, 2 seats", "Coral House, Reef villa, 2026-12-06 to 2026-12-13, 2 guests"]
+        [
+            "AZ 101 LHR to MLE, 2026-12-05, business, 2 seats",
+            "Coral House, Reef villa, 2026-12-06 to 2026-12-13, 2 guests"
+        ]
     );
     assert_eq!((placed.user_id, placed.travellers[0].given_name.as_str()), (user(1), "Ada"));
 }
@@ -143,7 +146,10 @@ async fn offers_that_cannot_be_ordered_are_pointed_at() {
     // The domain says so for stays, the time in the offer for flights.
     let gone = order(&[flight.clone(), format!("sof_{:032x}", 99)]);
     let said = Said::of(house.order_of("b", &gone)).await;
-    assert_eq!((said.code().as_str(), said.json()["errors"][0]["pointer"].as_str()), ("offer_expired", Some("#/items/1/offer_id")));
+    assert_eq!(
+        (said.code().as_str(), said.json()["errors"][0]["pointer"].as_str()),
+        ("offer_expired", Some("#/items/1/offer_id"))
+    );
     house.clock.set("2026-12-01T08:14:00Z");
     let mut short = crate::parts::flight_offer(7, money("1", "EUR"));
     short.expires_at = crate::parts::at("2026-12-01T08:14:00Z");

@@ -22,7 +22,9 @@ use contract::{
     accommodation::StayOffer,
     command::Route,
     flights::{Cabin, FlightOffer},
-    orchestrator_api::{SagaPage, SagaStarted, SagaStatus, SagaSummary, SagaView, StartSaga, StepKind, StepStatus, StepView},
+    orchestrator_api::{
+        SagaPage, SagaStarted, SagaStatus, SagaSummary, SagaView, StartSaga, StepKind, StepStatus, StepView,
+    },
     order::OrderView,
 };
 use kit::http::{ApiError, Json};
@@ -87,12 +89,30 @@ impl Parts {
     }
 
     pub(crate) fn workers(&self) -> Router {
-        let part = |name: &'static str, router: Router<Parts>| router.layer(middleware::from_fn_with_state((self.clone(), name), moody));
+        let part = |name: &'static str, router: Router<Parts>| {
+            router.layer(middleware::from_fn_with_state((self.clone(), name), moody))
+        };
         Router::new()
-            .merge(part("user", Router::new().route("/internal/user/jwks", get(jwks)).route("/internal/user/users", post(register)).route("/internal/user/sessions", post(login))))
-            .merge(part("flights", Router::new().route("/internal/flights/offers", get(flights)).route("/internal/flights/offers/{id}", get(flight))))
+            .merge(part(
+                "user",
+                Router::new()
+                    .route("/internal/user/jwks", get(jwks))
+                    .route("/internal/user/users", post(register))
+                    .route("/internal/user/sessions", post(login)),
+            ))
+            .merge(part(
+                "flights",
+                Router::new()
+                    .route("/internal/flights/offers", get(flights))
+                    .route("/internal/flights/offers/{id}", get(flight)),
+            ))
             .merge(part("accommodation", Router::new().route("/internal/accommodation/offers/{id}", get(stay))))
-            .merge(part("order", Router::new().route("/internal/order/orders", get(orders)).route("/internal/order/orders/{id}", get(order))))
+            .merge(part(
+                "order",
+                Router::new()
+                    .route("/internal/order/orders", get(orders))
+                    .route("/internal/order/orders/{id}", get(order)),
+            ))
             .route("/health", get(|| async { "ok" }))
             .layer(middleware::from_fn_with_state(self.clone(), remember))
             .with_state(self.clone())
@@ -194,7 +214,10 @@ async fn login(Json(login): Json<contract::user::Login>) -> Result<Response, Api
     Ok(axum::Json(tokens).into_response())
 }
 
-async fn flights(State(parts): State<Parts>, Query(query): Query<HashMap<String, String>>) -> Result<Json<Value>, ApiError> {
+async fn flights(
+    State(parts): State<Parts>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Result<Json<Value>, ApiError> {
     if query["date"].as_str() < "2026-12-01" {
         let error = contract::problem::FieldError { detail: "is past".into(), pointer: "#/date".into() };
         return Err(ApiError::unprocessable("date_in_past", "the date is past", vec![error]));
@@ -224,9 +247,13 @@ async fn order(State(parts): State<Parts>, Path(id): Path<OrderId>) -> Result<Js
     found.map(Json).ok_or_else(|| ApiError::not_found("order_unknown", "no such order"))
 }
 
-async fn earlier(State(parts): State<Parts>, Query(query): Query<HashMap<String, String>>) -> Result<Json<Value>, ApiError> {
+async fn earlier(
+    State(parts): State<Parts>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Result<Json<Value>, ApiError> {
     let found = parts.memory().started.get(&query["key"]).cloned();
-    let (saga_id, business_key, fingerprint) = found.ok_or_else(|| ApiError::not_found("start_unknown", "no such start"))?;
+    let (saga_id, business_key, fingerprint) =
+        found.ok_or_else(|| ApiError::not_found("start_unknown", "no such start"))?;
     Ok(Json(json!({ "saga_id": saga_id, "business_key": business_key, "fingerprint": fingerprint })))
 }
 

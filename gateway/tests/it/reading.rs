@@ -49,7 +49,13 @@ async fn searches_are_public_checked_here_and_answered_there() {
     assert_eq!(good.json()["next_page_token"], "next");
     let past = search("from=LHR&to=MLE&date=2026-11-05&cabin=business&passengers=2").await;
     assert_eq!((past.status, past.code().as_str()), (422, "date_in_past"));
-    for wrong in ["", "from=LHR", "from=LHR&to=MLE&date=tomorrow&cabin=business&passengers=2", "from=LHR&to=MLE&date=2026-12-05&cabin=sofa&passengers=2", "from=LHR&to=MLE&date=2026-12-05&cabin=first&passengers=2&order=price"] {
+    for wrong in [
+        "",
+        "from=LHR",
+        "from=LHR&to=MLE&date=tomorrow&cabin=business&passengers=2",
+        "from=LHR&to=MLE&date=2026-12-05&cabin=sofa&passengers=2",
+        "from=LHR&to=MLE&date=2026-12-05&cabin=first&passengers=2&order=price",
+    ] {
         let said = search(wrong).await;
         assert_eq!((said.status, said.code().as_str()), (400, "invalid_query"), "{wrong}");
     }
@@ -83,7 +89,8 @@ async fn an_order_that_was_undone_before_it_was_stored_is_rejected_with_the_reas
         let mut memory = house.parts.memory();
         let saga = memory.sagas.get_mut(&operation_id.parse().unwrap()).unwrap();
         saga.summary.status = SagaStatus::Compensated;
-        saga.cause = Some(CauseView { step: None, code: "deadline".into(), message: "postgres://secret is away".into() });
+        saga.cause =
+            Some(CauseView { step: None, code: "deadline".into(), message: "postgres://secret is away".into() });
     }
     let said = house.get(&format!("/v1/orders/{order_id}")).await.json();
     assert_eq!((said["status"].as_str(), said["reason"]["code"].as_str()), (Some("rejected"), Some("deadline")));
@@ -108,7 +115,12 @@ async fn what_belongs_to_somebody_else_does_not_exist() {
     assert_eq!(as_other(format!("/v1/operations/{operation_id}")).await.status, 404);
     assert_eq!(as_other(format!("/v1/operations/{operation_id}/events")).await.status, 404);
     assert_eq!(as_other("/v1/orders".to_owned()).await.json()["items"], json!([]));
-    for malformed in ["/v1/orders/ord_1", "/v1/orders/usr_00000000000000000000000000000001", "/v1/operations/x", "/v1/operations/x/events"] {
+    for malformed in [
+        "/v1/orders/ord_1",
+        "/v1/orders/usr_00000000000000000000000000000001",
+        "/v1/operations/x",
+        "/v1/operations/x/events",
+    ] {
         assert_eq!(house.get(malformed).await.status, 404, "{malformed}");
     }
 }
@@ -137,19 +149,36 @@ async fn an_operation_tells_how_far_it_is_in_public_words() {
         let mut memory = house.parts.memory();
         let saga = memory.sagas.get_mut(&id.parse().unwrap()).unwrap();
         saga.summary.status = SagaStatus::Compensated;
-        let cause = CauseView { step: Some("authorize-payment".parse().unwrap()), code: "card_declined".into(), message: "The issuer said no.".into() };
-        saga.steps = vec![step("create-order", StepStatus::Compensated), step("authorize-payment", StepStatus::Refused)];
+        let cause = CauseView {
+            step: Some("authorize-payment".parse().unwrap()),
+            code: "card_declined".into(),
+            message: "The issuer said no.".into(),
+        };
+        saga.steps =
+            vec![step("create-order", StepStatus::Compensated), step("authorize-payment", StepStatus::Refused)];
         saga.cause = Some(cause);
     }
     let failed = house.get(&format!("/v1/operations/{id}")).await;
     insta::assert_snapshot!("operation_failed", failed.shown().replace(&id, "ID"));
 }
 
+#[tokio::test]
+async fn an_order_that_was_given_up_is_not_said_to_be_undone() {
+    let house = House::open().await;
+    let (_, id) = placed(&house).await;
+    house.parts.memory().sagas.get_mut(&id.parse().unwrap()).unwrap().summary.status = SagaStatus::Abandoned;
+    let said = house.get(&format!("/v1/operations/{id}")).await.json();
+    assert_eq!((said["status"].as_str(), said["error"]["code"].as_str()), (Some("failed"), Some("given_up")));
+    assert!(!said.to_string().contains("Nothing is booked"), "{said}");
+}
+
 fn record(seq: u64, status: SagaStatus, first: StepStatus) -> String {
     let record = RecordView {
         seq,
         at: at("2026-12-01T08:00:00Z"),
-        entries: vec![json!({"entry": "compensation_started", "cause": {"code": "deadline", "message": "secret insides"}})],
+        entries: vec![
+            json!({"entry": "compensation_started", "cause": {"code": "deadline", "message": "secret insides"}}),
+        ],
         status,
         steps: vec![step("create-order", first)],
     };
@@ -191,7 +220,8 @@ async fn events_arrive_as_they_happen_and_end_with_the_gateway() {
     let mut seen = String::new();
     while !seen.contains("id: 1") && !seen.contains("id:1") {
         // The upstream stream stays open: this only returns because nothing is held back.
-        seen.push_str(&String::from_utf8(answer.chunk().await.unwrap().unwrap().to_vec()).unwrap());
+        let chunk = answer.chunk().await.unwrap().unwrap();
+        seen.push_str(std::str::from_utf8(&chunk).unwrap());
     }
     house.token.cancel();
     while answer.chunk().await.unwrap().is_some() {}

@@ -85,23 +85,15 @@ impl State {
 
     /// Ends a client: its subscriptions, then its exclusive queues.
     pub(super) fn close_client(&mut self, client: ClientId) {
-        let consumers: Vec<ConsumerId> = self
-            .consumers
-            .iter()
-            .filter(|(_, consumer)| consumer.client == client)
-            .map(|(id, _)| *id)
-            .collect();
+        let consumers: Vec<ConsumerId> =
+            self.consumers.iter().filter(|(_, consumer)| consumer.client == client).map(|(id, _)| *id).collect();
         for consumer in consumers {
             self.unsubscribe(consumer);
         }
         self.queues.retain(|_, queue| queue.owner != Some(client));
     }
 
-    pub(super) fn declare(
-        &mut self,
-        client: ClientId,
-        topology: &Topology,
-    ) -> Result<(), BrokerError> {
+    pub(super) fn declare(&mut self, client: ClientId, topology: &Topology) -> Result<(), BrokerError> {
         for declaration in topology.queues() {
             match self.queues.get_mut(&declaration.name) {
                 None => {
@@ -121,50 +113,25 @@ impl State {
     }
 
     pub(super) fn depth(&self, queue: &QueueName) -> Result<QueueDepth, BrokerError> {
-        let found = self
-            .queues
-            .get(queue)
-            .ok_or_else(|| BrokerError::NoSuchQueue {
-                queue: queue.clone(),
-            })?;
+        let found = self.queues.get(queue).ok_or_else(|| BrokerError::NoSuchQueue { queue: queue.clone() })?;
         let consumers = u32::try_from(found.consumers.len()).unwrap_or(u32::MAX);
-        Ok(QueueDepth {
-            ready: found.ready.len() as u64,
-            consumers,
-        })
+        Ok(QueueDepth { ready: found.ready.len() as u64, consumers })
     }
 
     /// Routes a message into every queue that is bound for it and has room.
     pub(super) fn publish(&mut self, outgoing: Outgoing) -> Result<(), PublishError> {
-        let Outgoing {
-            exchange,
-            routing_key,
-            ..
-        } = &outgoing;
+        let Outgoing { exchange, routing_key, .. } = &outgoing;
         let targets = self.route(*exchange, routing_key);
         if targets.is_empty() && exchange.is_mandatory() {
-            return Err(PublishError::Unroutable {
-                exchange: *exchange,
-                routing_key: routing_key.clone(),
-            });
+            return Err(PublishError::Unroutable { exchange: *exchange, routing_key: routing_key.clone() });
         }
         let mut answer = Ok(());
         for target in targets {
             if self.queues.get(&target).is_some_and(Queue::is_full) {
                 // As with RabbitMQ: the queues with room have taken it all the same.
-                answer = Err(PublishError::NotConfirmed {
-                    exchange: *exchange,
-                    routing_key: routing_key.clone(),
-                });
+                answer = Err(PublishError::NotConfirmed { exchange: *exchange, routing_key: routing_key.clone() });
             } else {
-                self.place(
-                    &target,
-                    Stored {
-                        outgoing: outgoing.clone(),
-                        delivery_count: 0,
-                        redelivered: false,
-                    },
-                );
+                self.place(&target, Stored { outgoing: outgoing.clone(), delivery_count: 0, redelivered: false });
             }
         }
         answer
@@ -177,12 +144,7 @@ impl State {
         prefetch: u16,
         wake: Arc<Notify>,
     ) -> Result<ConsumerId, BrokerError> {
-        let found = self
-            .queues
-            .get_mut(queue)
-            .ok_or_else(|| BrokerError::NoSuchQueue {
-                queue: queue.clone(),
-            })?;
+        let found = self.queues.get_mut(queue).ok_or_else(|| BrokerError::NoSuchQueue { queue: queue.clone() })?;
         found.check_owner(client, &format!("subscribing to `{queue}`"))?;
         self.last_id += 1;
         let id = ConsumerId(self.last_id);
@@ -219,25 +181,14 @@ impl State {
         };
         let taken = consumer.arrived.len().min(max);
         let numbers: Vec<u64> = consumer.arrived.drain(..taken).collect();
-        let batch: Vec<Delivery> = numbers
-            .into_iter()
-            .filter_map(|number| consumer.delivery(id, number))
-            .collect();
-        if batch.is_empty() {
-            Taken::Nothing
-        } else {
-            Taken::Batch(batch)
-        }
+        let batch: Vec<Delivery> = numbers.into_iter().filter_map(|number| consumer.delivery(id, number)).collect();
+        if batch.is_empty() { Taken::Nothing } else { Taken::Batch(batch) }
     }
 
     /// Forgets deliveries; says how many were outstanding.
     pub(super) fn ack(&mut self, id: ConsumerId, deliveries: &[Delivery]) -> usize {
         let settled = self.settle(id, deliveries);
-        if let Some(queue) = self
-            .consumers
-            .get(&id)
-            .map(|consumer| consumer.queue.clone())
-        {
+        if let Some(queue) = self.consumers.get(&id).map(|consumer| consumer.queue.clone()) {
             self.dispatch(&queue);
         }
         settled.len()
@@ -247,28 +198,16 @@ impl State {
     pub(super) fn requeue(&mut self, id: ConsumerId, deliveries: &[Delivery]) -> usize {
         let settled = self.settle(id, deliveries);
         let count = settled.len();
-        if let Some(queue) = self
-            .consumers
-            .get(&id)
-            .map(|consumer| consumer.queue.clone())
-        {
+        if let Some(queue) = self.consumers.get(&id).map(|consumer| consumer.queue.clone()) {
             self.give_back(&queue, settled);
         }
         count
     }
 
     /// Moves a delivery to the dead letters; says whether it was outstanding and a queue took it.
-    pub(super) fn dead_letter(
-        &mut self,
-        id: ConsumerId,
-        delivery: &Delivery,
-        reason: &str,
-    ) -> bool {
+    pub(super) fn dead_letter(&mut self, id: ConsumerId, delivery: &Delivery, reason: &str) -> bool {
         let is_outstanding = delivery.tag.epoch == id.0
-            && self
-                .consumers
-                .get(&id)
-                .is_some_and(|consumer| consumer.unacked.contains_key(&delivery.tag.number));
+            && self.consumers.get(&id).is_some_and(|consumer| consumer.unacked.contains_key(&delivery.tag.number));
         if !is_outstanding {
             return false;
         }
@@ -290,10 +229,7 @@ impl State {
                     Routing::Fanout => true,
                 }
         };
-        let bound = self
-            .queues
-            .iter()
-            .filter(|(_, queue)| queue.declaration.bindings.iter().any(takes));
+        let bound = self.queues.iter().filter(|(_, queue)| queue.declaration.bindings.iter().any(takes));
         bound.map(|(name, _)| name.clone()).collect()
     }
 
@@ -333,36 +269,13 @@ impl State {
 
     /// The delivery limit was reached. The dead letters take it even when full: it has nowhere else to be.
     fn bury(&mut self, source: &QueueName, stored: Stored) {
-        let Outgoing {
-            exchange,
-            routing_key,
-            mut message,
-        } = stored.outgoing;
-        message.headers.insert(
-            headers::REASON.to_owned(),
-            headers::REASON_DELIVERY_LIMIT.to_owned(),
-        );
-        message
-            .headers
-            .insert(headers::SOURCE_QUEUE.to_owned(), source.as_str().to_owned());
-        message.headers.insert(
-            headers::SOURCE_EXCHANGE.to_owned(),
-            exchange.name().to_owned(),
-        );
-        let outgoing = Outgoing {
-            exchange: Exchange::DeadLetters,
-            routing_key,
-            message,
-        };
+        let Outgoing { exchange, routing_key, mut message } = stored.outgoing;
+        message.headers.insert(headers::REASON.to_owned(), headers::REASON_DELIVERY_LIMIT.to_owned());
+        message.headers.insert(headers::SOURCE_QUEUE.to_owned(), source.as_str().to_owned());
+        message.headers.insert(headers::SOURCE_EXCHANGE.to_owned(), exchange.name().to_owned());
+        let outgoing = Outgoing { exchange: Exchange::DeadLetters, routing_key, message };
         for target in self.route(Exchange::DeadLetters, &outgoing.routing_key) {
-            self.place(
-                &target,
-                Stored {
-                    outgoing: outgoing.clone(),
-                    delivery_count: 0,
-                    redelivered: false,
-                },
-            );
+            self.place(&target, Stored { outgoing: outgoing.clone(), delivery_count: 0, redelivered: false });
         }
     }
 
@@ -373,16 +286,13 @@ impl State {
         };
         while !found.ready.is_empty() {
             let has_room = |id: &ConsumerId| {
-                self.consumers
-                    .get(id)
-                    .is_some_and(|consumer| consumer.unacked.len() < consumer.prefetch)
+                self.consumers.get(id).is_some_and(|consumer| consumer.unacked.len() < consumer.prefetch)
             };
             let Some(position) = found.consumers.iter().position(has_room) else {
                 return;
             };
             found.consumers.rotate_left(position);
-            let (Some(stored), Some(id)) = (found.ready.pop_front(), found.consumers.pop_front())
-            else {
+            let (Some(stored), Some(id)) = (found.ready.pop_front(), found.consumers.pop_front()) else {
                 return;
             };
             found.consumers.push_back(id);
@@ -396,11 +306,8 @@ impl State {
         let Some(consumer) = self.consumers.get_mut(&id) else {
             return Vec::new();
         };
-        let own = deliveries
-            .iter()
-            .filter(|delivery| delivery.tag.epoch == id.0);
-        own.filter_map(|delivery| consumer.unacked.remove(&delivery.tag.number))
-            .collect()
+        let own = deliveries.iter().filter(|delivery| delivery.tag.epoch == id.0);
+        own.filter_map(|delivery| consumer.unacked.remove(&delivery.tag.number)).collect()
     }
 }
 
@@ -410,16 +317,11 @@ impl Queue {
     }
 
     /// Declaring again may add bindings, as with AMQP; what a queue is cannot change.
-    fn declare_again(
-        &mut self,
-        client: ClientId,
-        declaration: &QueueDeclaration,
-    ) -> Result<(), BrokerError> {
+    fn declare_again(&mut self, client: ClientId, declaration: &QueueDeclaration) -> Result<(), BrokerError> {
         let doing = format!("declaring `{}`", declaration.name);
         self.check_owner(client, &doing)?;
         let known = &mut self.declaration;
-        let settings =
-            |queue: &QueueDeclaration| (queue.kind, queue.delivery_limit, queue.length_max);
+        let settings = |queue: &QueueDeclaration| (queue.kind, queue.delivery_limit, queue.length_max);
         if settings(known) != settings(declaration) {
             let source = "the queue exists with another kind or other limits".into();
             return Err(BrokerError::Refused { doing, source });
@@ -435,10 +337,7 @@ impl Queue {
     fn check_owner(&self, client: ClientId, doing: &str) -> Result<(), BrokerError> {
         if self.owner.is_some_and(|owner| owner != client) {
             let source = "the queue belongs to another client".into();
-            return Err(BrokerError::Refused {
-                doing: doing.to_owned(),
-                source,
-            });
+            return Err(BrokerError::Refused { doing: doing.to_owned(), source });
         }
         Ok(())
     }
@@ -453,11 +352,7 @@ impl Consumer {
     }
 
     fn delivery(&self, id: ConsumerId, number: u64) -> Option<Delivery> {
-        let Stored {
-            outgoing,
-            delivery_count,
-            redelivered,
-        } = self.unacked.get(&number)?;
+        let Stored { outgoing, delivery_count, redelivered } = self.unacked.get(&number)?;
         Some(Delivery {
             message: outgoing.message.clone(),
             exchange: Some(outgoing.exchange),
@@ -465,10 +360,7 @@ impl Consumer {
             queue: self.queue.clone(),
             redelivered: *redelivered,
             delivery_count: *delivery_count,
-            tag: DeliveryTag {
-                epoch: id.0,
-                number,
-            },
+            tag: DeliveryTag { epoch: id.0, number },
         })
     }
 }
@@ -478,13 +370,9 @@ fn topic_matches(pattern: &str, key: &str) -> bool {
     fn words_match(pattern: &[&str], key: &[&str]) -> bool {
         match (pattern.split_first(), key.split_first()) {
             (None, None) => true,
-            (Some((&"#", rest)), _) => {
-                (0..=key.len()).any(|skipped| words_match(rest, &key[skipped..]))
-            }
+            (Some((&"#", rest)), _) => (0..=key.len()).any(|skipped| words_match(rest, &key[skipped..])),
             (Some((&"*", pattern)), Some((_, key))) => words_match(pattern, key),
-            (Some((word, pattern)), Some((other, key))) => {
-                word == other && words_match(pattern, key)
-            }
+            (Some((word, pattern)), Some((other, key))) => word == other && words_match(pattern, key),
             (None, Some(_)) | (Some(_), None) => false,
         }
     }
@@ -512,11 +400,7 @@ mod tests {
             ("*.*.added", "order.item.added", true),
             ("order.*", "orders.confirmed", false),
         ] {
-            assert_eq!(
-                topic_matches(pattern, key),
-                matches,
-                "{pattern} against {key}"
-            );
+            assert_eq!(topic_matches(pattern, key), matches, "{pattern} against {key}");
         }
     }
 }

@@ -19,13 +19,9 @@ pub(super) struct Address(AMQPUri);
 
 impl Address {
     pub(super) fn parse(uri: &str) -> Result<Self, BrokerError> {
-        let mut uri: AMQPUri = uri
-            .parse()
-            .map_err(|detail| BrokerError::BadAddress { detail })?;
+        let mut uri: AMQPUri = uri.parse().map_err(|detail| BrokerError::BadAddress { detail })?;
         uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
-        uri.query
-            .connection_timeout
-            .get_or_insert(CONNECT_TIMEOUT_MILLISECONDS);
+        uri.query.connection_timeout.get_or_insert(CONNECT_TIMEOUT_MILLISECONDS);
         Ok(Self(uri))
     }
 
@@ -36,18 +32,9 @@ impl Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let AMQPUri {
-            scheme,
-            authority,
-            vhost,
-            ..
-        } = &self.0;
+        let AMQPUri { scheme, authority, vhost, .. } = &self.0;
         write!(f, "{scheme}://{}:{}", authority.host, authority.port)?;
-        if vhost == "/" {
-            Ok(())
-        } else {
-            write!(f, "/{vhost}")
-        }
+        if vhost == "/" { Ok(()) } else { write!(f, "/{vhost}") }
     }
 }
 
@@ -66,24 +53,13 @@ mod tests {
         let address = Address::parse("amqp://sojourn:s3cret@broker.example:5673/agency").unwrap();
         assert_eq!(address.to_string(), "amqp://broker.example:5673/agency");
         assert_eq!(format!("{address:?}"), "amqp://broker.example:5673/agency");
-        assert_eq!(
-            Address::parse("amqp://127.0.0.1:5672/%2f")
-                .unwrap()
-                .to_string(),
-            "amqp://127.0.0.1:5672"
-        );
+        assert_eq!(Address::parse("amqp://127.0.0.1:5672/%2f").unwrap().to_string(), "amqp://127.0.0.1:5672");
     }
 
     #[test]
     fn an_address_that_is_no_amqp_uri_is_refused_without_repeating_it() {
-        for bad in [
-            "http://sojourn:s3cret@broker",
-            "localhost:5672",
-            "amqp://u:s3cret@host:port",
-        ] {
-            let Err(error) = Address::parse(bad) else {
-                panic!("{bad} was taken")
-            };
+        for bad in ["http://sojourn:s3cret@broker", "localhost:5672", "amqp://u:s3cret@host:port"] {
+            let Err(error) = Address::parse(bad) else { panic!("{bad} was taken") };
             assert!(matches!(error, BrokerError::BadAddress { .. }));
             assert!(!error.to_string().contains("s3cret"), "{error}");
         }

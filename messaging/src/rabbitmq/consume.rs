@@ -5,9 +5,12 @@
 //! error or a deleted queue. The subscription itself only drains feeds; no task stands between lapin's
 //! buffer and a batch, and dropping a half-awaited `next_batch` cannot interrupt a rebuild.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -20,7 +23,7 @@ use lapin::{
 use tokio::{
     sync::{Notify, mpsc},
     task::JoinHandle,
-    time::sleep,
+    time::{sleep, timeout},
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -35,6 +38,9 @@ use crate::{
     },
     topology::{Namespace, QueueName},
 };
+
+/// How long a queue may take to answer a subscription. It is milliseconds, unless its leader is being elected.
+const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What to subscribe to.
 pub(super) struct Order {
@@ -62,23 +68,15 @@ pub(super) async fn subscribe(
     let to = &order;
     let attempt = |live: Arc<Live>| async move { consume(&live, to).await };
     let subscribed = link.run(&doing, OPERATION_TIMEOUT, attempt).await;
-    let (_, (channel, consumer)) =
-        subscribed.map_err(|error| link::name_missing_queue(error, &order.queue))?;
+    let (_, (channel, consumer)) = subscribed.map_err(|error| link::name_missing_queue(error, &order.queue))?;
 
     let desk = Arc::new(Desk::new(order.queue.clone(), publisher));
     // One feed at a time: the keeper makes the next only after the last has ended.
     let (feeds, next_feeds) = mpsc::channel(1);
     let ended = Arc::new(Notify::new());
     let driver = (order.queue.clone(), order.namespace.clone());
-    let keeper = Keeper {
-        link,
-        order,
-        desk: Arc::clone(&desk),
-        epochs,
-        feeds,
-        ended: Arc::clone(&ended),
-        stop: stop.clone(),
-    };
+    let keeper =
+        Keeper { link, order, desk: Arc::clone(&desk), epochs, feeds, ended: Arc::clone(&ended), stop: stop.clone() };
     let kept = tokio::spawn(keeper.keep(channel, consumer));
     let driver = RabbitSubscription {
         queue: driver.0,
@@ -97,18 +95,9 @@ pub(super) async fn subscribe(
 /// Opens a channel with the prefetch and starts a consumer on it.
 async fn consume(live: &Live, order: &Order) -> lapin::Result<(Channel, Consumer)> {
     let channel = live.connection.create_channel().await?;
-    channel
-        .basic_qos(order.prefetch, BasicQosOptions::default())
-        .await?;
+    channel.basic_qos(order.prefetch, BasicQosOptions::default()).await?;
     let (queue, any_tag) = (convert::short(&order.wire_queue), "".into());
-    let consumer = channel
-        .basic_consume(
-            queue,
-            any_tag,
-            BasicConsumeOptions::default(),
-            FieldTable::default(),
-        )
-        .await?;
+    let consumer = channel.basic_consume(queue, any_tag, BasicConsumeOptions::default(), FieldTable::default()).await?;
     Ok((channel, consumer))
 }
 
@@ -132,8 +121,7 @@ impl Keeper {
         }
         // Closing the channel is what makes the broker take back all that is unacknowledged.
         if let Some(channel) = self.desk.shut()
-            && let Ok(Err(error)) =
-                tokio::time::timeout(CLOSE_TIMEOUT, channel.close(200, "cancelled".into())).await
+            && let Ok(Err(error)) = timeout(CLOSE_TIMEOUT, channel.close(200, "cancelled".into())).await
         {
             tracing::debug!(queue = %self.order.queue, %error, "the channel was gone before it was closed");
         }
@@ -160,11 +148,13 @@ impl Keeper {
         let mut pauses = link::pauses();
         loop {
             let live = self.link.wait().await?;
-            match consume(&live, &self.order).await {
-                Ok(subscribed) => return Some(subscribed),
-                Err(error) => {
+            // A quorum queue without a leader never answers; a later attempt, on a new channel, may be luckier.
+            match timeout(SUBSCRIBE_TIMEOUT, consume(&live, &self.order)).await {
+                Ok(Ok(subscribed)) => return Some(subscribed),
+                Ok(Err(error)) => {
                     tracing::warn!(queue = %self.order.queue, %error, "could not subscribe again yet");
                 }
+                Err(_) => tracing::error!(queue = %self.order.queue, "the queue does not answer, subscribing again"),
             }
             sleep(pauses.next()?).await;
         }
@@ -193,12 +183,7 @@ impl RabbitSubscription {
             };
             match consumer.next().now_or_never() {
                 None => return,
-                Some(Some(Ok(arrived))) => batch.push(convert::delivery(
-                    arrived,
-                    &self.queue,
-                    &self.namespace,
-                    *epoch,
-                )),
+                Some(Some(Ok(arrived))) => batch.push(convert::delivery(arrived, &self.queue, &self.namespace, *epoch)),
                 Some(end) => self.end_feed(end.and_then(Result::err)),
             }
         }
@@ -206,10 +191,7 @@ impl RabbitSubscription {
 
     fn end_feed(&mut self, error: Option<lapin::Error>) {
         if !self.stop.is_cancelled() {
-            let error = error.map_or_else(
-                || "cancelled by the broker".to_owned(),
-                |error| error.to_string(),
-            );
+            let error = error.map_or_else(|| "cancelled by the broker".to_owned(), |error| error.to_string());
             tracing::warn!(queue = %self.queue, error, "the subscription was interrupted");
         }
         self.feed = None;
@@ -228,12 +210,7 @@ impl SubscriptionDriver for RabbitSubscription {
             let epoch = *epoch;
             match consumer.next().await {
                 Some(Ok(arrived)) => {
-                    let mut batch = vec![convert::delivery(
-                        arrived,
-                        &self.queue,
-                        &self.namespace,
-                        epoch,
-                    )];
+                    let mut batch = vec![convert::delivery(arrived, &self.queue, &self.namespace, epoch)];
                     self.take_arrived(&mut batch, max);
                     self.desk.hand_out(&batch);
                     let redelivered = batch.iter().filter(|delivery| delivery.redelivered).count();
@@ -246,11 +223,7 @@ impl SubscriptionDriver for RabbitSubscription {
     }
 
     async fn cancel(self: Box<Self>) {
-        let Self {
-            kept,
-            _stop_on_drop,
-            ..
-        } = *self;
+        let Self { kept, _stop_on_drop, .. } = *self;
         drop(_stop_on_drop);
         if let Err(error) = kept.await {
             tracing::error!(%error, "the keeper of a subscription died");

@@ -56,58 +56,31 @@ pub(super) fn delivery(
     namespace: &Namespace,
     epoch: u64,
 ) -> Delivery {
-    let lapin::message::Delivery {
-        delivery_tag,
-        exchange,
-        routing_key,
-        redelivered,
-        properties,
-        data,
-        ..
-    } = arrived;
+    let lapin::message::Delivery { delivery_tag, exchange, routing_key, redelivered, properties, data, .. } = arrived;
     let table = properties.headers().as_ref();
     let mut texts = table.map(text_headers).unwrap_or_default();
     if let Some(death) = table.and_then(latest_death) {
         name_death(&mut texts, death, namespace);
     }
-    let count = table
-        .and_then(|table| integer(table.inner().get(DELIVERY_COUNT_HEADER)?))
-        .unwrap_or(0);
+    let count = table.and_then(|table| integer(table.inner().get(DELIVERY_COUNT_HEADER)?)).unwrap_or(0);
     Delivery {
         message: Message {
-            message_id: properties
-                .message_id()
-                .as_ref()
-                .map(ToString::to_string)
-                .unwrap_or_default(),
-            kind: properties
-                .kind()
-                .as_ref()
-                .map(ToString::to_string)
-                .unwrap_or_default(),
+            message_id: properties.message_id().as_ref().map(ToString::to_string).unwrap_or_default(),
+            kind: properties.kind().as_ref().map(ToString::to_string).unwrap_or_default(),
             headers: texts,
             body: Bytes::from(data),
         },
-        exchange: namespace
-            .strip(exchange.as_str())
-            .and_then(Exchange::from_name),
+        exchange: namespace.strip(exchange.as_str()).and_then(Exchange::from_name),
         routing_key: routing_key.into(),
         queue: queue.clone(),
         redelivered,
         delivery_count: u32::try_from(count).unwrap_or(u32::MAX),
-        tag: DeliveryTag {
-            epoch,
-            number: delivery_tag,
-        },
+        tag: DeliveryTag { epoch, number: delivery_tag },
     }
 }
 
 fn text_headers(table: &FieldTable) -> BTreeMap<String, String> {
-    let is_ours = |name: &str| {
-        !BOOKKEEPING_PREFIXES
-            .iter()
-            .any(|prefix| name.starts_with(prefix))
-    };
+    let is_ours = |name: &str| !BOOKKEEPING_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
     table
         .into_iter()
         .filter(|(name, _)| is_ours(name.as_str()))
@@ -129,8 +102,7 @@ fn latest_death(table: &FieldTable) -> Option<&FieldTable> {
 /// Says in our own headers why and where the broker gave up.
 fn name_death(texts: &mut BTreeMap<String, String>, death: &FieldTable, namespace: &Namespace) {
     let field = |name: &str| death.inner().get(name).and_then(text);
-    let logical =
-        |name: &str| field(name).and_then(|name| Some(namespace.strip(&name)?.to_owned()));
+    let logical = |name: &str| field(name).and_then(|name| Some(namespace.strip(&name)?.to_owned()));
     for (header, value) in [
         (headers::REASON, field("reason")),
         (headers::SOURCE_QUEUE, logical("queue")),
@@ -170,13 +142,8 @@ mod tests {
     use super::*;
 
     fn arrived(table: FieldTable) -> Delivery {
-        let mut arrived = lapin::message::Delivery::mock(
-            7,
-            "t.commands".into(),
-            "flights".into(),
-            true,
-            b"{}".to_vec(),
-        );
+        let mut arrived =
+            lapin::message::Delivery::mock(7, "t.commands".into(), "flights".into(), true, b"{}".to_vec());
         arrived.properties = BasicProperties::default().with_headers(table);
         delivery(arrived, &QueueName::dead_letters(), &Namespace::new("t"), 3)
     }
@@ -184,27 +151,12 @@ mod tests {
     #[test]
     fn a_death_by_the_broker_is_told_in_our_headers_and_its_bookkeeping_is_left_out() {
         let mut death = FieldTable::default();
-        death.insert(
-            "reason".into(),
-            AMQPValue::LongString("delivery_limit".into()),
-        );
-        death.insert(
-            "queue".into(),
-            AMQPValue::LongString("t.commands.flights".into()),
-        );
-        death.insert(
-            "exchange".into(),
-            AMQPValue::LongString("t.commands".into()),
-        );
+        death.insert("reason".into(), AMQPValue::LongString("delivery_limit".into()));
+        death.insert("queue".into(), AMQPValue::LongString("t.commands.flights".into()));
+        death.insert("exchange".into(), AMQPValue::LongString("t.commands".into()));
         let mut table = FieldTable::default();
-        table.insert(
-            DEATH_HEADER.into(),
-            AMQPValue::FieldArray(FieldArray::from(vec![AMQPValue::FieldTable(death)])),
-        );
-        table.insert(
-            "x-first-death-reason".into(),
-            AMQPValue::LongString("delivery_limit".into()),
-        );
+        table.insert(DEATH_HEADER.into(), AMQPValue::FieldArray(FieldArray::from(vec![AMQPValue::FieldTable(death)])));
+        table.insert("x-first-death-reason".into(), AMQPValue::LongString("delivery_limit".into()));
         table.insert("traceparent".into(), AMQPValue::LongString("00-1".into()));
 
         let delivery = arrived(table);
@@ -212,43 +164,22 @@ mod tests {
         assert_eq!(letter.reason, headers::REASON_DELIVERY_LIMIT);
         assert_eq!(letter.source_queue, QueueName::commands("flights"));
         assert_eq!(letter.source_exchange, Some(Exchange::Commands));
-        assert!(
-            !delivery
-                .message
-                .headers
-                .contains_key("x-first-death-reason")
-        );
+        assert!(!delivery.message.headers.contains_key("x-first-death-reason"));
         assert_eq!(delivery.message.headers["traceparent"], "00-1");
     }
 
     #[test]
     fn a_message_of_a_stranger_without_properties_is_taken_as_it_is() {
         let delivery = arrived(FieldTable::default());
-        assert_eq!(
-            (
-                delivery.message.message_id.as_str(),
-                delivery.message.kind.as_str()
-            ),
-            ("", "")
-        );
+        assert_eq!((delivery.message.message_id.as_str(), delivery.message.kind.as_str()), ("", ""));
         assert_eq!((delivery.redelivered, delivery.delivery_count), (true, 0));
         assert_eq!(delivery.exchange, Some(Exchange::Commands));
-        assert_eq!(
-            delivery.tag,
-            DeliveryTag {
-                epoch: 3,
-                number: 7
-            }
-        );
+        assert_eq!(delivery.tag, DeliveryTag { epoch: 3, number: 7 });
     }
 
     #[test]
     fn the_delivery_count_is_read_whatever_integer_it_comes_as() {
-        for value in [
-            AMQPValue::LongLongInt(2),
-            AMQPValue::LongInt(2),
-            AMQPValue::ShortShortUInt(2),
-        ] {
+        for value in [AMQPValue::LongLongInt(2), AMQPValue::LongInt(2), AMQPValue::ShortShortUInt(2)] {
             let mut table = FieldTable::default();
             table.insert(DELIVERY_COUNT_HEADER.into(), value);
             assert_eq!(arrived(table).delivery_count, 2);

@@ -75,8 +75,7 @@ impl Readiness {
         let mut up = self.up.lock().unwrap_or_else(PoisonError::into_inner);
         up[role as usize] = open;
         let both = up.iter().all(|up| *up);
-        self.connected
-            .send_if_modified(|connected| std::mem::replace(connected, both) != both);
+        self.connected.send_if_modified(|connected| std::mem::replace(connected, both) != both);
     }
 }
 
@@ -98,19 +97,12 @@ impl Dialer {
         remembered: Arc<Remembered>,
     ) -> Self {
         let name = format!("{client_name} {}", role.name());
-        Self {
-            address,
-            name,
-            role,
-            namespace,
-            remembered,
-        }
+        Self { address, name, role, namespace, remembered }
     }
 
     /// One connection, with everything that was declared before declared again.
     async fn dial(&self) -> Result<Connection, BrokerError> {
-        let properties =
-            ConnectionProperties::default().with_connection_name(self.name.as_str().into());
+        let properties = ConnectionProperties::default().with_connection_name(self.name.as_str().into());
         let dialling = async {
             let connection = Connection::connect_uri(self.address.uri(), properties).await?;
             declare::apply(&connection, &self.namespace, &self.remembered.queues()).await?;
@@ -120,10 +112,7 @@ impl Dialer {
             Ok(outcome) => outcome.map_err(Into::into),
             Err(elapsed) => Err(elapsed.into()),
         };
-        outcome.map_err(|source| BrokerError::Connect {
-            address: self.address.to_string(),
-            source,
-        })
+        outcome.map_err(|source| BrokerError::Connect { address: self.address.to_string(), source })
     }
 
     /// Dials until it works.
@@ -135,9 +124,7 @@ impl Dialer {
                 Err(error) => error,
             };
             let pause = pauses.next().unwrap_or(REDIAL_PAUSE_MAX);
-            let cause = std::error::Error::source(&error)
-                .map(ToString::to_string)
-                .unwrap_or_default();
+            let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
             tracing::warn!(role = self.role.name(), %error, cause, pause_ms = pause.as_millis(), "no connection to the broker");
             sleep(pause).await;
         }
@@ -240,10 +227,8 @@ impl Link {
         let deadline = Instant::now() + patience;
         let mut pauses = pauses();
         let mut met = String::from("none was made in time");
-        let unavailable = |detail: &str| BrokerError::Unavailable {
-            doing: doing.to_owned(),
-            detail: detail.to_owned(),
-        };
+        let unavailable =
+            |detail: &str| BrokerError::Unavailable { doing: doing.to_owned(), detail: detail.to_owned() };
         loop {
             let Ok(live) = timeout_at(deadline, self.wait()).await else {
                 return Err(unavailable(&met));
@@ -252,10 +237,7 @@ impl Link {
             match timeout_at(deadline, attempt(Arc::clone(&live))).await {
                 Ok(Ok(value)) => return Ok((live, value)),
                 Ok(Err(error)) if error.is_amqp_soft_error() => {
-                    return Err(BrokerError::Refused {
-                        doing: doing.to_owned(),
-                        source: error.into(),
-                    });
+                    return Err(BrokerError::Refused { doing: doing.to_owned(), source: error.into() });
                 }
                 Ok(Err(error)) => {
                     tracing::debug!(doing, %error, "failed over a lost connection, trying again");
@@ -300,19 +282,10 @@ impl Link {
                 }
                 connection = dialer.dial_for_ever() => self.offer(epoch, connection),
             };
-            tracing::info!(
-                role = self.role.name(),
-                epoch,
-                "connected to the broker again"
-            );
+            tracing::info!(role = self.role.name(), epoch, "connected to the broker again");
         }
         self.withdraw();
-        if let Ok(Err(error)) = timeout(
-            CLOSE_TIMEOUT,
-            live.connection.close(200, "client closed".into()),
-        )
-        .await
-        {
+        if let Ok(Err(error)) = timeout(CLOSE_TIMEOUT, live.connection.close(200, "client closed".into())).await {
             tracing::debug!(role = self.role.name(), %error, "the connection was gone before it was closed");
         }
         self.ended.cancel();
@@ -330,11 +303,7 @@ impl Link {
             }
             match timeout(STATE_LOOK_INTERVAL, events.next()).await {
                 Ok(Some(Event::ConnectionBlocked(why))) => {
-                    tracing::warn!(
-                        role = self.role.name(),
-                        why,
-                        "the broker has stopped taking messages"
-                    );
+                    tracing::warn!(role = self.role.name(), why, "the broker has stopped taking messages");
                     self.set_blocked(true);
                 }
                 Ok(Some(Event::ConnectionUnblocked)) => {
@@ -357,27 +326,17 @@ impl Link {
 
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Link")
-            .field("role", &self.role)
-            .finish_non_exhaustive()
+        f.debug_struct("Link").field("role", &self.role).finish_non_exhaustive()
     }
 }
 
 /// Says which queue is missing, when that is what the broker refused for.
 pub(super) fn name_missing_queue(error: BrokerError, queue: &QueueName) -> BrokerError {
     let is_missing = match &error {
-        BrokerError::Refused { source, .. } => source
-            .downcast_ref::<lapin::Error>()
-            .is_some_and(is_not_found),
+        BrokerError::Refused { source, .. } => source.downcast_ref::<lapin::Error>().is_some_and(is_not_found),
         _ => false,
     };
-    if is_missing {
-        BrokerError::NoSuchQueue {
-            queue: queue.clone(),
-        }
-    } else {
-        error
-    }
+    if is_missing { BrokerError::NoSuchQueue { queue: queue.clone() } } else { error }
 }
 
 fn is_not_found(error: &lapin::Error) -> bool {

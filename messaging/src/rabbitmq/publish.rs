@@ -59,28 +59,16 @@ struct Idle {
 
 impl Publisher {
     pub(super) fn new(link: Arc<Link>, namespace: Namespace) -> Self {
-        Self {
-            link,
-            namespace,
-            runways: Semaphore::new(FLIGHTS_MAX),
-            idle: Mutex::default(),
-        }
+        Self { link, namespace, runways: Semaphore::new(FLIGHTS_MAX), idle: Mutex::default() }
     }
 
     /// See [`crate::Broker::publish`].
     pub(super) async fn publish(&self, batch: Vec<Outgoing>) -> Vec<Answer> {
         let deadline = Instant::now() + PUBLISH_TIMEOUT;
-        let mut answers: Vec<Option<Answer>> = batch
-            .iter()
-            .map(|outgoing| outgoing.check_size().err().map(Err))
-            .collect();
+        let mut answers: Vec<Option<Answer>> =
+            batch.iter().map(|outgoing| outgoing.check_size().err().map(Err)).collect();
         let flights = plan(&batch, &answers);
-        let flown = futures::future::join_all(
-            flights
-                .iter()
-                .map(|flight| self.fly(&batch, flight, deadline)),
-        )
-        .await;
+        let flown = futures::future::join_all(flights.iter().map(|flight| self.fly(&batch, flight, deadline))).await;
         for (flight, flown) in flights.iter().zip(flown) {
             for (&index, answer) in flight.iter().zip(flown) {
                 answers[index] = Some(answer);
@@ -111,13 +99,7 @@ impl Publisher {
         let (answers, channel_is_clean) = self.fly_over(&channel, &messages, deadline).await;
         if channel_is_clean {
             metrics::publish_took(started.elapsed());
-            self.idle
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(Idle {
-                    epoch: live.epoch,
-                    channel,
-                });
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(Idle { epoch: live.epoch, channel });
         }
         drop(permit);
         answers
@@ -138,31 +120,21 @@ impl Publisher {
         };
         let channel = match reused {
             Some(Idle { channel, .. }) => channel,
-            None => open(&live)
-                .await
-                .map_err(|error| format!("no channel: {error}"))?,
+            None => open(&live).await.map_err(|error| format!("no channel: {error}"))?,
         };
         Ok((live, channel))
     }
 
     /// Writes every message, then gathers every confirm. Also says whether nothing is left in the air.
-    async fn fly_over(
-        &self,
-        channel: &Channel,
-        messages: &[&Outgoing],
-        deadline: Instant,
-    ) -> (Vec<Answer>, bool) {
+    async fn fly_over(&self, channel: &Channel, messages: &[&Outgoing], deadline: Instant) -> (Vec<Answer>, bool) {
         let mut answers: Vec<Option<Answer>> = messages.iter().map(|_| None).collect();
         let mut returned: Vec<BasicReturnMessage> = Vec::new();
         // Polled for the first time in this order, each writes its frames before the first waits for anything.
-        let mut confirms: FuturesUnordered<_> =
-            messages
-                .iter()
-                .enumerate()
-                .map(|(position, outgoing)| async move {
-                    (position, self.send(channel, outgoing).await)
-                })
-                .collect();
+        let mut confirms: FuturesUnordered<_> = messages
+            .iter()
+            .enumerate()
+            .map(|(position, outgoing)| async move { (position, self.send(channel, outgoing).await) })
+            .collect();
         while let Ok(Some((position, confirmation))) = timeout_at(deadline, confirms.next()).await {
             let outgoing = messages[position];
             answers[position] = Some(match confirmation {
@@ -177,9 +149,7 @@ impl Publisher {
                         routing_key: outgoing.routing_key.clone(),
                     })
                 }
-                Ok(Confirmation::NotRequested) => {
-                    Err(in_doubt("the channel was not in confirm mode"))
-                }
+                Ok(Confirmation::NotRequested) => Err(in_doubt("the channel was not in confirm mode")),
                 Err(error) => Err(in_doubt(&error.to_string())),
             });
         }
@@ -187,67 +157,27 @@ impl Publisher {
         for back in returned {
             self.mark_returned(messages, &mut answers, &back);
         }
-        let late = || {
-            Err(in_doubt(&format!(
-                "no confirm within {} s",
-                PUBLISH_TIMEOUT.as_secs()
-            )))
-        };
-        (
-            answers
-                .into_iter()
-                .map(|answer| answer.unwrap_or_else(late))
-                .collect(),
-            is_clean,
-        )
+        let late = || Err(in_doubt(&format!("no confirm within {} s", PUBLISH_TIMEOUT.as_secs())));
+        (answers.into_iter().map(|answer| answer.unwrap_or_else(late)).collect(), is_clean)
     }
 
     async fn send(&self, channel: &Channel, outgoing: &Outgoing) -> lapin::Result<Confirmation> {
-        let Outgoing {
-            exchange,
-            routing_key,
-            message,
-        } = outgoing;
-        let options = BasicPublishOptions {
-            mandatory: exchange.is_mandatory(),
-            ..BasicPublishOptions::default()
-        };
+        let Outgoing { exchange, routing_key, message } = outgoing;
+        let options = BasicPublishOptions { mandatory: exchange.is_mandatory(), ..BasicPublishOptions::default() };
         let wire_exchange = short(&self.namespace.qualify(exchange.name()));
         let properties = properties(message, *exchange);
-        channel
-            .basic_publish(
-                wire_exchange,
-                short(routing_key),
-                options,
-                &message.body,
-                properties,
-            )
-            .await?
-            .await
+        channel.basic_publish(wire_exchange, short(routing_key), options, &message.body, properties).await?.await
     }
 
     /// Finds the message that came back. Equal ones came back equally often, so any of them will do.
-    fn mark_returned(
-        &self,
-        messages: &[&Outgoing],
-        answers: &mut [Option<Answer>],
-        back: &BasicReturnMessage,
-    ) {
-        let back_id = back
-            .properties
-            .message_id()
-            .as_ref()
-            .map(|id| id.as_str())
-            .unwrap_or_default();
-        let found = messages
-            .iter()
-            .zip(answers.iter_mut())
-            .find(|(outgoing, answer)| {
-                !matches!(answer, Some(Err(PublishError::Unroutable { .. })))
-                    && outgoing.message.message_id == back_id
-                    && outgoing.routing_key == back.routing_key.as_str()
-                    && self.namespace.qualify(outgoing.exchange.name()) == back.exchange.as_str()
-            });
+    fn mark_returned(&self, messages: &[&Outgoing], answers: &mut [Option<Answer>], back: &BasicReturnMessage) {
+        let back_id = back.properties.message_id().as_ref().map(|id| id.as_str()).unwrap_or_default();
+        let found = messages.iter().zip(answers.iter_mut()).find(|(outgoing, answer)| {
+            !matches!(answer, Some(Err(PublishError::Unroutable { .. })))
+                && outgoing.message.message_id == back_id
+                && outgoing.routing_key == back.routing_key.as_str()
+                && self.namespace.qualify(outgoing.exchange.name()) == back.exchange.as_str()
+        });
         match found {
             Some((outgoing, answer)) => {
                 *answer = Some(Err(PublishError::Unroutable {
@@ -255,19 +185,14 @@ impl Publisher {
                     routing_key: outgoing.routing_key.clone(),
                 }));
             }
-            None => tracing::error!(
-                message_id = back_id,
-                "the broker returned a message that was not in this flight"
-            ),
+            None => tracing::error!(message_id = back_id, "the broker returned a message that was not in this flight"),
         }
     }
 }
 
 async fn open(live: &Live) -> lapin::Result<Channel> {
     let channel = live.connection.create_channel().await?;
-    channel
-        .confirm_select(ConfirmSelectOptions::default())
-        .await?;
+    channel.confirm_select(ConfirmSelectOptions::default()).await?;
     Ok(channel)
 }
 
@@ -278,9 +203,7 @@ fn plan(batch: &[Outgoing], answers: &[Option<Answer>]) -> Vec<Vec<usize>> {
     for index in (0..batch.len()).filter(|&index| answers[index].is_none()) {
         let size = batch[index].message.body.len();
         match flights.last_mut() {
-            Some(flight)
-                if flight.len() < FLIGHT_MESSAGES_MAX && bytes + size <= FLIGHT_BYTES_MAX =>
-            {
+            Some(flight) if flight.len() < FLIGHT_MESSAGES_MAX && bytes + size <= FLIGHT_BYTES_MAX => {
                 flight.push(index);
                 bytes += size;
             }
@@ -294,28 +217,19 @@ fn plan(batch: &[Outgoing], answers: &[Option<Answer>]) -> Vec<Vec<usize>> {
 }
 
 fn in_doubt(detail: &str) -> PublishError {
-    PublishError::Unavailable {
-        detail: detail.to_owned(),
-    }
+    PublishError::Unavailable { detail: detail.to_owned() }
 }
 
 /// Counts by exchange, many at a time where all went well.
 fn count(batch: &[Outgoing], answers: &[Answer]) {
     for exchange in Exchange::ALL {
-        let of_exchange = batch
-            .iter()
-            .zip(answers)
-            .filter(|(outgoing, _)| outgoing.exchange == exchange);
+        let of_exchange = batch.iter().zip(answers).filter(|(outgoing, _)| outgoing.exchange == exchange);
         let confirmed = of_exchange.filter(|(_, answer)| answer.is_ok()).count();
         if confirmed > 0 {
             metrics::confirmed(exchange, confirmed as u64);
         }
     }
-    for (outgoing, answer) in batch
-        .iter()
-        .zip(answers)
-        .filter(|(_, answer)| answer.is_err())
-    {
+    for (outgoing, answer) in batch.iter().zip(answers).filter(|(_, answer)| answer.is_err()) {
         metrics::published(outgoing.exchange, answer);
     }
 }
@@ -332,17 +246,10 @@ mod tests {
     #[test]
     fn a_batch_is_cut_into_flights_by_number_and_by_bytes() {
         let batch: Vec<Outgoing> = (0..600).map(|_| of_size(10)).collect();
-        let lengths: Vec<usize> = plan(&batch, &vec![None; 600])
-            .iter()
-            .map(Vec::len)
-            .collect();
+        let lengths: Vec<usize> = plan(&batch, &vec![None; 600]).iter().map(Vec::len).collect();
         assert_eq!(lengths, [256, 256, 88]);
 
-        let batch = vec![
-            of_size(FLIGHT_BYTES_MAX / 2),
-            of_size(FLIGHT_BYTES_MAX / 2),
-            of_size(1),
-        ];
+        let batch = vec![of_size(FLIGHT_BYTES_MAX / 2), of_size(FLIGHT_BYTES_MAX / 2), of_size(1)];
         assert_eq!(plan(&batch, &vec![None; 3]), [vec![0, 1], vec![2]]);
     }
 

@@ -56,21 +56,12 @@ struct AckPlan {
 
 impl Desk {
     pub(super) fn new(queue: QueueName, publisher: Arc<Publisher>) -> Self {
-        Self {
-            queue,
-            publisher,
-            open: Mutex::default(),
-            frames: tokio::sync::Mutex::default(),
-        }
+        Self { queue, publisher, open: Mutex::default(), frames: tokio::sync::Mutex::default() }
     }
 
     /// From now on deliveries come from this channel; what an older one handed out is void.
     pub(super) fn reopen(&self, epoch: u64, channel: Channel) {
-        *self.lock() = Some(Open {
-            epoch,
-            channel,
-            outstanding: BTreeSet::new(),
-        });
+        *self.lock() = Some(Open { epoch, channel, outstanding: BTreeSet::new() });
     }
 
     /// Nothing can be settled any more. Returns the channel, to be closed.
@@ -81,11 +72,8 @@ impl Desk {
     /// Notes what was handed out.
     pub(super) fn hand_out(&self, deliveries: &[Delivery]) {
         if let Some(open) = self.lock().as_mut() {
-            let current = deliveries
-                .iter()
-                .filter(|delivery| delivery.tag.epoch == open.epoch);
-            open.outstanding
-                .extend(current.map(|delivery| delivery.tag.number));
+            let current = deliveries.iter().filter(|delivery| delivery.tag.epoch == open.epoch);
+            open.outstanding.extend(current.map(|delivery| delivery.tag.number));
         }
     }
 
@@ -94,28 +82,22 @@ impl Desk {
     }
 
     fn is_outstanding(&self, tag: DeliveryTag) -> bool {
-        self.lock()
-            .as_ref()
-            .is_some_and(|open| open.epoch == tag.epoch && open.outstanding.contains(&tag.number))
+        self.lock().as_ref().is_some_and(|open| open.epoch == tag.epoch && open.outstanding.contains(&tag.number))
     }
 
     /// Takes one delivery off the list; `None` when it is not on it, or of another epoch.
     fn take(&self, tag: DeliveryTag) -> Option<Channel> {
         let mut open = self.lock();
         let open = open.as_mut().filter(|open| open.epoch == tag.epoch)?;
-        open.outstanding
-            .remove(&tag.number)
-            .then(|| open.channel.clone())
+        open.outstanding.remove(&tag.number).then(|| open.channel.clone())
     }
 
     /// Decides how to acknowledge, and takes what goes with one frame off the list.
     fn plan_acks(&self, deliveries: &[Delivery]) -> Option<(Channel, u64, AckPlan)> {
         let mut open = self.lock();
         let open = open.as_mut()?;
-        let numbers = deliveries
-            .iter()
-            .filter(|delivery| delivery.tag.epoch == open.epoch)
-            .map(|delivery| delivery.tag.number);
+        let numbers =
+            deliveries.iter().filter(|delivery| delivery.tag.epoch == open.epoch).map(|delivery| delivery.tag.number);
         let plan = plan_acks(&mut open.outstanding, numbers.collect());
         Some((open.channel.clone(), open.epoch, plan))
     }
@@ -131,25 +113,13 @@ impl AckDriver for Desk {
         let (mut messages, mut frames) = (0, 0);
         if let Some((number, covered)) = plan.up_to {
             // `multiple` only where it says more, as single acks are cheaper for the broker.
-            let sent = channel
-                .basic_ack(
-                    number,
-                    BasicAckOptions {
-                        multiple: covered > 1,
-                    },
-                )
-                .await;
+            let sent = channel.basic_ack(number, BasicAckOptions { multiple: covered > 1 }).await;
             log_lost("ack", sent);
             (messages, frames) = (covered, 1);
         }
         for number in plan.singles {
             if self.take(DeliveryTag { epoch, number }).is_some() {
-                log_lost(
-                    "ack",
-                    channel
-                        .basic_ack(number, BasicAckOptions { multiple: false })
-                        .await,
-                );
+                log_lost("ack", channel.basic_ack(number, BasicAckOptions { multiple: false }).await);
                 messages += 1;
                 frames += 1;
             }
@@ -165,9 +135,7 @@ impl AckDriver for Desk {
         for delivery in deliveries {
             if let Some(channel) = self.take(delivery.tag) {
                 // Rejected and not nacked: RabbitMQ 4.3 counts only the former toward the delivery limit.
-                let sent = channel
-                    .basic_reject(delivery.tag.number, BasicRejectOptions { requeue: true })
-                    .await;
+                let sent = channel.basic_reject(delivery.tag.number, BasicRejectOptions { requeue: true }).await;
                 log_lost("reject", sent);
                 requeued += 1;
             }
@@ -183,12 +151,7 @@ impl AckDriver for Desk {
             if !self.is_outstanding(delivery.tag) {
                 return;
             }
-            match self
-                .publisher
-                .publish(vec![delivery.to_dead_letter(reason)])
-                .await
-                .pop()
-            {
+            match self.publisher.publish(vec![delivery.to_dead_letter(reason)]).await.pop() {
                 Some(Ok(())) => {
                     self.ack(std::slice::from_ref(delivery)).await;
                     metrics::dead_lettered(&self.queue);
@@ -219,41 +182,22 @@ fn plan_acks(outstanding: &mut BTreeSet<u64>, mut numbers: Vec<u64>) -> AckPlan 
     numbers.retain(|number| outstanding.contains(number));
     numbers.sort_unstable();
     numbers.dedup();
-    let covered = outstanding
-        .iter()
-        .zip(&numbers)
-        .take_while(|(outstanding, number)| outstanding == number)
-        .count();
+    let covered = outstanding.iter().zip(&numbers).take_while(|(outstanding, number)| outstanding == number).count();
     let singles = numbers.split_off(covered);
     for number in &numbers {
         outstanding.remove(number);
     }
-    AckPlan {
-        up_to: numbers.last().map(|&last| (last, covered)),
-        singles,
-    }
+    AckPlan { up_to: numbers.last().map(|&last| (last, covered)), singles }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(
-        outstanding: &[u64],
-        acked: &[u64],
-        up_to: Option<(u64, usize)>,
-        singles: &[u64],
-        left: &[u64],
-    ) {
+    fn check(outstanding: &[u64], acked: &[u64], up_to: Option<(u64, usize)>, singles: &[u64], left: &[u64]) {
         let mut outstanding: BTreeSet<u64> = outstanding.iter().copied().collect();
         let plan = plan_acks(&mut outstanding, acked.to_vec());
-        assert_eq!(
-            plan,
-            AckPlan {
-                up_to,
-                singles: singles.to_vec()
-            }
-        );
+        assert_eq!(plan, AckPlan { up_to, singles: singles.to_vec() });
         assert_eq!(outstanding.into_iter().collect::<Vec<_>>(), left);
     }
 

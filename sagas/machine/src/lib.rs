@@ -32,6 +32,8 @@ pub mod evolve;
 pub mod operate;
 pub mod resume;
 pub mod start;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use builder::{Builder, DefinitionError, StepHandle};
 pub use catalog::{Catalog, CatalogError};

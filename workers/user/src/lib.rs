@@ -15,4 +15,4 @@ mod settings;
 pub use demo::{DEMO_CLIENT_EMAIL, DEMO_OPERATOR_EMAIL};
 pub use domain::{DATABASE, MIGRATOR, SetupError, domain};
 pub use keys::{KeyError, SigningKey};
-pub use settings::{DEVELOPMENT_DEMO_PASSWORD, Settings};
+pub use settings::{DEVELOPMENT_DEMO_PASSWORD, SIGNING_KEY_FILE_DEFAULT, Settings};

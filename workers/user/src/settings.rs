@@ -7,11 +7,15 @@ use secrecy::{ExposeSecret, SecretString};
 /// The password of the demo data's people in development. Production has no demo data unless another one is given.
 pub const DEVELOPMENT_DEMO_PASSWORD: &str = "sojourn-development";
 
+/// Where the signing key is when nothing is said.
+pub const SIGNING_KEY_FILE_DEFAULT: &str = "data/jwt-signing-key.pem";
+
 /// The user domain's settings.
 #[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
 pub struct Settings {
     /// The Ed25519 key that signs access tokens, as PKCS#8 PEM. Development makes one when the file is missing.
-    #[arg(long, env = "SOJOURN_JWT_SIGNING_KEY_FILE", default_value = "data/jwt-signing-key.pem", value_name = "FILE")]
+    #[arg(long, env = "SOJOURN_JWT_SIGNING_KEY_FILE", default_value = SIGNING_KEY_FILE_DEFAULT, value_name = "FILE")]
     pub jwt_signing_key_file: PathBuf,
     /// For how many minutes an access token is good.
     #[arg(long, env = "SOJOURN_ACCESS_TOKEN_MINUTES", default_value_t = 15, value_parser = clap::value_parser!(u16).range(1..=1440))]

@@ -13,7 +13,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("machine", &["contract"]),
     ("catalog", &["contract", "machine"]),
     ("messaging", &["contract"]),
-    ("journal", &["contract", "machine"]),
+    ("journal", &["contract", "machine", "kit"]),
     ("kit", &["contract"]),
     ("worker-runtime", &["contract", "kit", "messaging"]),
     ("worker-user", DOMAIN),

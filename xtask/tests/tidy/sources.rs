@@ -22,6 +22,7 @@ const SERIALISED: &[(&str, &str)] = &[
     ("orchestrator/src/http/", "HTTP bodies"),
     ("orchestrator/src/notes.rs", "messages between orchestrators"),
     ("workers/accommodation/src/http", "HTTP bodies"),
+    ("workers/accommodation/src/search.rs", "a page of offers, an HTTP body"),
     ("workers/feed/src/http", "HTTP bodies"),
     ("workers/flights/src/http", "HTTP bodies"),
     ("workers/flights/src/search.rs", "a page of offers, an HTTP body"),

@@ -127,32 +127,32 @@ pub(super) async fn list(pool: &PgPool, filter: &Filter, limit: u32) -> Result<V
     if texts.into_iter().flatten().any(|text| text.contains('\0')) {
         return Ok(Vec::new());
     }
-    let found: Vec<SagaColumns> =
-        list_query(filter, limit).build_query_as().fetch_all(pool).await.map_err(unavailable("listing sagas"))?;
+    let mut query = QueryBuilder::new("");
+    push_list(&mut query, filter, limit);
+    let found: Vec<SagaColumns> = query.build_query_as().fetch_all(pool).await.map_err(unavailable("listing sagas"))?;
     let rows = found.into_iter().map(SagaColumns::into_row);
     Ok(rows.filter_map(|row| row.inspect_err(|error| tracing::error!(%error, "left out of a list")).ok()).collect())
 }
 
 /// One status, or none, is one scan of one index. Several are as many scans, merged: an index over (status, id) gives
 /// the newest of one status without sorting, but not of several.
-fn list_query(filter: &Filter, limit: u32) -> QueryBuilder<Postgres> {
+fn push_list(query: &mut QueryBuilder<Postgres>, filter: &Filter, limit: u32) {
     let wanted = SagaStatus::ALL.into_iter().filter(|status| filter.statuses.contains(status));
     let mut statuses: Vec<_> = wanted.map(Some).collect();
     if statuses.is_empty() || statuses.len() == SagaStatus::ALL.len() {
         statuses = vec![None];
     }
     let several = statuses.len() > 1;
-    let mut query = QueryBuilder::new(if several { "SELECT * FROM (" } else { "" });
+    query.push(if several { "SELECT * FROM (" } else { "" });
     for (index, status) in statuses.into_iter().enumerate() {
         query.push(if index > 0 { " UNION ALL " } else { "" });
         query.push(if several { "(" } else { "" });
-        push_rows(&mut query, filter, status, limit);
+        push_rows(query, filter, status, limit);
         query.push(if several { ")" } else { "" });
     }
     if several {
         query.push(") AS merged ORDER BY id DESC LIMIT ").push_bind(i64::from(limit));
     }
-    query
 }
 
 fn push_rows(query: &mut QueryBuilder<Postgres>, filter: &Filter, status: Option<SagaStatus>, limit: u32) {
@@ -193,4 +193,75 @@ fn sane_time(at: DateTime<Utc>) -> DateTime<Utc> {
 
 fn first_id_of(at: DateTime<Utc>) -> Option<Uuid> {
     first_id(at.timestamp_millis())
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{AssertSqlSafe, Executor};
+
+    use super::*;
+    use crate::postgres::{PgJournal, PgJournalOptions};
+
+    async fn journal() -> std::sync::Arc<PgJournal> {
+        let url = private_servers::testing::database("journal").await;
+        let options = PgJournalOptions::new(url, 1, kit::ids::instance_id(), kit::clock::system().now());
+        PgJournal::connect(options).await.unwrap()
+    }
+
+    async fn plan(connection: &mut PgConnection, query: &mut QueryBuilder<Postgres>) -> String {
+        let lines: Vec<String> = query.build_query_scalar().fetch_all(connection).await.unwrap();
+        lines.join("\n")
+    }
+
+    #[tokio::test]
+    async fn a_sagas_journal_is_read_from_one_partition() {
+        let journal = journal().await;
+        let id = kit::ids::uuid_v7();
+        let explain = sqlx::query_scalar(AssertSqlSafe(format!("EXPLAIN {LOAD}"))).bind(vec![id]).bind(id).bind(id);
+        let plan: Vec<String> = explain.fetch_all(&journal.pool).await.unwrap();
+        let scans: Vec<_> = plan.iter().filter(|line| line.contains(" on saga")).collect();
+        assert_eq!(scans.len(), 2, "one partition of each table: {plan:#?}");
+        assert!(scans.iter().all(|scan| scan.contains("Index") && !scan.contains("default")), "{plan:#?}");
+    }
+
+    #[tokio::test]
+    async fn every_list_reads_its_index_in_order() {
+        let journal = journal().await;
+        let mut connection = journal.pool.acquire().await.unwrap();
+        // The tables are too small for the planner to care: only what it could do matters here.
+        connection.execute("SET enable_seqscan = off; SET enable_bitmapscan = off").await.unwrap();
+        let text = Some("x".to_owned());
+        let cases = [
+            (Filter::default(), "pkey"),
+            (Filter { statuses: vec![SagaStatus::Running], ..Filter::default() }, "status_id_idx"),
+            (
+                Filter { statuses: vec![SagaStatus::Running, SagaStatus::Completed], ..Filter::default() },
+                "status_id_idx",
+            ),
+            (Filter { name: text.clone(), ..Filter::default() }, "name_id_idx"),
+            (Filter { business_key: text.clone(), ..Filter::default() }, "business_key_id_idx"),
+            (Filter { owner: text.clone(), ..Filter::default() }, "owner_id_idx"),
+            (Filter { error: text, ..Filter::default() }, "error_id_idx"),
+        ];
+        for (filter, index) in cases {
+            let mut query = QueryBuilder::new("EXPLAIN ");
+            push_list(&mut query, &filter, 50);
+            let plan = plan(&mut connection, &mut query).await;
+            assert!(plan.contains(index), "{filter:?}: {plan}");
+            let sorts = plan.lines().any(|line| line.trim_start_matches([' ', '-', '>']).starts_with("Sort "));
+            assert!(!sorts && !plan.contains("Seq Scan"), "{filter:?}: {plan}");
+        }
+    }
+
+    #[tokio::test]
+    async fn open_sagas_are_found_by_their_own_small_index() {
+        let journal = journal().await;
+        let mut connection = journal.pool.acquire().await.unwrap();
+        connection.execute("SET enable_seqscan = off; SET enable_bitmapscan = off").await.unwrap();
+        let explain = sqlx::query_scalar(AssertSqlSafe(format!("EXPLAIN {OPEN_SAGAS}")));
+        let explain = explain.bind(0).bind(Uuid::nil()).bind(10_i64);
+        let plan: Vec<String> = explain.fetch_all(&mut *connection).await.unwrap();
+        assert!(plan.iter().any(|line| line.contains("shard_id_idx")), "{plan:#?}");
+        assert!(!plan.iter().any(|line| line.contains("Sort Key: id")), "{plan:#?}");
+    }
 }

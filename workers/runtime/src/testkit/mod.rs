@@ -67,7 +67,7 @@ pub enum Delivered {
 
 /// An outside command between its prepare and its record, as a crash or a slow provider leaves it.
 pub struct HalfWay {
-    job: Job,
+    job: Box<Job>,
     prepared: String,
     resumed: bool,
 }
@@ -174,7 +174,7 @@ impl Harness {
             texts.push(match settled {
                 Settled::Reply(reply) => reply.outcome.0,
                 Settled::Call { prepared, resumed } => {
-                    match self.finish_half_way(HalfWay { job, prepared, resumed }).await {
+                    match self.finish_half_way(HalfWay { job: Box::new(job), prepared, resumed }).await {
                         Delivered::Answered(text) => text,
                         other => panic!("a command was not answered: {other:?}"),
                     }
@@ -248,6 +248,15 @@ impl Harness {
         rows.into_iter().map(read).collect()
     }
 
+    /// Forgets what the inbox has kept for long enough; answers how many rows that were.
+    ///
+    /// # Panics
+    /// When the database does not do it.
+    pub async fn prune(&self) -> u64 {
+        let pruned = crate::prune::prune(self.pool(), self.engine.clock.as_ref()).await;
+        pruned.expect("the inbox can be pruned")
+    }
+
     /// Takes the inbox's key away: what is left checks and then acts. The overlap of S9 must go wrong now, or the
     /// test of it tests nothing.
     ///
@@ -261,7 +270,7 @@ impl Harness {
     async fn prepare_job(&self, job: Job) -> Prepared {
         match self.run_one(&job).await {
             Settled::Reply(reply) => Prepared::Answered(reply.outcome.0),
-            Settled::Call { prepared, resumed } => Prepared::HalfWay(HalfWay { job, prepared, resumed }),
+            Settled::Call { prepared, resumed } => Prepared::HalfWay(HalfWay { job: Box::new(job), prepared, resumed }),
         }
     }
 

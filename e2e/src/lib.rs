@@ -1,0 +1,13 @@
+//! The harness of the end-to-end tests: the real programs as separate processes, on a private PostgreSQL and a private
+//! RabbitMQ, reached only through the gateway's door, killed and restarted at will.
+
+mod audit;
+mod client;
+mod process;
+mod system;
+pub mod wait;
+
+pub use audit::Tally;
+pub use client::{Answer, Client, order_of};
+pub use process::Program;
+pub use system::{DEMO_PASSWORD, DOMAINS, Part, System};

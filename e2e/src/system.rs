@@ -1,0 +1,227 @@
+//! The whole of Sojourn on one machine: two servers, two orchestrators, six workers, one gateway, each a process.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::Result;
+use private_servers::{Postgres, PostgresOptions, RabbitMq, RabbitMqOptions};
+use sqlx::{Connection, PgConnection};
+use tempfile::TempDir;
+
+use crate::{
+    client::Client,
+    process::{Program, free_port},
+    wait,
+};
+
+/// How long a part may take until it is ready: a debug build on a busy machine migrates and seeds in seconds.
+const READY_WITHIN: Duration = Duration::from_secs(90);
+
+/// The password of the demo data's people.
+pub const DEMO_PASSWORD: &str = "sojourn-end-to-end";
+
+/// What can be killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// A program, by its name: `orchestrator-1`, `orchestrator-2`, `gateway`, or a domain.
+    Program(&'static str),
+    /// The broker.
+    RabbitMq,
+    /// All databases.
+    PostgreSql,
+}
+
+/// The running system. Everything ends when it is dropped.
+pub struct System {
+    /// Where the door is.
+    pub gateway: String,
+    ready: BTreeMap<&'static str, String>,
+    programs: BTreeMap<&'static str, Program>,
+    rabbitmq: RabbitMq,
+    postgres: Postgres,
+    _folder: TempDir,
+}
+
+/// The domains, each a process of its own.
+pub const DOMAINS: [&str; 6] = ["user", "order", "accommodation", "flights", "payment", "feed"];
+
+impl System {
+    /// Starts everything and waits until the door is open.
+    ///
+    /// # Errors
+    /// When a server or program cannot be started.
+    pub async fn start() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let (postgres, rabbitmq) = tokio::join!(
+            Postgres::start(PostgresOptions::for_tests()),
+            RabbitMq::start(RabbitMqOptions::for_tests())
+        );
+        let (postgres, rabbitmq) = (postgres?, rabbitmq?);
+        let mut system = Self {
+            gateway: String::new(),
+            ready: BTreeMap::new(),
+            programs: BTreeMap::new(),
+            rabbitmq,
+            postgres,
+            _folder: folder,
+        };
+        for domain in DOMAINS {
+            let key = system._folder.path().join("jwt.pem");
+            let mut arguments = vec![domain.to_owned()];
+            if domain == "user" {
+                arguments.extend(["--jwt-signing-key-file".to_owned(), key.display().to_string()]);
+                arguments.extend(["--demo-password".to_owned(), DEMO_PASSWORD.to_owned()]);
+            }
+            system.spawn(domain, "worker", arguments)?;
+        }
+        system.spawn("orchestrator-1", "orchestrator", Vec::new())?;
+        system.spawn("orchestrator-2", "orchestrator", Vec::new())?;
+        let at = |name: &str| system.ready[name].clone();
+        let gateway = vec![
+            format!("--orchestrator-url={},{}", at("orchestrator-1"), at("orchestrator-2")),
+            format!("--user-url={}", at("user")),
+            format!("--order-url={}", at("order")),
+            format!("--accommodation-url={}", at("accommodation")),
+            format!("--flights-url={}", at("flights")),
+        ];
+        system.spawn("gateway", "gateway", gateway)?;
+        system.gateway = system.ready["gateway"].clone();
+        for name in DOMAINS.into_iter().chain(["orchestrator-1", "orchestrator-2", "gateway"]) {
+            system.until_ready(name).await;
+        }
+        Ok(system)
+    }
+
+    fn spawn(&mut self, name: &'static str, binary: &str, mut arguments: Vec<String>) -> Result<()> {
+        let port = free_port()?;
+        arguments.push(format!("--listen=127.0.0.1:{port}"));
+        let server = self.postgres.url("postgres");
+        let environment = vec![
+            ("DATABASE_URL".to_owned(), server),
+            ("AMQP_URL".to_owned(), self.rabbitmq.url()),
+            ("SOJOURN_LOG".to_owned(), "info,sqlx=error,lapin=warn".to_owned()),
+            ("NO_COLOR".to_owned(), "1".to_owned()),
+        ];
+        self.ready.insert(name, format!("http://127.0.0.1:{port}"));
+        self.programs.insert(name, Program::start(name, binary, arguments, environment, self._folder.path())?);
+        Ok(())
+    }
+
+    /// Waits until a program says that it is ready.
+    pub async fn until_ready(&self, name: &str) {
+        let address = format!("{}/ready", self.ready[name]);
+        let http = reqwest::Client::new();
+        let look = || async {
+            match http.get(&address).send().await {
+                Ok(answer) if answer.status().is_success() => Ok(()),
+                Ok(answer) => Err(answer.text().await.unwrap_or_default()),
+                Err(error) => Err(kit::settings::error_chain(&error)),
+            }
+        };
+        let end = tokio::time::Instant::now() + READY_WITHIN;
+        loop {
+            match look().await {
+                Ok(()) => return,
+                Err(seen) if tokio::time::Instant::now() > end => {
+                    panic!("{name} is not ready after {READY_WITHIN:?}: {seen}\n{}", self.programs[name].log_tail())
+                }
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+    }
+
+    /// Ends a part without warning.
+    pub fn kill(&mut self, part: Part) {
+        match part {
+            Part::Program(name) => self.program(name).kill(),
+            Part::RabbitMq => self.rabbitmq.kill(),
+            Part::PostgreSql => self.postgres.kill(),
+        }
+    }
+
+    /// Starts a killed part again and waits until the whole system is ready.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub async fn restart(&mut self, part: Part) -> Result<()> {
+        match part {
+            Part::Program(name) => self.program(name).restart()?,
+            Part::RabbitMq => self.rabbitmq.restart().await?,
+            Part::PostgreSql => self.postgres.restart().await?,
+        }
+        let names: Vec<&str> = self.ready.keys().copied().collect();
+        for name in names {
+            self.until_ready(name).await;
+        }
+        Ok(())
+    }
+
+    /// A program, to end or look at.
+    pub fn program(&mut self, name: &str) -> &mut Program {
+        self.programs.get_mut(name).unwrap_or_else(|| panic!("there is no program {name}"))
+    }
+
+    /// Where a program listens, for what is not behind the gateway.
+    #[must_use]
+    pub fn address(&self, name: &str) -> &str {
+        &self.ready[name]
+    }
+
+    /// The broker's address, to put strange messages into its queues.
+    #[must_use]
+    pub fn amqp_url(&self) -> String {
+        self.rabbitmq.url()
+    }
+
+    /// The address of one database.
+    #[must_use]
+    pub fn database_url(&self, database: &str) -> String {
+        self.postgres.url(database)
+    }
+
+    /// A connection to one of the databases, such as `sojourn_flights`.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub async fn database(&self, database: &str) -> Result<PgConnection> {
+        Ok(PgConnection::connect(&self.postgres.url(database)).await?)
+    }
+
+    /// A new client of the agency.
+    ///
+    /// # Errors
+    /// When registration or login fails.
+    pub async fn client(&self, name: &str) -> Result<Client> {
+        Client::register(&self.gateway, name).await
+    }
+
+    /// The demo data's operator.
+    ///
+    /// # Errors
+    /// When the login fails.
+    pub async fn operator(&self) -> Result<Client> {
+        Client::login(&self.gateway, "operator@sojourn.example", DEMO_PASSWORD).await
+    }
+
+    /// Waits until no queue of the broker holds a message.
+    pub async fn until_queues_are_empty(&self, limit: Duration) {
+        wait::until("empty queues", limit, || async {
+            let listed = self.rabbitmq.ctl(&["-q", "list_queues", "--no-table-headers", "name", "messages"]).await;
+            let listed = listed.map_err(|error| error.to_string())?;
+            let full: Vec<&str> = listed.lines().filter(|line| !line.trim_end().ends_with("\t0")).collect();
+            if full.iter().all(|line| line.trim().is_empty()) { Ok(()) } else { Err(full.join("; ")) }
+        })
+        .await;
+    }
+
+    /// The last lines of all logs, for failures.
+    #[must_use]
+    pub fn logs(&self) -> String {
+        self.programs.values().map(Program::log_tail).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Every panic that any program has written into its log.
+    #[must_use]
+    pub fn panics(&self) -> Vec<String> {
+        self.programs.values().flat_map(Program::panics).collect()
+    }
+}

@@ -1,0 +1,86 @@
+//! Orders from the door to the databases and back.
+
+use std::time::Duration;
+
+use chrono::{Days, NaiveDate};
+use e2e::{Client, System, order_of};
+use kit::clock::Clock;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+const SETTLED_WITHIN: Duration = Duration::from_secs(60);
+
+fn in_days(days: u64) -> NaiveDate {
+    kit::clock::SystemClock.now().date_naive().checked_add_days(Days::new(days)).unwrap()
+}
+
+async fn trip(client: &Client, day: u64) -> (Value, Value) {
+    let flight = client.flight("LHR", "MLE", in_days(day), "business", 1).await.unwrap();
+    let stay = client.stay("Maldives", in_days(day + 1), in_days(day + 4), 1).await.unwrap();
+    (flight, stay)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_is_accepted_carried_out_or_undone_and_belongs_to_its_client() {
+    let system = System::start().await.unwrap();
+    let client = system.client("ada").await.unwrap();
+    let (flight, stay) = trip(&client, 20).await;
+
+    // Accepted at once, visible at once, confirmed in the end.
+    let order = order_of(&[&flight, &stay], "tok_ok");
+    let accepted = client.order("first", &order).await.unwrap();
+    assert_eq!(accepted.status, StatusCode::ACCEPTED, "{accepted:?}");
+    assert_eq!(accepted.body["status"], "pending");
+    let order_id = accepted.body["order_id"].as_str().unwrap();
+    let operation_id = accepted.body["operation_id"].as_str().unwrap();
+    assert!(accepted.headers["location"].to_str().unwrap().ends_with(order_id));
+    assert!(accepted.headers["operation-location"].to_str().unwrap().ends_with(operation_id));
+    assert!(accepted.headers.contains_key("retry-after"));
+    let at_once = client.get(&format!("/v1/orders/{order_id}")).await.unwrap();
+    assert_eq!(at_once.status, StatusCode::OK, "{at_once:?}");
+    let settled = client.until_settled(order_id, SETTLED_WITHIN).await;
+    assert_eq!(settled["status"], "confirmed", "{settled}\n{}", system.logs());
+    let flight_total: f64 = flight["total"]["amount"].as_str().unwrap().parse().unwrap();
+    let stay_total: f64 = stay["total"]["amount"].as_str().unwrap().parse().unwrap();
+    let total: f64 = settled["total"]["amount"].as_str().unwrap().parse().unwrap();
+    assert!((total - flight_total - stay_total).abs() < 0.001, "{settled}");
+
+    // The operation tells its steps.
+    let operation = e2e::wait::until("the end of the operation", SETTLED_WITHIN, || async {
+        let operation = client.get(&format!("/v1/operations/{operation_id}")).await.map_err(|e| e.to_string())?;
+        if operation.body["status"] == "succeeded" { Ok(operation.body) } else { Err(operation.body.to_string()) }
+    })
+    .await;
+    assert!(operation["steps"].as_array().unwrap().len() >= 8, "{operation}");
+
+    // The same request again is the same order; another body under the same key is refused.
+    let repeated = client.order("first", &order).await.unwrap();
+    assert_eq!((repeated.status, &repeated.body), (StatusCode::ACCEPTED, &accepted.body));
+    let mut other = order.clone();
+    other["payment"]["token"] = json!("tok_declined");
+    assert_eq!(client.order("first", &other).await.unwrap().status, StatusCode::UNPROCESSABLE_ENTITY);
+
+    // A declined card undoes everything.
+    let declined = client.order("declined", &other).await.unwrap();
+    let declined = client.until_settled(declined.body["order_id"].as_str().unwrap(), SETTLED_WITHIN).await;
+    assert_eq!((&declined["status"], &declined["reason"]["code"]), (&json!("rejected"), &json!("card_declined")));
+
+    // A total sent by the client is ignored.
+    let mut cheap = order.clone();
+    cheap["total"] = json!({ "amount": "1.00", "currency": "EUR" });
+    let cheap = client.order("cheap", &cheap).await.unwrap();
+    let cheap = client.until_settled(cheap.body["order_id"].as_str().unwrap(), SETTLED_WITHIN).await;
+    assert_eq!(cheap["total"], settled["total"]);
+
+    // A stay alone is confirmed too: its rooms are the pivot.
+    let alone = client.order("stay", &order_of(&[&stay], "tok_ok")).await.unwrap();
+    let alone = client.until_settled(alone.body["order_id"].as_str().unwrap(), SETTLED_WITHIN).await;
+    assert_eq!(alone["status"], "confirmed", "{alone}\n{}", system.logs());
+
+    // Nobody else sees it.
+    let other = system.client("eve").await.unwrap();
+    assert_eq!(other.get(&format!("/v1/orders/{order_id}")).await.unwrap().status, StatusCode::NOT_FOUND);
+    assert_eq!(other.get(&format!("/v1/operations/{operation_id}")).await.unwrap().status, StatusCode::NOT_FOUND);
+    assert_eq!(system.panics(), Vec::<String>::new());
+    system.until_queues_are_empty(Duration::from_secs(20)).await;
+}

@@ -1,0 +1,82 @@
+//! One suite, run on every adapter: what a broker promises is what these tests say, and nothing that only
+//! one adapter does.
+//!
+//! A test gets a [`Place`]: an empty broker of its own (on RabbitMQ a namespace of its own), on which it
+//! opens as many clients as it likes. Tests wait for levels with a deadline, never for a span of time.
+
+mod consuming;
+mod places;
+mod publishing;
+mod settling;
+mod topology;
+
+/// Runs each named test once per adapter.
+macro_rules! conformance {
+    ($($module:ident: { $($test:ident),* $(,)? })*) => {
+        mod in_process {
+            $($(
+                #[tokio::test]
+                async fn $test() {
+                    crate::$module::$test(&crate::places::InProcessPlace::new()).await;
+                }
+            )*)*
+        }
+
+        mod rabbitmq {
+            $($(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    let place = crate::places::RabbitPlace::new(stringify!($test));
+                    crate::$module::$test(&place).await;
+                    place.clear().await;
+                }
+            )*)*
+        }
+    };
+}
+
+conformance! {
+    publishing: {
+        a_confirmed_command_arrives_as_it_was_sent,
+        a_command_that_no_queue_takes_is_unroutable_and_only_that_one,
+        concurrent_batches_each_learn_which_of_their_messages_came_back,
+        an_event_without_a_subscriber_is_confirmed,
+        an_event_reaches_every_subscriber_whose_pattern_matches,
+        a_reply_reaches_the_queue_it_names,
+        a_message_that_is_too_large_is_refused_alone,
+        a_full_queue_refuses_until_it_is_drained,
+        ten_thousand_messages_arrive_each_at_least_once,
+        a_closed_client_publishes_nothing_and_says_so,
+    }
+    consuming: {
+        a_batch_takes_what_has_arrived_and_no_more_than_asked,
+        a_dropped_wait_for_a_batch_loses_nothing,
+        prefetch_bounds_what_is_handed_out,
+        two_subscriptions_share_a_queue,
+        an_unacknowledged_message_comes_back_after_a_cancel,
+        an_unacknowledged_message_comes_back_after_a_drop,
+        an_unacknowledged_message_comes_back_after_its_client_is_gone,
+        a_closed_client_ends_its_subscriptions,
+        a_client_comes_back_to_its_queue_as_another,
+    }
+    settling: {
+        an_acknowledged_message_is_gone,
+        a_batch_is_acknowledged_at_once_from_another_task,
+        acknowledging_the_newer_leaves_the_older_outstanding,
+        acknowledging_twice_or_for_another_subscription_does_nothing,
+        a_requeued_message_comes_back_counted,
+        a_message_over_the_delivery_limit_goes_to_the_dead_letters,
+        a_dead_letter_keeps_its_message_and_says_why,
+        a_dead_letter_can_be_sent_again,
+        a_message_of_a_vanished_consumer_counts_toward_the_limit,
+    }
+    topology: {
+        declaring_twice_changes_nothing,
+        declaring_again_may_add_a_binding,
+        declaring_otherwise_is_refused_and_the_client_lives_on,
+        depth_counts_what_is_ready_and_who_takes_it,
+        a_queue_that_nobody_declared_is_named_in_the_error,
+        an_orchestrators_queue_goes_with_its_client,
+        a_client_is_connected_until_it_is_closed,
+    }
+}

@@ -1,0 +1,137 @@
+//! Ownership: one session a shard, and the next one takes over whatever became of the first.
+
+use std::sync::Arc;
+
+use contract::orchestrator_api::SagaStatus;
+use journal::{Journal, JournalError, LaneJournal};
+use tokio::task::JoinHandle;
+
+use crate::{adapters::SHARDS, adapters::Storage, fixtures::*};
+
+fn wait_for(journal: &Arc<dyn Journal>, shard: u16) -> JoinHandle<Box<dyn LaneJournal>> {
+    let journal = Arc::clone(journal);
+    tokio::spawn(async move { journal.lane(shard).await.unwrap() })
+}
+
+pub(crate) async fn a_lane_waits_until_the_shard_is_released(storage: &dyn Storage) {
+    let (one, other) = (storage.process().await, storage.process().await);
+    let first = soon(one.lane(1)).await.unwrap();
+    assert_eq!(first.shard(), 1);
+    let second = wait_for(&other, 1);
+    // Another shard can be had meanwhile, so waiting for the first is not just slow.
+    drop(soon(other.lane(2)).await.unwrap());
+    assert!(!second.is_finished());
+    first.release().await.unwrap();
+    let mut second = soon(second).await.unwrap();
+    commit(&mut *second, vec![start(row(saga_on(1)), None)]).await;
+}
+
+pub(crate) async fn a_dropped_lane_frees_its_shard(storage: &dyn Storage) {
+    let (one, other) = (storage.process().await, storage.process().await);
+    let first = soon(one.lane(1)).await.unwrap();
+    let second = wait_for(&other, 1);
+    drop(first);
+    soon(second).await.unwrap();
+}
+
+pub(crate) async fn a_dropped_wait_gives_up_its_place(storage: &dyn Storage) {
+    let (one, other) = (storage.process().await, storage.process().await);
+    let first = soon(one.lane(1)).await.unwrap();
+    let second = wait_for(&one, 1);
+    let third = wait_for(&other, 1);
+    drop(soon(other.lane(2)).await.unwrap());
+    second.abort();
+    assert!(soon(second).await.is_err_and(|error| error.is_cancelled()));
+    drop(first);
+    soon(third).await.unwrap();
+}
+
+pub(crate) async fn shards_are_owned_independently(storage: &dyn Storage) {
+    let journal = storage.process().await;
+    assert_eq!(journal.shards(), SHARDS);
+    let mut lanes = Vec::new();
+    for shard in 0..SHARDS {
+        lanes.push(soon(journal.lane(shard)).await.unwrap());
+    }
+    for lane in &mut lanes {
+        let id = saga_on(lane.shard());
+        commit(&mut **lane, vec![start(row(id), None)]).await;
+        assert_eq!(lane.open_sagas(None, 10).await.unwrap(), [id]);
+    }
+    assert!(journal.lane(SHARDS).await.is_err(), "there is no such shard");
+}
+
+pub(crate) async fn a_new_owner_finds_the_open_sagas_of_its_shard(storage: &dyn Storage) {
+    let (one, other) = (storage.process().await, storage.process().await);
+    let mut first = one.lane(1).await.unwrap();
+    let mut ids: Vec<_> = (0..25).map(|_| saga_on(1)).collect();
+    ids.sort_unstable();
+    commit(&mut *first, ids.iter().map(|id| start(row(*id), None)).collect()).await;
+    commit(&mut *first, vec![start(row(saga_on(2)), None)]).await;
+    let ends = [SagaStatus::Completed, SagaStatus::Compensated, SagaStatus::Abandoned];
+    let goes_on = [SagaStatus::Compensating, SagaStatus::NeedsAttention];
+    let changed = ends.into_iter().chain(goes_on).zip(&ids);
+    commit(&mut *first, changed.map(|(status, id)| status_on(*id, 2, status, None)).collect()).await;
+    drop(first);
+
+    let mut second = soon(other.lane(1)).await.unwrap();
+    let mut found = Vec::new();
+    loop {
+        let page = second.open_sagas(found.last().copied(), 10).await.unwrap();
+        if page.is_empty() {
+            break;
+        }
+        found.extend(page);
+    }
+    assert_eq!(found, ids[ends.len()..]);
+    let loaded = second.load(&found).await.unwrap();
+    assert_eq!(loaded.into_iter().map(|stored| stored.unwrap().row.id).collect::<Vec<_>>(), found);
+    // Further on from where the first owner was.
+    commit(&mut *second, vec![step_on(ids[3], 3)]).await;
+}
+
+pub(crate) async fn missing_sagas_are_left_out_of_a_load(storage: &dyn Storage) {
+    let journal = storage.process().await;
+    let mut lane = journal.lane(1).await.unwrap();
+    let id = saga_on(1);
+    commit(&mut *lane, vec![start(row(id), None)]).await;
+    let loaded = lane.load(&[saga_on(1), id, saga_on(2), id]).await.unwrap();
+    assert_eq!(loaded.into_iter().map(|stored| stored.unwrap().row.id).collect::<Vec<_>>(), [id]);
+    assert!(lane.load(&[]).await.unwrap().is_empty());
+    assert!(lane.load(&[saga_on(1)]).await.unwrap().is_empty());
+}
+
+pub(crate) async fn a_lane_that_lost_its_shard_cannot_write(storage: &dyn Storage) {
+    let (one, other) = (storage.process().await, storage.process().await);
+    let mut first = one.lane(1).await.unwrap();
+    let id = saga_on(1);
+    commit(&mut *first, vec![start(row(id), None)]).await;
+    let second = wait_for(&other, 1);
+    storage.lose_lane(1).await;
+    let mut second = soon(second).await.unwrap();
+    // Whatever the first one met on its way, it wrote nothing, and from now on it knows.
+    soon(first.append(vec![status_on(id, 2, SagaStatus::Completed, None)])).await.unwrap_err();
+    for _ in 0..2 {
+        let error = soon(first.append(vec![step_on(id, 2)])).await.unwrap_err();
+        assert!(matches!(error, JournalError::OwnershipLost { shard: 1 }), "{error}");
+        assert!(matches!(first.load(&[id]).await, Err(JournalError::OwnershipLost { shard: 1 })));
+    }
+    soon(first.lost()).await;
+    commit(&mut *second, vec![step_on(id, 2)]).await;
+    assert_eq!(one.get(id).await.unwrap().unwrap().row.status, SagaStatus::Running);
+}
+
+pub(crate) async fn processes_are_counted_when_they_come_and_when_their_shards_pass_on(storage: &dyn Storage) {
+    let one = storage.process().await;
+    let mut members = one.members();
+    let alone = *members.borrow_and_update();
+    let other = storage.process().await;
+    soon(members.wait_for(|count| *count == alone + 1)).await.unwrap();
+    assert_eq!(*other.members().borrow(), alone + 1);
+
+    let theirs = other.lane(0).await.unwrap();
+    let ours = wait_for(&one, 0);
+    drop((theirs, other));
+    soon(ours).await.unwrap();
+    soon(members.wait_for(|count| *count == alone)).await.unwrap();
+}

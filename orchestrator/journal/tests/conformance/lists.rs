@@ -1,0 +1,123 @@
+//! Lists: every filter alone and together, newest first, page by page.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use contract::{SagaId, orchestrator_api::SagaStatus};
+use journal::{Filter, Journal, LaneJournal, SagaRow};
+use uuid::Uuid;
+
+use crate::{adapters::SHARDS, adapters::Storage, fixtures::*};
+
+/// An id of that time: 48 bits of milliseconds, then what tells ids of one moment apart.
+fn id_at(at: DateTime<Utc>, low: u128) -> SagaId {
+    let ms = u128::try_from(at.timestamp_millis()).unwrap();
+    SagaId::from_uuid(Uuid::from_u128(ms << 80 | 0x7 << 76 | low)).placed_on(0, SHARDS)
+}
+
+/// A saga a day, through several weeks and beyond the prepared ones, with some of everything.
+async fn many(lane: &mut dyn LaneJournal) -> Vec<SagaRow> {
+    let first = now() - TimeDelta::days(30);
+    let rows: Vec<_> = (0..60)
+        .map(|day| {
+            let at = first + TimeDelta::days(day);
+            let mut row = row(id_at(at, 1 << 20));
+            row.status = SagaStatus::ALL[usize::try_from(day % 6).unwrap()];
+            row.name = ["order", "booking"][usize::try_from(day % 2).unwrap()].to_owned();
+            row.owner = (day % 3 > 0).then(|| format!("usr_{}", day % 3));
+            row.error = (day % 5 == 0).then(|| "hold-rooms:sold_out".to_owned());
+            row.business_key = format!("ord_{}", day / 2);
+            (row.created_at, row.updated_at) = (at, at);
+            row
+        })
+        .collect();
+    commit(lane, rows.iter().map(|row| start(row.clone(), None)).collect()).await;
+    rows
+}
+
+async fn check(journal: &dyn Journal, rows: &[SagaRow], filter: Filter, keep: impl Fn(&SagaRow) -> bool) {
+    let expected: Vec<_> = rows.iter().rev().filter(|row| keep(row)).cloned().collect();
+    assert!(!expected.is_empty(), "{filter:?} must be asked for something");
+    assert_eq!(journal.list(&filter, 100).await.unwrap(), expected, "{filter:?}");
+    assert_eq!(journal.list(&filter, 1).await.unwrap(), expected[..1], "{filter:?}");
+}
+
+pub(crate) async fn each_filter_finds_its_sagas_newest_first(storage: &dyn Storage) {
+    let journal = storage.process().await;
+    let mut lane = journal.lane(0).await.unwrap();
+    let rows = many(&mut *lane).await;
+    let journal = &*journal;
+    let text = |text: &str| Some(text.to_owned());
+
+    check(journal, &rows, Filter::default(), |_| true).await;
+    for status in SagaStatus::ALL {
+        let filter = Filter { statuses: vec![status], ..Filter::default() };
+        check(journal, &rows, filter, |row| row.status == status).await;
+    }
+    let open = vec![SagaStatus::Running, SagaStatus::NeedsAttention, SagaStatus::Compensating, SagaStatus::Running];
+    let filter = Filter { statuses: open.clone(), ..Filter::default() };
+    check(journal, &rows, filter, |row| !row.status.is_final()).await;
+    let filter = Filter { statuses: SagaStatus::ALL.to_vec(), ..Filter::default() };
+    check(journal, &rows, filter, |_| true).await;
+    let filter = Filter { name: text("booking"), ..Filter::default() };
+    check(journal, &rows, filter, |row| row.name == "booking").await;
+    let filter = Filter { business_key: text("ord_7"), ..Filter::default() };
+    check(journal, &rows, filter, |row| row.business_key == "ord_7").await;
+    let filter = Filter { owner: text("usr_2"), ..Filter::default() };
+    check(journal, &rows, filter, |row| row.owner.as_deref() == Some("usr_2")).await;
+    let filter = Filter { error: text("hold-rooms:sold_out"), ..Filter::default() };
+    check(journal, &rows, filter, |row| row.error.is_some()).await;
+    let (from, to) = (rows[10].created_at, rows[20].created_at);
+    let filter = Filter { created_after: Some(from), created_before: Some(to), ..Filter::default() };
+    check(journal, &rows, filter, |row| row.created_at >= from && row.created_at < to).await;
+    let filter = Filter {
+        statuses: open,
+        name: text("order"),
+        owner: text("usr_1"),
+        created_after: Some(from),
+        before: Some(rows[40].id),
+        ..Filter::default()
+    };
+    check(journal, &rows, filter, |row| {
+        !row.status.is_final()
+            && row.name == "order"
+            && row.owner.as_deref() == Some("usr_1")
+            && row.created_at >= from
+            && row.id < rows[40].id
+    })
+    .await;
+
+    for nothing in ["usr_9", "", "a\0b"] {
+        let filter = Filter { owner: text(nothing), ..Filter::default() };
+        assert_eq!(journal.list(&filter, 100).await.unwrap(), []);
+    }
+    for (after, before) in [(DateTime::<Utc>::MAX_UTC, DateTime::<Utc>::MAX_UTC), (from, DateTime::<Utc>::MIN_UTC)] {
+        let filter = Filter { created_after: Some(after), created_before: Some(before), ..Filter::default() };
+        assert_eq!(journal.list(&filter, 100).await.unwrap(), []);
+    }
+}
+
+pub(crate) async fn pages_follow_each_other_without_gaps(storage: &dyn Storage) {
+    let journal = storage.process().await;
+    let mut lane = journal.lane(0).await.unwrap();
+    let rows = many(&mut *lane).await;
+    let mut filter = Filter { statuses: vec![SagaStatus::Running, SagaStatus::Completed], ..Filter::default() };
+    let mut paged = Vec::new();
+    loop {
+        let page = journal.list(&filter, 7).await.unwrap();
+        let Some(last) = page.last() else { break };
+        filter.before = Some(last.id);
+        paged.extend(page);
+    }
+    let expected: Vec<_> = rows.into_iter().rev().filter(|row| filter.statuses.contains(&row.status)).collect();
+    assert_eq!(paged, expected);
+}
+
+pub(crate) async fn open_sagas_are_counted_by_status(storage: &dyn Storage) {
+    let journal = storage.process().await;
+    let none = [(SagaStatus::Running, 0), (SagaStatus::Compensating, 0), (SagaStatus::NeedsAttention, 0)];
+    assert_eq!(journal.open_counts().await.unwrap(), none);
+    let mut lane = journal.lane(0).await.unwrap();
+    many(&mut *lane).await;
+    commit(&mut *lane, vec![start(row(saga_on(0)), None)]).await;
+    let ten = [(SagaStatus::Running, 11), (SagaStatus::Compensating, 10), (SagaStatus::NeedsAttention, 10)];
+    assert_eq!(journal.open_counts().await.unwrap(), ten);
+}

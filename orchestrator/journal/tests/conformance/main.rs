@@ -1,0 +1,65 @@
+//! What every journal must do, run on both adapters; and beside it what only PostgreSQL can be asked.
+
+mod adapters;
+mod fixtures;
+
+mod appends;
+mod lanes;
+mod letters;
+mod lists;
+
+mod postgres;
+
+/// Makes each behaviour a test on memory and a test on PostgreSQL.
+macro_rules! on_both {
+    ($($module:ident: $($test:ident),+;)+) => {
+        mod on_memory {
+            $($(#[tokio::test]
+            async fn $test() {
+                crate::$module::$test(&crate::adapters::Memory::new()).await;
+            })+)+
+        }
+        mod on_postgres {
+            $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                crate::$module::$test(&crate::adapters::Postgres::new().await).await;
+            })+)+
+        }
+    };
+}
+
+on_both! {
+    appends:
+        a_started_saga_reads_back_as_it_was_written,
+        every_kind_of_entry_reads_back_equal,
+        each_change_of_status_shows_in_the_row,
+        of_two_sessions_that_write_the_same_seq_exactly_one_commits,
+        an_append_with_a_taken_seq_leaves_no_trace,
+        a_record_that_does_not_follow_is_refused,
+        a_second_append_of_the_same_saga_in_a_batch_is_refused,
+        a_repeated_start_key_finds_the_first_start,
+        a_start_repeated_with_its_own_id_finds_itself,
+        two_lanes_that_race_with_one_key_start_one_saga,
+        two_starts_with_one_key_in_one_batch_start_one_saga,
+        the_same_key_under_another_name_is_another_start,
+        a_conflict_in_a_batch_leaves_the_others_committed,
+        a_batch_of_a_thousand_is_committed_whole;
+    lists:
+        each_filter_finds_its_sagas_newest_first,
+        pages_follow_each_other_without_gaps,
+        open_sagas_are_counted_by_status;
+    lanes:
+        a_lane_waits_until_the_shard_is_released,
+        a_dropped_lane_frees_its_shard,
+        a_dropped_wait_gives_up_its_place,
+        shards_are_owned_independently,
+        a_new_owner_finds_the_open_sagas_of_its_shard,
+        missing_sagas_are_left_out_of_a_load,
+        a_lane_that_lost_its_shard_cannot_write,
+        processes_are_counted_when_they_come_and_when_their_shards_pass_on;
+    letters:
+        a_dead_letter_is_kept_once,
+        dead_letters_are_listed_newest_first_and_by_saga,
+        a_redriven_letter_says_when,
+        a_letter_with_anything_in_it_can_be_kept;
+}

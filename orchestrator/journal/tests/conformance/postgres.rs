@@ -1,0 +1,247 @@
+//! What only PostgreSQL can be asked: lost servers, broken rows, refused content, partitions, opening.
+
+use std::{error::Error, sync::Arc};
+
+use chrono::TimeDelta;
+use contract::{SagaId, orchestrator_api::SagaStatus};
+use journal::{Appended, Filter, Journal, JournalError, OpenJournalError, PgJournal, PgJournalOptions};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use uuid::Uuid;
+
+use crate::{
+    adapters::{Postgres, SHARDS},
+    fixtures::*,
+};
+
+/// Ends every session of the journal, as a restart of the server does.
+async fn end_all_sessions(admin: &mut PgConnection) {
+    admin
+        .execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity \
+             WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        )
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn content_that_the_database_refuses_holds_nobody_up() {
+    let storage = Postgres::new().await;
+    let journal = storage.connect().await;
+    let mut lane = journal.lane(0).await.unwrap();
+    let mut batch: Vec<_> = (0..100).map(|_| start(row(saga_on(0)), None)).collect();
+    let bad = |break_it: &dyn Fn(&mut journal::SagaRow)| {
+        let mut row = row(saga_on(0));
+        break_it(&mut row);
+        start(row, None)
+    };
+    let incompressible: String = (0..500).map(|_| kit::ids::uuid_v7().to_string()).collect();
+    batch[7] = bad(&|row| row.business_key = "a\0b".to_owned());
+    batch[50] = bad(&|row| row.owner = Some(incompressible.clone()));
+    batch[51] = bad(&|row| row.created_at = chrono::DateTime::<chrono::Utc>::MAX_UTC);
+    let places = [7, 50, 51];
+    let ids: Vec<_> = batch.iter().map(|append| append.saga_id).collect();
+
+    let answers = lane.append(batch).await.unwrap();
+    for (place, answer) in answers.iter().enumerate() {
+        match answer {
+            Appended::Unstorable { detail } => {
+                assert!(places.contains(&place) && !detail.is_empty(), "{place}: {detail}")
+            }
+            Appended::Committed => assert!(!places.contains(&place), "{place}"),
+            other => panic!("{place}: {other:?}"),
+        }
+    }
+    assert_eq!(lane.load(&ids).await.unwrap().len(), 97);
+    // The session is as good as before.
+    commit(&mut *lane, vec![step_on(ids[0], 2), start(row(saga_on(0)), Some("key"))]).await;
+    let key = start(row(saga_on(0)), Some(&incompressible));
+    assert!(matches!(lane.append(vec![key]).await.unwrap()[0], Appended::Unstorable { .. }));
+}
+
+#[tokio::test]
+async fn a_broken_record_is_named_and_hides_no_other_saga() {
+    let storage = Postgres::new().await;
+    let journal = storage.connect().await;
+    let mut lane = journal.lane(0).await.unwrap();
+    let mut ids: Vec<_> = (0..4).map(|_| saga_on(0)).collect();
+    ids.sort_unstable();
+    commit(&mut *lane, ids.iter().map(|id| start(row(*id), None)).collect()).await;
+    commit(&mut *lane, ids.iter().map(|id| step_on(*id, 2)).collect()).await;
+    let mut admin = storage.admin().await;
+    for (statement, id) in [
+        (r#"UPDATE saga_journal SET entries = '[{"entry":"martian"}]' WHERE saga_id = $1 AND seq = 2"#, ids[1]),
+        ("DELETE FROM saga_journal WHERE saga_id = $1 AND seq = 1", ids[2]),
+        ("DELETE FROM saga_journal WHERE saga_id = $1", ids[3]),
+    ] {
+        sqlx::query(statement).bind(id.uuid()).execute(&mut admin).await.unwrap();
+    }
+    let loaded = lane.load(&ids).await.unwrap();
+    assert_eq!(loaded[0].as_ref().unwrap().row.id, ids[0]);
+    let told: Vec<_> = loaded[1..].iter().map(|broken| broken.as_ref().unwrap_err().to_string()).collect();
+    assert!(told[0].contains(&format!("row {} seq 2 of saga_journal", ids[1])), "{told:?}");
+    assert!(told[0].contains("column entries") && told[0].contains("martian"), "{told:?}");
+    assert!(told[1].contains(&format!("row {} seq 1 of saga_journal", ids[2])), "{told:?}");
+    assert!(told[2].contains(&ids[3].to_string()), "{told:?}");
+    assert!(matches!(journal.get(ids[1]).await, Err(JournalError::BrokenRow { table: "saga_journal", .. })));
+    assert_eq!(journal.list(&Filter::default(), 10).await.unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn the_database_refuses_rows_that_no_program_can_read() {
+    let storage = Postgres::new().await;
+    let journal = storage.connect().await;
+    let mut lane = journal.lane(0).await.unwrap();
+    commit(&mut *lane, vec![start(row(saga_on(0)), None)]).await;
+    let mut admin = storage.admin().await;
+    for change in ["status = 'martian'", "version = -1", "shard = 70000", "created_at = 'infinity'"] {
+        let error = admin.execute(AssertSqlSafe(format!("UPDATE saga SET {change}"))).await.unwrap_err();
+        assert!(error.to_string().contains("check constraint"), "{change}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn an_abandoned_wait_leaves_the_servers_queue() {
+    let storage = Postgres::new().await;
+    let journal = storage.connect().await;
+    let _owner = journal.lane(1).await.unwrap();
+    let waiting = {
+        let journal = Arc::clone(&journal);
+        tokio::spawn(async move { journal.lane(1).await.map(drop) })
+    };
+    let queue = async || -> i64 {
+        let count = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted \
+                     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+        sqlx::query_scalar(count).fetch_one(&mut storage.admin().await).await.unwrap()
+    };
+    until(async || queue().await == 1).await;
+    waiting.abort();
+    until(async || queue().await == 0).await;
+}
+
+#[tokio::test]
+async fn an_idle_lane_notices_that_the_server_is_lost() {
+    let storage = Postgres::new().await;
+    let journal = storage.connect().await;
+    let mut lane = journal.lane(1).await.unwrap();
+    let mut admin = storage.admin().await;
+    assert!(
+        tokio::time::timeout(std::time::Duration::from_millis(50), lane.lost()).await.is_err(),
+        "nothing is lost yet, and asking does no harm"
+    );
+    end_all_sessions(&mut admin).await;
+    soon(lane.lost()).await;
+    let error = lane.append(vec![start(row(saga_on(1)), None)]).await.unwrap_err();
+    assert!(matches!(error, JournalError::OwnershipLost { shard: 1 }), "{error}");
+    let mut lane = soon(journal.lane(1)).await.unwrap();
+    commit(&mut *lane, vec![start(row(saga_on(1)), None)]).await;
+}
+
+#[tokio::test]
+async fn reads_and_membership_survive_the_loss_of_every_session() {
+    let storage = Postgres::new().await;
+    let (journal, other) = (storage.connect().await, storage.connect().await);
+    let mut lane = journal.lane(0).await.unwrap();
+    let id = saga_on(0);
+    commit(&mut *lane, vec![start(row(id), None)]).await;
+    journal.ping().await.unwrap();
+    end_all_sessions(&mut storage.admin().await).await;
+    assert!(journal.get(id).await.unwrap().is_some());
+    // Both join again, and a third one is counted by both.
+    let third = storage.connect().await;
+    for journal in [&journal, &other, &third] {
+        soon(journal.members().wait_for(|count| *count == 3)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_lane_dropped_in_the_middle_of_a_commit_frees_its_shard() {
+    let storage = Postgres::new().await;
+    let journal = storage.connect().await;
+    let mut lane = journal.lane(0).await.unwrap();
+    let id = saga_on(0);
+    commit(&mut *lane, vec![start(row(id), None)]).await;
+    // Somebody else holds the next record back, so the commit hangs.
+    let mut admin = storage.admin().await;
+    let mut blocking = admin.begin().await.unwrap();
+    sqlx::query("INSERT INTO saga_journal (saga_id, seq, at, entries) VALUES ($1, 2, now(), '[]')")
+        .bind(id.uuid())
+        .execute(&mut *blocking)
+        .await
+        .unwrap();
+    let hanging = tokio::time::timeout(std::time::Duration::from_millis(100), lane.append(vec![step_on(id, 2)])).await;
+    assert!(hanging.is_err());
+    let error = lane.append(vec![step_on(id, 2)]).await.unwrap_err();
+    assert!(matches!(error, JournalError::OwnershipLost { shard: 0 }), "nobody knows what became of it: {error}");
+    let mut lane = soon(journal.lane(0)).await.unwrap();
+    blocking.rollback().await.unwrap();
+    commit(&mut *lane, vec![step_on(id, 2)]).await;
+}
+
+#[tokio::test]
+async fn rows_outside_the_prepared_weeks_are_moved_when_their_week_is_prepared() {
+    let storage = Postgres::new().await;
+    let journal = storage.connect().await;
+    let mut lane = journal.lane(0).await.unwrap();
+    let later = now() + TimeDelta::days(100);
+    let ms = u128::try_from(later.timestamp_millis()).unwrap();
+    let id = SagaId::from_uuid(Uuid::from_u128(ms << 80 | 4)).placed_on(0, SHARDS);
+    commit(&mut *lane, vec![start(row(id), None), start(row(saga_on(0)), None)]).await;
+    let mut admin = storage.admin().await;
+    let mut in_default = async || -> (i64, i64) {
+        let count = "SELECT (SELECT count(*) FROM saga_default), (SELECT count(*) FROM saga_journal_default)";
+        sqlx::query_as(count).fetch_one(&mut admin).await.unwrap()
+    };
+    assert_eq!(in_default().await, (1, 1));
+
+    let (first, second) = tokio::join!(journal.prepare(later), journal.prepare(later));
+    first.unwrap();
+    second.unwrap();
+    assert_eq!(in_default().await, (0, 0));
+    commit(&mut *lane, vec![status_on(id, 2, SagaStatus::Completed, None)]).await;
+    assert_eq!(journal.get(id).await.unwrap().unwrap().records.len(), 2);
+    assert_eq!(journal.list(&Filter::default(), 1).await.unwrap()[0].id, id);
+}
+
+#[tokio::test]
+async fn the_number_of_shards_is_fixed_when_the_journal_is_made() {
+    let storage = Postgres::new().await;
+    storage.connect().await;
+    let options = PgJournalOptions { shards: SHARDS + 1, ..storage.options() };
+    let error = PgJournal::connect(options).await.unwrap_err();
+    assert!(matches!(error, OpenJournalError::ShardsDiffer { stored: SHARDS, .. }), "{error}");
+    let error = PgJournal::connect(PgJournalOptions { shards: 0, ..storage.options() }).await.unwrap_err();
+    assert!(matches!(error, OpenJournalError::NoShards), "{error}");
+    storage.connect().await;
+}
+
+#[tokio::test]
+async fn several_processes_may_make_a_missing_database_at_once() {
+    let storage = Postgres::new().await;
+    let name = private_servers::testing::unique("journal_missing");
+    let open = || PgJournal::connect(storage.options().with_database(&name));
+    let (a, b, c) = tokio::join!(open(), open(), open());
+    let journals = [a.unwrap(), b.unwrap(), c.unwrap()];
+    for journal in &journals {
+        soon(journal.members().wait_for(|count| *count == 3)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_missing_server_is_named_without_its_password() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let url = format!("postgres://someone:hunter2@127.0.0.1:{port}/journal");
+    let options = PgJournalOptions::new(url, SHARDS, kit::ids::instance_id(), now());
+    assert!(!format!("{options:?}").contains("hunter2"));
+    let error = PgJournal::connect(options).await.unwrap_err();
+    let mut told = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        told.push_str(&error.to_string());
+        source = error.source();
+    }
+    assert!(told.contains(&format!("127.0.0.1:{port}")) && told.contains("xtask run"), "{told}");
+    assert!(!told.contains("hunter2"), "{told}");
+}

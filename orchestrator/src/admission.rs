@@ -1,0 +1,130 @@
+//! How much work is taken in. What is accepted is never dropped, so the only place to say no is here, before a start.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
+use crate::settings::Limits;
+
+/// Counts what is under way in this process.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    open_max: usize,
+    unpublished_max: usize,
+    /// Sagas of owned shards that are running or compensating.
+    open: AtomicUsize,
+    /// Starts between their admission and their answer.
+    queued: AtomicUsize,
+    /// Commands that wait for a broker to take them.
+    unpublished: AtomicUsize,
+    draining: AtomicBool,
+}
+
+/// Why a start was not admitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotAdmitted {
+    /// Too many unfinished sagas.
+    OpenSagas,
+    /// Too many commands that the broker has not taken.
+    Unpublished,
+    /// The process is about to end.
+    Draining,
+}
+
+/// One admitted start, until it is answered.
+#[derive(Debug)]
+pub(crate) struct Permit(Arc<Admission>);
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.queued.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Admission {
+    pub(crate) fn new(limits: &Limits) -> Arc<Self> {
+        Arc::new(Self {
+            open_max: limits.open_sagas_max,
+            unpublished_max: limits.unpublished_max,
+            open: AtomicUsize::new(0),
+            queued: AtomicUsize::new(0),
+            unpublished: AtomicUsize::new(0),
+            draining: AtomicBool::new(false),
+        })
+    }
+
+    /// Admits one start, or says why not.
+    pub(crate) fn enter(self: &Arc<Self>) -> Result<Permit, NotAdmitted> {
+        if self.draining.load(Ordering::Relaxed) {
+            return Err(NotAdmitted::Draining);
+        }
+        if self.unpublished.load(Ordering::Relaxed) >= self.unpublished_max {
+            return Err(NotAdmitted::Unpublished);
+        }
+        // Counted first, so that many at once cannot all pass the last free place.
+        let permit = Permit(Arc::clone(self));
+        let queued_before = self.queued.fetch_add(1, Ordering::Relaxed);
+        if self.open.load(Ordering::Relaxed) + queued_before >= self.open_max {
+            return Err(NotAdmitted::OpenSagas);
+        }
+        Ok(permit)
+    }
+
+    /// No further start is admitted.
+    pub(crate) fn close(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// A lane holds so many more open sagas, or fewer.
+    pub(crate) fn count_open(&self, change: isize) {
+        add(&self.open, change);
+    }
+
+    /// A lane holds so many more unpublished commands, or fewer.
+    pub(crate) fn count_unpublished(&self, change: isize) {
+        add(&self.unpublished, change);
+    }
+}
+
+fn add(counter: &AtomicUsize, change: isize) {
+    if change >= 0 {
+        counter.fetch_add(change.unsigned_abs(), Ordering::Relaxed);
+    } else {
+        counter.fetch_sub(change.unsigned_abs(), Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admission(open_sagas_max: usize, unpublished_max: usize) -> Arc<Admission> {
+        Admission::new(&Limits { open_sagas_max, unpublished_max, ..Limits::default() })
+    }
+
+    #[test]
+    fn the_last_free_place_is_given_once_and_comes_back() {
+        let admission = admission(2, 10);
+        admission.count_open(1);
+        let first = admission.enter().unwrap();
+        assert_eq!(admission.enter().unwrap_err(), NotAdmitted::OpenSagas);
+        drop(first);
+        assert!(admission.enter().is_ok());
+        admission.count_open(1);
+        assert_eq!(admission.enter().unwrap_err(), NotAdmitted::OpenSagas);
+        admission.count_open(-2);
+        assert!(admission.enter().is_ok());
+    }
+
+    #[test]
+    fn a_broker_that_takes_nothing_and_a_coming_end_close_the_door() {
+        let admission = admission(10, 1);
+        admission.count_unpublished(1);
+        assert_eq!(admission.enter().unwrap_err(), NotAdmitted::Unpublished);
+        admission.count_unpublished(-1);
+        assert!(admission.enter().is_ok());
+        admission.close();
+        assert_eq!(admission.enter().unwrap_err(), NotAdmitted::Draining);
+    }
+}

@@ -1,0 +1,48 @@
+//! The HTTP interface of [`contract::orchestrator_api`]: every address in one table, every error a problem.
+
+mod actions;
+mod dead_letters;
+mod definitions;
+mod events;
+mod lists;
+mod operator;
+mod page_token;
+mod problems;
+mod reads;
+mod starts;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    routing::{get, post},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::shared::Shared;
+
+/// What handlers share.
+#[derive(Clone)]
+struct Api {
+    shared: Arc<Shared>,
+    /// Streams end with it; everything else is short.
+    stop: CancellationToken,
+}
+
+/// The whole interface, guarded by the installation's token but for health, readiness and metrics.
+pub(crate) fn router(shared: &Arc<Shared>, stop: &CancellationToken) -> Router {
+    let api = Api { shared: Arc::clone(shared), stop: stop.clone() };
+    let routes = Router::new()
+        .route("/api/definitions", get(definitions::list))
+        .route("/api/starts", get(starts::find))
+        .route("/api/sagas", post(starts::start).get(lists::list))
+        .route("/api/sagas/{id}", get(reads::show))
+        .route("/api/sagas/{id}/journal", get(reads::journal))
+        .route("/api/sagas/{id}/events", get(events::stream))
+        .route("/api/sagas/{id}/actions", post(actions::act))
+        .route("/api/dead-letters", get(dead_letters::list))
+        .route("/api/dead-letters/{id}/redrive", post(dead_letters::redrive))
+        .with_state(api);
+    let guarded = kit::http::require_internal_token(routes, &shared.settings.internal_token);
+    kit::http::base(guarded, &kit::metrics::install(), shared.readiness.clone())
+}

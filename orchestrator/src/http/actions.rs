@@ -1,0 +1,75 @@
+//! `POST /api/sagas/{id}/actions`: an operator's act, carried to the saga's lane over its shard's queue, wherever the
+//! lane runs; its verdict comes back on this orchestrator's own queue.
+
+use std::time::Duration;
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode},
+};
+use contract::{
+    SagaId,
+    orchestrator_api::{ActionRequest, SagaView},
+    problem::FieldError,
+};
+use kit::http::{ApiError, Json, Path};
+use machine::operate::REFUSED_REPLY_MISMATCH;
+
+use super::{Api, operator, problems, reads};
+use crate::notes::{self, Act, ActEnd, RequestId};
+
+/// How long the verdict is awaited: longer than a takeover takes.
+const ANSWER_WAIT: Duration = Duration::from_secs(15);
+
+/// When to look again after no verdict came, in seconds.
+const NO_ANSWER_RETRY_AFTER: u32 = 5;
+
+/// Acts, and answers with the saga as it stands after the act was committed.
+pub(super) async fn act(
+    State(api): State<Api>,
+    Path(id): Path<SagaId>,
+    headers: HeaderMap,
+    Json(request): Json<ActionRequest>,
+) -> Result<Json<SagaView>, ApiError> {
+    let operator = operator::read(&headers, &request.reason)?;
+    reads::stored(&api.shared, id).await?;
+    let action = request.action.as_str();
+    tracing::info!(saga_id = %id, action, actor = operator.actor, role = operator.role, "an operator acts");
+    let request_id = RequestId::new();
+    let errand = api.shared.errands.open(request_id);
+    let answer_to = api.shared.own_queue.as_str().to_owned();
+    let act = Act { request_id, answer_to, saga_id: id, action: request.action, operator };
+    let note = notes::act(&api.shared.queue_of(id), &act);
+    for result in api.shared.broker.publish(vec![note]).await {
+        result.map_err(|error| {
+            tracing::warn!(saga_id = %id, %error, "an operator's act could not be sent");
+            let detail = "the broker does not take the action; it may still take effect when the broker had it";
+            ApiError::unavailable("broker_unavailable", detail, NO_ANSWER_RETRY_AFTER)
+        })?;
+    }
+    match errand.wait(ANSWER_WAIT).await {
+        Some(end) => verdict(id, end)?,
+        None => return Err(no_answer()),
+    }
+    reads::saga_view(&api.shared, id).await.map(Json)
+}
+
+fn verdict(id: SagaId, end: ActEnd) -> Result<(), ApiError> {
+    match end {
+        ActEnd::Accepted | ActEnd::Unchanged { .. } => Ok(()),
+        ActEnd::Refused { code, message } if code == REFUSED_REPLY_MISMATCH => {
+            let error = FieldError { detail: message.clone(), pointer: "#/reply".to_owned() };
+            Err(ApiError::unprocessable(code, message, vec![error]))
+        }
+        ActEnd::Refused { code, message } => Err(ApiError::conflict(code, message)),
+        ActEnd::NoSuchSaga => Err(problems::no_saga(id)),
+        ActEnd::Parked { code, detail } => Err(ApiError::conflict(code, detail)),
+    }
+}
+
+fn no_answer() -> ApiError {
+    let title = "No verdict came in time";
+    ApiError::new(StatusCode::GATEWAY_TIMEOUT, "no_answer_yet", title)
+        .detail("the action waits in the saga's queue and may still take effect; look at the saga before repeating it")
+        .retry_after(NO_ANSWER_RETRY_AFTER)
+}

@@ -1,0 +1,64 @@
+//! `GET /api/dead-letters` and sending one again.
+
+use axum::{extract::State, http::HeaderMap};
+use contract::{
+    SagaId,
+    limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX},
+    orchestrator_api::DeadLetterView,
+};
+use kit::http::{ApiError, Json, Path, Query};
+use serde::{Deserialize, Serialize};
+
+use super::{Api, operator, problems};
+use crate::dead_letters::{self, RedriveError};
+
+/// When to try again, in seconds, while the broker does not take messages.
+const BROKER_RETRY_AFTER: u32 = 5;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    saga_id: Option<SagaId>,
+    page_size: Option<u32>,
+}
+
+/// Kept letters, newest first.
+#[derive(Debug, Serialize)]
+pub(super) struct Letters {
+    items: Vec<DeadLetterView>,
+}
+
+/// Why a letter is sent again.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Redrive {
+    reason: String,
+}
+
+/// The newest letters, of all sagas or of one.
+pub(super) async fn list(State(api): State<Api>, Query(asked): Query<Asked>) -> Result<Json<Letters>, ApiError> {
+    let limit = asked.page_size.filter(|size| *size > 0).unwrap_or(PAGE_SIZE_DEFAULT).min(PAGE_SIZE_MAX);
+    let items = api.shared.journal.dead_letters(asked.saga_id, limit).await;
+    Ok(Json(Letters { items: items.map_err(|error| problems::journal(&error))? }))
+}
+
+/// Sends a letter again.
+pub(super) async fn redrive(
+    State(api): State<Api>,
+    Path(id): Path<i64>,
+    headers: HeaderMap,
+    Json(Redrive { reason }): Json<Redrive>,
+) -> Result<Json<DeadLetterView>, ApiError> {
+    let operator = operator::read(&headers, &reason)?;
+    let (actor, role) = (operator.actor.as_str(), operator.role.as_str());
+    tracing::info!(letter = id, actor, role, reason = operator.reason, "a dead letter is sent again");
+    dead_letters::redrive(&api.shared, id).await.map(Json).map_err(|error| match error {
+        RedriveError::Unknown(_) => ApiError::not_found("unknown_dead_letter", error.to_string()),
+        RedriveError::NoExchange => ApiError::conflict("dead_letter_without_exchange", error.to_string()),
+        RedriveError::Journal(error) => problems::journal(&error),
+        RedriveError::Publish(error) => {
+            tracing::warn!(letter = id, %error, "a dead letter could not be sent again");
+            ApiError::unavailable("broker_unavailable", "the broker does not take the letter", BROKER_RETRY_AFTER)
+        }
+    })
+}

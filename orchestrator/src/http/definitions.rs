@@ -1,0 +1,60 @@
+//! `GET /api/definitions`: what this orchestrator knows how to carry out.
+
+use axum::extract::State;
+use contract::{SagaId, StepName, orchestrator_api::StepView};
+use kit::http::Json;
+use machine::State as SagaState;
+use serde::Serialize;
+
+use super::Api;
+
+/// Every definition, by name and version.
+#[derive(Debug, Serialize)]
+pub(super) struct Definitions {
+    items: Vec<DefinitionView>,
+}
+
+/// One version of one saga.
+#[derive(Debug, Serialize)]
+struct DefinitionView {
+    name: String,
+    version: u32,
+    fingerprint: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deadline_seconds: Option<u64>,
+    steps: Vec<StepShape>,
+}
+
+/// One step, without any saga's progress.
+#[derive(Debug, Serialize)]
+struct StepShape {
+    name: StepName,
+    kind: contract::orchestrator_api::StepKind,
+    route: contract::Route,
+    command: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compensation: Option<String>,
+    after: Vec<StepName>,
+}
+
+/// All definitions.
+pub(super) async fn list(State(api): State<Api>) -> Json<Definitions> {
+    let view = |definition: &std::sync::Arc<machine::Definition>| DefinitionView {
+        name: definition.name().to_owned(),
+        version: definition.version(),
+        fingerprint: definition.fingerprint().to_string(),
+        deadline_seconds: definition.deadline().map(|deadline| deadline.as_secs()),
+        steps: shapes(definition),
+    };
+    Json(Definitions { items: api.shared.catalog.iter().map(view).collect() })
+}
+
+/// The steps as they stand before any saga.
+fn shapes(definition: &machine::Definition) -> Vec<StepShape> {
+    let nobody = SagaState::new(SagaId::from_uuid(uuid::Uuid::nil()));
+    let shape = |step: StepView| {
+        let StepView { name, kind, route, command, compensation, after, .. } = step;
+        StepShape { name, kind, route, command, compensation, after }
+    };
+    machine::describe(definition, &nobody).into_iter().map(shape).collect()
+}

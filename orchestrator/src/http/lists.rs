@@ -1,0 +1,115 @@
+//! `GET /api/sagas`: the listing, newest first, filtered by indexed columns only.
+
+use axum::extract::State;
+use chrono::{DateTime, Utc};
+use contract::{
+    SagaId,
+    limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX},
+    orchestrator_api::{SagaPage, SagaStatus},
+};
+use journal::Filter;
+use kit::http::{ApiError, Json, Query};
+use serde::Deserialize;
+
+use super::{Api, page_token, problems};
+use crate::{start::BUSINESS_KEY_BYTES_MAX, view};
+
+/// What a listing can be asked for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    /// One status, or several with commas between.
+    status: Option<String>,
+    name: Option<String>,
+    business_key: Option<String>,
+    owner: Option<String>,
+    /// A step and a code, as in the `error` column.
+    error: Option<String>,
+    /// A saga's id, or a business key.
+    q: Option<String>,
+    created_after: Option<DateTime<Utc>>,
+    created_before: Option<DateTime<Utc>>,
+    page_size: Option<u32>,
+    page_token: Option<String>,
+}
+
+/// One page.
+pub(super) async fn list(State(api): State<Api>, Query(asked): Query<Asked>) -> Result<Json<SagaPage>, ApiError> {
+    let limit = asked.page_size.filter(|size| *size > 0).unwrap_or(PAGE_SIZE_DEFAULT).min(PAGE_SIZE_MAX);
+    let token = asked.page_token.clone();
+    let one = asked.q.as_deref().and_then(|q| q.trim().parse::<SagaId>().ok());
+    let mut filter = filter(asked)?;
+    let described = format!("{filter:?}");
+    if let Some(token) = token {
+        let before = page_token::read(&token, &described).ok_or_else(|| {
+            ApiError::bad_request("invalid_page_token", "the page token is not one of this listing's; begin anew")
+        })?;
+        filter.before = Some(before);
+    }
+    if let Some(id) = one {
+        // An id names its saga by itself: the other filters would only hide it.
+        let found = api.shared.journal.get(id).await.map_err(|error| problems::journal(&error))?;
+        let items = found.iter().map(|stored| view::summary(&stored.row)).collect();
+        return Ok(Json(SagaPage { items, next_page_token: None }));
+    }
+    // One more than asked for tells whether there is another page.
+    let rows = api.shared.journal.list(&filter, limit + 1).await.map_err(|error| problems::journal(&error))?;
+    let more = rows.len() > limit as usize;
+    let items: Vec<_> = rows.iter().take(limit as usize).map(view::summary).collect();
+    let last = items.last().filter(|_| more);
+    let next_page_token = last.map(|last| page_token::write(last.id, &described));
+    Ok(Json(SagaPage { items, next_page_token }))
+}
+
+fn filter(asked: Asked) -> Result<Filter, ApiError> {
+    let statuses = match asked.status.as_deref() {
+        None | Some("") => Vec::new(),
+        Some(words) => words.split(',').map(status).collect::<Result<_, _>>()?,
+    };
+    for (name, value) in [
+        ("name", &asked.name),
+        ("business_key", &asked.business_key),
+        ("owner", &asked.owner),
+        ("error", &asked.error),
+        ("q", &asked.q),
+    ] {
+        if value.as_ref().is_some_and(|value| value.len() > BUSINESS_KEY_BYTES_MAX || value.contains('\0')) {
+            let detail = format!("`{name}` is longer than {BUSINESS_KEY_BYTES_MAX} bytes or has U+0000");
+            return Err(ApiError::bad_request("invalid_query", detail));
+        }
+    }
+    let q = asked.q.map(|q| q.trim().to_owned()).filter(|q| !q.is_empty());
+    let business_key = asked.business_key.filter(|text| !text.is_empty());
+    Ok(Filter {
+        statuses,
+        name: asked.name.filter(|text| !text.is_empty()),
+        business_key: business_key.or(q),
+        owner: asked.owner.filter(|text| !text.is_empty()),
+        error: asked.error.filter(|text| !text.is_empty()),
+        created_after: asked.created_after,
+        created_before: asked.created_before,
+        before: None,
+    })
+}
+
+fn status(word: &str) -> Result<SagaStatus, ApiError> {
+    SagaStatus::ALL.into_iter().find(|status| status.as_str() == word.trim()).ok_or_else(|| {
+        let known: Vec<_> = SagaStatus::ALL.iter().map(|status| status.as_str()).collect();
+        let word: String = word.chars().take(40).collect();
+        ApiError::bad_request("unknown_status", format!("`{word}` is no status; there are {}", known.join(", ")))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_statuses_are_read_and_a_wrong_one_is_named_with_the_right_ones() {
+        let asked = |words: &str| Asked { status: Some(words.to_owned()), ..Asked::default() };
+        let both = filter(asked("running, needs_attention")).unwrap();
+        assert_eq!(both.statuses, [SagaStatus::Running, SagaStatus::NeedsAttention]);
+        assert_eq!(filter(asked("runing")).unwrap_err().code(), "unknown_status");
+        assert!(filter(asked("")).unwrap().statuses.is_empty());
+    }
+}

@@ -1,0 +1,160 @@
+//! What a lane keeps of its sagas between batches. Everything in here can be dropped and loaded again; it is bounded
+//! by count, and what was not touched for longest goes first.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
+
+use contract::{SagaId, orchestrator_api::SagaStatus};
+
+use crate::{
+    admission::Admission,
+    names,
+    saga::{Active, Parked},
+};
+
+/// Finished sagas kept for late duplicates: some batches' worth. Older ones are loaded when a duplicate comes.
+const FINISHED_MAX: usize = 256;
+
+/// Parked sagas remembered by reason. Past it the reason is found again at the next load.
+const PARKED_MAX: usize = 10_000;
+
+/// A lane's sagas.
+#[derive(Debug)]
+pub(super) struct Memory {
+    sagas: HashMap<SagaId, Slot>,
+    sagas_max: usize,
+    /// Rises with each touch.
+    tick: u64,
+    finished: VecDeque<SagaId>,
+    parked: HashMap<SagaId, Parked>,
+    open: Open,
+}
+
+#[derive(Debug)]
+struct Slot {
+    active: Active,
+    touched: u64,
+}
+
+impl Memory {
+    pub(super) fn new(sagas_max: usize, admission: Arc<Admission>) -> Self {
+        let open = Open { statuses: HashMap::new(), counts: [0; OPEN_STATUSES.len()], admission };
+        let (sagas, finished, parked) = (HashMap::new(), VecDeque::new(), HashMap::new());
+        Self { sagas, sagas_max, tick: 0, finished, parked, open }
+    }
+
+    /// Takes a saga out to work on it. It is put back after the commit, or was never changed.
+    pub(super) fn take(&mut self, id: SagaId) -> Option<Active> {
+        self.sagas.remove(&id).map(|slot| slot.active)
+    }
+
+    /// Puts a saga in as the journal holds it.
+    pub(super) fn put(&mut self, active: Active) {
+        let (id, status) = (active.id(), active.state.status);
+        self.open.set(id, status);
+        self.tick += 1;
+        let known = self.sagas.insert(id, Slot { active, touched: self.tick });
+        if status.is_final() && known.is_none() && !self.finished.contains(&id) {
+            self.finished.push_back(id);
+            if self.finished.len() > FINISHED_MAX
+                && let Some(oldest) = self.finished.pop_front()
+            {
+                self.sagas.remove(&oldest);
+            }
+        }
+        self.evict();
+    }
+
+    pub(super) fn get(&self, id: SagaId) -> Option<&Active> {
+        self.sagas.get(&id).map(|slot| &slot.active)
+    }
+
+    pub(super) fn knows(&self, id: SagaId) -> bool {
+        self.sagas.contains_key(&id) || self.parked.contains_key(&id)
+    }
+
+    /// Leaves a saga alone from now on, and says so.
+    pub(super) fn park(&mut self, id: SagaId, parked: Parked) {
+        tracing::error!(saga_id = %id, code = parked.code(), reason = %parked, "the saga is left alone");
+        metrics::counter!(names::PARKED, "reason" => parked.code()).increment(1);
+        self.sagas.remove(&id);
+        self.open.forget(id);
+        if self.parked.len() < PARKED_MAX {
+            self.parked.insert(id, parked);
+        }
+    }
+
+    pub(super) fn parked(&self, id: SagaId) -> Option<&Parked> {
+        self.parked.get(&id)
+    }
+
+    /// When the bound is passed, an eighth goes at once, so that the cost of finding the oldest is shared by many puts.
+    fn evict(&mut self) {
+        if self.sagas.len() <= self.sagas_max {
+            return;
+        }
+        let mut touched: Vec<_> = self.sagas.values().map(|slot| slot.touched).collect();
+        let count = (touched.len() / 8).max(1);
+        let (_, newest_to_go, _) = touched.select_nth_unstable(count - 1);
+        let newest_to_go = *newest_to_go;
+        self.sagas.retain(|_, slot| slot.touched > newest_to_go);
+    }
+}
+
+/// The statuses in which a saga is not final.
+const OPEN_STATUSES: [SagaStatus; 3] = [SagaStatus::Running, SagaStatus::Compensating, SagaStatus::NeedsAttention];
+
+/// Every open saga's status, evicted ones too, and how many there are in each.
+#[derive(Debug)]
+struct Open {
+    statuses: HashMap<SagaId, SagaStatus>,
+    counts: [isize; OPEN_STATUSES.len()],
+    admission: Arc<Admission>,
+}
+
+impl Open {
+    fn set(&mut self, id: SagaId, status: SagaStatus) {
+        let before = if status.is_final() { self.statuses.remove(&id) } else { self.statuses.insert(id, status) };
+        if before != Some(status) {
+            if let Some(before) = before {
+                self.count(before, -1);
+            }
+            self.count(status, 1);
+        }
+    }
+
+    fn forget(&mut self, id: SagaId) {
+        if let Some(before) = self.statuses.remove(&id) {
+            self.count(before, -1);
+        }
+    }
+
+    fn count(&mut self, status: SagaStatus, change: isize) {
+        let Some(place) = OPEN_STATUSES.iter().position(|open| *open == status) else { return };
+        self.counts[place] += change;
+        let gauge = metrics::gauge!(names::OPEN, "status" => status.as_str());
+        let amount = f64::from(i32::try_from(change.abs()).unwrap_or(i32::MAX));
+        if change >= 0 {
+            gauge.increment(amount)
+        } else {
+            gauge.decrement(amount)
+        }
+        // What waits for a person takes no room: it may wait for days.
+        if status != SagaStatus::NeedsAttention {
+            self.admission.count_open(change);
+        }
+    }
+}
+
+impl Drop for Open {
+    /// The lane ends: whoever owns the shard next counts them.
+    fn drop(&mut self) {
+        for (status, count) in OPEN_STATUSES.into_iter().zip(self.counts) {
+            if count != 0 {
+                self.count(status, -count);
+            }
+        }
+    }
+}

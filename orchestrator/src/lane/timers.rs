@@ -1,0 +1,81 @@
+//! When which saga of a lane wants to hear that time has passed. One due time a saga; the lane sleeps until the first.
+
+use std::collections::{BTreeSet, HashMap};
+
+use chrono::{DateTime, Utc};
+use contract::SagaId;
+
+/// The due times of a lane's sagas.
+#[derive(Debug, Default)]
+pub(super) struct Timers {
+    by_due: BTreeSet<(DateTime<Utc>, SagaId)>,
+    of: HashMap<SagaId, DateTime<Utc>>,
+}
+
+impl Timers {
+    /// Replaces the saga's due time; `None` forgets it.
+    pub(super) fn set(&mut self, saga: SagaId, due: Option<DateTime<Utc>>) {
+        let before = match due {
+            Some(due) => self.of.insert(saga, due),
+            None => self.of.remove(&saga),
+        };
+        if before == due {
+            return;
+        }
+        if let Some(before) = before {
+            self.by_due.remove(&(before, saga));
+        }
+        if let Some(due) = due {
+            self.by_due.insert((due, saga));
+        }
+    }
+
+    /// The earliest due time.
+    pub(super) fn next(&self) -> Option<DateTime<Utc>> {
+        self.by_due.first().map(|(due, _)| *due)
+    }
+
+    /// Takes out the sagas that are due, earliest first, at most `max`.
+    pub(super) fn take_due(&mut self, now: DateTime<Utc>, max: usize) -> Vec<SagaId> {
+        let mut due = Vec::new();
+        while due.len() < max
+            && let Some((at, saga)) = self.by_due.first().copied()
+            && at <= now
+        {
+            self.by_due.pop_first();
+            self.of.remove(&saga);
+            due.push(saga);
+        }
+        due
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.of.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    #[test]
+    fn a_saga_has_one_due_time_and_is_taken_once() {
+        let start = DateTime::UNIX_EPOCH;
+        let at = |seconds| start + TimeDelta::seconds(seconds);
+        let [a, b] = [kit::ids::saga_id(0, 1), kit::ids::saga_id(0, 1)];
+        let mut timers = Timers::default();
+        timers.set(a, Some(at(5)));
+        timers.set(b, Some(at(3)));
+        timers.set(a, Some(at(2)));
+        assert_eq!((timers.next(), timers.len()), (Some(at(2)), 2));
+        assert_eq!(timers.take_due(at(1), 10), []);
+        assert_eq!(timers.take_due(at(3), 1), [a]);
+        assert_eq!(timers.take_due(at(3), 10), [b]);
+        assert_eq!((timers.next(), timers.len()), (None, 0));
+        timers.set(a, Some(at(1)));
+        timers.set(a, None);
+        assert_eq!(timers.next(), None);
+    }
+}

@@ -1,0 +1,102 @@
+//! The lanes that this process runs, for whoever has a start to place.
+
+use std::sync::{
+    PoisonError, RwLock,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::{names, start::StartRequest};
+
+/// A running lane, seen from outside.
+#[derive(Debug)]
+pub(crate) struct LaneHandle {
+    pub(crate) shard: u16,
+    pub(crate) starts: mpsc::Sender<StartRequest>,
+    /// Ends the lane in order.
+    pub(crate) release: CancellationToken,
+}
+
+/// All running lanes of this process.
+#[derive(Debug)]
+pub(crate) struct LaneTable {
+    lanes: RwLock<Vec<LaneHandle>>,
+    next: AtomicUsize,
+    owned: watch::Sender<usize>,
+}
+
+/// Why a start found no lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoLane {
+    /// This process owns no shard.
+    NoShard,
+    /// Every lane's queue is full.
+    Full,
+}
+
+impl LaneTable {
+    pub(crate) fn new() -> Self {
+        Self { lanes: RwLock::default(), next: AtomicUsize::new(0), owned: watch::Sender::new(0) }
+    }
+
+    pub(crate) fn add(&self, lane: LaneHandle) {
+        self.change(|lanes| lanes.push(lane));
+    }
+
+    pub(crate) fn remove(&self, shard: u16) {
+        self.change(|lanes| lanes.retain(|lane| lane.shard != shard));
+    }
+
+    /// How many shards are owned, and every change of it.
+    pub(crate) fn owned(&self) -> watch::Receiver<usize> {
+        self.owned.subscribe()
+    }
+
+    pub(crate) fn owns(&self, shard: u16) -> bool {
+        self.read().iter().any(|lane| lane.shard == shard)
+    }
+
+    /// Gives a start to the next lane in turn that has room; `request` is made for the shard that was found.
+    pub(crate) fn place(&self, request: impl FnOnce(u16) -> StartRequest) -> Result<(), NoLane> {
+        let lanes = self.read();
+        if lanes.is_empty() {
+            return Err(NoLane::NoShard);
+        }
+        let first = self.next.fetch_add(1, Ordering::Relaxed);
+        for offset in 0..lanes.len() {
+            let lane = &lanes[first.wrapping_add(offset) % lanes.len()];
+            if let Ok(place) = lane.starts.try_reserve() {
+                place.send(request(lane.shard));
+                return Ok(());
+            }
+        }
+        Err(NoLane::Full)
+    }
+
+    /// Asks `count` lanes to end in order, the ones with the highest shards.
+    pub(crate) fn release(&self, count: usize) -> Vec<u16> {
+        let lanes = self.read();
+        let mut shards: Vec<_> = lanes.iter().map(|lane| lane.shard).collect();
+        shards.sort_unstable_by(|a, b| b.cmp(a));
+        shards.truncate(count);
+        for lane in lanes.iter().filter(|lane| shards.contains(&lane.shard)) {
+            lane.release.cancel();
+        }
+        shards
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Vec<LaneHandle>)) {
+        let mut lanes = self.lanes.write().unwrap_or_else(PoisonError::into_inner);
+        change(&mut lanes);
+        let count = lanes.len();
+        drop(lanes);
+        self.owned.send_replace(count);
+        metrics::gauge!(names::SHARDS_OWNED).set(u32::try_from(count).map_or(f64::INFINITY, f64::from));
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, Vec<LaneHandle>> {
+        self.lanes.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,45 @@
+//! The persistent names of the orchestrator: metrics, readiness, message kinds. Dashboards and alarms know them.
+
+/// Sagas whose start was committed, by definition.
+pub(crate) const STARTED: &str = "sojourn_orchestrator_sagas_started_total";
+/// Sagas that reached a final status, by definition and status.
+pub(crate) const FINISHED: &str = "sojourn_orchestrator_sagas_finished_total";
+/// Sagas of this process's shards in each status that is not final.
+pub(crate) const OPEN: &str = "sojourn_orchestrator_sagas_open";
+/// Sagas that this process leaves alone, by reason.
+pub(crate) const PARKED: &str = "sojourn_orchestrator_sagas_parked_total";
+/// Appends in one commit.
+pub(crate) const COMMIT_SIZE: &str = "sojourn_orchestrator_commit_size";
+/// How long a commit took.
+pub(crate) const COMMIT_SECONDS: &str = "sojourn_orchestrator_commit_seconds";
+/// How long a batch's decisions took.
+pub(crate) const DECIDE_SECONDS: &str = "sojourn_orchestrator_decide_seconds";
+/// From a commit to the broker's confirm of its commands.
+pub(crate) const PUBLISH_SECONDS: &str = "sojourn_orchestrator_publish_seconds";
+/// Commands that are committed and that the broker has not confirmed.
+pub(crate) const UNPUBLISHED: &str = "sojourn_orchestrator_commands_unpublished";
+/// Commands that could not be published at once, by reason.
+pub(crate) const PUBLISH_FAILED: &str = "sojourn_orchestrator_publish_failures_total";
+/// Inputs that a lane took, by kind and verdict.
+pub(crate) const INPUTS: &str = "sojourn_orchestrator_inputs_total";
+/// Timers that lanes hold.
+pub(crate) const TIMERS: &str = "sojourn_orchestrator_timers";
+/// Shards that this process owns.
+pub(crate) const SHARDS_OWNED: &str = "sojourn_orchestrator_shards_owned";
+/// Lanes that ended because something broke, by reason.
+pub(crate) const LANES_LOST: &str = "sojourn_orchestrator_lanes_lost_total";
+/// Starts that were not admitted, by reason.
+pub(crate) const NOT_ADMITTED: &str = "sojourn_orchestrator_starts_not_admitted_total";
+/// Dead letters that were kept.
+pub(crate) const DEAD_LETTERS: &str = "sojourn_orchestrator_dead_letters_total";
+/// Appends that another writer was faster with.
+pub(crate) const SEQ_TAKEN: &str = "sojourn_orchestrator_appends_taken_total";
+
+/// The need for a journal that answers.
+pub(crate) const NEED_JOURNAL: &str = "journal";
+/// The need for a connection to the broker.
+pub(crate) const NEED_BROKER: &str = "broker";
+/// The need for at least one shard.
+pub(crate) const NEED_SHARDS: &str = "shards";
+/// The need not to be on the way out.
+pub(crate) const NEED_SERVING: &str = "serving";

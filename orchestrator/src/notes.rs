@@ -1,0 +1,202 @@
+//! What reaches a lane or an orchestrator over the broker besides commands and replies, and how it is read.
+//!
+//! ```text
+//!  replies.<shard>          <- replies | act | dead command | watch
+//!  orchestrator.<instance>  <- answer to an act | committed (something happened to a watched saga)
+//! ```
+//!
+//! Notes travel only between orchestrators of one installation. They outlive a deployment in the shard queues, so
+//! they change by optional fields only, like everything in the contract.
+
+use chrono::{DateTime, Utc};
+use contract::{
+    CommandId, SagaId,
+    envelope::{self, KIND_REPLY, ReplyEnvelope},
+    orchestrator_api::Action,
+};
+use machine::Operator;
+use messaging::{Delivery, Message, Outgoing, QueueName};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// The kind of [`Act`].
+const KIND_ACT: &str = "sojourn.lane.act";
+/// The kind of [`DeadCommand`].
+const KIND_DEAD_COMMAND: &str = "sojourn.lane.dead_command";
+/// The kind of [`Watch`].
+const KIND_WATCH: &str = "sojourn.lane.watch";
+/// The kind of [`ActAnswer`].
+const KIND_ACT_ANSWER: &str = "sojourn.orchestrator.act_answer";
+/// The kind of [`Committed`].
+const KIND_COMMITTED: &str = "sojourn.orchestrator.committed";
+
+/// Names one request between orchestrators.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct RequestId(Uuid);
+
+impl RequestId {
+    pub(crate) fn new() -> Self {
+        Self(kit::ids::uuid_v7())
+    }
+}
+
+/// An operator acts on a saga.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Act {
+    pub(crate) request_id: RequestId,
+    /// The queue that hears the answer.
+    pub(crate) answer_to: String,
+    pub(crate) saga_id: SagaId,
+    pub(crate) action: Action,
+    pub(crate) operator: Operator,
+}
+
+/// A command ended in the dead letters.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct DeadCommand {
+    pub(crate) command_id: CommandId,
+    pub(crate) attempt: u16,
+    pub(crate) reason: String,
+}
+
+/// Somebody wants to hear of this saga's commits for a while.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Watch {
+    pub(crate) saga_id: SagaId,
+    /// The queue that hears of them.
+    pub(crate) notify_to: String,
+    pub(crate) until: DateTime<Utc>,
+}
+
+/// What became of an [`Act`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ActAnswer {
+    pub(crate) request_id: RequestId,
+    #[serde(flatten)]
+    pub(crate) end: ActEnd,
+}
+
+/// How an act ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "end", rename_all = "snake_case")]
+pub(crate) enum ActEnd {
+    /// It is committed.
+    Accepted,
+    /// There was nothing to do.
+    Unchanged { why: String },
+    /// Not as the saga stands.
+    Refused { code: String, message: String },
+    /// There is no such saga.
+    NoSuchSaga,
+    /// The saga is left alone.
+    Parked { code: String, detail: String },
+}
+
+/// A watched saga has a new record.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Committed {
+    pub(crate) saga_id: SagaId,
+    /// The journal's last number, when the lane knows it at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) head: Option<u64>,
+}
+
+/// Everything that a lane hears from its queue.
+#[derive(Debug, Clone)]
+pub(crate) enum LaneNote {
+    Reply(ReplyEnvelope),
+    Act(Act),
+    DeadCommand(DeadCommand),
+    Watch(Watch),
+}
+
+/// Everything that an orchestrator hears from its own queue.
+#[derive(Debug, Clone)]
+pub(crate) enum OwnNote {
+    Answer(ActAnswer),
+    Committed(Committed),
+}
+
+impl LaneNote {
+    /// Reads a delivery of a shard queue; the error is the dead letter's reason.
+    pub(crate) fn read(delivery: &Delivery) -> Result<Self, String> {
+        let body = &delivery.message.body;
+        let read = match delivery.message.kind.as_str() {
+            KIND_REPLY => envelope::read(body, "reply").map(Self::Reply),
+            KIND_ACT => envelope::read(body, "operator's act").map(Self::Act),
+            KIND_DEAD_COMMAND => envelope::read(body, "dead command's notice").map(Self::DeadCommand),
+            KIND_WATCH => envelope::read(body, "watch").map(Self::Watch),
+            other => return Err(unknown_kind(other)),
+        };
+        read.map_err(|error| error.to_string())
+    }
+
+    /// The saga that it is for.
+    pub(crate) const fn saga_id(&self) -> SagaId {
+        match self {
+            Self::Reply(reply) => reply.command_id.saga,
+            Self::Act(act) => act.saga_id,
+            Self::DeadCommand(dead) => dead.command_id.saga,
+            Self::Watch(watch) => watch.saga_id,
+        }
+    }
+
+    /// The word in metrics.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Reply(_) => "reply",
+            Self::Act(_) => "act",
+            Self::DeadCommand(_) => "dead_command",
+            Self::Watch(_) => "watch",
+        }
+    }
+}
+
+impl OwnNote {
+    /// Reads a delivery of an orchestrator's queue.
+    pub(crate) fn read(delivery: &Delivery) -> Result<Self, String> {
+        let body = &delivery.message.body;
+        let read = match delivery.message.kind.as_str() {
+            KIND_ACT_ANSWER => envelope::read(body, "act's answer").map(Self::Answer),
+            KIND_COMMITTED => envelope::read(body, "commit's notice").map(Self::Committed),
+            other => return Err(unknown_kind(other)),
+        };
+        read.map_err(|error| error.to_string())
+    }
+}
+
+/// The message of an act for a saga's lane.
+pub(crate) fn act(queue: &QueueName, act: &Act) -> Outgoing {
+    outgoing(queue.as_str(), KIND_ACT, act)
+}
+
+/// The message of a dead command for its saga's lane.
+pub(crate) fn dead_command(queue: &QueueName, dead: &DeadCommand) -> Outgoing {
+    outgoing(queue.as_str(), KIND_DEAD_COMMAND, dead)
+}
+
+/// The message of a watch for a saga's lane.
+pub(crate) fn watch(queue: &QueueName, watch: &Watch) -> Outgoing {
+    outgoing(queue.as_str(), KIND_WATCH, watch)
+}
+
+/// The message that answers an act.
+pub(crate) fn act_answer(queue: &str, answer: &ActAnswer) -> Outgoing {
+    outgoing(queue, KIND_ACT_ANSWER, answer)
+}
+
+/// The message that tells of a commit.
+pub(crate) fn committed(queue: &str, committed: &Committed) -> Outgoing {
+    outgoing(queue, KIND_COMMITTED, committed)
+}
+
+fn outgoing(queue: &str, kind: &str, note: &impl Serialize) -> Outgoing {
+    let body = serde_json::to_vec(note).expect("notes hold only what JSON can hold");
+    Outgoing::reply(queue, Message::new(kit::ids::message_id().to_string(), kind, body))
+}
+
+fn unknown_kind(kind: &str) -> String {
+    let shown: String = kind.chars().take(64).collect();
+    format!("the message's kind `{shown}` is not one that this queue takes")
+}

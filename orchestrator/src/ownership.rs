@@ -1,0 +1,106 @@
+//! Which shards this process serves. One supervisor a shard waits for its ownership, runs its lane, and begins again
+//! when the lane ends; the balancer gives away what is more than a fair share.
+//!
+//! ```text
+//!  journal.lane(shard) --owned--> lane --ends: released | lost--> queue for the shard again
+//!                                  ^ release
+//!  balancer: owned > ceil(shards / members), for a while
+//! ```
+
+use std::{sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    lane::{self, LaneEnd},
+    names,
+    shared::Shared,
+    upkeep,
+};
+
+/// How long the numbers must call for giving a shard away: a process that restarts should find its shards again.
+const SURPLUS_FOR: Duration = Duration::from_millis(500);
+
+/// Between attempts to own a shard when the journal does not answer.
+const AGAIN_MIN: Duration = Duration::from_millis(100);
+/// See [`AGAIN_MIN`]: the longest pause, and so how late a returning journal may be noticed.
+const AGAIN_MAX: Duration = Duration::from_secs(2);
+
+/// Serves one shard whenever this process owns it, until `stop`.
+pub(crate) async fn supervise(shared: Arc<Shared>, shard: u16, stop: CancellationToken) {
+    let mut pause = AGAIN_MIN;
+    while !stop.is_cancelled() {
+        let Some(owned) = stop.run_until_cancelled(shared.journal.lane(shard)).await else { return };
+        let session = match owned {
+            Ok(session) => session,
+            Err(error) => {
+                let error = kit::settings::error_chain(&error);
+                tracing::warn!(shard, error, "the shard cannot be owned now");
+                stop.run_until_cancelled(tokio::time::sleep(pause)).await;
+                pause = (pause * 2).min(AGAIN_MAX);
+                upkeep::await_journal(&shared, &stop).await;
+                continue;
+            }
+        };
+        pause = AGAIN_MIN;
+        tracing::info!(shard, "the shard is owned");
+        match lane::run(Arc::clone(&shared), session, stop.child_token()).await {
+            LaneEnd::Released => tracing::info!(shard, "the shard is given up"),
+            LaneEnd::Lost { reason, detail } => {
+                metrics::counter!(names::LANES_LOST, "reason" => reason).increment(1);
+                tracing::warn!(shard, reason, detail, "the lane ends; its sagas are loaded again by the next owner");
+                stop.run_until_cancelled(tokio::time::sleep(AGAIN_MIN)).await;
+                upkeep::await_journal(&shared, &stop).await;
+            }
+        }
+    }
+}
+
+/// Gives surplus shards away whenever processes join, until `stop`.
+pub(crate) async fn balance(shared: Arc<Shared>, stop: CancellationToken) {
+    let mut members = shared.journal.members();
+    let mut owned = shared.lanes.owned();
+    let watch = async {
+        loop {
+            let fair = usize::from(shared.shards).div_ceil((*members.borrow_and_update()).max(1));
+            let surplus = owned.borrow_and_update().saturating_sub(fair);
+            let changed = async {
+                tokio::select! {
+                    changed = members.changed() => changed,
+                    changed = owned.changed() => changed,
+                }
+            };
+            if surplus == 0 {
+                if changed.await.is_err() {
+                    return;
+                }
+            } else if tokio::time::timeout(SURPLUS_FOR, changed).await.is_err() {
+                let shards = shared.lanes.release(surplus);
+                tracing::info!(?shards, fair, "giving surplus shards away");
+                if owned.changed().await.is_err() {
+                    return;
+                }
+            }
+        }
+    };
+    stop.run_until_cancelled(watch).await;
+}
+
+/// Tells readiness whether any shard is owned, until `stop`.
+pub(crate) async fn report(shared: Arc<Shared>, stop: CancellationToken) {
+    let mut owned = shared.lanes.owned();
+    let watch = async {
+        loop {
+            let state = if *owned.borrow_and_update() > 0 {
+                Ok(())
+            } else {
+                Err("this orchestrator owns no shard yet".to_owned())
+            };
+            shared.readiness.set(names::NEED_SHARDS, state);
+            if owned.changed().await.is_err() {
+                return;
+            }
+        }
+    };
+    stop.run_until_cancelled(watch).await;
+}

@@ -1,0 +1,207 @@
+//! Putting an orchestrator together, and taking it apart in order.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use contract::{Route, orchestrator_api::StartSaga};
+use journal::{Journal, JournalError};
+use kit::{clock::Clock, readiness::Readiness};
+use machine::Catalog;
+use messaging::{Broker, BrokerError, QueueName, Topology};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    admission::Admission,
+    dead_letters, errands,
+    errands::Errands,
+    http,
+    hub::Hub,
+    lanes::LaneTable,
+    names, ownership,
+    settings::Settings,
+    shared::Shared,
+    start::{StartAnswer, StartRefused, start_saga},
+    upkeep,
+};
+
+/// Why an orchestrator could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The journal did not answer.
+    #[error("the journal cannot be prepared")]
+    Journal(#[source] JournalError),
+    /// The broker did not answer.
+    #[error("the queues cannot be declared")]
+    Broker(#[source] BrokerError),
+    /// The address is taken or not ours.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// A running orchestrator. Dropping it ends everything at once, as a crash would; [`Orchestrator::join`] waits for the
+/// orderly end that the token asks for.
+pub struct Orchestrator {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    /// Lanes and what serves them: end first.
+    lanes: JoinSet<()>,
+    /// What others still need while the lanes end.
+    around: JoinSet<()>,
+    stop: CancellationToken,
+    /// Ends what is around, after the lanes.
+    stop_around: CancellationToken,
+}
+
+impl std::fmt::Debug for Orchestrator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Orchestrator").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// Runs an orchestrator until the token is cancelled and everything has ended in order.
+///
+/// # Errors
+/// When it cannot begin. Once it runs, lost servers are waited for.
+pub async fn run(
+    settings: Settings,
+    journal: Arc<dyn Journal>,
+    broker: Arc<dyn Broker>,
+    catalog: Catalog,
+    clock: Arc<dyn Clock>,
+    stop: CancellationToken,
+) -> Result<(), RunError> {
+    start(settings, journal, broker, catalog, clock, stop).await?.join().await;
+    Ok(())
+}
+
+/// Starts an orchestrator: declares its queues, listens, and queues for every shard.
+///
+/// # Errors
+/// When it cannot begin.
+pub async fn start(
+    settings: Settings,
+    journal: Arc<dyn Journal>,
+    broker: Arc<dyn Broker>,
+    catalog: Catalog,
+    clock: Arc<dyn Clock>,
+    stop: CancellationToken,
+) -> Result<Orchestrator, RunError> {
+    let shards = journal.shards();
+    let instance = settings.instance.to_string();
+    journal.prepare(clock.now()).await.map_err(RunError::Journal)?;
+    broker.declare(&topology(shards, &instance)).await.map_err(RunError::Broker)?;
+    let shared = Arc::new(Shared {
+        journal,
+        broker,
+        catalog: Arc::new(catalog),
+        clock,
+        readiness: Readiness::new(),
+        shards,
+        own_queue: QueueName::orchestrator(&instance),
+        admission: Admission::new(&settings.limits),
+        lanes: LaneTable::new(),
+        hub: Arc::new(Hub::new(settings.limits.watchers_max)),
+        errands: Errands::default(),
+        settings,
+    });
+    let readiness = &shared.readiness;
+    readiness.set(names::NEED_JOURNAL, Ok(()));
+    readiness.set(names::NEED_SHARDS, Err("this orchestrator owns no shard yet".to_owned()));
+
+    let stop_around = CancellationToken::new();
+    let address = shared.settings.listen;
+    let router = http::router(&shared, &stop);
+    let served = kit::http::serve(address, router, stop_around.clone()).await;
+    let (address, server) = served.map_err(|source| RunError::Listen { address, source })?;
+    tracing::info!(%address, instance, shards, "the orchestrator listens");
+
+    let mut around = JoinSet::new();
+    let ends_server = server.abort_handle();
+    around.spawn(async move {
+        let _ends_with_this_task = AbortOnDrop(ends_server);
+        if let Ok(Err(error)) = server.await {
+            tracing::error!(%error, "the HTTP server broke");
+        }
+    });
+    around.spawn(errands::listen(Arc::clone(&shared), stop_around.clone()));
+    around.spawn(dead_letters::collect(Arc::clone(&shared), stop_around.clone()));
+    around.spawn(upkeep::prepare_daily(Arc::clone(&shared), stop_around.clone()));
+    around.spawn(upkeep::report_broker(Arc::clone(&shared), stop_around.clone()));
+    around.spawn(ownership::report(Arc::clone(&shared), stop_around.clone()));
+    let mut lanes = JoinSet::new();
+    for shard in 0..shards {
+        lanes.spawn(ownership::supervise(Arc::clone(&shared), shard, stop.clone()));
+    }
+    lanes.spawn(ownership::balance(Arc::clone(&shared), stop.clone()));
+    lanes.spawn(close_the_door(Arc::clone(&shared), stop.clone()));
+    Ok(Orchestrator { shared, address, lanes, around, stop, stop_around })
+}
+
+impl Orchestrator {
+    /// Where the HTTP interface listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What is missing, by name.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        self.shared.readiness.clone()
+    }
+
+    /// How many shards this process owns, and every change of it.
+    #[must_use]
+    pub fn owned_shards(&self) -> tokio::sync::watch::Receiver<usize> {
+        self.shared.lanes.owned()
+    }
+
+    /// Starts a saga as `POST /api/sagas` does.
+    ///
+    /// # Errors
+    /// When it is not accepted.
+    pub async fn start_saga(&self, start: StartSaga) -> Result<StartAnswer, StartRefused> {
+        start_saga(&self.shared, start).await
+    }
+
+    /// Asks for the orderly end.
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// Waits for the orderly end: no starts are taken any more, the lanes finish and give their shards up, then the
+    /// HTTP interface closes.
+    pub async fn join(mut self) {
+        while self.lanes.join_next().await.is_some() {}
+        self.stop_around.cancel();
+        while self.around.join_next().await.is_some() {}
+        tracing::info!("the orchestrator has stopped");
+    }
+}
+
+struct AbortOnDrop(tokio::task::AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// From the first sign of the end, no start is admitted and readiness says why.
+async fn close_the_door(shared: Arc<Shared>, stop: CancellationToken) {
+    stop.cancelled().await;
+    shared.admission.close();
+    shared.readiness.set(names::NEED_SERVING, Err("this orchestrator is stopping".to_owned()));
+}
+
+/// The commands' queues are declared too: what is sent before a domain's first worker ever started waits there.
+fn topology(shards: u16, instance: &str) -> Topology {
+    let commands = Route::ALL.into_iter().fold(Topology::new(), |all, route| all.with_commands(route.as_str()));
+    (0..shards).fold(commands, Topology::with_replies).with_orchestrator(instance)
+}

@@ -1,0 +1,169 @@
+//! One saga in memory: its state, its place in the journal, and the definition that alone may continue it.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use chrono::{DateTime, Utc};
+use contract::SagaId;
+use journal::{JournalError, Stored};
+use machine::{Catalog, CommandToSend, Decision, Definition, Effect, Entry, Input, StartError, State};
+use serde_json::Value;
+
+/// A saga that a lane can advance.
+#[derive(Debug)]
+pub(crate) struct Active {
+    pub(crate) state: State,
+    /// The last committed number; 0 before the start is committed.
+    pub(crate) head: u64,
+    pub(crate) definition: Arc<Definition>,
+    pub(crate) traceparent: Option<String>,
+    /// The journal's `error` column as it stands.
+    pub(crate) error: Option<String>,
+}
+
+/// Why a saga is left alone. The saga stays as it is in the journal; nothing is guessed about it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Parked {
+    /// This program does not know the definition.
+    #[error("this orchestrator does not know `{name}` version {version}")]
+    UnknownDefinition { name: String, version: u32 },
+    /// It knows another shape under the same name and version.
+    #[error("`{name}` version {version} has the fingerprint {ours} here, but the saga was started under {theirs}")]
+    OtherFingerprint { name: String, version: u32, ours: String, theirs: String },
+    /// Its rows cannot be read.
+    #[error("{0}")]
+    BrokenRow(String),
+    /// Its journal has a gap or no start.
+    #[error("the journal has {0}")]
+    BrokenJournal(String),
+    /// What was decided about it cannot be stored, and it decided so by itself.
+    #[error("the journal cannot store what follows: {0}")]
+    Unstorable(String),
+    /// The machine failed on it: a bug.
+    #[error("the machine failed on this saga: {0}")]
+    MachineFailed(String),
+}
+
+impl Parked {
+    /// The word in metrics, views and dead letters.
+    pub(crate) const fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownDefinition { .. } => "unknown_definition",
+            Self::OtherFingerprint { .. } => "other_fingerprint",
+            Self::BrokenRow(_) => "broken_row",
+            Self::BrokenJournal(_) => "broken_journal",
+            Self::Unstorable(_) => "unstorable",
+            Self::MachineFailed(_) => "machine_failed",
+        }
+    }
+
+    /// A row that the journal could not read.
+    pub(crate) fn broken(error: &JournalError) -> Self {
+        Self::BrokenRow(error.to_string())
+    }
+}
+
+impl Active {
+    /// Rebuilds a saga from its journal.
+    pub(crate) fn restore(catalog: &Catalog, stored: &Stored) -> Result<Self, Parked> {
+        let state = replay(stored)?;
+        let definition = definition_of(catalog, &state)?;
+        let head = stored.records.last().map_or(0, |record| record.seq);
+        let (traceparent, error) = (stored.row.traceparent.clone(), stored.row.error.clone());
+        Ok(Self { state, head, definition, traceparent, error })
+    }
+
+    /// A saga that begins. Nothing of it is committed yet.
+    pub(crate) fn begin(
+        definition: &Arc<Definition>,
+        saga_id: SagaId,
+        input: Value,
+        traceparent: String,
+        now: DateTime<Utc>,
+    ) -> Result<Result<(Self, Decision), StartError>, Parked> {
+        let started = guarded(|| machine::start(definition, saga_id, input, now))?;
+        let decision = match started {
+            Ok(decision) => decision,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let definition = Arc::clone(definition);
+        let state = State::new(saga_id);
+        let mut active = Self { state, head: 0, definition, traceparent: Some(traceparent), error: None };
+        active.apply(&decision.entries)?;
+        Ok(Ok((active, decision)))
+    }
+
+    pub(crate) const fn id(&self) -> SagaId {
+        self.state.saga_id
+    }
+
+    /// Decides one input and moves the state along. The caller commits the entries, or throws this saga away.
+    pub(crate) fn hear(&mut self, input: &Input, now: DateTime<Utc>) -> Result<Decision, Parked> {
+        let decision = guarded(|| machine::decide(&self.definition, &self.state, input, now))?;
+        self.apply(&decision.entries)?;
+        Ok(decision)
+    }
+
+    /// The commands that must be outstanding right now.
+    pub(crate) fn resume(&self) -> Result<Vec<CommandToSend>, Parked> {
+        guarded(|| machine::resume(&self.definition, &self.state)).map(commands)
+    }
+
+    /// When the machine wants to hear that time has passed.
+    pub(crate) fn next_wake(&self) -> Option<DateTime<Utc>> {
+        machine::next_wake(&self.definition, &self.state)
+    }
+
+    fn apply(&mut self, entries: &[Entry]) -> Result<(), Parked> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        guarded(|| entries.iter().for_each(|entry| machine::evolve(&mut self.state, entry)))
+    }
+}
+
+/// The commands among a decision's effects. Wake-ups are asked for by [`Active::next_wake`].
+pub(crate) fn commands(effects: Vec<Effect>) -> Vec<CommandToSend> {
+    let command = |effect| match effect {
+        Effect::Send(command) => Some(command),
+        Effect::WakeAt(_) | Effect::Sleep => None,
+    };
+    effects.into_iter().filter_map(command).collect()
+}
+
+/// The state that a journal adds up to.
+pub(crate) fn replay(stored: &Stored) -> Result<State, Parked> {
+    let mut state = State::new(stored.row.id);
+    for (record, expected) in stored.records.iter().zip(1..) {
+        if record.seq != expected {
+            return Err(Parked::BrokenJournal(format!("the number {} where {expected} should be", record.seq)));
+        }
+        guarded(|| record.entries.iter().for_each(|entry| machine::evolve(&mut state, entry)))?;
+    }
+    if state.name.is_empty() { Err(Parked::BrokenJournal("no start".to_owned())) } else { Ok(state) }
+}
+
+/// The definition under which a saga was started, if this program has the very same.
+pub(crate) fn definition_of(catalog: &Catalog, state: &State) -> Result<Arc<Definition>, Parked> {
+    let State { name, version, fingerprint, .. } = state;
+    let Some(definition) = catalog.get(name, *version) else {
+        return Err(Parked::UnknownDefinition { name: name.clone(), version: *version });
+    };
+    if definition.fits(state) {
+        Ok(Arc::clone(definition))
+    } else {
+        let (ours, theirs) = (definition.fingerprint().to_string(), fingerprint.to_string());
+        Err(Parked::OtherFingerprint { name: name.clone(), version: *version, ours, theirs })
+    }
+}
+
+/// A panic of the machine is a bug; it costs the saga that met it, and no other of its lane.
+fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Parked> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        Parked::MachineFailed(contract::limits::cut_error_text(text.unwrap_or_default()))
+    })
+}

@@ -1,0 +1,130 @@
+//! What an orchestrator can be told, and every bound that it keeps.
+
+use std::{net::SocketAddr, time::Duration};
+
+use clap::Parser;
+use contract::InstanceId;
+use kit::settings::{Common, DEVELOPMENT_INTERNAL_TOKEN};
+use secrecy::SecretString;
+
+/// Where an orchestrator listens when it is not told.
+pub const LISTEN_DEFAULT: &str = "127.0.0.1:8081";
+
+/// How many shards a new installation gets. A shard is a lane is a stream of commits: few enough that batches grow
+/// large on a small machine, enough to spread over four orchestrators. Fixed once the journal exists.
+pub const SHARDS_DEFAULT: u16 = 4;
+
+/// The most shards. Each costs a connection to the journal and a queue.
+pub const SHARDS_MAX: i64 = 1024;
+
+/// The orchestrator of Sojourn: it keeps the journal of every saga and sends the commands.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "orchestrator", version)]
+pub struct Cli {
+    /// What every program takes.
+    #[command(flatten)]
+    pub common: Common,
+    /// The PostgreSQL server, as postgres://user:password@host:port.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: SecretString,
+    /// RabbitMQ, as amqp://user:password@host:port/vhost.
+    #[arg(long, env = "AMQP_URL", hide_env_values = true)]
+    pub amqp_url: SecretString,
+    /// Stands in front of every queue's name, so that installations can share a broker.
+    #[arg(long, env = "SOJOURN_AMQP_NAMESPACE", default_value = "")]
+    pub amqp_namespace: String,
+    /// The address of the HTTP interface.
+    #[arg(long, env = "SOJOURN_ORCHESTRATOR_LISTEN", default_value = LISTEN_DEFAULT)]
+    pub listen: SocketAddr,
+    /// How many shards a new journal gets; an existing one keeps its own number.
+    #[arg(long, env = "SOJOURN_SHARDS", default_value_t = SHARDS_DEFAULT, value_parser = clap::value_parser!(u16).range(1..=SHARDS_MAX))]
+    pub shards: u16,
+    /// The most unfinished sagas; past it new starts get 503.
+    #[arg(long, env = "SOJOURN_OPEN_SAGAS_MAX", default_value_t = Limits::default().open_sagas_max)]
+    pub open_sagas_max: usize,
+    /// How long an orderly end may take, in seconds.
+    #[arg(long, env = "SOJOURN_DRAIN_SECONDS", default_value_t = Limits::default().drain.as_secs())]
+    pub drain_seconds: u64,
+}
+
+impl Cli {
+    /// The settings of a process that just started.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        let limits = Limits {
+            open_sagas_max: self.open_sagas_max,
+            drain: Duration::from_secs(self.drain_seconds),
+            ..Limits::default()
+        };
+        Settings {
+            instance: kit::ids::instance_id(),
+            listen: self.listen,
+            internal_token: self.common.internal_token.clone(),
+            limits,
+        }
+    }
+}
+
+/// What an orchestrator is told by whoever runs it in a process.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// This run of the program.
+    pub instance: InstanceId,
+    /// Where the HTTP interface listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// What callers must show.
+    pub internal_token: SecretString,
+    /// The bounds.
+    pub limits: Limits,
+}
+
+impl Settings {
+    /// For a development machine: a new instance on `listen`, the development token, the default bounds.
+    #[must_use]
+    pub fn development(listen: SocketAddr) -> Self {
+        Self {
+            instance: kit::ids::instance_id(),
+            listen,
+            internal_token: SecretString::from(DEVELOPMENT_INTERNAL_TOKEN),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Every bound that operators may want to move. The others are constants beside what they bound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Unfinished sagas (running or compensating) of this process, queued starts included. At some 4 KB each these are
+    /// 80 MB; at the measured 500 sagas a second, 40 seconds of work.
+    pub open_sagas_max: usize,
+    /// Starts that wait for one lane's next commit. A lane takes hundreds in one commit, so a full queue means that the
+    /// journal stands still.
+    pub queued_starts_max: usize,
+    /// Inputs of each kind that one batch takes: past some hundred rows a commit gains nothing (`limits.md`).
+    pub batch_inputs_max: usize,
+    /// Deliveries that a lane holds unacknowledged: two batches, so that one gathers while one commits.
+    pub prefetch: u16,
+    /// Sagas that one lane keeps in memory; those not touched for longest are dropped and loaded when they are needed.
+    pub lane_memory_sagas_max: usize,
+    /// Commands that one lane holds for a broker that does not take them. What is over it is sent by the step's retry.
+    pub unpublished_max: usize,
+    /// Streams of events that this process serves at once.
+    pub watchers_max: usize,
+    /// How long an orderly end may take before what is still unpublished is left to the successor.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            open_sagas_max: 20_000,
+            queued_starts_max: 1_000,
+            batch_inputs_max: 512,
+            prefetch: 1_024,
+            lane_memory_sagas_max: 20_000,
+            unpublished_max: 20_000,
+            watchers_max: 1_000,
+            drain: Duration::from_secs(10),
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! What all tasks of one orchestrator share.
+
+use std::sync::Arc;
+
+use contract::SagaId;
+use journal::Journal;
+use kit::{clock::Clock, readiness::Readiness};
+use machine::Catalog;
+use messaging::{Broker, QueueName};
+
+use crate::{admission::Admission, errands::Errands, hub::Hub, lanes::LaneTable, settings::Settings};
+
+/// One orchestrator's parts. Lives as long as any of its tasks.
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) readiness: Readiness,
+    /// Fixed for the installation.
+    pub(crate) shards: u16,
+    /// The queue on which this process hears answers to its own notes.
+    pub(crate) own_queue: QueueName,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) lanes: LaneTable,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) errands: Errands,
+}
+
+impl Shared {
+    /// The queue that leads to a saga's lane, wherever it runs.
+    pub(crate) fn queue_of(&self, saga: SagaId) -> QueueName {
+        QueueName::replies(saga.shard(self.shards))
+    }
+}

@@ -1,0 +1,62 @@
+//! What an orchestrator does by the clock and not for any saga: room in the journal, readiness of its servers.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{names, shared::Shared};
+
+/// How often room is made in the journal: partitions are made days ahead.
+const PREPARE_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// When that failed, it is tried again so soon.
+const PREPARE_AGAIN: Duration = Duration::from_secs(60);
+
+/// How often a journal that failed is asked whether it is back. A journal that works is not asked.
+const PING_AGAIN: Duration = Duration::from_secs(1);
+
+/// Makes room in the journal once a day, until the end.
+pub(crate) async fn prepare_daily(shared: Arc<Shared>, stop: CancellationToken) {
+    let work = async {
+        loop {
+            let pause = match shared.journal.prepare(shared.clock.now()).await {
+                Ok(()) => PREPARE_EVERY,
+                Err(error) => {
+                    tracing::warn!(error = kit::settings::error_chain(&error), "the journal could not be prepared");
+                    PREPARE_AGAIN
+                }
+            };
+            tokio::time::sleep(pause).await;
+        }
+    };
+    stop.run_until_cancelled(work).await;
+}
+
+/// Tells readiness whether the broker is connected, until the end.
+pub(crate) async fn report_broker(shared: Arc<Shared>, stop: CancellationToken) {
+    let mut connected = shared.broker.connected();
+    let watch = async {
+        loop {
+            let state =
+                if *connected.borrow_and_update() { Ok(()) } else { Err("no connection to the broker".to_owned()) };
+            shared.readiness.set(names::NEED_BROKER, state);
+            if connected.changed().await.is_err() {
+                return;
+            }
+        }
+    };
+    stop.run_until_cancelled(watch).await;
+}
+
+/// Asks a journal that failed until it answers again. Called by whoever met the failure.
+pub(crate) async fn await_journal(shared: &Shared, stop: &CancellationToken) {
+    while let Err(error) = shared.journal.ping().await {
+        let detail = "the journal's database does not answer".to_owned();
+        tracing::debug!(error = kit::settings::error_chain(&error), detail);
+        shared.readiness.set(names::NEED_JOURNAL, Err(detail));
+        if stop.run_until_cancelled(tokio::time::sleep(PING_AGAIN)).await.is_none() {
+            return;
+        }
+    }
+    shared.readiness.set(names::NEED_JOURNAL, Ok(()));
+}

@@ -1,0 +1,95 @@
+//! A saga as people see it, replayed from the journal by the very functions that advance it.
+
+use std::sync::Arc;
+
+use contract::orchestrator_api::{CauseView, DeadLetterView, RecordView, SagaSummary, SagaView, StepView};
+use journal::{Record, SagaRow, Stored};
+use machine::{Catalog, Definition, State, describe, evolve};
+use serde_json::Value;
+
+use crate::saga::{Parked, definition_of, replay};
+
+/// A line of a listing.
+pub(crate) fn summary(row: &SagaRow) -> SagaSummary {
+    SagaSummary {
+        id: row.id,
+        name: row.name.clone(),
+        version: row.version,
+        status: row.status,
+        business_key: row.business_key.clone(),
+        owner: row.owner.clone(),
+        error: row.error.clone(),
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+        finished_at: row.finished_at,
+    }
+}
+
+/// A saga as it stands. One that this orchestrator leaves alone is shown as far as it can be read, with the reason as
+/// its cause.
+pub(crate) fn saga(catalog: &Catalog, stored: &Stored, dead_letters: Vec<DeadLetterView>) -> SagaView {
+    let head = stored.records.last().map_or(0, |record| record.seq);
+    let mut view = SagaView {
+        summary: summary(&stored.row),
+        input: Value::Null,
+        steps: Vec::new(),
+        cause: None,
+        deadline_at: None,
+        next_wake_at: None,
+        dead_letters,
+        head,
+    };
+    let state = match replay(stored) {
+        Ok(state) => state,
+        Err(parked) => {
+            view.cause = Some(parked_cause(&parked));
+            return view;
+        }
+    };
+    view.input = Value::clone(&state.input);
+    view.deadline_at = state.deadline_at;
+    view.cause.clone_from(&state.cause);
+    match definition_of(catalog, &state) {
+        Ok(definition) => {
+            view.steps = describe(&definition, &state);
+            if !state.status.is_final() {
+                view.next_wake_at = machine::next_wake(&definition, &state);
+            }
+        }
+        Err(parked) => view.cause = Some(parked_cause(&parked)),
+    }
+    view
+}
+
+/// Replays a journal record by record, for the journal page and the stream of events.
+pub(crate) struct Replay {
+    catalog: Arc<Catalog>,
+    state: State,
+    /// The number of the last record that was replayed.
+    pub(crate) seq: u64,
+}
+
+impl Replay {
+    pub(crate) fn new(catalog: Arc<Catalog>, row: &SagaRow) -> Self {
+        Self { catalog, state: State::new(row.id), seq: 0 }
+    }
+
+    /// The next record, and where the saga stands after it.
+    pub(crate) fn record(&mut self, record: &Record) -> RecordView {
+        for entry in &record.entries {
+            evolve(&mut self.state, entry);
+        }
+        self.seq = record.seq;
+        let entries = record.entries.iter().map(|entry| serde_json::to_value(entry).unwrap_or(Value::Null)).collect();
+        RecordView { seq: record.seq, at: record.at, entries, status: self.state.status, steps: self.steps() }
+    }
+
+    fn steps(&self) -> Vec<StepView> {
+        let describe = |definition: Arc<Definition>| describe(&definition, &self.state);
+        definition_of(&self.catalog, &self.state).map(describe).unwrap_or_default()
+    }
+}
+
+fn parked_cause(parked: &Parked) -> CauseView {
+    CauseView { step: None, code: parked.code().to_owned(), message: parked.to_string() }
+}

@@ -1,0 +1,85 @@
+//! The orchestrator's HTTP interface as a caller uses it.
+
+use std::{net::SocketAddr, time::Duration};
+
+use contract::{
+    SagaId,
+    orchestrator_api::{HEADER_ACTOR, HEADER_ROLE, JournalPage, SagaStarted, SagaStatus, SagaView},
+};
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+
+use crate::rig::until;
+
+/// Talks to one orchestrator.
+#[derive(Clone)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: String,
+}
+
+impl Client {
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        let http = reqwest::Client::builder().timeout(Duration::from_secs(40)).build().unwrap();
+        Self { http, base: format!("http://{address}") }
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let token = kit::settings::DEVELOPMENT_INTERNAL_TOKEN;
+        self.http.request(method, format!("{}{path}", self.base)).bearer_auth(token)
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> (StatusCode, Value) {
+        answer(self.request(Method::GET, path)).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+        let request = self.request(Method::POST, path).header(HEADER_ACTOR, "usr_test").header(HEADER_ROLE, "operator");
+        answer(request.json(body)).await
+    }
+
+    /// Starts a saga of this name with a script for the worker.
+    pub(crate) async fn start(&self, name: &str, script: &str) -> SagaId {
+        let (status, body) = self.post("/api/sagas", &start_body(name, script)).await;
+        assert_eq!(status, StatusCode::CREATED, "{body}");
+        serde_json::from_value::<SagaStarted>(body).unwrap().saga_id
+    }
+
+    pub(crate) async fn act(&self, saga: SagaId, action: Value) -> (StatusCode, Value) {
+        let mut body = action;
+        body["reason"] = json!("because a test says so");
+        self.post(&format!("/api/sagas/{saga}/actions"), &body).await
+    }
+
+    pub(crate) async fn view(&self, saga: SagaId) -> SagaView {
+        let (status, body) = self.get(&format!("/api/sagas/{saga}")).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        serde_json::from_value(body).unwrap()
+    }
+
+    pub(crate) async fn journal(&self, saga: SagaId) -> JournalPage {
+        let (status, body) = self.get(&format!("/api/sagas/{saga}/journal")).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        serde_json::from_value(body).unwrap()
+    }
+
+    /// Waits until the saga stands there.
+    pub(crate) async fn reaches(&self, saga: SagaId, status: SagaStatus) -> SagaView {
+        until(&format!("{saga} is {}", status.as_str()), async || {
+            let view = self.view(saga).await;
+            (view.summary.status == status).then_some(view)
+        })
+        .await
+    }
+}
+
+pub(crate) fn start_body(name: &str, script: &str) -> Value {
+    json!({ "name": name, "business_key": "ord_1", "owner": "usr_1", "input": { "place": "Malé", "script": script } })
+}
+
+async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
+    let response = request.send().await.unwrap();
+    let status = response.status();
+    let text = response.text().await.unwrap();
+    (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+}

@@ -1,0 +1,191 @@
+//! Servers that break: decorators around the real adapters that fail when a test says so.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use contract::{
+    SagaId,
+    orchestrator_api::{DeadLetterView, SagaStatus},
+};
+use journal::{
+    Append, Appended, ExistingStart, Filter, Journal, JournalError, KeptDeadLetter, LaneJournal, NewDeadLetter,
+    SagaRow, Stored,
+};
+use messaging::{Broker, BrokerError, Outgoing, PublishError, QueueDepth, QueueName, Subscription, Topology};
+use tokio::sync::watch;
+
+/// A broker whose connection can be cut: nothing is published while it is.
+#[derive(Debug)]
+pub(crate) struct FlakyBroker {
+    inner: Arc<dyn Broker>,
+    up: watch::Sender<bool>,
+}
+
+impl FlakyBroker {
+    pub(crate) fn new(inner: Arc<dyn Broker>) -> Arc<Self> {
+        Arc::new(Self { inner, up: watch::Sender::new(true) })
+    }
+
+    pub(crate) fn cut(&self) {
+        self.up.send_replace(false);
+    }
+
+    pub(crate) fn restore(&self) {
+        self.up.send_replace(true);
+    }
+}
+
+#[async_trait]
+impl Broker for FlakyBroker {
+    async fn declare(&self, topology: &Topology) -> Result<(), BrokerError> {
+        self.inner.declare(topology).await
+    }
+
+    async fn publish(&self, batch: Vec<Outgoing>) -> Vec<Result<(), PublishError>> {
+        if *self.up.borrow() {
+            return self.inner.publish(batch).await;
+        }
+        batch.iter().map(|_| Err(PublishError::Unavailable { detail: "cut by the test".to_owned() })).collect()
+    }
+
+    async fn subscribe(&self, queue: &QueueName, prefetch: u16) -> Result<Subscription, BrokerError> {
+        self.inner.subscribe(queue, prefetch).await
+    }
+
+    fn connected(&self) -> watch::Receiver<bool> {
+        self.up.subscribe()
+    }
+
+    async fn depth(&self, queue: &QueueName) -> Result<QueueDepth, BrokerError> {
+        self.inner.depth(queue).await
+    }
+
+    async fn close(&self) {
+        self.inner.close().await;
+    }
+}
+
+/// How appends fail.
+#[derive(Debug, Default)]
+pub(crate) struct Breakage {
+    /// So many appends are committed but answered with an error.
+    pub(crate) after_commit: AtomicUsize,
+    /// So many appends are not committed and answered with an error.
+    pub(crate) before_commit: AtomicUsize,
+}
+
+/// A journal whose commits can break off.
+pub(crate) struct FlakyJournal {
+    inner: Arc<dyn Journal>,
+    pub(crate) breakage: Arc<Breakage>,
+}
+
+impl FlakyJournal {
+    pub(crate) fn new(inner: Arc<dyn Journal>) -> Arc<Self> {
+        Arc::new(Self { inner, breakage: Arc::default() })
+    }
+}
+
+struct FlakyLane {
+    inner: Box<dyn LaneJournal>,
+    breakage: Arc<Breakage>,
+}
+
+fn broken() -> JournalError {
+    JournalError::Unavailable { doing: "appending", source: "broken by the test".into() }
+}
+
+fn take_one(counter: &AtomicUsize) -> bool {
+    counter.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+}
+
+#[async_trait]
+impl Journal for FlakyJournal {
+    fn shards(&self) -> u16 {
+        self.inner.shards()
+    }
+
+    async fn lane(&self, shard: u16) -> Result<Box<dyn LaneJournal>, JournalError> {
+        let inner = self.inner.lane(shard).await?;
+        Ok(Box::new(FlakyLane { inner, breakage: Arc::clone(&self.breakage) }))
+    }
+
+    fn members(&self) -> watch::Receiver<usize> {
+        self.inner.members()
+    }
+
+    async fn get(&self, id: SagaId) -> Result<Option<Stored>, JournalError> {
+        self.inner.get(id).await
+    }
+
+    async fn list(&self, filter: &Filter, limit: u32) -> Result<Vec<SagaRow>, JournalError> {
+        self.inner.list(filter, limit).await
+    }
+
+    async fn open_counts(&self) -> Result<Vec<(SagaStatus, u64)>, JournalError> {
+        self.inner.open_counts().await
+    }
+
+    async fn find_start(&self, name: &str, key: &str) -> Result<Option<ExistingStart>, JournalError> {
+        self.inner.find_start(name, key).await
+    }
+
+    async fn keep_dead_letter(&self, letter: &NewDeadLetter) -> Result<(), JournalError> {
+        self.inner.keep_dead_letter(letter).await
+    }
+
+    async fn dead_letters(&self, saga: Option<SagaId>, limit: u32) -> Result<Vec<DeadLetterView>, JournalError> {
+        self.inner.dead_letters(saga, limit).await
+    }
+
+    async fn dead_letter(&self, id: i64) -> Result<Option<KeptDeadLetter>, JournalError> {
+        self.inner.dead_letter(id).await
+    }
+
+    async fn mark_redriven(&self, id: i64, at: DateTime<Utc>) -> Result<(), JournalError> {
+        self.inner.mark_redriven(id, at).await
+    }
+
+    async fn prepare(&self, now: DateTime<Utc>) -> Result<(), JournalError> {
+        self.inner.prepare(now).await
+    }
+
+    async fn ping(&self) -> Result<(), JournalError> {
+        self.inner.ping().await
+    }
+}
+
+#[async_trait]
+impl LaneJournal for FlakyLane {
+    fn shard(&self) -> u16 {
+        self.inner.shard()
+    }
+
+    async fn append(&mut self, batch: Vec<Append>) -> Result<Vec<Appended>, JournalError> {
+        if take_one(&self.breakage.before_commit) {
+            return Err(broken());
+        }
+        let appended = self.inner.append(batch).await;
+        if take_one(&self.breakage.after_commit) { Err(broken()) } else { appended }
+    }
+
+    async fn load(&mut self, ids: &[SagaId]) -> Result<Vec<Result<Stored, JournalError>>, JournalError> {
+        self.inner.load(ids).await
+    }
+
+    async fn open_sagas(&mut self, after: Option<SagaId>, limit: u32) -> Result<Vec<SagaId>, JournalError> {
+        self.inner.open_sagas(after, limit).await
+    }
+
+    async fn lost(&mut self) {
+        self.inner.lost().await;
+    }
+
+    async fn release(self: Box<Self>) -> Result<(), JournalError> {
+        self.inner.release().await
+    }
+}

@@ -1,0 +1,112 @@
+//! The interface itself: who may call, what is refused and how, pages, filters.
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::{
+    client::start_body,
+    rig::{Rig, on_both_journals, until},
+};
+
+on_both_journals!(
+    wrong_requests_are_refused_by_name,
+    the_listing_runs_newest_first_in_pages_that_fit_their_filter,
+    health_readiness_and_definitions_are_told,
+);
+
+async fn wrong_requests_are_refused_by_name(rig: Rig) {
+    let running = rig.orchestrator().await;
+    let client = &running.client;
+    let with = |change: fn(&mut Value)| {
+        let mut body = start_body("trip", "");
+        change(&mut body);
+        body
+    };
+    for (body, status, code) in [
+        (start_body("no-such-saga", ""), 404, "unknown_definition"),
+        (with(|body| body["version"] = json!(7)), 404, "unknown_version"),
+        (with(|body| body["input"] = json!({ "place": 7 })), 422, "invalid_input"),
+        (with(|body| body["input"]["place"] = json!("\0")), 422, "invalid_field"),
+        (with(|body| body["business_key"] = json!("")), 422, "invalid_field"),
+        (with(|body| body["business_key"] = json!("x".repeat(201))), 422, "invalid_field"),
+        (with(|body| body["surprise"] = json!(1)), 422, "invalid_body"),
+        (with(|body| body["idempotency"] = json!({ "key": "", "fingerprint": "f" })), 422, "invalid_field"),
+        (with(|body| body["input"]["place"] = json!("x".repeat(65 * 1024))), 413, "input_too_large"),
+        (with(|body| body["input"]["place"] = json!("x".repeat(80 * 1024))), 413, "body_too_large"),
+    ] {
+        let (got, problem) = client.post("/api/sagas", &body).await;
+        assert_eq!((got.as_u16(), &problem["code"]), (status, &json!(code)), "{problem}");
+        assert!(problem["type"].as_str().unwrap().ends_with(code));
+    }
+    let pointed = client.post("/api/sagas", &with(|body| body["input"] = json!({ "place": 7 }))).await.1;
+    assert_eq!(pointed["errors"][0]["pointer"], "#/input/place", "{pointed}");
+
+    let malformed = client.request(Method::POST, "/api/sagas").header("content-type", "application/json");
+    assert_eq!(malformed.body("{").send().await.unwrap().status(), StatusCode::BAD_REQUEST);
+    for (path, status) in [
+        ("/api/sagas/nonsense", 404),
+        ("/api/sagas/saga_00000000000000000000000000000000", 404),
+        ("/api/sagas?status=sleeping", 400),
+        ("/api/sagas?page_size=many", 400),
+        ("/api/sagas?page_token=x", 400),
+        ("/api/sagas?colour=red", 400),
+        ("/api/nothing", 404),
+    ] {
+        let (got, problem) = client.get(path).await;
+        assert_eq!(got.as_u16(), status, "{path}: {problem}");
+        assert!(problem["code"].is_string(), "{path}: {problem}");
+    }
+    let stranger = reqwest::get(format!("http://{}/api/sagas", running.orchestrator.address())).await.unwrap();
+    assert_eq!(stranger.status(), StatusCode::UNAUTHORIZED);
+}
+
+async fn the_listing_runs_newest_first_in_pages_that_fit_their_filter(rig: Rig) {
+    let running = rig.orchestrator().await;
+    let client = &running.client;
+    let mut started = Vec::new();
+    for i in 0..5 {
+        let mut body = start_body("trip", "");
+        body["business_key"] = json!(format!("ord_{i}"));
+        let (status, answer) = client.post("/api/sagas", &body).await;
+        assert_eq!(status, StatusCode::CREATED);
+        started.push(answer["saga_id"].clone());
+    }
+    let ids = |page: &Value| -> Vec<Value> {
+        page["items"].as_array().unwrap().iter().map(|item| item["id"].clone()).collect()
+    };
+    let mut seen = Vec::new();
+    let mut path = "/api/sagas?status=running&owner=usr_1&page_size=2".to_owned();
+    loop {
+        let (status, page) = client.get(&path).await;
+        assert_eq!(status, StatusCode::OK, "{page}");
+        seen.extend(ids(&page));
+        let Some(token) = page["next_page_token"].as_str() else { break };
+        let other = client.get(&format!("/api/sagas?status=completed&page_token={token}")).await;
+        assert_eq!((other.0.as_u16(), &other.1["code"]), (400, &json!("invalid_page_token")));
+        path = format!("/api/sagas?status=running&owner=usr_1&page_size=2&page_token={token}");
+    }
+    let mut newest_first = seen.clone();
+    newest_first.sort_by(|a, b| b.as_str().cmp(&a.as_str()));
+    assert_eq!(seen, newest_first);
+    assert_eq!(seen.len(), 5);
+    assert!(started.iter().all(|id| seen.contains(id)));
+
+    let (_, page) = client.get("/api/sagas?q=ord_3").await;
+    assert_eq!(ids(&page), [started[3].clone()]);
+    let (_, page) = client.get(&format!("/api/sagas?q={}", started[1].as_str().unwrap())).await;
+    assert_eq!(ids(&page), [started[1].clone()]);
+    let (_, page) = client.get("/api/sagas?owner=usr_2").await;
+    assert!(ids(&page).is_empty());
+    let (_, page) = client.get("/api/sagas?created_before=2020-01-01T00:00:00Z").await;
+    assert!(ids(&page).is_empty());
+}
+
+async fn health_readiness_and_definitions_are_told(rig: Rig) {
+    let running = rig.orchestrator().await;
+    assert_eq!(running.client.get("/health").await.0, StatusCode::OK);
+    until("it is ready", async || (running.client.get("/ready").await.0 == StatusCode::OK).then_some(())).await;
+    let (_, definitions) = running.client.get("/api/definitions").await;
+    let names: Vec<_> = definitions["items"].as_array().unwrap().iter().map(|item| &item["name"]).collect();
+    assert_eq!(names, [&json!("quick-trip"), &json!("trip")]);
+    assert_eq!(definitions["items"][1]["steps"][3]["kind"], "pivot");
+}

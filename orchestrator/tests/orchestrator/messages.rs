@@ -1,0 +1,127 @@
+//! Messages that nobody can handle, sagas that cannot be read: named, kept, shown, and in nobody's way.
+
+use contract::{
+    CommandId, Outcome, StepName,
+    envelope::{CommandEnvelope, KIND_COMMAND, KIND_REPLY},
+    orchestrator_api::SagaStatus,
+    step::Op,
+};
+use messaging::{Exchange, Message, Outgoing, QueueName};
+use reqwest::StatusCode;
+use serde_json::json;
+
+use crate::{
+    rig::{Parts, Rig, Running, SHARDS, on_both_journals, until},
+    trip, worker,
+};
+
+on_both_journals!(
+    an_unusable_message_is_kept_shown_and_in_nobodys_way,
+    a_dead_command_is_told_to_its_saga_and_can_be_sent_again,
+    a_saga_of_another_programs_version_is_left_alone,
+);
+
+async fn an_unusable_message_is_kept_shown_and_in_nobodys_way(rig: Rig) {
+    let running = rig.orchestrator().await;
+    let worker = rig.worker().await;
+    let broker = rig.broker();
+    let saga = running.client.start("trip", "").await;
+    running.client.reaches(saga, SagaStatus::Completed).await;
+    let known = worker.envelope(saga, "create-order").unwrap();
+    let queue = known.reply_to.clone();
+
+    let nobody = kit::ids::saga_id(saga.shard(SHARDS), SHARDS);
+    let of = |saga| CommandId { saga, step: StepName::new("no-such-step").unwrap(), op: Op::Action, generation: 1 };
+    let unknown_saga = CommandEnvelope { command_id: of(nobody), ..known.clone() };
+    let unknown_command = CommandEnvelope { command_id: of(saga), ..known.clone() };
+    let broken = format!(r#"{{"command_id":"{}","outcome":"perhaps"}}"#, known.command_id);
+    let letters = vec![
+        Outgoing::reply(&queue, Message::new("one", KIND_REPLY, "not json")),
+        Outgoing::reply(&queue, Message::new("two", "sojourn.novelty", "{}")),
+        Outgoing::reply(&queue, Message::new("three", KIND_REPLY, broken)),
+        worker::reply(&unknown_saga, Outcome::done(json!({}))),
+        worker::reply(&unknown_command, Outcome::done(json!({}))),
+    ];
+    let sent = letters.len();
+    assert!(broker.publish(letters).await.iter().all(Result::is_ok));
+    let kept = until("all are kept", async || {
+        let (_, page) = running.client.get("/api/dead-letters").await;
+        let items = page["items"].as_array().unwrap().clone();
+        (items.len() == sent).then_some(items)
+    })
+    .await;
+    let reasons: Vec<_> = kept.iter().map(|letter| letter["reason"].as_str().unwrap()).collect();
+    for part in ["not a readable reply", "sojourn.novelty", &format!("no saga {nobody}")] {
+        assert!(reasons.iter().any(|reason| reason.contains(part)), "{part}: {reasons:?}");
+    }
+    assert!(kept.iter().all(|letter| letter["queue"] == json!(queue)), "{kept:?}");
+    let view = running.client.view(saga).await;
+    assert_eq!(view.dead_letters.len(), 2, "{:?}", view.dead_letters);
+
+    let after = running.client.start("trip", "").await;
+    running.client.reaches(after, SagaStatus::Completed).await;
+}
+
+async fn a_dead_command_is_told_to_its_saga_and_can_be_sent_again(rig: Rig) {
+    let running = rig.orchestrator().await;
+    let broker = rig.broker();
+    // Before any worker: the command waits in its queue, and dies there by our hand.
+    let saga = running.client.start("trip", "").await;
+    let mut commands = broker.subscribe(&QueueName::commands("order"), 1).await.unwrap();
+    let delivery = commands.next_batch(1).await.unwrap().remove(0);
+    assert_eq!(delivery.message.kind, KIND_COMMAND);
+    commands.acker().dead_letter(&delivery, "nobody reads version 1").await;
+    let view = until("the saga has heard of it", async || {
+        let view = running.client.view(saga).await;
+        let told = view.steps[0].error.as_ref().is_some_and(|error| error.code == "dead_lettered");
+        (told && view.dead_letters.len() == 1).then_some(view)
+    })
+    .await;
+    commands.cancel().await;
+    let letter = view.dead_letters[0].id;
+    let (status, body) =
+        running.client.post(&format!("/api/dead-letters/{letter}/redrive"), &json!({ "reason": "fixed" })).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    assert!(body["redriven_at"].is_string());
+    let worker = rig.worker().await;
+    running.client.reaches(saga, SagaStatus::Completed).await;
+    assert_eq!(worker.carried_out(saga).len(), 4);
+    let (status, problem) = running.client.post("/api/dead-letters/9999/redrive", &json!({ "reason": "fixed" })).await;
+    assert_eq!((status.as_u16(), &problem["code"]), (404, &json!("unknown_dead_letter")));
+}
+
+async fn a_saga_of_another_programs_version_is_left_alone(rig: Rig) {
+    let mut old = rig.orchestrator().await;
+    old.owns_all().await;
+    let saga = old.client.start("trip", "").await;
+    let head = old.client.view(saga).await.head;
+    // The journal in memory lives as long as somebody takes part.
+    let parts = Parts { catalog: trip::later_catalog(), ..rig.parts().await };
+    old.stop.cancel();
+    old.orchestrator.join().await;
+    let mut new = Running::start(parts).await;
+    new.owns_all().await;
+    let worker = rig.worker().await;
+    let other = new.client.start("trip", "").await;
+    new.client.reaches(other, SagaStatus::Completed).await;
+    let (status, problem) = new.client.act(saga, json!({ "action": "cancel" })).await;
+    assert_eq!((status.as_u16(), &problem["code"]), (409, &json!("unknown_definition")), "{problem}");
+    let view = new.client.view(saga).await;
+    assert_eq!((view.head, view.summary.status), (head, SagaStatus::Running));
+    assert_eq!(view.cause.unwrap().code, "unknown_definition");
+    until("its reply is kept and shown", async || (new.client.view(saga).await.dead_letters.len() == 1).then_some(()))
+        .await;
+    assert_eq!(worker.carried_out(saga), ["create-order"]);
+    let parts = rig.parts().await;
+    new.stop.cancel();
+    new.orchestrator.join().await;
+
+    // The program that knows it goes on where it stood.
+    let again = Running::start(parts).await;
+    again.client.reaches(saga, SagaStatus::Completed).await;
+}
+
+#[test]
+fn dead_letters_have_an_exchange_of_their_own() {
+    assert_eq!(Exchange::from_name("dead-letters"), Some(Exchange::DeadLetters));
+}

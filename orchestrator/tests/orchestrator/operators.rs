@@ -1,0 +1,91 @@
+//! Repairs by hand, on the orchestrator that owns the saga's shard and on one that does not.
+
+use contract::orchestrator_api::{SagaStatus, StepStatus};
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+
+use crate::rig::{Rig, Running, SHARDS, on_both_journals, until};
+
+on_both_journals!(
+    whichever_orchestrator_is_asked_the_saga_hears_its_operator,
+    what_cannot_be_done_is_refused_with_its_reason,
+    an_action_needs_a_name_a_role_and_a_reason,
+);
+
+async fn whichever_orchestrator_is_asked_the_saga_hears_its_operator(rig: Rig) {
+    let mut first = rig.orchestrator().await;
+    let mut second = Running::start_waiting(rig.parts().await).await;
+    second.owns(|owned| owned == usize::from(SHARDS) / 2).await;
+    first.owns(|owned| owned == usize::from(SHARDS) / 2).await;
+    let worker = rig.worker().await;
+
+    let stuck = first.client.start("quick-trip", "fault confirm-order 4").await;
+    first.client.reaches(stuck, SagaStatus::NeedsAttention).await;
+    let (_, page) = second.client.get("/api/sagas?status=needs_attention").await;
+    assert_eq!(page["items"][0]["id"], json!(stuck));
+    let (status, body) = second.client.act(stuck, json!({ "action": "retry" })).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    second.client.reaches(stuck, SagaStatus::Completed).await;
+
+    let skipped = first.client.start("trip", "silent hold-room").await;
+    until("the hold is asked for", async || (worker.received(skipped, "hold-room") > 0).then_some(())).await;
+    let skip = json!({ "action": "skip", "step": "hold-room", "reply": { "reference": "by-phone" } });
+    let (status, body) = second.client.act(skipped, skip).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    let view = first.client.reaches(skipped, SagaStatus::Completed).await;
+    assert!(view.steps[1].skipped && view.steps[1].status == StepStatus::Done);
+    let journal = serde_json::to_string(&first.client.journal(skipped).await).unwrap();
+    assert!(journal.contains("usr_test") && journal.contains("because a test says so"), "{journal}");
+
+    for asked in [&first, &second] {
+        let cancelled = first.client.start("trip", "silent authorise").await;
+        until("it waits", async || (worker.received(cancelled, "authorise") > 0).then_some(())).await;
+        let (status, body) = asked.client.act(cancelled, json!({ "action": "cancel" })).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        first.client.reaches(cancelled, SagaStatus::Compensated).await;
+        assert!(worker.carried_out(cancelled).contains(&"authorise/back".to_owned()), "in doubt is undone too");
+    }
+
+    let abandoned = second.client.start("trip", "silent create-order").await;
+    let (status, body) = first.client.act(abandoned, json!({ "action": "abandon" })).await;
+    assert_eq!((status, &body["status"]), (StatusCode::OK, &json!("abandoned")), "{body}");
+}
+
+async fn what_cannot_be_done_is_refused_with_its_reason(rig: Rig) {
+    let running = rig.orchestrator().await;
+    let worker = rig.worker().await;
+    let done = running.client.start("trip", "").await;
+    running.client.reaches(done, SagaStatus::Completed).await;
+    let (status, problem) = running.client.act(done, json!({ "action": "cancel" })).await;
+    assert_eq!((status.as_u16(), &problem["code"]), (409, &json!("finished")), "{problem}");
+
+    let waiting = running.client.start("trip", "silent hold-room").await;
+    until("it waits", async || (worker.received(waiting, "hold-room") > 0).then_some(())).await;
+    let skip = json!({ "action": "skip", "step": "hold-room", "reply": { "nonsense": 1 } });
+    let (status, problem) = running.client.act(waiting, skip).await;
+    assert_eq!((status.as_u16(), &problem["code"]), (422, &json!("reply_mismatch")), "{problem}");
+    let skip = json!({ "action": "skip", "step": "fly", "reply": {} });
+    let (status, problem) = running.client.act(waiting, skip).await;
+    assert_eq!((status.as_u16(), &problem["code"]), (409, &json!("unknown_step")), "{problem}");
+
+    let nobody = kit::ids::saga_id(0, SHARDS);
+    let (status, problem) = running.client.act(nobody, json!({ "action": "cancel" })).await;
+    assert_eq!((status.as_u16(), &problem["code"]), (404, &json!("unknown_saga")), "{problem}");
+}
+
+async fn an_action_needs_a_name_a_role_and_a_reason(rig: Rig) {
+    let running = rig.orchestrator().await;
+    let saga = running.client.start("trip", "").await;
+    let path = format!("/api/sagas/{saga}/actions");
+    let body = json!({ "action": "cancel", "reason": "because" });
+    let nameless = running.client.request(Method::POST, &path).json(&body).send().await.unwrap();
+    assert_eq!(nameless.status(), StatusCode::BAD_REQUEST);
+    for (body, code) in [
+        (json!({ "action": "cancel" }), "invalid_body"),
+        (json!({ "action": "cancel", "reason": "" }), "invalid_reason"),
+        (json!({ "action": "explode", "reason": "because" }), "invalid_body"),
+    ] {
+        let (status, problem) = running.client.post(&path, &body).await;
+        assert_eq!((status.as_u16(), &problem["code"]), (422, &json!(code)), "{problem}");
+    }
+}

@@ -1,0 +1,120 @@
+//! Servers that go away and come back, and commits of which nobody knows the outcome.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use contract::orchestrator_api::SagaStatus;
+use journal::Journal;
+use orchestrator::Limits;
+use reqwest::StatusCode;
+use serde_json::json;
+
+use crate::{
+    client::start_body,
+    flaky::{FlakyBroker, FlakyJournal},
+    rig::{Parts, Rig, Running, on_both_journals, until},
+};
+
+on_both_journals!(
+    a_lost_broker_stops_nothing_for_good_and_burns_no_attempt,
+    a_commit_whose_answer_is_lost_is_found_out,
+    a_commit_that_never_happened_is_said_to_be_unknown_and_can_be_repeated,
+    past_its_bounds_the_orchestrator_takes_no_more_and_drops_nothing,
+    a_lane_with_little_memory_loads_its_sagas_again,
+);
+
+async fn a_lost_broker_stops_nothing_for_good_and_burns_no_attempt(rig: Rig) {
+    let broker = FlakyBroker::new(rig.broker());
+    let parts = Parts { broker: Arc::clone(&broker) as _, ..rig.parts().await };
+    let running = Running::start(parts).await;
+    let worker = rig.worker().await;
+    broker.cut();
+    until("readiness says so", async || {
+        let (status, body) = running.client.get("/ready").await;
+        (status == StatusCode::SERVICE_UNAVAILABLE && body["missing"]["broker"].is_string()).then_some(())
+    })
+    .await;
+    let saga = running.client.start("trip", "").await;
+    assert_eq!(worker.received(saga, "create-order"), 0);
+    broker.restore();
+    let view = running.client.reaches(saga, SagaStatus::Completed).await;
+    assert!(view.steps.iter().all(|step| step.attempts == 1), "{:?}", view.steps);
+    let (status, _) = running.client.get("/ready").await;
+    assert_eq!(status, StatusCode::OK);
+}
+
+async fn a_commit_whose_answer_is_lost_is_found_out(rig: Rig) {
+    let journal = FlakyJournal::new(rig.journal().await);
+    let parts = Parts { journal: Arc::clone(&journal) as Arc<dyn Journal>, ..rig.parts().await };
+    let running = Running::start(parts).await;
+    let worker = rig.worker().await;
+    // The start, and then a reply's commit too.
+    for breaks in [1, 2] {
+        journal.breakage.after_commit.store(breaks, Ordering::SeqCst);
+        let saga = running.client.start("trip", "").await;
+        let view = running.client.reaches(saga, SagaStatus::Completed).await;
+        assert_eq!(worker.carried_out(saga).len(), 4);
+        let mut seqs = view.head;
+        seqs -= running.client.journal(saga).await.items.len() as u64;
+        assert_eq!(seqs, 0);
+    }
+}
+
+async fn a_commit_that_never_happened_is_said_to_be_unknown_and_can_be_repeated(rig: Rig) {
+    let journal = FlakyJournal::new(rig.journal().await);
+    let parts = Parts { journal: Arc::clone(&journal) as Arc<dyn Journal>, ..rig.parts().await };
+    let running = Running::start(parts).await;
+    let _worker = rig.worker().await;
+    journal.breakage.before_commit.store(1, Ordering::SeqCst);
+    let mut body = start_body("trip", "");
+    body["idempotency"] = json!({ "key": "k", "fingerprint": "f" });
+    let (status, problem) = running.client.post("/api/sagas", &body).await;
+    assert_eq!((status.as_u16(), &problem["code"]), (503, &json!("outcome_unknown")), "{problem}");
+    let started = until("the lane is back", async || {
+        let (status, body) = running.client.post("/api/sagas", &body).await;
+        (status == StatusCode::CREATED).then_some(body)
+    })
+    .await;
+    let saga = started["saga_id"].as_str().unwrap().parse().unwrap();
+    running.client.reaches(saga, SagaStatus::Completed).await;
+}
+
+async fn past_its_bounds_the_orchestrator_takes_no_more_and_drops_nothing(rig: Rig) {
+    let limits = Limits { open_sagas_max: 3, ..Limits::default() };
+    let running = Running::start(Parts { limits, ..rig.parts().await }).await;
+    let worker = rig.worker().await;
+    worker.answer(false);
+    let mut started = Vec::new();
+    for i in 0..3 {
+        let mut body = start_body("trip", "");
+        body["idempotency"] = json!({ "key": format!("k{i}"), "fingerprint": "f" });
+        let (status, answer) = running.client.post("/api/sagas", &body).await;
+        assert_eq!(status, StatusCode::CREATED);
+        started.push(answer["saga_id"].as_str().unwrap().parse().unwrap());
+    }
+    let refused = running.client.request(reqwest::Method::POST, "/api/sagas").json(&start_body("trip", ""));
+    let refused = refused.send().await.unwrap();
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(refused.headers().contains_key("retry-after"));
+    assert_eq!(refused.json::<serde_json::Value>().await.unwrap()["code"], "busy");
+    // A repetition is answered all the same.
+    let mut body = start_body("trip", "");
+    body["idempotency"] = json!({ "key": "k1", "fingerprint": "f" });
+    assert_eq!(running.client.post("/api/sagas", &body).await.0, StatusCode::OK);
+    worker.answer(true);
+    for saga in started {
+        running.client.reaches(saga, SagaStatus::Completed).await;
+    }
+    running.client.start("trip", "").await;
+}
+
+async fn a_lane_with_little_memory_loads_its_sagas_again(rig: Rig) {
+    let limits = Limits { lane_memory_sagas_max: 1, ..Limits::default() };
+    let running = Running::start(Parts { limits, ..rig.parts().await }).await;
+    let worker = rig.worker().await;
+    let started =
+        futures::future::join_all((0..12).map(|_| running.client.start("quick-trip", "silent hold-room 1"))).await;
+    for saga in started {
+        running.client.reaches(saga, SagaStatus::Completed).await;
+        assert_eq!(worker.carried_out(saga).len(), 4);
+    }
+}

@@ -1,0 +1,85 @@
+//! Events as they happen, from any orchestrator, taken up again where a client lost them.
+
+use contract::{SagaId, orchestrator_api::SagaStatus};
+use futures::StreamExt;
+use reqwest::{Method, StatusCode};
+
+use crate::{
+    client::Client,
+    rig::{Rig, Running, SHARDS, on_both_journals, until},
+};
+
+on_both_journals!(a_stream_tells_every_record_and_ends_with_the_saga, a_stream_on_another_orchestrator_hears_at_once,);
+
+/// What a stream told: the events' names and numbers.
+async fn follow(client: &Client, saga: SagaId, last: Option<u64>, until_seq: Option<u64>) -> Vec<(String, String)> {
+    let mut request = client.request(Method::GET, &format!("/api/sagas/{saga}/events"));
+    if let Some(last) = last {
+        request = request.header("last-event-id", last.to_string());
+    }
+    let response = request.send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    let mut body = response.bytes_stream();
+    let (mut text, mut told) = (String::new(), Vec::new());
+    while let Some(chunk) = body.next().await {
+        text.push_str(std::str::from_utf8(&chunk.unwrap()).unwrap());
+        while let Some((event, rest)) = text.split_once("\n\n") {
+            let field = |name: &str| {
+                event.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim().to_owned()
+            };
+            if !field("event:").is_empty() {
+                told.push((field("event:"), field("id:")));
+            }
+            text = rest.to_owned();
+        }
+        if until_seq.is_some_and(|seq| told.iter().any(|(_, id)| *id == seq.to_string())) {
+            break;
+        }
+    }
+    told
+}
+
+fn numbers(told: &[(String, String)]) -> Vec<u64> {
+    told.iter().filter(|(event, _)| event == "record").map(|(_, id)| id.parse().unwrap()).collect()
+}
+
+async fn a_stream_tells_every_record_and_ends_with_the_saga(rig: Rig) {
+    let running = rig.orchestrator().await;
+    let worker = rig.worker().await;
+    worker.answer(false);
+    let saga = running.client.start("trip", "refuse authorise").await;
+    let first = follow(&running.client, saga, None, Some(1)).await;
+    assert_eq!(numbers(&first), [1]);
+    worker.answer(true);
+    let rest = follow(&running.client, saga, Some(1), None).await;
+    assert_eq!(rest.last().map(|(event, _)| event.as_str()), Some("end"));
+    let head = running.client.reaches(saga, SagaStatus::Compensated).await.head;
+    assert_eq!(numbers(&rest), (2..=head).collect::<Vec<_>>());
+    let over = follow(&running.client, saga, Some(head), None).await;
+    assert_eq!(over, [("end".to_owned(), String::new())]);
+
+    let wrong = running.client.request(Method::GET, &format!("/api/sagas/{saga}/events"));
+    let wrong = wrong.header("last-event-id", "yesterday").send().await.unwrap();
+    assert_eq!(wrong.status(), StatusCode::BAD_REQUEST);
+    let nobody = kit::ids::saga_id(0, SHARDS);
+    assert_eq!(running.client.get(&format!("/api/sagas/{nobody}/events")).await.0, StatusCode::NOT_FOUND);
+}
+
+async fn a_stream_on_another_orchestrator_hears_at_once(rig: Rig) {
+    let mut first = rig.orchestrator().await;
+    let mut second = Running::start_waiting(rig.parts().await).await;
+    second.owns(|owned| owned == usize::from(SHARDS) / 2).await;
+    first.owns(|owned| owned == usize::from(SHARDS) / 2).await;
+    let worker = rig.worker().await;
+    worker.answer(false);
+    let saga = first.client.start("trip", "").await;
+    until("it waits", async || (worker.received(saga, "create-order") > 0).then_some(())).await;
+    let client = second.client.clone();
+    let stream = tokio::spawn(async move { follow(&client, saga, None, None).await });
+    let since = tokio::time::Instant::now();
+    worker.answer(true);
+    let told = stream.await.unwrap();
+    let head = first.client.reaches(saga, SagaStatus::Completed).await.head;
+    assert_eq!(numbers(&told), (1..=head).collect::<Vec<_>>());
+    assert!(since.elapsed().as_secs() < 10, "told by notes, not found at a renewal");
+}

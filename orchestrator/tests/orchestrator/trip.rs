@@ -1,0 +1,97 @@
+//! A small saga of our own: four steps over three domains, quick to retry.
+
+use std::time::Duration;
+
+use contract::{Command, Route};
+use machine::{Builder, Catalog, Definition, Retry};
+use serde::{Deserialize, Serialize};
+
+/// The start input.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Trip {
+    pub(crate) place: String,
+    /// Read by the worker: which step it refuses, and so on.
+    #[serde(default)]
+    pub(crate) script: String,
+}
+
+macro_rules! command {
+    ($name:ident, $wire:literal, $route:expr) => {
+        #[derive(Serialize, Deserialize)]
+        pub(crate) struct $name {
+            pub(crate) script: String,
+        }
+
+        impl Command for $name {
+            const NAME: &'static str = $wire;
+            const VERSION: u16 = 1;
+            const ROUTE: Route = $route;
+            type Reply = Reference;
+        }
+    };
+}
+
+/// What every step answers.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Reference {
+    pub(crate) reference: String,
+}
+
+command!(Create, "order.create", Route::Order);
+command!(Reject, "order.reject", Route::Order);
+command!(Hold, "accommodation.hold_room", Route::Accommodation);
+command!(Release, "accommodation.release_room", Route::Accommodation);
+command!(Authorise, "payment.authorize", Route::Payment);
+command!(Void, "payment.void", Route::Payment);
+command!(Confirm, "order.confirm", Route::Order);
+
+/// How long the quick saga waits for a reply.
+pub(crate) const REPLY_WITHIN: Duration = Duration::from_millis(1500);
+
+fn build(name: &str, version: u32, reply_within: Duration) -> Definition {
+    let retry = Retry::exponential(Duration::from_millis(20)).cap(Duration::from_millis(200)).attempts_max(4);
+    let mut saga = Builder::<Trip>::new(name, version);
+    let create = saga
+        .step("create-order")
+        .command(|trip, _| Create { script: trip.script.clone() })
+        .compensate(|trip, _| Reject { script: trip.script.clone() })
+        .retry(retry)
+        .reply_within(reply_within)
+        .add();
+    let hold = saga
+        .step("hold-room")
+        .after([create])
+        .command(|trip, _| Hold { script: trip.script.clone() })
+        .compensate(|trip, _| Release { script: trip.script.clone() })
+        .retry(retry)
+        .reply_within(reply_within)
+        .add();
+    let authorise = saga
+        .step("authorise")
+        .after([hold])
+        .command(|trip, _| Authorise { script: trip.script.clone() })
+        .compensate(|trip, _| Void { script: trip.script.clone() })
+        .retry(retry)
+        .reply_within(reply_within)
+        .add();
+    saga.step("confirm-order")
+        .after([authorise])
+        .pivot()
+        .command(|trip, _| Confirm { script: trip.script.clone() })
+        .retry(retry)
+        .reply_within(reply_within)
+        .add();
+    saga.build().unwrap_or_else(|mistakes| panic!("{mistakes:?}"))
+}
+
+/// `trip` waits long for replies, `quick-trip` short.
+pub(crate) fn catalog() -> Catalog {
+    let trip = build("trip", 1, Duration::from_secs(30));
+    Catalog::new([trip, build("quick-trip", 1, REPLY_WITHIN)]).unwrap()
+}
+
+/// A program of another time: it knows only version 2.
+pub(crate) fn later_catalog() -> Catalog {
+    Catalog::new([build("trip", 2, Duration::from_secs(30))]).unwrap()
+}

@@ -1,0 +1,49 @@
+//! What the one-process form of Sojourn can be told.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use anyhow::{Context, ensure};
+use clap::Parser;
+use kit::settings::Common;
+use messaging::rabbitmq::RabbitOptions;
+use secrecy::{ExposeSecret, SecretString};
+use workers::DomainSettings;
+
+/// Sojourn, every part in one process: PostgreSQL and messages are its own unless it is told otherwise.
+#[derive(Debug, Parser)]
+#[command(name = "sojourn", version)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Where the private PostgreSQL and the signing key are kept.
+    #[arg(long, env = "SOJOURN_DATA_DIR", default_value = "data", value_name = "FOLDER")]
+    pub(crate) data_dir: PathBuf,
+    /// A PostgreSQL server in place of the private one.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub(crate) database_url: Option<SecretString>,
+    /// A RabbitMQ in place of the broker within the process.
+    #[arg(long, env = "AMQP_URL", hide_env_values = true)]
+    pub(crate) amqp_url: Option<SecretString>,
+    /// The address of the door.
+    #[arg(long, env = "SOJOURN_GATEWAY_LISTEN", default_value = gateway::settings::LISTEN_DEFAULT)]
+    pub(crate) listen: SocketAddr,
+    #[command(flatten)]
+    pub(crate) domains: DomainSettings,
+}
+
+impl Cli {
+    /// Finds what cannot work before anything is started.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        ensure!(
+            !self.common.is_production() || (self.database_url.is_some() && self.amqp_url.is_some()),
+            "production keeps its data on real servers: set DATABASE_URL and AMQP_URL"
+        );
+        if let Some(url) = &self.database_url {
+            kit::postgres::options(url.expose_secret(), "postgres").context("DATABASE_URL")?;
+        }
+        if let Some(url) = &self.amqp_url {
+            RabbitOptions::new(url.expose_secret(), "sojourn").context("AMQP_URL")?;
+        }
+        Ok(())
+    }
+}

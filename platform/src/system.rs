@@ -1,0 +1,161 @@
+//! All parts started in the order of their needs, and stopped in the opposite one.
+
+use std::{net::SocketAddr, path::Path, sync::Arc};
+
+use anyhow::{Context, Result};
+use contract::Route;
+use gateway::Gateway;
+use journal::{PgJournal, PgJournalOptions};
+use messaging::{
+    Broker,
+    in_process::InProcessBroker,
+    rabbitmq::{RabbitBroker, RabbitOptions},
+};
+use orchestrator::Orchestrator;
+use private_servers::{Postgres, PostgresOptions};
+use reqwest::Url;
+use secrecy::ExposeSecret;
+use tokio_util::sync::CancellationToken;
+use worker_runtime::Worker;
+
+use crate::settings::Cli;
+
+/// How many shards a new journal gets: one process needs no more, and each costs a connection.
+const SHARDS: u16 = 2;
+
+/// Nobody but this process and its machine.
+const ANY_LOOPBACK_PORT: &str = "127.0.0.1:0";
+
+/// Everything that runs. Each part has a token of its own, so that they can end one after the other.
+pub(crate) struct System {
+    gateway: (Gateway, CancellationToken),
+    orchestrator: (Orchestrator, CancellationToken),
+    worker: (Worker, CancellationToken),
+    brokers: Vec<Arc<dyn Broker>>,
+    postgres: Option<Postgres>,
+}
+
+impl System {
+    /// Starts all parts.
+    pub(crate) async fn start(cli: &Cli) -> Result<Self> {
+        let clock = kit::clock::system();
+        let catalog = catalog::all().context("the catalogue of sagas is wrong")?;
+        let (postgres, database_url) = database(cli).await?;
+        let [for_worker, for_orchestrator] = brokers(cli).await?;
+
+        let token = CancellationToken::new();
+        let worker = start_worker(cli, &database_url, Arc::clone(&for_worker), token.clone()).await?;
+        let worker_address = worker.address().context("the worker serves nothing")?;
+        let worker = (worker, token);
+
+        let token = CancellationToken::new();
+        let mut settings = orchestrator::Settings::development(loopback()?);
+        let options = PgJournalOptions::new(&database_url, SHARDS, settings.instance, clock.now())
+            .with_database(journal::postgres::DATABASE);
+        let journal = PgJournal::connect(options).await.context("the journal cannot be opened")?;
+        settings.internal_token = cli.common.internal_token.clone();
+        let broker = Arc::clone(&for_orchestrator);
+        let clock_of_lanes = Arc::clone(&clock);
+        let orchestrator =
+            orchestrator::start(settings, journal, broker, catalog, clock_of_lanes, token.clone()).await?;
+        let orchestrator_address = orchestrator.address();
+        let orchestrator = (orchestrator, token);
+
+        let token = CancellationToken::new();
+        let mut settings = gateway::Settings::development(cli.listen, url(orchestrator_address)?, url(worker_address)?);
+        settings.internal_token = cli.common.internal_token.clone();
+        settings.production = cli.common.is_production();
+        let gateway = (gateway::start(settings, clock, token.clone()).await?, token);
+        Ok(Self { gateway, orchestrator, worker, brokers: vec![for_worker, for_orchestrator], postgres })
+    }
+
+    /// Tells a newcomer where everything is.
+    pub(crate) fn announce(&self, cli: &Cli) {
+        let door = format!("http://{}", self.gateway.0.address);
+        println!("Sojourn is open.");
+        println!("  door         {door}   (try {door}/ready)");
+        println!("  operators    {door}/ops/api/sagas, or `sagactl --url {door} list`");
+        if let Some(password) = cli.domains.user.demo_password(cli.common.is_production()) {
+            let secret = password.expose_secret();
+            let shown = if secret == worker_user::DEVELOPMENT_DEMO_PASSWORD { secret } else { "(as configured)" };
+            println!("  client       {}   password {shown}", worker_user::DEMO_CLIENT_EMAIL);
+            println!("  operator     {}   password {shown}", worker_user::DEMO_OPERATOR_EMAIL);
+        }
+        match &self.postgres {
+            Some(postgres) => println!("  PostgreSQL   {}   (private, in {})", postgres.url("postgres"), postgres.folder().display()),
+            None => println!("  PostgreSQL   as DATABASE_URL says"),
+        }
+        println!("  messages     {}", if cli.amqp_url.is_some() { "RabbitMQ, as AMQP_URL says" } else { "within the process" });
+        println!("Ctrl-C stops everything.");
+    }
+
+    /// Ends the parts: the door first, the database last.
+    pub(crate) async fn stop(self) {
+        let (gateway, token) = self.gateway;
+        token.cancel();
+        gateway.stopped().await;
+        let (orchestrator, token) = self.orchestrator;
+        token.cancel();
+        orchestrator.join().await;
+        let (worker, token) = self.worker;
+        token.cancel();
+        worker.finished().await;
+        for broker in self.brokers {
+            broker.close().await;
+        }
+        if let Some(mut postgres) = self.postgres {
+            postgres.stop().await;
+        }
+        println!("Sojourn is closed; the data is kept.");
+    }
+}
+
+async fn database(cli: &Cli) -> Result<(Option<Postgres>, String)> {
+    if let Some(url) = &cli.database_url {
+        return Ok((None, url.expose_secret().to_owned()));
+    }
+    let options = PostgresOptions::at(cli.data_dir.join("postgresql"));
+    let postgres = Postgres::start(options).await.context("the private PostgreSQL cannot be started")?;
+    let url = postgres.url("postgres");
+    Ok((Some(postgres), url))
+}
+
+/// One client of the broker for each side, as separate programs would have.
+async fn brokers(cli: &Cli) -> Result<[Arc<dyn Broker>; 2]> {
+    let Some(url) = &cli.amqp_url else {
+        let broker = InProcessBroker::new();
+        return Ok([Arc::new(broker.another_client()), Arc::new(broker)]);
+    };
+    let url = url.expose_secret();
+    let worker = RabbitBroker::connect(RabbitOptions::new(url, "sojourn workers")?).await?;
+    let orchestrator = RabbitBroker::connect(RabbitOptions::new(url, "sojourn orchestrator")?).await?;
+    Ok([Arc::new(worker), Arc::new(orchestrator)])
+}
+
+async fn start_worker(
+    cli: &Cli,
+    database_url: &str,
+    broker: Arc<dyn Broker>,
+    token: CancellationToken,
+) -> Result<Worker> {
+    let clock = kit::clock::system();
+    let mut choices = cli.domains.clone();
+    // The default lies beside the other data, wherever that is.
+    if choices.user.jwt_signing_key_file == Path::new(worker_user::SIGNING_KEY_FILE_DEFAULT) {
+        choices.user.jwt_signing_key_file = cli.data_dir.join("jwt-signing-key.pem");
+    }
+    let production = cli.common.is_production();
+    let domains = Route::ALL.into_iter().map(|route| workers::domain(route, &choices, database_url, &clock, production));
+    let domains = domains.collect::<Result<Vec<_>, _>>()?;
+    let mut settings = worker_runtime::Settings::new(database_url, cli.common.internal_token.clone());
+    settings.listen = Some(loopback()?);
+    Ok(worker_runtime::start(domains, settings, broker, clock, token).await?)
+}
+
+fn loopback() -> Result<SocketAddr> {
+    Ok(ANY_LOOPBACK_PORT.parse()?)
+}
+
+fn url(address: SocketAddr) -> Result<Url> {
+    Ok(Url::parse(&format!("http://{address}"))?)
+}

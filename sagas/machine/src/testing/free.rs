@@ -1,0 +1,144 @@
+//! The tests that every definition gets for free: each step fails, each command comes twice, and the orchestrator
+//! dies after each of its decisions.
+
+use contract::{
+    orchestrator_api::{Action, SagaStatus, StepKind},
+    step::Op,
+};
+use serde_json::Value;
+
+use super::{Crash, Dice, Ended, Fate, Script, Simulation};
+use crate::{
+    definition::Definition,
+    input::{Input, Operator},
+    start::StartError,
+    step::Step,
+};
+
+/// How many random scripts each definition and input is run with.
+const RANDOM_RUNS: u64 = 200;
+
+/// Runs one definition with one input through everything that can go wrong, and panics where a law is broken.
+///
+/// # Errors
+/// When the saga does not start with this input.
+pub fn check_definition(
+    definition: &Definition,
+    input: &Value,
+    replies: &dyn Fn(&str) -> Value,
+) -> Result<(), StartError> {
+    let simulation = |script: &Script| Simulation::new(definition, input.clone(), replies).script(script.clone());
+    let clean = simulation(&Script::clean()).run()?;
+    assert_eq!(clean.state.status, SagaStatus::Completed, "nothing goes wrong, and still it does not complete");
+    assert_variations(&clean, &simulation, &Script::clean())?;
+    for step in definition.steps() {
+        if clean.state.steps.get(step.name()).is_some_and(|step| step.not_applicable) {
+            continue;
+        }
+        for fate in [Fate::Refuse, Fate::Fault, Fate::LoseCommand, Fate::LoseReply, Fate::Late, Fate::Garble] {
+            let script = Script::clean().with(step.name(), Op::Action, &[fate]);
+            let failed = simulation(&script).run()?;
+            assert_eq!(failed.state.status, status_after(step, fate), "`{}` meets {fate:?}", step.name());
+            assert_variations(&failed, &simulation, &script)?;
+            assert_repairable(failed, definition, replies);
+            check_stuck_undo(definition, &simulation, step, fate, replies)?;
+        }
+        check_passing_faults(&simulation, step)?;
+    }
+    for seed in 0..RANDOM_RUNS {
+        let mut dice = Dice::new(seed);
+        let script = Script::random(definition, &mut dice);
+        simulation(&script).shuffle(dice.clone()).run()?;
+        simulation(&script).shuffle(dice.clone()).impatient().crash(Crash::Always).run()?;
+        simulation(&script).shuffle(dice).impatient().repeat().run()?;
+    }
+    Ok(())
+}
+
+/// Before the pivot is issued everything is undone; from it on a person is asked, until a late answer makes that
+/// needless.
+fn status_after(step: &Step, fate: Fate) -> SagaStatus {
+    match (step.kind(), fate) {
+        (StepKind::Compensatable, _) | (StepKind::Pivot, Fate::Refuse) => SagaStatus::Compensated,
+        (StepKind::Pivot | StepKind::Retriable, Fate::Late) => SagaStatus::Completed,
+        (StepKind::Pivot | StepKind::Retriable, _) => SagaStatus::NeedsAttention,
+    }
+}
+
+/// Each command twice, each reply twice, and a crash after each decision: the end is the same.
+fn assert_variations<'d>(
+    plain: &Ended,
+    simulation: &dyn Fn(&Script) -> Simulation<'d>,
+    script: &Script,
+) -> Result<(), StartError> {
+    let outcome = plain.outcome();
+    assert_eq!(simulation(script).repeat().run()?.outcome(), outcome, "repeated messages change the end");
+    assert_eq!(simulation(script).crash(Crash::Always).run()?.outcome(), outcome, "crashes change the end");
+    // What failed once fails the same way after the recovery; a long row of retries shows nothing new.
+    for decision in 0..plain.journal.len().min(40) {
+        let crashed = simulation(script).crash(Crash::After(decision)).run()?;
+        assert_eq!(crashed.outcome(), outcome, "a crash after decision {decision} changes the end");
+    }
+    Ok(())
+}
+
+/// What waits for a person goes on when the person says so.
+fn assert_repairable(ended: Ended, definition: &Definition, replies: &dyn Fn(&str) -> Value) {
+    if ended.state.status != SagaStatus::NeedsAttention {
+        return;
+    }
+    let end = if ended.state.cause.is_some() { SagaStatus::Compensated } else { SagaStatus::Completed };
+    // A garbled reply is kept for ever: only a person can say what it should have been.
+    let stuck = |(name, step): (&contract::StepName, &crate::state::StepState)| {
+        let op = ended.state.direction();
+        let error = step.progress(op).error.as_ref();
+        let garbled = error.is_some_and(|error| error.code == crate::decide::FAILURE_REPLY_UNREADABLE);
+        let shape = definition.step(name).and_then(|step| step.shape(op));
+        shape.filter(|_| garbled && step.progress(op).is_open()).map(|shape| (name.clone(), replies(shape.name)))
+    };
+    let action = match ended.state.steps.iter().find_map(stuck) {
+        Some((step, reply)) => Action::Skip { step, reply },
+        None => Action::Retry { step: None },
+    };
+    let operator = Operator { actor: "op".into(), role: "operator".into(), reason: "well again".into() };
+    let repaired = ended.after(definition, replies, &Input::Operator { operator, action });
+    assert_eq!(repaired.state.status, end, "a repaired saga goes on to its end");
+}
+
+/// A refused or failing compensation waits for a person, while what is independent of it is undone.
+fn check_stuck_undo<'d>(
+    definition: &Definition,
+    simulation: &dyn Fn(&Script) -> Simulation<'d>,
+    failing: &Step,
+    fate: Fate,
+    replies: &dyn Fn(&str) -> Value,
+) -> Result<(), StartError> {
+    let turned = Script::clean().with(failing.name(), Op::Action, &[fate]);
+    if status_after(failing, fate) != SagaStatus::Compensated {
+        return Ok(());
+    }
+    for step in definition.steps().iter().filter(|step| step.compensation().is_some()) {
+        for undo_fate in [Fate::Refuse, Fate::Fault, Fate::LoseReply] {
+            let script = turned.clone().with(step.name(), Op::Compensation, &[undo_fate]);
+            let ended = simulation(&script).run()?;
+            let undone = ended.state.progress(step.name(), Op::Compensation).is_some_and(|undo| undo.was_issued());
+            let expected = if undone { SagaStatus::NeedsAttention } else { SagaStatus::Compensated };
+            assert_eq!(ended.state.status, expected, "undoing `{}` meets {undo_fate:?}", step.name());
+            assert_repairable(ended, definition, replies);
+        }
+    }
+    Ok(())
+}
+
+/// Some faults, some lost messages, then all is well: the saga completes.
+fn check_passing_faults<'d>(simulation: &dyn Fn(&Script) -> Simulation<'d>, step: &Step) -> Result<(), StartError> {
+    let allowed = step.action().retry.bound().is_none_or(|bound| bound >= 4);
+    if allowed {
+        let fates = [Fate::Fault, Fate::LoseReply, Fate::LoseCommand, Fate::Do];
+        let script = Script::clean().with(step.name(), Op::Action, &fates);
+        let ended = simulation(&script).run()?;
+        assert_eq!(ended.state.status, SagaStatus::Completed, "passing faults of `{}` do not pass", step.name());
+        assert_variations(&ended, simulation, &script)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,162 @@
+//! The participants: an inbox, tombstones, and a script of what goes wrong.
+
+use std::collections::BTreeMap;
+
+use contract::{
+    command::{Outcome, REFUSED_COMPENSATED},
+    step::{CommandId, Op, StepName},
+};
+use serde_json::Value;
+
+use super::Dice;
+use crate::{definition::Definition, effect::CommandToSend};
+
+/// What happens to one sending of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It takes effect and is answered.
+    Do,
+    /// A business no.
+    Refuse,
+    /// A technical fault, answered.
+    Fault,
+    /// The command never arrives.
+    LoseCommand,
+    /// It takes effect, and the answer never arrives.
+    LoseReply,
+    /// The command arrives only when everything else is over.
+    Late,
+    /// It takes effect, and is answered with something that is no reply.
+    Garble,
+}
+
+/// The fates of each direction of each step: one for each attempt, the last one for all that follow.
+#[derive(Debug, Clone, Default)]
+pub struct Script {
+    fates: BTreeMap<(StepName, Op), Vec<Fate>>,
+}
+
+/// What the participants of one saga did.
+#[derive(Debug, Clone, Default)]
+pub struct Participants {
+    script: Script,
+    inbox: BTreeMap<CommandId, Outcome<Value>>,
+    /// Per step: how often it took effect, and how often that was undone.
+    pub effects: BTreeMap<StepName, (u32, u32)>,
+    /// The steps whose compensation came.
+    tombstones: BTreeMap<StepName, ()>,
+}
+
+impl Script {
+    /// Everything goes well.
+    #[must_use]
+    pub fn clean() -> Self {
+        Self::default()
+    }
+
+    /// The same, but for one direction of a step.
+    #[must_use]
+    pub fn with(mut self, step: &StepName, op: Op, fates: &[Fate]) -> Self {
+        self.fates.insert((step.clone(), op), fates.to_vec());
+        self
+    }
+
+    /// Some things go wrong in some attempts; compensations are never refused.
+    #[must_use]
+    pub fn random(definition: &Definition, dice: &mut Dice) -> Self {
+        let mut script = Self::default();
+        for step in definition.steps() {
+            for op in [Op::Action, Op::Compensation] {
+                let attempts = dice.below(4);
+                let fates: Vec<_> = (0..attempts).map(|_| random_fate(op, dice)).chain([Fate::Do]).collect();
+                script.fates.insert((step.name().clone(), op), fates);
+            }
+        }
+        script
+    }
+
+    /// The same, with compensations that all go well.
+    #[must_use]
+    pub fn undone_well(mut self) -> Self {
+        self.fates.retain(|(_, op), _| *op == Op::Action);
+        self
+    }
+
+    /// Only the first generation is scripted: whatever an operator asks for anew goes well.
+    pub(super) fn fate(&self, command: &CommandToSend) -> Fate {
+        let CommandId { step, op, generation, .. } = &command.command_id;
+        let fates = self.fates.get(&(step.clone(), *op)).filter(|_| *generation == 1);
+        let attempt = usize::from(command.attempt.saturating_sub(1));
+        fates.and_then(|fates| fates.get(attempt).or(fates.last())).copied().unwrap_or(Fate::Do)
+    }
+}
+
+fn random_fate(op: Op, dice: &mut Dice) -> Fate {
+    match (dice.below(12), op) {
+        (0 | 1, _) => Fate::Fault,
+        (2 | 3, _) => Fate::LoseReply,
+        (4, _) => Fate::LoseCommand,
+        (5, _) => Fate::Late,
+        (6, Op::Action) => Fate::Refuse,
+        (7, _) => Fate::Garble,
+        _ => Fate::Do,
+    }
+}
+
+impl Participants {
+    pub(super) fn new(script: Script) -> Self {
+        Self { script, ..Self::default() }
+    }
+
+    pub(super) const fn script(&self) -> &Script {
+        &self.script
+    }
+
+    /// From here on everything goes well.
+    pub(super) fn heal(&mut self) {
+        self.script = Script::clean();
+    }
+
+    /// True when the step's effect stands.
+    #[must_use]
+    pub fn stands(&self, step: &StepName) -> bool {
+        self.effects.get(step).is_some_and(|(done, undone)| done > undone)
+    }
+
+    /// Carries a command out, once, and answers it: `None` when the answer gets lost.
+    pub(super) fn handle(&mut self, command: &CommandToSend, fate: Fate, reply: Value) -> Option<Outcome<Value>> {
+        let id = &command.command_id;
+        if let Some(stored) = self.inbox.get(id) {
+            return (fate != Fate::LoseReply).then(|| stored.clone());
+        }
+        if id.op == Op::Action && self.tombstones.contains_key(&id.step) {
+            let outcome = Outcome::refused(REFUSED_COMPENSATED, "its compensation came first");
+            self.inbox.insert(id.clone(), outcome.clone());
+            return Some(outcome);
+        }
+        let outcome = match fate {
+            Fate::Fault => return Some(Outcome::faulted("broken", "it broke")),
+            Fate::Refuse => Outcome::refused("no", "the business says no"),
+            Fate::Garble => Outcome::done(Value::from("not a reply")),
+            Fate::Do | Fate::LoseReply | Fate::Late | Fate::LoseCommand => Outcome::done(reply),
+        };
+        if fate != Fate::Refuse {
+            self.take_effect(id);
+        }
+        self.inbox.insert(id.clone(), outcome.clone());
+        (fate != Fate::LoseReply).then_some(outcome)
+    }
+
+    fn take_effect(&mut self, id: &CommandId) {
+        let (done, undone) = self.effects.entry(id.step.clone()).or_default();
+        match id.op {
+            Op::Action => *done += 1,
+            Op::Compensation => {
+                if *done > *undone {
+                    *undone += 1;
+                }
+                self.tombstones.insert(id.step.clone(), ());
+            }
+        }
+    }
+}

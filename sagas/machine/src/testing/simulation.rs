@@ -1,0 +1,332 @@
+//! One saga from its start to its end, with time, loss, repetition, disorder and crashes.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use contract::{SagaId, command::Outcome, orchestrator_api::SagaStatus, step::CommandId};
+use serde_json::Value;
+
+use super::{
+    Dice,
+    check::check_run,
+    participants::{Fate, Participants, Script},
+};
+use crate::{
+    Decision, Effect, Entry, Input, Verdict,
+    decide::decide,
+    definition::Definition,
+    effect::CommandToSend,
+    evolve::evolve,
+    resume::{next_wake, resume},
+    start::{StartError, start},
+    state::State,
+};
+
+/// The most events of one run: far more than any script leads to, so a run that reaches it goes in circles.
+const EVENTS_MAX: usize = 200_000;
+
+/// When the orchestrator dies, between its commit and its first publishing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Crash {
+    /// Never.
+    Never,
+    /// After that decision, the start being 0.
+    After(usize),
+    /// After each.
+    Always,
+}
+
+/// One saga to run.
+pub struct Simulation<'d> {
+    definition: &'d Definition,
+    input: Value,
+    replies: &'d dyn Fn(&str) -> Value,
+    script: Script,
+    crash: Crash,
+    repeat: bool,
+    shuffle: Option<Dice>,
+    impatient: bool,
+    saga_id: SagaId,
+}
+
+/// A run and its world.
+#[derive(Debug)]
+pub struct Ended {
+    /// As the journal adds up.
+    pub state: State,
+    /// The committed decisions, in order.
+    pub journal: Vec<Vec<Entry>>,
+    /// Whatever was published, resumed ones included.
+    pub sent: Vec<CommandToSend>,
+    /// The other side.
+    pub participants: Participants,
+    /// The time of the last event.
+    pub now: DateTime<Utc>,
+}
+
+/// What is on its way.
+enum Message {
+    Command(CommandToSend),
+    Reply { command_id: CommandId, attempt: u16, outcome: Outcome<Value> },
+}
+
+struct Run<'d> {
+    simulation: Simulation<'d>,
+    state: State,
+    journal: Vec<Vec<Entry>>,
+    sent: Vec<CommandToSend>,
+    participants: Participants,
+    queue: Vec<Message>,
+    late: Vec<CommandToSend>,
+    now: DateTime<Utc>,
+}
+
+impl<'d> Simulation<'d> {
+    /// A run in which everything goes well. `replies` gives a reply of the right type for a command's name.
+    pub fn new(definition: &'d Definition, input: Value, replies: &'d dyn Fn(&str) -> Value) -> Self {
+        let saga_id = SagaId::from_uuid("01900000-0000-7000-8000-000000000001".parse().unwrap_or_default());
+        Self {
+            definition,
+            input,
+            replies,
+            script: Script::clean(),
+            crash: Crash::Never,
+            repeat: false,
+            shuffle: None,
+            impatient: false,
+            saga_id,
+        }
+    }
+
+    /// What goes wrong.
+    #[must_use]
+    pub fn script(mut self, script: Script) -> Self {
+        self.script = script;
+        self
+    }
+
+    /// When the orchestrator dies.
+    #[must_use]
+    pub const fn crash(mut self, crash: Crash) -> Self {
+        self.crash = crash;
+        self
+    }
+
+    /// Each message arrives twice.
+    #[must_use]
+    pub const fn repeat(mut self) -> Self {
+        self.repeat = true;
+        self
+    }
+
+    /// Messages arrive in any order.
+    #[must_use]
+    pub const fn shuffle(mut self, dice: Dice) -> Self {
+        self.shuffle = Some(dice);
+        self
+    }
+
+    /// Time also passes while messages are on their way; needs [`Simulation::shuffle`].
+    #[must_use]
+    pub const fn impatient(mut self) -> Self {
+        self.impatient = true;
+        self
+    }
+
+    /// Runs it until nothing more happens by itself, and checks whatever must hold of any run.
+    ///
+    /// # Errors
+    /// When the saga does not start with this input.
+    pub fn run(self) -> Result<Ended, StartError> {
+        let definition = self.definition;
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap_or_default();
+        let decision = start(definition, self.saga_id, self.input.clone(), now)?;
+        let mut run = Run {
+            state: State::new(self.saga_id),
+            participants: Participants::new(self.script.clone()),
+            simulation: self,
+            journal: Vec::new(),
+            sent: Vec::new(),
+            queue: Vec::new(),
+            late: Vec::new(),
+            now,
+        };
+        run.commit(decision);
+        run.go_on();
+        let ended = run.end();
+        check_run(definition, &ended);
+        Ok(ended)
+    }
+}
+
+impl Ended {
+    /// Goes on after an input, with participants that are well again.
+    #[must_use]
+    pub fn after(self, definition: &Definition, replies: &dyn Fn(&str) -> Value, input: &Input) -> Self {
+        let Self { state, journal, sent, mut participants, now } = self;
+        participants.heal();
+        let mut simulation = Simulation::new(definition, Value::Null, replies);
+        simulation.saga_id = state.saga_id;
+        let (queue, late) = (Vec::new(), Vec::new());
+        let mut run = Run { simulation, state, journal, sent, participants, queue, late, now };
+        run.hear(input);
+        run.go_on();
+        let ended = run.end();
+        check_run(definition, &ended);
+        ended
+    }
+
+    /// True when both runs, of one script, ended as they should: in the same way, unless the saga was turned around
+    /// and some compensation did not go well. Which steps are undone depends on which refusal came first, so that
+    /// compensation may not have been needed.
+    #[must_use]
+    pub fn ends_like(&self, other: &Self) -> bool {
+        let turned = self.state.cause.is_some() && other.state.cause.is_some();
+        let stuck = [self, other].iter().any(|run| run.state.status == SagaStatus::NeedsAttention);
+        self.outcome() == other.outcome() || (turned && stuck)
+    }
+
+    /// What stands at the end: the status, and the steps whose effect stands.
+    #[must_use]
+    pub fn outcome(&self) -> (SagaStatus, Vec<String>) {
+        let standing = self.participants.effects.keys().filter(|step| self.participants.stands(step));
+        (self.state.status, standing.map(ToString::to_string).collect())
+    }
+}
+
+impl Run<'_> {
+    fn go_on(&mut self) {
+        for _ in 0..EVENTS_MAX {
+            let wake = next_wake(self.simulation.definition, &self.state);
+            if self.queue.is_empty() || (self.simulation.impatient && wake.is_some() && self.roll(10) == 0) {
+                if let Some(wake) = wake {
+                    self.now = self.now.max(wake);
+                    self.hear(&Input::TimePassed);
+                } else if self.late.is_empty() {
+                    return;
+                } else {
+                    let late = std::mem::take(&mut self.late);
+                    late.into_iter().for_each(|command| self.carry_out(&command, Fate::Do));
+                }
+                continue;
+            }
+            let next = self.roll(self.queue.len());
+            if self.simulation.impatient {
+                self.now += TimeDelta::milliseconds(1);
+            }
+            match self.queue.remove(next) {
+                Message::Command(command) => {
+                    let fate = self.participants.script().fate(&command);
+                    self.carry_out(&command, fate);
+                    if self.simulation.repeat {
+                        self.carry_out(&command, fate);
+                    }
+                }
+                Message::Reply { command_id, attempt, outcome } => {
+                    let input = Input::Replied { command_id, attempt, outcome };
+                    self.hear(&input);
+                    if self.simulation.repeat {
+                        self.hear(&input);
+                    }
+                }
+            }
+        }
+        panic!("the saga goes in circles: {:?}", self.journal.iter().rev().take(5).collect::<Vec<_>>());
+    }
+
+    fn end(self) -> Ended {
+        let Self { state, journal, sent, participants, now, .. } = self;
+        Ended { state, journal, sent, participants, now }
+    }
+
+    fn roll(&mut self, sides: usize) -> usize {
+        self.simulation.shuffle.as_mut().map_or(0, |dice| dice.below(sides))
+    }
+
+    fn carry_out(&mut self, command: &CommandToSend, fate: Fate) {
+        match fate {
+            Fate::LoseCommand => {}
+            Fate::Late => self.late.push(command.clone()),
+            Fate::Do | Fate::Refuse | Fate::Fault | Fate::LoseReply | Fate::Garble => {
+                let reply = (self.simulation.replies)(command.name);
+                if let Some(outcome) = self.participants.handle(command, fate, reply) {
+                    let (command_id, attempt) = (command.command_id.clone(), command.attempt);
+                    self.queue.push(Message::Reply { command_id, attempt, outcome });
+                }
+            }
+        }
+    }
+
+    fn hear(&mut self, input: &Input) {
+        let decision = decide(self.simulation.definition, &self.state, input, self.now);
+        assert!(!matches!(decision.verdict, Verdict::Unknown(_)), "an answer was not known: {input:?}");
+        self.commit(decision);
+    }
+
+    /// Commits, and then publishes, unless the orchestrator dies in between.
+    fn commit(&mut self, decision: Decision) {
+        let Decision { entries, effects, verdict: _ } = decision;
+        if entries.is_empty() {
+            assert!(effects.is_empty(), "effects without a commit");
+            return;
+        }
+        let wakes = effects.iter().filter(|effect| !matches!(effect, Effect::Send(_))).count();
+        assert_eq!(wakes, 1, "a decision says exactly once when to come back");
+        let stored: Vec<Entry> = entries.iter().map(through_json).collect();
+        assert_eq!(stored, entries, "an entry changes on its way through the journal");
+        stored.iter().for_each(|entry| evolve(&mut self.state, entry));
+        let number = self.journal.len();
+        self.journal.push(stored);
+        let crashed = match self.simulation.crash {
+            Crash::Never => false,
+            Crash::After(at) => at == number,
+            Crash::Always => true,
+        };
+        if crashed {
+            self.recover();
+        } else {
+            self.publish(effects);
+        }
+    }
+
+    /// Memory is gone; the journal and the broker's queues are not.
+    fn recover(&mut self) {
+        let mut restored = State::new(self.simulation.saga_id);
+        self.journal.iter().flatten().for_each(|entry| evolve(&mut restored, entry));
+        assert_eq!(restored, self.state, "replaying gives another state than running");
+        self.state = restored;
+        self.publish(resume(self.simulation.definition, &self.state));
+    }
+
+    fn publish(&mut self, effects: Vec<Effect>) {
+        let mut wake = None;
+        for effect in effects {
+            match effect {
+                Effect::Send(command) => {
+                    self.sent.push(command.clone());
+                    self.queue.push(Message::Command(command));
+                }
+                Effect::WakeAt(at) => wake = Some(at),
+                Effect::Sleep => {}
+            }
+        }
+        assert_eq!(wake, next_wake(self.simulation.definition, &self.state), "the wake-up is not the next due time");
+    }
+}
+
+/// Payloads by command id, when each id has but one.
+pub(super) fn payloads(sent: &[CommandToSend]) -> Result<BTreeMap<&CommandId, &str>, CommandId> {
+    let mut payloads = BTreeMap::new();
+    for command in sent {
+        let payload = command.payload.get();
+        if payloads.insert(&command.command_id, payload).is_some_and(|before| before != payload) {
+            return Err(command.command_id.clone());
+        }
+    }
+    Ok(payloads)
+}
+
+fn through_json(entry: &Entry) -> Entry {
+    let json = serde_json::to_string(entry).unwrap_or_default();
+    serde_json::from_str(&json).unwrap_or_else(|error| panic!("{json} does not read back: {error}"))
+}

@@ -1,0 +1,356 @@
+//! A small vocabulary of commands, and definitions of any shape over it.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use contract::{
+    Command, SagaId, StepName,
+    command::{Outcome, Route},
+    orchestrator_api::{Action, SagaStatus, StepKind},
+    step::{CommandId, Op},
+};
+use machine::{
+    Builder, CommandToSend, Decision, Definition, DefinitionError, Effect, Entry, Input, Operator, Phase, Retry, State,
+    Verdict,
+};
+use proptest::prelude::*;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// The input of every test saga.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Trip {
+    /// Steps with a condition look at one bit each.
+    pub(crate) flags: u8,
+    /// Repeated in each command.
+    pub(crate) note: String,
+}
+
+/// What steps learn: the texts of replies, in the order in which they are folded.
+#[derive(Debug, Default)]
+pub(crate) struct Learned {
+    pub(crate) said: Vec<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Probe {
+    pub(crate) note: String,
+    pub(crate) said: Vec<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Echo {
+    pub(crate) said: String,
+}
+
+impl Command for Probe {
+    const NAME: &'static str = "order.probe";
+    const VERSION: u16 = 1;
+    const ROUTE: Route = Route::Order;
+    type Reply = Echo;
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Unprobe {
+    pub(crate) note: String,
+    pub(crate) because: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Unprobed {}
+
+impl Command for Unprobe {
+    const NAME: &'static str = "order.unprobe";
+    const VERSION: u16 = 2;
+    const ROUTE: Route = Route::Order;
+    type Reply = Unprobed;
+}
+
+pub(crate) fn probe(trip: &Trip, learned: &Learned) -> Probe {
+    Probe { note: trip.note.clone(), said: learned.said.clone() }
+}
+
+pub(crate) fn unprobe(trip: &Trip, cause: &machine::Cause) -> Unprobe {
+    Unprobe { note: trip.note.clone(), because: cause.code.clone() }
+}
+
+pub(crate) fn learn(learned: &mut Learned, echo: &Echo) {
+    learned.said.push(echo.said.clone());
+}
+
+/// A reply of the right type for each command.
+pub(crate) fn replies(command: &str) -> Value {
+    match command {
+        "order.probe" => json!({"said": "yes"}),
+        _ => json!({}),
+    }
+}
+
+pub(crate) fn name(text: &str) -> StepName {
+    StepName::new(text).unwrap()
+}
+
+pub(crate) fn trip(flags: u8) -> Value {
+    json!({"flags": flags, "note": "a trip"})
+}
+
+/// Retries of tests: short, few.
+pub(crate) const FEW: Retry =
+    Retry::exponential(Duration::from_millis(100)).cap(Duration::from_secs(1)).attempts_max(4);
+
+/// create (C) -> flights (C) beside rooms (C) -> confirm (P) -> tell (R) beside bill (R).
+pub(crate) fn journey() -> Definition {
+    let mut saga = Builder::<Trip, Learned>::new("journey", 1);
+    saga.deadline(Duration::from_secs(120));
+    let create =
+        saga.step("create").command(probe).on_reply(learn).compensate(unprobe).retry(FEW).compensation_retry(FEW).add();
+    let mut hold = |step: &str| {
+        saga.step(step)
+            .after([create])
+            .command(probe)
+            .on_reply(learn)
+            .compensate(unprobe)
+            .retry(FEW)
+            .compensation_retry(FEW)
+            .add()
+    };
+    let held = [hold("flights"), hold("rooms")];
+    let confirm = saga.step("confirm").pivot().after(held).command(probe).retry(FEW).add();
+    saga.step("tell").retriable().after([confirm]).command(probe).retry(FEW).add();
+    saga.step("bill").retriable().after([confirm]).command(probe).retry(FEW).add();
+    saga.build().unwrap()
+}
+
+/// The shape of a random definition.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    steps: Vec<PlannedStep>,
+    deadline_s: Option<u64>,
+}
+
+#[derive(Debug, Clone)]
+struct PlannedStep {
+    kind: StepKind,
+    /// Bit `n`: after the step number `n`, where that is possible.
+    after: u16,
+    /// The condition's number.
+    when: Option<usize>,
+    attempts_max: u16,
+    learns: bool,
+}
+
+const CONDITIONS: [fn(&Trip) -> bool; 4] =
+    [|trip| trip.flags & 1 != 0, |trip| trip.flags & 1 == 0, |trip| trip.flags & 2 != 0, |trip| trip.flags & 4 != 0];
+
+/// Definitions of any shape that the builder accepts and any input starts.
+pub(crate) fn plans() -> impl Strategy<Value = Plan> {
+    let compensatables = prop::collection::vec(planned(StepKind::Compensatable, true), 0..6);
+    let retriables = prop::collection::vec(planned(StepKind::Retriable, true), 0..4);
+    let parts = (compensatables, 0..3_usize, retriables, prop::option::of(5..2_000_u64));
+    parts.prop_map(|(mut steps, pivots, mut retriables, deadline_s)| {
+        let all = u16::MAX;
+        for number in 0..pivots {
+            // Two pivots exclude each other by the first two conditions.
+            let when = (pivots == 2).then_some(number);
+            steps.push(PlannedStep { kind: StepKind::Pivot, after: all, when, attempts_max: 3, learns: true });
+        }
+        if pivots == 0 {
+            retriables.clear();
+        }
+        steps.append(&mut retriables);
+        if steps.is_empty() {
+            steps.push(PlannedStep { kind: StepKind::Pivot, after: 0, when: None, attempts_max: 2, learns: false });
+        }
+        Plan { steps, deadline_s }
+    })
+}
+
+fn planned(kind: StepKind, conditional: bool) -> impl Strategy<Value = PlannedStep> {
+    let when = if conditional { prop::option::weighted(0.3, 0..CONDITIONS.len()).boxed() } else { Just(None).boxed() };
+    let parts = (any::<u16>(), when, 1..6_u16, any::<bool>());
+    parts.prop_map(move |(after, when, attempts_max, learns)| PlannedStep { kind, after, when, attempts_max, learns })
+}
+
+impl Plan {
+    pub(crate) fn build(&self) -> Result<Definition, Vec<DefinitionError>> {
+        let mut saga = Builder::<Trip, Learned>::new("planned", 1);
+        if let Some(deadline_s) = self.deadline_s {
+            saga.deadline(Duration::from_secs(deadline_s));
+        }
+        let mut handles = Vec::new();
+        let mut pivots = Vec::new();
+        for (number, planned) in self.steps.iter().enumerate() {
+            let chosen = |at: usize| planned.after & (1 << (at % 16)) != 0;
+            let earlier = handles.iter().enumerate().filter(|(at, _)| chosen(*at));
+            let mut after: Vec<_> = earlier.map(|(_, handle)| *handle).collect();
+            let retry = FEW.attempts_max(planned.attempts_max);
+            let mut step = saga.step(&format!("step-{number}")).command(probe).retry(retry).compensation_retry(retry);
+            match planned.kind {
+                StepKind::Compensatable => step = step.compensate(unprobe),
+                StepKind::Pivot => {
+                    step = step.pivot();
+                    after.retain(|handle| !pivots.contains(handle));
+                }
+                StepKind::Retriable => {
+                    step = step.retriable();
+                    after.extend(&pivots);
+                }
+            }
+            if planned.learns {
+                step = step.on_reply(learn);
+            }
+            if let Some(when) = planned.when {
+                step = step.when(CONDITIONS[when]);
+            }
+            let handle = step.after(after).add();
+            if planned.kind == StepKind::Pivot {
+                pivots.push(handle);
+            }
+            handles.push(handle);
+        }
+        saga.build()
+    }
+}
+
+/// One saga in a test's hands.
+pub(crate) struct Talk {
+    pub(crate) definition: Definition,
+    pub(crate) state: State,
+    pub(crate) now: DateTime<Utc>,
+    /// Of the last decision.
+    pub(crate) sent: Vec<CommandToSend>,
+}
+
+impl Talk {
+    pub(crate) fn begin(definition: Definition, flags: u8) -> Self {
+        let saga_id = SagaId::from_uuid(uuid::Uuid::from_u128(7));
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let decision = machine::start(&definition, saga_id, trip(flags), now).unwrap();
+        let mut talk = Self { definition, state: State::new(saga_id), now, sent: Vec::new() };
+        talk.take(&decision);
+        talk
+    }
+
+    /// Decides and moves along; the answer in words.
+    pub(crate) fn hear(&mut self, input: &Input) -> String {
+        let decision = machine::decide(&self.definition, &self.state, input, self.now);
+        let before = self.state.status;
+        self.take(&decision);
+        words(&decision, before, self.state.status)
+    }
+
+    fn take(&mut self, decision: &Decision) {
+        decision.entries.iter().for_each(|entry| machine::evolve(&mut self.state, entry));
+        let sends = decision.effects.iter().filter_map(|effect| match effect {
+            Effect::Send(command) => Some(command.clone()),
+            Effect::WakeAt(_) | Effect::Sleep => None,
+        });
+        self.sent = sends.collect();
+    }
+
+    pub(crate) fn work(&self, step: &str, op: Op) -> (CommandId, u16) {
+        let progress = self.state.progress(&name(step), op);
+        let generation = progress.map_or(1, |progress| progress.generation.max(1));
+        let attempt = progress.map_or(1, |progress| progress.attempt.max(1));
+        (CommandId { saga: self.state.saga_id, step: name(step), op, generation }, attempt)
+    }
+
+    pub(crate) fn reply(&self, step: &str, op: Op, outcome: Outcome<Value>) -> Input {
+        let (command_id, attempt) = self.work(step, op);
+        Input::Replied { command_id, attempt, outcome }
+    }
+
+    pub(crate) fn done(&mut self, step: &str) -> String {
+        let input = self.reply(step, Op::Action, Outcome::done(json!({"said": step})));
+        self.hear(&input)
+    }
+
+    pub(crate) fn undone(&mut self, step: &str) -> String {
+        let input = self.reply(step, Op::Compensation, Outcome::done(json!({})));
+        self.hear(&input)
+    }
+
+    pub(crate) fn refused(&mut self, step: &str, op: Op) -> String {
+        let input = self.reply(step, op, Outcome::refused("no", "the business says no"));
+        self.hear(&input)
+    }
+
+    pub(crate) fn faulted(&mut self, step: &str, op: Op) -> String {
+        let input = self.reply(step, op, Outcome::faulted("broken", "it broke"));
+        self.hear(&input)
+    }
+
+    /// Faults until the attempts are out.
+    pub(crate) fn exhaust(&mut self, step: &str, op: Op) -> String {
+        loop {
+            let said = self.faulted(step, op);
+            if !matches!(self.state.progress(&name(step), op).unwrap().phase, Phase::Waiting { .. }) {
+                return said;
+            }
+            self.wait();
+        }
+    }
+
+    /// Until the next due time.
+    pub(crate) fn wait(&mut self) -> String {
+        self.now = machine::next_wake(&self.definition, &self.state).unwrap();
+        self.hear(&Input::TimePassed)
+    }
+
+    pub(crate) fn act(&mut self, action: Action) -> String {
+        self.hear(&act(action))
+    }
+}
+
+pub(crate) fn act(action: Action) -> Input {
+    let operator = Operator { actor: "ann".into(), role: "operator".into(), reason: "because".into() };
+    Input::Operator { operator, action }
+}
+
+/// A decision in words: the entries, the verdict when there are none, and the status when it changes.
+pub(crate) fn words(decision: &Decision, before: SagaStatus, after: SagaStatus) -> String {
+    let mut words: Vec<_> = decision.entries.iter().map(entry_words).collect();
+    match &decision.verdict {
+        Verdict::Accepted => {}
+        Verdict::Ignored(why) => words.push(format!("ignored: {why}")),
+        Verdict::Unknown(why) => words.push(format!("unknown: {why}")),
+        Verdict::Refused { code, message } => words.push(format!("refused: {code}: {message}")),
+    }
+    if before != after {
+        words.push(format!("=> {}", after.as_str()));
+    }
+    words.join("; ")
+}
+
+fn entry_words(entry: &Entry) -> String {
+    let way = |op: &Op| match op {
+        Op::Action => "",
+        Op::Compensation => "undo ",
+    };
+    match entry {
+        Entry::SagaStarted { .. } => "started".into(),
+        Entry::CommandDispatched { step, op, generation, attempt, .. } => {
+            format!("send {}{step} {generation}.{attempt}", way(op))
+        }
+        Entry::CommandDone { step, op, .. } => format!("{}{step} done", way(op)),
+        Entry::CommandRefused { step, op, code, .. } => format!("{}{step} refused ({code})", way(op)),
+        Entry::CommandFailed { step, op, in_doubt, code, retry_at, .. } => {
+            let doubt = if *in_doubt { ", in doubt" } else { "" };
+            let then = if retry_at.is_some() { "waits" } else { "out of attempts" };
+            format!("{}{step} failed ({code}{doubt}), {then}", way(op))
+        }
+        Entry::CompensationStarted { cause } => {
+            format!(
+                "turn around ({}{})",
+                cause.step.as_ref().map_or(String::new(), |step| format!("{step}/")),
+                cause.code
+            )
+        }
+        Entry::AttentionNeeded { step, op, code, .. } => format!("{}{step} needs attention ({code})", way(op)),
+        Entry::OperatorActed { operator, action } => format!("{} acts: {}", operator.actor, action.as_str()),
+        Entry::StepSkipped { step, op, .. } => format!("{}{step} skipped", way(op)),
+        Entry::SagaCompleted => "completed".into(),
+        Entry::SagaCompensated => "compensated".into(),
+        Entry::SagaAbandoned => "abandoned".into(),
+    }
+}

@@ -1,0 +1,135 @@
+//! Every journal entry as it is stored. A file that no longer reads, or reads and is written otherwise, would make
+//! existing journals unreadable: add a variant or an optional field instead.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use chrono::DateTime;
+use contract::{
+    orchestrator_api::{Action, CauseView},
+    step::Op,
+};
+use machine::{Entry, Fingerprint, Operator};
+use serde_json::{Value, json};
+
+use crate::common::name;
+
+#[test]
+fn every_entry_reads_and_is_written_as_its_golden_file() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let mut expected = BTreeSet::new();
+    for (file, entry) in examples() {
+        let path = folder.join(format!("{file}.json"));
+        expected.insert(path.clone());
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            fs::write(&path, format!("{}\n", serde_json::to_string_pretty(&entry).unwrap())).unwrap();
+        }
+        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let stored: Entry = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{file} does not read: {error}"));
+        assert_eq!(stored, entry, "{file} reads as something else");
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(serde_json::to_value(&stored).unwrap(), value, "{file} is written otherwise");
+    }
+    let found: BTreeSet<_> = fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path()).collect();
+    assert_eq!(found, expected, "golden files without an example, or examples without a file");
+}
+
+#[test]
+fn an_entry_of_an_unknown_kind_is_named() {
+    let error = serde_json::from_value::<Entry>(json!({"entry": "saga_exploded"})).unwrap_err().to_string();
+    assert!(error.contains("saga_exploded"), "{error}");
+}
+
+/// One of each variant, and of each optional field. The match makes a new variant fail to compile here.
+fn examples() -> Vec<(&'static str, Entry)> {
+    let examples = vec![started(true), started(false)].into_iter().chain(commands()).chain(turns()).chain(operators());
+    examples
+        .map(|(suffix, entry)| {
+            let kind = match &entry {
+                Entry::SagaStarted { .. } => "saga_started",
+                Entry::CommandDispatched { .. } => "command_dispatched",
+                Entry::CommandDone { .. } => "command_done",
+                Entry::CommandRefused { .. } => "command_refused",
+                Entry::CommandFailed { .. } => "command_failed",
+                Entry::CompensationStarted { .. } => "compensation_started",
+                Entry::AttentionNeeded { .. } => "attention_needed",
+                Entry::OperatorActed { .. } => "operator_acted",
+                Entry::StepSkipped { .. } => "step_skipped",
+                Entry::SagaCompleted => "saga_completed",
+                Entry::SagaCompensated => "saga_compensated",
+                Entry::SagaAbandoned => "saga_abandoned",
+            };
+            let tag = serde_json::to_value(&entry).unwrap()["entry"].clone();
+            assert_eq!(tag, kind, "the tag is the file's name");
+            let file: &'static str = format!("{kind}{suffix}").leak();
+            (file, entry)
+        })
+        .collect()
+}
+
+fn at(seconds: i64) -> DateTime<chrono::Utc> {
+    DateTime::from_timestamp(1_800_000_000 + seconds, 125_000_000).unwrap()
+}
+
+fn started(full: bool) -> (&'static str, Entry) {
+    let entry = Entry::SagaStarted {
+        name: "order".into(),
+        version: 1,
+        fingerprint: Fingerprint::from_text("0123456789abcdef0123456789abcdef"),
+        deadline_at: full.then(|| at(600)),
+        input: json!({"order_id": "ord_00000000000000000000000000000001", "nights": [1, 2]}),
+        not_applicable: if full { vec![name("hold-flights"), name("confirm-flights")] } else { Vec::new() },
+    };
+    (if full { "" } else { ".least" }, entry)
+}
+
+fn commands() -> Vec<(&'static str, Entry)> {
+    let step = || name("hold-rooms");
+    let (code, message) = (|| "room_sold_out".to_owned(), || "no room is left on 2026-12-01".to_owned());
+    let failed = |retry_at, in_doubt| Entry::CommandFailed {
+        step: step(),
+        op: Op::Action,
+        attempt: 3,
+        in_doubt,
+        code: "no_reply".into(),
+        message: "`accommodation.hold_room` was not answered within 10s".into(),
+        retry_at,
+    };
+    let dispatched = |op| Entry::CommandDispatched { step: step(), op, generation: 1, attempt: 2, reply_by: at(10) };
+    vec![
+        (".action", dispatched(Op::Action)),
+        (".compensation", dispatched(Op::Compensation)),
+        ("", Entry::CommandDone { step: step(), op: Op::Action, reply: json!({"expires_at": "2027-01-15T08:20:00Z"}) }),
+        ("", Entry::CommandRefused { step: step(), op: Op::Action, code: code(), message: message() }),
+        (".retried", failed(Some(at(12)), true)),
+        (".given_up", failed(None, false)),
+        ("", Entry::AttentionNeeded { step: step(), op: Op::Compensation, code: code(), message: message() }),
+    ]
+}
+
+fn turns() -> Vec<(&'static str, Entry)> {
+    let cause = |step| CauseView { step, code: "cancelled".into(), message: "the client called".into() };
+    vec![
+        (".by_step", Entry::CompensationStarted { cause: cause(Some(name("hold-rooms"))) }),
+        (".by_person", Entry::CompensationStarted { cause: cause(None) }),
+        ("", Entry::SagaCompleted),
+        ("", Entry::SagaCompensated),
+        ("", Entry::SagaAbandoned),
+    ]
+}
+
+fn operators() -> Vec<(&'static str, Entry)> {
+    let acted = |action| Entry::OperatorActed {
+        operator: Operator { actor: "usr_1".into(), role: "operator".into(), reason: "the hotel called back".into() },
+        action,
+    };
+    let reply = || json!({"confirmation": "VX-42"});
+    let step = || name("confirm-rooms");
+    vec![
+        (".retry_all", acted(Action::Retry { step: None })),
+        (".retry_step", acted(Action::Retry { step: Some(step()) })),
+        (".cancel", acted(Action::Cancel)),
+        (".skip", acted(Action::Skip { step: step(), reply: reply() })),
+        (".abandon", acted(Action::Abandon)),
+        ("", Entry::StepSkipped { step: step(), op: Op::Action, reply: reply() }),
+    ]
+}

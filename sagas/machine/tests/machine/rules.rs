@@ -1,0 +1,471 @@
+//! The rules of the machine, one by one, each as a short conversation with one saga.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta};
+use contract::{
+    SagaId,
+    command::Outcome,
+    limits::PAYLOAD_BYTES_MAX,
+    orchestrator_api::{Action, SagaStatus, StepStatus},
+    step::Op,
+};
+use machine::{Builder, Definition, Effect, Input, Phase, StartError, describe, next_wake, resume};
+use serde_json::json;
+
+use crate::common::{FEW, Learned, Probe, Talk, Trip, act, journey, learn, name, probe, trip, unprobe};
+
+fn begin() -> Talk {
+    Talk::begin(journey(), 0)
+}
+
+fn at_pivot() -> Talk {
+    let mut talk = begin();
+    talk.done("create");
+    talk.done("flights");
+    talk.done("rooms");
+    talk
+}
+
+fn status_of(talk: &Talk, step: &str) -> StepStatus {
+    let steps = describe(&talk.definition, &talk.state);
+    steps.iter().find(|view| view.name.as_str() == step).unwrap().status
+}
+
+#[test]
+fn a_saga_goes_through_its_steps_side_by_side_where_it_may() {
+    let mut talk = begin();
+    assert_eq!(talk.done("create"), "create done; send flights 1.1; send rooms 1.1");
+    assert_eq!(talk.done("rooms"), "rooms done");
+    assert_eq!(talk.done("flights"), "flights done; send confirm 1.1");
+    assert_eq!(talk.done("confirm"), "confirm done; send tell 1.1; send bill 1.1");
+    assert_eq!(talk.done("bill"), "bill done");
+    assert_eq!(talk.done("tell"), "tell done; completed; => completed");
+    assert_eq!(next_wake(&talk.definition, &talk.state), None);
+}
+
+#[test]
+fn a_refusal_undoes_in_reverse_order_and_leaves_the_refused_alone() {
+    let mut talk = at_pivot();
+    let turned =
+        "confirm refused (no); turn around (confirm/no); send undo flights 1.1; send undo rooms 1.1; => compensating";
+    assert_eq!(talk.refused("confirm", Op::Action), turned);
+    assert_eq!(talk.undone("flights"), "undo flights done");
+    assert_eq!(talk.undone("rooms"), "undo rooms done; send undo create 1.1");
+    assert_eq!(talk.undone("create"), "undo create done; compensated; => compensated");
+    assert_eq!(status_of(&talk, "confirm"), StepStatus::Refused);
+    assert_eq!(status_of(&talk, "tell"), StepStatus::Pending);
+    assert_eq!(talk.state.error_fingerprint().as_deref(), Some("confirm/no"));
+}
+
+#[test]
+fn a_step_whose_reply_is_missing_is_undone_and_its_late_success_changes_nothing() {
+    let mut talk = begin();
+    talk.done("create");
+    let late = talk.reply("flights", Op::Action, Outcome::done(json!({"said": "held"})));
+    let turned = "rooms refused (no); turn around (rooms/no); send undo flights 1.1; => compensating";
+    assert_eq!(talk.refused("rooms", Op::Action), turned);
+    assert_eq!(talk.hear(&late), "ignored: the saga was turned around");
+    assert_eq!(talk.undone("flights"), "undo flights done; send undo create 1.1");
+}
+
+#[test]
+fn a_definite_answer_counts_whichever_attempt_it_answers_but_a_fault_only_for_its_own() {
+    let mut talk = begin();
+    let first_fault = talk.reply("create", Op::Action, Outcome::faulted("broken", "it broke"));
+    let first_success = talk.reply("create", Op::Action, Outcome::done(json!({"said": "created"})));
+    assert_eq!(talk.wait(), "create failed (no_reply, in doubt), waits");
+    assert_eq!(talk.hear(&first_fault), "ignored: another attempt is awaited");
+    assert_eq!(talk.wait(), "send create 1.2");
+    assert_eq!(talk.hear(&first_fault), "ignored: another attempt is awaited");
+    assert_eq!(talk.hear(&first_success), "create done; send flights 1.1; send rooms 1.1");
+    assert_eq!(talk.hear(&first_success), "ignored: it was done before");
+}
+
+#[test]
+fn the_same_command_is_sent_again_with_the_same_id_and_payload() {
+    let mut talk = begin();
+    talk.done("create");
+    let first: Vec<_> = talk.sent.clone();
+    // What a parallel step learns meanwhile must not change the command.
+    talk.done("rooms");
+    talk.faulted("flights", Op::Action);
+    talk.wait();
+    assert_eq!(talk.sent[0].command_id, first[0].command_id);
+    assert_eq!(talk.sent[0].payload.get(), first[0].payload.get());
+    assert_eq!((first[0].attempt, talk.sent[0].attempt), (1, 2));
+    talk.done("flights");
+    let confirm: Probe = serde_json::from_str(talk.sent[0].payload.get()).unwrap();
+    assert_eq!(confirm.said, ["create", "flights", "rooms"], "facts come in the definition's order");
+}
+
+#[test]
+fn out_of_attempts_before_the_pivot_the_saga_compensates_the_doubtful_step_too() {
+    let mut talk = begin();
+    talk.done("create");
+    talk.done("rooms");
+    let turned = "flights failed (broken), out of attempts; turn around (flights/broken); send undo flights 1.1; \
+                  send undo rooms 1.1; => compensating";
+    assert_eq!(talk.exhaust("flights", Op::Action), turned);
+}
+
+#[test]
+fn out_of_attempts_from_the_pivot_on_a_person_is_asked_and_a_late_answer_still_counts() {
+    let mut talk = at_pivot();
+    let asked = "confirm failed (broken), out of attempts; confirm needs attention (broken); => needs_attention";
+    assert_eq!(talk.exhaust("confirm", Op::Action), asked);
+    assert_eq!(talk.state.error_fingerprint().as_deref(), Some("confirm/broken"));
+    assert_eq!(next_wake(&talk.definition, &talk.state), None);
+    assert_eq!(talk.done("confirm"), "confirm done; send tell 1.1; send bill 1.1; => running");
+}
+
+#[test]
+fn a_stuck_pivot_that_is_refused_after_all_turns_the_saga_around() {
+    let mut talk = at_pivot();
+    talk.exhaust("confirm", Op::Action);
+    let turned =
+        "confirm refused (no); turn around (confirm/no); send undo flights 1.1; send undo rooms 1.1; => compensating";
+    assert_eq!(talk.refused("confirm", Op::Action), turned);
+}
+
+#[test]
+fn the_deadline_counts_until_the_pivot_is_issued_and_not_after() {
+    let mut talk = begin();
+    talk.now += TimeDelta::seconds(120);
+    let turned = "turn around (deadline_passed); send undo create 1.1; => compensating";
+    assert_eq!(talk.hear(&Input::TimePassed), turned);
+    assert_eq!(talk.state.error_fingerprint().as_deref(), Some("saga/deadline_passed"));
+
+    let mut talk = at_pivot();
+    talk.now += TimeDelta::seconds(120);
+    assert_eq!(talk.hear(&Input::TimePassed), "confirm failed (no_reply, in doubt), waits");
+    assert_eq!(talk.done("confirm"), "confirm done; send tell 1.1; send bill 1.1");
+}
+
+#[test]
+fn a_refused_retriable_asks_a_person_and_a_retry_asks_under_a_new_id() {
+    let mut talk = at_pivot();
+    talk.done("confirm");
+    let asked = "tell refused (no); tell needs attention (no); => needs_attention";
+    let old = talk.reply("tell", Op::Action, Outcome::done(json!({"said": "late"})));
+    assert_eq!(talk.refused("tell", Op::Action), asked);
+    // A refusal is sticky: whatever else arrives for it is not to be believed.
+    assert_eq!(talk.hear(&old), "ignored: it was refused before");
+    assert_eq!(talk.done("bill"), "bill done");
+    assert_eq!(talk.act(Action::Retry { step: None }), "ann acts: retry; send tell 2.1; => running");
+    assert_eq!(talk.hear(&old), "ignored: it was refused before");
+    assert_eq!(talk.done("tell"), "tell done; completed; => completed");
+}
+
+#[test]
+fn a_retry_by_hand_starts_the_attempts_over_under_the_same_id() {
+    let mut talk = at_pivot();
+    talk.exhaust("confirm", Op::Action);
+    let (id, attempt) = talk.work("confirm", Op::Action);
+    assert_eq!(
+        talk.act(Action::Retry { step: Some(name("confirm")) }),
+        "ann acts: retry; send confirm 1.5; => running"
+    );
+    assert_eq!(talk.sent[0].command_id, id);
+    assert_eq!((attempt, talk.sent[0].attempt), (4, 5));
+    assert_eq!(
+        talk.exhaust("confirm", Op::Action),
+        "confirm failed (broken), out of attempts; confirm needs attention (broken); => needs_attention"
+    );
+    assert_eq!(talk.work("confirm", Op::Action).1, 8, "four attempts more");
+}
+
+#[test]
+fn a_stuck_compensation_holds_up_only_what_depends_on_it() {
+    let mut talk = at_pivot();
+    talk.refused("confirm", Op::Action);
+    let asked = "undo flights refused (no); undo flights needs attention (no); => needs_attention";
+    assert_eq!(talk.refused("flights", Op::Compensation), asked);
+    assert_eq!(talk.undone("rooms"), "undo rooms done");
+    assert_eq!(status_of(&talk, "flights"), StepStatus::NeedsAttention);
+    assert_eq!(status_of(&talk, "create"), StepStatus::Done);
+    assert_eq!(talk.act(Action::Retry { step: None }), "ann acts: retry; send undo flights 2.1; => compensating");
+    assert_eq!(talk.undone("flights"), "undo flights done; send undo create 1.1");
+    let skip = Action::Skip { step: name("create"), reply: json!({}) };
+    assert_eq!(talk.act(skip), "ann acts: skip; undo create skipped; compensated; => compensated");
+}
+
+#[test]
+fn operators_are_told_why_not() {
+    let mut talk = begin();
+    let retry = |step: &str| Action::Retry { step: Some(name(step)) };
+    let skip = |step: &str, reply| Action::Skip { step: name(step), reply };
+    assert_eq!(
+        talk.act(Action::Retry { step: None }),
+        "refused: nothing_to_retry: no step is stuck or waits for its next attempt"
+    );
+    assert_eq!(
+        talk.act(retry("create")),
+        "refused: nothing_to_retry: step `create` is awaiting its reply; only what is stuck or waits for its next attempt can be retried"
+    );
+    assert_eq!(
+        talk.act(retry("hold")),
+        "refused: unknown_step: `journey` has no step `hold`; it has create, flights, rooms, confirm, tell, bill"
+    );
+    assert_eq!(
+        talk.act(skip("rooms", json!({"said": "x"}))),
+        "refused: nothing_to_skip: step `rooms` is not sent; only what awaits an outcome can be skipped"
+    );
+    assert_eq!(
+        talk.act(skip("create", json!({"said": 7}))),
+        "refused: reply_mismatch: the reply is not what `order.probe` answers: invalid type: integer `7`, expected a string at /said"
+    );
+    let large = talk.act(skip("create", json!({"said": "x".repeat(PAYLOAD_BYTES_MAX)})));
+    assert!(
+        large.starts_with("refused: reply_mismatch: the reply is not what `order.probe` answers: it has 65547 bytes")
+    );
+    talk.act(Action::Cancel);
+    assert_eq!(talk.act(Action::Cancel), "refused: already_compensating: the saga is being undone already");
+    talk.act(Action::Abandon);
+    assert_eq!(
+        talk.act(Action::Abandon),
+        "refused: finished: the saga is abandoned: nothing can be done to it any more"
+    );
+
+    let mut talk = at_pivot();
+    assert_eq!(
+        talk.act(Action::Cancel),
+        "refused: past_pivot: the saga is past its point of no return: retry or skip what is stuck, or abandon it"
+    );
+}
+
+#[test]
+fn a_skipped_step_counts_as_done_with_the_reply_that_was_given() {
+    let mut talk = begin();
+    let skip = Action::Skip { step: name("create"), reply: json!({"said": "by phone"}) };
+    assert_eq!(talk.act(skip), "ann acts: skip; create skipped; send flights 1.1; send rooms 1.1");
+    let flights: Probe = serde_json::from_str(talk.sent[0].payload.get()).unwrap();
+    assert_eq!(flights.said, ["by phone"]);
+    let view = &describe(&talk.definition, &talk.state)[0];
+    assert!(view.skipped && view.status == StepStatus::Done);
+    // It may have happened for all that, so it is undone like any other.
+    talk.act(Action::Cancel);
+    talk.undone("flights");
+    assert_eq!(talk.undone("rooms"), "undo rooms done; send undo create 1.1");
+}
+
+#[test]
+fn an_unreadable_reply_is_a_fault_that_leaves_the_step_in_doubt() {
+    let mut talk = begin();
+    let garbled = talk.reply("create", Op::Action, Outcome::done(json!({"said": null})));
+    assert_eq!(talk.hear(&garbled), "create failed (reply_unreadable, in doubt), waits");
+    let error = describe(&talk.definition, &talk.state)[0].error.clone().unwrap();
+    assert_eq!(
+        error.message,
+        "the reply is not what `order.probe` answers: invalid type: null, expected a string at /said"
+    );
+}
+
+#[test]
+fn a_dead_letter_is_a_fault_of_its_attempt() {
+    let mut talk = begin();
+    let (command_id, attempt) = talk.work("create", Op::Action);
+    let dead =
+        |attempt| Input::DeadLettered { command_id: command_id.clone(), attempt, reason: "delivery limit".into() };
+    assert_eq!(talk.hear(&dead(attempt + 1)), "ignored: another attempt is awaited");
+    assert_eq!(talk.hear(&dead(attempt)), "create failed (dead_lettered, in doubt), waits");
+}
+
+#[test]
+fn answers_to_what_was_never_asked_are_unknown() {
+    let mut talk = begin();
+    let flights = talk.done("flights");
+    assert_eq!(flights, "unknown: this saga never sent `saga_00000000000000000000000000000007:flights:action:1`");
+    assert!(talk.undone("create").starts_with("unknown"));
+    let (mut command_id, attempt) = talk.work("create", Op::Action);
+    command_id.saga = SagaId::from_uuid(uuid::Uuid::from_u128(8));
+    let outcome = Outcome::done(json!({"said": "x"}));
+    assert!(talk.hear(&Input::Replied { command_id, attempt, outcome }).starts_with("unknown"));
+}
+
+#[test]
+fn a_saga_of_another_shape_is_left_alone() {
+    let mut talk = begin();
+    let mut other = Builder::<Trip, Learned>::new("journey", 1);
+    other.step("create").command(probe).compensate(unprobe).add();
+    talk.definition = other.build().unwrap();
+    assert_eq!(talk.done("create"), "ignored: the saga was started under another definition");
+    assert!(talk.act(Action::Cancel).starts_with("refused: other_definition"));
+    assert!(matches!(resume(&talk.definition, &talk.state)[..], [Effect::Sleep]));
+    assert_eq!(talk.act(Action::Abandon), "ann acts: abandon; abandoned; => abandoned");
+}
+
+#[test]
+fn resume_sends_what_is_outstanding_with_the_attempt_that_is_journaled() {
+    let mut talk = begin();
+    talk.done("create");
+    talk.faulted("flights", Op::Action);
+    talk.wait();
+    let effects = resume(&talk.definition, &talk.state);
+    let sent = effects.iter().filter_map(|effect| match effect {
+        Effect::Send(command) => Some((command.command_id.step.to_string(), command.attempt)),
+        Effect::WakeAt(_) | Effect::Sleep => None,
+    });
+    assert_eq!(sent.collect::<Vec<_>>(), [("flights".into(), 2), ("rooms".into(), 1)]);
+    assert!(
+        matches!(effects.last(), Some(Effect::WakeAt(at)) if Some(*at) == next_wake(&talk.definition, &talk.state))
+    );
+}
+
+/// hold (C, when bit 0), between create (C) and confirm (P): nothing may slip past it when it does not apply.
+fn conditional() -> Definition {
+    let mut saga = Builder::<Trip, Learned>::new("conditional", 1);
+    let create = saga.step("create").command(probe).compensate(unprobe).add();
+    let hold =
+        saga.step("hold").when(|trip| trip.flags & 1 != 0).after([create]).command(probe).compensate(unprobe).add();
+    let one = saga.step("one").pivot().when(|trip| trip.flags & 2 != 0).after([hold]).command(probe).add();
+    let two = saga.step("two").pivot().when(|trip| trip.flags & 4 != 0).after([hold]).command(probe).add();
+    saga.step("tell").retriable().after([one, two]).command(probe).add();
+    saga.build().unwrap()
+}
+
+#[test]
+fn a_step_that_does_not_apply_is_passed_over_but_not_what_comes_before_it() {
+    let mut talk = Talk::begin(conditional(), 2);
+    assert_eq!(talk.sent.len(), 1, "the pivot waits for `create`, though `hold` between them does not apply");
+    assert_eq!(talk.done("create"), "create done; send one 1.1");
+    assert_eq!(talk.done("one"), "one done; send tell 1.1");
+    assert_eq!(status_of(&talk, "hold"), StepStatus::NotApplicable);
+    assert_eq!(talk.done("tell"), "tell done; completed; => completed");
+}
+
+#[test]
+fn inputs_that_no_saga_can_start_with_are_named() {
+    let start = |input| {
+        let id = SagaId::from_uuid(uuid::Uuid::from_u128(1));
+        machine::start(&conditional(), id, input, DateTime::UNIX_EPOCH).map(|_| ()).map_err(|error| error.to_string())
+    };
+    assert_eq!(start(trip(6)), Err("for this input both `one` and `two` are the pivot; only one may be".into()));
+    let no_pivot =
+        "for this input `tell` comes after no pivot that applies: it could run while the saga may still be undone";
+    assert_eq!(start(trip(1)), Err(no_pivot.into()));
+    let wrong =
+        "the input is not what `conditional` version 1 takes: invalid type: string \"x\", expected u8 at /flags";
+    assert_eq!(start(json!({"flags": "x", "note": ""})), Err(wrong.into()));
+    let missing = "the input is not what `conditional` version 1 takes: missing field `flags`";
+    assert_eq!(start(json!({"note": ""})), Err(missing.into()));
+    let large = start(json!({"flags": 2, "note": "x".repeat(PAYLOAD_BYTES_MAX)}));
+    assert_eq!(large, Err("the input has 65557 bytes, more than 65536".into()));
+}
+
+#[test]
+fn a_condition_that_panics_refuses_the_start() {
+    let mut saga = Builder::<Trip>::new("broken", 1);
+    let panics = |_: &Trip| -> bool { panic!("no idea") };
+    saga.step("hold")
+        .when(panics)
+        .command(|trip, ()| Probe { note: trip.note.clone(), said: vec![] })
+        .compensate(unprobe)
+        .add();
+    let id = SagaId::from_uuid(uuid::Uuid::from_u128(1));
+    let error = machine::start(&saga.build().unwrap(), id, trip(0), DateTime::UNIX_EPOCH).unwrap_err();
+    assert!(matches!(error, StartError::Undecidable { .. }));
+    assert_eq!(
+        error.to_string(),
+        "whether step `hold` applies cannot be told: a function of the definition panicked: no idea"
+    );
+}
+
+/// Commands that cannot be built, chosen by the flags: 1 before the pivot, 2 the pivot, 4 after it, 8 the undoing.
+fn unbuildable() -> Definition {
+    fn build(trip: &Trip, flag: u8) -> Probe {
+        assert!(trip.flags & flag == 0, "cannot be built");
+        Probe { note: trip.note.clone(), said: Vec::new() }
+    }
+    let mut saga = Builder::<Trip, Learned>::new("unbuildable", 1);
+    let create = saga.step("create").command(probe).compensate(unprobe).add();
+    let hold =
+        saga.step("hold").after([create]).command(|trip, _| build(trip, 1)).compensate(|trip, _| build(trip, 8)).add();
+    let confirm = saga.step("confirm").pivot().after([hold]).command(|trip, _| build(trip, 2)).add();
+    saga.step("tell").retriable().after([confirm]).command(|trip, _| build(trip, 4)).add();
+    saga.build().unwrap()
+}
+
+#[test]
+fn a_command_that_cannot_be_built_is_never_a_panic() {
+    let mut talk = Talk::begin(unbuildable(), 1);
+    let turned = "create done; turn around (hold/mapping_panicked); send undo create 1.1; => compensating";
+    assert_eq!(talk.done("create"), turned);
+
+    let mut talk = Talk::begin(unbuildable(), 2);
+    talk.done("create");
+    let turned = "hold done; turn around (confirm/mapping_panicked); send undo hold 1.1; => compensating";
+    assert_eq!(talk.done("hold"), turned);
+
+    let mut talk = Talk::begin(unbuildable(), 4);
+    talk.done("create");
+    talk.done("hold");
+    assert_eq!(talk.done("confirm"), "confirm done; tell needs attention (mapping_panicked); => needs_attention");
+    assert_eq!(
+        talk.done("tell"),
+        "unknown: this saga never sent `saga_00000000000000000000000000000007:tell:action:1`"
+    );
+    assert_eq!(talk.act(Action::Retry { step: None }), "ann acts: retry; tell needs attention (mapping_panicked)");
+    let skip = Action::Skip { step: name("tell"), reply: json!({"said": "by phone"}) };
+    assert_eq!(talk.act(skip), "ann acts: skip; tell skipped; completed; => completed");
+
+    let mut talk = Talk::begin(unbuildable(), 8);
+    talk.done("create");
+    let stuck = "hold refused (no); turn around (hold/no); send undo create 1.1; => compensating";
+    assert_eq!(talk.refused("hold", Op::Action), stuck);
+    let mut talk = Talk::begin(unbuildable(), 8);
+    talk.done("create");
+    talk.done("hold");
+    let stuck = "confirm refused (no); turn around (confirm/no); undo hold needs attention (mapping_panicked); => needs_attention";
+    assert_eq!(talk.refused("confirm", Op::Action), stuck);
+}
+
+#[test]
+fn a_command_too_large_for_a_message_is_a_cause_of_its_own() {
+    let mut saga = Builder::<Trip, Learned>::new("growing", 1);
+    let create = saga.step("create").command(probe).on_reply(learn).compensate(unprobe).add();
+    saga.step("hold").after([create]).command(probe).compensate(unprobe).add();
+    let mut talk = Talk::begin(saga.build().unwrap(), 0);
+    let large = talk.reply("create", Op::Action, Outcome::done(json!({"said": "x".repeat(PAYLOAD_BYTES_MAX)})));
+    let turned = "create done; turn around (hold/command_too_large); send undo create 1.1; => compensating";
+    assert_eq!(talk.hear(&large), turned);
+}
+
+#[test]
+fn overlong_words_of_participants_are_cut() {
+    let mut talk = begin();
+    let refused = talk.reply("create", Op::Action, Outcome::refused(&"c\u{e9}".repeat(100), "m\u{e9}".repeat(10_000)));
+    talk.hear(&refused);
+    let cause = talk.state.cause.clone().unwrap();
+    assert!(cause.code.len() <= 64 && cause.message.len() <= contract::limits::ERROR_TEXT_BYTES_MAX);
+    assert_eq!(talk.state.status, SagaStatus::Compensated, "nothing had happened yet");
+}
+
+#[test]
+fn both_steps_that_ran_out_of_time_together_are_asked_again_together() {
+    let mut talk = begin();
+    talk.done("create");
+    talk.now += TimeDelta::seconds(11);
+    let failed = "flights failed (no_reply, in doubt), waits; rooms failed (no_reply, in doubt), waits";
+    assert_eq!(talk.hear(&Input::TimePassed), failed);
+    talk.now += TimeDelta::seconds(2);
+    assert_eq!(talk.hear(&Input::TimePassed), "send flights 1.2; send rooms 1.2");
+    assert!(matches!(talk.state.progress(&name("rooms"), Op::Action).unwrap().phase, Phase::Outstanding { .. }));
+}
+
+#[test]
+fn a_saga_without_a_pivot_can_be_cancelled_to_its_end_and_a_diagram_shows_every_step() {
+    let mut saga = Builder::<Trip, Learned>::new("hold-only", 1);
+    saga.deadline(Duration::from_secs(60));
+    let first = saga.step("first").command(probe).compensate(unprobe).retry(FEW).add();
+    saga.step("second").after([first]).when(|trip| trip.flags != 1).command(probe).compensate(unprobe).retry(FEW).add();
+    let definition = saga.build().unwrap();
+    let drawing = machine::mermaid(&definition);
+    assert!(drawing.contains("first --> second") && drawing.contains("undo: order.unprobe"), "{drawing}");
+    let mut talk = Talk::begin(definition, 0);
+    talk.done("first");
+    assert_eq!(
+        talk.hear(&act(Action::Cancel)),
+        "ann acts: cancel; turn around (cancelled); send undo second 1.1; => compensating"
+    );
+}

@@ -1,0 +1,185 @@
+//! The table of state x input, as a snapshot: what a reviewer reads. It is the machine's behaviour on the example
+//! saga, `create -> (flights, rooms) -> confirm (pivot) -> (tell, bill)`, four attempts each.
+
+use chrono::TimeDelta;
+use contract::{command::Outcome, orchestrator_api::Action, step::Op};
+use machine::Input;
+use serde_json::{Value, json};
+
+use crate::common::{Talk, act, journey, name};
+
+/// A state, how to reach it, and the step and direction that the inputs are about.
+type Row = (&'static str, fn(&mut Talk), &'static str, Op);
+
+const ROWS: &[Row] = &[
+    ("create is outstanding", |_| (), "create", Op::Action),
+    ("create waits to be sent again", |talk| _ = talk.faulted("create", Op::Action), "create", Op::Action),
+    ("rooms is in its last attempt, flights is done", last_rooms, "rooms", Op::Action),
+    ("rooms is refused, the saga turned around", rooms_refused, "rooms", Op::Action),
+    ("flights is being undone", rooms_refused, "flights", Op::Compensation),
+    ("undoing flights waits to be sent again", undo_waits, "flights", Op::Compensation),
+    ("undoing flights was refused", undo_refused, "flights", Op::Compensation),
+    ("undoing flights ran out of attempts", undo_stuck, "flights", Op::Compensation),
+    ("confirm, the pivot, is outstanding", at_pivot, "confirm", Op::Action),
+    ("confirm, the pivot, ran out of attempts", pivot_stuck, "confirm", Op::Action),
+    ("tell is outstanding after the pivot", past_pivot, "tell", Op::Action),
+    ("tell is done, bill is outstanding", tell_done, "tell", Op::Action),
+    ("tell was refused", tell_refused, "tell", Op::Action),
+    ("tell ran out of attempts", tell_stuck, "tell", Op::Action),
+    ("completed", completed, "bill", Op::Action),
+    ("compensated", compensated, "create", Op::Compensation),
+    ("abandoned", |talk| _ = talk.act(Action::Abandon), "create", Op::Action),
+];
+
+#[test]
+fn the_table_of_state_and_input() {
+    let mut table = String::new();
+    for (state, reach, step, op) in ROWS {
+        table += &format!("## {state}\n");
+        for (input, made) in inputs(step, *op) {
+            let mut talk = Talk::begin(journey(), 0);
+            reach(&mut talk);
+            let made = made(&mut talk);
+            table += &format!("{input:<28} {}\n", talk.hear(&made));
+        }
+        table += "\n";
+    }
+    insta::assert_snapshot!("state_by_input", table);
+}
+
+type Make = Box<dyn Fn(&mut Talk) -> Input>;
+
+fn inputs(step: &'static str, op: Op) -> Vec<(&'static str, Make)> {
+    let answer =
+        move |outcome: fn(Op) -> Outcome<Value>| -> Make { Box::new(move |talk| talk.reply(step, op, outcome(op))) };
+    let operator = |action: Action| -> Make { Box::new(move |_| act(action.clone())) };
+    vec![
+        ("done", answer(|op| Outcome::done(good(op)))),
+        ("done, unreadable", answer(|_| Outcome::done(json!(7)))),
+        ("refused", answer(|_| Outcome::refused("no", "no"))),
+        ("faulted", answer(|_| Outcome::faulted("broken", "it broke"))),
+        (
+            "dead-lettered",
+            Box::new(move |talk| {
+                let (command_id, attempt) = talk.work(step, op);
+                Input::DeadLettered { command_id, attempt, reason: "delivery limit".into() }
+            }),
+        ),
+        (
+            "faulted, another attempt",
+            Box::new(move |talk| {
+                let (command_id, attempt) = talk.work(step, op);
+                Input::Replied { command_id, attempt: attempt + 1, outcome: Outcome::faulted("broken", "it broke") }
+            }),
+        ),
+        (
+            "done, generation not issued",
+            Box::new(move |talk| {
+                let (mut command_id, attempt) = talk.work(step, op);
+                command_id.generation += 1;
+                Input::Replied { command_id, attempt, outcome: Outcome::done(good(op)) }
+            }),
+        ),
+        ("time passes, a moment", Box::new(|_| Input::TimePassed)),
+        (
+            "time passes, to the next due",
+            Box::new(|talk| {
+                talk.now = machine::next_wake(&talk.definition, &talk.state).unwrap_or(talk.now);
+                Input::TimePassed
+            }),
+        ),
+        (
+            "time passes, an hour",
+            Box::new(|talk| {
+                talk.now += TimeDelta::hours(1);
+                Input::TimePassed
+            }),
+        ),
+        ("operator: retry all", operator(Action::Retry { step: None })),
+        ("operator: retry it", operator(Action::Retry { step: Some(name(step)) })),
+        ("operator: skip it", operator(Action::Skip { step: name(step), reply: good(op) })),
+        ("operator: skip, wrong reply", operator(Action::Skip { step: name(step), reply: json!(7) })),
+        ("operator: cancel", operator(Action::Cancel)),
+        ("operator: abandon", operator(Action::Abandon)),
+    ]
+}
+
+fn good(op: Op) -> Value {
+    match op {
+        Op::Action => json!({"said": "by hand"}),
+        Op::Compensation => json!({}),
+    }
+}
+
+fn last_rooms(talk: &mut Talk) {
+    talk.done("create");
+    talk.done("flights");
+    for _ in 0..3 {
+        talk.faulted("rooms", Op::Action);
+        talk.wait();
+    }
+}
+
+fn rooms_refused(talk: &mut Talk) {
+    talk.done("create");
+    talk.done("flights");
+    talk.refused("rooms", Op::Action);
+}
+
+fn undo_waits(talk: &mut Talk) {
+    rooms_refused(talk);
+    talk.faulted("flights", Op::Compensation);
+}
+
+fn undo_refused(talk: &mut Talk) {
+    rooms_refused(talk);
+    talk.refused("flights", Op::Compensation);
+}
+
+fn undo_stuck(talk: &mut Talk) {
+    rooms_refused(talk);
+    talk.exhaust("flights", Op::Compensation);
+}
+
+fn at_pivot(talk: &mut Talk) {
+    talk.done("create");
+    talk.done("flights");
+    talk.done("rooms");
+}
+
+fn pivot_stuck(talk: &mut Talk) {
+    at_pivot(talk);
+    talk.exhaust("confirm", Op::Action);
+}
+
+fn past_pivot(talk: &mut Talk) {
+    at_pivot(talk);
+    talk.done("confirm");
+}
+
+fn tell_done(talk: &mut Talk) {
+    past_pivot(talk);
+    talk.done("tell");
+}
+
+fn tell_refused(talk: &mut Talk) {
+    past_pivot(talk);
+    talk.refused("tell", Op::Action);
+}
+
+fn tell_stuck(talk: &mut Talk) {
+    past_pivot(talk);
+    talk.exhaust("tell", Op::Action);
+}
+
+fn completed(talk: &mut Talk) {
+    past_pivot(talk);
+    talk.done("tell");
+    talk.done("bill");
+}
+
+fn compensated(talk: &mut Talk) {
+    rooms_refused(talk);
+    talk.undone("flights");
+    talk.undone("create");
+}

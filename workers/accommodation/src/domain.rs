@@ -1,0 +1,53 @@
+//! The domain as the `worker` program runs it.
+
+use contract::{
+    accommodation::{ConfirmRooms, HoldRooms, ReleaseRooms, RoomsReleased},
+    command::Route,
+};
+use kit::settings::error_chain;
+use sqlx::migrate::Migrator;
+use worker_runtime::{Domain, Resources};
+
+use crate::{http, seed::seed, settings::Settings, sweeper};
+
+/// The database of this domain.
+pub const DATABASE: &str = "sojourn_accommodation";
+
+/// Makes the domain's tables.
+pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/accommodation");
+
+/// Carries out the domain's commands.
+#[derive(Debug, Clone)]
+pub struct Accommodation {
+    pub(crate) settings: Settings,
+}
+
+impl Accommodation {
+    /// The handlers with the given settings.
+    #[must_use]
+    pub const fn new(settings: Settings) -> Self {
+        Self { settings }
+    }
+}
+
+/// The accommodation domain: commands, reads and the sweeper of expired holds. With `demonstration`, rooms are put on
+/// sale at every start.
+#[must_use]
+pub fn domain(settings: &Settings, demonstration: bool) -> Domain {
+    let handlers = Accommodation::new(settings.clone());
+    let (reads, hold_for) = (settings.clone(), settings.hold_for());
+    Domain::new(Route::Accommodation, &MIGRATOR)
+        .action::<HoldRooms>(handlers.clone())
+        .compensation::<ReleaseRooms>(handlers.clone(), |_| RoomsReleased {})
+        .action::<ConfirmRooms>(handlers)
+        .http(move |resources: &Resources| {
+            let (pool, clock) = (resources.pool.clone(), resources.clock.clone());
+            http::router(http::Reads { pool, clock, settings: reads })
+        })
+        .background(move |resources| async move {
+            if demonstration && let Err(error) = seed(&resources.pool, resources.clock.now().date_naive()).await {
+                tracing::error!(error = error_chain(&error), "the demonstration's rooms could not be put on sale");
+            }
+            sweeper::run(resources.pool, resources.clock, hold_for, resources.token).await;
+        })
+}

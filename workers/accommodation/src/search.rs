@@ -1,0 +1,296 @@
+//! Searching: what is free on every night, allowed by the restrictions, priced, and remembered as offers in one insert.
+//!
+//! What a search shows is a promise about the price, not about the room: only a hold takes that.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Days, NaiveDate, Utc};
+use contract::{
+    Money,
+    accommodation::{StayOffer, StaySearch},
+    limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, TRAVELLERS_MAX},
+};
+use rust_decimal::Decimal;
+use serde::Serialize;
+use sqlx::PgPool;
+
+use crate::{
+    error::AccommodationError,
+    offer::{Quote, Room},
+    page_token,
+};
+
+/// The longest stay, in nights: as the large booking platforms have it.
+const STAY_NIGHTS_MAX: i64 = 90;
+/// The farthest departure that can be searched, in days.
+const SEARCH_DAYS_MAX: i64 = 500;
+/// The longest text that is looked for, in characters: no place on earth needs more.
+const PLACE_CHARS_MAX: usize = 100;
+/// How far behind UTC the last place on earth is: until then it is still yesterday somewhere.
+const LATEST_ZONE: Duration = Duration::from_secs(12 * 3600);
+
+/// The times that a search needs to know.
+#[derive(Debug, Clone, Copy)]
+pub struct Clockwork {
+    /// Now.
+    pub now: DateTime<Utc>,
+    /// How long offers last.
+    pub offer_for: Duration,
+}
+
+/// One page of offers.
+#[derive(Debug, Clone, Serialize)]
+pub struct OfferPage {
+    /// By price.
+    pub items: Vec<StayOffer>,
+    /// Absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_page_token: Option<String>,
+}
+
+/// Why a search cannot be answered.
+#[derive(Debug, thiserror::Error)]
+pub enum SearchError {
+    /// Empty, or a whole novel.
+    #[error("`place` must have 1 to {PLACE_CHARS_MAX} characters, such as \"Maldives\"")]
+    Place,
+    /// Arrival in the past.
+    #[error("{0} is in the past everywhere")]
+    PastDate(NaiveDate),
+    /// Departure not after arrival.
+    #[error("the departure on {check_out} must be after the arrival on {check_in}")]
+    NoNights {
+        /// As given.
+        check_in: NaiveDate,
+        /// As given.
+        check_out: NaiveDate,
+    },
+    /// Too many nights.
+    #[error("a stay has at most {STAY_NIGHTS_MAX} nights, not {0}")]
+    TooLong(i64),
+    /// Beyond what is sold.
+    #[error("{0} is more than {SEARCH_DAYS_MAX} days ahead; rooms are not sold that early")]
+    FarDate(NaiveDate),
+    /// None, or too many.
+    #[error("{0} guests cannot be booked together: 1 to {TRAVELLERS_MAX} can")]
+    Guests(u32),
+    /// Not a token of this search.
+    #[error("the page token does not belong to this search: start it again without a token")]
+    PageToken,
+    /// Technical.
+    #[error(transparent)]
+    Failed(#[from] AccommodationError),
+}
+
+/// Finds stays and writes an offer for each one shown.
+///
+/// # Errors
+/// [`SearchError`] says what is wrong with the search.
+pub async fn search(pool: &PgPool, search: &StaySearch, clockwork: Clockwork) -> Result<OfferPage, SearchError> {
+    let asked = Asked::check(search, clockwork.now)?;
+    let query = asked.query_text();
+    let after = match search.page_token.as_deref().filter(|token| !token.is_empty()) {
+        Some(token) => Some(position(token, &query).ok_or(SearchError::PageToken)?),
+        None => None,
+    };
+    let page_size = search.page_size.filter(|size| *size > 0).unwrap_or(PAGE_SIZE_DEFAULT).min(PAGE_SIZE_MAX);
+    let mut found = asked.find(pool, after, clockwork.now, page_size).await?;
+
+    let shown = usize::try_from(page_size).unwrap_or(usize::MAX);
+    let more = found.len() > shown;
+    found.truncate(shown);
+    let next_page_token = found.last().filter(|_| more).map(|last| {
+        page_token::write(&query, &[last.currency.clone(), last.total.to_string(), last.room.room_type_id.to_string()])
+    });
+    let items = remember(pool, &asked, found, clockwork).await?;
+    Ok(OfferPage { items, next_page_token })
+}
+
+/// A search that makes sense.
+struct Asked {
+    place: String,
+    check_in: NaiveDate,
+    check_out: NaiveDate,
+    nights: i64,
+    guests: i16,
+}
+
+/// A page's last item: currency, total, room type.
+type Position = (String, Decimal, i32);
+
+#[derive(sqlx::FromRow)]
+struct Found {
+    #[sqlx(flatten)]
+    room: Room,
+    total: Decimal,
+    currency: String,
+}
+
+impl Asked {
+    fn check(search: &StaySearch, now: DateTime<Utc>) -> Result<Self, SearchError> {
+        let StaySearch { check_in, check_out, guests, .. } = *search;
+        let place = fold(&search.place);
+        if place.is_empty() || search.place.chars().count() > PLACE_CHARS_MAX {
+            return Err(SearchError::Place);
+        }
+        let guests = i16::try_from(guests)
+            .ok()
+            .filter(|count| (1..=TRAVELLERS_MAX).contains(&usize::from(count.unsigned_abs())))
+            .ok_or(SearchError::Guests(guests))?;
+        if check_in < (now - LATEST_ZONE).date_naive() {
+            return Err(SearchError::PastDate(check_in));
+        }
+        let nights = check_out.signed_duration_since(check_in).num_days();
+        if nights < 1 {
+            return Err(SearchError::NoNights { check_in, check_out });
+        }
+        let last_day = now.date_naive().checked_add_days(Days::new(SEARCH_DAYS_MAX.unsigned_abs()));
+        if last_day.is_some_and(|last_day| check_out > last_day) {
+            return Err(SearchError::FarDate(check_out));
+        }
+        if nights > STAY_NIGHTS_MAX {
+            return Err(SearchError::TooLong(nights));
+        }
+        Ok(Self { place, check_in, check_out, nights, guests })
+    }
+
+    /// What a page token is bound to: everything but the page itself.
+    fn query_text(&self) -> String {
+        format!("{} {} {} {}", self.place, self.check_in, self.check_out, self.guests)
+    }
+
+    /// Free on every night, with a price for every night, and nothing against it. Two dozen properties are read
+    /// from end to end: an index on their text would be slower.
+    async fn find(
+        &self,
+        pool: &PgPool,
+        after: Option<Position>,
+        now: DateTime<Utc>,
+        page_size: u32,
+    ) -> Result<Vec<Found>, AccommodationError> {
+        let (currency, total, room_type_id) = after.unwrap_or_default();
+        sqlx::query_as(
+            "SELECT t.room_type_id, t.name AS room_type, p.name AS property, p.place, p.country, p.currency, s.total
+             FROM property p JOIN room_type t USING (property_id)
+             JOIN LATERAL (
+                 SELECT sum(r.nightly) AS total, count(*) AS nights, min(n.available) AS available
+                 FROM room_night n JOIN rate r ON r.room_type_id = n.room_type_id AND r.valid @> n.night
+                 WHERE n.room_type_id = t.room_type_id AND n.night >= $2 AND n.night < $3
+             ) s ON s.nights = $4 AND s.available > 0
+             WHERE position($1 IN p.search_text) > 0 AND p.active AND t.active AND t.guests_max >= $5
+               AND ($6 AT TIME ZONE p.zone)::date <= $2
+               AND NOT EXISTS (
+                   SELECT FROM restriction x WHERE x.room_type_id = t.room_type_id AND CASE x.kind
+                       WHEN 'min_stay' THEN x.valid @> $2::date AND $4 < x.nights
+                       WHEN 'min_stay_through' THEN x.valid && daterange($2, $3) AND $4 < x.nights
+                       WHEN 'closed_to_arrival' THEN x.valid @> $2::date
+                       WHEN 'closed_to_departure' THEN x.valid @> $3::date
+                       WHEN 'stop_sell' THEN x.valid && daterange($2, $3) END)
+               AND (p.currency, s.total, t.room_type_id) > ($7, $8, $9)
+             ORDER BY p.currency, s.total, t.room_type_id LIMIT $10",
+        )
+        .bind(&self.place)
+        .bind(self.check_in)
+        .bind(self.check_out)
+        .bind(self.nights)
+        .bind(self.guests)
+        .bind(now)
+        .bind(currency)
+        .bind(total)
+        .bind(room_type_id)
+        // One more than shown tells whether there is another page.
+        .bind(i64::from(page_size) + 1)
+        .fetch_all(pool)
+        .await
+        .map_err(AccommodationError::doing("searching stays"))
+    }
+}
+
+fn position(token: &str, query: &str) -> Option<Position> {
+    let fields = page_token::read(token, query)?;
+    let [currency, total, room_type_id] = fields.as_slice() else { return None };
+    Some((currency.clone(), total.parse().ok()?, room_type_id.parse().ok()?))
+}
+
+/// Small letters without the accents of the languages that our places have, as in `property.search_text`.
+fn fold(text: &str) -> String {
+    let plain = |letter: char| match letter {
+        'à' | 'á' | 'â' | 'ã' | 'ä' | 'å' => 'a',
+        'ç' => 'c',
+        'è' | 'é' | 'ê' | 'ë' => 'e',
+        'ì' | 'í' | 'î' | 'ï' => 'i',
+        'ñ' => 'n',
+        'ò' | 'ó' | 'ô' | 'õ' | 'ö' | 'ø' => 'o',
+        'ù' | 'ú' | 'û' | 'ü' => 'u',
+        'ý' | 'ÿ' => 'y',
+        '’' => '\'',
+        '-' | '.' | ',' => ' ',
+        other => other,
+    };
+    let folded: String = text.chars().take(PLACE_CHARS_MAX).flat_map(char::to_lowercase).map(plain).collect();
+    // PostgreSQL's text knows no NUL.
+    folded.replace('\0', " ").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Writes all offers of a page in one statement.
+async fn remember(
+    pool: &PgPool,
+    asked: &Asked,
+    found: Vec<Found>,
+    clockwork: Clockwork,
+) -> Result<Vec<StayOffer>, AccommodationError> {
+    if found.is_empty() {
+        return Ok(Vec::new());
+    }
+    let expires_at = clockwork.now + clockwork.offer_for;
+    let mut ids = Vec::with_capacity(found.len());
+    let mut rooms = Vec::with_capacity(found.len());
+    let mut totals = Vec::with_capacity(found.len());
+    let mut currencies = Vec::with_capacity(found.len());
+    let mut offers = Vec::with_capacity(found.len());
+    for Found { room, total, currency } in found {
+        let total = Money::from_parts(total, &currency).map_err(|source| AccommodationError::BrokenRow {
+            table: "rate",
+            row: room.room_type_id.to_string(),
+            source,
+        })?;
+        let offer_id = kit::ids::stay_offer_id();
+        ids.push(offer_id.uuid());
+        rooms.push(room.room_type_id);
+        totals.push(total.amount());
+        currencies.push(total.currency_code());
+        let (check_in, check_out, guests) = (asked.check_in, asked.check_out, u32::from(asked.guests.unsigned_abs()));
+        offers.push(room.offered(Quote { offer_id, check_in, check_out, guests, total, expires_at }));
+    }
+    sqlx::query(
+        "INSERT INTO stay_offer (offer_id, room_type_id, check_in, check_out, guests, total, currency, expires_at)
+         SELECT o.offer_id, o.room_type_id, $5, $6, $7, o.total, o.currency, $8
+         FROM unnest($1::uuid[], $2::int[], $3::numeric[], $4::text[]) AS o (offer_id, room_type_id, total, currency)",
+    )
+    .bind(&ids)
+    .bind(&rooms)
+    .bind(&totals)
+    .bind(&currencies)
+    .bind(asked.check_in)
+    .bind(asked.check_out)
+    .bind(asked.guests)
+    .bind(expires_at)
+    .execute(pool)
+    .await
+    .map_err(AccommodationError::doing("writing offers"))?;
+    Ok(offers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_found_however_they_are_typed() {
+        assert_eq!(fold("  St. Barths "), "st barths");
+        assert_eq!(fold("Saint-Barthélemy"), "saint barthelemy");
+        assert_eq!(fold("MALDIVES"), "maldives");
+        assert_eq!(fold("a\0b"), "a b");
+        assert_eq!(fold(" - "), "");
+    }
+}

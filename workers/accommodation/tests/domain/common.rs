@@ -1,0 +1,175 @@
+//! An accommodation database with one property, and the handlers as the runtime would call them.
+
+use chrono::{DateTime, Days, Duration, NaiveDate, Utc};
+use contract::{
+    Command, CommandId, Money, Op, OrderId, Outcome, SagaId, StepName,
+    accommodation::{AcceptedStay, ConfirmRooms, HoldRooms, ReleaseRooms, RoomsConfirmed, RoomsHeld},
+};
+use rust_decimal::Decimal;
+use sqlx::{PgPool, postgres::PgPoolOptions};
+use uuid::Uuid;
+use worker_accommodation::{Accommodation, MIGRATOR, Settings};
+use worker_runtime::{Context, Handled, Handler};
+
+/// A night of every room here, in euros.
+pub(crate) const NIGHTLY: i64 = 100;
+
+/// One accommodation domain of a test's own.
+pub(crate) struct Lab {
+    pub(crate) pool: PgPool,
+    pub(crate) domain: Accommodation,
+    /// What the handlers take for now.
+    pub(crate) now: DateTime<Utc>,
+}
+
+/// A minute of the test's own time, on [`night`] 0.
+pub(crate) fn at(minute: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_secs(1_800_000_000).unwrap() + Duration::minutes(minute)
+}
+
+/// A night of the test's own calendar.
+pub(crate) fn night(number: u64) -> NaiveDate {
+    at(0).date_naive() + Days::new(number)
+}
+
+pub(crate) fn order(number: u128) -> OrderId {
+    OrderId::from_uuid(Uuid::from_u128(number))
+}
+
+pub(crate) async fn empty(name: &str) -> PgPool {
+    let url = private_servers::testing::database(name).await;
+    let pool = PgPoolOptions::new().max_connections(24).connect(&url).await.unwrap();
+    MIGRATOR.run(&pool).await.unwrap();
+    pool
+}
+
+impl Lab {
+    /// Room type 1 with `rooms` rooms that are alike, and room type 2 with `villas` named villas, for 60 nights.
+    pub(crate) async fn with_rooms(name: &str, rooms: i32, villas: i32) -> Self {
+        let pool = empty(name).await;
+        sqlx::raw_sql(
+            "INSERT INTO property VALUES (1, 'Test House', 'Here', 'MV', 'UTC', 0, 0, 5, 'EUR', 'none', 'test house');
+             INSERT INTO room_type VALUES (1, 1, 'Room', 'room', 3, 1, 100), (2, 1, 'Villa', 'unit', 3, 1, 100);
+             INSERT INTO rate SELECT room_type_id, daterange('2020-01-01', '2040-01-01'), 100 FROM room_type;",
+        )
+        .execute(&pool)
+        .await
+        .unwrap();
+        sqlx::query("INSERT INTO unit (room_type_id, name) SELECT 2, 'Villa ' || n FROM generate_series(1, $1) n")
+            .bind(villas)
+            .execute(&pool)
+            .await
+            .unwrap();
+        sqlx::query(
+            "INSERT INTO room_night (room_type_id, night, capacity)
+             SELECT t.id, $1 + n, t.capacity FROM generate_series(0, 59) n, (VALUES (1, $2), (2, $3)) t (id, capacity)",
+        )
+        .bind(night(0))
+        .bind(rooms)
+        .bind(villas)
+        .execute(&pool)
+        .await
+        .unwrap();
+        Self { pool, domain: Accommodation::new(Settings::default()), now: at(0) }
+    }
+
+    /// An offer of room type 1 (rooms) or 2 (villas), made at minute 0 and good for 30.
+    pub(crate) async fn offer(&self, room_type_id: i32, from: u64, until: u64) -> AcceptedStay {
+        let offer_id = kit::ids::stay_offer_id();
+        let total = euros(NIGHTLY * i64::try_from(until - from).unwrap());
+        sqlx::query(
+            "INSERT INTO stay_offer (offer_id, room_type_id, check_in, check_out, guests, total, currency, expires_at)
+             VALUES ($1, $2, $3, $4, 2, $5, 'EUR', $6)",
+        )
+        .bind(offer_id.uuid())
+        .bind(room_type_id)
+        .bind(night(from))
+        .bind(night(until))
+        .bind(total.amount())
+        .bind(at(30))
+        .execute(&self.pool)
+        .await
+        .unwrap();
+        AcceptedStay { offer_id, total }
+    }
+
+    /// Runs one command in a transaction of its own, as the runtime does.
+    pub(crate) async fn run<C: Command>(&self, command: C, now: DateTime<Utc>) -> Outcome<C::Reply>
+    where
+        Accommodation: Handler<C>,
+    {
+        run(&self.pool, &self.domain, command, now).await.unwrap()
+    }
+
+    pub(crate) async fn hold(&self, order_id: OrderId, offers: &[AcceptedStay]) -> Outcome<RoomsHeld> {
+        self.run(HoldRooms { order_id, offers: offers.to_vec() }, self.now).await
+    }
+
+    pub(crate) async fn release(&self, order_id: OrderId) {
+        let released = self.run(ReleaseRooms { order_id }, self.now).await;
+        assert!(matches!(released, Outcome::Done { .. }), "{released:?}");
+    }
+
+    pub(crate) async fn confirm(&self, order_id: OrderId, now: DateTime<Utc>) -> Outcome<RoomsConfirmed> {
+        self.run(ConfirmRooms { order_id, guest_name: "Ada Lovelace".into() }, now).await
+    }
+
+    /// Held and sold rooms of all nights together; checks conservation everywhere on the way.
+    pub(crate) async fn rooms(&self, room_type_id: i32) -> (i64, i64) {
+        assert_conserved(&self.pool).await;
+        sqlx::query_as("SELECT sum(held), sum(sold) FROM room_night WHERE room_type_id = $1")
+            .bind(room_type_id)
+            .fetch_one(&self.pool)
+            .await
+            .unwrap()
+    }
+}
+
+pub(crate) async fn run<C: Command>(
+    pool: &PgPool,
+    domain: &Accommodation,
+    command: C,
+    now: DateTime<Utc>,
+) -> Handled<C::Reply>
+where
+    Accommodation: Handler<C>,
+{
+    let mut tx = pool.begin().await?;
+    let outcome = domain.handle(&mut tx, command, &mut context(now)).await?;
+    tx.commit().await?;
+    Ok(outcome)
+}
+
+pub(crate) fn context(now: DateTime<Utc>) -> Context {
+    let command_id = CommandId {
+        saga: SagaId::from_uuid(Uuid::from_u128(1)),
+        step: StepName::new("step").unwrap(),
+        op: Op::Action,
+        generation: 1,
+    };
+    Context::new(command_id, 1, now)
+}
+
+pub(crate) async fn assert_conserved(pool: &PgPool) {
+    let broken: Vec<(i32, NaiveDate)> =
+        sqlx::query_as("SELECT room_type_id, night FROM inventory_conservation WHERE NOT conserved")
+            .fetch_all(pool)
+            .await
+            .unwrap();
+    assert_eq!(broken, [], "rooms appeared or vanished");
+    let (homeless,): (i64,) =
+        sqlx::query_as("SELECT count(*) FROM unit_conservation WHERE NOT conserved").fetch_one(pool).await.unwrap();
+    assert_eq!(homeless, 0, "stays without their villa, or villas without their stay");
+}
+
+pub(crate) fn euros(amount: i64) -> Money {
+    Money::from_parts(Decimal::from(amount), "EUR").unwrap()
+}
+
+pub(crate) fn code<R: std::fmt::Debug>(outcome: Outcome<R>) -> String {
+    match outcome {
+        Outcome::Done { .. } => "done".to_owned(),
+        Outcome::Refused(refusal) => refusal.code,
+        Outcome::Faulted(fault) => panic!("faulted: {fault:?}"),
+    }
+}

@@ -1,0 +1,141 @@
+//! Holding, releasing, confirming and expiring rooms, one after another.
+
+use contract::{
+    Money, Outcome,
+    accommodation::{
+        REFUSED_HOLD_EXPIRED, REFUSED_HOLD_UNKNOWN, REFUSED_OFFER_EXPIRED, REFUSED_OFFER_UNKNOWN,
+        REFUSED_PRICE_CHANGED, REFUSED_SOLD_OUT,
+    },
+};
+use worker_accommodation::{REFUSED_HOLD_EXISTS, expire_due, next_expiry};
+
+use crate::common::{Lab, at, code, euros, night, order};
+
+#[tokio::test]
+async fn a_held_room_becomes_a_booking() {
+    let lab = Lab::with_rooms("stays_booking", 2, 1).await;
+    let offers = [lab.offer(1, 3, 6).await, lab.offer(1, 6, 8).await];
+    let Outcome::Done { reply } = lab.hold(order(1), &offers).await else { panic!("refused") };
+    assert_eq!(reply.expires_at, at(20));
+    assert_eq!(lab.rooms(1).await, (5, 0));
+    let Outcome::Done { reply: confirmed } = lab.confirm(order(1), at(19)).await else { panic!("refused") };
+    assert_eq!(confirmed.confirmation.len(), 8);
+    assert_eq!(lab.rooms(1).await, (0, 5));
+    // The same order under another command gets the booking that it has, and nothing is sold twice.
+    assert_eq!(lab.confirm(order(1), at(25)).await, Outcome::done(confirmed));
+    lab.release(order(1)).await;
+    assert_eq!(expire_due(&lab.pool, at(100)).await.unwrap(), 0);
+    assert_eq!(lab.rooms(1).await, (0, 5));
+}
+
+#[tokio::test]
+async fn all_nights_of_all_stays_are_held_or_none() {
+    let lab = Lab::with_rooms("stays_all_or_none", 1, 1).await;
+    let long = lab.offer(1, 0, 10).await;
+    let inside = lab.offer(1, 4, 5).await;
+    assert_eq!(code(lab.hold(order(1), &[long.clone(), inside.clone()]).await), REFUSED_SOLD_OUT);
+    assert_eq!(lab.rooms(1).await, (0, 0));
+    assert_eq!(code(lab.hold(order(1), std::slice::from_ref(&inside)).await), "done");
+    assert_eq!(code(lab.hold(order(2), &[long]).await), REFUSED_SOLD_OUT);
+    // Arrival on the day of somebody's departure, and departure on the day of somebody's arrival.
+    assert_eq!(code(lab.hold(order(3), &[lab.offer(1, 5, 7).await, lab.offer(1, 2, 4).await]).await), "done");
+    assert_eq!(lab.rooms(1).await, (5, 0));
+    assert_eq!(code(lab.hold(order(3), &[lab.offer(1, 20, 21).await]).await), REFUSED_HOLD_EXISTS);
+    // Beyond the nights that are on sale.
+    assert_eq!(code(lab.hold(order(4), &[lab.offer(1, 58, 62).await]).await), REFUSED_SOLD_OUT);
+    assert_eq!(lab.rooms(1).await, (5, 0));
+}
+
+#[tokio::test]
+async fn a_release_gives_back_once_whatever_has_happened_to_the_property() {
+    let lab = Lab::with_rooms("stays_release", 2, 1).await;
+    let offer = lab.offer(1, 0, 4).await;
+    assert_eq!(code(lab.hold(order(1), &[offer]).await), "done");
+    // S12: closed, dearer, the offer gone; what was held is given back all the same.
+    sqlx::raw_sql(
+        "UPDATE property SET active = false; UPDATE room_type SET active = false; UPDATE rate SET nightly = 9;
+         DELETE FROM stay_offer",
+    )
+    .execute(&lab.pool)
+    .await
+    .unwrap();
+    for _ in 0..3 {
+        lab.release(order(1)).await;
+        assert_eq!(lab.rooms(1).await, (0, 0));
+    }
+    lab.release(order(99)).await;
+    assert_eq!(code(lab.confirm(order(1), at(1)).await), REFUSED_HOLD_UNKNOWN);
+    assert_eq!(code(lab.confirm(order(99), at(1)).await), REFUSED_HOLD_UNKNOWN);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_an_offer_is_named() {
+    let mut lab = Lab::with_rooms("stays_wrong_offers", 2, 1).await;
+    let offer = lab.offer(1, 3, 5).await;
+    let mut tampered = offer.clone();
+    tampered.total = euros(1);
+    assert_eq!(code(lab.hold(order(1), &[tampered.clone()]).await), REFUSED_PRICE_CHANGED);
+    tampered.total = Money::from_parts(200.into(), "JPY").unwrap();
+    assert_eq!(code(lab.hold(order(1), &[tampered]).await), REFUSED_PRICE_CHANGED);
+    let mut unknown = offer.clone();
+    unknown.offer_id = kit::ids::stay_offer_id();
+    assert_eq!(code(lab.hold(order(1), &[offer.clone(), unknown]).await), REFUSED_OFFER_UNKNOWN);
+    assert_eq!(code(lab.hold(order(1), &[]).await), REFUSED_OFFER_UNKNOWN);
+    lab.now = at(30);
+    assert_eq!(code(lab.hold(order(1), std::slice::from_ref(&offer)).await), REFUSED_OFFER_EXPIRED);
+    lab.now = at(29);
+    sqlx::query("INSERT INTO restriction VALUES (1, daterange($1, $2), 'stop_sell', NULL)")
+        .bind(night(4))
+        .bind(night(5))
+        .execute(&lab.pool)
+        .await
+        .unwrap();
+    assert_eq!(code(lab.hold(order(1), &[offer]).await), REFUSED_SOLD_OUT);
+    assert_eq!(lab.rooms(1).await, (0, 0));
+}
+
+#[tokio::test]
+async fn a_hold_that_ran_out_is_given_back_once_and_never_confirmed() {
+    let lab = Lab::with_rooms("stays_expiry", 2, 1).await;
+    let offer = lab.offer(1, 0, 3).await;
+    assert_eq!(next_expiry(&lab.pool).await.unwrap(), None);
+    lab.hold(order(1), &[offer]).await;
+    assert_eq!(next_expiry(&lab.pool).await.unwrap(), Some(at(20)));
+    assert_eq!(expire_due(&lab.pool, at(19)).await.unwrap(), 0);
+    // Its hour has come, though the sweeper has not: too late all the same.
+    assert_eq!(code(lab.confirm(order(1), at(20)).await), REFUSED_HOLD_EXPIRED);
+    assert_eq!(lab.rooms(1).await, (3, 0));
+    assert_eq!(expire_due(&lab.pool, at(20)).await.unwrap(), 1);
+    assert_eq!(expire_due(&lab.pool, at(20)).await.unwrap(), 0);
+    assert_eq!(code(lab.confirm(order(1), at(19)).await), REFUSED_HOLD_EXPIRED);
+    lab.release(order(1)).await;
+    assert_eq!(lab.rooms(1).await, (0, 0));
+}
+
+#[tokio::test]
+async fn the_tables_refuse_what_the_program_must_not_do() {
+    let lab = Lab::with_rooms("stays_constraints", 1, 1).await;
+    let offer = lab.offer(1, 0, 2).await;
+    lab.hold(order(1), &[offer]).await;
+    for wrong in [
+        "UPDATE room_night SET held = held + 1 WHERE held = 1",
+        "UPDATE room_night SET held = -1",
+        "UPDATE room_night SET sold = sold + 2",
+        "UPDATE room_night SET capacity = 0",
+        "UPDATE room_hold_line SET check_out = check_out + 1",
+        "UPDATE room_hold SET status = 'confirmed'",
+        "DELETE FROM room_hold",
+        "INSERT INTO rate VALUES (1, daterange('2026-01-01', '2026-02-01'), 1)",
+    ] {
+        assert!(sqlx::raw_sql(wrong).execute(&lab.pool).await.is_err(), "{wrong}");
+    }
+    let (count, right): (i64, bool) = sqlx::query_as(
+        "SELECT count(DISTINCT code), bool_and(code ~ '^[A-HJ-NP-Z2-9]{8}$')
+         FROM (SELECT confirmation_code(n) AS code FROM generate_series(1, 10000) n
+               UNION ALL SELECT confirmation_code(1099511627775 - n) FROM generate_series(0, 9999) n) l",
+    )
+    .fetch_one(&lab.pool)
+    .await
+    .unwrap();
+    assert_eq!((count, right), (20_000, true));
+}

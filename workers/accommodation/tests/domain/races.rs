@@ -1,0 +1,132 @@
+//! Many at once: buyers of the last room, the sweeper against a confirmation, and long random histories.
+
+use std::sync::Arc;
+
+use contract::accommodation::{AcceptedStay, ConfirmRooms, HoldRooms, REFUSED_SOLD_OUT, ReleaseRooms};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use worker_accommodation::expire_due;
+use worker_runtime::Handler;
+
+use crate::common::{Lab, assert_conserved, at, code, context, order, run};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_buyers_of_the_last_room_leave_one_owner() {
+    let lab = Arc::new(Lab::with_rooms("stays_last_room", 1, 1).await);
+    let buyers = (0..200_u128).map(|number| {
+        let lab = Arc::clone(&lab);
+        tokio::spawn(async move {
+            // Different stays that all need night 5.
+            let offer = lab.offer(1, u64::try_from(number % 6).unwrap(), 6 + u64::try_from(number % 5).unwrap()).await;
+            code(lab.hold(order(number), &[offer]).await)
+        })
+    });
+    let mut codes = Vec::new();
+    for buyer in buyers.collect::<Vec<_>>() {
+        codes.push(buyer.await.unwrap());
+    }
+    assert_eq!(codes.iter().filter(|code| *code == "done").count(), 1);
+    assert_eq!(codes.iter().filter(|code| *code == REFUSED_SOLD_OUT).count(), 199);
+    assert_conserved(&lab.pool).await;
+}
+
+/// S22. A seed decides who starts first, who commits first, and on which side of the hour each one's clock stands.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_is_confirmed_or_expired_and_never_both() {
+    let lab = Arc::new(Lab::with_rooms("stays_expiry_race", 400, 1).await);
+    let mut random = StdRng::seed_from_u64(22);
+    let (mut confirmed, mut expired) = (0_i64, 0_i64);
+    for round in 0..300_u128 {
+        let offer = lab.offer(1, 4, 6).await;
+        assert_eq!(code(lab.hold(order(round), &[offer]).await), "done");
+        // Clocks of two machines differ: either may think that the hour has come.
+        let confirm_at = at(20) - chrono::Duration::microseconds(random.random_range(0..3));
+        let sweep_at = at(20) - chrono::Duration::microseconds(random.random_range(-1..2));
+        let swept = if random.random_bool(0.5) {
+            // The confirmation has the row and has not committed: the sweeper passes by without waiting.
+            let mut tx = lab.pool.begin().await.unwrap();
+            let command = ConfirmRooms { order_id: order(round), guest_name: "Ada".into() };
+            let outcome = lab.domain.handle(&mut tx, command, &mut context(confirm_at)).await.unwrap();
+            let in_between = expire_due(&lab.pool, sweep_at).await.unwrap();
+            tx.commit().await.unwrap();
+            assert!(!(code(outcome) == "done" && in_between > 0), "round {round}: confirmed and expired");
+            in_between + expire_due(&lab.pool, sweep_at).await.unwrap()
+        } else {
+            let (sweeper, confirmer) = (lab.pool.clone(), Arc::clone(&lab));
+            let sweep = tokio::spawn(async move { expire_due(&sweeper, sweep_at).await.unwrap() });
+            let confirm = tokio::spawn(async move { code(confirmer.confirm(order(round), confirm_at).await) });
+            confirm.await.unwrap();
+            sweep.await.unwrap()
+        };
+        let (status,): (String,) = sqlx::query_as("SELECT status FROM room_hold WHERE order_id = $1")
+            .bind(order(round).uuid())
+            .fetch_one(&lab.pool)
+            .await
+            .unwrap();
+        match status.as_str() {
+            "confirmed" => {
+                confirmed += 1;
+                assert_eq!(swept, 0, "round {round}");
+            }
+            "expired" => expired += 1,
+            // Neither clock had struck in its favour.
+            "held" => assert_eq!(expire_due(&lab.pool, at(21)).await.unwrap(), 1),
+            other => panic!("round {round}: {other}"),
+        }
+        assert_eq!(lab.rooms(1).await, (0, 2 * confirmed), "round {round}");
+    }
+    assert!(confirmed > 30 && expired > 30, "the seed explores both ends: {confirmed} and {expired}");
+}
+
+/// S21 over random histories: several clients hold, release, confirm and sweep at random, with crashes before commit.
+#[tokio::test(flavor = "multi_thread")]
+async fn rooms_are_conserved_over_random_histories() {
+    let lab = Arc::new(Lab::with_rooms("stays_histories", 3, 2).await);
+    let mut offers = Vec::new();
+    for from in 1..7 {
+        for nights in 1..4 {
+            offers.push(lab.offer(1, from, from + nights).await);
+            offers.push(lab.offer(2, from, from + nights).await);
+        }
+    }
+    let clients = (0..8_u64).map(|client| {
+        let (lab, offers) = (Arc::clone(&lab), offers.clone());
+        tokio::spawn(async move { live(&lab, &offers, client).await })
+    });
+    for client in clients.collect::<Vec<_>>() {
+        client.await.unwrap();
+        assert_conserved(&lab.pool).await;
+    }
+    while expire_due(&lab.pool, at(1000)).await.unwrap() > 0 {}
+    assert_eq!((lab.rooms(1).await.0, lab.rooms(2).await.0), (0, 0), "nothing is held once everything has run out");
+}
+
+async fn live(lab: &Lab, offers: &[AcceptedStay], client: u64) {
+    let mut random = StdRng::seed_from_u64(client);
+    for _ in 0..60 {
+        let order_id = order(u128::from(random.random_range(0..60_u64)));
+        let now = at(random.random_range(0..28));
+        match random.random_range(0..10) {
+            0..4 => {
+                let count = random.random_range(1..4);
+                let some = (0..count).map(|_| offers[random.random_range(0..offers.len())].clone()).collect();
+                run(&lab.pool, &lab.domain, HoldRooms { order_id, offers: some }, now).await.unwrap();
+            }
+            4..6 => {
+                run(&lab.pool, &lab.domain, ReleaseRooms { order_id }, now).await.unwrap();
+            }
+            6..8 => {
+                let guest_name = "Ada".to_owned();
+                run(&lab.pool, &lab.domain, ConfirmRooms { order_id, guest_name }, now).await.unwrap();
+            }
+            8 => {
+                expire_due(&lab.pool, now).await.unwrap();
+            }
+            _ => {
+                // A crash after the work and before the commit.
+                let mut tx = lab.pool.begin().await.unwrap();
+                lab.domain.handle(&mut tx, ReleaseRooms { order_id }, &mut context(now)).await.unwrap();
+                tx.rollback().await.unwrap();
+            }
+        }
+    }
+}

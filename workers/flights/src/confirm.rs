@@ -1,0 +1,117 @@
+//! Confirming: held seats become sold, with a record locator and a ticket for each traveller and flight. One round
+//! trip when it works; a second one finds out why it does not.
+
+use chrono::{DateTime, Utc};
+use contract::{
+    Outcome,
+    flights::{ConfirmFlights, FlightsConfirmed, REFUSED_HOLD_EXPIRED, REFUSED_HOLD_UNKNOWN},
+};
+use sqlx::PgConnection;
+use worker_runtime::{Context, Handled, Handler};
+
+use crate::{domain::Flights, error::FlightsError};
+
+/// Refusal: the number of travellers is not the number of seats held.
+pub const REFUSED_TRAVELLERS_MISMATCH: &str = "flight_travellers_mismatch";
+
+impl Handler<ConfirmFlights> for Flights {
+    async fn handle(
+        &self,
+        tx: &mut PgConnection,
+        command: ConfirmFlights,
+        context: &mut Context,
+    ) -> Handled<FlightsConfirmed> {
+        if let Some(confirmed) = sell(tx, &command, context.now).await? {
+            return Ok(Outcome::done(confirmed));
+        }
+        Ok(why_not(tx, &command, context.now).await?)
+    }
+}
+
+/// Sells if the hold is live at `now` and has one seat for each traveller on each flight. Whoever changes the hold's
+/// row first decides between this, a release and the sweeper (S22).
+async fn sell(
+    tx: &mut PgConnection,
+    command: &ConfirmFlights,
+    now: DateTime<Utc>,
+) -> Result<Option<FlightsConfirmed>, FlightsError> {
+    let given: Vec<&str> = command.travellers.iter().map(|traveller| traveller.given_name.as_str()).collect();
+    let family: Vec<&str> = command.travellers.iter().map(|traveller| traveller.family_name.as_str()).collect();
+    let travellers = i32::try_from(command.travellers.len()).unwrap_or(i32::MAX);
+    let sold: Option<(String, Vec<String>)> = sqlx::query_as(
+        "WITH hold AS (
+             UPDATE flight_hold h SET status = 'confirmed', closed_at = $2
+             WHERE order_id = $1 AND status = 'held' AND expires_at > $2
+               AND NOT EXISTS (SELECT FROM flight_hold_line l WHERE l.order_id = $1 AND l.seats <> $3)
+             RETURNING order_id
+         ), flown AS (
+             SELECT l.order_id, l.line, l.flight_id, l.cabin, l.seats, c.accounting_code
+             FROM hold JOIN flight_hold_line l USING (order_id) JOIN flight f USING (flight_id)
+             JOIN carrier c ON c.code = f.carrier
+         ), taken AS (
+             SELECT flight_id, cabin, sum(seats)::int AS seats FROM flown GROUP BY flight_id, cabin
+         ), locked AS MATERIALIZED (
+             SELECT i.flight_id, i.cabin, t.seats
+             FROM taken t JOIN cabin_inventory i USING (flight_id, cabin)
+             ORDER BY i.flight_id, i.cabin FOR NO KEY UPDATE OF i
+         ), moved AS (
+             UPDATE cabin_inventory i SET held = i.held - l.seats, sold = i.sold + l.seats
+             FROM locked l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin
+         ), booked AS (
+             INSERT INTO booking (order_id, reference, booked_at)
+             SELECT order_id, record_locator(nextval('booking_reference_number')), $2 FROM hold
+             RETURNING order_id, reference
+         ), ticketed AS (
+             INSERT INTO ticket (number, order_id, line, traveller, given_name, family_name)
+             SELECT f.accounting_code || lpad(nextval('ticket_number')::text, 10, '0'),
+                    b.order_id, f.line, t.traveller, t.given_name, t.family_name
+             FROM booked b JOIN flown f USING (order_id),
+                  unnest($4::text[], $5::text[]) WITH ORDINALITY AS t (given_name, family_name, traveller)
+             RETURNING number, line, traveller
+         )
+         SELECT b.reference, array(SELECT number FROM ticketed ORDER BY line, traveller) FROM booked b",
+    )
+    .bind(command.order_id.uuid())
+    .bind(now)
+    .bind(travellers)
+    .bind(&given)
+    .bind(&family)
+    .fetch_optional(tx)
+    .await
+    .map_err(FlightsError::doing("selling held seats"))?;
+    Ok(sold.map(|(booking_reference, tickets)| FlightsConfirmed { booking_reference, tickets }))
+}
+
+async fn why_not(
+    tx: &mut PgConnection,
+    command: &ConfirmFlights,
+    now: DateTime<Utc>,
+) -> Result<Outcome<FlightsConfirmed>, FlightsError> {
+    let order_id = command.order_id;
+    let hold: Option<(String, DateTime<Utc>, i32, Option<String>, Vec<String>)> = sqlx::query_as(
+        "SELECT h.status, h.expires_at,
+                coalesce((SELECT min(l.seats) FROM flight_hold_line l WHERE l.order_id = h.order_id), 0),
+                b.reference,
+                array(SELECT t.number FROM ticket t WHERE t.order_id = h.order_id ORDER BY t.line, t.traveller)
+         FROM flight_hold h LEFT JOIN booking b USING (order_id) WHERE h.order_id = $1",
+    )
+    .bind(order_id.uuid())
+    .fetch_optional(tx)
+    .await
+    .map_err(FlightsError::doing("reading a hold"))?;
+    Ok(match hold {
+        // The same order again under another command: the answer is the booking that it has.
+        Some((_, _, _, Some(booking_reference), tickets)) => {
+            Outcome::done(FlightsConfirmed { booking_reference, tickets })
+        }
+        Some((status, expires_at, ..)) if status == "expired" || (status == "held" && expires_at <= now) => {
+            Outcome::refused(REFUSED_HOLD_EXPIRED, format!("the seats of {order_id} were held until {expires_at}"))
+        }
+        Some((status, _, seats, ..)) if status == "held" => {
+            let travellers = command.travellers.len();
+            let message = format!("{order_id} holds {seats} seats a flight, but {travellers} travellers are named");
+            Outcome::refused(REFUSED_TRAVELLERS_MISMATCH, message)
+        }
+        Some(_) | None => Outcome::refused(REFUSED_HOLD_UNKNOWN, format!("no seats are held for {order_id}")),
+    })
+}

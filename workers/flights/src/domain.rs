@@ -1,0 +1,53 @@
+//! The domain as the `worker` program runs it.
+
+use contract::{
+    command::Route,
+    flights::{ConfirmFlights, FlightsReleased, HoldFlights, ReleaseFlights},
+};
+use kit::settings::error_chain;
+use sqlx::migrate::Migrator;
+use worker_runtime::{Domain, Resources};
+
+use crate::{http, seed::seed, settings::Settings, sweeper};
+
+/// The database of this domain.
+pub const DATABASE: &str = "sojourn_flights";
+
+/// Makes the domain's tables.
+pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/flights");
+
+/// Carries out the domain's commands.
+#[derive(Debug, Clone)]
+pub struct Flights {
+    pub(crate) settings: Settings,
+}
+
+impl Flights {
+    /// The handlers with the given settings.
+    #[must_use]
+    pub const fn new(settings: Settings) -> Self {
+        Self { settings }
+    }
+}
+
+/// The flights domain: commands, reads and the sweeper of expired holds. With `demonstration`, flights are put on
+/// sale at every start.
+#[must_use]
+pub fn domain(settings: &Settings, demonstration: bool) -> Domain {
+    let handlers = Flights::new(settings.clone());
+    let (reads, hold_for) = (settings.clone(), settings.hold_for());
+    Domain::new(Route::Flights, &MIGRATOR)
+        .action::<HoldFlights>(handlers.clone())
+        .compensation::<ReleaseFlights>(handlers.clone(), |_| FlightsReleased {})
+        .action::<ConfirmFlights>(handlers)
+        .http(move |resources: &Resources| {
+            let (pool, clock) = (resources.pool.clone(), resources.clock.clone());
+            http::router(http::Reads { pool, clock, settings: reads })
+        })
+        .background(move |resources| async move {
+            if demonstration && let Err(error) = seed(&resources.pool, resources.clock.now().date_naive()).await {
+                tracing::error!(error = error_chain(&error), "the demonstration's flights could not be put on sale");
+            }
+            sweeper::run(resources.pool, resources.clock, hold_for, resources.token).await;
+        })
+}

@@ -1,0 +1,34 @@
+//! The flights domain: what flies, what it costs, who holds and who bought the seats.
+//!
+//! ```text
+//!  search --> offer (30 min, price guaranteed) --> hold (20 min) --> confirm: booking and tickets
+//!                                                    |  '--> release (compensation)
+//!                                                    '-----> expired by the sweeper
+//! ```
+//!
+//! Seats are counters in `cabin_inventory`. Every statement that moves them locks the rows in the order of
+//! (flight, cabin), and the table's own constraints refuse what would oversell (invariants S21, S22).
+
+mod confirm;
+mod domain;
+mod error;
+mod hold;
+mod http;
+mod offer;
+mod page_token;
+mod release;
+mod search;
+mod seed;
+mod settings;
+mod sweeper;
+
+pub use confirm::REFUSED_TRAVELLERS_MISMATCH;
+pub use domain::{DATABASE, Flights, MIGRATOR, domain};
+pub use error::FlightsError;
+pub use hold::REFUSED_HOLD_EXISTS;
+pub use http::{Reads, router};
+pub use offer::{OfferError, find_offer};
+pub use search::{Clockwork, OfferPage, SearchError, search};
+pub use seed::seed;
+pub use settings::Settings;
+pub use sweeper::{expire_due, next_expiry};

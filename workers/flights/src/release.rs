@@ -1,0 +1,43 @@
+//! Releasing seats: the compensation of a hold. Needs nothing but the hold's own rows, and never refuses (S12).
+
+use contract::{
+    Outcome,
+    flights::{FlightsReleased, ReleaseFlights},
+};
+use sqlx::PgConnection;
+use worker_runtime::{Context, Handled, Handler};
+
+use crate::{domain::Flights, error::FlightsError};
+
+impl Handler<ReleaseFlights> for Flights {
+    async fn handle(
+        &self,
+        tx: &mut PgConnection,
+        command: ReleaseFlights,
+        context: &mut Context,
+    ) -> Handled<FlightsReleased> {
+        // Only a live hold is released: after expiry or an earlier release there is nothing left to give back, and
+        // a confirmed one is no longer a hold.
+        sqlx::query(
+            "WITH hold AS (
+                 UPDATE flight_hold SET status = 'released', closed_at = $2
+                 WHERE order_id = $1 AND status = 'held' RETURNING order_id
+             ), given AS (
+                 SELECT l.flight_id, l.cabin, sum(l.seats)::int AS seats
+                 FROM hold JOIN flight_hold_line l USING (order_id) GROUP BY l.flight_id, l.cabin
+             ), locked AS MATERIALIZED (
+                 SELECT i.flight_id, i.cabin, g.seats
+                 FROM given g JOIN cabin_inventory i USING (flight_id, cabin)
+                 ORDER BY i.flight_id, i.cabin FOR NO KEY UPDATE OF i
+             )
+             UPDATE cabin_inventory i SET held = i.held - l.seats
+             FROM locked l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin",
+        )
+        .bind(command.order_id.uuid())
+        .bind(context.now)
+        .execute(tx)
+        .await
+        .map_err(FlightsError::doing("releasing seats"))?;
+        Ok(Outcome::done(FlightsReleased {}))
+    }
+}

@@ -1,0 +1,255 @@
+//! Searching: what flies with enough seats, priced and remembered as offers in one insert.
+//!
+//! What a search shows is a promise about the price, not about the seats: only a hold takes those.
+
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use contract::{
+    FlightOfferId, Money,
+    flights::{FlightOffer, FlightSearch},
+    limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, TRAVELLERS_MAX},
+};
+use rust_decimal::Decimal;
+use serde::Serialize;
+use sqlx::PgPool;
+
+use crate::{
+    error::FlightsError,
+    offer::{Leg, Quote},
+    page_token,
+};
+
+/// Seats of a flight are no longer sold this shortly before it leaves: an offer, a hold and a ticket need the time.
+const SALES_CLOSE_BEFORE: Duration = Duration::from_secs(2 * 3600);
+
+/// The farthest departure that can be searched, in days: what airlines publish.
+const SEARCH_DAYS_MAX: i64 = 361;
+
+/// The longest piece of a wrong code that an error repeats, in characters.
+const ECHO_CHARS_MAX: usize = 16;
+
+/// The times that a search needs to know.
+#[derive(Debug, Clone, Copy)]
+pub struct Clockwork {
+    /// Now.
+    pub now: DateTime<Utc>,
+    /// How long offers last.
+    pub offer_for: Duration,
+}
+
+/// One page of offers.
+#[derive(Debug, Clone, Serialize)]
+pub struct OfferPage {
+    /// By departure.
+    pub items: Vec<FlightOffer>,
+    /// Absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_page_token: Option<String>,
+}
+
+/// Why a search cannot be answered.
+#[derive(Debug, thiserror::Error)]
+pub enum SearchError {
+    /// Neither an airport nor a metropolitan area.
+    #[error("`{code}` is not an airport or metropolitan area that we know")]
+    UnknownAirport {
+        /// `from` or `to`.
+        field: &'static str,
+        /// As given, cut.
+        code: String,
+    },
+    /// From somewhere to the same place.
+    #[error("`from` and `to` are the same place")]
+    SamePlace,
+    /// Yesterday, at the place of departure.
+    #[error("{date} is in the past: it is already {today} at the place of departure")]
+    PastDate {
+        /// As given.
+        date: NaiveDate,
+        /// There.
+        today: NaiveDate,
+    },
+    /// Beyond what is published.
+    #[error("{0} is more than {SEARCH_DAYS_MAX} days ahead; flights are not sold that early")]
+    FarDate(NaiveDate),
+    /// None, or too many.
+    #[error("{0} passengers cannot be booked together: 1 to {TRAVELLERS_MAX} can")]
+    Passengers(u32),
+    /// Not a token of this search.
+    #[error("the page token does not belong to this search: start it again without a token")]
+    PageToken,
+    /// Technical.
+    #[error(transparent)]
+    Failed(#[from] FlightsError),
+}
+
+/// Finds flights and writes an offer for each one shown.
+///
+/// # Errors
+/// [`SearchError`] says what is wrong with the search.
+pub async fn search(pool: &PgPool, search: &FlightSearch, clockwork: Clockwork) -> Result<OfferPage, SearchError> {
+    let passengers = i16::try_from(search.passengers)
+        .ok()
+        .filter(|count| (1..=TRAVELLERS_MAX).contains(&usize::from(count.unsigned_abs())))
+        .ok_or(SearchError::Passengers(search.passengers))?;
+    let query = query_text(search);
+    let after = match search.page_token.as_deref().filter(|token| !token.is_empty()) {
+        Some(token) => position(token, &query).ok_or(SearchError::PageToken)?,
+        None => (DateTime::UNIX_EPOCH, 0),
+    };
+    let (origins, destinations) = places(pool, search, clockwork.now).await?;
+    let page_size = search.page_size.filter(|size| *size > 0).unwrap_or(PAGE_SIZE_DEFAULT).min(PAGE_SIZE_MAX);
+
+    let mut found: Vec<Found> = sqlx::query_as(
+        "SELECT f.flight_id, f.carrier, c.name AS carrier_name, f.number, f.origin, f.destination,
+                f.departs_at, f.departs_local, f.arrives_at, f.arrives_local, i.fare, i.currency
+         FROM flight f JOIN carrier c ON c.code = f.carrier JOIN cabin_inventory i USING (flight_id)
+         WHERE f.origin = ANY($1) AND f.destination = ANY($2) AND f.departs_on = $3 AND f.active
+           AND i.cabin = $4 AND i.available >= $5 AND f.departs_at > $6 AND (f.departs_at, f.flight_id) > ($7, $8)
+         ORDER BY f.departs_at, f.flight_id LIMIT $9",
+    )
+    .bind(&origins)
+    .bind(&destinations)
+    .bind(search.date)
+    .bind(search.cabin.as_str())
+    .bind(i32::from(passengers))
+    .bind(clockwork.now + SALES_CLOSE_BEFORE)
+    .bind(after.0)
+    .bind(after.1)
+    // One more than shown tells whether there is another page.
+    .bind(i64::from(page_size) + 1)
+    .fetch_all(pool)
+    .await
+    .map_err(FlightsError::doing("searching flights"))?;
+
+    let shown = usize::try_from(page_size).unwrap_or(usize::MAX);
+    let more = found.len() > shown;
+    found.truncate(shown);
+    let next_page_token = found.last().filter(|_| more).map(|last| {
+        let micros = last.leg.departs_at.timestamp_micros();
+        page_token::write(&query, &[micros.to_string(), last.leg.flight_id.to_string()])
+    });
+    let items = remember(pool, search, passengers, found, clockwork).await?;
+    Ok(OfferPage { items, next_page_token })
+}
+
+#[derive(sqlx::FromRow)]
+struct Found {
+    #[sqlx(flatten)]
+    leg: Leg,
+    fare: Decimal,
+    currency: String,
+}
+
+/// What a page token is bound to: everything but the page itself.
+fn query_text(search: &FlightSearch) -> String {
+    let FlightSearch { from, to, date, cabin, passengers, .. } = search;
+    format!("{} {} {date} {} {passengers}", code(from), code(to), cabin.as_str())
+}
+
+fn code(text: &str) -> String {
+    text.trim().chars().take(ECHO_CHARS_MAX).collect::<String>().to_ascii_uppercase()
+}
+
+fn position(token: &str, query: &str) -> Option<(DateTime<Utc>, i64)> {
+    let fields = page_token::read(token, query)?;
+    let [micros, flight] = fields.as_slice() else { return None };
+    Some((DateTime::from_timestamp_micros(micros.parse().ok()?)?, flight.parse().ok()?))
+}
+
+/// The airports behind both codes; checks the date against the wall calendar of departure.
+async fn places(
+    pool: &PgPool,
+    search: &FlightSearch,
+    now: DateTime<Utc>,
+) -> Result<(Vec<String>, Vec<String>), SearchError> {
+    let (from, to) = (code(&search.from), code(&search.to));
+    let airports: Vec<(bool, String, NaiveDate)> = sqlx::query_as(
+        "SELECT side.is_from, a.iata, ($3 AT TIME ZONE a.zone)::date
+         FROM (VALUES (true, $1), (false, $2)) AS side (is_from, code)
+         JOIN airport a ON a.iata = side.code
+           OR a.iata IN (SELECT m.iata FROM metropolitan_area m WHERE m.code = side.code)",
+    )
+    .bind(&from)
+    .bind(&to)
+    .bind(now)
+    .fetch_all(pool)
+    .await
+    .map_err(FlightsError::doing("looking up airports"))?;
+
+    let side = |wanted: bool| -> Vec<String> {
+        airports.iter().filter(|(is_from, ..)| *is_from == wanted).map(|(_, iata, _)| iata.clone()).collect()
+    };
+    let (origins, destinations) = (side(true), side(false));
+    if origins.is_empty() {
+        return Err(SearchError::UnknownAirport { field: "from", code: from });
+    }
+    if destinations.is_empty() {
+        return Err(SearchError::UnknownAirport { field: "to", code: to });
+    }
+    if origins.iter().any(|iata| destinations.contains(iata)) {
+        return Err(SearchError::SamePlace);
+    }
+    let today = airports.iter().filter(|(is_from, ..)| *is_from).map(|(.., today)| *today).min();
+    let today = today.unwrap_or_else(|| now.date_naive());
+    if search.date < today {
+        return Err(SearchError::PastDate { date: search.date, today });
+    }
+    if search.date.signed_duration_since(today).num_days() > SEARCH_DAYS_MAX {
+        return Err(SearchError::FarDate(search.date));
+    }
+    Ok((origins, destinations))
+}
+
+/// Writes all offers of a page in one statement.
+async fn remember(
+    pool: &PgPool,
+    search: &FlightSearch,
+    passengers: i16,
+    found: Vec<Found>,
+    clockwork: Clockwork,
+) -> Result<Vec<FlightOffer>, FlightsError> {
+    if found.is_empty() {
+        return Ok(Vec::new());
+    }
+    let expires_at = clockwork.now + clockwork.offer_for;
+    let mut ids = Vec::with_capacity(found.len());
+    let mut flights = Vec::with_capacity(found.len());
+    let mut totals = Vec::with_capacity(found.len());
+    let mut currencies = Vec::with_capacity(found.len());
+    let mut offers = Vec::with_capacity(found.len());
+    for Found { leg, fare, currency } in found {
+        let total =
+            Money::from_parts(fare, &currency).and_then(|fare| fare.times(search.passengers)).map_err(|source| {
+                FlightsError::BrokenRow {
+                    table: "cabin_inventory",
+                    row: format!("{} {}", leg.flight_id, search.cabin.as_str()),
+                    source,
+                }
+            })?;
+        let offer_id: FlightOfferId = kit::ids::flight_offer_id();
+        ids.push(offer_id.uuid());
+        flights.push(leg.flight_id);
+        totals.push(total.amount());
+        currencies.push(total.currency_code());
+        let passengers = search.passengers;
+        offers.push(leg.offered(Quote { offer_id, cabin: search.cabin, passengers, total, expires_at }));
+    }
+    sqlx::query(
+        "INSERT INTO flight_offer (offer_id, flight_id, cabin, passengers, total, currency, expires_at)
+         SELECT o.offer_id, o.flight_id, $5, $6, o.total, o.currency, $7
+         FROM unnest($1::uuid[], $2::bigint[], $3::numeric[], $4::text[]) AS o (offer_id, flight_id, total, currency)",
+    )
+    .bind(&ids)
+    .bind(&flights)
+    .bind(&totals)
+    .bind(&currencies)
+    .bind(search.cabin.as_str())
+    .bind(passengers)
+    .bind(expires_at)
+    .execute(pool)
+    .await
+    .map_err(FlightsError::doing("writing offers"))?;
+    Ok(offers)
+}

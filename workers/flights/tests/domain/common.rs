@@ -1,0 +1,186 @@
+//! A flights database with a few flights, and the handlers as the runtime would call them.
+
+use chrono::{DateTime, Duration, Utc};
+use contract::{
+    Command, CommandId, FlightOfferId, Money, Op, OrderId, Outcome, SagaId, StepName,
+    flights::{AcceptedFlight, ConfirmFlights, FlightsConfirmed, FlightsHeld, HoldFlights, ReleaseFlights},
+    order::Traveller,
+};
+use rust_decimal::Decimal;
+use sqlx::{PgPool, postgres::PgPoolOptions};
+use uuid::Uuid;
+use worker_flights::{Flights, MIGRATOR, Settings};
+use worker_runtime::{Context, Handled, Handler};
+
+/// The fare of every seat here, in euros.
+pub(crate) const FARE: i64 = 1000;
+
+/// One flights domain of a test's own.
+pub(crate) struct Lab {
+    pub(crate) pool: PgPool,
+    pub(crate) flights: Flights,
+    /// What the handlers take for now.
+    pub(crate) now: DateTime<Utc>,
+}
+
+/// A minute of the test's own time.
+pub(crate) fn at(minute: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_secs(1_800_000_000).unwrap() + Duration::minutes(minute)
+}
+
+pub(crate) fn order(number: u128) -> OrderId {
+    OrderId::from_uuid(Uuid::from_u128(number))
+}
+
+pub(crate) async fn empty(name: &str) -> PgPool {
+    let url = private_servers::testing::database(name).await;
+    let pool = PgPoolOptions::new().max_connections(24).connect(&url).await.unwrap();
+    MIGRATOR.run(&pool).await.unwrap();
+    pool
+}
+
+impl Lab {
+    /// Flights 1, 2, ... from LHR to MLE, each with the given number of business seats.
+    pub(crate) async fn with_seats(name: &str, capacities: &[i32]) -> Self {
+        let pool = empty(name).await;
+        sqlx::raw_sql(
+            "INSERT INTO airport VALUES ('LHR', 'EGLL', 'A', 'London', 'GB', 'Europe/London', 51, 0),
+                                        ('MLE', 'VRMM', 'B', 'Male', 'MV', 'Indian/Maldives', 4, 73);
+             INSERT INTO carrier VALUES ('Q0', 'Aurelane Airways', '901');
+             INSERT INTO schedule VALUES (1, 'Q0', 1, 'LHR', 'MLE', '1234567', '21:00', 600);",
+        )
+        .execute(&pool)
+        .await
+        .unwrap();
+        for (index, capacity) in capacities.iter().enumerate() {
+            sqlx::query(
+                "WITH made AS (
+                     INSERT INTO flight (schedule_id, carrier, number, origin, destination, departs_on, departs_at, arrives_at,
+                                         departs_local, arrives_local)
+                     VALUES (1, 'Q0', $1, 'LHR', 'MLE', $2::date, $2, $2 + interval '10 hours', $2, $2)
+                     RETURNING flight_id)
+                 INSERT INTO cabin_inventory (flight_id, cabin, capacity, fare, currency)
+                 SELECT flight_id, 'business', $3, $4, 'EUR' FROM made",
+            )
+            .bind(i16::try_from(index + 1).unwrap())
+            .bind(at(60 * 24 * 30))
+            .bind(capacity)
+            .bind(Decimal::from(FARE))
+            .execute(&pool)
+            .await
+            .unwrap();
+        }
+        Self { pool, flights: Flights::new(Settings::default()), now: at(0) }
+    }
+
+    /// An offer of `passengers` seats on the flight with this number, made at minute 0 and good for 30.
+    pub(crate) async fn offer(&self, flight: i16, passengers: u32) -> AcceptedFlight {
+        let offer_id: FlightOfferId = kit::ids::flight_offer_id();
+        let total = euros(FARE * i64::from(passengers));
+        sqlx::query(
+            "INSERT INTO flight_offer (offer_id, flight_id, cabin, passengers, total, currency, expires_at)
+             SELECT $1, flight_id, 'business', $3, $4, 'EUR', $5 FROM flight WHERE number = $2",
+        )
+        .bind(offer_id.uuid())
+        .bind(flight)
+        .bind(i16::try_from(passengers).unwrap())
+        .bind(total.amount())
+        .bind(at(30))
+        .execute(&self.pool)
+        .await
+        .unwrap();
+        AcceptedFlight { offer_id, total }
+    }
+
+    /// Runs one command in a transaction of its own, as the runtime does; a refusal's writes are undone.
+    pub(crate) async fn run<C: Command>(&self, command: C, now: DateTime<Utc>) -> Outcome<C::Reply>
+    where
+        Flights: Handler<C>,
+    {
+        run(&self.pool, &self.flights, command, now).await.unwrap()
+    }
+
+    pub(crate) async fn hold(&self, order_id: OrderId, offers: &[AcceptedFlight]) -> Outcome<FlightsHeld> {
+        self.run(HoldFlights { order_id, offers: offers.to_vec() }, self.now).await
+    }
+
+    pub(crate) async fn release(&self, order_id: OrderId) {
+        let released = self.run(ReleaseFlights { order_id }, self.now).await;
+        assert!(matches!(released, Outcome::Done { .. }), "{released:?}");
+    }
+
+    pub(crate) async fn confirm(
+        &self,
+        order_id: OrderId,
+        travellers: usize,
+        now: DateTime<Utc>,
+    ) -> Outcome<FlightsConfirmed> {
+        self.run(ConfirmFlights { order_id, travellers: people(travellers) }, now).await
+    }
+
+    /// Held and sold seats of a flight; checks conservation everywhere on the way.
+    pub(crate) async fn seats(&self, flight: i16) -> (i32, i32) {
+        assert_conserved(&self.pool).await;
+        sqlx::query_as("SELECT held, sold FROM cabin_inventory JOIN flight USING (flight_id) WHERE number = $1")
+            .bind(flight)
+            .fetch_one(&self.pool)
+            .await
+            .unwrap()
+    }
+}
+
+pub(crate) async fn run<C: Command>(
+    pool: &PgPool,
+    flights: &Flights,
+    command: C,
+    now: DateTime<Utc>,
+) -> Handled<C::Reply>
+where
+    Flights: Handler<C>,
+{
+    let mut tx = pool.begin().await?;
+    let outcome = flights.handle(&mut tx, command, &mut context(now)).await?;
+    tx.commit().await?;
+    Ok(outcome)
+}
+
+pub(crate) fn context(now: DateTime<Utc>) -> Context {
+    let command_id = CommandId {
+        saga: SagaId::from_uuid(Uuid::from_u128(1)),
+        step: StepName::new("step").unwrap(),
+        op: Op::Action,
+        generation: 1,
+    };
+    Context::new(command_id, 1, now)
+}
+
+pub(crate) async fn assert_conserved(pool: &PgPool) {
+    let broken: Vec<(i64, String)> =
+        sqlx::query_as("SELECT flight_id, cabin FROM inventory_conservation WHERE NOT conserved")
+            .fetch_all(pool)
+            .await
+            .unwrap();
+    assert_eq!(broken, [], "seats appeared or vanished");
+}
+
+pub(crate) fn euros(amount: i64) -> Money {
+    Money::from_parts(Decimal::from(amount), "EUR").unwrap()
+}
+
+pub(crate) fn people(count: usize) -> Vec<Traveller> {
+    let traveller = |index: usize| Traveller {
+        given_name: format!("Ada {index}"),
+        family_name: "Lovelace".into(),
+        born_on: "1985-12-10".parse().unwrap(),
+        email: "ada@example.com".into(),
+    };
+    (0..count).map(traveller).collect()
+}
+
+pub(crate) fn code<R: std::fmt::Debug>(outcome: Outcome<R>) -> String {
+    match outcome {
+        Outcome::Done { .. } => "done".to_owned(),
+        Outcome::Refused(refusal) => refusal.code,
+        Outcome::Faulted(fault) => panic!("faulted: {fault:?}"),
+    }
+}

@@ -1,0 +1,155 @@
+//! Holding, releasing, confirming and expiring seats, one after another.
+
+use crate::common::{Lab, at, code, euros, order};
+use contract::{
+    Money, Outcome,
+    flights::{
+        REFUSED_HOLD_EXPIRED, REFUSED_HOLD_UNKNOWN, REFUSED_OFFER_EXPIRED, REFUSED_OFFER_UNKNOWN,
+        REFUSED_PRICE_CHANGED, REFUSED_SOLD_OUT,
+    },
+};
+use worker_flights::{REFUSED_HOLD_EXISTS, REFUSED_TRAVELLERS_MISMATCH, expire_due, next_expiry};
+
+#[tokio::test]
+async fn a_held_seat_becomes_a_ticket() {
+    let lab = Lab::with_seats("flights_ticket", &[5, 5]).await;
+    let offers = [lab.offer(1, 2).await, lab.offer(2, 2).await];
+    let Outcome::Done { reply } = lab.hold(order(1), &offers).await else { panic!("refused") };
+    assert_eq!(reply.expires_at, at(20));
+    assert_eq!((lab.seats(1).await, lab.seats(2).await), ((2, 0), (2, 0)));
+
+    let Outcome::Done { reply: confirmed } = lab.confirm(order(1), 2, at(19)).await else { panic!("refused") };
+    assert_eq!((lab.seats(1).await, lab.seats(2).await), ((0, 2), (0, 2)));
+    assert_eq!(confirmed.booking_reference.len(), 6);
+    assert_eq!(confirmed.tickets.len(), 4);
+    assert!(confirmed.tickets.iter().all(|ticket| ticket.len() == 13 && ticket.starts_with("901")));
+
+    // The same order under another command gets the booking that it has, and nothing is sold twice.
+    assert_eq!(lab.confirm(order(1), 2, at(25)).await, Outcome::done(confirmed));
+    // A compensation of a confirmed order has nothing to release.
+    lab.release(order(1)).await;
+    assert_eq!(expire_due(&lab.pool, at(100)).await.unwrap(), 0);
+    assert_eq!(lab.seats(1).await, (0, 2));
+}
+
+#[tokio::test]
+async fn all_flights_are_held_or_none() {
+    let lab = Lab::with_seats("flights_all_or_none", &[9, 1]).await;
+    let offers = [lab.offer(1, 2).await, lab.offer(2, 2).await];
+    assert_eq!(code(lab.hold(order(1), &offers).await), REFUSED_SOLD_OUT);
+    assert_eq!((lab.seats(1).await, lab.seats(2).await), ((0, 0), (0, 0)));
+    let twice = [offers[0].clone(), offers[0].clone()];
+    assert_eq!(code(lab.hold(order(2), &twice).await), "done");
+    assert_eq!(lab.seats(1).await, (4, 0));
+    assert_eq!(code(lab.hold(order(2), &twice[..1]).await), REFUSED_HOLD_EXISTS);
+    assert_eq!(lab.seats(1).await, (4, 0));
+}
+
+#[tokio::test]
+async fn a_release_gives_back_once_whatever_has_happened_to_the_flight() {
+    let lab = Lab::with_seats("flights_release", &[5]).await;
+    let offer = lab.offer(1, 3).await;
+    assert_eq!(code(lab.hold(order(1), std::slice::from_ref(&offer)).await), "done");
+    // S12: off sale, dearer, the offer gone; what was held is given back all the same.
+    sqlx::raw_sql("UPDATE flight SET active = false; UPDATE cabin_inventory SET fare = 9; DELETE FROM flight_offer")
+        .execute(&lab.pool)
+        .await
+        .unwrap();
+    for _ in 0..3 {
+        lab.release(order(1)).await;
+        assert_eq!(lab.seats(1).await, (0, 0));
+    }
+    lab.release(order(99)).await;
+    assert_eq!(code(lab.confirm(order(1), 3, at(1)).await), REFUSED_HOLD_UNKNOWN);
+    assert_eq!(lab.seats(1).await, (0, 0));
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_an_offer_is_named() {
+    let mut lab = Lab::with_seats("flights_wrong_offers", &[2]).await;
+    let offer = lab.offer(1, 1).await;
+
+    let mut tampered = offer.clone();
+    tampered.total = euros(1);
+    assert_eq!(code(lab.hold(order(1), &[tampered.clone()]).await), REFUSED_PRICE_CHANGED);
+    tampered.total = Money::from_parts(1000.into(), "JPY").unwrap();
+    assert_eq!(code(lab.hold(order(1), &[tampered]).await), REFUSED_PRICE_CHANGED);
+
+    let mut unknown = offer.clone();
+    unknown.offer_id = kit::ids::flight_offer_id();
+    assert_eq!(code(lab.hold(order(1), &[offer.clone(), unknown]).await), REFUSED_OFFER_UNKNOWN);
+    assert_eq!(code(lab.hold(order(1), &[]).await), REFUSED_OFFER_UNKNOWN);
+
+    lab.now = at(30);
+    assert_eq!(code(lab.hold(order(1), std::slice::from_ref(&offer)).await), REFUSED_OFFER_EXPIRED);
+    lab.now = at(29);
+    sqlx::query("UPDATE flight SET active = false").execute(&lab.pool).await.unwrap();
+    assert_eq!(code(lab.hold(order(1), &[offer]).await), REFUSED_SOLD_OUT);
+    assert_eq!(lab.seats(1).await, (0, 0));
+}
+
+#[tokio::test]
+async fn a_hold_that_ran_out_is_given_back_once_and_never_confirmed() {
+    let lab = Lab::with_seats("flights_expiry", &[5]).await;
+    let offer = lab.offer(1, 2).await;
+    assert_eq!(next_expiry(&lab.pool).await.unwrap(), None);
+    lab.hold(order(1), &[offer]).await;
+    assert_eq!(next_expiry(&lab.pool).await.unwrap(), Some(at(20)));
+    assert_eq!(expire_due(&lab.pool, at(19)).await.unwrap(), 0);
+
+    // Its hour has come, though the sweeper has not: too late all the same.
+    assert_eq!(code(lab.confirm(order(1), 2, at(20)).await), REFUSED_HOLD_EXPIRED);
+    assert_eq!(lab.seats(1).await, (2, 0));
+    assert_eq!(expire_due(&lab.pool, at(20)).await.unwrap(), 1);
+    assert_eq!(expire_due(&lab.pool, at(20)).await.unwrap(), 0);
+    assert_eq!(code(lab.confirm(order(1), 2, at(19)).await), REFUSED_HOLD_EXPIRED);
+    lab.release(order(1)).await;
+    assert_eq!(lab.seats(1).await, (0, 0));
+    assert_eq!(next_expiry(&lab.pool).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_ticket_needs_a_name_and_a_name_a_seat() {
+    let lab = Lab::with_seats("flights_names", &[5]).await;
+    let offer = lab.offer(1, 2).await;
+    lab.hold(order(1), &[offer]).await;
+    for travellers in [0, 1, 3] {
+        assert_eq!(code(lab.confirm(order(1), travellers, at(1)).await), REFUSED_TRAVELLERS_MISMATCH);
+    }
+    assert_eq!(lab.seats(1).await, (2, 0));
+    assert_eq!(code(lab.confirm(order(1), 2, at(1)).await), "done");
+    assert_eq!(code(lab.confirm(order(7), 2, at(1)).await), REFUSED_HOLD_UNKNOWN);
+}
+
+#[tokio::test]
+async fn the_tables_refuse_what_the_program_must_not_do() {
+    let lab = Lab::with_seats("flights_constraints", &[2]).await;
+    let offer = lab.offer(1, 2).await;
+    lab.hold(order(1), &[offer]).await;
+    for wrong in [
+        "UPDATE cabin_inventory SET held = held + 1",
+        "UPDATE cabin_inventory SET held = -1",
+        "UPDATE cabin_inventory SET sold = sold + 1",
+        "UPDATE cabin_inventory SET capacity = 1",
+        "UPDATE flight_hold_line SET seats = 1",
+        "UPDATE flight_hold SET status = 'confirmed'",
+        "DELETE FROM flight_hold",
+    ] {
+        assert!(sqlx::raw_sql(wrong).execute(&lab.pool).await.is_err(), "{wrong}");
+    }
+    assert_eq!(lab.seats(1).await, (2, 0));
+}
+
+#[tokio::test]
+async fn ten_thousand_record_locators_are_all_different() {
+    let lab = Lab::with_seats("flights_locators", &[1]).await;
+    let (count, right): (i64, bool) = sqlx::query_as(
+        "SELECT count(DISTINCT locator), bool_and(locator ~ '^[A-HJ-NP-Z2-9]{6}$')
+         FROM (SELECT record_locator(n) AS locator FROM generate_series(1, 10000) n
+               UNION ALL SELECT record_locator(1073741823 - n) FROM generate_series(0, 9999) n) l",
+    )
+    .fetch_one(&lab.pool)
+    .await
+    .unwrap();
+    assert_eq!((count, right), (20_000, true));
+}

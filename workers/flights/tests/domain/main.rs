@@ -1,0 +1,6 @@
+//! The flights domain on a real PostgreSQL. The runtime's barrier is not in here: handlers are called as it calls them.
+
+mod common;
+mod holds;
+mod races;
+mod selling;

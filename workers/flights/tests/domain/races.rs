@@ -1,0 +1,176 @@
+//! Many at once: buyers of the last seat, the sweeper against a confirmation, and long random histories.
+
+use std::sync::Arc;
+
+use crate::common::{Lab, assert_conserved, at, code, context, order, people, run};
+use contract::flights::{AcceptedFlight, ConfirmFlights, HoldFlights, REFUSED_SOLD_OUT, ReleaseFlights};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use worker_flights::expire_due;
+use worker_runtime::Handler;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_buyers_of_the_last_seat_leave_one_owner() {
+    let lab = Arc::new(Lab::with_seats("flights_last_seat", &[1]).await);
+    let offer = lab.offer(1, 1).await;
+    let buyers = (0..200).map(|number| {
+        let (lab, offer) = (Arc::clone(&lab), offer.clone());
+        tokio::spawn(async move { code(lab.hold(order(number), &[offer]).await) })
+    });
+    let mut codes = Vec::new();
+    for buyer in buyers.collect::<Vec<_>>() {
+        codes.push(buyer.await.unwrap());
+    }
+    assert_eq!(codes.iter().filter(|code| *code == "done").count(), 1);
+    assert_eq!(codes.iter().filter(|code| *code == REFUSED_SOLD_OUT).count(), 199);
+    assert_eq!(lab.seats(1).await, (1, 0));
+}
+
+/// Orders that want the same flights in opposite directions would deadlock if each locked in its own order.
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_over_the_same_flights_never_deadlock() {
+    let lab = Arc::new(Lab::with_seats("flights_lock_order", &[500, 500, 500]).await);
+    let offers = [lab.offer(1, 1).await, lab.offer(2, 1).await, lab.offer(3, 1).await];
+    let orders = (0..120_u128).map(|number| {
+        let lab = Arc::clone(&lab);
+        let mut offers = offers.to_vec();
+        offers.rotate_left(usize::try_from(number % 3).unwrap());
+        if number % 2 == 0 {
+            offers.reverse();
+        }
+        tokio::spawn(async move {
+            assert_eq!(code(lab.hold(order(number), &offers).await), "done");
+            match number % 3 {
+                0 => lab.release(order(number)).await,
+                1 => assert_eq!(code(lab.confirm(order(number), 1, at(1)).await), "done"),
+                _ => {}
+            }
+        })
+    });
+    for order in orders.collect::<Vec<_>>() {
+        order.await.unwrap();
+    }
+    while expire_due(&lab.pool, at(60)).await.unwrap() > 0 {}
+    for flight in 1..=3 {
+        assert_eq!(lab.seats(flight).await, (0, 40));
+    }
+}
+
+/// S22. Both sides run as one statement in a transaction of their own; a seed decides who starts first, who commits
+/// first, and on which side of the hour each one's clock stands.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_is_confirmed_or_expired_and_never_both() {
+    let lab = Arc::new(Lab::with_seats("flights_expiry_race", &[2]).await);
+    let mut random = StdRng::seed_from_u64(22);
+    let (mut confirmed, mut expired) = (0, 0);
+    for round in 0..300_u128 {
+        let offer = lab.offer(1, 1).await;
+        assert_eq!(code(lab.hold(order(round), &[offer]).await), "done");
+        // Clocks of two machines differ: either may think that the hour has come.
+        let confirm_at = at(20) - chrono::Duration::microseconds(random.random_range(0..3));
+        let sweep_at = at(20) - chrono::Duration::microseconds(random.random_range(-1..2));
+        let swept = if random.random_bool(0.5) {
+            // The confirmation has the row and has not committed: the sweeper passes by without waiting.
+            let mut tx = lab.pool.begin().await.unwrap();
+            let command = ConfirmFlights { order_id: order(round), travellers: people(1) };
+            let outcome = lab.flights.handle(&mut tx, command, &mut context(confirm_at)).await.unwrap();
+            let in_between = expire_due(&lab.pool, sweep_at).await.unwrap();
+            tx.commit().await.unwrap();
+            let sold = code(outcome) == "done";
+            assert!(!(sold && in_between > 0), "round {round}: confirmed and expired");
+            in_between + expire_due(&lab.pool, sweep_at).await.unwrap()
+        } else {
+            let sweeper = lab.pool.clone();
+            let sweep = tokio::spawn(async move { expire_due(&sweeper, sweep_at).await.unwrap() });
+            let confirmer = Arc::clone(&lab);
+            let confirm = tokio::spawn(async move { code(confirmer.confirm(order(round), 1, confirm_at).await) });
+            confirm.await.unwrap();
+            sweep.await.unwrap()
+        };
+        let (status,): (String,) = sqlx::query_as("SELECT status FROM flight_hold WHERE order_id = $1")
+            .bind(order(round).uuid())
+            .fetch_one(&lab.pool)
+            .await
+            .unwrap();
+        match status.as_str() {
+            "confirmed" => {
+                confirmed += 1;
+                assert_eq!(swept, 0, "round {round}");
+                assert_eq!(lab.seats(1).await, (0, 1), "round {round}");
+                // Room for the next round.
+                sqlx::raw_sql(
+                    "DELETE FROM ticket; DELETE FROM booking; DELETE FROM flight_hold_line; DELETE FROM flight_hold;
+                     UPDATE cabin_inventory SET sold = 0",
+                )
+                .execute(&lab.pool)
+                .await
+                .unwrap();
+            }
+            "expired" => {
+                expired += 1;
+                assert_eq!(lab.seats(1).await, (0, 0), "round {round}");
+            }
+            // Neither clock had struck in its favour.
+            "held" => {
+                assert_eq!(expire_due(&lab.pool, at(21)).await.unwrap(), 1);
+                assert_eq!(lab.seats(1).await, (0, 0), "round {round}");
+            }
+            other => panic!("round {round}: {other}"),
+        }
+    }
+    assert!(confirmed > 30 && expired > 30, "the seed explores both ends: {confirmed} and {expired}");
+}
+
+/// S21 over random histories: several clients hold, release, confirm and sweep at random, with crashes before commit.
+#[tokio::test(flavor = "multi_thread")]
+async fn seats_are_conserved_over_random_histories() {
+    let lab = Arc::new(Lab::with_seats("flights_histories", &[3, 4, 40]).await);
+    let mut offers = Vec::new();
+    for flight in 1..=3 {
+        for passengers in 1..=2 {
+            offers.push(lab.offer(flight, passengers).await);
+        }
+    }
+    let clients = (0..8_u64).map(|client| {
+        let (lab, offers) = (Arc::clone(&lab), offers.clone());
+        tokio::spawn(async move { live(&lab, &offers, client).await })
+    });
+    for client in clients.collect::<Vec<_>>() {
+        client.await.unwrap();
+        assert_conserved(&lab.pool).await;
+    }
+    while expire_due(&lab.pool, at(1000)).await.unwrap() > 0 {}
+    for flight in 1..=3 {
+        assert_eq!(lab.seats(flight).await.0, 0, "nothing is held once everything has run out");
+    }
+}
+
+async fn live(lab: &Lab, offers: &[AcceptedFlight], client: u64) {
+    let mut random = StdRng::seed_from_u64(client);
+    for _ in 0..60 {
+        let order_id = order(u128::from(random.random_range(0..40_u64)));
+        let now = at(random.random_range(0..28));
+        match random.random_range(0..10) {
+            0..4 => {
+                let count = random.random_range(1..4);
+                let some = (0..count).map(|_| offers[random.random_range(0..offers.len())].clone()).collect();
+                run(&lab.pool, &lab.flights, HoldFlights { order_id, offers: some }, now).await.unwrap();
+            }
+            4..6 => {
+                run(&lab.pool, &lab.flights, ReleaseFlights { order_id }, now).await.unwrap();
+            }
+            6..8 => {
+                let travellers = people(random.random_range(1..3));
+                run(&lab.pool, &lab.flights, ConfirmFlights { order_id, travellers }, now).await.unwrap();
+            }
+            8 => {
+                expire_due(&lab.pool, now).await.unwrap();
+            }
+            _ => {
+                // A crash after the work and before the commit.
+                let mut tx = lab.pool.begin().await.unwrap();
+                lab.flights.handle(&mut tx, ReleaseFlights { order_id }, &mut context(now)).await.unwrap();
+                tx.rollback().await.unwrap();
+            }
+        }
+    }
+}

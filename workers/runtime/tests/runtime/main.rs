@@ -1,0 +1,14 @@
+//! The runtime's own tests, on real PostgreSQL and both brokers.
+
+#[cfg(test)]
+mod barrier;
+#[cfg(test)]
+mod batches;
+#[cfg(test)]
+mod flow;
+#[cfg(test)]
+mod outside;
+#[cfg(test)]
+mod outages;
+#[cfg(test)]
+mod toy;

@@ -1,0 +1,78 @@
+//! `worker flights payment` runs those domains in one process.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use anyhow::Context;
+use clap::Parser;
+use contract::Route;
+use kit::settings::Common;
+use messaging::{
+    Broker, Namespace,
+    rabbitmq::{RabbitBroker, RabbitOptions},
+};
+use secrecy::{ExposeSecret, SecretString};
+use workers::{DomainSettings, domain, route};
+
+/// The workers of Sojourn: they carry out the commands of one domain or several.
+#[derive(Debug, Parser)]
+#[command(name = "worker", version)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    /// Which domains: user, order, accommodation, flights, payment, feed.
+    #[arg(required = true, value_parser = route, value_name = "DOMAIN")]
+    domains: Vec<Route>,
+    /// The PostgreSQL server, as postgres://user:password@host:port; each domain has its own database there.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    database_url: SecretString,
+    /// RabbitMQ, as amqp://user:password@host:port/vhost.
+    #[arg(long, env = "AMQP_URL", hide_env_values = true)]
+    amqp_url: SecretString,
+    /// Stands in front of every queue's name, so that installations can share a broker.
+    #[arg(long, env = "SOJOURN_AMQP_NAMESPACE", default_value = "")]
+    amqp_namespace: String,
+    /// The address of the internal HTTP interface.
+    #[arg(long, env = "SOJOURN_WORKER_LISTEN", default_value = "127.0.0.1:8082")]
+    listen: SocketAddr,
+    /// The most commands in one transaction.
+    #[arg(long, env = "SOJOURN_WORKER_BATCH_MAX", default_value_t = worker_runtime::limits::BATCH_COMMANDS_MAX)]
+    batch_max: usize,
+    /// The most connections to each domain's database.
+    #[arg(long, env = "SOJOURN_WORKER_CONNECTIONS_MAX", default_value_t = worker_runtime::limits::CONNECTIONS_MAX)]
+    connections_max: u32,
+    #[command(flatten)]
+    settings: DomainSettings,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let mut cli: Cli = kit::settings::load();
+    cli.common.validate()?;
+    cli.domains.sort_unstable();
+    cli.domains.dedup();
+    let names: Vec<&str> = cli.domains.iter().map(|route| route.as_str()).collect();
+    let broker = RabbitOptions::new(cli.amqp_url.expose_secret(), format!("worker {}", names.join(" ")))?
+        .with_namespace(Namespace::new(cli.amqp_namespace.clone()));
+    let url = cli.database_url.expose_secret();
+    kit::postgres::options(url, "postgres")?;
+    if cli.common.check_config {
+        println!("configuration ok");
+        return Ok(());
+    }
+    kit::telemetry::init(&cli.common);
+    let token = kit::shutdown::on_signal();
+    let clock = kit::clock::system();
+    let domains = cli.domains.iter().map(|route| domain(*route, &cli.settings, url, &clock, cli.common.is_production()));
+    let domains = domains.collect::<Result<Vec<_>, _>>()?;
+    let mut settings = worker_runtime::Settings::new(url, cli.common.internal_token.clone());
+    settings.listen = Some(cli.listen);
+    settings.batch_commands_max = cli.batch_max;
+    settings.connections_max = cli.connections_max;
+    let broker = Arc::new(RabbitBroker::connect(broker).await?);
+    let worker = worker_runtime::start(domains, settings, Arc::clone(&broker) as Arc<dyn Broker>, clock, token)
+        .await
+        .context("the worker cannot start")?;
+    worker.finished().await;
+    broker.close().await;
+    Ok(())
+}
