@@ -248,8 +248,7 @@ mod tests {
             push_list(&mut query, &filter, 50);
             let plan = plan(&mut connection, &mut query).await;
             assert!(plan.contains(index), "{filter:?}: {plan}");
-            let sorts = plan.lines().any(|line| line.trim_start_matches([' ', '-', '>']).starts_with("Sort "));
-            assert!(!sorts && !plan.contains("Seq Scan"), "{filter:?}: {plan}");
+            assert!(!plan.contains("Sort  (") && !plan.contains("Seq Scan"), "{filter:?}: {plan}");
         }
     }
 
@@ -262,6 +261,6 @@ mod tests {
         let explain = explain.bind(0).bind(Uuid::nil()).bind(10_i64);
         let plan: Vec<String> = explain.fetch_all(&mut *connection).await.unwrap();
         assert!(plan.iter().any(|line| line.contains("shard_id_idx")), "{plan:#?}");
-        assert!(!plan.iter().any(|line| line.contains("Sort Key: id")), "{plan:#?}");
+        assert!(!plan.iter().any(|line| line.contains("Sort  (")), "{plan:#?}");
     }
 }

@@ -1,5 +1,7 @@
 //! What every journal must do, run on both adapters; and beside it what only PostgreSQL can be asked.
 
+#![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
+
 mod adapters;
 mod fixtures;
 
