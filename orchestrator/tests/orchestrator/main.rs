@@ -1,5 +1,7 @@
 //! The orchestrator from outside: over HTTP and the broker, on the journal in memory and on PostgreSQL.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, and says where")]
+
 mod client;
 mod flaky;
 mod rig;
