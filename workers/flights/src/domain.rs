@@ -44,10 +44,12 @@ pub fn domain(settings: &Settings, demonstration: bool) -> Domain {
             let (pool, clock) = (resources.pool.clone(), resources.clock.clone());
             http::router(http::Reads { pool, clock, settings: reads })
         })
-        .background(move |resources| async move {
+        .setup(move |resources| async move {
             if demonstration && let Err(error) = seed(&resources.pool, resources.clock.now().date_naive()).await {
                 tracing::error!(error = error_chain(&error), "the demonstration's flights could not be put on sale");
             }
+        })
+        .background(move |resources| async move {
             sweeper::run(resources.pool, resources.clock, hold_for, resources.token).await;
         })
 }

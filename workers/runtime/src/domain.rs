@@ -47,6 +47,7 @@ pub struct Domain {
     pub(crate) migrator: &'static Migrator,
     pub(crate) commands: Commands,
     pub(crate) reads: Option<Reads>,
+    pub(crate) setups: Vec<Background>,
     pub(crate) background: Vec<Background>,
 }
 
@@ -66,7 +67,7 @@ impl Domain {
     /// A domain without commands. `migrator` makes its tables, in the database `sojourn_<route>`.
     #[must_use]
     pub fn new(route: Route, migrator: &'static Migrator) -> Self {
-        Self { route, migrator, commands: BTreeMap::new(), reads: None, background: Vec::new() }
+        Self { route, migrator, commands: BTreeMap::new(), reads: None, setups: Vec::new(), background: Vec::new() }
     }
 
     /// The domain's name.
@@ -110,6 +111,16 @@ impl Domain {
     #[must_use]
     pub fn http(mut self, reads: impl FnOnce(&Resources) -> Router + Send + 'static) -> Self {
         self.reads = Some(Box::new(reads));
+        self
+    }
+
+    /// Runs to its end before the domain takes commands, serves reads or is ready: for data that everything else needs.
+    #[must_use]
+    pub fn setup<F>(mut self, task: impl FnOnce(Resources) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.setups.push(Box::new(move |resources| Box::pin(task(resources))));
         self
     }
 

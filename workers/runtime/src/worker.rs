@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use axum::Router;
+use contract::command::Route;
 use kit::{clock::Clock, http, metrics::MetricsHandle, postgres, readiness::Readiness};
 use messaging::{Broker, BrokerError, Topology};
 use secrecy::SecretString;
@@ -12,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     consumer::Consumer,
-    domain::{Domain, Resources},
+    domain::{Domain, Reads, Resources},
     engine::{Engine, pauses},
     events::Events,
     limits, prune,
@@ -199,6 +200,9 @@ impl Running<'_> {
             token: self.token.clone(),
             events: events.clone(),
         };
+        for task in domain.setups {
+            task(resources.clone()).await;
+        }
         let engine = Arc::new(Engine {
             pool: pool.clone(),
             clock: Arc::clone(self.clock),
@@ -237,10 +241,7 @@ impl Running<'_> {
             keep_running(consumer).await;
             consumer_done.cancel();
         }));
-        let reads = match domain.reads {
-            None => Router::new(),
-            Some(reads) => Router::new().nest(&format!("/internal/{name}"), reads(&resources)),
-        };
+        let reads = nested_reads(domain.route, domain.reads, &resources);
         Ok((reads, tasks))
     }
 }
@@ -257,6 +258,14 @@ pub(crate) async fn open(
     let pool = pool.map_err(|source| StartError::Database { domain: name, source })?;
     migrate(&pool).await.map_err(|source| StartError::Migrate { domain: name, source })?;
     Ok(pool)
+}
+
+/// A domain's reads at their place.
+pub(crate) fn nested_reads(route: Route, reads: Option<Reads>, resources: &Resources) -> Router {
+    match reads {
+        None => Router::new(),
+        Some(reads) => Router::new().nest(&format!("/internal/{}", route.as_str()), reads(resources)),
+    }
 }
 
 /// Makes the runtime's tables.

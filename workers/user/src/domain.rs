@@ -55,7 +55,7 @@ pub fn domain(settings: &Settings, production: bool) -> Result<Domain, SetupErro
     let reads = people.clone();
     let mut domain = Domain::new(Route::User, &MIGRATOR).http(move |resources| http::router(reads(resources)));
     if let Some(password) = settings.demo_password(production).cloned() {
-        domain = domain.background(move |resources| make_demo_people(people(&resources), password));
+        domain = domain.setup(move |resources| make_demo_people(people(&resources), password));
     }
     Ok(domain)
 }
