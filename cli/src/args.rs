@@ -68,7 +68,7 @@ pub(crate) enum Command {
 Examples:
   sagactl list --status needs_attention
   sagactl list --status running --status compensating --since 2h
-  sagactl list --error authorize-payment:card_declined -o ids | sagactl retry - --reason 'issuer is back' --yes")]
+  sagactl list --error authorize-payment/card_declined -o ids | sagactl retry - --reason 'issuer is back' --yes")]
     List(List),
     /// Show where a saga stands, step by step
     #[command(after_help = "\

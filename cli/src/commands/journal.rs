@@ -34,7 +34,7 @@ fn rows(records: &[RecordView]) -> Vec<Vec<String>> {
         for entry in &record.entries {
             rows.push(vec![
                 record.seq.to_string(),
-                output::time(record.at),
+                output::exact_time(record.at),
                 record.status.as_str().to_owned(),
                 output::printable(&told(entry)),
             ]);

@@ -104,7 +104,7 @@ impl Watcher {
             Output::Ids => return output::print_line(&record.seq.to_string()),
             Output::Table | Output::Json => {}
         }
-        let at = output::time(record.at);
+        let at = output::exact_time(record.at);
         for step in &record.steps {
             let now = (step.status, step.attempts);
             let before = self.steps.insert(step.name.clone(), now);

@@ -145,7 +145,7 @@ pub(crate) fn view(number: u128, status: SagaStatus) -> SagaView {
             status,
             business_key: format!("ord_{number:032x}"),
             owner: Some(format!("usr_{number:032x}")),
-            error: Some("authorize-payment:card_declined".into()),
+            error: Some("authorize-payment/card_declined".into()),
             created_at: "2026-12-01T08:00:00Z".parse().unwrap(),
             updated_at: "2026-12-01T08:00:02Z".parse().unwrap(),
             finished_at: status.is_final().then(|| "2026-12-01T08:00:09Z".parse().unwrap()),
