@@ -77,11 +77,12 @@ async fn every_order_ends_and_all_books_agree_whatever_is_killed() {
                 .await;
         }
     });
-    kill_one_after_another(&mut system, ended, &orders).await;
+    let killed = kill_one_after_another(&mut system, ended).await;
     if let Err(failure) = orders.await {
         panic!("{failure}\n{}", system.logs());
     }
 
+    assert_eq!(killed, VICTIMS.len(), "the orders ended before everything was killed");
     assert_eq!(confirmed_small.load(Ordering::Relaxed), SMALL_FLIGHT_SEATS);
     let queues_empty_within = Duration::from_secs(60);
     system.until_queues_are_empty(queues_empty_within).await;
@@ -94,16 +95,19 @@ async fn every_order_ends_and_all_books_agree_whatever_is_killed() {
     assert_eq!(system.panics(), Vec::<String>::new());
 }
 
-async fn kill_one_after_another(system: &mut System, mut ended: watch::Receiver<usize>, orders: &tokio::task::JoinHandle<()>) {
+/// Returns how many were killed while orders were under way.
+async fn kill_one_after_another(system: &mut System, mut ended: watch::Receiver<usize>) -> usize {
     for (number, victim) in VICTIMS.into_iter().enumerate() {
         let enough = (number + 1) * ORDERS_BETWEEN_KILLS;
-        // The senders go when the orders have failed: then there is nothing to wait for.
-        if ended.wait_for(|ended| *ended >= enough).await.is_err() || orders.is_finished() {
-            return;
+        // The sender goes with the orders: then there is nothing left to disturb.
+        match ended.wait_for(|ended| *ended >= enough).await {
+            Ok(ended) if *ended < ORDERS => {}
+            Ok(_) | Err(_) => return number,
         }
         system.kill(victim);
         system.restart(victim).await.unwrap();
     }
+    VICTIMS.len()
 }
 
 async fn wishes(client: &Client) -> Vec<Wish> {
