@@ -1,6 +1,8 @@
 //! What only a real broker can do to us: not be there, be killed, come back, lose its queues, or hold
 //! messages of strangers.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{
     collections::BTreeSet,
     future::Future,
@@ -8,12 +10,13 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use lapin::{BasicProperties, Connection, ConnectionProperties, options::BasicPublishOptions};
 use messaging::{
-    Broker, BrokerError, Message, Namespace, Outgoing, PublishError, QueueName, Subscription, Topology,
+    Broker, BrokerError, Message, Namespace, Outgoing, PUBLISH_TIMEOUT, PublishError, QueueName, Subscription,
+    Topology,
     rabbitmq::{FirstConnect, RabbitBroker, RabbitOptions},
 };
 use private_servers::{RabbitMq, RabbitMqOptions, testing};
@@ -212,6 +215,65 @@ async fn acknowledgements_from_before_a_restart_touch_nothing_after_it() {
     subscription.cancel().await;
     until("the two that nobody acknowledged", async || broker.depth(&queue()).await.unwrap().ready == 2).await;
     assert_eq!(broker.depth(&QueueName::dead_letters()).await.unwrap().ready, 0);
+    broker.close().await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_short_of_memory_delays_publishing_within_bounds_and_never_acks() {
+    log();
+    let mut server = RabbitMq::start(RabbitMqOptions::for_tests()).await.unwrap();
+    let broker = RabbitBroker::connect(RabbitOptions::new(&server.url(), "blocked").unwrap()).await.unwrap();
+    broker.declare(&topology()).await.unwrap();
+    assert_eq!(broker.publish(vec![command(0)]).await, [Ok(())]);
+
+    server.ctl(&["set_vm_memory_high_watermark", "absolute", "1MB"]).await.unwrap();
+    // The alarm is raised a moment later; until then publishing goes on.
+    until("a publish to fail", async || {
+        let started = Instant::now();
+        let answer = broker.publish(vec![command(1)]).await.remove(0);
+        assert!(started.elapsed() < PUBLISH_TIMEOUT + Duration::from_secs(5), "{:?}", started.elapsed());
+        match answer {
+            Ok(()) => false,
+            Err(PublishError::Unavailable { .. }) => true,
+            Err(other) => panic!("{other}"),
+        }
+    })
+    .await;
+    assert!(*broker.connected().borrow(), "it is short of memory, not gone");
+    // The other connection is read all the while.
+    let mut subscription = broker.subscribe(&queue(), 10).await.unwrap();
+    let batch = within("a batch", subscription.next_batch(1)).await.unwrap();
+    subscription.ack(&batch).await;
+
+    server.ctl(&["set_vm_memory_high_watermark", "absolute", "2GB"]).await.unwrap();
+    until("a confirm", async || broker.publish(vec![command(2)]).await[0].is_ok()).await;
+    broker.close().await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_the_broker_closes_are_opened_again() {
+    log();
+    let mut server = RabbitMq::start(RabbitMqOptions::for_tests()).await.unwrap();
+    let broker = RabbitBroker::connect(RabbitOptions::new(&server.url(), "closed").unwrap()).await.unwrap();
+    broker.declare(&topology()).await.unwrap();
+    let mut subscription = broker.subscribe(&queue(), 10).await.unwrap();
+    for round in 0..2 {
+        let mut connected = broker.connected();
+        connected.mark_unchanged();
+        server.ctl(&["close_all_connections", "maintenance"]).await.unwrap();
+        within("the loss to be seen", connected.changed()).await.unwrap();
+        within("the connection", connected.wait_for(|connected| *connected)).await.unwrap();
+        until("a confirm", async || broker.publish(vec![command(round)]).await[0].is_ok()).await;
+        loop {
+            let batch = within("the message", subscription.next_batch(1)).await.unwrap();
+            subscription.ack(&batch).await;
+            if batch[0].message.message_id == round.to_string() {
+                break;
+            }
+        }
+    }
     broker.close().await;
     server.stop().await;
 }

@@ -4,6 +4,8 @@
 //! A test gets a [`Place`]: an empty broker of its own (on RabbitMQ a namespace of its own), on which it
 //! opens as many clients as it likes. Tests wait for levels with a deadline, never for a span of time.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod consuming;
 mod places;
 mod publishing;
