@@ -36,7 +36,7 @@ pub struct Cli {
     /// The address of the HTTP interface.
     #[arg(long, env = "SOJOURN_ORCHESTRATOR_LISTEN", default_value = LISTEN_DEFAULT)]
     pub listen: SocketAddr,
-    /// How many shards a new journal gets; an existing one keeps its own number.
+    /// How many shards the journal has. Fixed when it is first made: another number is refused later.
     #[arg(long, env = "SOJOURN_SHARDS", default_value_t = SHARDS_DEFAULT, value_parser = clap::value_parser!(u16).range(1..=SHARDS_MAX))]
     pub shards: u16,
     /// The most unfinished sagas; past it new starts get 503.
@@ -108,7 +108,7 @@ pub struct Limits {
     pub lane_memory_sagas_max: usize,
     /// Commands that one lane holds for a broker that does not take them. What is over it is sent by the step's retry.
     pub unpublished_max: usize,
-    /// Streams of events that this process serves at once.
+    /// Streams of events and waits for an end that this process serves at once.
     pub watchers_max: usize,
     /// How long an orderly end may take before what is still unpublished is left to the successor.
     pub drain: Duration,
@@ -123,7 +123,7 @@ impl Default for Limits {
             prefetch: 1_024,
             lane_memory_sagas_max: 20_000,
             unpublished_max: 20_000,
-            watchers_max: 1_000,
+            watchers_max: 4_096,
             drain: Duration::from_secs(10),
         }
     }
