@@ -9,7 +9,8 @@ use crate::{
     step::{Step, kind_word},
 };
 
-/// The definition as a Mermaid flowchart. Dotted boxes depend on the input; the pivot has a double border.
+/// The definition as a Mermaid flowchart. Boxes say when they depend on the input; the pivot has a
+/// double border.
 #[must_use]
 pub fn mermaid(definition: &Definition) -> String {
     let mut text = String::from("flowchart TD\n");

@@ -1,8 +1,14 @@
 //! The tests of the machine, as one program.
 
+#[cfg(test)]
 mod common;
+#[cfg(test)]
 mod golden;
+#[cfg(test)]
 mod laws;
+#[cfg(test)]
 mod mistakes;
+#[cfg(test)]
 mod rules;
+#[cfg(test)]
 mod table;

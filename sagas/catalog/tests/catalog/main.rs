@@ -1,0 +1,12 @@
+//! The tests of the agency's sagas, as one program.
+
+#[cfg(test)]
+mod diagrams;
+#[cfg(test)]
+mod frozen;
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
+mod order;
+#[cfg(test)]
+mod samples;

@@ -1,0 +1,188 @@
+//! The orchestrator's interface and the user domain's bodies.
+
+use contract::{
+    Op, Route,
+    orchestrator_api::{
+        Action, ActionRequest, CauseView, DeadLetterView, JournalPage, RecordView, SagaPage, SagaStarted, SagaStatus,
+        SagaSummary, SagaView, StartKey, StartSaga, StepKind, StepStatus, StepView,
+    },
+    user::{Claims, Login, Refresh, Register, Registered, Role, TOKEN_AUDIENCE, TOKEN_ISSUER, Tokens},
+};
+use serde_json::json;
+
+use crate::{
+    golden::{Golden, golden},
+    samples::{at, order, saga, step, traceparent, user, work},
+};
+
+#[test]
+fn every_body_of_the_interfaces_is_its_golden_file() {
+    all().iter().for_each(Golden::check);
+}
+
+pub(crate) fn all() -> Vec<Golden> {
+    sagas().into_iter().chain(actions()).chain(users()).collect()
+}
+
+fn sagas() -> Vec<Golden> {
+    let page =
+        |next: Option<&str>| SagaPage { items: vec![summary(true)], next_page_token: next.map(ToOwned::to_owned) };
+    let started = SagaStarted { saga_id: saga(), business_key: order().to_string(), created: false };
+    let statuses = [
+        StepStatus::Pending,
+        StepStatus::NotApplicable,
+        StepStatus::Dispatched,
+        StepStatus::Retrying,
+        StepStatus::Done,
+        StepStatus::Refused,
+        StepStatus::NeedsAttention,
+        StepStatus::Compensating,
+        StepStatus::Compensated,
+    ];
+    vec![
+        golden("start_saga", start(true)),
+        golden("start_saga.least", start(false)),
+        golden("saga_started", started),
+        golden("saga_statuses", SagaStatus::ALL.to_vec()),
+        golden("step_statuses", statuses.to_vec()),
+        golden("step_kinds", vec![StepKind::Compensatable, StepKind::Pivot, StepKind::Retriable]),
+        golden("saga_page", page(Some("b2Zmc2V0"))),
+        golden("saga_page.last", page(None)),
+        golden("saga_view", view(true)),
+        golden("saga_view.least", view(false)),
+        golden("record_view", record()),
+        golden("journal_page", JournalPage { items: vec![record()] }),
+        golden("dead_letter", dead_letter(true)),
+        golden("dead_letter.least", dead_letter(false)),
+    ]
+}
+
+fn start(full: bool) -> StartSaga {
+    StartSaga {
+        name: "order".into(),
+        version: full.then_some(1),
+        idempotency: full.then(|| StartKey { key: format!("{}/k-1", user()), fingerprint: "9f86d081".into() }),
+        business_key: order().to_string(),
+        owner: full.then(|| user().to_string()),
+        traceparent: traceparent().filter(|_| full),
+        input: json!({"order_id": order()}),
+    }
+}
+
+fn summary(full: bool) -> SagaSummary {
+    SagaSummary {
+        id: saga(),
+        name: "order".into(),
+        version: 1,
+        status: if full { SagaStatus::NeedsAttention } else { SagaStatus::Running },
+        business_key: order().to_string(),
+        owner: full.then(|| user().to_string()),
+        error: full.then(|| "hold-rooms/no_reply".into()),
+        created_at: at(0),
+        updated_at: at(1),
+        finished_at: full.then(|| at(2)),
+    }
+}
+
+fn step_view(full: bool) -> StepView {
+    StepView {
+        name: step("hold-rooms"),
+        kind: StepKind::Compensatable,
+        route: Route::Accommodation,
+        command: "accommodation.hold_room".into(),
+        compensation: full.then(|| "accommodation.release_room".into()),
+        after: vec![step("create-order")],
+        status: if full { StepStatus::Retrying } else { StepStatus::Pending },
+        attempts: 3,
+        retry_at: full.then(|| at(4)),
+        error: full.then(cause),
+        reply: full.then(|| json!({"expires_at": at(20)})),
+        skipped: full,
+    }
+}
+
+fn cause() -> CauseView {
+    CauseView { step: Some(step("hold-rooms")), code: "room_sold_out".into(), message: "no room is left".into() }
+}
+
+fn view(full: bool) -> SagaView {
+    SagaView {
+        summary: summary(full),
+        input: json!({"order_id": order()}),
+        steps: vec![step_view(full)],
+        cause: full.then(|| CauseView { step: None, code: "cancelled".into(), message: "the client called".into() }),
+        deadline_at: full.then(|| at(10)),
+        next_wake_at: full.then(|| at(5)),
+        dead_letters: if full { vec![dead_letter(true)] } else { Vec::new() },
+        head: 7,
+    }
+}
+
+fn record() -> RecordView {
+    let entries = vec![json!({"entry": "saga_completed"})];
+    RecordView { seq: 7, at: at(3), entries, status: SagaStatus::Completed, steps: vec![step_view(true)] }
+}
+
+fn dead_letter(full: bool) -> DeadLetterView {
+    DeadLetterView {
+        id: 12,
+        saga_id: full.then(saga),
+        command_id: full.then(|| work(Op::Action).to_string()),
+        op: full.then_some(Op::Action),
+        queue: "commands.accommodation".into(),
+        reason: "delivery limit".into(),
+        body: "{".into(),
+        received_at: at(6),
+        redriven_at: full.then(|| at(8)),
+    }
+}
+
+fn actions() -> Vec<Golden> {
+    let request = |action| ActionRequest { action, reason: "the hotel called back".into() };
+    let reply = || json!({"confirmation": "VX-42"});
+    vec![
+        golden("action.retry_all", request(Action::Retry { step: None })),
+        golden("action.retry_step", request(Action::Retry { step: Some(step("hold-rooms")) })),
+        golden("action.cancel", request(Action::Cancel)),
+        golden("action.skip", request(Action::Skip { step: step("confirm-rooms"), reply: reply() })),
+        golden("action.abandon", request(Action::Abandon)),
+    ]
+}
+
+fn users() -> Vec<Golden> {
+    let (email, password) = (|| "zoe@example.com".to_owned(), || "correct horse battery".to_owned());
+    let claims = Claims {
+        iss: TOKEN_ISSUER.into(),
+        aud: TOKEN_AUDIENCE.into(),
+        sub: user(),
+        role: Role::Operator,
+        iat: 1_800_000_000,
+        exp: 1_800_000_900,
+        jti: "01900000000070008000000000000009".into(),
+    };
+    let tokens = Tokens {
+        access_token: "eyJ.eyJ.sig".into(),
+        refresh_token: "opaque".into(),
+        token_type: "Bearer".into(),
+        expires_in: 900,
+    };
+    vec![
+        golden("user.register", Register { email: email(), password: password(), name: "Zo\u{eb}".into() }),
+        golden("user.registered", Registered { user_id: user() }),
+        golden("user.login", Login { email: email(), password: password() }),
+        golden("user.refresh", Refresh { refresh_token: "opaque".into() }),
+        golden("user.tokens", tokens),
+        golden("user.claims", claims),
+        golden("user.roles", vec![Role::Client, Role::Operator]),
+    ]
+}
+
+#[test]
+fn an_action_that_is_not_one_is_named() {
+    let why = |body: serde_json::Value| serde_json::from_value::<ActionRequest>(body).unwrap_err().to_string();
+    assert!(why(json!({"action": "explode", "reason": "why not"})).contains("unknown variant `explode`"));
+    assert!(why(json!({"action": "cancel"})).contains("missing field `reason`"));
+    assert!(why(json!({"action": "skip", "step": "a", "reason": "x y"})).contains("missing field `reply`"));
+    let typo = why(json!({"action": "retry", "stepp": "a", "reason": "x y"}));
+    assert!(typo.contains("unknown field `stepp`"), "{typo}");
+}

@@ -1,0 +1,97 @@
+//! Every command and every reply.
+
+use contract::{
+    Command,
+    accommodation::{AcceptedStay, ConfirmRooms, HoldRooms, ReleaseRooms, RoomsConfirmed, RoomsHeld, RoomsReleased},
+    feed::{Notice, NotifyUser, UserNotified},
+    flights::{
+        AcceptedFlight, ConfirmFlights, FlightsConfirmed, FlightsHeld, FlightsReleased, HoldFlights, ReleaseFlights,
+    },
+    order::{ConfirmOrder, CreateOrder, OrderConfirmed, OrderCreated, OrderRejected, PlaceOrder, RejectOrder},
+    payment::{AuthorizePayment, CapturePayment, PaymentAuthorized, PaymentCaptured, PaymentVoided, VoidPayment},
+};
+
+use crate::{
+    golden::{Golden, golden},
+    samples::{at, flight, items, money, order, payment, stay, token, travellers, user},
+};
+
+#[test]
+fn every_command_and_reply_is_its_golden_file() {
+    all().iter().for_each(Golden::check);
+}
+
+pub(crate) fn all() -> Vec<Golden> {
+    orders().into_iter().chain(holds()).chain(payments()).collect()
+}
+
+/// A command and its reply, in files named by the command.
+fn pair<C: Command>(command: C, reply: C::Reply) -> [Golden; 2] {
+    [golden(C::NAME, command), golden(format!("{}.reply", C::NAME).leak(), reply)]
+}
+
+fn orders() -> Vec<Golden> {
+    let place = PlaceOrder {
+        order_id: order(),
+        user_id: user(),
+        items: items(),
+        travellers: travellers(),
+        total: money("12209.99", "EUR"),
+        payment_token: token(),
+    };
+    let create = CreateOrder {
+        order_id: order(),
+        user_id: user(),
+        items: items(),
+        travellers: travellers(),
+        total: money("12209.99", "EUR"),
+    };
+    let reject = RejectOrder {
+        order_id: order(),
+        reason_code: "card_declined".into(),
+        reason: "the issuer declined the card".into(),
+    };
+    let confirm = |flights: bool, stays: bool| ConfirmOrder {
+        order_id: order(),
+        flight_reference: flights.then(|| "X7PQ2M".into()),
+        stay_reference: stays.then(|| "VX-42".into()),
+    };
+    let notify = NotifyUser { user_id: user(), order_id: order(), notice: Notice::OrderConfirmed };
+    let mut all = vec![golden("order.start_input", place), golden("order.confirm.least", confirm(false, false))];
+    all.extend(pair(create, OrderCreated {}));
+    all.extend(pair(reject, OrderRejected {}));
+    all.extend(pair(confirm(true, true), OrderConfirmed {}));
+    all.extend(pair(notify, UserNotified {}));
+    all
+}
+
+fn holds() -> Vec<Golden> {
+    let flights = vec![AcceptedFlight { offer_id: flight(), total: money("3210.00", "EUR") }];
+    let stays = vec![AcceptedStay { offer_id: stay(), total: money("480000", "JPY") }];
+    let tickets = FlightsConfirmed { booking_reference: "X7PQ2M".into(), tickets: vec!["125-2400000001".into()] };
+    let mut all = Vec::new();
+    all.extend(pair(HoldFlights { order_id: order(), offers: flights }, FlightsHeld { expires_at: at(20) }));
+    all.extend(pair(ReleaseFlights { order_id: order() }, FlightsReleased {}));
+    all.extend(pair(ConfirmFlights { order_id: order(), travellers: travellers() }, tickets));
+    all.extend(pair(HoldRooms { order_id: order(), offers: stays }, RoomsHeld { expires_at: at(20) }));
+    all.extend(pair(ReleaseRooms { order_id: order() }, RoomsReleased {}));
+    all.extend(pair(
+        ConfirmRooms { order_id: order(), guest_name: "Zo\u{eb} Okafor".into() },
+        RoomsConfirmed { confirmation: "VX-42".into() },
+    ));
+    all
+}
+
+fn payments() -> Vec<Golden> {
+    let amount = || money("12209.99", "EUR");
+    let authorized = PaymentAuthorized {
+        payment_id: payment(),
+        provider_reference: "pi_3MtwBwLkdIwHu7ix28a3tqPa".into(),
+        capture_before: at(45),
+    };
+    let mut all = Vec::new();
+    all.extend(pair(AuthorizePayment { order_id: order(), amount: amount(), token: token() }, authorized));
+    all.extend(pair(VoidPayment { order_id: order() }, PaymentVoided {}));
+    all.extend(pair(CapturePayment { order_id: order(), amount: amount() }, PaymentCaptured { payment_id: payment() }));
+    all
+}

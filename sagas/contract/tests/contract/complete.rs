@@ -1,0 +1,95 @@
+//! Nothing is on the wire without a golden file, and no golden file is without a message.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    api, commands,
+    golden::{Golden, folder},
+    offers, wire,
+};
+
+/// Types that only ever travel inside another one, and the type in whose golden file they are seen.
+const INSIDE: &[(&str, &str)] = &[
+    ("AcceptedFlight", "HoldFlights"),
+    ("AcceptedStay", "HoldRooms"),
+    ("Traveller", "PlaceOrder"),
+    ("OrderItem", "PlaceOrder"),
+    ("Reason", "OrderView"),
+    ("PaymentToken", "AuthorizePayment"),
+    ("Notice", "NotifyUser"),
+    ("Outcome", "ReplyEnvelope"),
+    ("FieldError", "Problem"),
+    ("StartKey", "StartSaga"),
+    ("SagaSummary", "SagaPage"),
+    ("StepView", "SagaView"),
+    ("CauseView", "SagaView"),
+    ("Action", "ActionRequest"),
+    ("Wire", "Money"),
+];
+
+fn all() -> Vec<Golden> {
+    commands::all().into_iter().chain(wire::all()).chain(api::all()).chain(offers::all()).collect()
+}
+
+#[test]
+fn every_golden_file_has_a_message_and_only_one() {
+    let mut expected = BTreeSet::new();
+    for golden in all() {
+        assert!(expected.insert(format!("{}.json", golden.file)), "two messages in {}", golden.file);
+    }
+    let found = fs::read_dir(folder()).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+    assert_eq!(found.collect::<BTreeSet<_>>(), expected);
+}
+
+#[test]
+fn every_command_name_has_a_golden_file_for_itself_and_its_reply() {
+    let files: BTreeSet<_> = all().iter().map(|golden| golden.file).collect();
+    let mut names = 0;
+    for (path, text) in sources() {
+        for line in text.lines() {
+            let Some(rest) = line.trim().strip_prefix("const NAME: &'static str = \"") else { continue };
+            let name = rest.trim_end_matches("\";");
+            names += 1;
+            assert!(files.contains(name), "{}: `{name}` has no golden file", path.display());
+            assert!(files.contains(format!("{name}.reply").as_str()), "the reply of `{name}` has no golden file");
+        }
+    }
+    assert!(names >= 13, "only {names} commands were found: has the source changed its shape?");
+}
+
+#[test]
+fn every_type_that_is_serialised_is_in_a_golden_file() {
+    let goldens = all();
+    let covered = |name: &str| goldens.iter().any(|golden| mentions(golden.type_name, name));
+    for (path, text) in sources() {
+        let mut serialised = false;
+        for line in text.lines() {
+            if line.starts_with("#[derive(") {
+                serialised = line.contains("Serialize");
+            }
+            let declared =
+                ["pub struct ", "pub enum ", "struct ", "enum "].iter().find_map(|word| line.strip_prefix(word));
+            let Some(declared) = declared else { continue };
+            let name: String = declared.chars().take_while(|c| c.is_ascii_alphanumeric()).collect();
+            if std::mem::take(&mut serialised) {
+                let outer = INSIDE.iter().find(|(inner, _)| *inner == name).map_or(name.as_str(), |(_, outer)| outer);
+                assert!(covered(outer), "{}: `{name}` is in no golden file", path.display());
+            }
+        }
+    }
+}
+
+/// True when a type's name, such as `alloc::vec::Vec<contract::money::Money>`, has this one in it.
+fn mentions(type_name: &str, name: &str) -> bool {
+    type_name.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|part| part == name)
+}
+
+fn sources() -> Vec<(PathBuf, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    files.map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
+}

@@ -1,0 +1,19 @@
+//! The wire as golden files: what was once sent must still be read, and still be written as it was.
+//!
+//! After a deliberate change, `UPDATE_GOLDEN=1 cargo nextest run -p contract` writes them anew; a change to an
+//! existing file that is not a new optional field breaks messages that lie in queues and journals.
+
+#[cfg(test)]
+mod api;
+#[cfg(test)]
+mod commands;
+#[cfg(test)]
+mod complete;
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod offers;
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod wire;
