@@ -1,9 +1,9 @@
 //! The domain's commands. Each is one statement, so that a batch of them costs one round trip each.
 
+use contract::command::Outcome;
 use contract::order::{
     ConfirmOrder, CreateOrder, OrderConfirmed, OrderCreated, OrderRejected, OrderStatus, RejectOrder,
 };
-use contract::command::Outcome;
 use serde::Serialize;
 use sqlx::PgConnection;
 use worker_runtime::{Context, Handled, Handler, HandlerError};
@@ -82,14 +82,20 @@ impl Handler<RejectOrder> for Orders {
         .execute(tx)
         .await?;
         only_if_pending(changed.rows_affected(), &order.order_id.to_string())?;
-        let news = OrderNews { order_id: order.order_id, status: OrderStatus::Rejected, reason: Some(&order.reason_code) };
+        let news =
+            OrderNews { order_id: order.order_id, status: OrderStatus::Rejected, reason: Some(&order.reason_code) };
         context.emit(EVENT_ORDER_REJECTED, order.order_id.to_string(), &news);
         Ok(Outcome::done(OrderRejected {}))
     }
 }
 
 impl Handler<ConfirmOrder> for Orders {
-    async fn handle(&self, tx: &mut PgConnection, order: ConfirmOrder, context: &mut Context) -> Handled<OrderConfirmed> {
+    async fn handle(
+        &self,
+        tx: &mut PgConnection,
+        order: ConfirmOrder,
+        context: &mut Context,
+    ) -> Handled<OrderConfirmed> {
         let changed = sqlx::query(
             "WITH changed AS (
                  UPDATE orders SET status = 'confirmed', flight_reference = $2, stay_reference = $3, updated_at = $4

@@ -12,7 +12,7 @@ use worker_runtime::{Context, Handled, HandlerError, OutsideHandler, Prepare};
 use crate::{
     domain::Payments,
     ledger::{self, Movement},
-    payments::{Status, earlier, of_order, settled},
+    payments::{Status, UnderWay, earlier, of_order, settled},
     provider::{Answer, Key, Reference},
 };
 
@@ -49,6 +49,16 @@ impl OutsideHandler<CapturePayment> for Payments {
                 return refused(REFUSED_NOT_AUTHORISED, format!("the payment of {} was given back", command.order_id));
             }
         }
+        match payment.under_way {
+            None => {}
+            Some(UnderWay::Capture) => {
+                return Err(HandlerError::fault(format!("{} is being captured already", payment.payment_id)));
+            }
+            Some(UnderWay::Undo) => {
+                let message = format!("the payment of {} is being given back", command.order_id);
+                return refused(REFUSED_NOT_AUTHORISED, message);
+            }
+        }
         let within = command.amount.currency() == payment.authorised.currency()
             && command.amount.amount() <= payment.authorised.amount();
         if !within {
@@ -58,6 +68,7 @@ impl OutsideHandler<CapturePayment> for Payments {
         if payment.capture_before <= context.now {
             return refused(REFUSED_CAPTURE, format!("the authorisation ended at {}", payment.capture_before));
         }
+        UnderWay::Capture.begin(tx, payment.payment_id).await?;
         Ok(Prepare::Call(Prepared {
             key: Key(context.idempotency_key()),
             payment_id: payment.payment_id,
@@ -85,13 +96,20 @@ impl OutsideHandler<CapturePayment> for Payments {
     ) -> Handled<PaymentCaptured> {
         match answer {
             Answer::Done => {}
-            Answer::Refused { code, message } => return Ok(Outcome::refused(&code, message)),
+            Answer::Refused { code, message } => {
+                sqlx::query("UPDATE payment SET under_way = NULL, updated_at = $2 WHERE payment_id = $1")
+                    .bind(prepared.payment_id.uuid())
+                    .bind(context.now)
+                    .execute(tx)
+                    .await?;
+                return Ok(Outcome::refused(&code, message));
+            }
             Answer::Authorised { .. } => {
                 return Err(HandlerError::fault("the provider answered a capture with `authorised`"));
             }
         }
         let changed = sqlx::query(
-            "UPDATE payment SET status = 'captured', captured_amount = $2, updated_at = $3
+            "UPDATE payment SET status = 'captured', captured_amount = $2, updated_at = $3, under_way = NULL
              WHERE payment_id = $1 AND status = 'authorised'",
         )
         .bind(prepared.payment_id.uuid())

@@ -27,32 +27,93 @@ pub(crate) struct Payment {
     pub(crate) captured: Money,
     pub(crate) reference: Reference,
     pub(crate) capture_before: DateTime<Utc>,
+    pub(crate) under_way: Option<UnderWay>,
+}
+
+/// What is being asked of the provider about a payment, from the intent to its record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UnderWay {
+    Capture,
+    Undo,
+}
+
+impl UnderWay {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Capture => "capture",
+            Self::Undo => "undo",
+        }
+    }
+
+    /// Keeps the opposite from being asked until the record says how this one ended.
+    pub(crate) async fn begin(self, tx: &mut PgConnection, payment_id: PaymentId) -> Result<(), HandlerError> {
+        sqlx::query("UPDATE payment SET under_way = $2 WHERE payment_id = $1")
+            .bind(payment_id.uuid())
+            .bind(self.as_str())
+            .execute(tx)
+            .await?;
+        Ok(())
+    }
+}
+
+/// A row of `payment`.
+#[derive(sqlx::FromRow)]
+struct Row {
+    payment_id: Uuid,
+    status: String,
+    authorised_amount: Decimal,
+    captured_amount: Decimal,
+    currency: String,
+    provider_reference: String,
+    capture_before: DateTime<Utc>,
+    under_way: Option<String>,
 }
 
 /// The order's newest payment, locked until the transaction ends.
 pub(crate) async fn of_order(tx: &mut PgConnection, order_id: OrderId) -> Result<Option<Payment>, HandlerError> {
-    let row: Option<(Uuid, String, Decimal, Decimal, String, String, DateTime<Utc>)> = sqlx::query_as(
-        "SELECT payment_id, status, authorised_amount, captured_amount, currency, provider_reference, capture_before
+    let row: Option<Row> = sqlx::query_as(
+        "SELECT payment_id, status, authorised_amount, captured_amount, currency, provider_reference, capture_before,
+                under_way
          FROM payment WHERE order_id = $1 ORDER BY payment_id DESC LIMIT 1 FOR UPDATE",
     )
     .bind(order_id.uuid())
     .fetch_optional(tx)
     .await?;
-    let Some((id, status, authorised, captured, currency, reference, capture_before)) = row else { return Ok(None) };
-    let payment_id = PaymentId::from_uuid(id);
-    let broken = |column: &str, detail: String| {
-        HandlerError::fault(format!("row {payment_id} of payment is broken in column {column}: {detail}"))
-    };
-    let status = match status.as_str() {
-        "authorised" => Status::Authorised,
-        "captured" => Status::Captured,
-        "voided" => Status::Voided,
-        "refunded" => Status::Refunded,
-        other => return Err(broken("status", format!("`{other}` is unknown"))),
-    };
-    let money = |amount, column| Money::from_parts(amount, &currency).map_err(|error| broken(column, error.to_string()));
-    let (authorised, captured) = (money(authorised, "authorised_amount")?, money(captured, "captured_amount")?);
-    Ok(Some(Payment { payment_id, status, authorised, captured, reference: Reference(reference), capture_before }))
+    row.map(Row::read).transpose()
+}
+
+impl Row {
+    fn read(self) -> Result<Payment, HandlerError> {
+        let payment_id = PaymentId::from_uuid(self.payment_id);
+        let broken = |column: &str, detail: String| {
+            HandlerError::fault(format!("row {payment_id} of payment is broken in column {column}: {detail}"))
+        };
+        let status = match self.status.as_str() {
+            "authorised" => Status::Authorised,
+            "captured" => Status::Captured,
+            "voided" => Status::Voided,
+            "refunded" => Status::Refunded,
+            other => return Err(broken("status", format!("`{other}` is unknown"))),
+        };
+        let under_way = match self.under_way.as_deref() {
+            None => None,
+            Some("capture") => Some(UnderWay::Capture),
+            Some("undo") => Some(UnderWay::Undo),
+            Some(other) => return Err(broken("under_way", format!("`{other}` is unknown"))),
+        };
+        let money = |amount, column| {
+            Money::from_parts(amount, &self.currency).map_err(|error| broken(column, error.to_string()))
+        };
+        Ok(Payment {
+            payment_id,
+            status,
+            authorised: money(self.authorised_amount, "authorised_amount")?,
+            captured: money(self.captured_amount, "captured_amount")?,
+            reference: Reference(self.provider_reference),
+            capture_before: self.capture_before,
+            under_way,
+        })
+    }
 }
 
 /// Turns a lost answer into a found one: after an unclear call the provider is asked what became of the key. When it

@@ -13,7 +13,7 @@ use worker_runtime::{Context, Handled, HandlerError, OutsideHandler, Prepare};
 use crate::{
     domain::Payments,
     ledger::{self, Movement},
-    payments::{Payment, Status, earlier, of_order, settled},
+    payments::{Payment, Status, UnderWay, earlier, of_order, settled},
     provider::{Answer, Key, Reference},
 };
 
@@ -49,10 +49,16 @@ impl OutsideHandler<VoidPayment> for Payments {
         let key = Key(context.idempotency_key());
         let undo = match &context.action_in_doubt {
             Some(action) => Undo::Abandon { action_key: Key(action.to_string()) },
-            None => match of_order(tx, command.order_id).await?.as_ref().and_then(undo_of) {
-                Some(undo) => undo,
-                None => return Ok(Prepare::Answer(Outcome::done(PaymentVoided {}))),
-            },
+            None => {
+                let Some(payment) = of_order(tx, command.order_id).await? else { return Ok(nothing_left()) };
+                let Some(undo) = undo_of(&payment) else { return Ok(nothing_left()) };
+                if payment.under_way.is_some() {
+                    // Not a no (S12): asked again, it finds out how the other one ended.
+                    return Err(HandlerError::fault(format!("{} is under way at the provider", payment.payment_id)));
+                }
+                UnderWay::Undo.begin(tx, payment.payment_id).await?;
+                undo
+            }
         };
         Ok(Prepare::Call(Prepared { key, undo }))
     }
@@ -95,7 +101,7 @@ impl OutsideHandler<VoidPayment> for Payments {
         };
         let changed = sqlx::query(
             "UPDATE payment SET status = CASE status WHEN 'captured' THEN 'refunded' ELSE 'voided' END,
-                    refunded_amount = captured_amount, updated_at = $2
+                    refunded_amount = captured_amount, updated_at = $2, under_way = NULL
              WHERE payment_id = $1 AND status IN ('authorised', 'captured')",
         )
         .bind(payment_id.uuid())
@@ -108,6 +114,11 @@ impl OutsideHandler<VoidPayment> for Payments {
         ledger::post(tx, payment_id, movement, context.now).await?;
         Ok(Outcome::done(PaymentVoided {}))
     }
+}
+
+/// The answer when there is nothing to ask the provider for.
+const fn nothing_left() -> Prepare<Prepared, PaymentVoided> {
+    Prepare::Answer(Outcome::done(PaymentVoided {}))
 }
 
 /// What is left to undo of a recorded payment.

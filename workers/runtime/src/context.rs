@@ -69,6 +69,13 @@ impl Context {
         }
     }
 
+    /// Nothing is announced of what was undone.
+    pub(crate) fn forget(&mut self) {
+        self.events.clear();
+        self.after_commit.clear();
+        self.broken_event = None;
+    }
+
     /// Runs `wake` once the transaction has committed. Lost in a crash: good for waking a sweeper, never for work.
     pub fn after_commit(&mut self, wake: impl FnOnce() + Send + Sync + 'static) {
         self.after_commit.push(Box::new(wake));

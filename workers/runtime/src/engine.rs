@@ -17,10 +17,11 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    barrier::{Entry, Ruling},
     events::Events,
     handler::HandlerError,
-    inbox,
-    job::Job,
+    inbox::{self, NewEntry, Written},
+    job::{Job, Work},
     limits, observe,
     transaction::{Mode, Reply, Settled, Transaction, Writes},
 };
@@ -109,12 +110,47 @@ impl Engine {
                     mode = Mode::Alone;
                     continue;
                 }
+                // A fault says that nothing happened. It is not true when a copy of this command, in another worker,
+                // was what the handler stumbled over.
+                Failure::Handler(_) if conflicts < CONFLICT_TRIES_MAX && self.is_settled_elsewhere(job).await => {
+                    conflicts += 1;
+                    continue;
+                }
                 Failure::Conflict(text) => Reply::fault(FAULT_DEPENDENCY, text),
                 Failure::Handler(HandlerError::Fault { code, message }) => Reply::fault(code, message),
                 Failure::Handler(error) => Reply::fault(FAULT_DEPENDENCY, error.to_string()),
             };
             return Ok(Settled::Reply(fault));
         }
+    }
+
+    /// Whether the inbox has moved on since a command was read there. Waits for a copy that is about to commit.
+    async fn is_settled_elsewhere(&self, job: &Job) -> bool {
+        let asked = async {
+            let mut tx = self.pool.begin_with(BEGIN).await?;
+            let known = inbox::load(&mut tx, std::iter::once(&job.envelope.command_id)).await?;
+            let unsettled = match job.work {
+                Work::First => matches!(known.rule(&job.envelope.command_id), Ruling::Run { .. } | Ruling::Null { .. }),
+                Work::Record { .. } => matches!(known.get(&job.envelope.command_id), Some(Entry::Prepared(_))),
+            };
+            if !unsettled {
+                return Ok::<_, Failure>(true);
+            }
+            // The same write that would have settled it here, and never committed: it waits for the copy's.
+            let row = NewEntry {
+                id: job.envelope.command_id.clone(),
+                command: job.registered.name,
+                entry: Entry::tombstone(),
+            };
+            let written = match job.work {
+                Work::First => inbox::insert(&mut tx, vec![row], self.clock.now()).await?,
+                Work::Record { .. } => inbox::settle(&mut tx, vec![row]).await?,
+            };
+            tx.rollback().await?;
+            Ok(written == Written::Conflict)
+        };
+        // When the database does not tell, the fault is answered as it is.
+        asked.await.unwrap_or(false)
     }
 
     /// One transaction over all of `jobs`.

@@ -13,9 +13,10 @@ use crate::context::Context;
 
 /// How a handler ends. `Ok` carries the business's answer, `Err` what kept it from one.
 ///
-/// Return `Ok(Outcome::done(..))` or `Ok(Outcome::refused(..))`. A refusal must have written nothing; when it is
-/// found out only after a write, or by a constraint, return [`HandlerError::refused`] instead. Never return
-/// `Ok(Outcome::Faulted(..))`: faults are `Err`.
+/// Return `Ok(Outcome::done(..))` or `Ok(Outcome::refused(..))`. Both keep what was written, so a refusal is returned
+/// before anything is written; when it is found out only after a write, or by a constraint, return
+/// [`HandlerError::refused`] instead, which takes the writes back. The conformance kit's `check_refusal` holds this.
+/// Never return `Ok(Outcome::Faulted(..))`: faults are `Err`.
 pub type Handled<R> = Result<Outcome<R>, HandlerError>;
 
 /// Why a handler gave no answer of its own.
@@ -130,7 +131,8 @@ pub trait OutsideHandler<C: Command>: Send + Sync + 'static {
         resumed: bool,
     ) -> impl Future<Output = Result<Self::Answer, HandlerError>> + Send;
 
-    /// Writes down in a transaction what the call learned, and answers.
+    /// Writes down in a transaction what the call learned, and answers. A refusal keeps what it writes here: so it can
+    /// clear what the prepare has written.
     fn record(
         &self,
         tx: &mut PgConnection,

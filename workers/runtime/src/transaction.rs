@@ -233,6 +233,7 @@ async fn guarded(tx: &mut PgConnection, mode: Mode, job: &Job, context: &mut Con
         }
         Err(HandlerError::Refused(refusal)) => {
             savepoint.rollback().await?;
+            context.forget();
             Ok(First::Answered(Answer::of(&Outcome::<()>::Refused(refusal))?))
         }
         Err(error) => Err(error.into()),

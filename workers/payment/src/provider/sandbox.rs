@@ -77,7 +77,8 @@ impl SandboxProvider {
             tx.commit().await?;
             return Ok(Reply::Lost);
         }
-        let refused = |code: &str, message: &str| Answer::Refused { code: code.to_owned(), message: message.to_owned() };
+        let refused =
+            |code: &str, message: &str| Answer::Refused { code: code.to_owned(), message: message.to_owned() };
         let answer = match token.as_str() {
             TOKEN_OK | TOKEN_TIMEOUT_AFTER_COMMIT | TOKEN_TIMEOUT_BEFORE_COMMIT | TOKEN_CAPTURE_FAILS => {
                 let reference = Reference(format!("sbx_{}", kit::ids::uuid_v7().simple()));
@@ -167,10 +168,12 @@ impl SandboxProvider {
         lock(&mut tx, action_key).await?;
         match kept(&mut tx, action_key).await? {
             Some(Answer::Authorised { reference, .. }) => {
-                sqlx::query("UPDATE sandbox.charge SET status = 'voided' WHERE reference = $1 AND status = 'authorised'")
-                    .bind(&reference.0)
-                    .execute(&mut *tx)
-                    .await?;
+                sqlx::query(
+                    "UPDATE sandbox.charge SET status = 'voided' WHERE reference = $1 AND status = 'authorised'",
+                )
+                .bind(&reference.0)
+                .execute(&mut *tx)
+                .await?;
             }
             Some(Answer::Done | Answer::Refused { .. }) => {}
             None => {
@@ -223,7 +226,9 @@ impl PaymentProvider for SandboxProvider {
             "authorised" if charge.currency == amount.currency_code() && amount.amount() <= charge.amount => {
                 Change::To { status: "captured", captured: amount.amount(), refunded: false }
             }
-            other => Change::No { code: REFUSED_CAPTURE, message: format!("a charge that is {other} cannot be captured") },
+            other => {
+                Change::No { code: REFUSED_CAPTURE, message: format!("a charge that is {other} cannot be captured") }
+            }
         };
         heard(self.changed(key, reference, "capture", change).await)
     }
@@ -232,7 +237,10 @@ impl PaymentProvider for SandboxProvider {
         let change = |charge: &Charge| match charge.status.as_str() {
             "authorised" => Change::To { status: "voided", captured: Decimal::ZERO, refunded: false },
             "voided" => Change::None,
-            other => Change::No { code: REFUSED_NOT_AUTHORISED, message: format!("a charge that is {other} cannot be voided") },
+            other => Change::No {
+                code: REFUSED_NOT_AUTHORISED,
+                message: format!("a charge that is {other} cannot be voided"),
+            },
         };
         heard(self.changed(key, reference, "void", change).await)
     }
@@ -241,7 +249,10 @@ impl PaymentProvider for SandboxProvider {
         let change = |charge: &Charge| match charge.status.as_str() {
             "captured" => Change::To { status: "refunded", captured: Decimal::ZERO, refunded: true },
             "refunded" => Change::None,
-            other => Change::No { code: REFUSED_NOT_AUTHORISED, message: format!("a charge that is {other} cannot be refunded") },
+            other => Change::No {
+                code: REFUSED_NOT_AUTHORISED,
+                message: format!("a charge that is {other} cannot be refunded"),
+            },
         };
         heard(self.changed(key, reference, "refund", change).await)
     }
@@ -279,8 +290,10 @@ async fn lock(tx: &mut PgConnection, key: &Key) -> Result<(), sqlx::Error> {
 }
 
 async fn kept(tx: &mut PgConnection, key: &Key) -> Result<Option<Answer>, sqlx::Error> {
-    let found: Option<Json<Answer>> =
-        sqlx::query_scalar("SELECT answer FROM sandbox.operation WHERE key = $1").bind(&key.0).fetch_optional(tx).await?;
+    let found: Option<Json<Answer>> = sqlx::query_scalar("SELECT answer FROM sandbox.operation WHERE key = $1")
+        .bind(&key.0)
+        .fetch_optional(tx)
+        .await?;
     Ok(found.map(|Json(answer)| answer))
 }
 

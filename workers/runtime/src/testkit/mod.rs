@@ -14,6 +14,7 @@ mod pause;
 
 use std::sync::Arc;
 
+use axum::Router;
 use chrono::TimeDelta;
 use contract::{
     CommandId, MessageId, Op, Outcome, SagaId, StepName,
@@ -52,6 +53,7 @@ pub struct Harness {
     route: Route,
     commands: Commands,
     resources: Resources,
+    reads: Router,
 }
 
 /// What becomes of a command that was delivered once.
@@ -108,7 +110,8 @@ impl Harness {
             readiness: Readiness::new(),
             stop: CancellationToken::new(),
         };
-        Self { engine, route: domain.route, commands: domain.commands, resources }
+        let reads = worker::nested_reads(domain.route, domain.reads, &resources);
+        Self { engine, route: domain.route, commands: domain.commands, resources, reads }
     }
 
     /// The domain's database.
@@ -121,6 +124,12 @@ impl Harness {
     #[must_use]
     pub const fn resources(&self) -> &Resources {
         &self.resources
+    }
+
+    /// The domain's reads, under `/internal/<domain>`, without the token's guard.
+    #[must_use]
+    pub fn reads(&self) -> Router {
+        self.reads.clone()
     }
 
     /// Delivers a command and carries it out to its end.

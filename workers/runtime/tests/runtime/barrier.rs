@@ -11,7 +11,9 @@ use worker_runtime::testkit::{
     conformance::{check_outside_overlap, check_pair, check_refusal},
 };
 
-use crate::toy::{AskOutside, GiveSeat, Mode, SOLD_OUT, TakeBack, TakeSeat, Toy, outside_pair, seat_pair, snapshot, take};
+use crate::toy::{
+    AskOutside, GiveSeat, Mode, SOLD_OUT, TakeBack, TakeSeat, Toy, outside_pair, seat_pair, snapshot, take,
+};
 
 #[tokio::test]
 async fn a_local_pair_keeps_every_promise_of_the_barrier() {

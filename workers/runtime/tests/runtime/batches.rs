@@ -46,8 +46,7 @@ async fn the_last_seat_is_sold_once_within_a_batch_and_across_replicas() {
     let replica = toy.replica().await;
     let batch = |_| (0..20).map(|_| (action_of_a_new_saga("hold"), take("narrow"))).collect::<Vec<_>>();
     let (mine, theirs): (Vec<_>, Vec<_>) = (batch(0), batch(1));
-    let (mine, theirs) =
-        tokio::join!(toy.harness.deliver_together(&mine), replica.deliver_together(&theirs));
+    let (mine, theirs) = tokio::join!(toy.harness.deliver_together(&mine), replica.deliver_together(&theirs));
     let done = mine.iter().chain(&theirs).filter(|text| text.starts_with(r#"{"outcome":"done""#)).count();
     assert_eq!(done, 1);
     assert_eq!(toy.count("SELECT count(*) FROM seat").await, 1);
@@ -118,6 +117,7 @@ fn whatever_is_delivered_in_whatever_company_takes_effect_at_most_once() {
         })
     });
     ran.unwrap();
-    let free: i64 = runtime.block_on(toy.count("SELECT (100000 - free - taken)::bigint FROM seat_pool WHERE pool = 'wide'"));
+    let free: i64 =
+        runtime.block_on(toy.count("SELECT (100000 - free - taken)::bigint FROM seat_pool WHERE pool = 'wide'"));
     assert_eq!(free, 0);
 }

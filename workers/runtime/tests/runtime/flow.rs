@@ -299,7 +299,9 @@ async fn events_that_a_dead_worker_left_are_told_at_the_next_start() {
     let database_url = format!("{}/{prefix}flights", fresh.rsplit_once('/').unwrap().0);
     // A worker commits and dies before its relay wakes: the harness has no relay.
     private_servers::testing::database("unused").await;
-    kit::postgres::open(&database_url, &format!("{prefix}flights"), 1, &sqlx::migrate::Migrator::DEFAULT).await.unwrap();
+    kit::postgres::open(&database_url, &format!("{prefix}flights"), 1, &sqlx::migrate::Migrator::DEFAULT)
+        .await
+        .unwrap();
     let outside = Outside::new(&database_url);
     let dying =
         worker_runtime::testkit::Harness::open(domain(outside.clone()), &database_url, kit::clock::system()).await;
@@ -352,6 +354,25 @@ async fn a_command_is_late_when_its_time_passed_in_the_queue() {
     flow.send_bytes(serde_json::to_vec(&late).unwrap()).await;
     let Outcome::Faulted(fault) = flow.replies(1).await.remove(0).outcome else { panic!("it was started") };
     assert_eq!(fault.code, contract::command::FAULT_EXPIRED);
+    flow.stop().await;
+}
+
+#[tokio::test]
+async fn reads_need_the_internal_token_and_readiness_does_not() {
+    let flow = Flow::in_process().await;
+    let address = flow.worker.address().unwrap();
+    let client = reqwest::Client::new();
+    let get = async |path: &str, token: Option<&str>| {
+        let request = client.get(format!("http://{address}{path}"));
+        let request = token.into_iter().fold(request, |request, token| request.bearer_auth(token));
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(get("/internal/flights/seats", None).await, 401);
+    assert_eq!(get("/internal/flights/seats", Some("wrong")).await, 401);
+    assert_eq!(get("/internal/flights/seats", Some("token")).await, 200);
+    assert_eq!(get("/internal/flights/nothing", Some("token")).await, 404);
+    assert_eq!(get("/ready", None).await, 200);
+    assert_eq!(get("/health", None).await, 200);
     flow.stop().await;
 }
 

@@ -7,8 +7,8 @@ mod batches;
 #[cfg(test)]
 mod flow;
 #[cfg(test)]
-mod outside;
-#[cfg(test)]
 mod outages;
+#[cfg(test)]
+mod outside;
 #[cfg(test)]
 mod toy;

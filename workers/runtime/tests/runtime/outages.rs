@@ -102,7 +102,8 @@ async fn connections_killed_in_the_middle_of_work_lose_nothing_and_double_nothin
     let bad: Vec<_> = replies.iter().filter(|reply| !matches!(reply.outcome, Outcome::Done { .. })).collect();
     assert!(bad.is_empty(), "{} of them, such as {:?}", bad.len(), bad.first());
     let seats: i64 = sqlx::query_scalar("SELECT count(*) FROM seat").fetch_one(&pool).await.unwrap();
-    let taken: i32 = sqlx::query_scalar("SELECT taken FROM seat_pool WHERE pool = 'wide'").fetch_one(&pool).await.unwrap();
+    let taken: i32 =
+        sqlx::query_scalar("SELECT taken FROM seat_pool WHERE pool = 'wide'").fetch_one(&pool).await.unwrap();
     assert_eq!((seats, taken), (2000, 2000));
     flow.token.cancel();
     flow.worker.finished().await;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::{Router, routing::get};
 use contract::{
     Outcome,
     command::{Command, Route},
@@ -277,6 +278,7 @@ pub(crate) fn domain(outside: Outside) -> Domain {
         .compensation::<GiveSeat>(Seats, |_| SeatGiven {})
         .outside_action::<AskOutside>(outside.clone())
         .outside_compensation::<TakeBack>(outside, |_| TakenBack {})
+        .http(|_| Router::new().route("/seats", get(async || "seats")))
 }
 
 /// The toy on a fresh database.

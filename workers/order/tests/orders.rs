@@ -1,0 +1,203 @@
+//! The order domain on real PostgreSQL: its commands under the barrier, its events, its reads.
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use axum::{
+        body::{Body, to_bytes},
+        http::{Request, StatusCode},
+    };
+    use chrono::TimeDelta;
+    use contract::{
+        Money, OfferId, OrderId, Outcome, UserId,
+        order::{ConfirmOrder, CreateOrder, OrderItem, OrderStatus, OrderView, RejectOrder, Traveller},
+    };
+    use kit::{clock::Clock, ids};
+    use tower::ServiceExt;
+    use worker_runtime::testkit::{
+        Harness, ManualClock, Snapshot, action_of_a_new_saga, compensation_of, conformance::check_pair,
+    };
+
+    async fn orders() -> (Harness, Arc<ManualClock>) {
+        let database = private_servers::testing::database("order").await;
+        let clock = Arc::new(ManualClock::new(kit::clock::system().now()));
+        (Harness::open(worker_order::domain(), &database, clock.clone()).await, clock)
+    }
+
+    fn money(amount: &str) -> Money {
+        Money::from_parts(amount.parse().unwrap(), "EUR").unwrap()
+    }
+
+    fn create(user_id: UserId) -> CreateOrder {
+        let item = |offer_id, total| OrderItem { offer_id, description: "an item".to_owned(), total: money(total) };
+        let traveller = |given_name: &str| Traveller {
+            given_name: given_name.to_owned(),
+            family_name: "Larsson".to_owned(),
+            born_on: chrono::NaiveDate::from_ymd_opt(1980, 2, 29).unwrap(),
+            email: "a@example.org".to_owned(),
+        };
+        CreateOrder {
+            order_id: ids::order_id(),
+            user_id,
+            items: vec![
+                item(OfferId::Flight(ids::flight_offer_id()), "1000.10"),
+                item(OfferId::Stay(ids::stay_offer_id()), "0.05"),
+            ],
+            travellers: vec![traveller("Ada"), traveller("Bo")],
+            total: money("1000.15"),
+        }
+    }
+
+    fn reject(order_id: OrderId) -> RejectOrder {
+        RejectOrder { order_id, reason_code: "card_declined".to_owned(), reason: "the issuer said no".to_owned() }
+    }
+
+    fn confirm(order_id: OrderId) -> ConfirmOrder {
+        ConfirmOrder { order_id, flight_reference: Some("X7K2QP".to_owned()), stay_reference: None }
+    }
+
+    async fn get(harness: &Harness, path: &str) -> (StatusCode, Vec<u8>) {
+        let request = Request::get(format!("/internal/order{path}")).body(Body::empty()).unwrap();
+        let response = harness.reads().oneshot(request).await.unwrap();
+        let status = response.status();
+        (status, to_bytes(response.into_body(), usize::MAX).await.unwrap().to_vec())
+    }
+
+    async fn view(harness: &Harness, order_id: OrderId) -> OrderView {
+        let (status, body) = get(harness, &format!("/orders/{order_id}")).await;
+        assert_eq!(status, StatusCode::OK);
+        serde_json::from_slice(&body).unwrap()
+    }
+
+    #[tokio::test]
+    async fn creating_and_rejecting_keep_every_promise_of_the_barrier() {
+        let (harness, _) = orders().await;
+        let snapshot = Snapshot::new(["SELECT order_id FROM orders WHERE status <> 'rejected'"]);
+        check_pair(&harness, &snapshot, || {
+            let create = create(ids::user_id());
+            let reject = reject(create.order_id);
+            (create, reject)
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn an_order_is_shown_as_it_was_accepted_and_then_confirmed() {
+        let (harness, clock) = orders().await;
+        let create = create(ids::user_id());
+        let id = action_of_a_new_saga("create-order");
+        harness.deliver(&id, &create).await;
+        let shown = view(&harness, create.order_id).await;
+        assert_eq!(shown.status, OrderStatus::Pending);
+        assert_eq!((&shown.items, &shown.travellers), (&create.items, &create.travellers));
+        assert_eq!((shown.user_id, shown.total, shown.created_at), (create.user_id, create.total, clock.now()));
+
+        clock.advance(TimeDelta::seconds(3));
+        let done = harness.deliver(&action_of_a_new_saga("confirm-order"), &confirm(create.order_id)).await;
+        assert!(matches!(done, Outcome::Done { .. }));
+        let shown = view(&harness, create.order_id).await;
+        assert_eq!((shown.status, shown.flight_reference.as_deref()), (OrderStatus::Confirmed, Some("X7K2QP")));
+        assert_eq!(shown.updated_at, clock.now());
+    }
+
+    #[tokio::test]
+    async fn events_are_told_only_of_what_is_final() {
+        let (harness, _) = orders().await;
+        let (kept, lost) = (create(ids::user_id()), create(ids::user_id()));
+        let (kept_id, lost_id) = (action_of_a_new_saga("create-order"), action_of_a_new_saga("create-order"));
+        harness.deliver(&kept_id, &kept).await;
+        harness.deliver(&lost_id, &lost).await;
+        assert!(harness.events().await.is_empty(), "a pending order is nobody's news");
+        for _ in 0..2 {
+            harness.deliver(&compensation_of(&lost_id), &reject(lost.order_id)).await;
+        }
+        let confirming = action_of_a_new_saga("confirm-order");
+        for _ in 0..2 {
+            harness.deliver(&confirming, &confirm(kept.order_id)).await;
+        }
+        let events = harness.events().await;
+        let kinds: Vec<_> = events.iter().map(|(kind, event)| (kind.as_str(), event.subject.clone())).collect();
+        assert_eq!(
+            kinds,
+            [("order.rejected", lost.order_id.to_string()), ("order.confirmed", kept.order_id.to_string())]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_rejected_order_is_never_confirmed_and_a_confirmed_one_never_rejected() {
+        let (harness, _) = orders().await;
+        let create = create(ids::user_id());
+        let id = action_of_a_new_saga("create-order");
+        harness.deliver(&id, &create).await;
+        harness.deliver(&compensation_of(&id), &reject(create.order_id)).await;
+        let confirmed = harness.deliver(&action_of_a_new_saga("confirm-order"), &confirm(create.order_id)).await;
+        assert!(!matches!(confirmed, Outcome::Done { .. }));
+        let shown = view(&harness, create.order_id).await;
+        assert_eq!(shown.status, OrderStatus::Rejected);
+        assert_eq!(shown.reason.unwrap().code, "card_declined");
+
+        let other = self::create(ids::user_id());
+        let id = action_of_a_new_saga("create-order");
+        harness.deliver(&id, &other).await;
+        harness.deliver(&action_of_a_new_saga("confirm-order"), &confirm(other.order_id)).await;
+        let rejected = harness.deliver(&compensation_of(&id), &reject(other.order_id)).await;
+        assert!(matches!(rejected, Outcome::Faulted(_)), "{rejected:?}");
+        assert_eq!(view(&harness, other.order_id).await.status, OrderStatus::Confirmed);
+    }
+
+    #[tokio::test]
+    async fn a_second_saga_cannot_create_the_same_order() {
+        let (harness, _) = orders().await;
+        let create = create(ids::user_id());
+        harness.deliver(&action_of_a_new_saga("create-order"), &create).await;
+        let again = harness.deliver(&action_of_a_new_saga("create-order"), &create).await;
+        assert!(!matches!(again, Outcome::Done { .. }), "{again:?}");
+    }
+
+    #[tokio::test]
+    async fn a_persons_orders_come_in_pages_newest_first_and_nobody_elses() {
+        let (harness, clock) = orders().await;
+        let user_id = ids::user_id();
+        let mut mine = Vec::new();
+        for _ in 0..5 {
+            clock.advance(TimeDelta::milliseconds(2));
+            let order = create(user_id);
+            harness.deliver(&action_of_a_new_saga("create-order"), &order).await;
+            harness.deliver(&action_of_a_new_saga("create-order"), &create(ids::user_id())).await;
+            mine.insert(0, order.order_id.to_string());
+        }
+        let (mut seen, mut token) = (Vec::new(), String::new());
+        loop {
+            let path = format!("/orders?user_id={user_id}&page_size=2{token}");
+            let (status, body) = get(&harness, &path).await;
+            assert_eq!(status, StatusCode::OK);
+            let page: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            let items = page["items"].as_array().unwrap();
+            assert!(items.len() <= 2);
+            seen.extend(items.iter().map(|order| order["order_id"].as_str().unwrap().to_owned()));
+            match page["next_page_token"].as_str() {
+                Some(next) => token = format!("&page_token={next}"),
+                None => break,
+            }
+        }
+        assert_eq!(seen, mine);
+    }
+
+    #[tokio::test]
+    async fn wrong_questions_get_clear_answers() {
+        let (harness, _) = orders().await;
+        assert_eq!(get(&harness, &format!("/orders/{}", ids::order_id())).await.0, StatusCode::NOT_FOUND);
+        assert_eq!(get(&harness, "/orders/ord_1").await.0, StatusCode::NOT_FOUND);
+        assert_eq!(get(&harness, "/orders").await.0, StatusCode::BAD_REQUEST);
+        let made_up = format!("/orders?user_id={}&page_token=made-up", ids::user_id());
+        assert_eq!(get(&harness, &made_up).await.0, StatusCode::BAD_REQUEST);
+        sqlx::query("ALTER TABLE orders DROP CONSTRAINT orders_status_check").execute(harness.pool()).await.unwrap();
+        let order = create(ids::user_id());
+        harness.deliver(&action_of_a_new_saga("create-order"), &order).await;
+        sqlx::query("UPDATE orders SET status = 'lost'").execute(harness.pool()).await.unwrap();
+        let (status, body) = get(&harness, &format!("/orders/{}", order.order_id)).await;
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(!String::from_utf8(body).unwrap().contains("lost"), "a client sees the insides");
+    }
+}

@@ -1,0 +1,214 @@
+//! The payment domain and its sandbox provider on real PostgreSQL: the barrier, the provider's moods, the ledger (S23).
+
+#[cfg(test)]
+mod histories;
+#[cfg(test)]
+mod money;
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+    use contract::{
+        Outcome,
+        payment::{
+            REFUSED_CAPTURE, REFUSED_DECLINED, REFUSED_INSUFFICIENT, REFUSED_NOT_AUTHORISED, REFUSED_TOKEN_UNKNOWN,
+            VoidPayment,
+        },
+    };
+    use kit::ids;
+    use worker_runtime::testkit::{
+        Delivered, Prepared, action_of_a_new_saga, compensation_of,
+        conformance::{check_outside_overlap, check_pair, check_refusal},
+    };
+
+    use crate::money::{Till, authorise, capture, eur, snapshot, void};
+
+    #[tokio::test]
+    async fn authorising_and_voiding_keep_every_promise_of_the_barrier() {
+        for token in ["tok_ok", "tok_timeout_after_commit", "tok_timeout_before_commit"] {
+            let till = Till::open().await;
+            let pair = || {
+                let order = ids::order_id();
+                (authorise(order, token), void(order))
+            };
+            check_pair(&till.harness, &snapshot(), pair).await;
+            check_outside_overlap(&till.harness, &snapshot(), pair).await;
+            till.assert_sound().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn the_issuers_no_sticks_and_moves_no_money() {
+        for (token, code) in [
+            ("tok_declined", REFUSED_DECLINED),
+            ("tok_insufficient", REFUSED_INSUFFICIENT),
+            ("tok_of_a_stranger", REFUSED_TOKEN_UNKNOWN),
+        ] {
+            let till = Till::open().await;
+            let order = ids::order_id();
+            check_refusal(&till.harness, &snapshot(), &(authorise(order, token), void(order)), code, async || {}).await;
+            assert_eq!(till.count("SELECT count(*) FROM payment").await, 0);
+            till.assert_sound().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn lost_answers_never_charge_twice() {
+        for token in ["tok_timeout_after_commit", "tok_timeout_before_commit"] {
+            let till = Till::open().await;
+            let order = ids::order_id();
+            let id = action_of_a_new_saga("authorize-payment");
+            assert!(matches!(till.harness.deliver(&id, &authorise(order, token)).await, Outcome::Done { .. }));
+            let taking = action_of_a_new_saga("capture-payment");
+            assert!(matches!(till.harness.deliver(&taking, &capture(order)).await, Outcome::Done { .. }));
+            assert!(matches!(till.harness.deliver(&compensation_of(&id), &void(order)).await, Outcome::Done { .. }));
+            assert_eq!(till.count("SELECT count(*) FROM sandbox.charge").await, 1, "{token}");
+            assert_eq!(till.count("SELECT count(*) FROM ledger_movement").await, 3, "{token}");
+            till.assert_sound().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_resumed_the_next_day_finds_what_it_did() {
+        let till = Till::open().await;
+        let order = ids::order_id();
+        let id = action_of_a_new_saga("authorize-payment");
+        let Prepared::HalfWay(dying) = till.harness.prepare(&id, &authorise(order, "tok_ok")).await else {
+            panic!("no call is due")
+        };
+        till.harness.call_and_crash(dying).await;
+        till.clock.advance(TimeDelta::hours(25));
+        assert!(matches!(till.harness.deliver(&id, &authorise(order, "tok_ok")).await, Outcome::Done { .. }));
+        assert_eq!(till.count("SELECT count(*) FROM sandbox.charge").await, 1);
+
+        let taking = action_of_a_new_saga("capture-payment");
+        let Prepared::HalfWay(dying) = till.harness.prepare(&taking, &capture(order)).await else {
+            panic!("no call is due")
+        };
+        till.harness.call_and_crash(dying).await;
+        till.clock.advance(TimeDelta::hours(25));
+        assert!(matches!(till.harness.deliver(&taking, &capture(order)).await, Outcome::Done { .. }));
+        assert_eq!(till.count("SELECT count(*) FROM ledger_movement WHERE kind = 'capture'").await, 1);
+        till.assert_sound().await;
+    }
+
+    #[tokio::test]
+    async fn what_was_taken_is_given_back_and_what_was_reserved_is_let_go() {
+        let till = Till::open().await;
+        for (taken, end) in [(false, "voided"), (true, "refunded")] {
+            let order = ids::order_id();
+            let id = action_of_a_new_saga("authorize-payment");
+            till.harness.deliver(&id, &authorise(order, "tok_ok")).await;
+            if taken {
+                till.harness.deliver(&action_of_a_new_saga("capture-payment"), &capture(order)).await;
+            }
+            till.harness.deliver(&compensation_of(&id), &void(order)).await;
+            let sql = "SELECT count(*) FROM payment JOIN sandbox.charge ON reference = provider_reference
+                       WHERE payment.status = charge.status AND charge.status = $1";
+            let ended: i64 = sqlx::query_scalar(sql).bind(end).fetch_one(till.harness.pool()).await.unwrap();
+            assert_eq!(ended, 1, "{end}");
+        }
+        till.assert_sound().await;
+    }
+
+    #[tokio::test]
+    async fn only_what_is_authorised_is_captured_and_only_once() {
+        let till = Till::open().await;
+        let refused = async |command: &contract::payment::CapturePayment| match till
+            .harness
+            .deliver(&action_of_a_new_saga("capture-payment"), command)
+            .await
+        {
+            Outcome::Refused(refusal) => refusal.code,
+            other => panic!("captured: {other:?}"),
+        };
+        let order = ids::order_id();
+        assert_eq!(refused(&capture(order)).await, REFUSED_NOT_AUTHORISED);
+        let id = action_of_a_new_saga("authorize-payment");
+        till.harness.deliver(&id, &authorise(order, "tok_ok")).await;
+        let mut more = capture(order);
+        more.amount = eur("100.01");
+        assert_eq!(refused(&more).await, REFUSED_CAPTURE);
+        for _ in 0..2 {
+            let taken = till.harness.deliver(&action_of_a_new_saga("capture-payment"), &capture(order)).await;
+            assert!(matches!(taken, Outcome::Done { .. }));
+        }
+        assert_eq!(till.count("SELECT count(*) FROM ledger_movement WHERE kind = 'capture'").await, 1);
+
+        let voided = ids::order_id();
+        let id = action_of_a_new_saga("authorize-payment");
+        till.harness.deliver(&id, &authorise(voided, "tok_ok")).await;
+        till.harness.deliver(&compensation_of(&id), &void(voided)).await;
+        assert_eq!(refused(&capture(voided)).await, REFUSED_NOT_AUTHORISED);
+
+        let failing = ids::order_id();
+        let id = action_of_a_new_saga("authorize-payment");
+        till.harness.deliver(&id, &authorise(failing, "tok_capture_fails")).await;
+        assert_eq!(refused(&capture(failing)).await, REFUSED_CAPTURE);
+        let undone = till.harness.deliver(&compensation_of(&id), &void(failing)).await;
+        assert!(matches!(undone, Outcome::Done { .. }));
+
+        let late = ids::order_id();
+        till.harness.deliver(&action_of_a_new_saga("authorize-payment"), &authorise(late, "tok_ok")).await;
+        till.clock.advance(TimeDelta::days(8));
+        assert_eq!(refused(&capture(late)).await, REFUSED_CAPTURE);
+        till.assert_sound().await;
+    }
+
+    #[tokio::test]
+    async fn a_second_saga_gets_no_second_authorisation_of_an_order() {
+        let till = Till::open().await;
+        let order = ids::order_id();
+        let (first, second) = (action_of_a_new_saga("authorize-payment"), action_of_a_new_saga("authorize-payment"));
+        // Both have prepared before either is recorded: only the record can tell.
+        let Prepared::HalfWay(one) = till.harness.prepare(&first, &authorise(order, "tok_ok")).await else {
+            panic!("no call is due")
+        };
+        let Prepared::HalfWay(two) = till.harness.prepare(&second, &authorise(order, "tok_ok")).await else {
+            panic!("no call is due")
+        };
+        let done = |delivered: &Delivered| matches!(delivered, Delivered::Answered(text) if text.contains(r#""done""#));
+        assert!(done(&till.harness.finish_half_way(one).await));
+        assert!(!done(&till.harness.finish_half_way(two).await));
+        // Its saga turns around, and the provider is left with one authorisation.
+        let undone = till.harness.deliver(&compensation_of(&second), &VoidPayment { order_id: order }).await;
+        assert!(matches!(undone, Outcome::Done { .. }));
+        assert_eq!(till.count("SELECT count(*) FROM sandbox.charge WHERE status = 'authorised'").await, 1);
+        assert_eq!(till.count("SELECT count(*) FROM payment WHERE status = 'authorised'").await, 1);
+        till.assert_sound().await;
+    }
+
+    #[tokio::test]
+    async fn the_ledger_takes_nothing_back_and_nothing_lopsided() {
+        let till = Till::open().await;
+        till.harness.deliver(&action_of_a_new_saga("authorize-payment"), &authorise(ids::order_id(), "tok_ok")).await;
+        for sql in [
+            "UPDATE ledger_line SET amount = amount * 2",
+            "DELETE FROM ledger_line",
+            "TRUNCATE ledger_line",
+            "UPDATE ledger_movement SET at = now()",
+            "DELETE FROM ledger_movement",
+            "INSERT INTO ledger_line (movement_id, account, amount, currency)
+             SELECT movement_id, 'client_deposits', 1, 'EUR' FROM ledger_movement",
+        ] {
+            let refused = sqlx::query(sql).execute(till.harness.pool()).await;
+            assert!(refused.is_err(), "{sql}");
+        }
+        till.assert_sound().await;
+    }
+
+    #[tokio::test]
+    async fn the_database_itself_refuses_to_capture_or_refund_too_much() {
+        let till = Till::open().await;
+        till.harness.deliver(&action_of_a_new_saga("authorize-payment"), &authorise(ids::order_id(), "tok_ok")).await;
+        for sql in [
+            "UPDATE payment SET status = 'captured', captured_amount = authorised_amount + 0.01",
+            "UPDATE payment SET refunded_amount = 0.01",
+            "UPDATE payment SET status = 'voided', captured_amount = 1",
+            "INSERT INTO payment SELECT gen_random_uuid(), order_id, status, currency, authorised_amount, 0, 0,
+             'another', capture_before, created_at, updated_at FROM payment",
+        ] {
+            assert!(sqlx::query(sql).execute(till.harness.pool()).await.is_err(), "{sql}");
+        }
+    }
+}
