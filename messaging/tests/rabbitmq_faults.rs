@@ -64,14 +64,13 @@ fn command(number: usize) -> Outgoing {
 }
 
 /// A port on which nobody listens: it was free a moment ago and is ours to name.
-fn silent_address() -> String {
-    let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
-    format!("amqp://sojourn:s3cret@127.0.0.1:{port}/%2f")
+fn free_port() -> u16 {
+    std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_missing_broker_is_named_with_how_to_get_it_and_without_its_password() {
-    let address = silent_address();
+    let address = format!("amqp://sojourn:s3cret@127.0.0.1:{}/%2f", free_port());
     let options = RabbitOptions::new(&address, "test").unwrap();
     let error = within("the error", RabbitBroker::connect(options)).await.unwrap_err();
     assert!(matches!(error, BrokerError::Connect { .. }), "{error:?}");
@@ -95,11 +94,12 @@ async fn wrong_credentials_are_told_apart_from_a_missing_broker() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_that_starts_before_its_broker_waits_for_it() {
-    let mut server = RabbitMq::start(RabbitMqOptions::for_tests()).await.unwrap();
-    server.kill();
-    let options = RabbitOptions::new(&server.url(), "early").unwrap().with_first_connect(FirstConnect::RetryForever);
+    let port = free_port();
+    let address = format!("amqp://guest:guest@127.0.0.1:{port}/%2f");
+    let options = RabbitOptions::new(&address, "early").unwrap().with_first_connect(FirstConnect::RetryForever);
     let connecting = tokio::spawn(RabbitBroker::connect(options));
-    server.restart().await.unwrap();
+    let mut server =
+        RabbitMq::start(RabbitMqOptions { port: Some(port), ..RabbitMqOptions::for_tests() }).await.unwrap();
     let broker = within("the connection", connecting).await.unwrap().unwrap();
     broker.declare(&topology()).await.unwrap();
     assert_eq!(broker.publish(vec![command(0)]).await, [Ok(())]);
