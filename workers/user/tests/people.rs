@@ -1,0 +1,181 @@
+//! People and their sessions through the domain's internal HTTP, on real PostgreSQL.
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use axum::{
+        body::{Body, to_bytes},
+        http::{Request, StatusCode},
+    };
+    use chrono::TimeDelta;
+    use contract::user::{Claims, Role, TOKEN_AUDIENCE, TOKEN_ISSUER};
+    use jsonwebtoken::{Algorithm, DecodingKey, Validation, jwk::JwkSet};
+    use secrecy::SecretString;
+    use serde_json::{Value, json};
+    use tower::ServiceExt;
+    use worker_runtime::testkit::{Harness, ManualClock};
+    use worker_user::Settings;
+
+    const PASSWORD: &str = "a long enough passphrase";
+
+    struct People {
+        harness: Harness,
+        clock: Arc<ManualClock>,
+        _folder: tempfile::TempDir,
+    }
+
+    impl People {
+        async fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let settings = Settings {
+                jwt_signing_key_file: folder.path().join("jwt.pem"),
+                access_token_minutes: 15,
+                session_days: 30,
+                demo_password: SecretString::from("unused in this test"),
+            };
+            let clock = Arc::new(ManualClock::new(kit::clock::system().now()));
+            let database = private_servers::testing::database("user").await;
+            let domain = worker_user::domain(&settings, false).unwrap();
+            Self { harness: Harness::open(domain, &database, clock.clone()).await, clock, _folder: folder }
+        }
+
+        async fn post(&self, path: &str, body: Value) -> (StatusCode, Value) {
+            let request = Request::post(format!("/internal/user/{path}"))
+                .header("content-type", "application/json")
+                .body(Body::from(body.to_string()))
+                .unwrap();
+            let answer = self.harness.reads().oneshot(request).await.unwrap();
+            let status = answer.status();
+            let body = to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+            (status, serde_json::from_slice(&body).unwrap())
+        }
+
+        async fn register(&self, email: &str) -> (StatusCode, Value) {
+            self.post("users", json!({ "email": email, "password": PASSWORD, "name": "Ada" })).await
+        }
+
+        async fn log_in(&self, email: &str) -> Value {
+            let (status, tokens) = self.post("sessions", json!({ "email": email, "password": PASSWORD })).await;
+            assert_eq!(status, StatusCode::OK, "{tokens}");
+            tokens
+        }
+
+        async fn refresh(&self, tokens: &Value) -> (StatusCode, Value) {
+            self.post("sessions/refresh", json!({ "refresh_token": tokens["refresh_token"] })).await
+        }
+
+        async fn keys(&self) -> JwkSet {
+            let request = Request::get("/internal/user/jwks").body(Body::empty()).unwrap();
+            let answer = self.harness.reads().oneshot(request).await.unwrap();
+            serde_json::from_slice(&to_bytes(answer.into_body(), 1 << 20).await.unwrap()).unwrap()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_registration_is_announced_and_can_log_in_with_a_token_that_verifies() {
+        let people = People::new().await;
+        let (status, registered) = people.register("Ada@Example.com").await;
+        assert_eq!(status, StatusCode::CREATED, "{registered}");
+        let events = people.harness.events().await;
+        assert_eq!(events.len(), 1);
+        assert_eq!((events[0].1.kind.as_str(), &events[0].1.subject), ("user.created", &registered["user_id"].as_str().unwrap().to_owned()));
+        assert!(!events[0].1.data.to_string().contains("xample"), "an event tells an address");
+
+        let tokens = people.log_in(" ada@example.COM ").await;
+        let token = tokens["access_token"].as_str().unwrap();
+        let header = jsonwebtoken::decode_header(token).unwrap();
+        let keys = people.keys().await;
+        let key = DecodingKey::from_jwk(keys.find(header.kid.as_deref().unwrap()).unwrap()).unwrap();
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        validation.set_audience(&[TOKEN_AUDIENCE]);
+        validation.set_issuer(&[TOKEN_ISSUER]);
+        let claims = jsonwebtoken::decode::<Claims>(token, &key, &validation).unwrap().claims;
+        assert_eq!((claims.sub.to_string(), claims.role), (registered["user_id"].as_str().unwrap().to_owned(), Role::Client));
+        assert_eq!((&tokens["token_type"], &tokens["expires_in"]), (&json!("Bearer"), &json!(900)));
+    }
+
+    #[tokio::test]
+    async fn of_two_registrations_of_one_address_at_once_one_wins_and_one_hears_that_it_is_taken() {
+        let people = People::new().await;
+        let (one, two) = tokio::join!(people.register("eve@example.com"), people.register("EVE@example.com"));
+        let mut statuses = [one.0, two.0];
+        statuses.sort();
+        assert_eq!(statuses, [StatusCode::CREATED, StatusCode::CONFLICT]);
+        assert_eq!(people.harness.events().await.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_weak_or_malformed_registration_is_refused_with_every_mistake() {
+        let people = People::new().await;
+        let (status, problem) = people.post("users", json!({ "email": "nobody", "password": "short", "name": " " })).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+        let pointers: Vec<&str> =
+            problem["errors"].as_array().unwrap().iter().map(|error| error["pointer"].as_str().unwrap()).collect();
+        assert_eq!(pointers, ["#/email", "#/password", "#/name"]);
+        let (status, _) =
+            people.post("users", json!({ "email": "a@example.com", "password": PASSWORD, "name": "A", "role": "operator" })).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "nobody gives themselves a role");
+    }
+
+    #[tokio::test]
+    async fn a_wrong_password_and_an_unknown_address_are_answered_alike() {
+        let people = People::new().await;
+        people.register("ada@example.com").await;
+        let wrong = people.post("sessions", json!({ "email": "ada@example.com", "password": "something else 1" })).await;
+        let unknown = people.post("sessions", json!({ "email": "bob@example.com", "password": PASSWORD })).await;
+        assert_eq!(wrong.0, StatusCode::UNAUTHORIZED);
+        assert_eq!(wrong, unknown);
+    }
+
+    #[tokio::test]
+    async fn a_refresh_token_is_good_once_and_its_second_use_ends_the_whole_session() {
+        let people = People::new().await;
+        people.register("ada@example.com").await;
+        let first = people.log_in("ada@example.com").await;
+        let elsewhere = people.log_in("ada@example.com").await;
+        let (status, second) = people.refresh(&first).await;
+        assert_eq!(status, StatusCode::OK);
+        assert_ne!(first["refresh_token"], second["refresh_token"]);
+        assert_eq!(people.refresh(&first).await.0, StatusCode::UNAUTHORIZED, "an old one was taken");
+        assert_eq!(people.refresh(&second).await.0, StatusCode::UNAUTHORIZED, "the thief's session lives on");
+        assert_eq!(people.refresh(&elsewhere).await.0, StatusCode::OK, "another session was ended too");
+    }
+
+    #[tokio::test]
+    async fn of_two_simultaneous_uses_of_a_refresh_token_at_most_one_is_answered() {
+        let people = People::new().await;
+        people.register("ada@example.com").await;
+        let tokens = people.log_in("ada@example.com").await;
+        let (one, two) = tokio::join!(people.refresh(&tokens), people.refresh(&tokens));
+        let answered = [one.0, two.0].iter().filter(|status| **status == StatusCode::OK).count();
+        assert_eq!(answered, 1);
+    }
+
+    #[tokio::test]
+    async fn a_session_ends_with_its_time_however_often_it_was_refreshed() {
+        let people = People::new().await;
+        people.register("ada@example.com").await;
+        let mut tokens = people.log_in("ada@example.com").await;
+        people.clock.advance(TimeDelta::days(29));
+        tokens = people.refresh(&tokens).await.1;
+        people.clock.advance(TimeDelta::days(2));
+        assert_eq!(people.refresh(&tokens).await.0, StatusCode::UNAUTHORIZED);
+    }
+
+    #[tokio::test]
+    async fn passwords_and_tokens_are_stored_as_hashes_only() {
+        let people = People::new().await;
+        people.register("ada@example.com").await;
+        let tokens = people.log_in("ada@example.com").await;
+        let stored: Vec<String> = sqlx::query_scalar(
+            "SELECT person::text FROM person UNION ALL SELECT encode(token_hash, 'escape') FROM refresh_token",
+        )
+        .fetch_all(people.harness.pool())
+        .await
+        .unwrap();
+        let stored = stored.join("\n");
+        assert!(stored.contains("$argon2id$"), "{stored}");
+        assert!(!stored.contains(PASSWORD) && !stored.contains(tokens["refresh_token"].as_str().unwrap()));
+    }
+}
