@@ -3,7 +3,7 @@
 //! It is a real adapter, not a mock: direct, topic and fanout routing, mandatory publishes, confirms and
 //! refusals, prefetch, acks, redelivery with a count and a limit, dead letters with a reason, exclusive
 //! queues. The conformance suite holds it to what RabbitMQ does. The whole broker is one plain value
-//! ([`state::State`]) behind a lock, without tasks, clocks or randomness of its own, so that a simulation
+//! (`state::State`) behind a lock, without tasks, clocks or randomness of its own, so that a simulation
 //! decides everything. What it does not have is a disk: it ends with the process, and the journal is what
 //! brings back what was outstanding.
 
