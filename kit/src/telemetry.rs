@@ -4,6 +4,9 @@ use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitEx
 
 use crate::settings::{Common, LogFormat};
 
+/// What is kept out of the log whatever level is asked for.
+const NEVER_LOGGED: [&str; 1] = ["lapin::returned_messages=off"];
+
 /// Sets up logging for the process. A second call changes nothing, so that several parts can run in one process.
 pub fn init(common: &Common) {
     let filter = EnvFilter::try_new(&common.log_level).unwrap_or_else(|error| {
@@ -11,6 +14,8 @@ pub fn init(common: &Common) {
         eprintln!("the log level `{wrong}` cannot be read ({error}); using `info`");
         EnvFilter::new("info")
     });
+    // lapin writes the whole body of a returned message into the log, and bodies hold personal data.
+    let filter = NEVER_LOGGED.iter().filter_map(|never| never.parse().ok()).fold(filter, EnvFilter::add_directive);
     let registry = tracing_subscriber::registry().with(filter);
     let set = match common.log_format {
         LogFormat::Text => {
