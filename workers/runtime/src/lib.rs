@@ -31,6 +31,7 @@ mod transaction;
 mod events;
 mod prune;
 mod relay;
+mod sentinel;
 mod worker;
 
 #[cfg(feature = "testkit")]

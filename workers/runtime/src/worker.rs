@@ -18,6 +18,7 @@ use crate::{
     events::Events,
     limits, prune,
     relay::Relay,
+    sentinel,
 };
 
 /// In front of the domain's name, the name of its database.
@@ -212,6 +213,7 @@ impl Running<'_> {
             stop: self.stop.clone(),
         });
         engine.readiness.set(&engine.need(), Ok(()));
+        let mut tasks = vec![tokio::spawn(sentinel::run(Arc::clone(&engine), self.token.clone()))];
         let consumer = Consumer {
             engine,
             route: domain.route,
@@ -230,7 +232,7 @@ impl Running<'_> {
             drain: CancellationToken::new(),
             stop: self.stop.clone(),
         };
-        let mut tasks = vec![tokio::spawn(prune::run(pool, Arc::clone(self.clock), name, self.token.clone()))];
+        tasks.push(tokio::spawn(prune::run(pool, Arc::clone(self.clock), name, self.token.clone())));
         for task in domain.background {
             tasks.push(tokio::spawn(task(resources.clone())));
         }

@@ -127,7 +127,6 @@ impl Harness {
     }
 
     /// The domain's reads, under `/internal/<domain>`, without the token's guard.
-    #[must_use]
     pub fn reads(&self) -> Router {
         self.reads.clone()
     }

@@ -58,17 +58,18 @@ async fn an_outage_of_the_database_delays_answers_and_causes_no_faults() {
     flow.send(&action_of_a_new_saga("hold"), 1, &take("wide")).await;
     assert!(matches!(flow.replies(1).await[0].outcome, Outcome::Done { .. }));
 
+    // Noticed before anybody asks it anything.
     proxy.open.send(false).unwrap();
+    let readiness = flow.worker.readiness().clone();
+    eventually("the database is named as missing", async || readiness.missing().contains_key("database flights")).await;
     for _ in 0..300 {
         flow.send(&action_of_a_new_saga("hold"), 1, &take("wide")).await;
     }
-    let readiness = flow.worker.readiness().clone();
-    eventually("the database is named as missing", async || readiness.missing().contains_key("database flights")).await;
     proxy.open.send(true).unwrap();
     let replies = flow.replies(300).await;
     let bad: Vec<_> = replies.iter().filter(|reply| !matches!(reply.outcome, Outcome::Done { .. })).collect();
     assert!(bad.is_empty(), "{bad:?}");
-    assert!(readiness.missing().is_empty());
+    eventually("nothing is missing", async || readiness.missing().is_empty()).await;
     flow.token.cancel();
     flow.worker.finished().await;
 }
