@@ -93,7 +93,7 @@ async fn take_notes(shared: &Shared, mut subscription: Subscription) {
         for delivery in &deliveries {
             match OwnNote::read(delivery) {
                 Ok(OwnNote::Answer(answer)) => shared.errands.answer(answer),
-                Ok(OwnNote::Committed(committed)) => shared.hub.notify(committed.saga_id),
+                Ok(OwnNote::Committed(committed)) => shared.hub.look(committed.saga_id),
                 Err(reason) => tracing::warn!(reason, "an unreadable note to this orchestrator is dropped"),
             }
         }

@@ -1,4 +1,5 @@
-//! Who in this process watches which saga. Lanes tell the hub of commits; the hub wakes the streams.
+//! Who in this process follows which saga, or waits for its end. Lanes tell the hub of commits; the hub passes the very
+//! records on, so that following a saga of an own shard costs no read.
 
 use std::{
     collections::HashMap,
@@ -8,8 +9,12 @@ use std::{
     },
 };
 
-use contract::SagaId;
-use tokio::sync::watch;
+use contract::{SagaId, orchestrator_api::SagaStatus};
+use journal::Record;
+use tokio::sync::{broadcast, watch};
+
+/// Notices that a slow follower may be behind. What it misses it reads from the journal.
+const NOTICES_MAX: usize = 8;
 
 /// All watched sagas.
 #[derive(Debug)]
@@ -23,16 +28,43 @@ pub(crate) struct Hub {
 #[derive(Debug)]
 struct Watched {
     watchers: usize,
-    /// Counts the notices; its value means nothing.
-    notices: watch::Sender<u64>,
+    records: Option<broadcast::Sender<Notice>>,
+    rest: watch::Sender<Option<SagaStatus>>,
 }
 
-/// One stream's place in the hub.
+/// What a follower hears.
+#[derive(Debug, Clone)]
+pub(crate) enum Notice {
+    /// This record was committed.
+    Committed(Arc<Record>),
+    /// Something was committed: look it up.
+    Look,
+}
+
+/// A follower's place in the hub.
 #[derive(Debug)]
-pub(crate) struct Watching {
+pub(crate) struct Following {
+    place: Place,
+    notices: broadcast::Receiver<Notice>,
+}
+
+/// The place of one who waits for a saga to come to rest.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    place: Place,
+    rest: watch::Receiver<Option<SagaStatus>>,
+}
+
+/// Counted in the hub for as long as it lives.
+#[derive(Debug)]
+struct Place {
     hub: Arc<Hub>,
     saga: SagaId,
-    notices: watch::Receiver<u64>,
+}
+
+/// True when a saga does nothing more by itself.
+pub(crate) const fn is_at_rest(status: SagaStatus) -> bool {
+    status.is_final() || matches!(status, SagaStatus::NeedsAttention)
 }
 
 impl Hub {
@@ -40,25 +72,56 @@ impl Hub {
         Self { watchers_max, watchers: AtomicUsize::new(0), sagas: Mutex::default() }
     }
 
-    /// A place for one more stream, if there is one.
-    pub(crate) fn watch(self: &Arc<Self>, saga: SagaId) -> Option<Watching> {
+    /// A place for one more follower, if there is one.
+    pub(crate) fn follow(self: &Arc<Self>, saga: SagaId) -> Option<Following> {
+        self.enter(saga, |watched| {
+            let records = watched.records.get_or_insert_with(|| broadcast::channel(NOTICES_MAX).0);
+            records.subscribe()
+        })
+        .map(|(place, notices)| Following { place, notices })
+    }
+
+    /// A place for one more who waits for the saga to come to rest, if there is one.
+    pub(crate) fn wait(self: &Arc<Self>, saga: SagaId) -> Option<Waiting> {
+        self.enter(saga, |watched| watched.rest.subscribe()).map(|(place, rest)| Waiting { place, rest })
+    }
+
+    /// Whether anybody wants this saga's records.
+    pub(crate) fn is_followed(&self, saga: SagaId) -> bool {
+        self.watchers.load(Ordering::Relaxed) > 0
+            && self.lock().get(&saga).is_some_and(|watched| watched.records.is_some())
+    }
+
+    /// Tells that a saga of this process was committed, and where it stands.
+    pub(crate) fn committed(&self, saga: SagaId, status: SagaStatus, record: Option<Arc<Record>>) {
+        if self.watchers.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        if let Some(watched) = self.lock().get(&saga) {
+            watched.tell(record.map_or(Notice::Look, Notice::Committed));
+            if is_at_rest(status) {
+                watched.rest.send_replace(Some(status));
+            }
+        }
+    }
+
+    /// Tells that something happened to a saga elsewhere.
+    pub(crate) fn look(&self, saga: SagaId) {
+        if let Some(watched) = self.lock().get(&saga) {
+            watched.tell(Notice::Look);
+        }
+    }
+
+    fn enter<T>(self: &Arc<Self>, saga: SagaId, subscribe: impl FnOnce(&mut Watched) -> T) -> Option<(Place, T)> {
         let mut sagas = self.lock();
         if self.watchers.load(Ordering::Relaxed) >= self.watchers_max {
             return None;
         }
-        let watched = sagas.entry(saga).or_insert_with(|| Watched { watchers: 0, notices: watch::Sender::new(0) });
+        let nobody = || Watched { watchers: 0, records: None, rest: watch::Sender::new(None) };
+        let watched = sagas.entry(saga).or_insert_with(nobody);
         watched.watchers += 1;
         self.watchers.fetch_add(1, Ordering::Relaxed);
-        Some(Watching { hub: Arc::clone(self), saga, notices: watched.notices.subscribe() })
-    }
-
-    /// Wakes the streams of one saga.
-    pub(crate) fn notify(&self, saga: SagaId) {
-        if self.watchers.load(Ordering::Relaxed) > 0
-            && let Some(watched) = self.lock().get(&saga)
-        {
-            watched.notices.send_modify(|notices| *notices += 1);
-        }
+        Some((Place { hub: Arc::clone(self), saga }, subscribe(watched)))
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<SagaId, Watched>> {
@@ -66,16 +129,48 @@ impl Hub {
     }
 }
 
-impl Watching {
-    /// Waits for a notice that came since the last call. The hub outlives its watchers, so there is always one to come.
-    pub(crate) async fn noticed(&mut self) {
-        if self.notices.changed().await.is_err() {
-            std::future::pending::<()>().await;
+impl Watched {
+    fn tell(&self, notice: Notice) {
+        if let Some(records) = &self.records {
+            // With no receiver left there is nobody to tell.
+            records.send(notice).ok();
         }
     }
 }
 
-impl Drop for Watching {
+impl Following {
+    pub(crate) const fn saga(&self) -> SagaId {
+        self.place.saga
+    }
+
+    /// The next notice since the last call.
+    pub(crate) async fn next(&mut self) -> Notice {
+        match self.notices.recv().await {
+            Ok(notice) => notice,
+            Err(broadcast::error::RecvError::Lagged(_)) => Notice::Look,
+            // Cannot be: the sender stays in the hub while this place is held.
+            Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+        }
+    }
+}
+
+impl Waiting {
+    pub(crate) const fn saga(&self) -> SagaId {
+        self.place.saga
+    }
+
+    /// The status in which the saga came to rest.
+    pub(crate) async fn at_rest(&mut self) -> SagaStatus {
+        let rest = self.rest.wait_for(Option::is_some).await.ok().and_then(|status| *status);
+        match rest {
+            Some(status) => status,
+            // Cannot be, for the same reason.
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Drop for Place {
     fn drop(&mut self) {
         let mut sagas = self.hub.lock();
         self.hub.watchers.fetch_sub(1, Ordering::Relaxed);
@@ -90,25 +185,43 @@ impl Drop for Watching {
 
 #[cfg(test)]
 mod tests {
+    use chrono::DateTime;
     use futures::FutureExt;
 
     use super::*;
 
     #[test]
-    fn a_watcher_hears_of_its_saga_only_and_leaves_nothing_behind() {
+    fn a_follower_hears_of_its_saga_only_and_leaves_nothing_behind() {
         let hub = Arc::new(Hub::new(2));
         let saga = kit::ids::saga_id(0, 1);
-        let mut first = hub.watch(saga).unwrap();
-        let second = hub.watch(saga).unwrap();
-        assert!(hub.watch(saga).is_none(), "only two places");
-        hub.notify(kit::ids::saga_id(0, 1));
-        assert!(first.noticed().now_or_never().is_none());
-        hub.notify(saga);
-        hub.notify(saga);
-        assert!(first.noticed().now_or_never().is_some());
-        assert!(first.noticed().now_or_never().is_none(), "two notices wake once");
-        drop((first, second));
-        assert!(hub.lock().is_empty());
-        assert!(hub.watch(saga).is_some());
+        let mut follower = hub.follow(saga).unwrap();
+        let mut waiting = hub.wait(saga).unwrap();
+        assert!(hub.follow(saga).is_none(), "only two places");
+        hub.committed(kit::ids::saga_id(0, 1), SagaStatus::Completed, None);
+        assert!(follower.next().now_or_never().is_none());
+
+        let record = Arc::new(Record { seq: 2, at: DateTime::UNIX_EPOCH, entries: Vec::new() });
+        hub.committed(saga, SagaStatus::Running, Some(record));
+        assert!(matches!(follower.next().now_or_never(), Some(Notice::Committed(record)) if record.seq == 2));
+        assert!(waiting.at_rest().now_or_never().is_none());
+        hub.committed(saga, SagaStatus::Completed, None);
+        assert!(matches!(follower.next().now_or_never(), Some(Notice::Look)));
+        assert_eq!(waiting.at_rest().now_or_never(), Some(SagaStatus::Completed));
+
+        drop((follower, waiting));
+        assert!(hub.lock().is_empty() && !hub.is_followed(saga));
+        assert!(hub.follow(saga).is_some());
+    }
+
+    #[test]
+    fn a_follower_that_is_too_slow_is_sent_to_the_journal() {
+        let hub = Arc::new(Hub::new(1));
+        let saga = kit::ids::saga_id(0, 1);
+        let mut follower = hub.follow(saga).unwrap();
+        for seq in 1..=20 {
+            let record = Arc::new(Record { seq, at: DateTime::UNIX_EPOCH, entries: Vec::new() });
+            hub.committed(saga, SagaStatus::Running, Some(record));
+        }
+        assert!(matches!(follower.next().now_or_never(), Some(Notice::Look)));
     }
 }

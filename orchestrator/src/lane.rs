@@ -20,7 +20,11 @@ mod turn;
 mod watches;
 mod work;
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use contract::SagaId;
 use futures::FutureExt;
@@ -35,6 +39,7 @@ use tokio_util::sync::CancellationToken;
 use self::{memory::Memory, publisher::Publisher, recovery::Recovery, timers::Timers, watches::Watches, work::Heard};
 use crate::{
     lanes::LaneHandle,
+    notes::RequestId,
     shared::Shared,
     start::{LaneAnswer, StartRequest},
 };
@@ -48,6 +53,9 @@ const SLEEP_MAX: Duration = Duration::from_secs(60);
 
 /// Between attempts to subscribe to the shard's queue.
 const SUBSCRIBE_AGAIN: Duration = Duration::from_millis(500);
+
+/// Acts remembered against redelivery: far more than operators send within a broker's reconnect.
+const ACTS_MAX: usize = 1_024;
 
 /// How long the deliveries of an ended lane may take to go back to the queue.
 const CANCEL_WAIT: Duration = Duration::from_secs(5);
@@ -118,6 +126,8 @@ struct Lane {
     /// Sagas whose committed commands may not have been published by this lane.
     doubtful: HashSet<SagaId>,
     quiet_until: Instant,
+    /// Acts that were committed here, so that a redelivered one is not carried out twice.
+    acts: VecDeque<RequestId>,
 }
 
 /// Serves a shard with the session that owns it, until the token is cancelled or something breaks.
@@ -150,6 +160,7 @@ pub(crate) async fn run(shared: Arc<Shared>, journal: Box<dyn LaneJournal>, rele
         carried_starts: Vec::new(),
         doubtful: HashSet::new(),
         quiet_until: Instant::now() + QUIET,
+        acts: VecDeque::new(),
         shared,
     };
     listed.shared.lanes.add(LaneHandle { shard, starts: sender, release: release.clone() });

@@ -30,6 +30,7 @@ mod notes;
 mod saga;
 mod start;
 mod upkeep;
+mod wait;
 
 mod http;
 mod names;

@@ -7,8 +7,9 @@
 //!  balancer: owned > ceil(shards / members), for a while
 //! ```
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -44,7 +45,13 @@ pub(crate) async fn supervise(shared: Arc<Shared>, shard: u16, stop: Cancellatio
         };
         pause = AGAIN_MIN;
         tracing::info!(shard, "the shard is owned");
-        match lane::run(Arc::clone(&shared), session, stop.child_token()).await {
+        let lane = AssertUnwindSafe(lane::run(Arc::clone(&shared), session, stop.child_token()));
+        // A bug that panics past the machine's guard costs this lane's memory, not the shard.
+        let ended = lane.catch_unwind().await.unwrap_or_else(|_| LaneEnd::Lost {
+            reason: "panicked",
+            detail: "a bug; the panic's text stands above".to_owned(),
+        });
+        match ended {
             LaneEnd::Released => tracing::info!(shard, "the shard is given up"),
             LaneEnd::Lost { reason, detail } => {
                 metrics::counter!(names::LANES_LOST, "reason" => reason).increment(1);

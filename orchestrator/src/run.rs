@@ -167,7 +167,7 @@ impl Orchestrator {
     /// # Errors
     /// When it is not accepted.
     pub async fn start_saga(&self, start: StartSaga) -> Result<StartAnswer, StartRefused> {
-        start_saga(&self.shared, start).await
+        start_saga(&self.shared, start, false).await.map(|(answer, _)| answer)
     }
 
     /// Asks for the orderly end.

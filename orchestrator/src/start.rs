@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     admission::{NotAdmitted, Permit},
+    hub::Waiting,
     lanes::NoLane,
     names,
     shared::Shared,
@@ -150,27 +151,52 @@ impl StartRefused {
     }
 }
 
-/// Starts a saga, and answers once it is durable.
-pub(crate) async fn start_saga(shared: &Shared, start: StartSaga) -> Result<StartAnswer, StartRefused> {
+/// Starts a saga, and answers once it is durable. With `waits` also a place to wait for its end, when there is one.
+pub(crate) async fn start_saga(
+    shared: &Shared,
+    start: StartSaga,
+    waits: bool,
+) -> Result<(StartAnswer, Option<Waiting>), StartRefused> {
     let definition = find_definition(shared, &start)?;
     check_fields(&start)?;
     let key = start.idempotency.clone();
-    match place(shared, definition, start) {
-        Ok((saga_id, business_key, answer)) => await_answer(saga_id, business_key, key, answer).await,
+    let answer = match place(shared, definition, start, waits) {
+        Ok(placed) => {
+            let Placed { saga_id, business_key, answer, waiting } = placed;
+            let answer = await_answer(saga_id, business_key, key, answer).await?;
+            if let StartAnswer::Created(_) = answer {
+                return Ok((answer, waiting));
+            }
+            answer
+        }
         // A repetition is answered even when nothing new is taken in.
         Err((refused, name)) => match existing(shared, &name, key.as_ref()).await {
-            Ok(Some(answer)) => answer,
+            Ok(Some(answer)) => answer?,
             Ok(None) | Err(_) => {
                 metrics::counter!(names::NOT_ADMITTED, "reason" => refused.code()).increment(1);
-                Err(refused)
+                return Err(refused);
             }
         },
-    }
+    };
+    let (StartAnswer::Created(started) | StartAnswer::Existing(started)) = &answer;
+    let waiting = if waits { shared.hub.wait(started.saga_id) } else { None };
+    Ok((answer, waiting))
 }
 
-type Placed = (SagaId, String, oneshot::Receiver<LaneAnswer>);
+/// A start that a lane has taken.
+struct Placed {
+    saga_id: SagaId,
+    business_key: String,
+    answer: oneshot::Receiver<LaneAnswer>,
+    waiting: Option<Waiting>,
+}
 
-fn place(shared: &Shared, definition: Arc<Definition>, start: StartSaga) -> Result<Placed, (StartRefused, String)> {
+fn place(
+    shared: &Shared,
+    definition: Arc<Definition>,
+    start: StartSaga,
+    waits: bool,
+) -> Result<Placed, (StartRefused, String)> {
     let name = start.name;
     let permit = match shared.admission.enter() {
         Ok(permit) => permit,
@@ -180,10 +206,11 @@ fn place(shared: &Shared, definition: Arc<Definition>, start: StartSaga) -> Resu
     };
     let (sender, answer) = oneshot::channel();
     let business_key = start.business_key.clone();
-    let mut saga_id = None;
+    let mut place = None;
     let placed = shared.lanes.place(|shard| {
         let id = kit::ids::saga_id(shard, shared.shards);
-        saga_id = Some(id);
+        // Taken before the lane can begin, so that no commit is missed.
+        place = Some((id, if waits { shared.hub.wait(id) } else { None }));
         StartRequest {
             saga_id: id,
             definition,
@@ -196,8 +223,8 @@ fn place(shared: &Shared, definition: Arc<Definition>, start: StartSaga) -> Resu
             permit,
         }
     });
-    match (placed, saga_id) {
-        (Ok(()), Some(id)) => Ok((id, business_key, answer)),
+    match (placed, place) {
+        (Ok(()), Some((saga_id, waiting))) => Ok(Placed { saga_id, business_key, answer, waiting }),
         (Err(NoLane::NoShard), _) | (Ok(()), None) => Err((StartRefused::NoShard, name)),
         (Err(NoLane::Full), _) => Err((StartRefused::Busy("too many starts wait for the journal"), name)),
     }

@@ -84,6 +84,11 @@ impl Replay {
         RecordView { seq: record.seq, at: record.at, entries, status: self.state.status, steps: self.steps() }
     }
 
+    /// Groups sagas that failed the same way.
+    pub(crate) fn error(&self) -> Option<String> {
+        self.state.error_fingerprint()
+    }
+
     fn steps(&self) -> Vec<StepView> {
         let describe = |definition: Arc<Definition>| describe(&definition, &self.state);
         definition_of(&self.catalog, &self.state).map(describe).unwrap_or_default()

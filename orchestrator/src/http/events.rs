@@ -1,13 +1,12 @@
 //! `GET /api/sagas/{id}/events`: a saga's records as they are committed, by server-sent events.
 //!
 //! ```text
-//!  lane commits --hub--> this process's streams
-//!               --note to orchestrator.<instance>--> the streams of other processes
-//!  stream: on each notice read the journal, send what is new
+//!  lane commits --hub: the record--> this process's streams
+//!               --note to orchestrator.<instance>--> the streams of other processes, which read the journal
 //! ```
 //!
-//! The journal is what is sent; notices only say when to look. A notice that is lost with a lane costs at most one
-//! renewal's time.
+//! The stream reads the journal once at its begin and whenever it may have missed something; else it sends what its
+//! lane hands it. A note that is lost with a lane costs at most one renewal's time.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -20,14 +19,14 @@ use axum::{
     },
 };
 use chrono::TimeDelta;
-use contract::SagaId;
+use contract::{SagaId, orchestrator_api::SagaSummary};
 use futures::stream;
-use journal::Stored;
+use journal::Record;
 use kit::http::{ApiError, Path};
 
 use super::{Api, reads};
 use crate::{
-    hub::Watching,
+    hub::{Following, Notice},
     notes::{self, Watch},
     view::{self, Replay},
 };
@@ -53,32 +52,33 @@ pub(super) async fn stream(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let sent = last_event_id(&headers)?;
-    // Watched before the first read: what is committed in between is noticed.
-    let watching = api.shared.hub.watch(id).ok_or_else(|| {
+    // Followed before the first read: what is committed in between is noticed.
+    let following = api.shared.hub.follow(id).ok_or_else(|| {
         ApiError::unavailable("too_many_streams", "too many event streams are open here", FULL_RETRY_AFTER)
     })?;
     let stored = reads::stored(&api.shared, id).await?;
     let replay = Replay::new(Arc::clone(&api.shared.catalog), &stored.row);
-    let mut follower = Follower { api, id, watching, replay, sent, ready: VecDeque::new(), ended: false };
-    follower.take(&stored);
-    if !follower.ended {
-        follower.renew().await;
-        follower.read().await;
+    let summary = view::summary(&stored.row);
+    let mut stream = Stream { api, following, replay, summary, sent, ready: VecDeque::new(), ended: false };
+    stream.take(&stored.records);
+    if !stream.ended {
+        stream.renew().await;
     }
-    let events = stream::unfold(follower, |mut follower| async move {
-        let event = follower.next().await?;
-        Some((Ok::<_, std::convert::Infallible>(event), follower))
+    let events = stream::unfold(stream, |mut stream| async move {
+        let event = stream.next().await?;
+        Some((Ok::<_, std::convert::Infallible>(event), stream))
     });
     let heartbeat = KeepAlive::new().interval(HEARTBEAT_EVERY).text("waiting");
     Ok(Sse::new(events).keep_alive(heartbeat).into_response())
 }
 
 /// One client's stream.
-struct Follower {
+struct Stream {
     api: Api,
-    id: SagaId,
-    watching: Watching,
+    following: Following,
     replay: Replay,
+    /// As of the last record.
+    summary: SagaSummary,
     /// The last record that the client has.
     sent: u64,
     ready: VecDeque<Event>,
@@ -86,7 +86,7 @@ struct Follower {
     ended: bool,
 }
 
-impl Follower {
+impl Stream {
     async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some(event) = self.ready.pop_front() {
@@ -97,57 +97,77 @@ impl Follower {
             }
             tokio::select! {
                 () = self.api.stop.cancelled() => return None,
-                () = self.watching.noticed() => {}
-                () = tokio::time::sleep(RENEW_EVERY) => self.renew().await,
+                notice = self.following.next() => match notice {
+                    Notice::Committed(record) if record.seq == self.replay.seq + 1 => {
+                        self.take(std::slice::from_ref(&*record));
+                    }
+                    Notice::Committed(record) if record.seq <= self.replay.seq => {}
+                    Notice::Committed(_) | Notice::Look => self.read().await,
+                },
+                () = tokio::time::sleep(RENEW_EVERY) => {
+                    self.renew().await;
+                    self.read().await;
+                }
             }
-            self.read().await;
         }
     }
 
-    /// Asks the saga's lane to tell this process of commits. A lane of this very process does so by itself.
+    /// Asks the saga's lane to tell this process of commits; it answers at once where the saga stands. A lane of this
+    /// very process tells by itself.
     async fn renew(&self) {
-        let shared = &self.api.shared;
-        if shared.lanes.owns(self.id.shard(shared.shards)) {
+        let (shared, saga_id) = (&self.api.shared, self.following.saga());
+        if shared.lanes.owns(saga_id.shard(shared.shards)) {
             return;
         }
         let notify_to = shared.own_queue.as_str().to_owned();
-        let watch = Watch { saga_id: self.id, notify_to, until: shared.clock.now() + WATCH_FOR };
-        for result in shared.broker.publish(vec![notes::watch(&shared.queue_of(self.id), &watch)]).await {
+        let watch = Watch { saga_id, notify_to, until: shared.clock.now() + WATCH_FOR };
+        for result in shared.broker.publish(vec![notes::watch(&shared.queue_of(saga_id), &watch)]).await {
             if let Err(error) = result {
-                tracing::debug!(saga_id = %self.id, %error, "a watch could not be sent; the next renewal will");
+                tracing::debug!(%saga_id, %error, "a watch could not be sent; the next renewal will");
             }
         }
     }
 
     async fn read(&mut self) {
-        match self.api.shared.journal.get(self.id).await {
-            Ok(Some(stored)) => self.take(&stored),
+        let saga_id = self.following.saga();
+        match self.api.shared.journal.get(saga_id).await {
+            Ok(Some(stored)) => self.take(&stored.records),
             // It was there when the stream began, so its partition was dropped: nothing more will come.
             Ok(None) => self.ended = true,
             Err(error) => {
-                tracing::debug!(saga_id = %self.id, error = kit::settings::error_chain(&error), "the stream waits");
+                tracing::debug!(%saga_id, error = kit::settings::error_chain(&error), "the stream waits");
                 tokio::time::sleep(READ_AGAIN).await;
-                self.api.shared.hub.notify(self.id);
+                self.api.shared.hub.look(saga_id);
             }
         }
     }
 
-    fn take(&mut self, stored: &Stored) {
+    /// Replays what is new, and makes events of what the client has not seen.
+    fn take(&mut self, records: &[Record]) {
         let known = self.replay.seq;
-        for record in stored.records.iter().filter(|record| record.seq > known) {
+        for record in records.iter().filter(|record| record.seq > known) {
             let view = self.replay.record(record);
+            if view.status != self.summary.status {
+                self.summary.updated_at = view.at;
+            }
+            self.summary.status = view.status;
+            self.summary.error = self.replay.error();
+            self.summary.finished_at = view.status.is_final().then_some(view.at);
             if view.seq > self.sent {
                 self.sent = view.seq;
-                let event = Event::default().event("record").id(view.seq.to_string());
-                self.ready.extend(event.json_data(&view).inspect_err(|error| {
-                    tracing::error!(saga_id = %self.id, %error, "a record cannot be written");
-                }));
+                self.push(Event::default().event("record").id(view.seq.to_string()).json_data(&view));
             }
         }
-        if stored.row.status.is_final() && !self.ended {
+        if self.summary.status.is_final() && !self.ended {
             self.ended = true;
-            let end = Event::default().event("end");
-            self.ready.extend(end.json_data(view::summary(&stored.row)));
+            self.push(Event::default().event("end").json_data(&self.summary));
+        }
+    }
+
+    fn push(&mut self, event: Result<Event, axum::Error>) {
+        match event {
+            Ok(event) => self.ready.push_back(event),
+            Err(error) => tracing::error!(saga_id = %self.following.saga(), %error, "an event cannot be written"),
         }
     }
 }

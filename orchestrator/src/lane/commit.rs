@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use contract::{
     SagaId,
     envelope::{CommandEnvelope, KIND_COMMAND},
+    orchestrator_api::SagaStatus,
 };
 use journal::{Appended, ExistingStart};
 use machine::CommandToSend;
@@ -51,7 +52,8 @@ impl Lane {
         if writing.is_empty() {
             return Ok(());
         }
-        let appends: Vec<_> = writing.iter_mut().map(|work| work.append(self.shard, now)).collect();
+        let hub = &self.shared.hub;
+        let appends: Vec<_> = writing.iter_mut().map(|work| work.append(self.shard, now, hub)).collect();
         record_size(appends.len());
         let since = Instant::now();
         let appended = self.journal.append(appends).await;
@@ -73,6 +75,7 @@ impl Lane {
                 Appended::Unstorable { detail } => self.unstorable(work, detail, job),
             }
         }
+        metrics::gauge!(names::TIMERS, "shard" => self.shard.to_string()).set(as_f64(self.timers.len()));
         contended.map_or(Ok(()), |saga| Err(Lost::Contended(saga)))
     }
 
@@ -90,13 +93,12 @@ impl Lane {
 
     /// It is durable: the decisions become the memory, and the effects may happen.
     fn committed(&mut self, work: Work, now: DateTime<Utc>, job: &mut Job) {
-        let Work { mut active, before, commands, heard, answers, start, .. } = work;
+        let Work { mut active, before, commands, heard, answers, start, record, .. } = work;
         let id = active.id();
         active.head += 1;
         let status = active.state.status;
         job.commands.extend(commands.into_iter().filter_map(|command| self.command(&active, command)));
         self.timers.set(id, active.next_wake());
-        metrics::gauge!(names::TIMERS, "shard" => self.shard.to_string()).set(as_f64(self.timers.len()));
         if let Some(StartRequest { answer, permit, .. }) = start {
             metrics::counter!(names::STARTED, "name" => active.state.name.clone()).increment(1);
             tracing::debug!(saga_id = %id, name = active.state.name, "started");
@@ -108,7 +110,7 @@ impl Lane {
         }
         self.settle(heard, answers, job);
         let note = Committed { saga_id: id, head: Some(active.head) };
-        self.shared.hub.notify(id);
+        self.shared.hub.committed(id, status, record);
         let own = self.shared.own_queue.as_str();
         let watchers = self.watches.of(id, now).iter().map(|(queue, _)| queue).filter(|queue| *queue != own);
         job.notes.extend(watchers.map(|queue| committed(queue, &note)));
@@ -121,7 +123,13 @@ impl Lane {
     fn status_changed(&self, active: &Active) {
         let (saga_id, name, status) = (active.id(), &active.state.name, active.state.status);
         let error = active.error.as_deref().unwrap_or("");
-        tracing::info!(%saga_id, name, status = status.as_str(), error, "the saga's status changed");
+        match status {
+            SagaStatus::NeedsAttention => tracing::warn!(%saga_id, name, error, "the saga needs a person"),
+            SagaStatus::Abandoned => tracing::info!(%saga_id, name, error, "the saga was given up by hand"),
+            SagaStatus::Running | SagaStatus::Compensating | SagaStatus::Completed | SagaStatus::Compensated => {
+                tracing::debug!(%saga_id, name, status = status.as_str(), error, "the saga's status changed");
+            }
+        }
         if status.is_final() {
             metrics::counter!(names::FINISHED, "name" => name.clone(), "status" => status.as_str()).increment(1);
         }
@@ -175,7 +183,13 @@ impl Lane {
         }
     }
 
-    fn settle(&self, heard: Vec<super::Heard>, answers: Vec<(String, ActAnswer)>, job: &mut Job) {
+    fn settle(&mut self, heard: Vec<super::Heard>, answers: Vec<(String, ActAnswer)>, job: &mut Job) {
+        for (_, answer) in &answers {
+            self.acts.push_back(answer.request_id);
+            if self.acts.len() > super::ACTS_MAX {
+                self.acts.pop_front();
+            }
+        }
         job.acks.extend(heard.into_iter().filter_map(|heard| heard.delivery));
         for (queue, answer) in answers {
             self.answer(queue, answer, job);

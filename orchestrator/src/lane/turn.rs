@@ -57,6 +57,7 @@ impl Lane {
                     self.watch(watch, now, job);
                     job.acks.push(delivery);
                 }
+                Ok(LaneNote::Act(act)) if self.acts.contains(&act.request_id) => job.acks.push(delivery),
                 Ok(note) => heard.extend(to_input(note, delivery)),
                 Err(reason) => {
                     tracing::warn!(shard = self.shard, reason, "a message of the shard's queue is unusable");

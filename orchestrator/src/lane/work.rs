@@ -9,6 +9,7 @@ use machine::{CommandToSend, Entry, Input};
 use messaging::Delivery;
 
 use crate::{
+    hub::Hub,
     notes::{ActAnswer, RequestId},
     saga::Active,
     start::StartRequest,
@@ -42,6 +43,8 @@ pub(super) struct Work {
     pub(super) heard: Vec<Heard>,
     pub(super) answers: Vec<(String, ActAnswer)>,
     pub(super) start: Option<StartRequest>,
+    /// What followers of the saga in this process are given.
+    pub(super) record: Option<Arc<Record>>,
     /// A timer fired and the machine had nothing to do: it must not fire again at once.
     pub(super) woken_in_vain: bool,
 }
@@ -57,12 +60,13 @@ impl Work {
             heard: Vec::new(),
             answers: Vec::new(),
             start: None,
+            record: None,
             woken_in_vain: false,
         }
     }
 
     /// The append of everything that was decided; takes the entries out.
-    pub(super) fn append(&mut self, shard: u16, now: DateTime<Utc>) -> Append {
+    pub(super) fn append(&mut self, shard: u16, now: DateTime<Utc>, hub: &Hub) -> Append {
         let entries = std::mem::take(&mut self.entries);
         let error = self.active.state.error_fingerprint();
         let change = match &self.start {
@@ -77,6 +81,9 @@ impl Work {
         };
         self.active.error = error;
         let record = Record { seq: self.active.head + 1, at: now, entries };
+        if hub.is_followed(self.active.id()) {
+            self.record = Some(Arc::new(record.clone()));
+        }
         Append { saga_id: self.active.id(), record, change }
     }
 

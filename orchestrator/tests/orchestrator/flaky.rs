@@ -1,7 +1,7 @@
 //! Servers that break: decorators around the real adapters that fail when a test says so.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicUsize, Ordering},
 };
 
@@ -76,6 +76,10 @@ pub(crate) struct Breakage {
     pub(crate) after_commit: AtomicUsize,
     /// So many appends are not committed and answered with an error.
     pub(crate) before_commit: AtomicUsize,
+    /// So many appends find their numbers taken.
+    pub(crate) taken: AtomicUsize,
+    /// This saga cannot be read.
+    pub(crate) broken_row: Mutex<Option<SagaId>>,
 }
 
 /// A journal whose commits can break off.
@@ -169,12 +173,26 @@ impl LaneJournal for FlakyLane {
         if take_one(&self.breakage.before_commit) {
             return Err(broken());
         }
+        if take_one(&self.breakage.taken) {
+            return Ok(vec![Appended::SeqTaken; batch.len()]);
+        }
         let appended = self.inner.append(batch).await;
         if take_one(&self.breakage.after_commit) { Err(broken()) } else { appended }
     }
 
     async fn load(&mut self, ids: &[SagaId]) -> Result<Vec<Result<Stored, JournalError>>, JournalError> {
-        self.inner.load(ids).await
+        let broken = *self.breakage.broken_row.lock().unwrap();
+        let loaded = self.inner.load(ids).await?;
+        let read = |one: Result<Stored, JournalError>| match one {
+            Ok(stored) if Some(stored.row.id) == broken => Err(JournalError::BrokenRow {
+                table: "saga_journal",
+                column: "entries",
+                row: stored.row.id.to_string(),
+                detail: "by the test".to_owned(),
+            }),
+            other => other,
+        };
+        Ok(loaded.into_iter().map(read).collect())
     }
 
     async fn open_sagas(&mut self, after: Option<SagaId>, limit: u32) -> Result<Vec<SagaId>, JournalError> {

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::{
     client::start_body,
-    rig::{Rig, on_both_journals, until},
+    rig::{Rig, on_both_journals, on_real_servers, until},
     worker,
 };
 
@@ -23,9 +23,17 @@ on_both_journals!(
     doubled_replies_change_nothing,
     the_same_start_many_times_at_once_makes_one_saga,
     hundreds_of_sagas_at_once_all_end,
+    a_start_that_waits_is_answered_with_the_end,
 );
 
-async fn a_saga_runs_to_its_end_and_shows_every_step(rig: Rig) {
+on_real_servers!(
+    a_saga_runs_to_its_end_and_shows_every_step,
+    a_refusal_undoes_what_was_done_in_reverse_order,
+    faults_and_missing_replies_are_asked_again_under_the_same_command_id,
+    hundreds_of_sagas_at_once_all_end,
+);
+
+async fn a_saga_runs_to_its_end_and_shows_every_step(rig: &Rig) {
     let running = rig.orchestrator().await;
     let worker = rig.worker().await;
     let saga = running.client.start("trip", "").await;
@@ -47,7 +55,7 @@ async fn a_saga_runs_to_its_end_and_shows_every_step(rig: Rig) {
     assert!(command.traceparent.is_some() && command.traceparent == first.traceparent);
 }
 
-async fn a_refusal_undoes_what_was_done_in_reverse_order(rig: Rig) {
+async fn a_refusal_undoes_what_was_done_in_reverse_order(rig: &Rig) {
     let running = rig.orchestrator().await;
     let worker = rig.worker().await;
     let saga = running.client.start("trip", "refuse authorise").await;
@@ -60,7 +68,7 @@ async fn a_refusal_undoes_what_was_done_in_reverse_order(rig: Rig) {
     assert_eq!(page["items"][0]["id"], json!(saga));
 }
 
-async fn faults_and_missing_replies_are_asked_again_under_the_same_command_id(rig: Rig) {
+async fn faults_and_missing_replies_are_asked_again_under_the_same_command_id(rig: &Rig) {
     let running = rig.orchestrator().await;
     let worker = rig.worker().await;
     let saga = running.client.start("quick-trip", "fault create-order 2; silent hold-room 1").await;
@@ -71,7 +79,7 @@ async fn faults_and_missing_replies_are_asked_again_under_the_same_command_id(ri
     assert_eq!((view.steps[0].attempts, view.steps[1].attempts), (3, 2));
 }
 
-async fn doubled_replies_change_nothing(rig: Rig) {
+async fn doubled_replies_change_nothing(rig: &Rig) {
     let running = rig.orchestrator().await;
     let worker = rig.worker().await;
     let saga = running.client.start("trip", "twice create-order; twice hold-room; twice confirm-order").await;
@@ -79,7 +87,7 @@ async fn doubled_replies_change_nothing(rig: Rig) {
     assert_eq!(worker.carried_out(saga), FORWARD);
 
     // All of them once more, backwards, to a saga that has ended.
-    let broker = rig.broker();
+    let broker = rig.broker().await;
     let first = worker.envelope(saga, "create-order").unwrap();
     let mut replies = Vec::new();
     for (id, outcome) in worker.outcomes(saga).into_iter().rev() {
@@ -97,7 +105,7 @@ async fn doubled_replies_change_nothing(rig: Rig) {
     assert!(later.dead_letters.is_empty(), "{:?}", later.dead_letters);
 }
 
-async fn the_same_start_many_times_at_once_makes_one_saga(rig: Rig) {
+async fn the_same_start_many_times_at_once_makes_one_saga(rig: &Rig) {
     let running = rig.orchestrator().await;
     let _worker = rig.worker().await;
     let mut body = start_body("trip", "");
@@ -118,7 +126,7 @@ async fn the_same_start_many_times_at_once_makes_one_saga(rig: Rig) {
     assert_eq!(status, StatusCode::NOT_FOUND);
 }
 
-async fn hundreds_of_sagas_at_once_all_end(rig: Rig) {
+async fn hundreds_of_sagas_at_once_all_end(rig: &Rig) {
     let running = rig.orchestrator().await;
     let worker = rig.worker().await;
     let scripts = ["", "refuse authorise", "twice hold-room", "fault hold-room 1"];
@@ -133,4 +141,25 @@ async fn hundreds_of_sagas_at_once_all_end(rig: Rig) {
     let metrics = metrics.as_str().unwrap();
     assert!(metrics.contains("sojourn_orchestrator_sagas_finished_total"), "{metrics}");
     assert!(metrics.contains("sojourn_orchestrator_commit_size"), "{metrics}");
+}
+
+async fn a_start_that_waits_is_answered_with_the_end(rig: &Rig) {
+    let running = rig.orchestrator().await;
+    let worker = rig.worker().await;
+    let start = async |script: &str, wait: u32| {
+        let mut body = start_body("trip", script);
+        body["idempotency"] = json!({ "key": format!("key {script}"), "fingerprint": "f" });
+        let request = running.client.request(reqwest::Method::POST, "/api/sagas");
+        let response = request.header("prefer", format!("wait={wait}")).json(&body).send().await.unwrap();
+        (response.status().as_u16(), response.json::<serde_json::Value>().await.unwrap())
+    };
+    let (status, body) = start("", 20).await;
+    assert_eq!((status, &body["status"]), (201, &json!("completed")), "{body}");
+    let (status, body) = start("", 20).await;
+    assert_eq!((status, &body["status"]), (200, &json!("completed")), "{body}");
+    let (status, body) = start("refuse authorise", 20).await;
+    assert_eq!((status, &body["status"]), (201, &json!("compensated")), "{body}");
+    worker.answer(false);
+    let (status, body) = start("twice hold-room", 1).await;
+    assert_eq!((status, &body["status"]), (201, &json!("running")), "{body}");
 }

@@ -14,7 +14,7 @@ on_both_journals!(
     health_readiness_and_definitions_are_told,
 );
 
-async fn wrong_requests_are_refused_by_name(rig: Rig) {
+async fn wrong_requests_are_refused_by_name(rig: &Rig) {
     let running = rig.orchestrator().await;
     let client = &running.client;
     let with = |change: fn(&mut Value)| {
@@ -60,7 +60,7 @@ async fn wrong_requests_are_refused_by_name(rig: Rig) {
     assert_eq!(stranger.status(), StatusCode::UNAUTHORIZED);
 }
 
-async fn the_listing_runs_newest_first_in_pages_that_fit_their_filter(rig: Rig) {
+async fn the_listing_runs_newest_first_in_pages_that_fit_their_filter(rig: &Rig) {
     let running = rig.orchestrator().await;
     let client = &running.client;
     let mut started = Vec::new();
@@ -101,7 +101,7 @@ async fn the_listing_runs_newest_first_in_pages_that_fit_their_filter(rig: Rig) 
     assert!(ids(&page).is_empty());
 }
 
-async fn health_readiness_and_definitions_are_told(rig: Rig) {
+async fn health_readiness_and_definitions_are_told(rig: &Rig) {
     let running = rig.orchestrator().await;
     assert_eq!(running.client.get("/health").await.0, StatusCode::OK);
     until("it is ready", async || (running.client.get("/ready").await.0 == StatusCode::OK).then_some(())).await;

@@ -1,17 +1,20 @@
 //! Messages that nobody can handle, sagas that cannot be read: named, kept, shown, and in nobody's way.
 
+use std::sync::Arc;
+
 use contract::{
     CommandId, Outcome, StepName,
     envelope::{CommandEnvelope, KIND_COMMAND, KIND_REPLY},
     orchestrator_api::SagaStatus,
     step::Op,
 };
-use messaging::{Exchange, Message, Outgoing, QueueName};
+use messaging::{Message, Outgoing, QueueName};
 use reqwest::StatusCode;
 use serde_json::json;
 
 use crate::{
-    rig::{Parts, Rig, Running, SHARDS, on_both_journals, until},
+    flaky::FlakyJournal,
+    rig::{Parts, Rig, Running, SHARDS, on_both_journals, on_real_servers, until},
     trip, worker,
 };
 
@@ -19,12 +22,18 @@ on_both_journals!(
     an_unusable_message_is_kept_shown_and_in_nobodys_way,
     a_dead_command_is_told_to_its_saga_and_can_be_sent_again,
     a_saga_of_another_programs_version_is_left_alone,
+    a_broken_row_costs_its_own_saga_only,
 );
 
-async fn an_unusable_message_is_kept_shown_and_in_nobodys_way(rig: Rig) {
+on_real_servers!(
+    an_unusable_message_is_kept_shown_and_in_nobodys_way,
+    a_dead_command_is_told_to_its_saga_and_can_be_sent_again,
+);
+
+async fn an_unusable_message_is_kept_shown_and_in_nobodys_way(rig: &Rig) {
     let running = rig.orchestrator().await;
     let worker = rig.worker().await;
-    let broker = rig.broker();
+    let broker = rig.broker().await;
     let saga = running.client.start("trip", "").await;
     running.client.reaches(saga, SagaStatus::Completed).await;
     let known = worker.envelope(saga, "create-order").unwrap();
@@ -62,9 +71,9 @@ async fn an_unusable_message_is_kept_shown_and_in_nobodys_way(rig: Rig) {
     running.client.reaches(after, SagaStatus::Completed).await;
 }
 
-async fn a_dead_command_is_told_to_its_saga_and_can_be_sent_again(rig: Rig) {
+async fn a_dead_command_is_told_to_its_saga_and_can_be_sent_again(rig: &Rig) {
     let running = rig.orchestrator().await;
-    let broker = rig.broker();
+    let broker = rig.broker().await;
     // Before any worker: the command waits in its queue, and dies there by our hand.
     let saga = running.client.start("trip", "").await;
     let mut commands = broker.subscribe(&QueueName::commands("order"), 1).await.unwrap();
@@ -90,7 +99,7 @@ async fn a_dead_command_is_told_to_its_saga_and_can_be_sent_again(rig: Rig) {
     assert_eq!((status.as_u16(), &problem["code"]), (404, &json!("unknown_dead_letter")));
 }
 
-async fn a_saga_of_another_programs_version_is_left_alone(rig: Rig) {
+async fn a_saga_of_another_programs_version_is_left_alone(rig: &Rig) {
     let mut old = rig.orchestrator().await;
     old.owns_all().await;
     let saga = old.client.start("trip", "").await;
@@ -121,7 +130,33 @@ async fn a_saga_of_another_programs_version_is_left_alone(rig: Rig) {
     again.client.reaches(saga, SagaStatus::Completed).await;
 }
 
-#[test]
-fn dead_letters_have_an_exchange_of_their_own() {
-    assert_eq!(Exchange::from_name("dead-letters"), Some(Exchange::DeadLetters));
+async fn a_broken_row_costs_its_own_saga_only(rig: &Rig) {
+    let mut first = rig.orchestrator().await;
+    first.owns_all().await;
+    let mut started = Vec::new();
+    for _ in 0..6 {
+        started.push(first.client.start("trip", "").await);
+    }
+    let journal = FlakyJournal::new(rig.journal().await);
+    let parts = Parts { journal: Arc::clone(&journal) as _, ..rig.parts().await };
+    first.stop.cancel();
+    first.orchestrator.join().await;
+
+    let broken = started.remove(2);
+    *journal.breakage.broken_row.lock().unwrap() = Some(broken);
+    let mut second = Running::start(parts).await;
+    second.owns_all().await;
+    let _worker = rig.worker().await;
+    for saga in started {
+        second.client.reaches(saga, SagaStatus::Completed).await;
+    }
+    let (status, problem) = second.client.act(broken, json!({ "action": "cancel" })).await;
+    assert_eq!((status.as_u16(), &problem["code"]), (409, &json!("broken_row")), "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("saga_journal"), "{problem}");
+    let letters = until("its reply is kept and shown", async || {
+        let letters = second.client.view(broken).await.dead_letters;
+        (!letters.is_empty()).then_some(letters)
+    })
+    .await;
+    assert!(letters[0].reason.contains("is broken in column"), "{letters:?}");
 }

@@ -4,7 +4,7 @@ use contract::orchestrator_api::{SagaStatus, StepStatus};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use crate::rig::{Rig, Running, SHARDS, on_both_journals, until};
+use crate::rig::{Rig, Running, SHARDS, on_both_journals, on_real_servers, until};
 
 on_both_journals!(
     whichever_orchestrator_is_asked_the_saga_hears_its_operator,
@@ -12,7 +12,9 @@ on_both_journals!(
     an_action_needs_a_name_a_role_and_a_reason,
 );
 
-async fn whichever_orchestrator_is_asked_the_saga_hears_its_operator(rig: Rig) {
+on_real_servers!(whichever_orchestrator_is_asked_the_saga_hears_its_operator);
+
+async fn whichever_orchestrator_is_asked_the_saga_hears_its_operator(rig: &Rig) {
     let mut first = rig.orchestrator().await;
     let mut second = Running::start_waiting(rig.parts().await).await;
     second.owns(|owned| owned == usize::from(SHARDS) / 2).await;
@@ -51,7 +53,7 @@ async fn whichever_orchestrator_is_asked_the_saga_hears_its_operator(rig: Rig) {
     assert_eq!((status, &body["status"]), (StatusCode::OK, &json!("abandoned")), "{body}");
 }
 
-async fn what_cannot_be_done_is_refused_with_its_reason(rig: Rig) {
+async fn what_cannot_be_done_is_refused_with_its_reason(rig: &Rig) {
     let running = rig.orchestrator().await;
     let worker = rig.worker().await;
     let done = running.client.start("trip", "").await;
@@ -73,7 +75,7 @@ async fn what_cannot_be_done_is_refused_with_its_reason(rig: Rig) {
     assert_eq!((status.as_u16(), &problem["code"]), (404, &json!("unknown_saga")), "{problem}");
 }
 
-async fn an_action_needs_a_name_a_role_and_a_reason(rig: Rig) {
+async fn an_action_needs_a_name_a_role_and_a_reason(rig: &Rig) {
     let running = rig.orchestrator().await;
     let saga = running.client.start("trip", "").await;
     let path = format!("/api/sagas/{saga}/actions");

@@ -8,7 +8,11 @@ use std::{
 
 use journal::{Journal, MemoryJournal, PgJournal, PgJournalOptions};
 use machine::Catalog;
-use messaging::{Broker, in_process::InProcessBroker};
+use messaging::{
+    Broker, Namespace, Topology,
+    in_process::InProcessBroker,
+    rabbitmq::{RabbitBroker, RabbitOptions},
+};
 use orchestrator::{Limits, Orchestrator, Settings};
 use tokio_util::sync::CancellationToken;
 
@@ -20,10 +24,14 @@ pub(crate) const SHARDS: u16 = 2;
 /// What a test waits for comes long before, also on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Where the journal is kept.
-pub(crate) enum Storage {
-    Memory,
+/// On which servers an installation stands.
+pub(crate) enum Servers {
+    /// None at all.
+    InMemory,
+    /// The journal on PostgreSQL, the broker in the process.
     Postgres,
+    /// PostgreSQL and RabbitMQ.
+    Real,
 }
 
 enum Opened {
@@ -32,10 +40,16 @@ enum Opened {
     Postgres(String),
 }
 
+enum Bus {
+    InProcess(InProcessBroker),
+    /// A prefix of our own on the shared RabbitMQ.
+    Rabbit(Namespace),
+}
+
 /// One installation.
 pub(crate) struct Rig {
     storage: Opened,
-    broker: InProcessBroker,
+    bus: Bus,
 }
 
 /// One running orchestrator and a client of its interface.
@@ -54,12 +68,27 @@ pub(crate) struct Parts {
 }
 
 impl Rig {
-    pub(crate) async fn new(storage: Storage) -> Self {
-        let storage = match storage {
-            Storage::Memory => Opened::Memory(Mutex::default()),
-            Storage::Postgres => Opened::Postgres(private_servers::testing::database("orchestrator").await),
+    pub(crate) async fn new(servers: Servers) -> Self {
+        let storage = match servers {
+            Servers::InMemory => Opened::Memory(Mutex::default()),
+            Servers::Postgres | Servers::Real => {
+                Opened::Postgres(private_servers::testing::database("orchestrator").await)
+            }
         };
-        Self { storage, broker: InProcessBroker::new() }
+        let bus = match servers {
+            Servers::InMemory | Servers::Postgres => Bus::InProcess(InProcessBroker::new()),
+            Servers::Real => Bus::Rabbit(Namespace::new(private_servers::testing::unique("orchestrator"))),
+        };
+        Self { storage, bus }
+    }
+
+    /// Leaves nothing on a shared server.
+    pub(crate) async fn clean_up(self) {
+        if let Bus::Rabbit(namespace) = self.bus {
+            let broker = rabbit(&namespace).await;
+            let all = contract::Route::ALL.iter().fold(Topology::new(), |all, route| all.with_commands(route.as_str()));
+            broker.remove(&(0..SHARDS).fold(all, Topology::with_replies)).await.unwrap();
+        }
     }
 
     /// A process's journal.
@@ -82,12 +111,15 @@ impl Rig {
     }
 
     /// A process's client of the broker.
-    pub(crate) fn broker(&self) -> Arc<dyn Broker> {
-        Arc::new(self.broker.another_client())
+    pub(crate) async fn broker(&self) -> Arc<dyn Broker> {
+        match &self.bus {
+            Bus::InProcess(broker) => Arc::new(broker.another_client()),
+            Bus::Rabbit(namespace) => Arc::new(rabbit(namespace).await),
+        }
     }
 
     pub(crate) async fn parts(&self) -> Parts {
-        let (journal, broker) = (self.journal().await, self.broker());
+        let (journal, broker) = (self.journal().await, self.broker().await);
         Parts { journal, broker, catalog: trip::catalog(), limits: Limits::default() }
     }
 
@@ -97,7 +129,7 @@ impl Rig {
     }
 
     pub(crate) async fn worker(&self) -> Worker {
-        Worker::start(self.broker()).await
+        Worker::start(self.broker().await).await
     }
 }
 
@@ -149,23 +181,39 @@ pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T
     }
 }
 
-/// Runs one scenario on both journals.
-macro_rules! on_both_journals {
-    ($($name:ident),+ $(,)?) => {
-        mod in_memory {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                super::$name($crate::rig::Rig::new($crate::rig::Storage::Memory).await).await;
-            })+
-        }
+async fn rabbit(namespace: &Namespace) -> RabbitBroker {
+    let url = private_servers::testing::amqp_url();
+    let options = RabbitOptions::new(&url, "orchestrator tests").unwrap().with_namespace(namespace.clone());
+    RabbitBroker::connect(options).await.unwrap()
+}
 
-        mod on_postgres {
+/// Runs scenarios in a module of the servers' name. Each takes the installation.
+macro_rules! scenarios {
+    ($module:ident, $servers:ident: $($name:ident),+ $(,)?) => {
+        mod $module {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
-                super::$name($crate::rig::Rig::new($crate::rig::Storage::Postgres).await).await;
+                let rig = $crate::rig::Rig::new($crate::rig::Servers::$servers).await;
+                super::$name(&rig).await;
+                rig.clean_up().await;
             })+
         }
     };
 }
 
-pub(crate) use on_both_journals;
+/// Runs scenarios on both journals.
+macro_rules! on_both_journals {
+    ($($name:ident),+ $(,)?) => {
+        $crate::rig::scenarios!(in_memory, InMemory: $($name),+);
+        $crate::rig::scenarios!(on_postgres, Postgres: $($name),+);
+    };
+}
+
+/// Runs scenarios on PostgreSQL and RabbitMQ.
+macro_rules! on_real_servers {
+    ($($name:ident),+ $(,)?) => {
+        $crate::rig::scenarios!(on_real_servers, Real: $($name),+);
+    };
+}
+
+pub(crate) use {on_both_journals, on_real_servers, scenarios};

@@ -6,10 +6,12 @@ use reqwest::{Method, StatusCode};
 
 use crate::{
     client::Client,
-    rig::{Rig, Running, SHARDS, on_both_journals, until},
+    rig::{Rig, Running, SHARDS, on_both_journals, on_real_servers, until},
 };
 
 on_both_journals!(a_stream_tells_every_record_and_ends_with_the_saga, a_stream_on_another_orchestrator_hears_at_once,);
+
+on_real_servers!(a_stream_on_another_orchestrator_hears_at_once);
 
 /// What a stream told: the events' names and numbers.
 async fn follow(client: &Client, saga: SagaId, last: Option<u64>, until_seq: Option<u64>) -> Vec<(String, String)> {
@@ -43,7 +45,7 @@ fn numbers(told: &[(String, String)]) -> Vec<u64> {
     told.iter().filter(|(event, _)| event == "record").map(|(_, id)| id.parse().unwrap()).collect()
 }
 
-async fn a_stream_tells_every_record_and_ends_with_the_saga(rig: Rig) {
+async fn a_stream_tells_every_record_and_ends_with_the_saga(rig: &Rig) {
     let running = rig.orchestrator().await;
     let worker = rig.worker().await;
     worker.answer(false);
@@ -65,7 +67,7 @@ async fn a_stream_tells_every_record_and_ends_with_the_saga(rig: Rig) {
     assert_eq!(running.client.get(&format!("/api/sagas/{nobody}/events")).await.0, StatusCode::NOT_FOUND);
 }
 
-async fn a_stream_on_another_orchestrator_hears_at_once(rig: Rig) {
+async fn a_stream_on_another_orchestrator_hears_at_once(rig: &Rig) {
     let mut first = rig.orchestrator().await;
     let mut second = Running::start_waiting(rig.parts().await).await;
     second.owns(|owned| owned == usize::from(SHARDS) / 2).await;

@@ -1,0 +1,46 @@
+//! Waiting for a saga to come to rest, for callers who would rather wait than ask again.
+
+use std::time::Duration;
+
+use contract::orchestrator_api::SagaStatus;
+use tokio::time::Instant;
+
+use crate::{
+    hub::{Waiting, is_at_rest},
+    shared::Shared,
+};
+
+/// The longest wait: below the time limit of every server and proxy in between.
+pub(crate) const WAIT_MAX: Duration = Duration::from_secs(25);
+
+/// The saga's shard may move to another process, which tells this one nothing: look by oneself so often.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// Where the saga stands when it has come to rest or the time is over; `None` when nobody can tell. A saga that was
+/// just started here (`fresh`) needs no first look.
+pub(crate) async fn for_rest(
+    shared: &Shared,
+    mut waiting: Waiting,
+    fresh: bool,
+    longest: Duration,
+) -> Option<SagaStatus> {
+    let until = Instant::now() + longest;
+    if !fresh && let Some(status) = look(shared, &waiting).await.filter(|status| is_at_rest(*status)) {
+        return Some(status);
+    }
+    loop {
+        let next_look = until.min(Instant::now() + LOOK_EVERY);
+        if let Ok(status) = tokio::time::timeout_at(next_look, waiting.at_rest()).await {
+            return Some(status);
+        }
+        let status = look(shared, &waiting).await;
+        if status.is_some_and(is_at_rest) || Instant::now() >= until {
+            return status;
+        }
+    }
+}
+
+async fn look(shared: &Shared, waiting: &Waiting) -> Option<SagaStatus> {
+    let stored = shared.journal.get(waiting.saga()).await.ok()??;
+    Some(stored.row.status)
+}
