@@ -139,13 +139,22 @@ pub enum OpenJournalError {
 }
 
 /// The journal on PostgreSQL.
-#[derive(Debug)]
 pub struct PgJournal {
     pool: PgPool,
     lanes: PgConnectOptions,
     shards: u16,
     instance: InstanceId,
     link: Link,
+}
+
+/// Without the connections' options: they may hold a password.
+impl fmt::Debug for PgJournal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PgJournal")
+            .field("shards", &self.shards)
+            .field("instance", &self.instance)
+            .finish_non_exhaustive()
+    }
 }
 
 impl PgJournal {

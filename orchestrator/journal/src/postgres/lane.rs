@@ -69,6 +69,9 @@ impl PgLane {
             let connecting = timeout(CONNECT_TIMEOUT, PgConnection::connect_with(options)).await;
             let mut connection = connecting.map_err(|_| silent("connecting for a shard"))?.map_err(&failed)?;
             let losses_seen = *losses.borrow();
+            // Plans the large statement while nobody waits for it: a takeover should not begin with that.
+            let planning = timeout(STATEMENT_TIMEOUT, write(&mut connection, &[])).await;
+            planning.map_err(|_| silent("planning the append"))?.map_err(&failed)?;
             let waiting = sqlx::query("SELECT pg_advisory_lock($1, $2)")
                 .bind(LOCK_CLASS_SHARD)
                 .bind(i32::from(shard))
@@ -77,13 +80,13 @@ impl PgLane {
                 Ok(locked) => locked.map_err(&failed)?,
                 Err(_) => continue,
             };
-            sqlx::query(NOTE_OWNER)
+            let noting = sqlx::query(NOTE_OWNER)
                 .bind(i32::from(shard))
                 .bind(instance.to_string())
                 .bind(CHANNEL_MEMBERS)
-                .execute(&mut connection)
-                .await
-                .map_err(&failed)?;
+                .execute(&mut connection);
+            let noted = timeout(STATEMENT_TIMEOUT, noting).await;
+            noted.map_err(|_| silent("noting the owner of a shard"))?.map_err(&failed)?;
             return Ok(Self { shard, connection: Some(connection), losses, losses_seen });
         }
     }

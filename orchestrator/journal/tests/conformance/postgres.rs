@@ -245,3 +245,27 @@ async fn a_missing_server_is_named_without_its_password() {
     assert!(told.contains(&format!("127.0.0.1:{port}")) && told.contains("xtask run"), "{told}");
     assert!(!told.contains("hunter2"), "{told}");
 }
+
+#[tokio::test]
+async fn an_open_journal_does_not_show_its_password() {
+    let storage = Postgres::new().await;
+    let url = storage.url.replace("postgres@", "postgres:hunter2@");
+    assert_ne!(url, storage.url);
+    let journal = PgJournal::connect(PgJournalOptions { url, ..storage.options() }).await.unwrap();
+    assert!(!format!("{journal:?}").contains("hunter2"));
+}
+
+#[tokio::test]
+async fn who_owns_a_shard_is_noted_for_people() {
+    let storage = Postgres::new().await;
+    let options = storage.options();
+    let instance = options.instance.to_string();
+    let journal = PgJournal::connect(options).await.unwrap();
+    drop(soon(journal.lane(2)).await.unwrap());
+    let _lane = soon(journal.lane(2)).await.unwrap();
+    let noted: (i32, String, i64) = sqlx::query_as("SELECT shard, instance, epoch FROM shard_owner")
+        .fetch_one(&mut storage.admin().await)
+        .await
+        .unwrap();
+    assert_eq!(noted, (2, instance, 2));
+}
