@@ -12,6 +12,9 @@ use sqlx::{
 /// server gone, and the caller has a retry of its own.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How an address begins. sqlx itself reads any scheme as PostgreSQL's.
+const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
+
 /// PostgreSQL's code for a database that does not exist.
 const INVALID_CATALOG_NAME: &str = "3D000";
 /// PostgreSQL's codes for a database that somebody else makes at the same moment.
@@ -68,6 +71,9 @@ pub enum OpenError {
 /// # Errors
 /// [`OpenError::BadUrl`].
 pub fn options(url: &str, database: &str) -> Result<PgConnectOptions, OpenError> {
+    if !SCHEMES.iter().any(|scheme| url.starts_with(scheme)) {
+        return Err(OpenError::BadUrl(format!("it begins with neither {}", SCHEMES.join(" nor "))));
+    }
     let options = PgConnectOptions::from_str(url).map_err(|error| OpenError::BadUrl(error.to_string()))?;
     // Statements of a second and more are worth a line; all others would drown the log.
     Ok(options
@@ -140,4 +146,17 @@ async fn ensure_database(options: &PgConnectOptions, address: &str, database: &s
 
 fn code(error: &sqlx::Error) -> Option<String> {
     Some(error.as_database_error()?.code()?.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_address_of_a_postgresql_is_taken() {
+        assert!(options("postgres://me@127.0.0.1:5432", "x").is_ok());
+        let wrong = options("mysql://me:secret@127.0.0.1", "x").unwrap_err().to_string();
+        assert!(wrong.contains("begins with neither postgres:// nor postgresql://"), "{wrong}");
+        assert!(!wrong.contains("secret"), "{wrong}");
+    }
 }
