@@ -30,29 +30,30 @@ impl Handler<ConfirmRooms> for Accommodation {
     }
 }
 
-/// Sells if the hold is live at `now`. Whoever changes the hold's row first decides between this, a release and the
-/// sweeper (S22).
+/// Sells if the hold is live at `now`. Whoever has the nights first decides between this, a release and the sweeper
+/// (S22).
 async fn sell(
     tx: &mut PgConnection,
     command: &ConfirmRooms,
     now: DateTime<Utc>,
 ) -> Result<Option<String>, AccommodationError> {
     sqlx::query_scalar(
-        "WITH hold AS (
-             UPDATE room_hold SET status = 'confirmed', closed_at = $2
-             WHERE order_id = $1 AND status = 'held' AND expires_at > $2 RETURNING order_id
-         ), taken AS (
+        "WITH taken AS (
              SELECT n.room_type_id, n.night, count(*)::int AS rooms
-             FROM hold JOIN room_hold_line l USING (order_id) JOIN room_night n
+             FROM room_hold h JOIN room_hold_line l USING (order_id) JOIN room_night n
                ON n.room_type_id = l.room_type_id AND n.night >= l.check_in AND n.night < l.check_out
-             GROUP BY n.room_type_id, n.night
+             WHERE h.order_id = $1 AND h.status = 'held' GROUP BY n.room_type_id, n.night
          ), locked AS MATERIALIZED (
              SELECT n.room_type_id, n.night, t.rooms
              FROM taken t JOIN room_night n USING (room_type_id, night)
              ORDER BY n.room_type_id, n.night FOR NO KEY UPDATE OF n
+         ), hold AS (
+             UPDATE room_hold SET status = 'confirmed', closed_at = $2
+             WHERE (SELECT count(*) FROM locked) > 0 AND order_id = $1 AND status = 'held' AND expires_at > $2
+             RETURNING order_id
          ), moved AS (
              UPDATE room_night n SET held = n.held - l.rooms, sold = n.sold + l.rooms
-             FROM locked l WHERE n.room_type_id = l.room_type_id AND n.night = l.night
+             FROM hold, locked l WHERE n.room_type_id = l.room_type_id AND n.night = l.night
          )
          INSERT INTO stay_booking (order_id, confirmation, guest_name, booked_at)
          SELECT order_id, confirmation_code(nextval('confirmation_number')), $3, $2 FROM hold
@@ -68,20 +69,23 @@ async fn sell(
 
 /// Gives every stay in a named villa its villa; returns how many other guests had to be moved for it.
 async fn assign_villas(tx: &mut PgConnection, command: &ConfirmRooms, now: DateTime<Utc>) -> Result<u64, HandlerError> {
-    // Locks the room types too, in their order: assignments of one type happen one after another.
-    let stays: Vec<(i32, i16, NaiveDate, NaiveDate)> = sqlx::query_as(
-        "SELECT t.room_type_id, l.line, l.check_in, l.check_out
-         FROM room_hold_line l JOIN room_type t USING (room_type_id)
+    // Locks the room types too, in their order: assignments of one type happen one after another. Guests count as
+    // arrived from noon of their first day, so a stay held just before midnight never begins before those who have.
+    let stays: Vec<(i32, i16, NaiveDate, NaiveDate, NaiveDate)> = sqlx::query_as(
+        "SELECT t.room_type_id, l.line, l.check_in, l.check_out,
+                ($2 AT TIME ZONE p.zone - interval '12 hours')::date
+         FROM room_hold_line l JOIN room_type t USING (room_type_id) JOIN property p USING (property_id)
          WHERE l.order_id = $1 AND t.kind = 'unit' ORDER BY t.room_type_id, l.line FOR NO KEY UPDATE OF t",
     )
     .bind(command.order_id.uuid())
+    .bind(now)
     .fetch_all(&mut *tx)
     .await
     .map_err(AccommodationError::doing("reading the stays in villas"))?;
     let mut moved = 0;
-    for (room_type_id, line, check_in, check_out) in stays {
+    for (room_type_id, line, check_in, check_out, today) in stays {
         let stay = villas::Stay { order: command.order_id.uuid(), line, check_in, check_out, unit: None };
-        moved += villas::assign(tx, room_type_id, stay, now.date_naive()).await?;
+        moved += villas::assign(tx, room_type_id, stay, today).await?;
     }
     Ok(moved)
 }

@@ -7,8 +7,10 @@
 //!                                                    '-----> expired by the sweeper
 //! ```
 //!
-//! Rooms are counters in `room_night`. Every statement that moves them locks the rows in the order of (room type,
-//! night), and the table's own constraints refuse what would oversell (invariants S21, S22).
+//! Rooms are counters in `room_night`, whose own constraints refuse what would oversell (invariant S21). Every
+//! statement that moves them first locks those rows, in the order of (room type, night), and only then looks at the
+//! hold: so two of them never wait for each other in a circle, and a hold is confirmed, released or expired by whoever
+//! comes first (S22).
 
 mod confirm;
 mod domain;

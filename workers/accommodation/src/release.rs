@@ -19,21 +19,21 @@ impl Handler<ReleaseRooms> for Accommodation {
         // Only a live hold is released: after expiry or an earlier release there is nothing left to give back, and
         // a confirmed one is no longer a hold.
         sqlx::query(
-            "WITH hold AS (
-                 UPDATE room_hold SET status = 'released', closed_at = $2
-                 WHERE order_id = $1 AND status = 'held' RETURNING order_id
-             ), given AS (
+            "WITH given AS (
                  SELECT n.room_type_id, n.night, count(*)::int AS rooms
-                 FROM hold JOIN room_hold_line l USING (order_id) JOIN room_night n
+                 FROM room_hold h JOIN room_hold_line l USING (order_id) JOIN room_night n
                    ON n.room_type_id = l.room_type_id AND n.night >= l.check_in AND n.night < l.check_out
-                 GROUP BY n.room_type_id, n.night
+                 WHERE h.order_id = $1 AND h.status = 'held' GROUP BY n.room_type_id, n.night
              ), locked AS MATERIALIZED (
                  SELECT n.room_type_id, n.night, g.rooms
                  FROM given g JOIN room_night n USING (room_type_id, night)
                  ORDER BY n.room_type_id, n.night FOR NO KEY UPDATE OF n
+             ), hold AS (
+                 UPDATE room_hold SET status = 'released', closed_at = $2
+                 WHERE (SELECT count(*) FROM locked) > 0 AND order_id = $1 AND status = 'held' RETURNING order_id
              )
              UPDATE room_night n SET held = n.held - l.rooms
-             FROM locked l WHERE n.room_type_id = l.room_type_id AND n.night = l.night",
+             FROM hold, locked l WHERE n.room_type_id = l.room_type_id AND n.night = l.night",
         )
         .bind(command.order_id.uuid())
         .bind(context.now)

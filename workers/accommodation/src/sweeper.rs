@@ -54,31 +54,33 @@ async fn sweep(pool: &PgPool, now: DateTime<Utc>, hold_for: Duration) -> Result<
     })
 }
 
-/// Gives back one batch of holds that have run out by `now`; returns how many. Holds that somebody is just
-/// confirming or releasing are left to them.
+/// Gives back one batch of holds that have run out by `now`; returns how many. A hold that somebody is just confirming
+/// or releasing is waited for and then left as it is: whoever has its inventory first decides.
 ///
 /// # Errors
 /// When the database fails; then nothing has changed.
 pub async fn expire_due(pool: &PgPool, now: DateTime<Utc>) -> Result<u64, AccommodationError> {
     let (expired,): (i64,) = sqlx::query_as(
         "WITH due AS MATERIALIZED (
-             SELECT order_id FROM room_hold WHERE status = 'held' AND expires_at <= $1
-             ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
+             SELECT order_id FROM room_hold WHERE status = 'held' AND expires_at <= $1 ORDER BY expires_at LIMIT $2
+         ), locked AS MATERIALIZED (
+             SELECT n.room_type_id, n.night FROM room_night n
+             WHERE (n.room_type_id, n.night) IN (
+                 SELECT m.room_type_id, m.night FROM due JOIN room_hold_line l USING (order_id) JOIN room_night m
+                   ON m.room_type_id = l.room_type_id AND m.night >= l.check_in AND m.night < l.check_out)
+             ORDER BY n.room_type_id, n.night FOR NO KEY UPDATE OF n
          ), expired AS (
-             UPDATE room_hold h SET status = 'expired', closed_at = $1
-             FROM due WHERE h.order_id = due.order_id AND h.status = 'held' RETURNING h.order_id
+             UPDATE room_hold h SET status = 'expired', closed_at = $1 FROM due
+             WHERE (SELECT count(*) FROM locked) > 0 AND h.order_id = due.order_id AND h.status = 'held'
+             RETURNING h.order_id
          ), given AS (
              SELECT n.room_type_id, n.night, count(*)::int AS rooms
              FROM expired JOIN room_hold_line l USING (order_id) JOIN room_night n
                ON n.room_type_id = l.room_type_id AND n.night >= l.check_in AND n.night < l.check_out
              GROUP BY n.room_type_id, n.night
-         ), locked AS MATERIALIZED (
-             SELECT n.room_type_id, n.night, g.rooms
-             FROM given g JOIN room_night n USING (room_type_id, night)
-             ORDER BY n.room_type_id, n.night FOR NO KEY UPDATE OF n
          ), moved AS (
-             UPDATE room_night n SET held = n.held - l.rooms
-             FROM locked l WHERE n.room_type_id = l.room_type_id AND n.night = l.night
+             UPDATE room_night n SET held = n.held - g.rooms
+             FROM given g WHERE n.room_type_id = g.room_type_id AND n.night = g.night
          )
          SELECT count(*) FROM expired",
     )

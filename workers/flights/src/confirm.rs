@@ -28,8 +28,8 @@ impl Handler<ConfirmFlights> for Flights {
     }
 }
 
-/// Sells if the hold is live at `now` and has one seat for each traveller on each flight. Whoever changes the hold's
-/// row first decides between this, a release and the sweeper (S22).
+/// Sells if the hold is live at `now` and has one seat for each traveller on each flight. Whoever has
+/// the inventory first decides between this, a release and the sweeper (S22).
 async fn sell(
     tx: &mut PgConnection,
     command: &ConfirmFlights,
@@ -39,24 +39,26 @@ async fn sell(
     let family: Vec<&str> = command.travellers.iter().map(|traveller| traveller.family_name.as_str()).collect();
     let travellers = i32::try_from(command.travellers.len()).unwrap_or(i32::MAX);
     let sold: Option<(String, Vec<String>)> = sqlx::query_as(
-        "WITH hold AS (
-             UPDATE flight_hold h SET status = 'confirmed', closed_at = $2
-             WHERE order_id = $1 AND status = 'held' AND expires_at > $2
-               AND NOT EXISTS (SELECT FROM flight_hold_line l WHERE l.order_id = $1 AND l.seats <> $3)
-             RETURNING order_id
-         ), flown AS (
-             SELECT l.order_id, l.line, l.flight_id, l.cabin, l.seats, c.accounting_code
-             FROM hold JOIN flight_hold_line l USING (order_id) JOIN flight f USING (flight_id)
-             JOIN carrier c ON c.code = f.carrier
-         ), taken AS (
-             SELECT flight_id, cabin, sum(seats)::int AS seats FROM flown GROUP BY flight_id, cabin
+        "WITH taken AS (
+             SELECT l.flight_id, l.cabin, sum(l.seats)::int AS seats
+             FROM flight_hold h JOIN flight_hold_line l USING (order_id)
+             WHERE h.order_id = $1 AND h.status = 'held' GROUP BY l.flight_id, l.cabin
          ), locked AS MATERIALIZED (
              SELECT i.flight_id, i.cabin, t.seats
              FROM taken t JOIN cabin_inventory i USING (flight_id, cabin)
              ORDER BY i.flight_id, i.cabin FOR NO KEY UPDATE OF i
+         ), hold AS (
+             UPDATE flight_hold SET status = 'confirmed', closed_at = $2
+             WHERE (SELECT count(*) FROM locked) > 0 AND order_id = $1 AND status = 'held' AND expires_at > $2
+               AND NOT EXISTS (SELECT FROM flight_hold_line l WHERE l.order_id = $1 AND l.seats <> $3)
+             RETURNING order_id
          ), moved AS (
              UPDATE cabin_inventory i SET held = i.held - l.seats, sold = i.sold + l.seats
-             FROM locked l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin
+             FROM hold, locked l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin
+         ), flown AS (
+             SELECT l.order_id, l.line, c.accounting_code
+             FROM hold JOIN flight_hold_line l USING (order_id) JOIN flight f USING (flight_id)
+             JOIN carrier c ON c.code = f.carrier
          ), booked AS (
              INSERT INTO booking (order_id, reference, booked_at)
              SELECT order_id, record_locator(nextval('booking_reference_number')), $2 FROM hold
@@ -82,17 +84,27 @@ async fn sell(
     Ok(sold.map(|(booking_reference, tickets)| FlightsConfirmed { booking_reference, tickets }))
 }
 
+#[derive(sqlx::FromRow)]
+struct HoldRow {
+    status: String,
+    expires_at: DateTime<Utc>,
+    seats: i32,
+    reference: Option<String>,
+    tickets: Vec<String>,
+}
+
 async fn why_not(
     tx: &mut PgConnection,
     command: &ConfirmFlights,
     now: DateTime<Utc>,
 ) -> Result<Outcome<FlightsConfirmed>, FlightsError> {
     let order_id = command.order_id;
-    let hold: Option<(String, DateTime<Utc>, i32, Option<String>, Vec<String>)> = sqlx::query_as(
+    let hold: Option<HoldRow> = sqlx::query_as(
         "SELECT h.status, h.expires_at,
-                coalesce((SELECT min(l.seats) FROM flight_hold_line l WHERE l.order_id = h.order_id), 0),
+                coalesce((SELECT min(l.seats) FROM flight_hold_line l WHERE l.order_id = h.order_id), 0) AS seats,
                 b.reference,
                 array(SELECT t.number FROM ticket t WHERE t.order_id = h.order_id ORDER BY t.line, t.traveller)
+                    AS tickets
          FROM flight_hold h LEFT JOIN booking b USING (order_id) WHERE h.order_id = $1",
     )
     .bind(order_id.uuid())
@@ -101,14 +113,15 @@ async fn why_not(
     .map_err(FlightsError::doing("reading a hold"))?;
     Ok(match hold {
         // The same order again under another command: the answer is the booking that it has.
-        Some((_, _, _, Some(booking_reference), tickets)) => {
+        Some(HoldRow { reference: Some(booking_reference), tickets, .. }) => {
             Outcome::done(FlightsConfirmed { booking_reference, tickets })
         }
-        Some((status, expires_at, ..)) if status == "expired" || (status == "held" && expires_at <= now) => {
-            Outcome::refused(REFUSED_HOLD_EXPIRED, format!("the seats of {order_id} were held until {expires_at}"))
+        Some(hold) if hold.status == "expired" || (hold.status == "held" && hold.expires_at <= now) => {
+            let message = format!("the seats of {order_id} were held until {}", hold.expires_at);
+            Outcome::refused(REFUSED_HOLD_EXPIRED, message)
         }
-        Some((status, _, seats, ..)) if status == "held" => {
-            let travellers = command.travellers.len();
+        Some(hold) if hold.status == "held" => {
+            let (seats, travellers) = (hold.seats, command.travellers.len());
             let message = format!("{order_id} holds {seats} seats a flight, but {travellers} travellers are named");
             Outcome::refused(REFUSED_TRAVELLERS_MISMATCH, message)
         }

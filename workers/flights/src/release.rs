@@ -19,19 +19,20 @@ impl Handler<ReleaseFlights> for Flights {
         // Only a live hold is released: after expiry or an earlier release there is nothing left to give back, and
         // a confirmed one is no longer a hold.
         sqlx::query(
-            "WITH hold AS (
-                 UPDATE flight_hold SET status = 'released', closed_at = $2
-                 WHERE order_id = $1 AND status = 'held' RETURNING order_id
-             ), given AS (
+            "WITH given AS (
                  SELECT l.flight_id, l.cabin, sum(l.seats)::int AS seats
-                 FROM hold JOIN flight_hold_line l USING (order_id) GROUP BY l.flight_id, l.cabin
+                 FROM flight_hold h JOIN flight_hold_line l USING (order_id)
+                 WHERE h.order_id = $1 AND h.status = 'held' GROUP BY l.flight_id, l.cabin
              ), locked AS MATERIALIZED (
                  SELECT i.flight_id, i.cabin, g.seats
                  FROM given g JOIN cabin_inventory i USING (flight_id, cabin)
                  ORDER BY i.flight_id, i.cabin FOR NO KEY UPDATE OF i
+             ), hold AS (
+                 UPDATE flight_hold SET status = 'released', closed_at = $2
+                 WHERE (SELECT count(*) FROM locked) > 0 AND order_id = $1 AND status = 'held' RETURNING order_id
              )
              UPDATE cabin_inventory i SET held = i.held - l.seats
-             FROM locked l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin",
+             FROM hold, locked l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin",
         )
         .bind(command.order_id.uuid())
         .bind(context.now)

@@ -54,29 +54,30 @@ async fn sweep(pool: &PgPool, now: DateTime<Utc>, hold_for: Duration) -> Result<
     })
 }
 
-/// Gives back one batch of holds that have run out by `now`; returns how many. Holds that somebody is just
-/// confirming or releasing are left to them.
+/// Gives back one batch of holds that have run out by `now`; returns how many. A hold that somebody is just confirming
+/// or releasing is waited for and then left as it is: whoever has its inventory first decides.
 ///
 /// # Errors
 /// When the database fails; then nothing has changed.
 pub async fn expire_due(pool: &PgPool, now: DateTime<Utc>) -> Result<u64, FlightsError> {
     let (expired,): (i64,) = sqlx::query_as(
         "WITH due AS MATERIALIZED (
-             SELECT order_id FROM flight_hold WHERE status = 'held' AND expires_at <= $1
-             ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
+             SELECT order_id FROM flight_hold WHERE status = 'held' AND expires_at <= $1 ORDER BY expires_at LIMIT $2
+         ), locked AS MATERIALIZED (
+             SELECT i.flight_id, i.cabin FROM cabin_inventory i
+             WHERE (i.flight_id, i.cabin) IN (
+                 SELECT l.flight_id, l.cabin FROM due JOIN flight_hold_line l USING (order_id))
+             ORDER BY i.flight_id, i.cabin FOR NO KEY UPDATE OF i
          ), expired AS (
-             UPDATE flight_hold h SET status = 'expired', closed_at = $1
-             FROM due WHERE h.order_id = due.order_id AND h.status = 'held' RETURNING h.order_id
+             UPDATE flight_hold h SET status = 'expired', closed_at = $1 FROM due
+             WHERE (SELECT count(*) FROM locked) > 0 AND h.order_id = due.order_id AND h.status = 'held'
+             RETURNING h.order_id
          ), given AS (
              SELECT l.flight_id, l.cabin, sum(l.seats)::int AS seats
              FROM expired JOIN flight_hold_line l USING (order_id) GROUP BY l.flight_id, l.cabin
-         ), locked AS MATERIALIZED (
-             SELECT i.flight_id, i.cabin, g.seats
-             FROM given g JOIN cabin_inventory i USING (flight_id, cabin)
-             ORDER BY i.flight_id, i.cabin FOR NO KEY UPDATE OF i
          ), moved AS (
-             UPDATE cabin_inventory i SET held = i.held - l.seats
-             FROM locked l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin
+             UPDATE cabin_inventory i SET held = i.held - g.seats
+             FROM given g WHERE i.flight_id = g.flight_id AND i.cabin = g.cabin
          )
          SELECT count(*) FROM expired",
     )

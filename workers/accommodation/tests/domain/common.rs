@@ -114,6 +114,21 @@ impl Lab {
         self.run(ConfirmRooms { order_id, guest_name: "Ada Lovelace".into() }, now).await
     }
 
+    /// Returns once the task waits for somebody's lock in this database, or is done.
+    pub(crate) async fn until_waiting<T>(&self, task: &tokio::task::JoinHandle<T>) {
+        while !task.is_finished() {
+            let (waiting,): (bool,) = sqlx::query_as(
+                "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')",
+            )
+            .fetch_one(&self.pool)
+            .await
+            .unwrap();
+            if waiting {
+                break;
+            }
+        }
+    }
+
     /// Held and sold rooms of all nights together; checks conservation everywhere on the way.
     pub(crate) async fn rooms(&self, room_type_id: i32) -> (i64, i64) {
         assert_conserved(&self.pool).await;

@@ -118,6 +118,21 @@ impl Lab {
         self.run(ConfirmFlights { order_id, travellers: people(travellers) }, now).await
     }
 
+    /// Returns once the task waits for somebody's lock in this database, or is done.
+    pub(crate) async fn until_waiting<T>(&self, task: &tokio::task::JoinHandle<T>) {
+        while !task.is_finished() {
+            let (waiting,): (bool,) = sqlx::query_as(
+                "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')",
+            )
+            .fetch_one(&self.pool)
+            .await
+            .unwrap();
+            if waiting {
+                break;
+            }
+        }
+    }
+
     /// Held and sold seats of a flight; checks conservation everywhere on the way.
     pub(crate) async fn seats(&self, flight: i16) -> (i32, i32) {
         assert_conserved(&self.pool).await;
