@@ -10,7 +10,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use contract::{
-    CommandId, SagaId,
+    CommandId, MessageId, SagaId,
     envelope::{self, CommandEnvelope, KIND_COMMAND},
     orchestrator_api::DeadLetterView,
 };
@@ -128,7 +128,7 @@ fn read_letter(delivery: &Delivery, now: DateTime<Utc>) -> NewDeadLetter {
         None => ("put into the dead letters without a reason".to_owned(), delivery.queue.to_string(), None),
     };
     NewDeadLetter {
-        message_id: if message_id.is_empty() { stand_in_id(delivery) } else { message_id.clone() },
+        message_id: if message_id.parse::<MessageId>().is_ok() { message_id.clone() } else { stand_in_id(delivery) },
         saga_id,
         command_id,
         queue,
@@ -150,11 +150,12 @@ fn whose(body: &[u8]) -> (Option<SagaId>, Option<CommandId>) {
     (saga.or_else(|| text("saga_id").and_then(|text| text.parse().ok())), command)
 }
 
-/// A stranger's message without an id is known again by what it says.
+/// A stranger's message is known again by all that it says: its id alone may be missing, or the same on many.
 fn stand_in_id(delivery: &Delivery) -> String {
     let mut hasher = DefaultHasher::new();
-    (&delivery.message.body, &delivery.routing_key, &delivery.message.kind).hash(&mut hasher);
-    format!("unnamed-{:016x}", hasher.finish())
+    let Message { message_id, kind, body, .. } = &delivery.message;
+    (message_id, kind, body, &delivery.routing_key).hash(&mut hasher);
+    format!("stranger-{:016x}", hasher.finish())
 }
 
 #[cfg(test)]

@@ -90,13 +90,19 @@ pub(crate) async fn listen(shared: Arc<Shared>, stop: CancellationToken) {
 async fn take_notes(shared: &Shared, mut subscription: Subscription) {
     let acker = subscription.acker();
     while let Some(deliveries) = subscription.next_batch(usize::from(OWN_QUEUE_PREFETCH)).await {
-        for delivery in &deliveries {
-            match OwnNote::read(delivery) {
+        let mut heard = Vec::with_capacity(deliveries.len());
+        for delivery in deliveries {
+            match OwnNote::read(&delivery) {
                 Ok(OwnNote::Answer(answer)) => shared.errands.answer(answer),
                 Ok(OwnNote::Committed(committed)) => shared.hub.look(committed.saga_id),
-                Err(reason) => tracing::warn!(reason, "an unreadable note to this orchestrator is dropped"),
+                Err(reason) => {
+                    tracing::warn!(reason, "a note to this orchestrator is unusable");
+                    acker.dead_letter(&delivery, &reason).await;
+                    continue;
+                }
             }
+            heard.push(delivery);
         }
-        acker.ack(&deliveries).await;
+        acker.ack(&heard).await;
     }
 }

@@ -180,7 +180,10 @@ impl Orchestrator {
     pub async fn join(mut self) {
         while self.lanes.join_next().await.is_some() {}
         self.stop_around.cancel();
-        while self.around.join_next().await.is_some() {}
+        let around = async { while self.around.join_next().await.is_some() {} };
+        if tokio::time::timeout(self.shared.settings.limits.drain, around).await.is_err() {
+            tracing::warn!("requests that are still open are cut off");
+        }
         tracing::info!("the orchestrator has stopped");
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use contract::orchestrator_api::SagaStatus;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     hub::{Waiting, is_at_rest},
@@ -16,13 +17,14 @@ pub(crate) const WAIT_MAX: Duration = Duration::from_secs(25);
 /// The saga's shard may move to another process, which tells this one nothing: look by oneself so often.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// Where the saga stands when it has come to rest or the time is over; `None` when nobody can tell. A saga that was
-/// just started here (`fresh`) needs no first look.
+/// Where the saga stands when it has come to rest, the time is over, or this process stops; `None` when nobody can
+/// tell. A saga that was just started here (`fresh`) needs no first look.
 pub(crate) async fn for_rest(
     shared: &Shared,
     mut waiting: Waiting,
     fresh: bool,
     longest: Duration,
+    stop: &CancellationToken,
 ) -> Option<SagaStatus> {
     let until = Instant::now() + longest;
     if !fresh && let Some(status) = look(shared, &waiting).await.filter(|status| is_at_rest(*status)) {
@@ -30,11 +32,13 @@ pub(crate) async fn for_rest(
     }
     loop {
         let next_look = until.min(Instant::now() + LOOK_EVERY);
-        if let Ok(status) = tokio::time::timeout_at(next_look, waiting.at_rest()).await {
-            return Some(status);
+        tokio::select! {
+            status = waiting.at_rest() => return Some(status),
+            () = tokio::time::sleep_until(next_look) => {}
+            () = stop.cancelled() => {}
         }
         let status = look(shared, &waiting).await;
-        if status.is_some_and(is_at_rest) || Instant::now() >= until {
+        if status.is_some_and(is_at_rest) || Instant::now() >= until || stop.is_cancelled() {
             return status;
         }
     }

@@ -51,7 +51,9 @@ pub(super) async fn start(
     };
     let location = format!("/api/sagas/{}", started.saga_id);
     let status = match (longest, waiting) {
-        (Some(longest), Some(waiting)) => wait::for_rest(&api.shared, waiting, started.created, longest).await,
+        (Some(longest), Some(waiting)) => {
+            wait::for_rest(&api.shared, waiting, started.created, longest, &api.stop).await
+        }
         (_, None) | (None, _) => None,
     };
     let mut response = (http_status, [(header::LOCATION, location)], Json(Started { started, status })).into_response();

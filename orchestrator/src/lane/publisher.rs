@@ -196,6 +196,12 @@ impl Task {
             }
             next = if job.commands.len() < PUBLISH_BATCH_MAX { orders.try_recv().ok() } else { None };
         }
+        if !self.waiting.is_empty() {
+            // A newer attempt makes the copy that still waits pointless.
+            let before = self.waiting.len();
+            job.commands.iter().for_each(|command| drop(self.waiting.remove(&command.id)));
+            self.count_waiting(-isize::try_from(before - self.waiting.len()).unwrap_or(0));
+        }
         self.publish(job, false);
     }
 

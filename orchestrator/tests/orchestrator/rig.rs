@@ -110,6 +110,13 @@ impl Rig {
         }
     }
 
+    /// Takes a shard away from its owner, as the loss of its connection does. For the journal in memory.
+    pub(crate) fn revoke(&self, shard: u16) {
+        let Opened::Memory(members) = &self.storage else { panic!("only the journal in memory can do that") };
+        let alive = members.lock().unwrap().iter().find_map(Weak::upgrade);
+        alive.expect("somebody takes part").revoke(shard);
+    }
+
     /// A process's client of the broker.
     pub(crate) async fn broker(&self) -> Arc<dyn Broker> {
         match &self.bus {

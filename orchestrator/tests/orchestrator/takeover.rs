@@ -3,13 +3,15 @@
 use contract::orchestrator_api::SagaStatus;
 use futures::future::join_all;
 
-use crate::rig::{Rig, Running, SHARDS, on_both_journals, on_real_servers, until};
+use crate::rig::{Rig, Running, SHARDS, on_both_journals, on_real_servers, scenarios, until};
 
 on_both_journals!(
     two_orchestrators_share_the_shards_and_either_answers_for_all_sagas,
     a_killed_orchestrators_sagas_are_finished_by_the_other,
     a_stopped_orchestrator_finishes_what_it_accepted_and_hands_over,
 );
+
+scenarios!(in_memory_only, InMemory: a_shard_whose_ownership_is_lost_is_served_on);
 
 on_real_servers!(
     two_orchestrators_share_the_shards_and_either_answers_for_all_sagas,
@@ -69,5 +71,24 @@ async fn a_stopped_orchestrator_finishes_what_it_accepted_and_hands_over(rig: &R
     for saga in started {
         second.client.reaches(saga, SagaStatus::Completed).await;
         assert_eq!(worker.carried_out(saga).len(), 4);
+    }
+}
+
+async fn a_shard_whose_ownership_is_lost_is_served_on(rig: &Rig) {
+    let (first, second) = two(rig).await;
+    let worker = rig.worker().await;
+    for _ in 0..3 {
+        let started = join_all((0..20).map(|_| first.client.start("trip", "refuse authorise"))).await;
+        (0..SHARDS).for_each(|shard| rig.revoke(shard));
+        for saga in started {
+            second.client.reaches(saga, SagaStatus::Compensated).await;
+            assert_eq!(worker.carried_out(saga).len(), 5);
+        }
+        let (first, second) = (&first.orchestrator, &second.orchestrator);
+        until("both shards are owned again", async || {
+            let owned = *first.owned_shards().borrow() + *second.owned_shards().borrow();
+            (owned == usize::from(SHARDS) && *first.owned_shards().borrow() > 0).then_some(())
+        })
+        .await;
     }
 }
