@@ -148,8 +148,10 @@ fn query_text(search: &FlightSearch) -> String {
     format!("{} {} {date} {} {passengers}", code(from), code(to), cabin.as_str())
 }
 
+/// A code as it was meant. What PostgreSQL's text cannot hold (NUL) becomes what no code has.
 fn code(text: &str) -> String {
-    text.trim().chars().take(ECHO_CHARS_MAX).collect::<String>().to_ascii_uppercase()
+    let plain = |letter: char| if letter.is_control() { '?' } else { letter.to_ascii_uppercase() };
+    text.trim().chars().take(ECHO_CHARS_MAX).map(plain).collect()
 }
 
 fn position(token: &str, query: &str) -> Option<(DateTime<Utc>, i64)> {

@@ -60,9 +60,11 @@ pub(crate) async fn log_in(
     if login.password.len() > PASSWORD_BYTES_MAX {
         return Err(SessionError::WrongLogin);
     }
+    // NUL, which PostgreSQL's text cannot hold, becomes what no address has.
+    let email = login.email.trim().replace('\0', " ");
     let found: Option<(Uuid, String, String)> =
         sqlx::query_as("SELECT user_id, password_hash, role FROM person WHERE email_key = lower($1)")
-            .bind(login.email.trim())
+            .bind(email)
             .fetch_optional(pool)
             .await?;
     let stored = found.as_ref().map(|(_, hash, _)| hash.clone());

@@ -126,6 +126,8 @@ mod tests {
         let unknown = people.post("sessions", json!({ "email": "bob@example.com", "password": PASSWORD })).await;
         assert_eq!(wrong.0, StatusCode::UNAUTHORIZED);
         assert_eq!(wrong, unknown);
+        let unstorable = json!({ "email": "ada\u{0}@example.com", "password": PASSWORD });
+        assert_eq!(people.post("sessions", unstorable).await, unknown);
     }
 
     #[tokio::test]

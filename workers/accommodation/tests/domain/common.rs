@@ -47,50 +47,13 @@ impl Lab {
     /// Room type 1 with `rooms` rooms that are alike, and room type 2 with `villas` named villas, for 60 nights.
     pub(crate) async fn with_rooms(name: &str, rooms: i32, villas: i32) -> Self {
         let pool = empty(name).await;
-        sqlx::raw_sql(
-            "INSERT INTO property VALUES (1, 'Test House', 'Here', 'MV', 'UTC', 0, 0, 5, 'EUR', 'none', 'test house');
-             INSERT INTO room_type VALUES (1, 1, 'Room', 'room', 3, 1, 100), (2, 1, 'Villa', 'unit', 3, 1, 100);
-             INSERT INTO rate SELECT room_type_id, daterange('2020-01-01', '2040-01-01'), 100 FROM room_type;",
-        )
-        .execute(&pool)
-        .await
-        .unwrap();
-        sqlx::query("INSERT INTO unit (room_type_id, name) SELECT 2, 'Villa ' || n FROM generate_series(1, $1) n")
-            .bind(villas)
-            .execute(&pool)
-            .await
-            .unwrap();
-        sqlx::query(
-            "INSERT INTO room_night (room_type_id, night, capacity)
-             SELECT t.id, $1 + n, t.capacity FROM generate_series(0, 59) n, (VALUES (1, $2), (2, $3)) t (id, capacity)",
-        )
-        .bind(night(0))
-        .bind(rooms)
-        .bind(villas)
-        .execute(&pool)
-        .await
-        .unwrap();
+        put_on_sale(&pool, rooms, villas).await;
         Self { pool, domain: Accommodation::new(Settings::default()), now: at(0) }
     }
 
     /// An offer of room type 1 (rooms) or 2 (villas), made at minute 0 and good for 30.
     pub(crate) async fn offer(&self, room_type_id: i32, from: u64, until: u64) -> AcceptedStay {
-        let offer_id = kit::ids::stay_offer_id();
-        let total = euros(NIGHTLY * i64::try_from(until - from).unwrap());
-        sqlx::query(
-            "INSERT INTO stay_offer (offer_id, room_type_id, check_in, check_out, guests, total, currency, expires_at)
-             VALUES ($1, $2, $3, $4, 2, $5, 'EUR', $6)",
-        )
-        .bind(offer_id.uuid())
-        .bind(room_type_id)
-        .bind(night(from))
-        .bind(night(until))
-        .bind(total.amount())
-        .bind(at(30))
-        .execute(&self.pool)
-        .await
-        .unwrap();
-        AcceptedStay { offer_id, total }
+        offer(&self.pool, room_type_id, from, until).await
     }
 
     /// Runs one command in a transaction of its own, as the runtime does.
@@ -138,6 +101,53 @@ impl Lab {
             .await
             .unwrap()
     }
+}
+
+/// Room type 1 with `rooms` rooms that are alike, and room type 2 with `villas` named villas, for 60 nights.
+pub(crate) async fn put_on_sale(pool: &PgPool, rooms: i32, villas: i32) {
+    sqlx::raw_sql(
+        "INSERT INTO property VALUES (1, 'Test House', 'Here', 'MV', 'UTC', 0, 0, 5, 'EUR', 'none', 'test house');
+         INSERT INTO room_type VALUES (1, 1, 'Room', 'room', 3, 1, 100), (2, 1, 'Villa', 'unit', 3, 1, 100);
+         INSERT INTO rate SELECT room_type_id, daterange('2020-01-01', '2040-01-01'), 100 FROM room_type;",
+    )
+    .execute(pool)
+    .await
+    .unwrap();
+    sqlx::query("INSERT INTO unit (room_type_id, name) SELECT 2, 'Villa ' || n FROM generate_series(1, $1) n")
+        .bind(villas)
+        .execute(pool)
+        .await
+        .unwrap();
+    sqlx::query(
+        "INSERT INTO room_night (room_type_id, night, capacity)
+         SELECT t.id, $1 + n, t.capacity FROM generate_series(0, 59) n, (VALUES (1, $2), (2, $3)) t (id, capacity)",
+    )
+    .bind(night(0))
+    .bind(rooms)
+    .bind(villas)
+    .execute(pool)
+    .await
+    .unwrap();
+}
+
+/// An offer of room type 1 (rooms) or 2 (villas), made at minute 0 and good for 30.
+pub(crate) async fn offer(pool: &PgPool, room_type_id: i32, from: u64, until: u64) -> AcceptedStay {
+    let offer_id = kit::ids::stay_offer_id();
+    let total = euros(NIGHTLY * i64::try_from(until - from).unwrap());
+    sqlx::query(
+        "INSERT INTO stay_offer (offer_id, room_type_id, check_in, check_out, guests, total, currency, expires_at)
+         VALUES ($1, $2, $3, $4, 2, $5, 'EUR', $6)",
+    )
+    .bind(offer_id.uuid())
+    .bind(room_type_id)
+    .bind(night(from))
+    .bind(night(until))
+    .bind(total.amount())
+    .bind(at(30))
+    .execute(pool)
+    .await
+    .unwrap();
+    AcceptedStay { offer_id, total }
 }
 
 pub(crate) async fn run<C: Command>(

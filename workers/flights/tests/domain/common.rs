@@ -43,53 +43,13 @@ impl Lab {
     /// Flights 1, 2, ... from LHR to MLE, each with the given number of business seats.
     pub(crate) async fn with_seats(name: &str, capacities: &[i32]) -> Self {
         let pool = empty(name).await;
-        sqlx::raw_sql(
-            "INSERT INTO airport VALUES ('LHR', 'EGLL', 'A', 'London', 'GB', 'Europe/London', 51, 0),
-                                        ('MLE', 'VRMM', 'B', 'Male', 'MV', 'Indian/Maldives', 4, 73);
-             INSERT INTO carrier VALUES ('Q0', 'Aurelane Airways', '901');
-             INSERT INTO schedule VALUES (1, 'Q0', 1, 'LHR', 'MLE', '1234567', '21:00', 600);",
-        )
-        .execute(&pool)
-        .await
-        .unwrap();
-        for (index, capacity) in capacities.iter().enumerate() {
-            sqlx::query(
-                "WITH made AS (
-                     INSERT INTO flight (schedule_id, carrier, number, origin, destination, departs_on, departs_at, arrives_at,
-                                         departs_local, arrives_local)
-                     VALUES (1, 'Q0', $1, 'LHR', 'MLE', $2::date, $2, $2 + interval '10 hours', $2, $2)
-                     RETURNING flight_id)
-                 INSERT INTO cabin_inventory (flight_id, cabin, capacity, fare, currency)
-                 SELECT flight_id, 'business', $3, $4, 'EUR' FROM made",
-            )
-            .bind(i16::try_from(index + 1).unwrap())
-            .bind(at(60 * 24 * 30))
-            .bind(capacity)
-            .bind(Decimal::from(FARE))
-            .execute(&pool)
-            .await
-            .unwrap();
-        }
+        put_on_sale(&pool, capacities).await;
         Self { pool, flights: Flights::new(Settings::default()), now: at(0) }
     }
 
     /// An offer of `passengers` seats on the flight with this number, made at minute 0 and good for 30.
     pub(crate) async fn offer(&self, flight: i16, passengers: u32) -> AcceptedFlight {
-        let offer_id: FlightOfferId = kit::ids::flight_offer_id();
-        let total = euros(FARE * i64::from(passengers));
-        sqlx::query(
-            "INSERT INTO flight_offer (offer_id, flight_id, cabin, passengers, total, currency, expires_at)
-             SELECT $1, flight_id, 'business', $3, $4, 'EUR', $5 FROM flight WHERE number = $2",
-        )
-        .bind(offer_id.uuid())
-        .bind(flight)
-        .bind(i16::try_from(passengers).unwrap())
-        .bind(total.amount())
-        .bind(at(30))
-        .execute(&self.pool)
-        .await
-        .unwrap();
-        AcceptedFlight { offer_id, total }
+        offer(&self.pool, flight, passengers).await
     }
 
     /// Runs one command in a transaction of its own, as the runtime does; a refusal's writes are undone.
@@ -142,6 +102,56 @@ impl Lab {
             .await
             .unwrap()
     }
+}
+
+/// Flights 1, 2, ... from LHR to MLE, each with the given number of business seats.
+pub(crate) async fn put_on_sale(pool: &PgPool, capacities: &[i32]) {
+    sqlx::raw_sql(
+        "INSERT INTO airport VALUES ('LHR', 'EGLL', 'A', 'London', 'GB', 'Europe/London', 51, 0),
+                                    ('MLE', 'VRMM', 'B', 'Male', 'MV', 'Indian/Maldives', 4, 73);
+         INSERT INTO carrier VALUES ('Q0', 'Aurelane Airways', '901');
+         INSERT INTO schedule VALUES (1, 'Q0', 1, 'LHR', 'MLE', '1234567', '21:00', 600);",
+    )
+    .execute(pool)
+    .await
+    .unwrap();
+    for (index, capacity) in capacities.iter().enumerate() {
+        sqlx::query(
+            "WITH made AS (
+                 INSERT INTO flight (schedule_id, carrier, number, origin, destination, departs_on, departs_at, arrives_at,
+                                     departs_local, arrives_local)
+                 VALUES (1, 'Q0', $1, 'LHR', 'MLE', $2::date, $2, $2 + interval '10 hours', $2, $2)
+                 RETURNING flight_id)
+             INSERT INTO cabin_inventory (flight_id, cabin, capacity, fare, currency)
+             SELECT flight_id, 'business', $3, $4, 'EUR' FROM made",
+        )
+        .bind(i16::try_from(index + 1).unwrap())
+        .bind(at(60 * 24 * 30))
+        .bind(capacity)
+        .bind(Decimal::from(FARE))
+        .execute(pool)
+        .await
+        .unwrap();
+    }
+}
+
+/// An offer of `passengers` seats on the flight with this number, made at minute 0 and good for 30.
+pub(crate) async fn offer(pool: &PgPool, flight: i16, passengers: u32) -> AcceptedFlight {
+    let offer_id: FlightOfferId = kit::ids::flight_offer_id();
+    let total = euros(FARE * i64::from(passengers));
+    sqlx::query(
+        "INSERT INTO flight_offer (offer_id, flight_id, cabin, passengers, total, currency, expires_at)
+         SELECT $1, flight_id, 'business', $3, $4, 'EUR', $5 FROM flight WHERE number = $2",
+    )
+    .bind(offer_id.uuid())
+    .bind(flight)
+    .bind(i16::try_from(passengers).unwrap())
+    .bind(total.amount())
+    .bind(at(30))
+    .execute(pool)
+    .await
+    .unwrap();
+    AcceptedFlight { offer_id, total }
 }
 
 pub(crate) async fn run<C: Command>(

@@ -169,6 +169,10 @@ async fn a_wrong_search_is_answered_with_what_is_wrong() {
     };
     let wrong = |code: &str, field: &str| (422, code.to_owned(), Some(format!("#/{field}")));
     assert_eq!(
+        ask("?from=L%00R&to=MLE&date=2099-01-01&cabin=business&passengers=1").await,
+        wrong("airport_unknown", "from")
+    );
+    assert_eq!(
         ask("?from=XXX&to=MLE&date=2099-01-01&cabin=business&passengers=1").await,
         wrong("airport_unknown", "from")
     );

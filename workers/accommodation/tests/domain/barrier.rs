@@ -1,0 +1,83 @@
+//! Holding and releasing rooms under the runtime's barrier: duplicates, undo first, overlaps, sticky refusals, batches.
+
+use std::sync::Arc;
+
+use contract::{
+    OrderId,
+    accommodation::{AcceptedStay, ConfirmRooms, HoldRooms, REFUSED_SOLD_OUT, ReleaseRooms},
+};
+use worker_accommodation::{Settings, domain};
+use worker_runtime::testkit::{
+    Harness, ManualClock, Snapshot, action_of_a_new_saga,
+    conformance::{check_pair, check_refusal},
+};
+
+use crate::common::{assert_conserved, at, offer, put_on_sale};
+
+async fn harness(name: &str, rooms: i32, villas: i32) -> Harness {
+    let database = private_servers::testing::database(name).await;
+    let harness =
+        Harness::open(domain(&Settings::default(), false), &database, Arc::new(ManualClock::new(at(0)))).await;
+    put_on_sale(harness.pool(), rooms, villas).await;
+    harness
+}
+
+/// Everything that a hold which was undone must have left as it was.
+fn rooms() -> Snapshot {
+    Snapshot::new([
+        "SELECT room_type_id, night, held, sold FROM room_night WHERE held > 0 OR sold > 0",
+        "SELECT order_id FROM room_hold WHERE status IN ('held', 'confirmed')",
+        "SELECT unit_id, stay FROM unit_stay",
+    ])
+}
+
+fn hold(order_id: OrderId, offers: &[&AcceptedStay]) -> HoldRooms {
+    HoldRooms { order_id, offers: offers.iter().map(|offer| (*offer).clone()).collect() }
+}
+
+#[tokio::test]
+async fn holding_and_releasing_keep_every_promise_of_the_barrier() {
+    let harness = harness("stays_barrier", 9, 9).await;
+    let (room, villa) = (offer(harness.pool(), 1, 3, 8).await, offer(harness.pool(), 2, 8, 10).await);
+    check_pair(&harness, &rooms(), || {
+        let order_id = kit::ids::order_id();
+        (hold(order_id, &[&villa, &room]), ReleaseRooms { order_id })
+    })
+    .await;
+    assert_conserved(harness.pool()).await;
+}
+
+#[tokio::test]
+async fn sold_out_stays_sold_out_for_whoever_heard_it() {
+    let harness = harness("stays_sticky", 1, 1).await;
+    let (long, short) = (offer(harness.pool(), 1, 0, 9).await, offer(harness.pool(), 1, 8, 10).await);
+    let first = hold(kit::ids::order_id(), &[&long]);
+    harness.deliver(&action_of_a_new_saga("hold-rooms"), &first).await;
+    let order_id = kit::ids::order_id();
+    let late = (hold(order_id, &[&short]), ReleaseRooms { order_id });
+    check_refusal(&harness, &rooms(), &late, REFUSED_SOLD_OUT, async || {
+        let release = ReleaseRooms { order_id: first.order_id };
+        harness.deliver(&action_of_a_new_saga("release"), &release).await;
+    })
+    .await;
+    assert_conserved(harness.pool()).await;
+}
+
+#[tokio::test]
+async fn a_batch_of_guests_shares_the_villas_and_gets_the_same_ones_when_asked_again() {
+    let harness = harness("stays_batch", 1, 3).await;
+    let villa = offer(harness.pool(), 2, 2, 5).await;
+    let guests: Vec<_> =
+        (0..5).map(|_| (action_of_a_new_saga("hold-rooms"), hold(kit::ids::order_id(), &[&villa]))).collect();
+    let replies = harness.deliver_together(&guests).await;
+    let held = |reply: &String| reply.starts_with(r#"{"outcome":"done""#);
+    assert_eq!(replies.iter().filter(|reply| held(reply)).count(), 3);
+    let winners = guests.iter().zip(&replies).filter(|(_, reply)| held(reply)).map(|((_, hold), _)| hold.order_id);
+    let confirm = |order_id| ConfirmRooms { order_id, guest_name: "Ada Lovelace".into() };
+    let confirmations: Vec<_> =
+        winners.map(|order_id| (action_of_a_new_saga("confirm-rooms"), confirm(order_id))).collect();
+    let first = harness.deliver_together(&confirmations).await;
+    assert!(first.iter().all(held), "{first:?}");
+    assert_eq!(harness.deliver_together(&confirmations).await, first);
+    assert_conserved(harness.pool()).await;
+}
