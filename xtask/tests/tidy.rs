@@ -5,6 +5,8 @@
 mod crates;
 #[path = "tidy/documents.rs"]
 mod documents;
+#[path = "tidy/errors.rs"]
+mod errors;
 #[path = "tidy/files.rs"]
 mod files;
 #[path = "tidy/sources.rs"]
