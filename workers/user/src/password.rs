@@ -21,8 +21,16 @@ pub(crate) const PASSWORD_BYTES_MAX: usize = 128;
 
 /// The start of what people choose when they must choose something; compared in lower case.
 const COMMON: [&str; 10] = [
-    "123456789012", "password1234", "passwordpassword", "qwertyuiop12", "qwertyuiopas", "abcdefghijkl", "letmeinletmein",
-    "111111111111", "000000000000", "iloveyou1234",
+    "123456789012",
+    "password1234",
+    "passwordpassword",
+    "qwertyuiop12",
+    "qwertyuiopas",
+    "abcdefghijkl",
+    "letmeinletmein",
+    "111111111111",
+    "000000000000",
+    "iloveyou1234",
 ];
 
 /// Hashes and checks passwords.
@@ -63,7 +71,8 @@ impl Passwords {
     pub(crate) async fn matches(&self, password: String, stored: Option<String>) -> Result<bool, PasswordError> {
         let known = stored.is_some();
         let stored = stored.unwrap_or_else(|| self.nobody.to_string());
-        let equal = self.in_turn(move || Ok(hasher()?.verify_password(password.as_bytes(), stored.as_str()).is_ok())).await?;
+        let equal =
+            self.in_turn(move || Ok(hasher()?.verify_password(password.as_bytes(), stored.as_str()).is_ok())).await?;
         Ok(known && equal)
     }
 

@@ -98,8 +98,8 @@ pub(crate) async fn refresh(
     let hash = Sha256::digest(refresh_token.as_bytes()).to_vec();
     let mut tx = pool.begin().await?;
     // The row lock makes two simultaneous uses one after the other: the second one finds it used.
-    let found: Option<(Uuid, Option<DateTime<Utc>>, Uuid, String, bool)> = sqlx::query_as(
-        "SELECT t.session_id, t.used_at, s.user_id, p.role, s.revoked_at IS NULL AND s.expires_at > $2
+    let found: Option<TokenRow> = sqlx::query_as(
+        "SELECT t.session_id, t.used_at, s.user_id, p.role, s.revoked_at IS NULL AND s.expires_at > $2 AS alive
          FROM refresh_token t JOIN session s USING (session_id) JOIN person p USING (user_id)
          WHERE t.token_hash = $1 FOR UPDATE OF t",
     )
@@ -107,7 +107,9 @@ pub(crate) async fn refresh(
     .bind(now)
     .fetch_optional(&mut *tx)
     .await?;
-    let Some((session_id, used_at, user_id, role, alive)) = found else { return Err(SessionError::WrongToken) };
+    let Some(TokenRow { session_id, used_at, user_id, role, alive }) = found else {
+        return Err(SessionError::WrongToken);
+    };
     if used_at.is_some() {
         sqlx::query("UPDATE session SET revoked_at = coalesce(revoked_at, $2) WHERE session_id = $1")
             .bind(session_id)
@@ -131,6 +133,16 @@ pub(crate) async fn refresh(
     let role = read_role(user_id, &role)?;
     tx.commit().await?;
     tokens(key, user_id, role, next, lifetimes, now)
+}
+
+#[derive(sqlx::FromRow)]
+struct TokenRow {
+    session_id: Uuid,
+    used_at: Option<DateTime<Utc>>,
+    user_id: Uuid,
+    role: String,
+    /// Its session is neither revoked nor over.
+    alive: bool,
 }
 
 async fn issue(tx: &mut PgConnection, session_id: Uuid, now: DateTime<Utc>) -> Result<String, SessionError> {

@@ -79,7 +79,10 @@ mod tests {
         assert_eq!(status, StatusCode::CREATED, "{registered}");
         let events = people.harness.events().await;
         assert_eq!(events.len(), 1);
-        assert_eq!((events[0].1.kind.as_str(), &events[0].1.subject), ("user.created", &registered["user_id"].as_str().unwrap().to_owned()));
+        assert_eq!(
+            (events[0].1.kind.as_str(), &events[0].1.subject),
+            ("user.created", &registered["user_id"].as_str().unwrap().to_owned())
+        );
         assert!(!events[0].1.data.to_string().contains("xample"), "an event tells an address");
 
         let tokens = people.log_in(" ada@example.COM ").await;
@@ -91,7 +94,10 @@ mod tests {
         validation.set_audience(&[TOKEN_AUDIENCE]);
         validation.set_issuer(&[TOKEN_ISSUER]);
         let claims = jsonwebtoken::decode::<Claims>(token, &key, &validation).unwrap().claims;
-        assert_eq!((claims.sub.to_string(), claims.role), (registered["user_id"].as_str().unwrap().to_owned(), Role::Client));
+        assert_eq!(
+            (claims.sub.to_string(), claims.role),
+            (registered["user_id"].as_str().unwrap().to_owned(), Role::Client)
+        );
         assert_eq!((&tokens["token_type"], &tokens["expires_in"]), (&json!("Bearer"), &json!(900)));
     }
 
@@ -108,13 +114,15 @@ mod tests {
     #[tokio::test]
     async fn a_weak_or_malformed_registration_is_refused_with_every_mistake() {
         let people = People::new().await;
-        let (status, problem) = people.post("users", json!({ "email": "nobody", "password": "short", "name": " " })).await;
+        let (status, problem) =
+            people.post("users", json!({ "email": "nobody", "password": "short", "name": " " })).await;
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
         let pointers: Vec<&str> =
             problem["errors"].as_array().unwrap().iter().map(|error| error["pointer"].as_str().unwrap()).collect();
         assert_eq!(pointers, ["#/email", "#/password", "#/name"]);
-        let (status, _) =
-            people.post("users", json!({ "email": "a@example.com", "password": PASSWORD, "name": "A", "role": "operator" })).await;
+        let (status, _) = people
+            .post("users", json!({ "email": "a@example.com", "password": PASSWORD, "name": "A", "role": "operator" }))
+            .await;
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "nobody gives themselves a role");
     }
 
@@ -122,7 +130,8 @@ mod tests {
     async fn a_wrong_password_and_an_unknown_address_are_answered_alike() {
         let people = People::new().await;
         people.register("ada@example.com").await;
-        let wrong = people.post("sessions", json!({ "email": "ada@example.com", "password": "something else 1" })).await;
+        let wrong =
+            people.post("sessions", json!({ "email": "ada@example.com", "password": "something else 1" })).await;
         let unknown = people.post("sessions", json!({ "email": "bob@example.com", "password": PASSWORD })).await;
         assert_eq!(wrong.0, StatusCode::UNAUTHORIZED);
         assert_eq!(wrong, unknown);
