@@ -19,7 +19,7 @@ use axum::{
 use contract::{
     Money, OfferId, OrderId, SagaId,
     accommodation::StayOffer,
-    flights::FlightOffer,
+    flights::{FlightOffer, REFUSED_TRAVELLERS_MISMATCH},
     orchestrator_api::{SagaStarted, StartKey, StartSaga},
     order::{OrderItem, OrderStatus, PlaceOrder},
     problem::FieldError,
@@ -67,7 +67,7 @@ pub(crate) async fn handle(
     let order = check(&door, &body)?;
     let _claim = door.in_flight.claim(&key)?;
     let start_key = StartKey { key: key.as_str().to_owned(), fingerprint: fingerprint(&body) };
-    let (earlier, items) = join(earlier_start(&door, &hop, &key), price(&door, &hop, &order.offers)).await;
+    let (earlier, items) = join(earlier_start(&door, &hop, &key), price(&door, &hop, &order)).await;
     if let Some(earlier) = earlier? {
         if earlier.fingerprint != start_key.fingerprint {
             return Err(key_reused());
@@ -126,12 +126,16 @@ enum Priced {
     Item(OrderItem),
     Unknown,
     Expired,
+    /// A flight for another number of people than travel: it would be refused when the seats get their names.
+    OtherPassengers(u32),
 }
 
 /// The price snapshot, in the order of the request.
-async fn price(door: &Door, hop: &Hop, offers: &[OfferId]) -> Result<Vec<OrderItem>, ApiError> {
-    let asked = join_all(offers.iter().map(|offer| price_one(door, hop, *offer))).await;
-    let (mut items, mut unknown, mut expired, mut failed) = (Vec::new(), Vec::new(), Vec::new(), None);
+async fn price(door: &Door, hop: &Hop, order: &OrderRequest) -> Result<Vec<OrderItem>, ApiError> {
+    let travellers = order.travellers.len();
+    let asked = join_all(order.offers.iter().map(|offer| price_one(door, hop, *offer, travellers))).await;
+    let (mut items, mut unknown, mut expired) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut mismatched, mut failed) = (Vec::new(), None);
     for (index, priced) in asked.into_iter().enumerate() {
         let place =
             |detail: &str| FieldError { detail: detail.to_owned(), pointer: format!("#/items/{index}/offer_id") };
@@ -139,6 +143,9 @@ async fn price(door: &Door, hop: &Hop, offers: &[OfferId]) -> Result<Vec<OrderIt
             Ok(Priced::Item(item)) => items.push(item),
             Ok(Priced::Unknown) => unknown.push(place("is no offer of ours")),
             Ok(Priced::Expired) => expired.push(place("has expired; search again")),
+            Ok(Priced::OtherPassengers(passengers)) => {
+                mismatched.push(place(&format!("is for {passengers} passengers, and {travellers} travel")));
+            }
             Err(error) => failed = Some(error),
         }
     }
@@ -146,6 +153,9 @@ async fn price(door: &Door, hop: &Hop, offers: &[OfferId]) -> Result<Vec<OrderIt
         Err(ApiError::unprocessable("offer_unknown", "the order holds an offer that does not exist", unknown))
     } else if !expired.is_empty() {
         Err(ApiError::unprocessable("offer_expired", "the order holds an offer whose time is over", expired))
+    } else if !mismatched.is_empty() {
+        let detail = "the order holds a flight for another number of people than travel";
+        Err(ApiError::unprocessable(REFUSED_TRAVELLERS_MISMATCH, detail, mismatched))
     } else if let Some(error) = failed {
         Err(error.into())
     } else {
@@ -153,7 +163,7 @@ async fn price(door: &Door, hop: &Hop, offers: &[OfferId]) -> Result<Vec<OrderIt
     }
 }
 
-async fn price_one(door: &Door, hop: &Hop, offer: OfferId) -> Result<Priced, UpstreamError> {
+async fn price_one(door: &Door, hop: &Hop, offer: OfferId, travellers: usize) -> Result<Priced, UpstreamError> {
     let (domain, path) = match offer {
         OfferId::Flight(id) => (&door.flights, format!("/internal/flights/offers/{id}")),
         OfferId::Stay(id) => (&door.accommodation, format!("/internal/accommodation/offers/{id}")),
@@ -168,6 +178,9 @@ async fn price_one(door: &Door, hop: &Hop, offer: OfferId) -> Result<Priced, Ups
     let (total, description, expires_at) = match offer {
         OfferId::Flight(_) => {
             let offer: FlightOffer = answer.json()?;
+            if usize::try_from(offer.passengers) != Ok(travellers) {
+                return Ok(Priced::OtherPassengers(offer.passengers));
+            }
             (offer.total, describe_flight(&offer), offer.expires_at)
         }
         OfferId::Stay(_) => {

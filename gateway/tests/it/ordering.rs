@@ -34,7 +34,7 @@ async fn an_order_is_accepted_at_the_offers_prices_whatever_the_client_says() {
     assert_eq!(
         described,
         [
-            "AZ 101 LHR to MLE, 2026-12-05, business, 2 seats",
+            "AZ 101 LHR to MLE, 2026-12-05, business, 1 seat",
             "Coral House, Reef villa, 2026-12-06 to 2026-12-13, 2 guests"
         ]
     );
@@ -156,6 +156,14 @@ async fn offers_that_cannot_be_ordered_are_pointed_at() {
     house.parts.memory().flights.insert(short.offer_id, short.clone());
     let said = Said::of(house.order_of("c", &order(&[short.offer_id.to_string()]))).await;
     insta::assert_snapshot!("offer_expired", said.shown());
+
+    let mut for_two = crate::parts::flight_offer(6, money("1", "EUR"));
+    for_two.passengers = 2;
+    house.parts.memory().flights.insert(for_two.offer_id, for_two.clone());
+    let said = Said::of(house.order_of("f", &order(&[for_two.offer_id.to_string()]))).await;
+    let place = said.json()["errors"][0].clone();
+    assert_eq!(said.code(), "flight_travellers_mismatch");
+    assert_eq!(place["detail"], "is for 2 passengers, and 1 travel");
 
     let twice = order(&[stay.clone(), stay.clone()]);
     insta::assert_snapshot!("offer_twice", Said::of(house.order_of("d", &twice)).await.shown());

@@ -369,7 +369,7 @@ pub(crate) fn flight_offer(number: u128, total: Money) -> FlightOffer {
         arrives_at: at("2026-12-06T08:05:00Z"),
         arrives_local: "2026-12-06T13:05".into(),
         cabin: Cabin::Business,
-        passengers: 2,
+        passengers: 1,
         total,
         expires_at: at("2026-12-01T08:00:00Z") + TimeDelta::minutes(20),
     }

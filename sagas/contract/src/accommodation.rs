@@ -19,6 +19,8 @@ pub const REFUSED_OFFER_EXPIRED: &str = "stay_offer_expired";
 pub const REFUSED_PRICE_CHANGED: &str = "stay_price_changed";
 /// Refusal: the hold ran out before it was confirmed (S22).
 pub const REFUSED_HOLD_EXPIRED: &str = "stay_hold_expired";
+/// Refusal: the order has a hold already. One order is one saga, so this is a mistake of the caller's.
+pub const REFUSED_HOLD_EXISTS: &str = "stay_hold_exists";
 /// Refusal: there is no hold to confirm.
 pub const REFUSED_HOLD_UNKNOWN: &str = "stay_hold_unknown";
 

@@ -20,6 +20,10 @@ pub const REFUSED_OFFER_EXPIRED: &str = "flight_offer_expired";
 pub const REFUSED_PRICE_CHANGED: &str = "flight_price_changed";
 /// Refusal: the hold ran out before it was confirmed (S22).
 pub const REFUSED_HOLD_EXPIRED: &str = "flight_hold_expired";
+/// Refusal: the number of travellers is not the number of seats.
+pub const REFUSED_TRAVELLERS_MISMATCH: &str = "flight_travellers_mismatch";
+/// Refusal: the order has a hold already. One order is one saga, so this is a mistake of the caller's.
+pub const REFUSED_HOLD_EXISTS: &str = "flight_hold_exists";
 /// Refusal: there is no hold to confirm.
 pub const REFUSED_HOLD_UNKNOWN: &str = "flight_hold_unknown";
 

@@ -9,8 +9,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 use contract::{
     Outcome, Refusal,
     accommodation::{
-        AcceptedStay, HoldRooms, REFUSED_OFFER_EXPIRED, REFUSED_OFFER_UNKNOWN, REFUSED_PRICE_CHANGED, REFUSED_SOLD_OUT,
-        RoomsHeld,
+        AcceptedStay, HoldRooms, REFUSED_HOLD_EXISTS, REFUSED_OFFER_EXPIRED, REFUSED_OFFER_UNKNOWN, REFUSED_PRICE_CHANGED,
+        REFUSED_SOLD_OUT, RoomsHeld,
     },
     limits::ORDER_ITEMS_MAX,
 };
@@ -20,9 +20,6 @@ use uuid::Uuid;
 use worker_runtime::{Context, Handled, Handler};
 
 use crate::{domain::Accommodation, error::AccommodationError};
-
-/// Refusal: the order already has a hold. One order is one saga, so this is a mistake of the caller's.
-pub const REFUSED_HOLD_EXISTS: &str = "stay_hold_exists";
 
 impl Handler<HoldRooms> for Accommodation {
     async fn handle(&self, tx: &mut PgConnection, command: HoldRooms, context: &mut Context) -> Handled<RoomsHeld> {

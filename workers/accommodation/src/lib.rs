@@ -29,7 +29,6 @@ mod villas;
 pub use confirm::METRIC_VILLAS_MOVED;
 pub use domain::{Accommodation, DATABASE, MIGRATOR, domain};
 pub use error::AccommodationError;
-pub use hold::REFUSED_HOLD_EXISTS;
 pub use http::{Reads, router};
 pub use offer::{OfferError, find_offer};
 pub use search::{Clockwork, OfferPage, SearchError, search};

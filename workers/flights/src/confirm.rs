@@ -4,15 +4,14 @@
 use chrono::{DateTime, Utc};
 use contract::{
     Outcome,
-    flights::{ConfirmFlights, FlightsConfirmed, REFUSED_HOLD_EXPIRED, REFUSED_HOLD_UNKNOWN},
+    flights::{
+        ConfirmFlights, FlightsConfirmed, REFUSED_HOLD_EXPIRED, REFUSED_HOLD_UNKNOWN, REFUSED_TRAVELLERS_MISMATCH,
+    },
 };
 use sqlx::PgConnection;
 use worker_runtime::{Context, Handled, Handler};
 
 use crate::{domain::Flights, error::FlightsError};
-
-/// Refusal: the number of travellers is not the number of seats held.
-pub const REFUSED_TRAVELLERS_MISMATCH: &str = "flight_travellers_mismatch";
 
 impl Handler<ConfirmFlights> for Flights {
     async fn handle(

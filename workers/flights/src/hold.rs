@@ -9,8 +9,8 @@ use chrono::{DateTime, Utc};
 use contract::{
     Outcome, Refusal,
     flights::{
-        AcceptedFlight, FlightsHeld, HoldFlights, REFUSED_OFFER_EXPIRED, REFUSED_OFFER_UNKNOWN, REFUSED_PRICE_CHANGED,
-        REFUSED_SOLD_OUT,
+        AcceptedFlight, FlightsHeld, HoldFlights, REFUSED_HOLD_EXISTS, REFUSED_OFFER_EXPIRED, REFUSED_OFFER_UNKNOWN,
+        REFUSED_PRICE_CHANGED, REFUSED_SOLD_OUT,
     },
     limits::ORDER_ITEMS_MAX,
 };
@@ -20,9 +20,6 @@ use uuid::Uuid;
 use worker_runtime::{Context, Handled, Handler};
 
 use crate::{domain::Flights, error::FlightsError};
-
-/// Refusal: the order already has a hold. One order is one saga, so this is a mistake of the caller's.
-pub const REFUSED_HOLD_EXISTS: &str = "flight_hold_exists";
 
 impl Handler<HoldFlights> for Flights {
     async fn handle(&self, tx: &mut PgConnection, command: HoldFlights, context: &mut Context) -> Handled<FlightsHeld> {

@@ -24,10 +24,8 @@ mod seed;
 mod settings;
 mod sweeper;
 
-pub use confirm::REFUSED_TRAVELLERS_MISMATCH;
 pub use domain::{DATABASE, Flights, MIGRATOR, domain};
 pub use error::FlightsError;
-pub use hold::REFUSED_HOLD_EXISTS;
 pub use http::{Reads, router};
 pub use offer::{OfferError, find_offer};
 pub use search::{Clockwork, OfferPage, SearchError, search};

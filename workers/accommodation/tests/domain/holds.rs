@@ -7,7 +7,8 @@ use contract::{
         REFUSED_PRICE_CHANGED, REFUSED_SOLD_OUT,
     },
 };
-use worker_accommodation::{REFUSED_HOLD_EXISTS, expire_due, next_expiry};
+use contract::accommodation::REFUSED_HOLD_EXISTS;
+use worker_accommodation::{expire_due, next_expiry};
 
 use crate::common::{Lab, at, code, euros, night, order};
 

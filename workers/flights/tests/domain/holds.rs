@@ -8,7 +8,8 @@ use contract::{
         REFUSED_PRICE_CHANGED, REFUSED_SOLD_OUT,
     },
 };
-use worker_flights::{REFUSED_HOLD_EXISTS, REFUSED_TRAVELLERS_MISMATCH, expire_due, next_expiry};
+use contract::flights::{REFUSED_HOLD_EXISTS, REFUSED_TRAVELLERS_MISMATCH};
+use worker_flights::{expire_due, next_expiry};
 
 #[tokio::test]
 async fn a_held_seat_becomes_a_ticket() {
