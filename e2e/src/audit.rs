@@ -23,11 +23,10 @@ impl System {
     /// # Errors
     /// Names the first invariant that does not hold.
     pub async fn audit(&self) -> Result<Tally> {
-        let orders: Vec<(Uuid, String, String)> = sqlx::query_as(
-            "SELECT order_id, status, total_amount::text || ' ' || total_currency FROM orders",
-        )
-        .fetch_all(&mut self.database("sojourn_order").await?)
-        .await?;
+        let orders: Vec<(Uuid, String, String)> =
+            sqlx::query_as("SELECT order_id, status, total_amount::text || ' ' || total_currency FROM orders")
+                .fetch_all(&mut self.database("sojourn_order").await?)
+                .await?;
         let of = |status: &str| orders.iter().filter(|order| order.1 == status).count();
         let tally = Tally { confirmed: of("confirmed"), rejected: of("rejected") };
         ensure!(tally.confirmed + tally.rejected == orders.len(), "S1: {} orders are still pending", of("pending"));
@@ -90,7 +89,8 @@ impl System {
         let captured: Vec<(Uuid, &str)> = captured.iter().map(|(order, total)| (*order, total.as_str())).collect();
         let expected: Vec<(Uuid, &str)> = confirmed.iter().map(|(order, total)| (*order, *total)).collect();
         ensure!(captured == expected, "S23, S25: what was captured is not what the confirmed orders cost");
-        none(&mut payment, "S23: open authorisations", "SELECT count(*) FROM payment WHERE status = 'authorised'").await?;
+        none(&mut payment, "S23: open authorisations", "SELECT count(*) FROM payment WHERE status = 'authorised'")
+            .await?;
         none(
             &mut payment,
             "S23: movements that do not sum to zero",

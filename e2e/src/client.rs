@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use eventsource_stream::{Event, Eventsource as _};
+use futures::StreamExt as _;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -11,6 +13,9 @@ use crate::wait;
 /// The longest that one request may take.
 const REQUEST_LIMIT: Duration = Duration::from_secs(20);
 
+/// The longest that a stream may stay open.
+const STREAM_LIMIT: Duration = Duration::from_secs(300);
+
 /// A logged-in person.
 #[derive(Debug, Clone)]
 pub struct Client {
@@ -18,6 +23,8 @@ pub struct Client {
     gateway: String,
     /// The access token, for other tools of the same person.
     pub token: String,
+    /// Who it is; empty when that was not told.
+    pub user_id: String,
 }
 
 /// An answer of the door.
@@ -43,7 +50,9 @@ impl Client {
         let person = json!({ "email": email, "password": password, "name": name });
         let answer = stranger.call(Method::POST, "/v1/auth/register", Some(person)).await?;
         ensure!(answer.status == StatusCode::CREATED, "registration: {answer:?}");
-        Self::login(gateway, &email, password).await
+        let mut client = Self::login(gateway, &email, password).await?;
+        answer.body["user_id"].as_str().context("no user_id")?.clone_into(&mut client.user_id);
+        Ok(client)
     }
 
     /// Logs in.
@@ -62,8 +71,14 @@ impl Client {
     /// Somebody without a token.
     #[must_use]
     pub fn stranger(gateway: &str) -> Self {
+        Self::with_token(gateway, "")
+    }
+
+    /// Somebody with a token of any kind.
+    #[must_use]
+    pub fn with_token(gateway: &str, token: &str) -> Self {
         let http = reqwest::Client::builder().timeout(REQUEST_LIMIT).build().expect("the client's settings are valid");
-        Self { http, gateway: gateway.to_owned(), token: String::new() }
+        Self { http, gateway: gateway.to_owned(), token: token.to_owned(), user_id: String::new() }
     }
 
     /// Calls the door.
@@ -85,6 +100,34 @@ impl Client {
         body: Option<Value>,
         headers: &[(&str, &str)],
     ) -> Result<Answer> {
+        let request = self.request(method, path, headers);
+        answer(if let Some(body) = body { request.json(&body) } else { request }).await
+    }
+
+    /// Calls the door with any bytes for a body.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn call_raw(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<reqwest::Body>,
+    ) -> Result<Answer> {
+        answer(self.request(method, path, headers).body(body)).await
+    }
+
+    /// Opens a stream of events, after the event `last` when there was one. The answer is the stream itself.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn open(&self, path: &str, last: Option<&str>) -> Result<reqwest::Response> {
+        let last: Vec<_> = last.map(|last| ("last-event-id", last)).into_iter().collect();
+        Ok(self.request(Method::GET, path, &last).timeout(STREAM_LIMIT).send().await?)
+    }
+
+    fn request(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> reqwest::RequestBuilder {
         let mut request = self.http.request(method, format!("{}{path}", self.gateway));
         if !self.token.is_empty() {
             request = request.bearer_auth(&self.token);
@@ -92,13 +135,7 @@ impl Client {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
-        let response = request.send().await?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let text = response.text().await?;
-        Ok(Answer { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::Null) })
+        request
     }
 
     /// Reads a resource.
@@ -113,7 +150,14 @@ impl Client {
     ///
     /// # Errors
     /// When there is none.
-    pub async fn flight(&self, from: &str, to: &str, date: chrono::NaiveDate, cabin: &str, passengers: u32) -> Result<Value> {
+    pub async fn flight(
+        &self,
+        from: &str,
+        to: &str,
+        date: chrono::NaiveDate,
+        cabin: &str,
+        passengers: u32,
+    ) -> Result<Value> {
         let path = format!("/v1/flights/offers?from={from}&to={to}&date={date}&cabin={cabin}&passengers={passengers}");
         first_item(self.get(&path).await?)
     }
@@ -122,7 +166,13 @@ impl Client {
     ///
     /// # Errors
     /// When there is none.
-    pub async fn stay(&self, place: &str, check_in: chrono::NaiveDate, check_out: chrono::NaiveDate, guests: u32) -> Result<Value> {
+    pub async fn stay(
+        &self,
+        place: &str,
+        check_in: chrono::NaiveDate,
+        check_out: chrono::NaiveDate,
+        guests: u32,
+    ) -> Result<Value> {
         let path = format!("/v1/stays/offers?place={place}&check_in={check_in}&check_out={check_out}&guests={guests}");
         first_item(self.get(&path).await?)
     }
@@ -143,6 +193,17 @@ impl Client {
             if again { Err(format!("{answer:?}")) } else { Ok(answer) }
         })
         .await
+    }
+
+    /// Places an order that must be accepted; its id and its operation's.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub async fn place(&self, key: &str, order: &Value) -> Result<(String, String)> {
+        let accepted = self.order(key, order).await?;
+        ensure!(accepted.status == StatusCode::ACCEPTED, "the order `{key}`: {accepted:?}");
+        let id = |name: &str| accepted.body[name].as_str().map(str::to_owned).with_context(|| format!("no {name}"));
+        Ok((id("order_id")?, id("operation_id")?))
     }
 
     /// Waits until an order is no longer pending.
@@ -168,6 +229,29 @@ pub fn order_of(offers: &[&Value], token: &str) -> Value {
         }],
         "payment": { "token": token },
     })
+}
+
+/// Reads server-sent events until the stream closes, or until one of them is enough.
+///
+/// # Errors
+/// When the stream breaks off.
+pub async fn events(response: reqwest::Response, enough: impl Fn(&Event) -> bool) -> Result<Vec<Event>> {
+    let mut stream = response.bytes_stream().eventsource();
+    let mut events = Vec::new();
+    while let Some(event) = stream.next().await {
+        events.push(event?);
+        if events.last().is_some_and(&enough) {
+            break;
+        }
+    }
+    Ok(events)
+}
+
+async fn answer(request: reqwest::RequestBuilder) -> Result<Answer> {
+    let response = request.send().await?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    let text = response.text().await?;
+    Ok(Answer { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::Null) })
 }
 
 fn first_item(answer: Answer) -> Result<Value> {

@@ -3,11 +3,13 @@
 
 mod audit;
 mod client;
+mod findings;
 mod process;
 mod system;
 pub mod wait;
 
 pub use audit::Tally;
-pub use client::{Answer, Client, order_of};
-pub use process::Program;
+pub use client::{Answer, Client, events, order_of};
+pub use findings::Findings;
+pub use process::{Ended, Program, free_port, run};
 pub use system::{DEMO_PASSWORD, DOMAINS, Part, System};

@@ -5,9 +5,13 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use tokio::io::AsyncWriteExt as _;
+
+use crate::wait;
 
 /// A program of the workspace that can be killed and started again with the same arguments.
 #[derive(Debug)]
@@ -66,21 +70,43 @@ impl Program {
         }
     }
 
-    /// Asks it to end (SIGTERM) and returns its exit code.
+    /// Asks it to end (SIGTERM) and returns its exit code; none when a signal ended it.
     ///
     /// # Errors
     /// When it does not run or cannot be signalled.
-    pub fn terminate(&mut self) -> Result<Option<i32>> {
-        let mut child = self.child.take().context("it does not run")?;
+    ///
+    /// # Panics
+    /// When it has not ended within `limit`: the test has failed.
+    pub async fn terminate(&mut self, limit: Duration) -> Result<Option<i32>> {
+        let child = self.child.as_mut().with_context(|| format!("{} does not run", self.name))?;
         let status = Command::new("kill").args(["-TERM", &child.id().to_string()]).status()?;
-        anyhow::ensure!(status.success(), "{} could not be signalled", self.name);
-        Ok(child.wait()?.code())
+        ensure!(status.success(), "{} could not be signalled", self.name);
+        let child = std::sync::Mutex::new(child);
+        let ended = wait::until(&format!("the end of {}", self.name), limit, || async {
+            let ended = child.lock().map_err(|error| error.to_string())?.try_wait();
+            ended.map_err(|error| error.to_string())?.ok_or_else(|| "it still runs".to_owned())
+        })
+        .await;
+        self.child = None;
+        Ok(ended.code())
+    }
+
+    /// Whether it was started and not killed or terminated since.
+    #[must_use]
+    pub const fn is_started(&self) -> bool {
+        self.child.is_some()
+    }
+
+    /// The whole log of all its runs.
+    #[must_use]
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
     /// The last lines of its log, for failures.
     #[must_use]
     pub fn log_tail(&self) -> String {
-        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let text = self.log();
         let lines: Vec<&str> = text.lines().collect();
         format!("--- {} ---\n{}", self.name, lines[lines.len().saturating_sub(25)..].join("\n"))
     }
@@ -88,8 +114,7 @@ impl Program {
     /// Lines of its log that hold a panic.
     #[must_use]
     pub fn panics(&self) -> Vec<String> {
-        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
-        text.lines().filter(|line| line.contains("panicked at")).map(str::to_owned).collect()
+        self.log().lines().filter(|line| line.contains("panicked at")).map(str::to_owned).collect()
     }
 }
 
@@ -99,10 +124,49 @@ impl Drop for Program {
     }
 }
 
+/// How a program that was run to its end ended.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    /// Its exit code; none when a signal ended it.
+    pub code: Option<i32>,
+    /// Its data.
+    pub stdout: String,
+    /// Everything else.
+    pub stderr: String,
+}
+
+/// Runs a program of the workspace to its end, with nothing of this process's environment but the search path.
+///
+/// # Errors
+/// When it cannot be started or does not end within `limit`.
+pub async fn run(
+    binary: &str,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+    stdin: &str,
+    limit: Duration,
+) -> Result<Ended> {
+    let mut command = tokio::process::Command::new(private_servers::testing::binary(binary));
+    command.args(arguments).env_clear().envs(environment.iter().copied()).kill_on_drop(true);
+    if let Some(path) = std::env::var_os("PATH") {
+        command.env("PATH", path);
+    }
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().with_context(|| format!("starting {binary}"))?;
+    if let Some(mut pipe) = child.stdin.take() {
+        // A program that reads nothing may be gone already.
+        pipe.write_all(stdin.as_bytes()).await.ok();
+    }
+    let ended = tokio::time::timeout(limit, child.wait_with_output()).await;
+    let ended = ended.with_context(|| format!("{binary} {arguments:?} did not end within {limit:?}"))??;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok(Ended { code: ended.status.code(), stdout: text(&ended.stdout), stderr: text(&ended.stderr) })
+}
+
 /// A port that was free a moment ago.
 ///
 /// # Errors
 /// When the system has none.
-pub(crate) fn free_port() -> Result<u16> {
+pub fn free_port() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

@@ -2,19 +2,24 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use kit::settings::DEVELOPMENT_INTERNAL_TOKEN;
+use messaging::rabbitmq::{RabbitBroker, RabbitOptions};
 use private_servers::{Postgres, PostgresOptions, RabbitMq, RabbitMqOptions};
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 
 use crate::{
     client::Client,
-    process::{Program, free_port},
+    process::{Ended, Program, free_port, run},
     wait,
 };
 
 /// How long a part may take until it is ready: a debug build on a busy machine migrates and seeds in seconds.
 const READY_WITHIN: Duration = Duration::from_secs(90);
+
+/// How long one call of `sagactl` may take.
+const SAGACTL_WITHIN: Duration = Duration::from_secs(60);
 
 /// The password of the demo data's people.
 pub const DEMO_PASSWORD: &str = "sojourn-end-to-end";
@@ -51,10 +56,8 @@ impl System {
     /// When a server or program cannot be started.
     pub async fn start() -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let (postgres, rabbitmq) = tokio::join!(
-            Postgres::start(PostgresOptions::for_tests()),
-            RabbitMq::start(RabbitMqOptions::for_tests())
-        );
+        let (postgres, rabbitmq) =
+            tokio::join!(Postgres::start(PostgresOptions::for_tests()), RabbitMq::start(RabbitMqOptions::for_tests()));
         let (postgres, rabbitmq) = (postgres?, rabbitmq?);
         let mut system = Self {
             gateway: String::new(),
@@ -148,10 +151,19 @@ impl System {
             Part::RabbitMq => self.rabbitmq.restart().await?,
             Part::PostgreSql => self.postgres.restart().await?,
         }
-        let names: Vec<&str> = self.ready.keys().copied().collect();
-        for name in names {
+        for name in self.ready.keys().filter(|name| self.programs[*name].is_started()) {
             self.until_ready(name).await;
         }
+        Ok(())
+    }
+
+    /// Starts a killed or terminated program again and waits until it is ready, whatever else is missing.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub async fn revive(&mut self, name: &str) -> Result<()> {
+        self.program(name).restart()?;
+        self.until_ready(name).await;
         Ok(())
     }
 
@@ -166,16 +178,54 @@ impl System {
         &self.ready[name]
     }
 
-    /// The broker's address, to put strange messages into its queues.
+    /// A caller of a program's own interface, with the installation's token.
     #[must_use]
-    pub fn amqp_url(&self) -> String {
-        self.rabbitmq.url()
+    pub fn internal(&self, name: &str) -> Client {
+        Client::with_token(self.address(name), DEVELOPMENT_INTERNAL_TOKEN)
     }
 
-    /// The address of one database.
-    #[must_use]
-    pub fn database_url(&self, database: &str) -> String {
-        self.postgres.url(database)
+    /// A stranger at the broker, to put strange messages into its queues.
+    ///
+    /// # Errors
+    /// When the broker is not there.
+    pub async fn broker(&self) -> Result<RabbitBroker> {
+        Ok(RabbitBroker::connect(RabbitOptions::new(&self.rabbitmq.url(), "stranger")?).await?)
+    }
+
+    /// Every queue of the broker and how many messages it holds.
+    ///
+    /// # Errors
+    /// When the broker does not say.
+    pub async fn queues(&self) -> Result<BTreeMap<String, u64>> {
+        let listed = self.rabbitmq.ctl(&["-q", "list_queues", "--no-table-headers", "name", "messages"]).await?;
+        let lines = listed.lines().filter(|line| !line.trim().is_empty());
+        lines
+            .map(|line| {
+                let (name, messages) = line.trim_end().split_once('\t').with_context(|| format!("a line `{line}`"))?;
+                Ok((name.to_owned(), messages.parse()?))
+            })
+            .collect()
+    }
+
+    /// Runs `sagactl` as the person with this token.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub async fn sagactl(&self, token: &str, arguments: &[&str]) -> Result<Ended> {
+        self.sagactl_with(token, arguments, "").await
+    }
+
+    /// Runs `sagactl` with something to read.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub async fn sagactl_with(&self, token: &str, arguments: &[&str], stdin: &str) -> Result<Ended> {
+        let home = self._folder.path().display().to_string();
+        let mut environment = vec![("SAGACTL_URL", self.gateway.as_str()), ("XDG_CONFIG_HOME", home.as_str())];
+        if !token.is_empty() {
+            environment.push(("SAGACTL_TOKEN", token));
+        }
+        run("sagactl", arguments, &environment, stdin, SAGACTL_WITHIN).await
     }
 
     /// A connection to one of the databases, such as `sojourn_flights`.
@@ -205,10 +255,9 @@ impl System {
     /// Waits until no queue of the broker holds a message.
     pub async fn until_queues_are_empty(&self, limit: Duration) {
         wait::until("empty queues", limit, || async {
-            let listed = self.rabbitmq.ctl(&["-q", "list_queues", "--no-table-headers", "name", "messages"]).await;
-            let listed = listed.map_err(|error| error.to_string())?;
-            let full: Vec<&str> = listed.lines().filter(|line| !line.trim_end().ends_with("\t0")).collect();
-            if full.iter().all(|line| line.trim().is_empty()) { Ok(()) } else { Err(full.join("; ")) }
+            let mut queues = self.queues().await.map_err(|error| format!("{error:#}"))?;
+            queues.retain(|_, messages| *messages > 0);
+            if queues.is_empty() { Ok(()) } else { Err(format!("{queues:?}")) }
         })
         .await;
     }

@@ -4,7 +4,8 @@
 use std::{collections::BTreeMap, path::Path, process::Command};
 
 const PROGRAMS: [&str; 4] = ["sojourn", "orchestrator", "worker", "gateway"];
-const BEGIN: &str = "<!-- settings: kept by a test; `UPDATE_README=1 cargo xtask test -p e2e readme` writes it anew -->\n";
+const BEGIN: &str =
+    "<!-- settings: kept by a test; `UPDATE_README=1 cargo xtask test -p e2e readme` writes it anew -->\n";
 const END: &str = "<!-- /settings -->";
 
 /// One flag of one program.
@@ -42,7 +43,8 @@ fn table() -> String {
             lines.entry(key).or_default().push(program);
         }
     }
-    let mut table = String::from("\n| flag and file key | environment | default | of | meaning |\n|---|---|---|---|---|\n");
+    let mut table =
+        String::from("\n| flag and file key | environment | default | of | meaning |\n|---|---|---|---|---|\n");
     for key in order {
         let programs = &lines[&key];
         let of = if programs.len() == PROGRAMS.len() { "all".to_owned() } else { programs.join(", ") };

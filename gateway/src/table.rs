@@ -226,6 +226,7 @@ pub(crate) fn router(door: &Door) -> Router {
         // The last layer is the outermost: measured first, then who asks, then the body's size.
         let served = (route.serve)(route.filter)
             .layer(DefaultBodyLimit::max(route.body_bytes_max))
+            .layer(middleware::from_fn_with_state(route.body_bytes_max, kit::http::refuse_large_body))
             .layer(middleware::from_fn_with_state((door.clone(), route.auth), auth::authenticate))
             .layer(middleware::from_fn_with_state((route.path, route.limit), measure));
         router = router.route(route.path, served);

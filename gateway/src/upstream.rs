@@ -129,8 +129,11 @@ pub(crate) enum UpstreamError {
     TimedOut { service: &'static str },
     /// It asked to come later.
     #[error("the {service} service takes nothing in right now")]
-    Busy { service: &'static str, retry_after_seconds: u32 },
-    /// It failed, or answered what nobody agreed on.
+    Busy { service: &'static str, retry_after_seconds: u32, problem: Option<Box<Problem>> },
+    /// It failed, and may have said why.
+    #[error("the {service} service gave an answer that cannot be used")]
+    Failed { service: &'static str, status: StatusCode, problem: Option<Box<Problem>> },
+    /// It answered what nobody agreed on.
     #[error("the {service} service gave an answer that cannot be used")]
     Unusable { service: &'static str, why: String },
     /// Our own mistake.
@@ -144,6 +147,7 @@ impl UpstreamError {
             Self::Unreachable { .. } => "unreachable",
             Self::TimedOut { .. } => "timed_out",
             Self::Busy { .. } => "busy",
+            Self::Failed { .. } => "failed",
             Self::Unusable { .. } => "unusable",
             Self::Unsendable(_) => "unsendable",
         }
@@ -160,11 +164,33 @@ impl From<UpstreamError> for ApiError {
             UpstreamError::Busy { retry_after_seconds, .. } => {
                 Self::unavailable("service_unavailable", detail, retry_after_seconds)
             }
-            UpstreamError::Unusable { .. } => {
+            UpstreamError::Failed { .. } | UpstreamError::Unusable { .. } => {
                 Self::new(StatusCode::BAD_GATEWAY, "bad_gateway", "A part of Sojourn failed").detail(detail)
             }
             UpstreamError::Unsendable(_) => Self::internal(),
         }
+    }
+}
+
+impl UpstreamError {
+    /// As operators see it: in the part's own words, where it has said what is wrong.
+    pub(crate) fn for_operators(self) -> ApiError {
+        match self {
+            Self::Busy { retry_after_seconds, problem: Some(problem), .. } => {
+                said(StatusCode::SERVICE_UNAVAILABLE, *problem).retry_after(retry_after_seconds)
+            }
+            Self::Failed { status, problem: Some(problem), .. } => said(status, *problem),
+            other => other.into(),
+        }
+    }
+}
+
+/// A part's problem as ours.
+fn said(status: StatusCode, problem: Problem) -> ApiError {
+    let error = ApiError::new(status, problem.code, problem.title).errors(problem.errors);
+    match problem.detail {
+        Some(detail) => error.detail(detail),
+        None => error,
     }
 }
 
@@ -230,7 +256,7 @@ impl Upstream {
                 UpstreamError::Busy { .. } => true,
                 UpstreamError::Unreachable { source, .. } => source.is_connect() || call.repeat == Repeat::Safe,
                 UpstreamError::TimedOut { .. } => call.repeat == Repeat::Safe,
-                UpstreamError::Unusable { .. } | UpstreamError::Unsendable(_) => false,
+                UpstreamError::Failed { .. } | UpstreamError::Unusable { .. } | UpstreamError::Unsendable(_) => false,
             };
             last = error;
             if !again || tokio::time::Instant::now() >= deadline {
@@ -265,11 +291,18 @@ impl Upstream {
         let service = self.service;
         let response = request.send().await.map_err(|source| UpstreamError::Unreachable { service, source })?;
         let status = response.status();
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            return Err(UpstreamError::Busy { service, retry_after_seconds: retry_after(response.headers()) });
-        }
         if status.is_server_error() {
-            return Err(UpstreamError::Unusable { service, why: format!("status {status}") });
+            let retry_after_seconds = retry_after(response.headers());
+            // The status has been told; a body that breaks off takes nothing from it.
+            let problem = match self.read(response).await {
+                Ok(answer) => serde_json::from_slice(&answer.body).ok().map(Box::new),
+                Err(_) => None,
+            };
+            return Err(if status == StatusCode::SERVICE_UNAVAILABLE {
+                UpstreamError::Busy { service, retry_after_seconds, problem }
+            } else {
+                UpstreamError::Failed { service, status, problem }
+            });
         }
         if status == StatusCode::UNAUTHORIZED {
             return self.unauthorized(response).await;
@@ -324,6 +357,9 @@ impl Upstream {
         if let Some(error) = error {
             let why = match error {
                 UpstreamError::Unusable { why, .. } => why.clone(),
+                UpstreamError::Failed { status, problem, .. } => {
+                    format!("status {status} {}", problem.as_ref().map_or("", |problem| &problem.code))
+                }
                 other => error_chain(other),
             };
             // The path without its query: searches are nobody's business.
@@ -371,11 +407,7 @@ impl Answer {
         let Ok(problem) = serde_json::from_slice::<Problem>(&self.body) else {
             return self.unexpected().into();
         };
-        let mut error = ApiError::new(self.status, problem.code, problem.title).errors(problem.errors);
-        if let Some(detail) = problem.detail {
-            error = error.detail(detail);
-        }
-        error
+        said(self.status, problem)
     }
 
     /// A status that nobody agreed on.

@@ -1,9 +1,11 @@
 //! HTTP as every program speaks it: problem details for errors, checked extractors, health, limits, the server.
 
+mod body_limit;
 mod extract;
 mod problem;
 mod server;
 
+pub use body_limit::refuse_large_body;
 pub use extract::{Json, Path, Query};
 pub use problem::ApiError;
 pub use server::{BODY_BYTES_MAX, REQUEST_TIMEOUT, base, require_internal_token, serve};

@@ -4,11 +4,11 @@
 //! program is [`clock`] and [`ids`].
 
 pub mod clock;
-pub mod ids;
-pub mod settings;
-pub mod telemetry;
-pub mod metrics;
-pub mod readiness;
-pub mod shutdown;
-pub mod postgres;
 pub mod http;
+pub mod ids;
+pub mod metrics;
+pub mod postgres;
+pub mod readiness;
+pub mod settings;
+pub mod shutdown;
+pub mod telemetry;

@@ -87,12 +87,7 @@ pub fn options(url: &str, database: &str) -> Result<PgConnectOptions, OpenError>
 ///
 /// # Errors
 /// [`OpenError`] says what to do.
-pub async fn open(
-    url: &str,
-    database: &str,
-    connections_max: u32,
-    migrator: &Migrator,
-) -> Result<PgPool, OpenError> {
+pub async fn open(url: &str, database: &str, connections_max: u32, migrator: &Migrator) -> Result<PgPool, OpenError> {
     let options = options(url, database)?;
     let address = address(&options);
     ensure_database(&options, &address, database).await?;

@@ -4,7 +4,11 @@
 //! holds the same long names as keys (`listen = "127.0.0.1:8080"`); its values become the arguments' defaults, so
 //! that flags and environment win over it. Unknown keys are errors: a typo must not pass silently.
 
-use std::{collections::BTreeMap, ffi::OsString, path::{Path, PathBuf}};
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 use clap::{Parser, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
@@ -87,7 +91,9 @@ pub enum SettingsError {
         known: String,
     },
     /// A value that is a table or a date.
-    #[error("the settings file {path} has `{key}` as something other than a text, a number, true, false or a list of those")]
+    #[error(
+        "the settings file {path} has `{key}` as something other than a text, a number, true, false or a list of those"
+    )]
     WrongValue {
         /// Which.
         path: PathBuf,
@@ -200,11 +206,12 @@ fn config_path(args: &[OsString]) -> Option<PathBuf> {
 }
 
 fn read_file(path: &Path, command: &clap::Command) -> Result<BTreeMap<String, Vec<String>>, SettingsError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| SettingsError::Unreadable { path: path.to_owned(), source })?;
-    let table: toml::Table = text
-        .parse()
-        .map_err(|error: toml::de::Error| SettingsError::NotToml { path: path.to_owned(), detail: error.to_string() })?;
+    let text =
+        std::fs::read_to_string(path).map_err(|source| SettingsError::Unreadable { path: path.to_owned(), source })?;
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| SettingsError::NotToml {
+        path: path.to_owned(),
+        detail: error.to_string(),
+    })?;
     let known: Vec<&str> = command.get_arguments().filter_map(clap::Arg::get_long).collect();
     let mut values = BTreeMap::new();
     for (key, value) in table {

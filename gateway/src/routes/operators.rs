@@ -1,6 +1,8 @@
 //! `/ops/api/...`: the orchestrator's own interface, for operators. Every method and answer passes as it is, streams
 //! too; who acts is said by the gateway, never by the client.
 
+use std::time::Duration;
+
 use axum::{
     body::{Body, Bytes},
     extract::{OriginalUri, State, rejection::BytesRejection},
@@ -16,8 +18,12 @@ use crate::{
     door::Door,
     guard::Hop,
     routes::operation_events::{LAST_EVENT_ID, take_place, until_ended},
-    upstream::{Call, READ_TIMEOUT, Repeat, WRITE_TIMEOUT},
+    upstream::{Call, READ_TIMEOUT, Repeat, UpstreamError},
 };
+
+/// How long the orchestrator may take to answer an act: longer than it waits for the saga's verdict (15 s), so that it
+/// can say itself that none has come.
+const ACT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What stands before the orchestrator's own paths at the door.
 const PREFIX: &str = "/ops";
@@ -59,11 +65,11 @@ pub(crate) async fn pass(
         headers: passed_in(&headers, caller)?,
         body: (!body.is_empty()).then_some(body),
         repeat: if reading { Repeat::Safe } else { Repeat::Unsent },
-        timeout: if reading { READ_TIMEOUT } else { WRITE_TIMEOUT },
+        timeout: if reading { READ_TIMEOUT } else { ACT_TIMEOUT },
         method,
     };
     let place = take_place(&door)?;
-    let answer = door.orchestrator.open(&hop, call).await?;
+    let answer = door.orchestrator.open(&hop, call).await.map_err(UpstreamError::for_operators)?;
     let status = answer.status();
     let mut passed = HeaderMap::new();
     for name in PASSED_BACK {

@@ -25,7 +25,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
             Err(JsonRejection::JsonDataError(error)) => {
                 Err(ApiError::unprocessable("invalid_body", error.body_text(), Vec::new()))
             }
-            Err(JsonRejection::JsonSyntaxError(error)) => Err(ApiError::bad_request("malformed_json", error.body_text())),
+            Err(JsonRejection::JsonSyntaxError(error)) => {
+                Err(ApiError::bad_request("malformed_json", error.body_text()))
+            }
             Err(JsonRejection::MissingJsonContentType(_)) => Err(ApiError::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_media_type",

@@ -23,7 +23,14 @@ impl ApiError {
     /// An error of any kind. `code` is stable and documented in `docs/errors/`; `title` is the same each time.
     #[must_use]
     pub fn new(status: StatusCode, code: impl Into<Cow<'static, str>>, title: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, code: code.into(), title: title.into(), detail: None, errors: Vec::new(), retry_after_seconds: None }
+        Self {
+            status,
+            code: code.into(),
+            title: title.into(),
+            detail: None,
+            errors: Vec::new(),
+            retry_after_seconds: None,
+        }
     }
 
     /// 400: the request cannot be read.

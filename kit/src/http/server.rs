@@ -19,7 +19,7 @@ use tower_http::{
     trace::TraceLayer,
 };
 
-use super::{extract::Json, problem::ApiError};
+use super::{body_limit::refuse_large_body, extract::Json, problem::ApiError};
 use crate::{metrics::MetricsHandle, readiness::Readiness};
 
 /// The largest request body, in bytes: the largest saga input and its frame.
@@ -45,6 +45,7 @@ pub fn base(router: Router, metrics: &MetricsHandle, readiness: Readiness) -> Ro
             ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This resource has no such method")
         })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(BODY_BYTES_MAX, refuse_large_body))
         .layer(middleware::from_fn(time_limit))
         .layer(CatchPanicLayer::custom(|_| ApiError::internal().into_response()))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))

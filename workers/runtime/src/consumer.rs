@@ -140,7 +140,7 @@ impl Consumer {
     /// Reads what was taken; what cannot be read goes to the dead letters, with the reason, and nothing else happens.
     async fn read(&self, deliveries: Vec<Delivery>, acker: &Acker, batch: &mut Batch) {
         for delivery in deliveries {
-            match Job::read(&delivery.message.body, self.route, &self.commands) {
+            match Job::taken(&delivery.message, self.route, &self.commands) {
                 Ok(job) => batch.push(job, delivery),
                 Err(unworkable) => {
                     let reason = unworkable.to_string();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use contract::{
     Op,
     command::Route,
-    envelope::{self, CommandEnvelope, KIND_REPLY},
+    envelope::{self, CommandEnvelope, KIND_COMMAND, KIND_REPLY},
 };
 use messaging::{Message, NAME_BYTES_MAX, Outgoing, headers};
 use serde::Serialize;
@@ -16,6 +16,9 @@ use crate::{
     erased::{AnyAnswer, AnyCommand, StoredOutcome},
     handler::HandlerError,
 };
+
+/// How much of a strange kind its dead letter repeats, in characters.
+const KIND_CHARS_SHOWN: usize = 64;
 
 /// A command that this domain can carry out.
 pub(crate) struct Job {
@@ -40,6 +43,8 @@ pub(crate) enum Work {
 /// Why a message can never be carried out here: the reason on its dead letter.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unworkable {
+    #[error("the message's kind `{0}` is not one that this queue takes")]
+    Kind(String),
     #[error(transparent)]
     Envelope(#[from] envelope::EnvelopeError),
     #[error("the command is for `{theirs}`, but lay in the queue of `{ours}`")]
@@ -57,6 +62,15 @@ pub(crate) enum Unworkable {
 }
 
 impl Job {
+    /// Reads a message, down to the payload.
+    pub(crate) fn taken(message: &Message, route: Route, commands: &Commands) -> Result<Self, Unworkable> {
+        if message.kind == KIND_COMMAND {
+            Self::read(&message.body, route, commands)
+        } else {
+            Err(Unworkable::Kind(message.kind.chars().take(KIND_CHARS_SHOWN).collect()))
+        }
+    }
+
     /// Reads a message's body, down to the payload.
     pub(crate) fn read(body: &[u8], route: Route, commands: &Commands) -> Result<Self, Unworkable> {
         let envelope: CommandEnvelope = envelope::read(body, "command")?;

@@ -1,0 +1,70 @@
+//! Registrations and logins that are wrong.
+
+use e2e::{Client, Findings, System};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::{with, without};
+
+const REGISTER: &str = "/v1/auth/register";
+const LOGIN: &str = "/v1/auth/login";
+const REFRESH: &str = "/v1/auth/refresh";
+
+pub(crate) async fn registrations_and_logins(system: &System, findings: &mut Findings) {
+    let stranger = Client::stranger(&system.gateway);
+    let json = [("content-type", "application/json")];
+    let raw = async |path: &str, headers: &[(&str, &str)], body: &str| {
+        stranger.call_raw(Method::POST, path, headers, body.to_owned()).await.unwrap()
+    };
+    let post = async |path: &str, body: Value| stranger.call(Method::POST, path, Some(body)).await.unwrap();
+
+    for path in [REGISTER, LOGIN, REFRESH] {
+        let at = |what: &str| format!("{path}: {what}");
+        findings.problem(&at("no media type"), &raw(path, &[], "{}").await, 415, "unsupported_media_type", &[]);
+        findings.problem(&at("cut JSON"), &raw(path, &json, "{").await, 400, "malformed_json", &[]);
+        findings.problem(&at("no JSON"), &raw(path, &json, "\u{fffd}\u{0}").await, 400, "malformed_json", &[]);
+        findings.problem(&at("an empty object"), &post(path, json!({})).await, 422, "invalid_body", &[]);
+        findings.problem(&at("a list"), &post(path, json!([7])).await, 422, "invalid_body", &[]);
+        let huge = json!({ "email": "x".repeat(20_000) });
+        findings.problem(&at("a huge body"), &post(path, huge).await, 413, "body_too_large", &[]);
+        let read = stranger.get(path).await.unwrap();
+        findings.problem(&at("another method"), &read, 405, "method_not_allowed", &[]);
+    }
+
+    let email = format!("eve-{}@example.com", kit::ids::uuid_random().simple());
+    let person = json!({ "email": email, "password": "a long enough passphrase", "name": "Eve" });
+    let wrong: [(&str, Value, &str, &[&str]); 8] = [
+        ("no password", without(&person, "", "password"), "invalid_body", &[]),
+        ("a number for a name", with(&person, "/name", 7), "invalid_body", &[]),
+        ("a short password", with(&person, "/password", "short"), "registration_invalid", &["#/password"]),
+        ("a common password", with(&person, "/password", "Password12345"), "registration_invalid", &["#/password"]),
+        ("no address", with(&person, "/email", "eve"), "registration_invalid", &["#/email"]),
+        ("an empty name", with(&person, "/name", "  "), "registration_invalid", &["#/name"]),
+        ("U+0000 in the name", with(&person, "/name", "E\0ve"), "registration_invalid", &["#/name"]),
+        (
+            "everything wrong",
+            json!({ "email": "@", "password": "", "name": "" }),
+            "registration_invalid",
+            &["#/email", "#/password", "#/name"],
+        ),
+    ];
+    for (what, body, code, pointers) in wrong {
+        findings.problem(&format!("registration: {what}"), &post(REGISTER, body).await, 422, code, pointers);
+    }
+    let registered = post(REGISTER, person.clone()).await;
+    findings.that("a good registration", registered.status == 201, &registered);
+    findings.problem("the same address again", &post(REGISTER, person.clone()).await, 409, "email_taken", &[]);
+    let shouted = with(&person, "/email", email.to_uppercase());
+    findings.problem("the same address in capitals", &post(REGISTER, shouted).await, 409, "email_taken", &[]);
+
+    let login = json!({ "email": email, "password": "another passphrase" });
+    findings.problem("a wrong password", &post(LOGIN, login.clone()).await, 401, "wrong_login", &[]);
+    let nobody = with(&login, "/email", "nobody@example.com");
+    findings.problem("nobody's address", &post(LOGIN, nobody).await, 401, "wrong_login", &[]);
+    let nul = with(&login, "/email", "e\0ve@example.com");
+    findings.problem("U+0000 in an address", &post(LOGIN, nul).await, 401, "wrong_login", &[]);
+    for token in ["", "nonsense", "rt_\0", "rt_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
+        let refresh = json!({ "refresh_token": token });
+        findings.problem("a refresh token of nobody's", &post(REFRESH, refresh).await, 401, "wrong_refresh_token", &[]);
+    }
+}
