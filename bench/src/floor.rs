@@ -17,8 +17,7 @@ pub(crate) struct Databases {
     pub(crate) payment: PgPool,
 }
 
-const REMEMBER: &str =
-    "INSERT INTO bench_inbox (saga_id, step, op, generation, outcome) VALUES ($1, $2, $3, 1, $4)";
+const REMEMBER: &str = "INSERT INTO bench_inbox (saga_id, step, op, generation, outcome) VALUES ($1, $2, $3, 1, $4)";
 
 /// One business transaction across the three databases; returns how long it took.
 pub(crate) async fn run_one(databases: &Databases, input: &BenchInput) -> Result<std::time::Duration> {

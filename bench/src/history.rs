@@ -39,5 +39,6 @@ pub(crate) async fn fill(database_url: &str, sagas: i64) -> Result<()> {
         done += chunk;
     }
     sqlx::query("VACUUM ANALYZE saga, saga_journal, saga_start").execute(&mut journal).await?;
+    sqlx::query("CHECKPOINT").execute(&mut journal).await?;
     Ok(journal.close().await?)
 }

@@ -57,9 +57,7 @@ pub(crate) async fn run_worker(cli: WorkerCli) -> anyhow::Result<()> {
             .action::<CreateOrder>(Work)
             .compensation::<RejectOrder>(Work, |_| Answered {})
             .action::<ConfirmOrder>(Work),
-        Route::Accommodation => {
-            domain.action::<HoldRoom>(Work).compensation::<ReleaseRoom>(Work, |_| Answered {})
-        }
+        Route::Accommodation => domain.action::<HoldRoom>(Work).compensation::<ReleaseRoom>(Work, |_| Answered {}),
         Route::Payment => domain.action::<Authorize>(Work).compensation::<Void>(Work, |_| Answered {}),
         Route::User | Route::Flights | Route::Feed => return Err(anyhow!("the benchmark has no such domain")),
     };

@@ -82,10 +82,15 @@ impl System {
             println!("  operator     {}   password {shown}", worker_user::DEMO_OPERATOR_EMAIL);
         }
         match &self.postgres {
-            Some(postgres) => println!("  PostgreSQL   {}   (private, in {})", postgres.url("postgres"), postgres.folder().display()),
+            Some(postgres) => {
+                println!("  PostgreSQL   {}   (private, in {})", postgres.url("postgres"), postgres.folder().display())
+            }
             None => println!("  PostgreSQL   as DATABASE_URL says"),
         }
-        println!("  messages     {}", if cli.amqp_url.is_some() { "RabbitMQ, as AMQP_URL says" } else { "within the process" });
+        println!(
+            "  messages     {}",
+            if cli.amqp_url.is_some() { "RabbitMQ, as AMQP_URL says" } else { "within the process" }
+        );
         println!("Ctrl-C stops everything.");
     }
 
@@ -145,7 +150,8 @@ async fn start_worker(
         choices.user.jwt_signing_key_file = cli.data_dir.join("jwt-signing-key.pem");
     }
     let production = cli.common.is_production();
-    let domains = Route::ALL.into_iter().map(|route| workers::domain(route, &choices, database_url, &clock, production));
+    let domains =
+        Route::ALL.into_iter().map(|route| workers::domain(route, &choices, database_url, &clock, production));
     let domains = domains.collect::<Result<Vec<_>, _>>()?;
     let mut settings = worker_runtime::Settings::new(database_url, cli.common.internal_token.clone());
     settings.listen = Some(loopback()?);

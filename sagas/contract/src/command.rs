@@ -34,8 +34,7 @@ pub enum Route {
 
 impl Route {
     /// All of them, in the order of the architecture's picture.
-    pub const ALL: [Self; 6] =
-        [Self::User, Self::Order, Self::Accommodation, Self::Flights, Self::Payment, Self::Feed];
+    pub const ALL: [Self; 6] = [Self::User, Self::Order, Self::Accommodation, Self::Flights, Self::Payment, Self::Feed];
 
     /// The routing key and the domain's name everywhere.
     #[must_use]

@@ -160,7 +160,9 @@ pub enum OfferId {
 
 /// Why a text is not an offer's id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not an offer: an offer's id starts with `fof_` (flight) or `sof_` (stay) and has 32 hexadecimal digits")]
+#[error(
+    "`{0}` is not an offer: an offer's id starts with `fof_` (flight) or `sof_` (stay) and has 32 hexadecimal digits"
+)]
 pub struct OfferIdError(String);
 
 impl fmt::Display for OfferId {

@@ -5,8 +5,8 @@
 //! The crate is pure: no clock, no randomness, no I/O.
 
 pub mod ids;
-pub mod money;
 pub mod limits;
+pub mod money;
 pub mod step;
 
 pub mod command;

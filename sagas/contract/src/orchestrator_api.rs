@@ -94,14 +94,8 @@ pub enum SagaStatus {
 
 impl SagaStatus {
     /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::Running,
-        Self::Compensating,
-        Self::Completed,
-        Self::Compensated,
-        Self::NeedsAttention,
-        Self::Abandoned,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Running, Self::Compensating, Self::Completed, Self::Compensated, Self::NeedsAttention, Self::Abandoned];
 
     /// The word in columns and addresses.
     #[must_use]

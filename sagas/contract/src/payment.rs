@@ -33,7 +33,9 @@ pub struct PaymentToken(String);
 
 /// Why a text is not a token. The text is not repeated: a confused client may have sent a card number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a payment token starts with `tok_`, followed by letters, digits or `_`, {TOKEN_BYTES_MAX} bytes at most; never send a card number")]
+#[error(
+    "a payment token starts with `tok_`, followed by letters, digits or `_`, {TOKEN_BYTES_MAX} bytes at most; never send a card number"
+)]
 pub struct PaymentTokenError;
 
 impl PaymentToken {

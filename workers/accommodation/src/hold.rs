@@ -9,8 +9,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 use contract::{
     Outcome, Refusal,
     accommodation::{
-        AcceptedStay, HoldRooms, REFUSED_HOLD_EXISTS, REFUSED_OFFER_EXPIRED, REFUSED_OFFER_UNKNOWN, REFUSED_PRICE_CHANGED,
-        REFUSED_SOLD_OUT, RoomsHeld,
+        AcceptedStay, HoldRooms, REFUSED_HOLD_EXISTS, REFUSED_OFFER_EXPIRED, REFUSED_OFFER_UNKNOWN,
+        REFUSED_PRICE_CHANGED, REFUSED_SOLD_OUT, RoomsHeld,
     },
     limits::ORDER_ITEMS_MAX,
 };

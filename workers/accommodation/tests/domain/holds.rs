@@ -1,5 +1,6 @@
 //! Holding, releasing, confirming and expiring rooms, one after another.
 
+use contract::accommodation::REFUSED_HOLD_EXISTS;
 use contract::{
     Money, Outcome,
     accommodation::{
@@ -7,7 +8,6 @@ use contract::{
         REFUSED_PRICE_CHANGED, REFUSED_SOLD_OUT,
     },
 };
-use contract::accommodation::REFUSED_HOLD_EXISTS;
 use worker_accommodation::{expire_due, next_expiry};
 
 use crate::common::{Lab, at, code, euros, night, order};

@@ -1,6 +1,7 @@
 //! Holding, releasing, confirming and expiring seats, one after another.
 
 use crate::common::{Lab, at, code, euros, order};
+use contract::flights::{REFUSED_HOLD_EXISTS, REFUSED_TRAVELLERS_MISMATCH};
 use contract::{
     Money, Outcome,
     flights::{
@@ -8,7 +9,6 @@ use contract::{
         REFUSED_PRICE_CHANGED, REFUSED_SOLD_OUT,
     },
 };
-use contract::flights::{REFUSED_HOLD_EXISTS, REFUSED_TRAVELLERS_MISMATCH};
 use worker_flights::{expire_due, next_expiry};
 
 #[tokio::test]
