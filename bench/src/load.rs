@@ -27,7 +27,7 @@ pub(crate) struct Numbers(AtomicU64);
 impl Numbers {
     fn next_input(&self) -> BenchInput {
         let number = self.0.fetch_add(1, Ordering::Relaxed);
-        BenchInput::new(kit::ids::uuid_v7(), number % DECLINED_EVERY as u64 == 0)
+        BenchInput::new(kit::ids::uuid_v7(), number.is_multiple_of(DECLINED_EVERY))
     }
 }
 

@@ -18,7 +18,7 @@ pub(crate) const SAGA: &str = "bench";
 /// Of the start input, in bytes.
 pub(crate) const PAYLOAD_BYTES: usize = 500;
 /// One saga in so many is declined.
-pub(crate) const DECLINED_EVERY: usize = 10;
+pub(crate) const DECLINED_EVERY: u64 = 10;
 /// What a decline answers.
 pub(crate) const DECLINED: &str = "card_declined";
 

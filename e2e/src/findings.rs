@@ -4,7 +4,6 @@ use std::path::Path;
 
 use contract::problem::{CONTENT_TYPE, TYPE_BASE};
 use reqwest::header;
-use serde_json::Value;
 
 use crate::client::Answer;
 
@@ -36,7 +35,7 @@ impl Findings {
             ("the code", body["code"] == code),
             ("the places", places == pointers),
             ("the media type", kind == CONTENT_TYPE),
-            ("the type", body["type"] == Value::from(format!("{TYPE_BASE}{code}"))),
+            ("the type", body["type"] == format!("{TYPE_BASE}{code}")),
             ("the title", said("title")),
             ("the reasons", body["errors"].as_array().is_none_or(|all| all.iter().all(|one| one["detail"] != ""))),
             ("the wait", status != 503 || answer.headers.contains_key(header::RETRY_AFTER)),

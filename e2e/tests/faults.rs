@@ -1,5 +1,7 @@
 //! Three hundred orders while every process and both servers are killed, one after another.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::{
     sync::{
         Arc,

@@ -1,6 +1,8 @@
 //! The README's table of settings is what the programs themselves say in `--help`. With `UPDATE_README=1` the test
 //! writes the table anew.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::{collections::BTreeMap, path::Path, process::Command};
 
 const PROGRAMS: [&str; 4] = ["sojourn", "orchestrator", "worker", "gateway"];
