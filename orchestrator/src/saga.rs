@@ -59,6 +59,14 @@ impl Parked {
         }
     }
 
+    /// True when the journal can be read, and only this program does not know what to make of it.
+    pub(crate) const fn lacks_definition(&self) -> bool {
+        match self {
+            Self::UnknownDefinition { .. } | Self::OtherFingerprint { .. } => true,
+            Self::BrokenRow(_) | Self::BrokenJournal(_) | Self::Unstorable(_) | Self::MachineFailed(_) => false,
+        }
+    }
+
     /// A row that the journal could not read.
     pub(crate) fn broken(error: &JournalError) -> Self {
         Self::BrokenRow(error.to_string())
@@ -73,6 +81,18 @@ impl Active {
         let head = stored.records.last().map_or(0, |record| record.seq);
         let (traceparent, error) = (stored.row.traceparent.clone(), stored.row.error.clone());
         Ok(Self { state, head, definition, traceparent, error })
+    }
+
+    /// Rebuilds a saga whose definition nobody knows, under another one, which does not fit: the machine then takes
+    /// nothing but giving up. None without any definition.
+    pub(crate) fn without_definition(catalog: &Catalog, stored: &Stored) -> Option<Result<Self, Parked>> {
+        let definition = Arc::clone(catalog.iter().next()?);
+        let restored = replay(stored).map(|state| {
+            let head = stored.records.last().map_or(0, |record| record.seq);
+            let (traceparent, error) = (stored.row.traceparent.clone(), stored.row.error.clone());
+            Self { state, head, definition, traceparent, error }
+        });
+        Some(restored)
     }
 
     /// A saga that begins. Nothing of it is committed yet.

@@ -2,6 +2,7 @@
 //! broken rows, missing servers, wrong settings. Nothing of it makes a program panic, loses a message or stops others.
 
 mod messages;
+mod outages;
 mod people;
 mod programs;
 mod requests;
@@ -35,6 +36,8 @@ async fn wrong_requests_messages_and_rows_are_named_and_hurt_nobody_else() {
     starts::that_only_the_domains_can_refuse(&system, &client, &mut findings).await;
     messages::in_every_queue(&mut system, &client, &operator, &mut findings).await;
     rows::broken_by_hand(&mut system, &client, &operator, &mut findings).await;
+    outages::of_the_broker(&mut system, &client, &operator, &mut findings).await;
+    outages::of_the_databases(&mut system, &client, &operator, &mut findings).await;
 
     // After all of it, an ordinary order is as good as ever.
     let flight = client.flight("LHR", "MLE", in_days(30), "business", 1).await.unwrap();

@@ -8,7 +8,7 @@ use contract::{
     accommodation::HoldRooms,
     envelope::{KIND_COMMAND, KIND_REPLY},
     feed::NotifyUser,
-    flights::HoldFlights,
+    flights::{HoldFlights, ReleaseFlights},
     order::CreateOrder,
     payment::AuthorizePayment,
 };
@@ -35,8 +35,9 @@ struct Strange {
     saga: Option<SagaId>,
 }
 
+/// Those that become letters, and those that must not.
 #[derive(Default)]
-struct Strangers(Vec<Strange>);
+struct Strangers(Vec<Strange>, Vec<Outgoing>);
 
 impl Strangers {
     /// A message whose body is marked, so that its letter is known again.
@@ -104,9 +105,14 @@ pub(crate) async fn in_every_queue(system: &mut System, client: &Client, operato
     let ghost = kit::ids::saga_id(1, SHARDS);
     replies(&mut strangers, finished, ghost);
     others(system, &mut strangers).await;
+    let nobody = kit::ids::saga_id(2, SHARDS);
+    ghosts(&mut strangers, nobody);
     let batch = strangers.0.iter().map(|one| one.outgoing.clone()).collect();
     for (strange, sent) in strangers.0.iter().zip(broker.publish(batch).await) {
         findings.that("a strange message was sent", sent.is_ok(), (&strange.queue, &sent));
+    }
+    for sent in broker.publish(strangers.1.clone()).await {
+        findings.that("a command that is answered nowhere was sent", sent.is_ok(), &sent);
     }
     // The attempt whose command died is over at once, and so is one that is answered with another type.
     until_journal(operator, held, "dead_lettered").await;
@@ -118,6 +124,9 @@ pub(crate) async fn in_every_queue(system: &mut System, client: &Client, operato
 
     system.revive("payment").await.unwrap();
     findings_of_letters(operator, &strangers, findings).await;
+    let of_nobody = operator.get(&format!("/ops/api/dead-letters?saga_id={nobody}")).await.unwrap();
+    let count = of_nobody.body["items"].as_array().map_or(0, Vec::len);
+    findings.that("a dead command is one letter", count == 2, &of_nobody);
     let shown = operator.get(&format!("/ops/api/sagas/{finished}")).await.unwrap();
     let letters = shown.body["dead_letters"].as_array().map_or(0, Vec::len);
     findings.that("the letters of a finished saga", letters >= 20, letters);
@@ -125,7 +134,7 @@ pub(crate) async fn in_every_queue(system: &mut System, client: &Client, operato
     let letters = shown.body["dead_letters"].as_array().cloned().unwrap_or_default();
     let named = letters.iter().any(|letter| letter["command_id"] == format!("{held}:authorize-payment:action:1"));
     findings.that("the letters of a running saga", named, &letters);
-    redriven(operator, findings).await;
+    redriven(system, operator, findings).await;
 
     let settled = client.until_settled(&held_order, SETTLED_WITHIN).await;
     findings.that("the saga that waited", settled["status"] == "confirmed", &settled);
@@ -233,6 +242,34 @@ fn replies(strangers: &mut Strangers, finished: SagaId, ghost: SagaId) {
             strangers.add_json(to, KIND_REPLY, good.clone(), "belongs to shard", Some(finished));
         }
     }
+}
+
+/// Commands for sagas that never were: a dead one is one letter, not two; what one that can be carried out leads to
+/// (nothing, since there is nothing to undo) is a reply that nobody awaits. A reply address that is nobody's holds
+/// nothing up.
+fn ghosts(strangers: &mut Strangers, ghost: SagaId) {
+    let to = (Exchange::Commands, "flights", "commands.flights");
+    let id = format!("{ghost}:hold-flights:compensation:1");
+    let mut undo = command("flights", ReleaseFlights::NAME, &id);
+    undo["payload"] = json!({ "order_id": kit::ids::order_id().to_string() });
+    let mut newer = with(&undo, "/command_id", format!("{ghost}:hold-flights:compensation:3"));
+    newer["version"] = json!(7);
+    strangers.add_json(to, KIND_COMMAND, newer, "version 7 is not known here", Some(ghost));
+    let queue = format!("replies.{}", ghost.shard(SHARDS));
+    let message = |body: &Value| {
+        Message::new(kit::ids::message_id().to_string(), KIND_COMMAND, serde_json::to_vec(body).unwrap())
+    };
+    let alive = message(&with(&undo, "/reply_to", queue.as_str()));
+    strangers.0.push(Strange {
+        outgoing: Outgoing::command("flights", alive),
+        queue,
+        reason: "no saga",
+        mark: id,
+        saga: Some(ghost),
+    });
+    let nowhere = with(&undo, "/command_id", format!("{ghost}:hold-flights:compensation:2"));
+    let nowhere = message(&with(&nowhere, "/reply_to", "replies.nowhere"));
+    strangers.1.push(Outgoing::command("flights", nowhere));
 }
 
 /// The dead letters themselves, each orchestrator's own queue, and the queues of events.
@@ -344,7 +381,7 @@ async fn late_replies(broker: &messaging::rabbitmq::RabbitBroker, finished: Saga
 }
 
 /// A letter can be sent again, and dies again as a new one when nothing has changed.
-async fn redriven(operator: &Client, findings: &mut Findings) {
+async fn redriven(system: &System, operator: &Client, findings: &mut Findings) {
     let all = letters(operator).await.unwrap();
     findings.that("late replies are no letters", !all.iter().any(|one| one.to_string().contains("late-reply")), ());
     let pick = |reason: &str| {
@@ -353,13 +390,20 @@ async fn redriven(operator: &Client, findings: &mut Findings) {
     let unroutable = pick("without a reason");
     let because = Some(json!({ "reason": "the worker was repaired" }));
     let redrive = |letter: &Value| format!("/ops/api/dead-letters/{}/redrive", letter["id"]);
-    let answer = operator.call(Method::POST, &redrive(&unroutable), because.clone()).await.unwrap();
+    let answer = operator.call(Method::POST, &redrive(&unroutable), because).await.unwrap();
     findings.problem("a letter of no exchange", &answer, 409, "dead_letter_without_exchange", &[]);
     let letter = pick("version 99 is not known here");
     let without_reason = operator.call(Method::POST, &redrive(&letter), Some(json!({ "reason": "" }))).await.unwrap();
     findings.problem("a redrive without a reason", &without_reason, 422, "invalid_reason", &["#/reason"]);
-    let answer = operator.call(Method::POST, &redrive(&letter), because).await.unwrap();
-    findings.that("a letter sent again", answer.status == 200 && answer.body["redriven_at"].is_string(), &answer);
+    let id = letter["id"].to_string();
+    let command = ["dead-letters", "redrive", &id, "--reason", "the worker was repaired", "-o", "json"];
+    let ended = system.sagactl(&operator.token, &command).await.unwrap();
+    let sent: Value = serde_json::from_str(&ended.stdout).unwrap_or_default();
+    findings.that("a letter sent again", ended.code == Some(0) && sent[0]["redriven_at"].is_string(), &ended);
+    let saga = letter["saga_id"].as_str().unwrap();
+    let listed = system.sagactl(&operator.token, &["dead-letters", "list", "--saga", saga]).await.unwrap();
+    let said = listed.code == Some(0) && listed.stdout.contains("version 99 is not known here");
+    findings.that("the letters of a saga as sagactl lists them", said, &listed);
     wait::until("the same letter as a new one", Duration::from_secs(30), || async {
         let copies = letters(operator).await?.into_iter().filter(|one| one["body"] == letter["body"]).count();
         if copies == 2 { Ok(()) } else { Err(format!("{copies}")) }

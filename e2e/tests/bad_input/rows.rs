@@ -52,13 +52,14 @@ pub(crate) async fn broken_by_hand(system: &mut System, client: &Client, operato
     let order = order_of(&[&flight(client, 37).await], "tok_ok");
     system.kill(Part::Program("payment"));
     let mut placed = Vec::new();
-    for number in 0..=BREAKS.len() {
+    for number in 0..BREAKS.len() + 2 {
         placed.push(client.place(&format!("broken-{number}"), &order).await.unwrap());
     }
     for (_, saga) in &placed {
         until_step(operator, saga.parse().unwrap(), "authorize-payment", "dispatched").await;
     }
     let (healthy_order, healthy) = placed.pop().unwrap();
+    let (_, unknown) = placed.pop().unwrap();
     for name in ORCHESTRATORS {
         system.kill(Part::Program(name));
     }
@@ -71,10 +72,13 @@ pub(crate) async fn broken_by_hand(system: &mut System, client: &Client, operato
         assert!(changed.rows_affected() > 0, "{what}");
         broken.push(Broken { what, saga, order_id, says, rows });
     }
+    let unknown_id: SagaId = unknown.parse().unwrap();
+    sqlx::query(BREAKS[4].1).bind(unknown_id.uuid()).execute(&mut database).await.unwrap();
     for name in ORCHESTRATORS {
         system.revive(name).await.unwrap();
     }
 
+    given_up(operator, &unknown, findings).await;
     for one in &broken {
         named(operator, one, findings).await;
     }
@@ -141,6 +145,19 @@ async fn named(operator: &Client, broken: &Broken, findings: &mut Findings) {
         );
         findings.problem(&format!("{}: an action", broken.what), &acted, 409, code, &[]);
     }
+}
+
+/// A saga that no program knows any more can be given up; nothing else can be done to it.
+async fn given_up(operator: &Client, saga: &str, findings: &mut Findings) {
+    let act = async |action: &str| {
+        let body = json!({ "action": action, "reason": "nobody knows it any more" });
+        operator.call(Method::POST, &format!("/ops/api/sagas/{saga}/actions"), Some(body)).await.unwrap()
+    };
+    findings.problem("retrying what nobody knows", &act("retry").await, 409, "unknown_definition", &[]);
+    let abandoned = act("abandon").await;
+    let right = abandoned.status == 200 && abandoned.body["status"] == "abandoned";
+    findings.that("giving up what nobody knows", right, &abandoned);
+    findings.problem("giving it up again", &act("abandon").await, 409, "finished", &[]);
 }
 
 /// What the saga would have heard is kept among the dead letters, under its id.

@@ -86,6 +86,12 @@ impl Memory {
         }
     }
 
+    /// Takes a saga up again that was left alone.
+    pub(super) fn unpark(&mut self, active: Active) {
+        self.parked.remove(&active.id());
+        self.put(active);
+    }
+
     pub(super) fn parked(&self, id: SagaId) -> Option<&Parked> {
         self.parked.get(&id)
     }

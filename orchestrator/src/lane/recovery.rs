@@ -6,8 +6,9 @@
 
 use std::collections::HashSet;
 
-use contract::SagaId;
+use contract::{SagaId, orchestrator_api::Action};
 use journal::Stored;
+use machine::Input;
 
 use super::{Lane, Lost, publisher::Job, work::Heard};
 use crate::saga::{Active, Parked};
@@ -95,6 +96,22 @@ impl Lane {
             }
         }
         Ok(absent)
+    }
+
+    /// Brings sagas that are left alone for want of their definition back for as long as it takes to give them up:
+    /// abandoning needs no definition, and is the only way out of a saga that no program knows any more.
+    pub(super) async fn load_given_up(&mut self, heard: &[Heard]) -> Result<(), Lost> {
+        for one in heard {
+            let given_up = matches!(&one.input, Input::Operator { action: Action::Abandon, .. });
+            if !given_up || !self.memory.parked(one.saga).is_some_and(Parked::lacks_definition) {
+                continue;
+            }
+            let Some(Ok(stored)) = self.journal.load(&[one.saga]).await.map_err(Lost::Journal)?.pop() else { continue };
+            if let Some(Ok(active)) = Active::without_definition(&self.shared.catalog, &stored) {
+                self.memory.unpark(active);
+            }
+        }
+        Ok(())
     }
 
     fn adopt(&mut self, stored: &Stored, job: &mut Job) {

@@ -27,6 +27,7 @@ impl Lane {
         let mut job = Job::default();
         let heard = self.read(gathered.deliveries, gathered.due, now, &mut job);
         let absent = self.load_missing(&heard, &mut job).await?;
+        self.load_given_up(&heard).await?;
 
         let since = Instant::now();
         let mut batch = Batch::default();
@@ -167,29 +168,38 @@ impl Lane {
             return self.carried.push(heard);
         }
         count_input(heard.kind, "no_saga");
-        let Heard { saga, answer_to, delivery, .. } = heard;
+        let Heard { saga, input, answer_to, delivery, .. } = heard;
         match (answer_to, delivery) {
             (Some((request_id, queue)), delivery) => {
                 job.acks.extend(delivery);
                 self.answer(queue, ActAnswer { request_id, end: ActEnd::NoSuchSaga }, job);
             }
-            (None, Some(delivery)) => job.dead.push((delivery, format!("no saga {saga}"))),
+            (None, Some(delivery)) => bury(&input, delivery, format!("no saga {saga}"), job),
             (None, None) => {}
         }
     }
 
     fn refuse_parked(&self, heard: Heard, parked: &Parked, job: &mut Job) {
         count_input(heard.kind, "parked");
-        let Heard { answer_to, delivery, saga, .. } = heard;
+        let Heard { answer_to, input, delivery, saga, .. } = heard;
         match (answer_to, delivery) {
             (Some((request_id, queue)), delivery) => {
                 job.acks.extend(delivery);
                 let end = ActEnd::Parked { code: parked.code().to_owned(), detail: parked.to_string() };
                 self.answer(queue, ActAnswer { request_id, end }, job);
             }
-            (None, Some(delivery)) => job.dead.push((delivery, format!("saga {saga} is left alone: {parked}"))),
+            (None, Some(delivery)) => bury(&input, delivery, format!("saga {saga} is left alone: {parked}"), job),
             (None, None) => {}
         }
+    }
+}
+
+/// What nobody can hear goes to the dead letters; but not the news of a dead command, whose own letter is kept.
+fn bury(input: &Input, delivery: Delivery, reason: String, job: &mut Job) {
+    if matches!(input, Input::DeadLettered { .. }) {
+        job.acks.push(delivery);
+    } else {
+        job.dead.push((delivery, reason));
     }
 }
 
@@ -225,7 +235,7 @@ fn settle_verdict(work: &mut Work, mut heard: Heard, verdict: Verdict, job: &mut
         Verdict::Unknown(reason) => {
             tracing::warn!(saga_id = %heard.saga, kind = heard.kind, reason, "an input fits nothing that was sent");
             if let Some(delivery) = heard.delivery.take() {
-                job.dead.push((delivery, reason.clone()));
+                bury(&heard.input, delivery, reason.clone(), job);
             }
             ("unknown", ActEnd::Refused { code: "unknown_command".to_owned(), message: reason })
         }
