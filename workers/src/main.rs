@@ -62,7 +62,8 @@ async fn main() -> anyhow::Result<()> {
     kit::telemetry::init(&cli.common);
     let token = kit::shutdown::on_signal();
     let clock = kit::clock::system();
-    let domains = cli.domains.iter().map(|route| domain(*route, &cli.settings, url, &clock, cli.common.is_production()));
+    let domains =
+        cli.domains.iter().map(|route| domain(*route, &cli.settings, url, &clock, cli.common.is_production()));
     let domains = domains.collect::<Result<Vec<_>, _>>()?;
     let mut settings = worker_runtime::Settings::new(url, cli.common.internal_token.clone());
     settings.listen = Some(cli.listen);

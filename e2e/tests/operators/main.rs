@@ -1,5 +1,7 @@
 //! What operators see and do, with the real `sagactl`, on real sagas; and programs that are asked to end.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod bench;
 mod drain;
 mod past_pivot;
