@@ -91,8 +91,10 @@ pub(crate) fn make_passable(path: &Path) -> Result<(), Error> {
 
 /// The real folder for a wanted one.
 fn settle(wanted: &Path, identity: Option<Identity>) -> Result<PathBuf, Error> {
-    make_passable(wanted)?;
-    let wanted = fs::canonicalize(wanted).map_err(Error::file("find", wanted))?;
+    // Above a relative path there is at some point an empty one, which nobody can make.
+    let wanted = std::path::absolute(wanted).map_err(Error::file("find", wanted))?;
+    make_passable(&wanted)?;
+    let wanted = fs::canonicalize(&wanted).map_err(Error::file("find", &wanted))?;
     let pointer = wanted.join(POINTER_FILE);
     if let Ok(moved) = fs::read_to_string(&pointer) {
         let moved = PathBuf::from(moved.trim());
@@ -169,6 +171,14 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, MODE_PASSABLE);
         drop(folder);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_folder_named_from_here_is_made_here() {
+        let here = tempfile::tempdir_in(".").unwrap();
+        let name = Path::new(here.path().file_name().unwrap());
+        let made = settle(&name.join("data/postgresql"), None).unwrap();
+        assert_eq!(made, fs::canonicalize(here.path()).unwrap().join("data/postgresql"));
     }
 
     #[tokio::test]
