@@ -29,6 +29,12 @@ const DEADLINE: Duration = Duration::from_secs(180);
 /// answers again. It is not so a few seconds later. So no broker is killed before its queues are this old.
 const QUEUE_IS_SETTLED_AFTER: Duration = Duration::from_secs(3);
 
+/// Found with RabbitMQ 3.10.8: a queue that is declared again before its consumers' channels have handled the
+/// deletion takes those consumers over without telling them, and the channels then forget the new queue
+/// (`rabbit_channel` drops the state that it has just made), so that they never deliver from it. A channel handles
+/// the deletion within milliseconds. So no queue is declared again sooner than this.
+const QUEUE_IS_FORGOTTEN_AFTER: Duration = Duration::from_secs(1);
+
 /// Between two looks at a level.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
@@ -288,6 +294,7 @@ async fn a_subscription_survives_its_queue_being_deleted_and_declared_again() {
     broker.declare(&flights).await.unwrap();
     let mut subscription = broker.subscribe(&queue(), 10).await.unwrap();
     operator.remove(&flights).await.unwrap();
+    tokio::time::sleep(QUEUE_IS_FORGOTTEN_AFTER).await;
     operator.declare(&flights).await.unwrap();
     // The old publishing channel may have been ended by the missing exchange: that is a doubt, not a loss.
     until("a confirm", async || operator.publish(vec![command(1)]).await[0].is_ok()).await;
