@@ -80,8 +80,13 @@ impl Passwords {
         &self,
         work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
     ) -> Result<T, PasswordError> {
-        let _turn = self.turns.acquire().await;
-        tokio::task::spawn_blocking(work).await.map_err(PasswordError::Task)?
+        let turn = Arc::clone(&self.turns).acquire_owned().await;
+        // The turn goes along: who asked may go away at any moment, and the hash is computed to its end all the same.
+        let hashing = move || {
+            let _turn = turn;
+            work()
+        };
+        tokio::task::spawn_blocking(hashing).await.map_err(PasswordError::Task)?
     }
 }
 
@@ -125,6 +130,29 @@ mod tests {
         assert!(!passwords.matches("correct horse".to_owned(), Some(hash)).await.unwrap());
         assert!(!passwords.matches("nobody has this password".to_owned(), None).await.unwrap());
         assert!(!passwords.matches("anything".to_owned(), Some("broken".to_owned())).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn who_goes_away_takes_no_turn_from_the_hash_that_is_still_computed() {
+        let passwords = Passwords::new().await.unwrap();
+        let (begin, begun) = tokio::sync::oneshot::channel();
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let asking = passwords.clone();
+        let asked = tokio::spawn(async move {
+            let slow = move || {
+                begin.send(()).unwrap();
+                ended.recv().unwrap();
+                Ok(())
+            };
+            asking.in_turn(slow).await
+        });
+        begun.await.unwrap();
+        asked.abort();
+        assert!(asked.await.unwrap_err().is_cancelled());
+        assert_eq!(passwords.turns.available_permits(), AT_ONCE_MAX - 1);
+        end.send(()).unwrap();
+        let all = u32::try_from(AT_ONCE_MAX).unwrap();
+        drop(passwords.turns.acquire_many(all).await.unwrap());
     }
 
     #[test]
