@@ -14,6 +14,7 @@ use crate::{
     demo::ensure_people,
     http::{self, People},
     keys::{KeyError, SigningKey},
+    prune,
     registration::RegistrationError,
     session::Lifetimes,
     settings::Settings,
@@ -53,7 +54,9 @@ pub fn domain(settings: &Settings, production: bool) -> Result<Domain, SetupErro
         passwords: Arc::clone(&passwords),
     };
     let reads = people.clone();
-    let mut domain = Domain::new(Route::User, &MIGRATOR).http(move |resources| http::router(reads(resources)));
+    let mut domain = Domain::new(Route::User, &MIGRATOR)
+        .http(move |resources| http::router(reads(resources)))
+        .background(prune::run);
     if let Some(password) = settings.demo_password(production).cloned() {
         domain = domain.setup(move |resources| make_demo_people(people(&resources), password));
     }

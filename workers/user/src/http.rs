@@ -17,7 +17,7 @@ use kit::{
 };
 use sqlx::PgPool;
 use tokio::sync::OnceCell;
-use worker_runtime::Events;
+use worker_runtime::{Events, HandlerError};
 
 use crate::{
     keys::SigningKey,
@@ -86,8 +86,8 @@ impl From<RegistrationError> for ApiError {
         match error {
             RegistrationError::Invalid(errors) => Self::unprocessable("registration_invalid", detail, errors),
             RegistrationError::Taken => Self::conflict("email_taken", detail),
+            RegistrationError::Database(_) | RegistrationError::Event(HandlerError::Database(_)) => unavailable(&error),
             RegistrationError::Password(_) | RegistrationError::Event(_) => failed(&error),
-            RegistrationError::Database(_) => unavailable(&error),
         }
     }
 }

@@ -11,6 +11,7 @@ mod tests {
     use chrono::TimeDelta;
     use contract::user::{Claims, Role, TOKEN_AUDIENCE, TOKEN_ISSUER};
     use jsonwebtoken::{Algorithm, DecodingKey, Validation, jwk::JwkSet};
+    use kit::clock::Clock;
     use secrecy::SecretString;
     use serde_json::{Value, json};
     use tower::ServiceExt;
@@ -172,6 +173,27 @@ mod tests {
         tokens = people.refresh(&tokens).await.1;
         people.clock.advance(TimeDelta::days(2));
         assert_eq!(people.refresh(&tokens).await.0, StatusCode::UNAUTHORIZED);
+    }
+
+    #[tokio::test]
+    async fn sessions_that_are_long_over_are_forgotten_with_their_tokens_and_no_others() {
+        let people = People::new().await;
+        people.register("ada@example.com").await;
+        let old = people.log_in("ada@example.com").await;
+        people.refresh(&old).await;
+        people.clock.advance(TimeDelta::days(2));
+        let young = people.log_in("ada@example.com").await;
+        let forget =
+            async || worker_user::forget_ended_sessions(people.harness.pool(), people.clock.now()).await.unwrap();
+        people.clock.advance(TimeDelta::days(28));
+        assert_eq!(forget().await, 0, "its hour is over, but not for long");
+        people.clock.advance(TimeDelta::days(1) + TimeDelta::hours(12));
+        assert_eq!(forget().await, 1);
+        let tokens: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM refresh_token").fetch_one(people.harness.pool()).await.unwrap();
+        assert_eq!(tokens, 1);
+        assert_eq!(people.refresh(&young).await.0, StatusCode::OK);
+        assert_eq!(people.refresh(&old).await.0, StatusCode::UNAUTHORIZED);
     }
 
     #[tokio::test]
