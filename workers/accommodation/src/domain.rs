@@ -1,5 +1,7 @@
 //! The domain as the `worker` program runs it.
 
+use std::time::Duration;
+
 use contract::{
     accommodation::{ConfirmRooms, HoldRooms, ReleaseRooms, RoomsReleased},
     command::Route,
@@ -8,13 +10,21 @@ use kit::settings::error_chain;
 use sqlx::migrate::Migrator;
 use worker_runtime::{Domain, Resources};
 
-use crate::{http, seed::seed, settings::Settings, sweeper};
+use crate::{
+    http,
+    seed::{keep_on_sale, seed},
+    settings::Settings,
+    sweeper,
+};
 
 /// The database of this domain.
 pub const DATABASE: &str = "sojourn_accommodation";
 
 /// Makes the domain's tables.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/accommodation");
+
+/// How long the demonstration may sell without the last day that a new day brings.
+const NEW_DAY_SEEN_WITHIN: Duration = Duration::from_secs(3600);
 
 /// Carries out the domain's commands.
 #[derive(Debug, Clone)]
@@ -31,12 +41,12 @@ impl Accommodation {
 }
 
 /// The accommodation domain: commands, reads and the sweeper of expired holds. With `demonstration`, rooms are put on
-/// sale at every start.
+/// sale at every start and on every new day.
 #[must_use]
 pub fn domain(settings: &Settings, demonstration: bool) -> Domain {
     let handlers = Accommodation::new(settings.clone());
     let (reads, hold_for) = (settings.clone(), settings.hold_for());
-    Domain::new(Route::Accommodation, &MIGRATOR)
+    let domain = Domain::new(Route::Accommodation, &MIGRATOR)
         .action::<HoldRooms>(handlers.clone())
         .compensation::<ReleaseRooms>(handlers.clone(), |_| RoomsReleased {})
         .action::<ConfirmRooms>(handlers)
@@ -44,12 +54,20 @@ pub fn domain(settings: &Settings, demonstration: bool) -> Domain {
             let (pool, clock) = (resources.pool.clone(), resources.clock.clone());
             http::router(http::Reads { pool, clock, settings: reads })
         })
-        .setup(move |resources| async move {
-            if demonstration && let Err(error) = seed(&resources.pool, resources.clock.now().date_naive()).await {
-                tracing::error!(error = error_chain(&error), "the demonstration's rooms could not be put on sale");
-            }
-        })
         .background(move |resources| async move {
             sweeper::run(resources.pool, resources.clock, hold_for, resources.token).await;
-        })
+        });
+    if demonstration { domain.setup(put_on_sale).background(keep_selling) } else { domain }
+}
+
+async fn put_on_sale(resources: Resources) {
+    if let Err(error) = seed(&resources.pool, resources.clock.now().date_naive()).await {
+        tracing::error!(error = error_chain(&error), "the demonstration's rooms could not be put on sale");
+    }
+}
+
+async fn keep_selling(resources: Resources) {
+    let Resources { pool, clock, token, .. } = resources;
+    let seeded_for = clock.now().date_naive();
+    keep_on_sale(pool, clock, seeded_for, NEW_DAY_SEEN_WITHIN, token).await;
 }

@@ -1,17 +1,45 @@
 //! The demonstration's properties: hand-written rooms, seasons and villas, expanded to prices and nights.
 //!
-//! Deterministic: the same day always gives the same nights and rates. Run at every start in development, it adds what
-//! is missing and leaves alone what is there.
+//! Deterministic: the same day always gives the same nights and rates. Run at every start in development, and on every
+//! new day, it adds what is missing and leaves alone what is there.
+
+use std::{sync::Arc, time::Duration};
 
 use chrono::{Datelike, Days, NaiveDate};
+use kit::clock::Clock;
 use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
 
 use crate::error::AccommodationError;
 
-/// How far ahead nights are sold, in days: a year, and some weeks for processes that run that long.
+/// How far ahead nights are sold, in days: a year, and some weeks for days that are missed.
 const DAYS_AHEAD: u64 = 400;
 
 const PROPERTIES: &str = include_str!("../seed/properties.sql");
+
+/// Seeds again on every new day, until the token is cancelled: a process that runs for months sells as far ahead as a
+/// new one. Looks at the clock this often, and asks the database only when the day is another than `seeded_for`.
+pub async fn keep_on_sale(
+    pool: PgPool,
+    clock: Arc<dyn Clock>,
+    mut seeded_for: NaiveDate,
+    look_every: Duration,
+    token: CancellationToken,
+) {
+    while token.run_until_cancelled(tokio::time::sleep(look_every)).await.is_some() {
+        let today = clock.now().date_naive();
+        if today == seeded_for {
+            continue;
+        }
+        match seed(&pool, today).await {
+            Ok(()) => seeded_for = today,
+            Err(error) => tracing::warn!(
+                error = kit::settings::error_chain(&error),
+                "the demonstration's rooms of a new day could not be put on sale; it is tried again"
+            ),
+        }
+    }
+}
 
 /// Makes sure that the demonstration's rooms are on sale from `today` on.
 ///

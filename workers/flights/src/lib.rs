@@ -29,6 +29,6 @@ pub use error::FlightsError;
 pub use http::{Reads, router};
 pub use offer::{OfferError, find_offer};
 pub use search::{Clockwork, OfferPage, SearchError, search};
-pub use seed::seed;
+pub use seed::{keep_on_sale, seed};
 pub use settings::Settings;
 pub use sweeper::{expire_due, next_expiry};

@@ -1,18 +1,46 @@
 //! The demonstration's flights: hand-written places, carriers and a weekly schedule, expanded to dated flights.
 //!
-//! Deterministic: the same day always gives the same flights and fares. Run at every start in development, it adds
-//! what is missing and leaves alone what is there.
+//! Deterministic: the same day always gives the same flights and fares. Run at every start in development, and on
+//! every new day, it adds what is missing and leaves alone what is there.
+
+use std::{sync::Arc, time::Duration};
 
 use chrono::{Days, NaiveDate};
+use kit::clock::Clock;
 use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
 
 use crate::error::FlightsError;
 
-/// How far ahead flights are sold, in days. The door promises 90; the rest lets a process run for weeks.
+/// How far ahead flights are sold, in days. The door promises 90; the rest is for days that are missed.
 const DAYS_AHEAD: u64 = 120;
 
 const AIRPORTS: &str = include_str!("../seed/airports.sql");
 const SCHEDULES: &str = include_str!("../seed/schedules.sql");
+
+/// Seeds again on every new day, until the token is cancelled: a process that runs for months sells as far ahead as a
+/// new one. Looks at the clock this often, and asks the database only when the day is another than `seeded_for`.
+pub async fn keep_on_sale(
+    pool: PgPool,
+    clock: Arc<dyn Clock>,
+    mut seeded_for: NaiveDate,
+    look_every: Duration,
+    token: CancellationToken,
+) {
+    while token.run_until_cancelled(tokio::time::sleep(look_every)).await.is_some() {
+        let today = clock.now().date_naive();
+        if today == seeded_for {
+            continue;
+        }
+        match seed(&pool, today).await {
+            Ok(()) => seeded_for = today,
+            Err(error) => tracing::warn!(
+                error = kit::settings::error_chain(&error),
+                "the demonstration's flights of a new day could not be put on sale; it is tried again"
+            ),
+        }
+    }
+}
 
 /// Makes sure that the demonstration's flights are on sale from `today` on.
 ///

@@ -1,14 +1,16 @@
 //! Searching and reading offers on the demonstration's properties.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use axum::{body::Body, http::Request};
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use contract::accommodation::{StayOffer, StaySearch};
 use serde_json::Value;
 use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
-use worker_accommodation::{Clockwork, Reads, SearchError, Settings, find_offer, search, seed};
+use worker_accommodation::{Clockwork, Reads, SearchError, Settings, find_offer, keep_on_sale, search, seed};
+use worker_runtime::testkit::ManualClock;
 
 use crate::common::empty;
 
@@ -74,6 +76,31 @@ async fn villas_in_the_maldives_are_on_sale_on_every_night() {
     .unwrap();
     assert_eq!(without_rate, 0);
     crate::common::assert_conserved(&pool).await;
+}
+
+#[tokio::test]
+async fn a_process_that_runs_for_months_sells_as_far_ahead_as_a_new_one() {
+    let pool = seeded("stays_rolling").await;
+    let later = day(TODAY) + Days::new(60);
+    let clock = Arc::new(ManualClock::new(noon(later)));
+    let token = CancellationToken::new();
+    let rolling = tokio::spawn(keep_on_sale(pool.clone(), clock, day(TODAY), Duration::from_millis(1), token.clone()));
+    let clockwork = Clockwork { now: noon(later), offer_for: Duration::from_secs(1800) };
+    let last = wanted("Maldives", &(later + Days::new(399)).to_string(), 1);
+    while search(&pool, &last, clockwork).await.unwrap().items.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    token.cancel();
+    rolling.await.unwrap();
+    let (nights,): (i64,) = sqlx::query_as(
+        "SELECT count(DISTINCT night) FROM room_night n JOIN rate r ON r.room_type_id = n.room_type_id AND r.valid @> night
+         WHERE n.room_type_id = 101 AND night BETWEEN $1 AND $1 + 399",
+    )
+    .bind(later)
+    .fetch_one(&pool)
+    .await
+    .unwrap();
+    assert_eq!(nights, 400);
 }
 
 #[tokio::test]
