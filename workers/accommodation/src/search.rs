@@ -209,6 +209,10 @@ impl Asked {
 fn position(token: &str, query: &str) -> Option<Position> {
     let fields = page_token::read(token, query)?;
     let [currency, total, room_type_id] = fields.as_slice() else { return None };
+    // Anybody can write a token: what PostgreSQL's text cannot hold is no currency of ours.
+    if currency.len() != 3 || !currency.bytes().all(|letter| letter.is_ascii_uppercase()) {
+        return None;
+    }
     Some((currency.clone(), total.parse().ok()?, room_type_id.parse().ok()?))
 }
 
@@ -292,5 +296,17 @@ mod tests {
         assert_eq!(fold("MALDIVES"), "maldives");
         assert_eq!(fold("a\0b"), "a b");
         assert_eq!(fold(" - "), "");
+    }
+
+    #[test]
+    fn a_page_begins_only_where_a_page_can_have_ended() {
+        let at = |currency: &str, total: &str, room: &str| {
+            let token = page_token::write("maldives", &[currency, total, room].map(str::to_owned));
+            position(&token, "maldives")
+        };
+        assert_eq!(at("EUR", "780.00", "101"), Some(("EUR".to_owned(), Decimal::new(78_000, 2), 101)));
+        for (currency, total, room) in [("E\0R", "1", "1"), ("", "1", "1"), ("EUR", "dear", "1"), ("EUR", "1", "x")] {
+            assert_eq!(at(currency, total, room), None, "{currency} {total} {room}");
+        }
     }
 }

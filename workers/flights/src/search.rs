@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use contract::{
     FlightOfferId, Money,
     flights::{FlightOffer, FlightSearch},
@@ -157,7 +157,10 @@ fn code(text: &str) -> String {
 fn position(token: &str, query: &str) -> Option<(DateTime<Utc>, i64)> {
     let fields = page_token::read(token, query)?;
     let [micros, flight] = fields.as_slice() else { return None };
-    Some((DateTime::from_timestamp_micros(micros.parse().ok()?)?, flight.parse().ok()?))
+    // Anybody can write a token: a time that PostgreSQL cannot hold is none of ours.
+    let departs_at = DateTime::from_timestamp_micros(micros.parse().ok()?)?;
+    let departs_at = Some(departs_at).filter(|time| (1970..10_000).contains(&time.year()))?;
+    Some((departs_at, flight.parse().ok()?))
 }
 
 /// The airports behind both codes; checks the date against the wall calendar of departure.
@@ -254,4 +257,19 @@ async fn remember(
     .await
     .map_err(FlightsError::doing("writing offers"))?;
     Ok(offers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_begins_only_where_a_page_can_have_ended() {
+        let token = |micros: &str, flight: &str| page_token::write("LHR MLE", &[micros.to_owned(), flight.to_owned()]);
+        let departs_at = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        assert_eq!(position(&token("1800000000000000", "7"), "LHR MLE"), Some((departs_at, 7)));
+        for (micros, flight) in [("1800000000000000", "x"), ("", "7"), ("-1", "7"), ("8000000000000000000", "7")] {
+            assert_eq!(position(&token(micros, flight), "LHR MLE"), None, "{micros} {flight}");
+        }
+    }
 }
