@@ -33,7 +33,7 @@ async fn hold(
     now: DateTime<Utc>,
     hold_for: Duration,
 ) -> Result<Outcome<FlightsHeld>, FlightsError> {
-    let quotes = lock_quotes(tx, &command.offers).await?;
+    let quotes = lock_quotes(tx, &command.offers, now).await?;
     let taken = match decide(&command.offers, &quotes, now) {
         Ok(taken) => taken,
         Err(refusal) => return Ok(Outcome::Refused(refusal)),
@@ -58,21 +58,26 @@ struct Quoted {
     total: Decimal,
     currency: String,
     expires_at: DateTime<Utc>,
-    active: bool,
+    on_sale: bool,
     available: i32,
 }
 
-async fn lock_quotes(tx: &mut PgConnection, accepted: &[AcceptedFlight]) -> Result<Vec<Quoted>, FlightsError> {
+async fn lock_quotes(
+    tx: &mut PgConnection,
+    accepted: &[AcceptedFlight],
+    now: DateTime<Utc>,
+) -> Result<Vec<Quoted>, FlightsError> {
     let ids: Vec<Uuid> = accepted.iter().map(|flight| flight.offer_id.uuid()).collect();
     sqlx::query_as(
         "SELECT o.offer_id, i.flight_id, i.cabin, f.carrier || ' ' || f.number AS flight, o.passengers, o.total,
-                o.currency, o.expires_at, f.active, i.available
+                o.currency, o.expires_at, f.active AND f.departs_at > $2 AS on_sale, i.available
          FROM flight_offer o JOIN flight f USING (flight_id) JOIN cabin_inventory i USING (flight_id, cabin)
          WHERE o.offer_id = ANY($1)
          ORDER BY i.flight_id, i.cabin, o.offer_id
          FOR NO KEY UPDATE OF i",
     )
     .bind(&ids)
+    .bind(now)
     .fetch_all(tx)
     .await
     .map_err(FlightsError::doing("locking the seats of offers"))
@@ -118,7 +123,7 @@ fn decide<'a>(
     }
     let mut wanted: BTreeMap<(i64, &str), i64> = BTreeMap::new();
     for quote in &taken {
-        if !quote.active {
+        if !quote.on_sale {
             return refuse(REFUSED_SOLD_OUT, format!("{} is no longer on sale", quote.flight));
         }
         let seats = wanted.entry((quote.flight_id, quote.cabin.as_str())).or_default();
@@ -197,7 +202,7 @@ mod tests {
             total: Decimal::new(100_000, 2),
             currency: "EUR".into(),
             expires_at: DateTime::from_timestamp_secs(1000).unwrap(),
-            active: true,
+            on_sale: true,
             available,
         }
     }
@@ -227,7 +232,7 @@ mod tests {
         assert_eq!(code(&[accepted(1, 1)], &[quote(1, 7, 2, 0)], 1000), REFUSED_OFFER_EXPIRED);
         assert_eq!(code(&[accepted(1, 1)], &[quote(1, 7, 2, 0)], 999), REFUSED_PRICE_CHANGED);
         let mut off_sale = quote(1, 7, 2, 4);
-        off_sale.active = false;
+        off_sale.on_sale = false;
         assert_eq!(code(&[accepted(1, 100_000)], &[off_sale], 999), REFUSED_SOLD_OUT);
     }
 }

@@ -84,6 +84,9 @@ async fn what_is_wrong_with_an_offer_is_named() {
     lab.now = at(30);
     assert_eq!(code(lab.hold(order(1), std::slice::from_ref(&offer)).await), REFUSED_OFFER_EXPIRED);
     lab.now = at(29);
+    sqlx::query("UPDATE flight SET departs_at = $1").bind(at(28)).execute(&lab.pool).await.unwrap();
+    assert_eq!(code(lab.hold(order(1), std::slice::from_ref(&offer)).await), REFUSED_SOLD_OUT, "it has left");
+    sqlx::query("UPDATE flight SET departs_at = $1").bind(at(90)).execute(&lab.pool).await.unwrap();
     sqlx::query("UPDATE flight SET active = false").execute(&lab.pool).await.unwrap();
     assert_eq!(code(lab.hold(order(1), &[offer]).await), REFUSED_SOLD_OUT);
     assert_eq!(lab.seats(1).await, (0, 0));
