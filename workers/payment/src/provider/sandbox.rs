@@ -10,12 +10,13 @@
 //! | `tok_timeout_after_commit` | each operation takes effect, and its first answer is lost |
 //! | `tok_timeout_before_commit` | each operation's first try is lost without effect |
 //! | `tok_capture_fails` | the authorisation works, the capture is refused |
+//! | `tok_auth_expires_fast` | the authorisation works, and lasts a minute instead of a week |
 //! | any other | refused: `payment_token_unknown` |
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use chrono::Duration;
+use chrono::{DateTime, Duration, Utc};
 use contract::{
     Money,
     payment::{
@@ -30,7 +31,9 @@ use sqlx::{PgConnection, PgPool, types::Json};
 use super::{Answer, Key, PaymentProvider, ProviderError, Reference};
 
 /// For how long an authorisation holds: what card schemes give to a payment that its owner started.
-const AUTHORISATION_DAYS: i64 = 7;
+const AUTHORISATION: Duration = Duration::days(7);
+/// For how long one holds that expires fast: long enough for an order that nothing delays.
+const AUTHORISATION_FAST: Duration = Duration::minutes(1);
 
 const TOKEN_OK: &str = "tok_ok";
 const TOKEN_DECLINED: &str = "tok_declined";
@@ -38,6 +41,7 @@ const TOKEN_INSUFFICIENT: &str = "tok_insufficient";
 const TOKEN_TIMEOUT_AFTER_COMMIT: &str = "tok_timeout_after_commit";
 const TOKEN_TIMEOUT_BEFORE_COMMIT: &str = "tok_timeout_before_commit";
 const TOKEN_CAPTURE_FAILS: &str = "tok_capture_fails";
+const TOKEN_AUTH_EXPIRES_FAST: &str = "tok_auth_expires_fast";
 
 /// The sandbox. Its state survives restarts.
 #[derive(Clone)]
@@ -59,6 +63,7 @@ struct Charge {
     currency: String,
     amount: Decimal,
     status: String,
+    capture_before: DateTime<Utc>,
 }
 
 impl SandboxProvider {
@@ -80,9 +85,14 @@ impl SandboxProvider {
         let refused =
             |code: &str, message: &str| Answer::Refused { code: code.to_owned(), message: message.to_owned() };
         let answer = match token.as_str() {
-            TOKEN_OK | TOKEN_TIMEOUT_AFTER_COMMIT | TOKEN_TIMEOUT_BEFORE_COMMIT | TOKEN_CAPTURE_FAILS => {
+            TOKEN_OK
+            | TOKEN_TIMEOUT_AFTER_COMMIT
+            | TOKEN_TIMEOUT_BEFORE_COMMIT
+            | TOKEN_CAPTURE_FAILS
+            | TOKEN_AUTH_EXPIRES_FAST => {
                 let reference = Reference(format!("sbx_{}", kit::ids::uuid_v7().simple()));
-                let capture_before = self.clock.now() + Duration::days(AUTHORISATION_DAYS);
+                let fast = token.as_str() == TOKEN_AUTH_EXPIRES_FAST;
+                let capture_before = self.clock.now() + if fast { AUTHORISATION_FAST } else { AUTHORISATION };
                 sqlx::query(
                     "INSERT INTO sandbox.charge (reference, token, currency, amount, status, capture_before)
                      VALUES ($1, $2, $3, $4, 'authorised', $5)",
@@ -122,7 +132,7 @@ impl SandboxProvider {
             return Ok(reply);
         }
         let charge: Option<Charge> = sqlx::query_as(
-            "SELECT token, currency, amount, status FROM sandbox.charge WHERE reference = $1 FOR UPDATE",
+            "SELECT token, currency, amount, status, capture_before FROM sandbox.charge WHERE reference = $1 FOR UPDATE",
         )
         .bind(&reference.0)
         .fetch_optional(&mut *tx)
@@ -219,10 +229,15 @@ impl PaymentProvider for SandboxProvider {
     }
 
     async fn capture(&self, key: &Key, reference: &Reference, amount: Money) -> Result<Answer, ProviderError> {
+        let now = self.clock.now();
         let change = |charge: &Charge| match charge.status.as_str() {
             _ if charge.token == TOKEN_CAPTURE_FAILS => {
                 Change::No { code: REFUSED_CAPTURE, message: "the issuer refuses the capture".to_owned() }
             }
+            "authorised" if charge.capture_before <= now => Change::No {
+                code: REFUSED_CAPTURE,
+                message: format!("the authorisation ended at {}", charge.capture_before),
+            },
             "authorised" if charge.currency == amount.currency_code() && amount.amount() <= charge.amount => {
                 Change::To { status: "captured", captured: amount.amount(), refunded: false }
             }

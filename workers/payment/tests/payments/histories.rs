@@ -7,13 +7,14 @@ use worker_runtime::testkit::{Delivered, HalfWay, Prepared, action_of_a_new_saga
 
 use crate::money::{Till, authorise, capture, void};
 
-const TOKENS: [&str; 6] = [
+const TOKENS: [&str; 7] = [
     "tok_ok",
     "tok_declined",
     "tok_insufficient",
     "tok_timeout_after_commit",
     "tok_timeout_before_commit",
     "tok_capture_fails",
+    "tok_auth_expires_fast",
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -156,6 +156,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_the_provider_has_let_go_is_not_captured_however_late_the_call_comes() {
+        let till = Till::open().await;
+        let token = "tok_auth_expires_fast";
+        let quick = ids::order_id();
+        till.harness.deliver(&action_of_a_new_saga("authorize-payment"), &authorise(quick, token)).await;
+        till.clock.advance(TimeDelta::seconds(59));
+        let taken = till.harness.deliver(&action_of_a_new_saga("capture-payment"), &capture(quick)).await;
+        assert!(matches!(taken, Outcome::Done { .. }), "{taken:?}");
+
+        let slow = ids::order_id();
+        let id = action_of_a_new_saga("authorize-payment");
+        till.harness.deliver(&id, &authorise(slow, token)).await;
+        // In time when it is prepared, too late when the provider hears of it.
+        let taking = action_of_a_new_saga("capture-payment");
+        let Prepared::HalfWay(dying) = till.harness.prepare(&taking, &capture(slow)).await else {
+            panic!("no call is due")
+        };
+        till.clock.advance(TimeDelta::seconds(60));
+        let Delivered::Answered(answer) = till.harness.finish_half_way(dying).await else { panic!("not answered") };
+        assert!(answer.contains(REFUSED_CAPTURE), "{answer}");
+        let undone = till.harness.deliver(&compensation_of(&id), &void(slow)).await;
+        assert!(matches!(undone, Outcome::Done { .. }), "{undone:?}");
+        till.assert_sound().await;
+    }
+
+    #[tokio::test]
     async fn a_second_saga_gets_no_second_authorisation_of_an_order() {
         let till = Till::open().await;
         let order = ids::order_id();
