@@ -11,6 +11,12 @@ use serde::{Deserialize, Serialize};
 /// The largest amount: what `NUMERIC(19,4)` columns hold before the point.
 const AMOUNT_MAX: Decimal = Decimal::from_parts(0xa4c6_7fff, 0x0003_8d7e, 0, false, 0);
 
+/// How many digits [`AMOUNT_MAX`] has before the point.
+const WHOLE_DIGITS_MAX: usize = 15;
+
+/// The longest piece of a wrong amount that an error repeats, in characters; what is longer is cut.
+const ECHO_CHARS_MAX: usize = 32;
+
 /// An amount of one currency, never negative, always written with exactly the currency's decimals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "Wire", try_from = "Wire")]
@@ -26,7 +32,7 @@ pub enum MoneyError {
     #[error("{amount} has more decimals than {currency} knows ({decimals})")]
     TooManyDecimals {
         /// The amount as given.
-        amount: Decimal,
+        amount: String,
         /// Its currency's code.
         currency: &'static str,
         /// What the currency allows.
@@ -37,7 +43,7 @@ pub enum MoneyError {
     Negative(Decimal),
     /// More than a column holds.
     #[error("{0} is more than the largest amount, {AMOUNT_MAX}")]
-    TooLarge(Decimal),
+    TooLarge(String),
     /// Not a number.
     #[error("`{0}` is not a decimal number such as \"1234.50\"")]
     NotANumber(String),
@@ -58,16 +64,20 @@ impl Money {
     /// # Errors
     /// [`MoneyError`] says what is wrong; trailing zeros are never wrong.
     pub fn new(amount: Decimal, currency: Currency) -> Result<Self, MoneyError> {
-        let decimals = u32::from(currency.exponent().ok_or(MoneyError::NotPayable(currency.code()))?);
+        let decimals = decimals(currency)?;
         if amount.is_sign_negative() && !amount.is_zero() {
             return Err(MoneyError::Negative(amount));
         }
         if amount > AMOUNT_MAX {
-            return Err(MoneyError::TooLarge(amount));
+            return Err(MoneyError::TooLarge(amount.to_string()));
         }
         let mut exact = amount.normalize();
         if exact.scale() > decimals {
-            return Err(MoneyError::TooManyDecimals { amount, currency: currency.code(), decimals });
+            return Err(MoneyError::TooManyDecimals {
+                amount: amount.to_string(),
+                currency: currency.code(),
+                decimals,
+            });
         }
         exact.rescale(decimals);
         Ok(Self { amount: exact, currency })
@@ -86,8 +96,7 @@ impl Money {
     /// # Errors
     /// As [`Money::new`], and [`MoneyError::UnknownCurrency`].
     pub fn from_parts(amount: Decimal, currency: &str) -> Result<Self, MoneyError> {
-        let known = Currency::from_code(currency);
-        Self::new(amount, known.ok_or_else(|| MoneyError::UnknownCurrency(currency.chars().take(16).collect()))?)
+        Self::new(amount, known(currency)?)
     }
 
     /// The exact amount, with the currency's decimals.
@@ -116,7 +125,8 @@ impl Money {
         if self.currency != other.currency {
             return Err(MoneyError::CurrenciesDiffer(self.currency.code(), other.currency.code()));
         }
-        let sum = self.amount.checked_add(other.amount).ok_or(MoneyError::TooLarge(Decimal::MAX))?;
+        let too_large = || MoneyError::TooLarge(format!("{self} and {other}"));
+        let sum = self.amount.checked_add(other.amount).ok_or_else(too_large)?;
         Self::new(sum, self.currency)
     }
 
@@ -125,7 +135,8 @@ impl Money {
     /// # Errors
     /// [`MoneyError::TooLarge`].
     pub fn times(self, times: u32) -> Result<Self, MoneyError> {
-        let product = self.amount.checked_mul(Decimal::from(times)).ok_or(MoneyError::TooLarge(Decimal::MAX))?;
+        let too_large = || MoneyError::TooLarge(format!("{times} times {self}"));
+        let product = self.amount.checked_mul(Decimal::from(times)).ok_or_else(too_large)?;
         Self::new(product, self.currency)
     }
 }
@@ -154,9 +165,40 @@ impl TryFrom<Wire> for Money {
     type Error = MoneyError;
 
     fn try_from(wire: Wire) -> Result<Self, MoneyError> {
-        let amount = wire.amount.parse().map_err(|_| MoneyError::NotANumber(wire.amount.chars().take(32).collect()))?;
-        Self::from_parts(amount, &wire.currency)
+        let currency = known(&wire.currency)?;
+        let decimals = decimals(currency)?;
+        let echo = || wire.amount.chars().take(ECHO_CHARS_MAX).collect();
+        let (whole, fraction) = digits(&wire.amount).ok_or_else(|| MoneyError::NotANumber(echo()))?;
+        if whole.len() > WHOLE_DIGITS_MAX {
+            return Err(MoneyError::TooLarge(echo()));
+        }
+        if u32::try_from(fraction.len()).is_ok_and(|given| given <= decimals) {
+            let sign = if wire.amount.starts_with('-') { "-" } else { "" };
+            let exact = Decimal::from_str_exact(&format!("{sign}0{whole}.{fraction}0"));
+            return Self::new(exact.map_err(|_| MoneyError::NotANumber(echo()))?, currency);
+        }
+        Err(MoneyError::TooManyDecimals { amount: echo(), currency: currency.code(), decimals })
     }
+}
+
+fn known(code: &str) -> Result<Currency, MoneyError> {
+    Currency::from_code(code).ok_or_else(|| MoneyError::UnknownCurrency(code.chars().take(ECHO_CHARS_MAX).collect()))
+}
+
+fn decimals(currency: Currency) -> Result<u32, MoneyError> {
+    currency.exponent().map(u32::from).ok_or(MoneyError::NotPayable(currency.code()))
+}
+
+/// What stands before and behind the point of a decimal number, without the zeros that say nothing.
+///
+/// Stricter than [`Decimal`], which also reads underscores, a plus and bare points, and which rounds what it cannot
+/// hold: nobody may be charged another amount than the one that was written.
+fn digits(text: &str) -> Option<(&str, &str)> {
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, "0"));
+    let number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let both = number(whole) && number(fraction);
+    both.then(|| (whole.trim_start_matches('0'), fraction.trim_end_matches('0')))
 }
 
 #[cfg(test)]
@@ -189,10 +231,43 @@ mod tests {
     }
 
     #[test]
+    fn an_amount_is_never_rounded() {
+        let many = |last: &str| format!("1.{}{last}", "0".repeat(40));
+        assert!(read(&many("1"), "EUR").unwrap_err().contains("more decimals than EUR knows (2)"));
+        assert!(read(&many("1"), "KWD").unwrap_err().contains("more decimals than KWD knows (3)"));
+        assert!(read("0.99999999999999999999999999999", "JPY").unwrap_err().contains("more decimals than JPY"));
+        assert!(read("1.00000000000000000000000000005", "EUR").unwrap_err().contains("more decimals than EUR"));
+        assert_eq!(read(&many("0"), "EUR").unwrap().to_string(), "1.00 EUR");
+        assert_eq!(read(&many("0"), "JPY").unwrap().to_string(), "1 JPY");
+        assert_eq!(read(&format!("{}7.1", "0".repeat(40)), "KWD").unwrap().to_string(), "7.100 KWD");
+        assert!(read(&"9".repeat(60), "EUR").unwrap_err().contains("is more than the largest amount"));
+        assert!(read("99999999999999999999999999999.99", "EUR").unwrap_err().contains("is more than the largest"));
+        assert!(read("999999999999999.01", "EUR").unwrap_err().contains("is more than the largest amount"));
+    }
+
+    #[test]
+    fn only_digits_and_one_point_make_an_amount() {
+        for text in ["", "-", ".", "1.", ".5", "+1", "1_000", "1,000", "1e3", "1E-2", " 1", "1 ", "1.2.3", "0x10", "١"]
+        {
+            assert!(read(text, "EUR").unwrap_err().contains("is not a decimal number"), "{text}");
+        }
+        for zero in ["0", "-0", "-0.00", "000"] {
+            assert_eq!(read(zero, "EUR").unwrap(), Money::zero(Currency::EUR).unwrap(), "{zero}");
+            assert_eq!(read(zero, "EUR").unwrap().to_string(), "0.00 EUR", "{zero}");
+        }
+        assert!(read("-0.01", "EUR").unwrap_err().contains("negative"));
+        assert!(read("1", "eur").unwrap_err().contains("not an ISO 4217"));
+        assert!(read("1", "XAU").unwrap_err().contains("no minor unit"));
+    }
+
+    #[test]
     fn sums_stay_within_one_currency() {
         let euros = read("1.10", "EUR").unwrap();
         assert_eq!(euros.checked_add(read("2.20", "EUR").unwrap()).unwrap().to_string(), "3.30 EUR");
         assert!(euros.checked_add(read("2", "JPY").unwrap()).is_err());
         assert_eq!(euros.times(3).unwrap().to_string(), "3.30 EUR");
+        let largest = read("999999999999999", "EUR").unwrap();
+        let too_large = |sum: Result<Money, MoneyError>| matches!(sum, Err(MoneyError::TooLarge(_)));
+        assert!(too_large(largest.checked_add(euros)) && too_large(largest.times(u32::MAX)));
     }
 }
