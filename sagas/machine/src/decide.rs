@@ -14,8 +14,8 @@ use crate::{
     entry::Entry,
     input::Input,
     operate,
-    resume::{deadline, next_wake},
-    state::{Cause, Phase, Progress, State},
+    resume::next_wake,
+    state::{Phase, Progress, State},
     step::{Shape, Step},
 };
 
@@ -167,9 +167,7 @@ fn time_passed(definition: &Definition, state: &State, now: DateTime<Utc>) -> De
         return nothing(Verdict::Ignored("nothing is due"));
     }
     let mut draft = Draft::new(definition, state.clone(), now);
-    if deadline(definition, state).is_some_and(|deadline| deadline <= now) {
-        let message = "the saga's deadline passed before its point of no return".to_owned();
-        draft.turn_around(Cause { step: None, code: CAUSE_DEADLINE.to_owned(), message });
+    if draft.turn_around_at_deadline() {
         return draft.finish();
     }
     let op = state.direction();

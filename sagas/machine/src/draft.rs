@@ -20,12 +20,13 @@ use contract::{
 use serde_json::value::RawValue;
 
 use crate::{
+    decide::CAUSE_DEADLINE,
     definition::Definition,
     effect::{CommandToSend, Decision, Effect, Verdict},
     entry::Entry,
     evolve::evolve,
     mapping::MappingError,
-    resume::next_wake,
+    resume::{deadline, next_wake},
     retry::later,
     state::{Cause, Phase, Progress, State, StepState},
     step::{Shape, Step, Work},
@@ -128,9 +129,23 @@ impl<'a> Draft<'a> {
         self.advance_back();
     }
 
+    /// Turns the saga around when its deadline has passed and its pivot is not issued; true when it did.
+    pub(crate) fn turn_around_at_deadline(&mut self) -> bool {
+        let passed = deadline(self.definition, &self.state).is_some_and(|deadline| deadline <= self.now);
+        if passed {
+            let message = "the saga's deadline passed before its point of no return".to_owned();
+            self.turn_around(Cause { step: None, code: CAUSE_DEADLINE.to_owned(), message });
+        }
+        passed
+    }
+
     /// Sends one direction of these steps, all or none where a failure would turn the saga around: a command that is
     /// undone by the same decision is better not sent.
     pub(crate) fn dispatch(&mut self, steps: &[&'a Step], op: Op) {
+        // A reply may be heard before the timer, after an outage for one: what is held may have run out by now.
+        if self.turn_around_at_deadline() {
+            return;
+        }
         let mut built = Vec::with_capacity(steps.len());
         for step in steps {
             match (self.build(step, op), step.shape(op)) {

@@ -140,6 +140,30 @@ fn the_deadline_counts_until_the_pivot_is_issued_and_not_after() {
     talk.now += TimeDelta::seconds(120);
     assert_eq!(talk.hear(&Input::TimePassed), "confirm failed (no_reply, in doubt), waits");
     assert_eq!(talk.done("confirm"), "confirm done; send tell 1.1; send bill 1.1");
+
+    let mut talk = at_pivot();
+    talk.now += TimeDelta::seconds(120);
+    talk.hear(&Input::TimePassed);
+    let turned =
+        "confirm refused (no); turn around (confirm/no); send undo flights 1.1; send undo rooms 1.1; => compensating";
+    assert_eq!(talk.refused("confirm", Op::Action), turned);
+}
+
+#[test]
+fn nothing_more_is_sent_once_the_deadline_has_passed_even_when_a_reply_is_heard_before_the_timer() {
+    let mut talk = begin();
+    talk.done("create");
+    talk.done("flights");
+    talk.now += TimeDelta::seconds(120);
+    let turned =
+        "rooms done; turn around (deadline_passed); send undo flights 1.1; send undo rooms 1.1; => compensating";
+    assert_eq!(talk.done("rooms"), turned);
+
+    let mut talk = begin();
+    talk.faulted("create", Op::Action);
+    talk.now += TimeDelta::seconds(120);
+    let turned = "ann acts: retry; turn around (deadline_passed); send undo create 1.1; => compensating";
+    assert_eq!(talk.act(Action::Retry { step: None }), turned);
 }
 
 #[test]
