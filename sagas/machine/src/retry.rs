@@ -70,21 +70,18 @@ impl Retry {
         let doublings = u32::from(attempts.saturating_sub(1)).min(31);
         let longest = self.base.saturating_mul(1 << doublings).min(self.cap);
         let longest_ms = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
-        let drawn_ms = draw(work, attempts) % longest_ms.saturating_add(1).max(1);
+        let drawn_ms = draw(work, attempts) % longest_ms.saturating_add(1);
         Duration::from_millis(drawn_ms).max(WAIT_MIN)
     }
 
-    /// What is wrong with it, if anything.
-    pub(crate) fn mistake(&self) -> Option<&'static str> {
-        if self.base < WAIT_MIN {
-            Some("its first wait is shorter than a millisecond")
-        } else if self.cap < self.base {
-            Some("its longest wait is shorter than its first")
-        } else if self.attempts_max == Some(0) {
-            Some("it allows no attempt at all")
-        } else {
-            None
-        }
+    /// All that is wrong with it.
+    pub(crate) fn mistakes(&self) -> impl Iterator<Item = &'static str> {
+        let all = [
+            (self.base < WAIT_MIN, "its first wait is shorter than a millisecond"),
+            (self.cap < self.base, "its longest wait is shorter than its first"),
+            (self.attempts_max == Some(0), "it allows no attempt at all"),
+        ];
+        all.into_iter().filter_map(|(wrong, mistake)| wrong.then_some(mistake))
     }
 }
 

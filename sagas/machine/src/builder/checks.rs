@@ -76,9 +76,8 @@ fn check_kind(position: usize, step: &Step, pivots: &[(usize, &Step)], mistakes:
 fn check_times(step: &Step, mistakes: &mut Vec<DefinitionError>) {
     let ways = [(Op::Action, Some(step.action())), (Op::Compensation, step.compensation())];
     for (op, shape) in ways.into_iter().filter_map(|(op, shape)| shape.map(|shape| (op, shape))) {
-        if let Some(mistake) = shape.retry.mistake() {
-            mistakes.push(DefinitionError::BadRetry { step: step.name.clone(), op, mistake });
-        }
+        let wrong = shape.retry.mistakes();
+        mistakes.extend(wrong.map(|mistake| DefinitionError::BadRetry { step: step.name.clone(), op, mistake }));
         if shape.reply_within < TIME_MIN {
             mistakes.push(DefinitionError::NoTimeToReply { step: step.name.clone(), op });
         }

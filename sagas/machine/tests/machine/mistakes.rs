@@ -149,7 +149,7 @@ fn retries_and_times_must_make_sense() {
             saga.deadline(Duration::ZERO);
             let never = Retry::exponential(SECOND).attempts_max(0);
             let shrinking = Retry::exponential(SECOND).cap(Duration::from_millis(10)).attempts_max(3);
-            let instant = Retry::exponential(Duration::ZERO).attempts_max(3);
+            let instant = Retry::exponential(Duration::ZERO).attempts_max(0);
             saga.step("a").command(probe).compensate(unprobe).retry(never).compensation_retry(shrinking).add();
             saga.step("b").command(probe).compensate(unprobe).retry(instant).reply_within(Duration::ZERO).add();
             saga.step("c").command(probe).compensate(unprobe).compensation_within(Duration::ZERO).add();
@@ -159,6 +159,7 @@ fn retries_and_times_must_make_sense() {
             "the retries of `a` (action) make no sense: it allows no attempt at all",
             "the retries of `a` (compensation) make no sense: its longest wait is shorter than its first",
             "the retries of `b` (action) make no sense: its first wait is shorter than a millisecond",
+            "the retries of `b` (action) make no sense: it allows no attempt at all",
             "step `b` (action) awaits its reply for less than a millisecond",
             "step `c` (compensation) awaits its reply for less than a millisecond",
         ],
