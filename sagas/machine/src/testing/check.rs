@@ -1,5 +1,6 @@
 //! What must hold of any run, whatever went wrong in it.
 
+use chrono::{DateTime, Utc};
 use contract::{
     orchestrator_api::{SagaStatus, StepKind},
     step::{Op, StepName},
@@ -8,8 +9,10 @@ use contract::{
 use super::simulation::{Ended, payloads};
 use crate::{
     definition::Definition,
+    draft::pivot_issued,
     entry::Entry,
     evolve::evolve,
+    retry::later,
     state::{Phase, State},
 };
 
@@ -28,8 +31,12 @@ fn check_end(definition: &Definition, ended: &Ended) {
         assert!(*done <= 1, "`{step}` took effect {done} times");
         assert!(*undone <= *done, "`{step}` was undone more often than done");
     }
-    let applies = |step: &&StepName| !state.steps.get(*step).is_some_and(|step| step.not_applicable);
     let names = definition.steps().iter().map(crate::step::Step::name);
+    // What a person said to be done or undone may be otherwise.
+    let skipped = |step: &StepName, op| state.progress(step, op).is_some_and(|progress| progress.skipped);
+    let applies = |step: &&StepName| {
+        !state.steps.get(*step).is_some_and(|step| step.not_applicable) && !skipped(step, Op::Action)
+    };
     match state.status {
         SagaStatus::Completed => {
             for step in names.filter(applies) {
@@ -37,9 +44,10 @@ fn check_end(definition: &Definition, ended: &Ended) {
             }
         }
         SagaStatus::Compensated => {
-            for step in names {
+            for step in names.filter(|step| !skipped(step, Op::Compensation)) {
                 assert!(!participants.stands(step), "the saga is compensated, but `{step}` stands");
             }
+            check_undone(definition, state);
         }
         SagaStatus::NeedsAttention => {
             let stuck = |step: &crate::state::StepState| {
@@ -51,6 +59,21 @@ fn check_end(definition: &Definition, ended: &Ended) {
             panic!("nothing happens any more, but the saga is {:?}", state.status)
         }
         SagaStatus::Abandoned => {}
+    }
+}
+
+/// Whatever took effect, or may have, is undone: also what the participants of this run happened not to do.
+fn check_undone(definition: &Definition, state: &State) {
+    for step in definition.steps().iter().filter(|step| step.compensation().is_some()) {
+        let Some(touched) = state.steps.get(step.name()) else { continue };
+        let happened = !matches!(touched.action.phase, Phase::Idle | Phase::Refused);
+        assert_eq!(
+            touched.compensation.is_done(),
+            happened,
+            "compensating `{}`, {}",
+            step.name(),
+            touched.action.phase
+        );
     }
 }
 
@@ -68,8 +91,9 @@ fn check_journal(definition: &Definition, ended: &Ended) {
                 check_turn(definition, &state, step);
                 sends += 1;
             }
-            Entry::CommandDispatched { step, op: Op::Action, .. } => {
+            Entry::CommandDispatched { step, op: Op::Action, reply_by, .. } => {
                 assert!(state.cause.is_none(), "`{step}` is sent after the saga was turned around");
+                check_in_time(definition, &state, step, *reply_by);
                 sends += 1;
             }
             Entry::CommandDone { step, op: Op::Action, .. } | Entry::StepSkipped { step, op: Op::Action, .. } => {
@@ -81,11 +105,24 @@ fn check_journal(definition: &Definition, ended: &Ended) {
             }
             _ => {}
         }
+        let before = state.clone();
         evolve(&mut state, entry);
+        // An action says who did it; what it does stands in the entries behind it.
+        let says_something = state != before || matches!(entry, Entry::OperatorActed { .. });
+        assert!(says_something, "{entry:?} changes nothing");
     }
     assert_eq!(state, ended.state, "the journal adds up to another state");
-    let acted = ended.journal.iter().flatten().any(|entry| matches!(entry, Entry::OperatorActed { .. }));
-    assert!(acted || sends <= sends_max(definition), "{sends} commands, more than the definition allows");
+    assert!(
+        ended.was_acted_on() || sends <= sends_max(definition),
+        "{sends} commands, more than the definition allows"
+    );
+}
+
+/// Before the pivot is issued, nothing is sent once the saga's deadline has passed (S16).
+fn check_in_time(definition: &Definition, state: &State, step: &StepName, reply_by: DateTime<Utc>) {
+    let (Some(deadline), Some(step)) = (state.deadline_at, definition.step(step)) else { return };
+    let latest = later(deadline, step.action().reply_within);
+    assert!(pivot_issued(definition, state) || reply_by < latest, "`{}` is sent after the deadline", step.name());
 }
 
 /// Whatever depends on `step` and may have taken effect must be undone before it.

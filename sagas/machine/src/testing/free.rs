@@ -22,6 +22,10 @@ const RANDOM_RUNS: u64 = 50;
 /// retries some, evenly.
 const CRASHES_MAX: usize = 12;
 
+/// Whatever can happen to a step instead of its success.
+const FAILURES: [Fate; 7] =
+    [Fate::Refuse, Fate::Fault, Fate::LoseCommand, Fate::LoseReply, Fate::Late, Fate::Garble, Fate::DeadLetter];
+
 /// Runs one definition with one input through everything that can go wrong, and panics where a law is broken.
 ///
 /// # Errors
@@ -35,11 +39,12 @@ pub fn check_definition(
     let clean = simulation(&Script::clean()).run()?;
     assert_eq!(clean.state.status, SagaStatus::Completed, "nothing goes wrong, and still it does not complete");
     assert_variations(&clean, &simulation, &Script::clean())?;
+    check_cancel(&clean, &simulation)?;
     for step in definition.steps() {
         if clean.state.steps.get(step.name()).is_some_and(|step| step.not_applicable) {
             continue;
         }
-        for fate in [Fate::Refuse, Fate::Fault, Fate::LoseCommand, Fate::LoseReply, Fate::Late, Fate::Garble] {
+        for fate in FAILURES {
             let script = Script::clean().with(step.name(), Op::Action, &[fate]);
             let failed = simulation(&script).run()?;
             assert_eq!(failed.state.status, status_after(step, fate), "`{}` meets {fate:?}", step.name());
@@ -48,7 +53,7 @@ pub fn check_definition(
                     assert_variations(&failed, &simulation, &script)?;
                     check_stuck_undo(definition, &simulation, step, fate, replies)?;
                 }
-                Fate::Do | Fate::Fault | Fate::LoseCommand | Fate::Late | Fate::Garble => {}
+                Fate::Do | Fate::Fault | Fate::LoseCommand | Fate::Late | Fate::Garble | Fate::DeadLetter => {}
             }
             assert_repairable(failed, definition, replies);
         }
@@ -59,6 +64,7 @@ pub fn check_definition(
         let script = Script::random(definition, &mut dice);
         simulation(&script).shuffle(dice.clone()).run()?;
         simulation(&script).shuffle(dice.clone()).impatient().crash(Crash::Always).run()?;
+        simulation(&script).shuffle(dice.clone()).impatient().crash(Crash::AlwaysOncePublished).run()?;
         simulation(&script).shuffle(dice).impatient().repeat().run()?;
     }
     Ok(())
@@ -82,7 +88,9 @@ fn assert_variations<'d>(
 ) -> Result<(), StartError> {
     let outcome = plain.outcome();
     assert_eq!(simulation(script).repeat().run()?.outcome(), outcome, "repeated messages change the end");
-    assert_eq!(simulation(script).crash(Crash::Always).run()?.outcome(), outcome, "crashes change the end");
+    for crash in [Crash::Always, Crash::AlwaysOncePublished] {
+        assert_eq!(simulation(script).crash(crash).run()?.outcome(), outcome, "{crash:?}: crashes change the end");
+    }
     let decisions = plain.journal.len();
     for crash in 0..decisions.min(CRASHES_MAX) {
         // All of a short run; evenly spread over a long one.
@@ -114,6 +122,19 @@ fn assert_repairable(ended: Ended, definition: &Definition, replies: &dyn Fn(&st
     let operator = Operator { actor: "op".into(), role: "operator".into(), reason: "well again".into() };
     let repaired = ended.after(definition, replies, &Input::Operator { operator, action });
     assert_eq!(repaired.state.status, end, "a repaired saga goes on to its end");
+}
+
+/// A cancel after any decision undoes everything, or is refused and changes nothing (S19).
+fn check_cancel<'d>(clean: &Ended, simulation: &dyn Fn(&Script) -> Simulation<'d>) -> Result<(), StartError> {
+    for decision in 0..clean.journal.len() {
+        let cancelled = simulation(&Script::clean()).act(decision, Action::Cancel).repeat().run()?;
+        if cancelled.was_acted_on() {
+            assert_eq!(cancelled.state.status, SagaStatus::Compensated, "cancelled after decision {decision}");
+        } else {
+            assert_eq!(cancelled.outcome(), clean.outcome(), "refused to cancel after decision {decision}");
+        }
+    }
+    Ok(())
 }
 
 /// A refused or failing compensation waits for a person, while what is independent of it is undone.

@@ -28,6 +28,8 @@ pub enum Fate {
     Late,
     /// It takes effect, and is answered with something that is no reply.
     Garble,
+    /// It fells each worker that takes it up, and ends in the dead letters.
+    DeadLetter,
 }
 
 /// The fates of each direction of each step: one for each attempt, the last one for all that follow.
@@ -92,13 +94,14 @@ impl Script {
 }
 
 fn random_fate(op: Op, dice: &mut Dice) -> Fate {
-    match (dice.below(12), op) {
+    match (dice.below(13), op) {
         (0 | 1, _) => Fate::Fault,
         (2 | 3, _) => Fate::LoseReply,
         (4, _) => Fate::LoseCommand,
         (5, _) => Fate::Late,
         (6, Op::Action) => Fate::Refuse,
         (7, _) => Fate::Garble,
+        (8, _) => Fate::DeadLetter,
         _ => Fate::Do,
     }
 }
@@ -138,7 +141,7 @@ impl Participants {
             Fate::Fault => return Some(Outcome::faulted("broken", "it broke")),
             Fate::Refuse => Outcome::refused("no", "the business says no"),
             Fate::Garble => Outcome::done(Value::from("not a reply")),
-            Fate::Do | Fate::LoseReply | Fate::Late | Fate::LoseCommand => Outcome::done(reply),
+            Fate::Do | Fate::LoseReply | Fate::Late | Fate::LoseCommand | Fate::DeadLetter => Outcome::done(reply),
         };
         if fate != Fate::Refuse {
             self.take_effect(id);

@@ -1,9 +1,14 @@
 //! One saga from its start to its end, with time, loss, repetition, disorder and crashes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use contract::{SagaId, command::Outcome, orchestrator_api::SagaStatus, step::CommandId};
+use contract::{
+    SagaId,
+    command::Outcome,
+    orchestrator_api::{Action, SagaStatus},
+    step::CommandId,
+};
 use serde_json::Value;
 
 use super::{
@@ -12,7 +17,7 @@ use super::{
     participants::{Fate, Participants, Script},
 };
 use crate::{
-    Decision, Effect, Entry, Input, Verdict,
+    Decision, Effect, Entry, Input, Operator, Verdict,
     decide::decide,
     definition::Definition,
     effect::CommandToSend,
@@ -25,7 +30,7 @@ use crate::{
 /// The most events of one run: far more than any script leads to, so a run that reaches it goes in circles.
 const EVENTS_MAX: usize = 200_000;
 
-/// When the orchestrator dies, between its commit and its first publishing.
+/// When the orchestrator dies: between its commit and its first publishing, unless it says otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Crash {
     /// Never.
@@ -34,6 +39,8 @@ pub enum Crash {
     After(usize),
     /// After each.
     Always,
+    /// After each, when all of it is published.
+    AlwaysOncePublished,
 }
 
 /// One saga to run.
@@ -46,6 +53,7 @@ pub struct Simulation<'d> {
     repeat: bool,
     shuffle: Option<Dice>,
     impatient: bool,
+    acts: VecDeque<(usize, Action)>,
     saga_id: SagaId,
 }
 
@@ -68,6 +76,7 @@ pub struct Ended {
 enum Message {
     Command(CommandToSend),
     Reply { command_id: CommandId, attempt: u16, outcome: Outcome<Value> },
+    DeadLetter { command_id: CommandId, attempt: u16 },
 }
 
 struct Run<'d> {
@@ -94,6 +103,7 @@ impl<'d> Simulation<'d> {
             repeat: false,
             shuffle: None,
             impatient: false,
+            acts: VecDeque::new(),
             saga_id,
         }
     }
@@ -130,6 +140,13 @@ impl<'d> Simulation<'d> {
     #[must_use]
     pub const fn impatient(mut self) -> Self {
         self.impatient = true;
+        self
+    }
+
+    /// A person acts once that many decisions have followed the start, and after whatever acts were asked for before.
+    #[must_use]
+    pub fn act(mut self, decisions: usize, action: Action) -> Self {
+        self.acts.push_back((decisions, action));
         self
     }
 
@@ -186,6 +203,12 @@ impl Ended {
         self.outcome() == other.outcome() || (turned && stuck)
     }
 
+    /// True when a person's action was taken.
+    #[must_use]
+    pub fn was_acted_on(&self) -> bool {
+        self.journal.iter().flatten().any(|entry| matches!(entry, Entry::OperatorActed { .. }))
+    }
+
     /// What stands at the end: the status, and the steps whose effect stands.
     #[must_use]
     pub fn outcome(&self) -> (SagaStatus, Vec<String>) {
@@ -197,6 +220,13 @@ impl Ended {
 impl Run<'_> {
     fn go_on(&mut self) {
         for _ in 0..EVENTS_MAX {
+            if let Some((_, action)) =
+                self.simulation.acts.pop_front_if(|(decisions, _)| *decisions < self.journal.len())
+            {
+                let operator = Operator { actor: "ann".into(), role: "operator".into(), reason: "because".into() };
+                self.hear_perhaps_twice(&Input::Operator { operator, action });
+                continue;
+            }
             let wake = next_wake(self.simulation.definition, &self.state);
             if self.queue.is_empty() || (self.simulation.impatient && wake.is_some() && self.roll(10) == 0) {
                 if let Some(wake) = wake {
@@ -223,11 +253,11 @@ impl Run<'_> {
                     }
                 }
                 Message::Reply { command_id, attempt, outcome } => {
-                    let input = Input::Replied { command_id, attempt, outcome };
-                    self.hear(&input);
-                    if self.simulation.repeat {
-                        self.hear(&input);
-                    }
+                    self.hear_perhaps_twice(&Input::Replied { command_id, attempt, outcome });
+                }
+                Message::DeadLetter { command_id, attempt } => {
+                    let reason = "delivery limit".to_owned();
+                    self.hear_perhaps_twice(&Input::DeadLettered { command_id, attempt, reason });
                 }
             }
         }
@@ -247,6 +277,10 @@ impl Run<'_> {
         match fate {
             Fate::LoseCommand => {}
             Fate::Late => self.late.push(command.clone()),
+            Fate::DeadLetter => {
+                let (command_id, attempt) = (command.command_id.clone(), command.attempt);
+                self.queue.push(Message::DeadLetter { command_id, attempt });
+            }
             Fate::Do | Fate::Refuse | Fate::Fault | Fate::LoseReply | Fate::Garble => {
                 let reply = (self.simulation.replies)(command.name);
                 if let Some(outcome) = self.participants.handle(command, fate, reply) {
@@ -254,6 +288,13 @@ impl Run<'_> {
                     self.queue.push(Message::Reply { command_id, attempt, outcome });
                 }
             }
+        }
+    }
+
+    fn hear_perhaps_twice(&mut self, input: &Input) {
+        self.hear(input);
+        if self.simulation.repeat {
+            self.hear(input);
         }
     }
 
@@ -277,15 +318,14 @@ impl Run<'_> {
         stored.iter().for_each(|entry| evolve(&mut self.state, entry));
         let number = self.journal.len();
         self.journal.push(stored);
-        let crashed = match self.simulation.crash {
-            Crash::Never => false,
-            Crash::After(at) => at == number,
-            Crash::Always => true,
-        };
-        if crashed {
-            self.recover();
-        } else {
-            self.publish(effects);
+        match self.simulation.crash {
+            Crash::Always => self.recover(),
+            Crash::After(at) if at == number => self.recover(),
+            Crash::Never | Crash::After(_) => self.publish(effects),
+            Crash::AlwaysOncePublished => {
+                self.publish(effects);
+                self.recover();
+            }
         }
     }
 

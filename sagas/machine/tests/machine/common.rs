@@ -11,7 +11,7 @@ use contract::{
 };
 use machine::{
     Builder, CommandToSend, Decision, Definition, DefinitionError, Effect, Entry, Input, Operator, Phase, Retry, State,
-    Verdict,
+    StepHandle, Verdict,
 };
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -125,6 +125,8 @@ pub(crate) fn journey() -> Definition {
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     steps: Vec<PlannedStep>,
+    /// The pivots name only the last of the steps before them.
+    direct_only: bool,
     deadline_s: Option<u64>,
 }
 
@@ -146,8 +148,8 @@ const CONDITIONS: [fn(&Trip) -> bool; 4] =
 pub(crate) fn plans() -> impl Strategy<Value = Plan> {
     let compensatables = prop::collection::vec(planned(StepKind::Compensatable, true), 0..6);
     let retriables = prop::collection::vec(planned(StepKind::Retriable, true), 0..4);
-    let parts = (compensatables, 0..3_usize, retriables, prop::option::of(5..2_000_u64));
-    parts.prop_map(|(mut steps, pivots, mut retriables, deadline_s)| {
+    let parts = (compensatables, 0..3_usize, retriables, prop::option::of(5..2_000_u64), any::<bool>());
+    parts.prop_map(|(mut steps, pivots, mut retriables, deadline_s, direct_only)| {
         let all = u16::MAX;
         for number in 0..pivots {
             // Two pivots exclude each other by the first two conditions.
@@ -161,7 +163,7 @@ pub(crate) fn plans() -> impl Strategy<Value = Plan> {
         if steps.is_empty() {
             steps.push(PlannedStep { kind: StepKind::Pivot, after: 0, when: None, attempts_max: 2, learns: false });
         }
-        Plan { steps, deadline_s }
+        Plan { steps, direct_only, deadline_s }
     })
 }
 
@@ -179,6 +181,8 @@ impl Plan {
         }
         let mut handles = Vec::new();
         let mut pivots = Vec::new();
+        let mut retriables = Vec::new();
+        let mut needed = Vec::new();
         for (number, planned) in self.steps.iter().enumerate() {
             let chosen = |at: usize| planned.after & (1 << (at % 16)) != 0;
             let earlier = handles.iter().enumerate().filter(|(at, _)| chosen(*at));
@@ -189,11 +193,16 @@ impl Plan {
                 StepKind::Compensatable => step = step.compensate(unprobe),
                 StepKind::Pivot => {
                     step = step.pivot();
-                    after.retain(|handle| !pivots.contains(handle));
+                    // Directly after every step, or after those that nothing else comes after.
+                    let last = |handle: &StepHandle| !self.direct_only || !needed.contains(handle);
+                    after.retain(|handle| !pivots.contains(handle) && last(handle));
                 }
                 StepKind::Retriable => {
                     step = step.retriable();
-                    after.extend(&pivots);
+                    // Directly after the pivots, or by way of another retriable.
+                    if !after.iter().any(|handle| retriables.contains(handle)) {
+                        after.extend(&pivots);
+                    }
                 }
             }
             if planned.learns {
@@ -202,9 +211,14 @@ impl Plan {
             if let Some(when) = planned.when {
                 step = step.when(CONDITIONS[when]);
             }
+            if planned.kind == StepKind::Compensatable {
+                needed.extend(&after);
+            }
             let handle = step.after(after).add();
-            if planned.kind == StepKind::Pivot {
-                pivots.push(handle);
+            match planned.kind {
+                StepKind::Compensatable => {}
+                StepKind::Pivot => pivots.push(handle),
+                StepKind::Retriable => retriables.push(handle),
             }
             handles.push(handle);
         }

@@ -10,16 +10,18 @@
 //!
 //! Laws 4, 5 and 6 are checked in every run by `machine::testing`.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use contract::{
-    SagaId,
+    SagaId, StepName,
     command::Outcome,
     orchestrator_api::{Action, SagaStatus},
     step::{CommandId, Op},
 };
 use machine::{
     Definition, Entry, Input, Operator, State, Verdict, decide, evolve, resume, start,
-    testing::{Crash, Dice, Script, Simulation, check_definition},
+    testing::{Crash, Dice, Ended, Script, Simulation, check_definition},
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -37,8 +39,10 @@ proptest! {
             let crashed = simulation().crash(Crash::After(decision)).run().unwrap();
             prop_assert!(crashed.ends_like(&plain), "{:?} instead of {:?}", crashed.outcome(), plain.outcome());
         }
-        let crashed = simulation().crash(Crash::Always).run().unwrap();
-        prop_assert!(crashed.ends_like(&plain), "{:?} instead of {:?}", crashed.outcome(), plain.outcome());
+        for crash in [Crash::Always, Crash::AlwaysOncePublished] {
+            let crashed = simulation().crash(crash).run().unwrap();
+            prop_assert!(crashed.ends_like(&plain), "{:?} instead of {:?}", crashed.outcome(), plain.outcome());
+        }
     }
 
     #[test]
@@ -62,9 +66,45 @@ proptest! {
         // same stands in the end.
         prop_assert!(shuffled.ends_like(&plain), "{:?} instead of {:?}", shuffled.outcome(), plain.outcome());
         if plain.state.status == SagaStatus::Completed {
-            // The states are equal up to the moments at which they were reached.
             prop_assert_eq!(&shuffled.state, &plain.state);
+            prop_assert_eq!(sent(&shuffled), sent(&plain));
         }
+    }
+
+    #[test]
+    fn a_cancel_at_any_moment_undoes_everything_or_is_refused(plan in plans(), flags in 0..8_u8, seed: u64) {
+        let definition = plan.build().unwrap();
+        let script = Script::random(&definition, &mut Dice::new(seed)).undone_well();
+        let simulation = || Simulation::new(&definition, trip(flags), &replies).script(script.clone());
+        let plain = simulation().run().unwrap();
+        for decision in 0..plain.journal.len() {
+            let cancelled = simulation().act(decision, Action::Cancel).run().unwrap();
+            if cancelled.was_acted_on() {
+                prop_assert_eq!(cancelled.state.status, SagaStatus::Compensated);
+            } else {
+                prop_assert_eq!(&cancelled.state, &plain.state);
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_operators_do_and_whenever_no_law_is_broken(
+        plan in plans(), flags in 0..8_u8, seed: u64,
+        acts in prop::collection::vec((0..20_usize, 0..8_usize, 0..12_u8), 1..8),
+    ) {
+        let definition = plan.build().unwrap();
+        let mut dice = Dice::new(seed);
+        let script = Script::random(&definition, &mut dice);
+        let simulation = || {
+            let simulation = Simulation::new(&definition, trip(flags), &replies).script(script.clone());
+            let meddled = acts.iter().fold(simulation, |simulation, (decision, step, kind)| {
+                simulation.act(*decision, any_action(step_at(&definition, *step), *kind))
+            });
+            meddled.shuffle(dice.clone()).impatient()
+        };
+        simulation().run().unwrap();
+        simulation().repeat().run().unwrap();
+        simulation().crash(Crash::Always).run().unwrap();
     }
 
     #[test]
@@ -120,8 +160,9 @@ proptest! {
         let operator = Operator { actor: "a".into(), role: "r".into(), reason: "because".into() };
         let act = |action| Input::Operator { operator: operator.clone(), action };
         for now in [DateTime::<Utc>::MIN_UTC, DateTime::UNIX_EPOCH, DateTime::<Utc>::MAX_UTC] {
-            let inputs = [Input::TimePassed, act(Action::Retry { step: None }), act(Action::Cancel), act(Action::Abandon)];
-            for input in inputs {
+            let acts = [Action::Retry { step: None }, Action::Cancel, Action::Abandon];
+            let answers = definition.steps().iter().flat_map(|step| answers(&state, step.name()));
+            for input in acts.into_iter().map(act).chain(answers).chain([Input::TimePassed]) {
                 let _ = decide(&definition, &state, &input, now);
             }
         }
@@ -140,6 +181,26 @@ fn script(definition: &Definition, seed: u64) -> Script {
     if seed.is_multiple_of(2) { script.undone_well() } else { script }
 }
 
+/// Every sending, in an order of its own.
+fn sent(ended: &Ended) -> BTreeSet<(CommandId, u16)> {
+    ended.sent.iter().map(|command| (command.command_id.clone(), command.attempt)).collect()
+}
+
+fn step_at(definition: &Definition, at: usize) -> StepName {
+    definition.steps()[at % definition.steps().len()].name().clone()
+}
+
+/// Kinds below 12 are an action each; the rarer ones end a saga.
+fn any_action(step: StepName, kind: u8) -> Action {
+    match kind {
+        0..4 => Action::Retry { step: None },
+        4..7 => Action::Retry { step: Some(step) },
+        7..9 => Action::Skip { step, reply: json!({"said": "by hand"}) },
+        9..11 => Action::Cancel,
+        _ => Action::Abandon,
+    }
+}
+
 fn saga_id() -> SagaId {
     SagaId::from_uuid(uuid::Uuid::from_u128(42))
 }
@@ -149,6 +210,7 @@ fn saga_id() -> SagaId {
 enum RawInput {
     Time,
     Reply { step: usize, undo: bool, generation: u16, attempt: u16, kind: u8 },
+    DeadLetter { step: usize, undo: bool, attempt: u16 },
     Operator { step: usize, kind: u8 },
 }
 
@@ -156,17 +218,30 @@ fn any_input() -> impl Strategy<Value = (i64, RawInput)> {
     let reply = (0..10_usize, any::<bool>(), 0..3_u16, 0..5_u16, 0..5_u8)
         .prop_map(|(step, undo, generation, attempt, kind)| RawInput::Reply { step, undo, generation, attempt, kind });
     let operator = (0..10_usize, 0..12_u8).prop_map(|(step, kind)| RawInput::Operator { step, kind });
-    (0..5_000_i64, prop_oneof![3 => Just(RawInput::Time), 12 => reply, 2 => operator])
+    let dead = (0..10_usize, any::<bool>(), 0..5_u16).prop_map(|(step, undo, attempt)| RawInput::DeadLetter {
+        step,
+        undo,
+        attempt,
+    });
+    (0..5_000_i64, prop_oneof![3 => Just(RawInput::Time), 12 => reply, 2 => dead, 2 => operator])
 }
 
 impl RawInput {
     fn made_for(self, definition: &Definition, state: &State) -> Input {
-        let step_at = |at: usize| definition.steps()[at % definition.steps().len()].name().clone();
+        let op = |undo: bool| if undo { Op::Compensation } else { Op::Action };
+        let work = |step: usize, undo: bool, generation: u16| CommandId {
+            saga: state.saga_id,
+            step: step_at(definition, step),
+            op: op(undo),
+            generation,
+        };
         match self {
             Self::Time => Input::TimePassed,
+            Self::DeadLetter { step, undo, attempt } => {
+                Input::DeadLettered { command_id: work(step, undo, 1), attempt, reason: "delivery limit".into() }
+            }
             Self::Reply { step, undo, generation, attempt, kind } => {
-                let op = if undo { Op::Compensation } else { Op::Action };
-                let command_id = CommandId { saga: state.saga_id, step: step_at(step), op, generation };
+                let command_id = work(step, undo, generation);
                 let outcome = match kind {
                     0 | 1 => Outcome::done(if undo { json!({}) } else { json!({"said": "yes"}) }),
                     2 => Outcome::refused("no", "no"),
@@ -177,17 +252,29 @@ impl RawInput {
             }
             Self::Operator { step, kind } => {
                 let operator = Operator { actor: "a".into(), role: "r".into(), reason: "because".into() };
-                let action = match kind {
-                    0..4 => Action::Retry { step: None },
-                    4..7 => Action::Retry { step: Some(step_at(step)) },
-                    7..9 => Action::Skip { step: step_at(step), reply: json!({"said": "by hand"}) },
-                    9..11 => Action::Cancel,
-                    _ => Action::Abandon,
-                };
-                Input::Operator { operator, action }
+                Input::Operator { operator, action: any_action(step_at(definition, step), kind) }
             }
         }
     }
+}
+
+/// Each kind of answer to both directions of a step, to the attempt that the state knows.
+fn answers(state: &State, step: &StepName) -> Vec<Input> {
+    let answer = |op: Op, outcome: Outcome<Value>| {
+        let (generation, attempt) =
+            state.progress(step, op).map_or((1, 1), |progress| (progress.generation, progress.attempt));
+        let command_id = CommandId { saga: state.saga_id, step: step.clone(), op, generation };
+        Input::Replied { command_id, attempt, outcome }
+    };
+    let both = [Op::Action, Op::Compensation].into_iter();
+    both.flat_map(|op| {
+        [
+            answer(op, Outcome::done(json!({"said": "yes"}))),
+            answer(op, Outcome::refused("no", "no")),
+            answer(op, Outcome::faulted("broken", "it broke")),
+        ]
+    })
+    .collect()
 }
 
 fn any_entry() -> impl Strategy<Value = Entry> {
@@ -195,18 +282,31 @@ fn any_entry() -> impl Strategy<Value = Entry> {
     let op = prop_oneof![Just(Op::Action), Just(Op::Compensation)];
     let time = (0..100_i64).prop_map(|seconds| DateTime::from_timestamp(seconds, 0).unwrap());
     let number = prop_oneof![0..4_u16, Just(u16::MAX)];
-    (step, op, time, number.clone(), number, 0..12_u8).prop_map(|(step, op, at, attempt, generation, kind)| {
+    (step, op, time, number.clone(), number, 0..40_u8).prop_map(|(step, op, at, attempt, generation, kind)| {
         let (code, message) = ("code".to_owned(), "message".to_owned());
         let cause = machine::Cause { step: Some(step.clone()), code: code.clone(), message: message.clone() };
         match kind {
-            0..4 => Entry::CommandDispatched { step, op, generation, attempt, reply_by: at },
-            4 | 5 => Entry::CommandDone { step, op, reply: json!({"said": "yes"}) },
-            6 => Entry::CommandRefused { step, op, code, message },
-            7 => Entry::CommandFailed { step, op, attempt, in_doubt: true, code, message, retry_at: Some(at) },
-            8 => Entry::CommandFailed { step, op, attempt, in_doubt: false, code, message, retry_at: None },
-            9 => Entry::CompensationStarted { cause },
-            10 => Entry::AttentionNeeded { step, op, code, message },
-            _ => Entry::StepSkipped { step, op, reply: json!(null) },
+            0..12 => Entry::CommandDispatched { step, op, generation, attempt, reply_by: at },
+            12..18 => Entry::CommandDone { step, op, reply: json!({"said": "yes"}) },
+            18..21 => Entry::CommandRefused { step, op, code, message },
+            21..24 => Entry::CommandFailed { step, op, attempt, in_doubt: true, code, message, retry_at: Some(at) },
+            24..27 => Entry::CommandFailed { step, op, attempt, in_doubt: false, code, message, retry_at: None },
+            27..29 => Entry::CompensationStarted { cause },
+            29..33 => Entry::AttentionNeeded { step, op, code, message },
+            33..36 => Entry::StepSkipped { step, op, reply: json!(null) },
+            36..38 => {
+                let operator = Operator { actor: "a".into(), role: "r".into(), reason: "because".into() };
+                Entry::OperatorActed { operator, action: any_action(step, attempt.to_le_bytes()[0] % 12) }
+            }
+            38 => Entry::SagaStarted {
+                name: "planned".into(),
+                version: 1,
+                fingerprint: machine::Fingerprint::from_text("other"),
+                deadline_at: Some(at),
+                input: json!({"flags": "not a number"}),
+                not_applicable: vec![step],
+            },
+            _ => [Entry::SagaCompleted, Entry::SagaCompensated, Entry::SagaAbandoned][usize::from(attempt % 3)].clone(),
         }
     })
 }
