@@ -127,6 +127,15 @@ fn a_room_that_is_refused_after_the_tickets_is_for_a_person_and_nothing_is_undon
 }
 
 #[test]
+fn a_room_that_is_confirmed_only_after_twenty_faults_completes_the_order() {
+    let mut fates = vec![Fate::Fault; 20];
+    fates.push(Fate::Do);
+    let ended = run(&[FLIGHT, STAY], Script::clean().with(&"confirm-rooms".parse().unwrap(), Op::Action, &fates));
+    assert_eq!(ended.state.status, SagaStatus::Completed);
+    assert_eq!(sent(&ended).iter().filter(|name| **name == "accommodation.confirm_room").count(), 21);
+}
+
+#[test]
 fn an_outage_of_a_minute_is_survived_before_the_pivot() {
     // Every attempt faults at once for a minute: the waits alone must carry the saga over it.
     for saga in 0..300_u128 {
