@@ -34,4 +34,4 @@ pub use offer::{OfferError, find_offer};
 pub use search::{Clockwork, OfferPage, SearchError, search};
 pub use seed::{keep_on_sale, seed};
 pub use settings::Settings;
-pub use sweeper::{expire_due, next_expiry};
+pub use sweeper::{expire_due, next_expiry, run as run_sweeper};

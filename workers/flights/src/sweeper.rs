@@ -25,8 +25,8 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Counts holds that ran out.
 const METRIC_EXPIRED: &str = "sojourn_flights_holds_expired_total";
 
-/// Runs until the token is cancelled.
-pub(crate) async fn run(pool: PgPool, clock: Arc<dyn Clock>, hold_for: Duration, token: CancellationToken) {
+/// Gives back and forgets until the token is cancelled. No hold is shorter than `hold_for`.
+pub async fn run(pool: PgPool, clock: Arc<dyn Clock>, hold_for: Duration, token: CancellationToken) {
     loop {
         let pause = match sweep(&pool, clock.now(), hold_for).await {
             Ok(pause) => pause,

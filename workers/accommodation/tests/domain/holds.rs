@@ -1,5 +1,8 @@
 //! Holding, releasing, confirming and expiring rooms, one after another.
 
+use std::{sync::Arc, time::Duration};
+
+use chrono::TimeDelta;
 use contract::accommodation::REFUSED_HOLD_EXISTS;
 use contract::{
     Money, Outcome,
@@ -8,7 +11,9 @@ use contract::{
         REFUSED_PRICE_CHANGED, REFUSED_SOLD_OUT,
     },
 };
-use worker_accommodation::{expire_due, next_expiry};
+use tokio_util::sync::CancellationToken;
+use worker_accommodation::{expire_due, next_expiry, run_sweeper};
+use worker_runtime::testkit::ManualClock;
 
 use crate::common::{Lab, at, code, euros, night, order};
 
@@ -93,6 +98,26 @@ async fn what_is_wrong_with_an_offer_is_named() {
         .unwrap();
     assert_eq!(code(lab.hold(order(1), &[offer]).await), REFUSED_SOLD_OUT);
     assert_eq!(lab.rooms(1).await, (0, 0));
+}
+
+#[tokio::test]
+async fn the_sweeper_gives_back_at_its_hour_and_forgets_old_offers() {
+    let lab = Lab::with_rooms("stays_sweeper", 2, 1).await;
+    let offer = lab.offer(1, 0, 3).await;
+    assert_eq!(code(lab.hold(order(1), &[offer]).await), "done");
+    let clock = Arc::new(ManualClock::new(lab.now));
+    let token = CancellationToken::new();
+    let sweeping = tokio::spawn(run_sweeper(lab.pool.clone(), clock.clone(), Duration::from_millis(10), token.clone()));
+    // Years: the ids of offers are of the machine's time and not of the test's.
+    clock.advance(TimeDelta::days(50 * 365));
+    let remembered =
+        async || -> i64 { sqlx::query_scalar("SELECT count(*) FROM stay_offer").fetch_one(&lab.pool).await.unwrap() };
+    while lab.rooms(1).await != (0, 0) || remembered().await > 0 {
+        tokio::task::yield_now().await;
+    }
+    token.cancel();
+    sweeping.await.unwrap();
+    assert_eq!(code(lab.confirm(order(1), at(1)).await), REFUSED_HOLD_EXPIRED);
 }
 
 #[tokio::test]

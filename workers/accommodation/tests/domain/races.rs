@@ -32,10 +32,10 @@ async fn two_hundred_buyers_of_the_last_room_leave_one_owner() {
 /// S22. A seed decides who starts first, who commits first, and on which side of the hour each one's clock stands.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hold_is_confirmed_or_expired_and_never_both() {
-    let lab = Arc::new(Lab::with_rooms("stays_expiry_race", 400, 1).await);
+    let lab = Arc::new(Lab::with_rooms("stays_expiry_race", 1000, 1).await);
     let mut random = StdRng::seed_from_u64(22);
     let (mut confirmed, mut expired) = (0_i64, 0_i64);
-    for round in 0..300_u128 {
+    for round in 0..1000_u128 {
         let offer = lab.offer(1, 4, 6).await;
         assert_eq!(code(lab.hold(order(round), &[offer]).await), "done");
         // Clocks of two machines differ: either may think that the hour has come.

@@ -62,7 +62,7 @@ async fn a_hold_is_confirmed_or_expired_and_never_both() {
     let lab = Arc::new(Lab::with_seats("flights_expiry_race", &[2]).await);
     let mut random = StdRng::seed_from_u64(22);
     let (mut confirmed, mut expired) = (0, 0);
-    for round in 0..300_u128 {
+    for round in 0..1000_u128 {
         let offer = lab.offer(1, 1).await;
         assert_eq!(code(lab.hold(order(round), &[offer]).await), "done");
         // Clocks of two machines differ: either may think that the hour has come.
