@@ -89,6 +89,11 @@ impl Stop {
         Ok(Stop { told })
     }
 
+    /// Whether xtask was told to end.
+    pub(crate) fn has_told(&self) -> Option<Signal> {
+        *self.told.borrow()
+    }
+
     /// Waits until xtask is told to end.
     pub(crate) async fn told(&self) -> Signal {
         match self.told.clone().wait_for(Option::is_some).await {

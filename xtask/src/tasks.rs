@@ -1,13 +1,15 @@
 //! The tasks that run other programs: the platform, the tests, the checks, the benchmark.
 
 use std::{
-    fs::Permissions,
-    os::unix::fs::PermissionsExt,
+    os::unix::process::CommandExt,
     process::{ExitCode, Stdio},
 };
 
-use anyhow::Context;
-use private_servers::{packages::Tool, testing::BINARIES_VARIABLE};
+use anyhow::{Context, anyhow};
+use private_servers::{
+    packages::Tool,
+    testing::{BINARIES_VARIABLE, Scratch},
+};
 use tokio::process::Command;
 use xtask::workspace;
 
@@ -16,17 +18,27 @@ use crate::{
     servers::{self, Servers},
 };
 
+/// With a PostgreSQL of the user's, none has to be installed.
+const DATABASE_URL: &str = "DATABASE_URL";
+
 /// `cargo xtask run`: the platform, which starts its own private PostgreSQL below `./data`.
 pub(crate) async fn run(arguments: Vec<String>, stop: &Stop) -> anyhow::Result<ExitCode> {
-    servers::ensure(&[Tool::PostgreSql])?;
+    if std::env::var_os(DATABASE_URL).is_none() && !names(&arguments, "--database-url") {
+        servers::ensure(&[Tool::PostgreSql])?;
+    }
     let built = child::run(cargo(["build", "--quiet", "--package", "sojourn"]), stop).await?;
     if !built.is_success() {
         return Ok(built.code());
     }
-    // Not through `cargo run`, which would stand between the signals and the program.
-    let mut program = Command::new(workspace::programs()?.join("sojourn"));
-    program.args(arguments).current_dir(workspace::root());
-    Ok(child::run(program, stop).await?.code())
+    if let Some(signal) = stop.has_told() {
+        return Ok(End::Stopped(signal).code());
+    }
+    // In place of this process, so that nothing stands between the program and whoever ends it, by whichever signal:
+    // a platform whose xtask was killed would stay behind.
+    let path = workspace::programs()?.join("sojourn");
+    let mut program = std::process::Command::new(&path);
+    let failure = program.args(arguments).current_dir(workspace::root()).exec();
+    Err(anyhow!(failure).context(format!("could not run {}", path.display())))
 }
 
 /// `cargo xtask test`: every test on private servers, or those that the arguments choose.
@@ -38,13 +50,8 @@ pub(crate) async fn test(arguments: Vec<String>, stop: &Stop) -> anyhow::Result<
         return Ok(built.code());
     }
     let programs = workspace::programs()?;
-    // What tests leave behind when they are interrupted lies in here and goes with it. Private servers that tests
-    // start must be able to pass through.
-    let temporary = tempfile::Builder::new()
-        .prefix("sojourn-tests-")
-        .permissions(Permissions::from_mode(0o755))
-        .tempdir()
-        .context("could not make a temporary folder")?;
+    // What tests leave behind when they are interrupted lies in here and goes with it.
+    let temporary = Scratch::open().await.context("could not make a temporary folder")?;
     let servers = tokio::select! {
         servers = Servers::start(None) => servers?,
         signal = stop.told() => return Ok(End::Stopped(signal).code()),
@@ -113,9 +120,7 @@ async fn check(command: Command, stop: &Stop) -> anyhow::Result<End> {
 async fn runner(arguments: &[String]) -> Command {
     let nextest = succeeds(cargo(["nextest", "--version"])).await;
     let mut command = if nextest { cargo(["nextest", "run"]) } else { cargo(["test"]) };
-    let chosen =
-        |flag: &str| arguments.iter().any(|argument| argument == flag || argument.starts_with(&format!("{flag}=")));
-    if !chosen("-p") && !chosen("--package") {
+    if !names(arguments, "-p") && !names(arguments, "--package") {
         command.arg("--workspace");
     }
     // Documentation tests have their own run.
@@ -124,6 +129,11 @@ async fn runner(arguments: &[String]) -> Command {
     }
     command.args(arguments);
     command
+}
+
+/// Whether a flag is among the arguments.
+fn names(arguments: &[String], flag: &str) -> bool {
+    arguments.iter().any(|argument| argument == flag || argument.starts_with(&format!("{flag}=")))
 }
 
 async fn has_compose() -> bool {

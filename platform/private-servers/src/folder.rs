@@ -53,8 +53,9 @@ impl Folder {
     pub(crate) async fn open(place: &Place, identity: Option<Identity>) -> Result<Folder, Error> {
         let (path, temporary) = match place {
             Place::Temporary => {
-                sweep(&std::env::temp_dir());
-                let made = temporary_in(&std::env::temp_dir())?;
+                let parent = temporary_parent(std::env::temp_dir(), identity)?;
+                sweep(&parent);
+                let made = temporary_in(&parent)?;
                 (made.path().to_owned(), Some(made))
             }
             Place::At(wanted) => (settle(wanted, identity)?, None),
@@ -116,6 +117,15 @@ fn settle(wanted: &Path, identity: Option<Identity>) -> Result<PathBuf, Error> {
         "PostgreSQL does not run as root, and its user cannot enter the wanted folder: the data goes elsewhere"
     );
     Ok(moved)
+}
+
+/// Where temporary folders are made: the system's place for them, unless the server's user cannot enter it.
+fn temporary_parent(wanted: PathBuf, identity: Option<Identity>) -> Result<PathBuf, Error> {
+    if identity.is_none_or(|identity| identity.reaches(&wanted)) {
+        return Ok(wanted);
+    }
+    make_passable(Path::new(ELSEWHERE))?;
+    Ok(PathBuf::from(ELSEWHERE))
 }
 
 /// Removes what servers left behind whose parent was killed and could not clean up. Whatever cannot be
@@ -191,6 +201,42 @@ mod tests {
             drop(first);
         });
         assert!(second.is_ok());
+    }
+
+    #[test]
+    fn what_a_killed_run_left_behind_is_swept_and_what_is_in_use_or_young_stays() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = |name: &str, aged: bool| {
+            let path = parent.path().join(name);
+            fs::create_dir(&path).unwrap();
+            let lock = File::create(path.join("lock")).unwrap();
+            if aged {
+                let made = fs::metadata(&path).unwrap().modified().unwrap();
+                let times = fs::FileTimes::new().set_modified(made - SWEEP_AGE * 2);
+                File::open(&path).unwrap().set_times(times).unwrap();
+            }
+            (path, lock)
+        };
+        let (left, _) = folder("sojourn-private-left", true);
+        let (used, lock) = folder("sojourn-private-used", true);
+        let (young, _) = folder("sojourn-private-young", false);
+        let (foreign, _) = folder("somebody-else", true);
+        lock.try_lock().unwrap();
+        sweep(parent.path());
+        assert!(!left.exists());
+        assert!(used.exists() && young.exists() && foreign.exists());
+    }
+
+    #[test]
+    fn temporary_data_lies_where_the_servers_user_can_enter() {
+        let Some(identity) = Identity::unprivileged().unwrap() else {
+            return;
+        };
+        let closed = tempfile::tempdir().unwrap();
+        fs::set_permissions(closed.path(), Permissions::from_mode(0o700)).unwrap();
+        let inside = |identity| temporary_parent(closed.path().to_owned(), identity).unwrap();
+        assert_eq!(inside(None), closed.path());
+        assert_eq!(inside(Some(identity)), Path::new(ELSEWHERE));
     }
 
     #[tokio::test]

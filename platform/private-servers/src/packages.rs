@@ -7,7 +7,7 @@
 
 use std::{
     env, fs,
-    io::Write,
+    io::{IsTerminal, Write},
     os::unix::fs::PermissionsExt,
     path::Path,
     process::{Command, Stdio},
@@ -30,10 +30,14 @@ pub enum Tool {
 
 /// Asked by Debian's package scripts whether a service may start; 101 means no.
 const POLICY_FILE: &str = "/usr/sbin/policy-rc.d";
-const POLICY: &str = "#!/bin/sh\nexit 101\n";
+const POLICY: &str =
+    "#!/bin/sh\n# Placed while Sojourn's xtask installs a server, and removed when it has.\nexit 101\n";
 /// Keeps Debian's package from making and starting a cluster.
 const NO_CLUSTER_FILE: &str = "/etc/postgresql-common/createcluster.d/sojourn.conf";
-const NO_CLUSTER: &str = "create_main_cluster = false\n";
+const NO_CLUSTER: &str =
+    "# Placed while Sojourn's xtask installs a server, and removed when it has.\ncreate_main_cluster = false\n";
+/// How long apt waits for another installation to end: a machine that has just come up often updates itself.
+const LOCK_SECONDS_MAX: u16 = 300;
 
 /// Package managers, in the order in which they are looked for. Homebrew comes last: on Linux it stands beside
 /// the system's own.
@@ -52,7 +56,13 @@ const MANAGERS: [Manager; 6] = [
         rabbit: "rabbitmq-server",
         root: true,
     },
-    Manager { program: "apk", arguments: &["add"], postgres: "postgresql", rabbit: "rabbitmq-server", root: true },
+    Manager {
+        program: "apk",
+        arguments: &["add", "--update-cache"],
+        postgres: "postgresql",
+        rabbit: "rabbitmq-server",
+        root: true,
+    },
     Manager {
         program: "pacman",
         arguments: &["-S", "--noconfirm", "--needed"],
@@ -142,18 +152,22 @@ pub fn ensure(tools: &[Tool], report: &mut dyn FnMut(&str)) -> Result<(), Error>
 
 fn install(manager: &Manager, tool: Tool, refreshed: &mut bool) -> Result<(), String> {
     let elevate = manager.root && !Identity::is_root();
-    if elevate && !succeeds(Command::new("sudo").args(["-n", "true"])) {
+    if elevate && !succeeds(sudo().arg("true")) {
         return Err("that needs root, and sudo is missing or wants a password".to_owned());
     }
     let package = manager.package(tool);
     if manager.program == "apt-get" {
         let _quiet = Quiet::begin(elevate)?;
-        if !std::mem::replace(refreshed, true) {
-            run(elevate, "apt-get", &["update", "-q"])?;
-        }
+        // One broken source fails all of it. That matters only when the package is not in the others.
+        let lists =
+            if std::mem::replace(refreshed, true) { Ok(()) } else { run(elevate, "apt-get", &["update", "-q"]) };
+        let patience = format!("-oDPkg::Lock::Timeout={LOCK_SECONDS_MAX}");
         let arguments: Vec<&str> =
-            ["-q"].into_iter().chain(manager.arguments.iter().copied()).chain([package]).collect();
-        run(elevate, "apt-get", &arguments)?;
+            ["-q", &patience].into_iter().chain(manager.arguments.iter().copied()).chain([package]).collect();
+        run(elevate, "apt-get", &arguments).map_err(|reason| match lists {
+            Ok(()) => reason,
+            Err(before) => format!("{before} while it read the lists of packages; then {reason}"),
+        })?;
         disable_unit(elevate, tool);
         return Ok(());
     }
@@ -171,9 +185,13 @@ impl Quiet {
     fn begin(elevate: bool) -> Result<Quiet, String> {
         let mut quiet = Quiet { elevate, made: Vec::new() };
         for (file, content, mode) in [(POLICY_FILE, POLICY, 0o755), (NO_CLUSTER_FILE, NO_CLUSTER, 0o644)] {
-            // A file that is there was put there by the machine's owner, who has decided.
-            if !Path::new(file).exists() {
+            // A file that is there was put there by the machine's owner, who has decided; unless it is what an
+            // installation that was killed has left.
+            let found = fs::read_to_string(file).ok();
+            if found.is_none() && !Path::new(file).exists() {
                 place(elevate, file, content, mode)?;
+                quiet.made.push(file);
+            } else if found.as_deref() == Some(content) {
                 quiet.made.push(file);
             }
         }
@@ -202,8 +220,8 @@ fn place(elevate: bool, file: &str, content: &str, mode: u32) -> Result<(), Stri
         return written.map_err(|error| format!("could not write {file}: {error}"));
     }
     run(true, "mkdir", &["-p", &parent.to_string_lossy()])?;
-    let mut tee = Command::new("sudo");
-    tee.args(["-n", "tee", file]).stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut tee = sudo();
+    tee.args(["tee", file]).stdin(Stdio::piped()).stdout(Stdio::null());
     let mut child = tee.spawn().map_err(|error| format!("could not run tee: {error}"))?;
     if let Some(mut input) = child.stdin.take() {
         input.write_all(content.as_bytes()).map_err(|error| format!("could not write {file}: {error}"))?;
@@ -245,10 +263,19 @@ fn elevated(elevate: bool, program: &str) -> Command {
         command.env(asks, no_questions);
         return command;
     }
-    let mut command = Command::new("sudo");
-    command.args(["-n", "env", &format!("{asks}={no_questions}"), program]);
+    let mut command = sudo();
+    command.args(["env", &format!("{asks}={no_questions}"), program]);
     if let Some(path) = env::var_os("PATH") {
         command.env("PATH", path);
+    }
+    command
+}
+
+/// Asks for a password where there is somebody to answer: it does so at the terminal itself, whatever its input is.
+fn sudo() -> Command {
+    let mut command = Command::new("sudo");
+    if !std::io::stdin().is_terminal() {
+        command.arg("-n");
     }
     command
 }

@@ -23,7 +23,7 @@ use crate::{
     identity::Identity,
     ports,
     postgres_wire::{Connection, Failure},
-    process::{Group, Log, name_of, run},
+    process::{Group, Log, folder_of, name_of, run},
 };
 
 /// The superuser of private clusters.
@@ -103,7 +103,6 @@ impl Postgres {
             make_cluster(&programs, folder.path(), unprivileged, options.durable).await?;
             (programs, unprivileged)
         };
-        remove_stale_lock(&cluster)?;
         let port = choose_port(&options, folder.path())?;
         let group = Group::new(&folder)?;
         let mut postgres = Postgres { group, programs, identity, options, port, folder };
@@ -165,6 +164,7 @@ impl Postgres {
 
     async fn launch(&mut self) -> Result<(), Error> {
         for attempt in 1.. {
+            remove_stale_lock(&self.folder.path().join("cluster"))?;
             let log = Log::open(self.folder.path().join("postgres.log"))?;
             self.group.start(self.command(), &log)?;
             let Err(error) = self.until_accepting(&log).await else {
@@ -309,17 +309,20 @@ async fn make_cluster(
 }
 
 /// A killed server leaves a file with its process id. PostgreSQL sees that no such process is left, unless
-/// the id has gone to somebody else since, which in a container with few processes is likely.
+/// the id has gone to somebody else since, which in a container with few processes is likely. The somebody may be
+/// another PostgreSQL: one of ours works in this very folder.
 fn remove_stale_lock(cluster: &Path) -> Result<(), Error> {
     let file = cluster.join("postmaster.pid");
     let Ok(content) = fs::read_to_string(&file) else {
         return Ok(());
     };
-    let pid = content.lines().next().and_then(|line| line.trim().parse().ok());
-    match pid.and_then(name_of) {
-        Some(name) if !name.starts_with("postgres") => fs::remove_file(&file).map_err(Error::file("remove", &file)),
-        _ => Ok(()),
-    }
+    let Some(pid) = content.lines().next().and_then(|line| line.trim().parse().ok()) else {
+        return Ok(());
+    };
+    let foreign_name = name_of(pid).is_some_and(|name| !name.starts_with("postgres"));
+    let here = fs::canonicalize(cluster).map_err(Error::file("find", cluster))?;
+    let foreign_folder = folder_of(pid).is_some_and(|folder| folder != here);
+    if foreign_name || foreign_folder { fs::remove_file(&file).map_err(Error::file("remove", &file)) } else { Ok(()) }
 }
 
 fn choose_port(options: &PostgresOptions, folder: &Path) -> Result<u16, Error> {

@@ -188,6 +188,11 @@ pub(crate) fn name_of(pid: u32) -> Option<String> {
     fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("comm")).ok().map(|name| name.trim().to_owned())
 }
 
+/// The folder that a running process works in, where the system tells (Linux) and this user may know.
+pub(crate) fn folder_of(pid: u32) -> Option<PathBuf> {
+    fs::read_link(Path::new("/proc").join(pid.to_string()).join("cwd")).ok()
+}
+
 fn pid_of(child: &Child) -> Option<Pid> {
     i32::try_from(child.id()).ok().and_then(Pid::from_raw)
 }

@@ -3,9 +3,9 @@
 //! All tests share one RabbitMQ. A test keeps to itself by giving its exchanges and queues a prefix from
 //! [`unique`].
 
-use std::env;
+use std::{env, path::Path};
 
-use crate::{ports, postgres};
+use crate::{Error, Place, folder::Folder, ports, postgres};
 
 /// Names the private PostgreSQL of a test run.
 pub const DATABASE_VARIABLE: &str = "TEST_DATABASE_URL";
@@ -49,9 +49,38 @@ pub fn amqp_url() -> String {
 ///
 /// When the programs were not built: tests are started by `cargo xtask test`.
 pub fn binary(name: &str) -> std::path::PathBuf {
-    let path = std::path::Path::new(&required(BINARIES_VARIABLE)).join(name);
+    let path = Path::new(&required(BINARIES_VARIABLE)).join(name);
     assert!(path.is_file(), "{} is not built: run `cargo xtask test`", path.display());
     path
+}
+
+/// So many different ports of 127.0.0.1 that were free a moment ago, for programs that are killed and started again on
+/// them: no outgoing connection is ever given one of these.
+///
+/// # Errors
+/// When there are not so many.
+pub fn free_ports(count: usize) -> Result<Vec<u16>, Error> {
+    ports::pick("a test", count, &[])
+}
+
+/// A folder for what a run of tests leaves lying about. It goes at the end; when its owner was killed, one of the next
+/// temporary folders that are made here takes it away.
+#[derive(Debug)]
+pub struct Scratch(Folder);
+
+impl Scratch {
+    /// Makes a new one, which the users of private servers can pass through.
+    ///
+    /// # Errors
+    /// When the system's temporary folder is not writable.
+    pub async fn open() -> Result<Scratch, Error> {
+        Folder::open(&Place::Temporary, None).await.map(Scratch)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
 }
 
 /// A name that begins with `name` and that no other test has: small letters, digits and `_` only.

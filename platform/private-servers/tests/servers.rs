@@ -54,6 +54,21 @@ async fn what_postgresql_committed_survives_a_kill_a_stop_and_a_second_start() {
 }
 
 #[tokio::test]
+async fn a_killed_postgresql_starts_although_its_process_id_went_to_another() {
+    let (first, other) =
+        tokio::join!(Postgres::start(PostgresOptions::for_tests()), Postgres::start(PostgresOptions::for_tests()));
+    let (mut first, other) = (first.unwrap(), other.unwrap());
+    first.kill();
+    let file = first.folder().join("cluster/postmaster.pid");
+    let left = std::fs::read_to_string(&file).unwrap();
+    let (_, rest) = left.split_once('\n').unwrap();
+    std::fs::write(&file, format!("{}\n{rest}", other.pid().unwrap())).unwrap();
+    first.restart().await.unwrap();
+    assert_eq!(sql(&first.url("postgres"), "SELECT 1"), "1");
+    assert_eq!(sql(&other.url("postgres"), "SELECT 1"), "1");
+}
+
+#[tokio::test]
 async fn a_demanded_port_that_is_taken_is_named() {
     let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
