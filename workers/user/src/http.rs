@@ -115,3 +115,18 @@ fn unavailable(error: &dyn std::error::Error) -> ApiError {
     tracing::warn!(error = error_chain(error), "the user database failed");
     ApiError::unavailable("database_unavailable", "the user domain's database does not answer", 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_that_is_away_is_said_to_be_away_whatever_was_being_stored() {
+        let away = || sqlx::Error::PoolTimedOut;
+        for error in [RegistrationError::Database(away()), RegistrationError::Event(HandlerError::Database(away()))] {
+            assert_eq!(ApiError::from(error).status(), StatusCode::SERVICE_UNAVAILABLE);
+        }
+        let broken = RegistrationError::Event(HandlerError::fault("not JSON"));
+        assert_eq!(ApiError::from(broken).status(), StatusCode::INTERNAL_SERVER_ERROR);
+    }
+}

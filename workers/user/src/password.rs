@@ -133,6 +133,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_unknown_person_costs_a_hash_like_everybody_else() {
+        let passwords = Passwords::new().await.unwrap();
+        let all = passwords.turns.acquire_many(u32::try_from(AT_ONCE_MAX).unwrap()).await.unwrap();
+        let mut answer = std::pin::pin!(passwords.matches("anything".to_owned(), None));
+        tokio::select! {
+            biased;
+            early = &mut answer => panic!("answered without a hash: {early:?}"),
+            () = tokio::task::yield_now() => {}
+        }
+        drop(all);
+        assert!(!answer.await.unwrap());
+    }
+
+    #[tokio::test]
     async fn who_goes_away_takes_no_turn_from_the_hash_that_is_still_computed() {
         let passwords = Passwords::new().await.unwrap();
         let (begin, begun) = tokio::sync::oneshot::channel();
