@@ -5,6 +5,8 @@ mod diagrams;
 #[cfg(test)]
 mod frozen;
 #[cfg(test)]
+mod histories;
+#[cfg(test)]
 mod laws;
 #[cfg(test)]
 mod order;
