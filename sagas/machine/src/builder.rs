@@ -253,7 +253,21 @@ impl<I: DeserializeOwned + 'static, F: Default + 'static, W> StepBuilder<'_, I, 
 }
 
 impl<'b, I: DeserializeOwned + 'static, F: Default + 'static> StepBuilder<'b, I, F, NoWorkYet> {
-    /// What it asks a worker for.
+    /// What it asks a worker for. A definition is the same for every saga, so the function can keep nothing from
+    /// where it is written:
+    ///
+    /// ```
+    /// # use contract::{flights::HoldFlights, order::PlaceOrder};
+    /// # let mut saga = machine::Builder::<PlaceOrder>::new("trip", 1);
+    /// saga.step("hold").command(|order, ()| HoldFlights { order_id: order.order_id, offers: Vec::new() });
+    /// ```
+    ///
+    /// ```compile_fail
+    /// # use contract::{flights::HoldFlights, order::PlaceOrder};
+    /// # let mut saga = machine::Builder::<PlaceOrder>::new("trip", 1);
+    /// let offers = Vec::new();
+    /// saga.step("hold").command(|order, ()| HoldFlights { order_id: order.order_id, offers: offers.clone() });
+    /// ```
     pub fn command<C: Command>(self, build: fn(&I, &F) -> C) -> StepBuilder<'b, I, F, Sends<C>> {
         let Self { builder, draft, work: NoWorkYet } = self;
         let (signature, build) = (Signature::of::<C>(), mapping::erase_action(build));
@@ -262,7 +276,26 @@ impl<'b, I: DeserializeOwned + 'static, F: Default + 'static> StepBuilder<'b, I,
 }
 
 impl<I: DeserializeOwned + 'static, F: Default + 'static, C: Command> StepBuilder<'_, I, F, Sends<C>> {
-    /// What the steps after it may know of its reply.
+    /// What the steps after it may know of its reply, which is that of its own command:
+    ///
+    /// ```
+    /// # use contract::{flights::ConfirmFlights, order::PlaceOrder};
+    /// # let mut saga = machine::Builder::<PlaceOrder, String>::new("trip", 1);
+    /// # let confirm = saga.step("confirm").command(|order, _| {
+    /// #     ConfirmFlights { order_id: order.order_id, travellers: order.travellers.clone() }
+    /// # });
+    /// confirm.on_reply(|reference, confirmed| reference.clone_from(&confirmed.booking_reference));
+    /// ```
+    ///
+    /// ```compile_fail
+    /// # use contract::{flights::ConfirmFlights, order::PlaceOrder};
+    /// # let mut saga = machine::Builder::<PlaceOrder, String>::new("trip", 1);
+    /// # let confirm = saga.step("confirm").command(|order, _| {
+    /// #     ConfirmFlights { order_id: order.order_id, travellers: order.travellers.clone() }
+    /// # });
+    /// // The field is of another command's reply.
+    /// confirm.on_reply(|reference, confirmed| reference.clone_from(&confirmed.provider_reference));
+    /// ```
     pub fn on_reply(mut self, learn: fn(&mut F, &C::Reply)) -> Self {
         self.work.learn = Some(mapping::erase_learn::<F, C>(self.draft.name.clone(), learn));
         self

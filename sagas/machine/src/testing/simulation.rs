@@ -242,7 +242,9 @@ impl Run<'_> {
             }
             let next = self.roll(self.queue.len());
             if self.simulation.impatient {
-                self.now += TimeDelta::milliseconds(1);
+                // Now and then the orchestrator was away for a while: then replies are heard before what is due.
+                let passed_ms = if self.roll(12) == 0 { 1 << self.roll(20) } else { 1 };
+                self.now += TimeDelta::milliseconds(passed_ms);
             }
             match self.queue.remove(next) {
                 Message::Command(command) => {

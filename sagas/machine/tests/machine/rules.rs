@@ -65,6 +65,8 @@ fn a_step_whose_reply_is_missing_is_undone_and_its_late_success_changes_nothing(
     let late = talk.reply("flights", Op::Action, Outcome::done(json!({"said": "held"})));
     let turned = "rooms refused (no); turn around (rooms/no); send undo flights 1.1; => compensating";
     assert_eq!(talk.refused("rooms", Op::Action), turned);
+    let flights = talk.state.progress(&name("flights"), Op::Action).unwrap();
+    assert_eq!((&flights.phase, flights.in_doubt), (&Phase::GivenUp, true));
     assert_eq!(talk.hear(&late), "ignored: the saga was turned around");
     assert_eq!(talk.undone("flights"), "undo flights done; send undo create 1.1");
 }
@@ -147,6 +149,20 @@ fn the_deadline_counts_until_the_pivot_is_issued_and_not_after() {
     let turned =
         "confirm refused (no); turn around (confirm/no); send undo flights 1.1; send undo rooms 1.1; => compensating";
     assert_eq!(talk.refused("confirm", Op::Action), turned);
+}
+
+#[test]
+fn a_saga_wakes_at_its_deadline_when_nothing_else_is_due_before_and_forgets_it_once_the_pivot_is_issued() {
+    let mut saga = Builder::<Trip, Learned>::new("hasty", 1);
+    saga.deadline(Duration::from_secs(5));
+    let hold = saga.step("hold").command(probe).compensate(unprobe).add();
+    saga.step("confirm").pivot().after([hold]).command(probe).reply_within(Duration::from_secs(7)).add();
+    let definition = saga.build().unwrap();
+    let mut talk = Talk::begin(definition, 0);
+    let started_at = talk.now;
+    assert_eq!(next_wake(&talk.definition, &talk.state), Some(started_at + TimeDelta::seconds(5)));
+    talk.done("hold");
+    assert_eq!(next_wake(&talk.definition, &talk.state), Some(started_at + TimeDelta::seconds(7)));
 }
 
 #[test]
