@@ -38,7 +38,12 @@ struct Cli {
     #[arg(long, env = "SOJOURN_WORKER_BATCH_MAX", default_value_t = worker_runtime::limits::BATCH_COMMANDS_MAX)]
     batch_max: usize,
     /// The most connections to each domain's database.
-    #[arg(long, env = "SOJOURN_WORKER_CONNECTIONS_MAX", default_value_t = worker_runtime::limits::CONNECTIONS_MAX)]
+    #[arg(
+        long,
+        env = "SOJOURN_WORKER_CONNECTIONS_MAX",
+        default_value_t = worker_runtime::limits::CONNECTIONS_MAX,
+        value_parser = clap::value_parser!(u32).range(i64::from(worker_runtime::limits::CONNECTIONS_MIN)..)
+    )]
     connections_max: u32,
     #[command(flatten)]
     settings: DomainSettings,

@@ -46,6 +46,10 @@ mod tests {
             (vec!["fligths", "--database-url", NO_DATABASE, "--amqp-url", NO_BROKER], "there is no domain `fligths`"),
             (vec!["order", "--database-url", "no address", "--amqp-url", NO_BROKER, "--check-config"], "postgres://"),
             (vec!["order", "--database-url", NO_DATABASE, "--amqp-url", "http://x", "--check-config"], "amqp"),
+            (
+                vec!["order", "--database-url", NO_DATABASE, "--amqp-url", NO_BROKER, "--connections-max", "1"],
+                "--connections-max",
+            ),
             (vec!["order"], "--database-url"),
             (vec![], "DOMAIN"),
         ] {

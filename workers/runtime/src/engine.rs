@@ -155,10 +155,14 @@ impl Engine {
 
     /// One transaction over all of `jobs`.
     async fn transaction(&self, jobs: &[Job], mode: Mode) -> Result<Vec<Settled>, Failure> {
-        // Only a network that swallows packets gets here: everything else has a limit of the database's own.
-        match tokio::time::timeout(limits::TRANSACTION_MAX, self.transact(jobs, mode)).await {
-            Ok(result) => result,
-            Err(_) => Err(Failure::Gone(sqlx::Error::PoolTimedOut)),
+        tokio::select! {
+            // What becomes of it nobody knows, which is what `Gone` says; the wait for the database then ends at once.
+            () = self.stop.cancelled() => Err(Failure::Gone(sqlx::Error::PoolClosed)),
+            result = tokio::time::timeout(limits::TRANSACTION_MAX, self.transact(jobs, mode)) => match result {
+                Ok(result) => result,
+                // Only a network that swallows packets gets here: everything else has a limit of the database's own.
+                Err(_) => Err(Failure::Gone(sqlx::Error::PoolTimedOut)),
+            },
         }
     }
 
@@ -200,6 +204,8 @@ impl Engine {
                 break;
             }
         }
+        // A commit whose answer was lost may have stored events, and when it did nobody else wakes the relay for them.
+        self.events.committed();
         Ok(())
     }
 

@@ -23,9 +23,13 @@ pub const OUTSIDE_CALL_MAX: Duration = Duration::from_secs(10);
 /// database itself, so only a network that swallows packets takes so long.
 pub const TRANSACTION_MAX: Duration = Duration::from_secs(120);
 
-/// The most connections to one domain's database: the consumer needs one, the relay one, reads and background work
-/// the rest.
+/// The most connections to one domain's database: the consumer needs one, the relay one, the watch over the server
+/// one, reads and background work the rest.
 pub const CONNECTIONS_MAX: u32 = 8;
+
+/// With fewer connections than this, reads or background work would keep commands and events waiting, and with one
+/// the watch over the server would have it for good.
+pub const CONNECTIONS_MIN: u32 = 4;
 
 /// How long the inbox remembers. Longer than any saga lives and than a dead letter may be driven again (30 days),
 /// because a forgotten command would be carried out twice (S11).
@@ -47,3 +51,7 @@ pub const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// How long a stopping worker may take for what it holds.
 pub const DRAIN_MAX: Duration = Duration::from_secs(20);
+
+/// How long, after that, its parts may take to let go. One that does not, because it waits for a server that neither
+/// answers nor closes the connection, is left behind: whatever it holds is resumed elsewhere.
+pub const LET_GO_MAX: Duration = Duration::from_secs(5);

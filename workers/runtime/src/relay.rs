@@ -61,7 +61,11 @@ impl Relay {
     async fn publish_all(&self) {
         let mut pauses = pauses();
         loop {
-            match self.pass().await {
+            let passed = tokio::select! {
+                () = self.stop.cancelled() => return,
+                passed = self.pass() => passed,
+            };
+            match passed {
                 Ok(0) => return,
                 Ok(_) => pauses = crate::engine::pauses(),
                 Err(error) => {

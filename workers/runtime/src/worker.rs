@@ -1,6 +1,6 @@
 //! Some domains run together in one process: opened, consumed, served, and drained at the end.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
 use contract::command::Route;
@@ -34,7 +34,7 @@ pub struct Settings {
     pub database_url: String,
     /// In front of the domain's name, the name of its database; [`DATABASE_PREFIX`] but for tests.
     pub database_prefix: String,
-    /// The most connections to each domain's database.
+    /// The most connections to each domain's database; at least [`limits::CONNECTIONS_MIN`] are used.
     pub connections_max: u32,
     /// Where the internal HTTP is served; port 0 asks the system for one. `None`: nowhere.
     pub listen: Option<SocketAddr>,
@@ -46,6 +46,8 @@ pub struct Settings {
     pub prefetch_commands: u16,
     /// The most outside calls at a time, each domain.
     pub outside_calls_max: usize,
+    /// How long a stopping worker may take for what it holds.
+    pub drain_max: Duration,
 }
 
 impl Settings {
@@ -61,6 +63,7 @@ impl Settings {
             batch_commands_max: limits::BATCH_COMMANDS_MAX,
             prefetch_commands: limits::PREFETCH_COMMANDS,
             outside_calls_max: limits::OUTSIDE_CALLS_MAX,
+            drain_max: limits::DRAIN_MAX,
         }
     }
 }
@@ -128,14 +131,26 @@ impl Worker {
         &self.readiness
     }
 
-    /// Waits until everything has ended, which it does once the token given to [`start`] is cancelled.
+    /// Waits until everything has ended, which it does once the token given to [`start`] is cancelled: in its own time,
+    /// or [`limits::LET_GO_MAX`] after the time for draining.
     pub async fn finished(self) {
-        for task in self.tasks {
-            if let Err(error) = task.await {
-                tracing::error!(%error, "a part of the worker ended badly");
+        let Self { mut tasks, mut stop_late, .. } = self;
+        let ended = async {
+            for task in &mut tasks {
+                if let Err(error) = task.await {
+                    tracing::error!(%error, "a part of the worker ended badly");
+                }
+            }
+        };
+        tokio::select! {
+            () = ended => stop_late.abort(),
+            _ = &mut stop_late => {
+                tracing::warn!("a part of the worker waits for a server that does not answer, and is left behind");
+                for task in &tasks {
+                    task.abort();
+                }
             }
         }
-        self.stop_late.abort();
     }
 }
 
@@ -156,7 +171,7 @@ pub async fn start(
     let readiness = Readiness::new();
     let stop = CancellationToken::new();
     let mut tasks = vec![tokio::spawn(watch_broker(Arc::clone(&broker), readiness.clone(), token.clone()))];
-    let stop_late = tokio::spawn(stop_late(token.clone(), stop.clone()));
+    let stop_late = tokio::spawn(stop_late(token.clone(), settings.drain_max, stop.clone()));
     let mut reads = Router::new();
     for domain in domains {
         let running = Running { settings: &settings, broker: &broker, clock: &clock, token: &token, stop: &stop };
@@ -189,7 +204,8 @@ impl Running<'_> {
     async fn start(&self, domain: Domain, readiness: Readiness) -> Result<(Router, Vec<JoinHandle<()>>), StartError> {
         let name = domain.route.as_str();
         let database = format!("{}{name}", self.settings.database_prefix);
-        let pool = open(&self.settings.database_url, &database, self.settings.connections_max, &domain).await?;
+        let connections_max = self.settings.connections_max.max(limits::CONNECTIONS_MIN);
+        let pool = open(&self.settings.database_url, &database, connections_max, &domain).await?;
         let topology = Topology::new().with_commands(name);
         let declared = self.broker.declare(&topology).await;
         declared.map_err(|source| StartError::Declare { domain: name, source })?;
@@ -331,9 +347,10 @@ async fn watch_broker(broker: Arc<dyn Broker>, readiness: Readiness, token: Canc
     }
 }
 
-/// Gives the drain its time, then ends all waiting.
-async fn stop_late(token: CancellationToken, stop: CancellationToken) {
+/// Gives the drain its time, then ends all waiting, and ends itself when that too has had its time.
+async fn stop_late(token: CancellationToken, drain_max: Duration, stop: CancellationToken) {
     token.cancelled().await;
-    tokio::time::sleep(limits::DRAIN_MAX).await;
+    tokio::time::sleep(drain_max).await;
     stop.cancel();
+    tokio::time::sleep(limits::LET_GO_MAX).await;
 }
