@@ -83,10 +83,13 @@ impl Consumer {
             self.engine.domain,
             self.engine.stop.clone(),
         ));
+        // Any command may turn out to need a call, so no more are taken than may be made; but for a domain without calls.
+        let makes_calls = self.commands.values().any(|command| command.handler.is_outside());
+        let calls_max = if makes_calls { self.outside_calls_max } else { usize::MAX };
         let mut calls = JoinSet::new();
         let mut followers = Followers::new();
         loop {
-            let room = self.batch_commands_max.min(self.outside_calls_max.saturating_sub(calls.len()));
+            let room = self.batch_commands_max.min(calls_max.saturating_sub(calls.len()));
             let mut parcel = Parcel::default();
             let mut batch = Batch::default();
             let draining = self.drain.is_cancelled();

@@ -72,6 +72,9 @@ pub(crate) trait AnyHandler: Send + Sync {
     /// Reads the payload.
     fn decode(&self, payload: &RawValue) -> Result<AnyCommand, serde_json::Error>;
 
+    /// Whether it may ask somebody outside.
+    fn is_outside(&self) -> bool;
+
     /// Handles a local command; prepares an outside one.
     fn first<'a>(&'a self, tx: &'a mut PgConnection, command: AnyCommand, context: &'a mut Context) -> Run<'a, First>;
 
@@ -112,6 +115,10 @@ impl<C: Command, H: Handler<C>> AnyHandler for Local<C, H> {
         decode::<C>(payload)
     }
 
+    fn is_outside(&self) -> bool {
+        false
+    }
+
     fn first<'a>(&'a self, tx: &'a mut PgConnection, command: AnyCommand, context: &'a mut Context) -> Run<'a, First> {
         Box::pin(async move {
             let handled = self.0.handle(tx, taken::<C>(command)?, context).await;
@@ -138,6 +145,10 @@ impl<C: Command, H: Handler<C>> AnyHandler for Local<C, H> {
 impl<C: Command, H: OutsideHandler<C>> AnyHandler for Outside<C, H> {
     fn decode(&self, payload: &RawValue) -> Result<AnyCommand, serde_json::Error> {
         decode::<C>(payload)
+    }
+
+    fn is_outside(&self) -> bool {
+        true
     }
 
     fn first<'a>(&'a self, tx: &'a mut PgConnection, command: AnyCommand, context: &'a mut Context) -> Run<'a, First> {

@@ -73,7 +73,9 @@ impl Job {
 
     /// Reads a message's body, down to the payload.
     pub(crate) fn read(body: &[u8], route: Route, commands: &Commands) -> Result<Self, Unworkable> {
-        let envelope: CommandEnvelope = envelope::read(body, "command")?;
+        let mut envelope: CommandEnvelope = envelope::read(body, "command")?;
+        // A trace that does not fit into a reply's headers is no reason to leave a command unanswered.
+        envelope.traceparent = envelope.traceparent.filter(|trace| trace.len() <= NAME_BYTES_MAX);
         if envelope.route != route {
             return Err(Unworkable::WrongDomain { theirs: envelope.route.as_str(), ours: route.as_str() });
         }

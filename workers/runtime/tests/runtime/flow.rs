@@ -1,6 +1,10 @@
 //! A whole worker on a broker, from the command's message to the reply's.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use contract::{
     CommandId, Outcome,
@@ -13,11 +17,12 @@ use messaging::{
     rabbitmq::{RabbitBroker, RabbitOptions},
 };
 use tokio_util::sync::CancellationToken;
-use worker_runtime::{Settings, Worker, start, testkit::action_of_a_new_saga};
+use worker_runtime::{Settings, Worker, limits, start, testkit::action_of_a_new_saga};
 
-use crate::toy::{AskOutside, Mode, Outside, TakeSeat, domain, outside_pair, take};
+use crate::toy::{AskOutside, Mode, Outside, TakeSeat, domain, local_domain, outside_pair, take};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Far longer than anything takes on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running worker of the toy domain and a client of its broker.
 pub(crate) struct Flow {
@@ -28,13 +33,22 @@ pub(crate) struct Flow {
     pub(crate) token: CancellationToken,
     pub(crate) worker: Worker,
     pub(crate) database_url: String,
+    pub(crate) settings: Settings,
+}
+
+/// What a test may choose about its worker.
+#[derive(Default)]
+pub(crate) struct Choices<'a> {
+    /// From the database's address to what the worker is given, such as a proxy's.
+    pub(crate) through: Option<&'a dyn Fn(&str) -> String>,
+    pub(crate) drain_max: Option<Duration>,
 }
 
 impl Flow {
     /// On the broker inside the process.
     pub(crate) async fn in_process() -> Self {
         let broker = InProcessBroker::new();
-        Self::start(Arc::new(broker.another_client()), Arc::new(broker), None).await
+        Self::start(Arc::new(broker.another_client()), Arc::new(broker), Choices::default()).await
     }
 
     /// On RabbitMQ, within a namespace of its own.
@@ -44,15 +58,10 @@ impl Flow {
             let options = RabbitOptions::new(&private_servers::testing::amqp_url(), name).unwrap();
             Arc::new(RabbitBroker::connect(options.with_namespace(namespace.clone())).await.unwrap())
         };
-        Self::start(connect("test worker").await, connect("test client").await, None).await
+        Self::start(connect("test worker").await, connect("test client").await, Choices::default()).await
     }
 
-    /// `database_url` is what the worker is given, such as a proxy's address.
-    pub(crate) async fn start(
-        workers: Arc<dyn Broker>,
-        client: Arc<dyn Broker>,
-        through: Option<&dyn Fn(&str) -> String>,
-    ) -> Self {
+    pub(crate) async fn start(workers: Arc<dyn Broker>, client: Arc<dyn Broker>, choices: Choices<'_>) -> Self {
         let topology = Topology::new().with_replies(0).with_events("test", &["seat.*"]).with_commands("flights");
         client.declare(&topology).await.unwrap();
         let replies = client.subscribe(&QueueName::replies(0), 1000).await.unwrap();
@@ -62,14 +71,25 @@ impl Flow {
         let prefix = format!("{}_", fresh.rsplit('/').next().unwrap());
         let database_url = format!("{}/{prefix}flights", fresh.rsplit_once('/').unwrap().0);
         let outside = Outside::new(&database_url);
-        let given = through.map_or_else(|| database_url.clone(), |through| through(&database_url));
+        let given = choices.through.map_or_else(|| database_url.clone(), |through| through(&database_url));
         let mut settings = Settings::new(given, "token".to_owned().into());
         settings.database_prefix = prefix;
         settings.listen = Some("127.0.0.1:0".parse().unwrap());
-        let token = CancellationToken::new();
-        let domains = vec![domain(outside.clone())];
-        let worker = start(domains, settings, workers, kit::clock::system(), token.clone()).await.unwrap();
-        Self { broker: client, replies, dead, outside, token, worker, database_url }
+        settings.drain_max = choices.drain_max.unwrap_or(settings.drain_max);
+        let (worker, token) = run(domain(outside.clone()), &settings, workers).await;
+        Self { broker: client, replies, dead, outside, token, worker, database_url, settings }
+    }
+
+    /// One more worker of the same domain.
+    pub(crate) async fn another_worker(&self, broker: Arc<dyn Broker>) -> (Worker, CancellationToken) {
+        run(domain(self.outside.clone()), &self.settings, broker).await
+    }
+
+    /// Tells the worker to end and puts another one in its place; returns the one that is ending.
+    pub(crate) async fn hand_over(&mut self, broker: Arc<dyn Broker>) -> Worker {
+        let (next, next_token) = self.another_worker(broker).await;
+        std::mem::replace(&mut self.token, next_token).cancel();
+        std::mem::replace(&mut self.worker, next)
     }
 
     pub(crate) async fn send(&self, id: &CommandId, attempt: u16, command: &impl contract::Command) {
@@ -95,7 +115,7 @@ impl Flow {
     }
 
     /// Stops the worker and sees that it left no command behind.
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.token.cancel();
         tokio::time::timeout(PATIENCE, self.worker.finished()).await.expect("the worker drains");
         let depth = self.broker.depth(&QueueName::commands("flights")).await.unwrap();
@@ -104,7 +124,17 @@ impl Flow {
     }
 }
 
-async fn take_from(subscription: &mut Subscription, many: usize, what: &str) -> Vec<Delivery> {
+async fn run(
+    domain: worker_runtime::Domain,
+    settings: &Settings,
+    broker: Arc<dyn Broker>,
+) -> (Worker, CancellationToken) {
+    let token = CancellationToken::new();
+    let started = start(vec![domain], settings.clone(), broker, kit::clock::system(), token.clone()).await;
+    (started.unwrap(), token)
+}
+
+pub(crate) async fn take_from(subscription: &mut Subscription, many: usize, what: &str) -> Vec<Delivery> {
     let mut taken = Vec::new();
     while taken.len() < many {
         let batch = tokio::time::timeout(PATIENCE, subscription.next_batch(many - taken.len())).await;
@@ -271,9 +301,73 @@ async fn a_reply_nobody_waits_for_does_not_stop_the_queue() {
 }
 
 #[tokio::test]
-async fn an_event_without_subscribers_does_not_stay_in_the_outbox() {
+async fn a_command_whose_trace_is_no_trace_is_answered_without_it() {
+    let mut flow = Flow::in_process().await;
+    let mut strange = envelope(&action_of_a_new_saga("hold"), &take("wide"));
+    strange.traceparent = Some("0".repeat(messaging::HEADERS_BYTES_MAX + 1));
+    flow.send_bytes(serde_json::to_vec(&strange).unwrap()).await;
+    let reply = flow.replies(1).await.remove(0);
+    assert!(matches!(reply.outcome, Outcome::Done { .. }));
+    assert_eq!(reply.traceparent, None);
+    flow.stop().await;
+}
+
+#[tokio::test]
+async fn a_full_batch_of_a_domain_that_asks_nobody_outside_is_one_transaction() {
     let broker = InProcessBroker::new();
-    let mut flow = Flow::start(Arc::new(broker.another_client()), Arc::new(broker), None).await;
+    let mut flow =
+        Flow::start(Arc::new(broker.another_client()), Arc::new(broker.another_client()), Choices::default()).await;
+    flow.token.cancel();
+    eventually("the queue is left alone", async || {
+        flow.broker.depth(&QueueName::commands("flights")).await.unwrap().consumers == 0
+    })
+    .await;
+    for _ in 0..limits::BATCH_COMMANDS_MAX {
+        flow.send(&action_of_a_new_saga("hold"), 1, &take("wide")).await;
+    }
+    let (worker, token) = run(local_domain(), &flow.settings, Arc::new(broker)).await;
+    flow.replies(limits::BATCH_COMMANDS_MAX).await;
+    let pool = sqlx::PgPool::connect(&flow.database_url).await.unwrap();
+    let transactions: i64 =
+        sqlx::query_scalar("SELECT count(DISTINCT xmin::text) FROM runtime.inbox").fetch_one(&pool).await.unwrap();
+    assert_eq!(transactions, 1);
+    token.cancel();
+    worker.finished().await;
+}
+
+#[tokio::test]
+async fn workers_side_by_side_answer_everything_and_tell_every_event_though_one_leaves() {
+    const MANY: usize = 400;
+    let broker = InProcessBroker::new();
+    let mut flow =
+        Flow::start(Arc::new(broker.another_client()), Arc::new(broker.another_client()), Choices::default()).await;
+    let (another, another_token) = flow.another_worker(Arc::new(broker)).await;
+    for number in 0..MANY {
+        if number == MANY / 2 {
+            flow.token.cancel();
+        }
+        flow.send(&action_of_a_new_saga("hold"), 1, &take("wide")).await;
+    }
+    let replies = flow.replies(MANY).await;
+    assert!(replies.iter().all(|reply| matches!(reply.outcome, Outcome::Done { .. })));
+    let mut events = flow.broker.subscribe(&QueueName::events("test"), 1000).await.unwrap();
+    let mut told = BTreeSet::new();
+    while told.len() < MANY {
+        for event in take_from(&mut events, 1, "events").await {
+            told.insert(serde_json::from_slice::<CloudEvent>(&event.message.body).unwrap().id);
+        }
+    }
+    let (pool, flow_worker) = (sqlx::PgPool::connect(&flow.database_url).await.unwrap(), flow.worker);
+    another_token.cancel();
+    another.finished().await;
+    flow_worker.finished().await;
+    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM runtime.outbox").fetch_one(&pool).await.unwrap();
+    assert_eq!(left, 0);
+}
+
+#[tokio::test]
+async fn an_event_without_subscribers_does_not_stay_in_the_outbox() {
+    let mut flow = Flow::in_process().await;
     // This worker's kind of event goes to `test`; one of another kind to nobody.
     let pool = sqlx::PgPool::connect(&flow.database_url).await.unwrap();
     sqlx::query("INSERT INTO runtime.outbox (event_id, kind, body) VALUES (gen_random_uuid(), 'nobody.cares', '{}')")

@@ -1,9 +1,20 @@
-//! The database goes away and comes back.
+//! The database or the broker goes away and comes back, or does not.
 
-use std::sync::Arc;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
+use async_trait::async_trait;
 use contract::Outcome;
-use messaging::in_process::InProcessBroker;
+use messaging::{
+    Broker, BrokerError, Exchange, Outgoing, PublishError, QueueDepth, QueueName, Subscription, Topology,
+    in_process::InProcessBroker,
+};
+use sqlx::{Connection, PgConnection, PgPool};
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
@@ -12,60 +23,233 @@ use tokio::{
 use worker_runtime::testkit::action_of_a_new_saga;
 
 use crate::{
-    flow::{Flow, eventually},
+    flow::{Choices, Flow, PATIENCE, eventually, take_from},
     toy::take,
 };
 
+/// What a way to the database does with what is sent over it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Open,
+    /// Every connection ends, and no new one lasts.
+    Cut,
+    /// Nothing gets through, and nobody is told.
+    Frozen,
+}
+
 /// A way to the database that can be cut.
 struct Proxy {
+    server_port: u16,
     port: u16,
-    open: watch::Sender<bool>,
+    way: watch::Sender<Way>,
 }
 
 impl Proxy {
-    async fn to(port: u16) -> Self {
+    /// To the tests' server.
+    async fn new() -> Self {
+        let server = private_servers::testing::database("proxy").await;
+        let server_port: u16 = server.rsplit_once('/').unwrap().0.rsplit_once(':').unwrap().1.parse().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let own_port = listener.local_addr().unwrap().port();
-        let (open, watched) = watch::channel(true);
+        let port = listener.local_addr().unwrap().port();
+        let (way, watched) = watch::channel(Way::Open);
         tokio::spawn(async move {
-            while let Ok((mut client, _)) = listener.accept().await {
-                let mut watched = watched.clone();
-                tokio::spawn(async move {
-                    if !*watched.borrow() {
-                        return;
-                    }
-                    let Ok(mut server) = TcpStream::connect(("127.0.0.1", port)).await else { return };
-                    tokio::select! {
-                        _ = copy_bidirectional(&mut client, &mut server) => {}
-                        _ = watched.wait_for(|open| !open) => {}
-                    }
-                });
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(Self::carry(client, server_port, watched.clone()));
             }
         });
-        Self { port: own_port, open }
+        Self { server_port, port, way }
     }
+
+    async fn carry(mut client: TcpStream, server_port: u16, mut way: watch::Receiver<Way>) {
+        if *way.borrow() == Way::Cut {
+            return;
+        }
+        let Ok(mut server) = TcpStream::connect(("127.0.0.1", server_port)).await else { return };
+        tokio::select! {
+            _ = copy_bidirectional(&mut client, &mut server) => {}
+            _ = way.wait_for(|way| *way != Way::Open) => {}
+        }
+        let _thawed = way.wait_for(|way| *way != Way::Frozen).await;
+    }
+
+    fn set(&self, way: Way) {
+        self.way.send_replace(way);
+    }
+
+    /// From the server's address to the proxy's.
+    fn through(&self) -> impl Fn(&str) -> String + use<> {
+        let (server, own) = (format!(":{}/", self.server_port), format!(":{}/", self.port));
+        move |url| url.replace(&server, &own)
+    }
+}
+
+/// A broker that takes no replies for a while.
+#[derive(Debug)]
+struct Reluctant {
+    inner: InProcessBroker,
+    takes_replies: AtomicBool,
+}
+
+impl Reluctant {
+    fn of(broker: &InProcessBroker) -> Arc<Self> {
+        Arc::new(Self { inner: broker.another_client(), takes_replies: AtomicBool::new(false) })
+    }
+}
+
+#[async_trait]
+impl Broker for Reluctant {
+    async fn declare(&self, topology: &Topology) -> Result<(), BrokerError> {
+        self.inner.declare(topology).await
+    }
+
+    async fn publish(&self, batch: Vec<Outgoing>) -> Vec<Result<(), PublishError>> {
+        let refused =
+            |outgoing: &Outgoing| outgoing.exchange == Exchange::Replies && !self.takes_replies.load(Ordering::Relaxed);
+        if batch.iter().any(refused) {
+            let no = PublishError::Unavailable { detail: "as the test wishes".to_owned() };
+            return vec![Err(no); batch.len()];
+        }
+        self.inner.publish(batch).await
+    }
+
+    async fn subscribe(&self, queue: &QueueName, prefetch: u16) -> Result<Subscription, BrokerError> {
+        self.inner.subscribe(queue, prefetch).await
+    }
+
+    fn connected(&self) -> watch::Receiver<bool> {
+        self.inner.connected()
+    }
+
+    async fn depth(&self, queue: &QueueName) -> Result<QueueDepth, BrokerError> {
+        self.inner.depth(queue).await
+    }
+
+    async fn close(&self) {
+        self.inner.close().await;
+    }
+}
+
+async fn seats(pool: &PgPool) -> i64 {
+    sqlx::query_scalar("SELECT count(*) FROM seat").fetch_one(pool).await.unwrap()
+}
+
+async fn commands_left(broker: &dyn Broker) -> QueueDepth {
+    broker.depth(&QueueName::commands("flights")).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_command_whose_reply_was_never_confirmed_comes_again_and_gets_the_stored_answer() {
+    let broker = InProcessBroker::new();
+    let choices = Choices { drain_max: Some(Duration::from_millis(100)), ..Choices::default() };
+    let reluctant = Reluctant::of(&broker);
+    let mut flow = Flow::start(reluctant, Arc::new(broker.another_client()), choices).await;
+    let pool = PgPool::connect(&flow.database_url).await.unwrap();
+    flow.send(&action_of_a_new_saga("hold"), 1, &take("wide")).await;
+    eventually("the command is carried out", async || seats(&pool).await == 1).await;
+    let dying = flow.hand_over(Arc::new(broker)).await;
+    tokio::time::timeout(PATIENCE, dying.finished()).await.expect("a worker ends though its reply is not taken");
+    assert!(matches!(flow.replies(1).await[0].outcome, Outcome::Done { .. }));
+    assert_eq!(seats(&pool).await, 1);
+    flow.stop().await;
+}
+
+#[tokio::test]
+async fn replies_wait_for_a_broker_that_takes_none_and_commands_stay_unacknowledged() {
+    const MANY: i64 = 300;
+    let broker = InProcessBroker::new();
+    let reluctant = Reluctant::of(&broker);
+    let mut flow = Flow::start(reluctant.clone(), Arc::new(broker), Choices::default()).await;
+    let pool = PgPool::connect(&flow.database_url).await.unwrap();
+    for _ in 0..MANY {
+        flow.send(&action_of_a_new_saga("hold"), 1, &take("wide")).await;
+    }
+    eventually("the commands are carried out", async || seats(&pool).await == MANY).await;
+    reluctant.takes_replies.store(true, Ordering::Relaxed);
+    let replies = flow.replies(usize::try_from(MANY).unwrap()).await;
+    assert!(replies.iter().all(|reply| matches!(reply.outcome, Outcome::Done { .. })));
+    assert_eq!(seats(&pool).await, MANY);
+    flow.stop().await;
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_was_lost_is_answered_as_it_was_and_tells_its_event() {
+    const LOCK: i64 = 0x006c_6f73_7421;
+    let proxy = Proxy::new().await;
+    let broker = InProcessBroker::new();
+    let choices = Choices { through: Some(&proxy.through()), ..Choices::default() };
+    let mut flow = Flow::start(Arc::new(broker.another_client()), Arc::new(broker), choices).await;
+    let pool = PgPool::connect(&flow.database_url).await.unwrap();
+    // Between the COMMIT's arrival at the server and its effect.
+    for statement in [
+        "CREATE FUNCTION wait_before_commit() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN
+             PERFORM set_config('lock_timeout', '0', true);
+             PERFORM pg_advisory_xact_lock_shared(x'6c6f737421'::bigint);
+             RETURN NEW;
+         END $$",
+        "CREATE CONSTRAINT TRIGGER wait_before_commit AFTER INSERT ON runtime.inbox
+         DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait_before_commit()",
+    ] {
+        sqlx::query(statement).execute(&pool).await.unwrap();
+    }
+    let mut holder = PgConnection::connect(&flow.database_url).await.unwrap();
+    sqlx::query("SELECT pg_advisory_lock($1)").bind(LOCK).execute(&mut holder).await.unwrap();
+    flow.send(&action_of_a_new_saga("hold"), 1, &take("wide")).await;
+    eventually("the commit waits", async || {
+        let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity
+                     WHERE datname = current_database() AND wait_event_type = 'Lock' AND query = 'COMMIT')";
+        sqlx::query_scalar::<_, bool>(waits).fetch_one(&pool).await.unwrap()
+    })
+    .await;
+    proxy.set(Way::Cut);
+    let readiness = flow.worker.readiness().clone();
+    eventually("the loss is noticed", async || !readiness.missing().is_empty()).await;
+    sqlx::query("SELECT pg_advisory_unlock($1)").bind(LOCK).execute(&mut holder).await.unwrap();
+    eventually("it is committed", async || seats(&pool).await == 1).await;
+    proxy.set(Way::Open);
+
+    assert!(matches!(flow.replies(1).await[0].outcome, Outcome::Done { .. }));
+    assert_eq!(seats(&pool).await, 1);
+    // No other command comes by to take the event along.
+    let mut events = flow.broker.subscribe(&QueueName::events("test"), 10).await.unwrap();
+    take_from(&mut events, 1, "events").await;
+    flow.stop().await;
+}
+
+#[tokio::test]
+async fn a_worker_ends_in_time_though_its_database_does_not_answer_and_gives_back_what_it_held() {
+    let proxy = Proxy::new().await;
+    let broker = InProcessBroker::new();
+    let choices = Choices { through: Some(&proxy.through()), drain_max: Some(Duration::from_millis(100)) };
+    let mut flow = Flow::start(Arc::new(broker.another_client()), Arc::new(broker), choices).await;
+    flow.send(&action_of_a_new_saga("hold"), 1, &take("wide")).await;
+    flow.replies(1).await;
+    proxy.set(Way::Frozen);
+    flow.send(&action_of_a_new_saga("hold"), 1, &take("wide")).await;
+    eventually("the command is taken", async || commands_left(flow.broker.as_ref()).await.ready == 0).await;
+    flow.token.cancel();
+    tokio::time::timeout(PATIENCE, flow.worker.finished()).await.expect("the worker ends");
+    let left = commands_left(flow.broker.as_ref()).await;
+    assert_eq!((left.ready, left.consumers), (1, 0));
 }
 
 #[tokio::test]
 async fn an_outage_of_the_database_delays_answers_and_causes_no_faults() {
-    let server = private_servers::testing::database("proxy").await;
-    let port: u16 = server.rsplit_once('/').unwrap().0.rsplit_once(':').unwrap().1.parse().unwrap();
-    let proxy = Proxy::to(port).await;
-    let proxy_port = proxy.port;
-    let through = move |url: &str| url.replace(&format!(":{port}/"), &format!(":{proxy_port}/"));
+    let proxy = Proxy::new().await;
     let broker = InProcessBroker::new();
-    let mut flow = Flow::start(Arc::new(broker.another_client()), Arc::new(broker), Some(&through)).await;
+    let choices = Choices { through: Some(&proxy.through()), ..Choices::default() };
+    let mut flow = Flow::start(Arc::new(broker.another_client()), Arc::new(broker), choices).await;
     flow.send(&action_of_a_new_saga("hold"), 1, &take("wide")).await;
     assert!(matches!(flow.replies(1).await[0].outcome, Outcome::Done { .. }));
 
     // Noticed before anybody asks it anything.
-    proxy.open.send(false).unwrap();
+    proxy.set(Way::Cut);
     let readiness = flow.worker.readiness().clone();
     eventually("the database is named as missing", async || readiness.missing().contains_key("database flights")).await;
     for _ in 0..300 {
         flow.send(&action_of_a_new_saga("hold"), 1, &take("wide")).await;
     }
-    proxy.open.send(true).unwrap();
+    proxy.set(Way::Open);
     let replies = flow.replies(300).await;
     let bad: Vec<_> = replies.iter().filter(|reply| !matches!(reply.outcome, Outcome::Done { .. })).collect();
     assert!(bad.is_empty(), "{bad:?}");

@@ -281,6 +281,11 @@ pub(crate) fn domain(outside: Outside) -> Domain {
         .http(|_| Router::new().route("/seats", get(async || "seats")))
 }
 
+/// The part of the toy that asks nobody outside.
+pub(crate) fn local_domain() -> Domain {
+    Domain::new(Route::Flights, &MIGRATOR).action::<TakeSeat>(Seats).compensation::<GiveSeat>(Seats, |_| SeatGiven {})
+}
+
 /// The toy on a fresh database.
 pub(crate) struct Toy {
     pub(crate) harness: Harness,
