@@ -1,9 +1,13 @@
-//! The books of all databases side by side, after the dust has settled: what the invariants say must agree.
+//! The books of all databases side by side, after the dust has settled: what the invariants say must agree. For systems
+//! in which no operator has acted.
 
-use std::collections::BTreeMap;
+mod inbox;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, ensure};
-use sqlx::PgConnection;
+use contract::OrderId;
+use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 use crate::system::System;
@@ -17,29 +21,51 @@ pub struct Tally {
     pub rejected: usize,
 }
 
+/// An order in the order domain's books.
+#[derive(Debug, FromRow)]
+struct Order {
+    order_id: Uuid,
+    status: String,
+    /// Amount and currency.
+    total: String,
+    has_flights: bool,
+    has_stays: bool,
+}
+
+const ORDERS: &str = "
+    SELECT order_id, status, total_amount::text || ' ' || total_currency AS total,
+           EXISTS (SELECT FROM order_item i WHERE i.order_id = o.order_id AND starts_with(i.offer_id, 'fof_')) AS has_flights,
+           EXISTS (SELECT FROM order_item i WHERE i.order_id = o.order_id AND starts_with(i.offer_id, 'sof_')) AS has_stays
+    FROM orders o";
+
 impl System {
-    /// Compares orders, inventory, money, notices and sagas by SQL.
+    /// Compares orders, inventory, money, notices, inboxes and sagas by SQL.
     ///
     /// # Errors
     /// Names the first invariant that does not hold.
     pub async fn audit(&self) -> Result<Tally> {
-        let orders: Vec<(Uuid, String, String)> =
-            sqlx::query_as("SELECT order_id, status, total_amount::text || ' ' || total_currency FROM orders")
-                .fetch_all(&mut self.database("sojourn_order").await?)
-                .await?;
-        let of = |status: &str| orders.iter().filter(|order| order.1 == status).count();
+        let orders: Vec<Order> = sqlx::query_as(ORDERS).fetch_all(&mut self.database("sojourn_order").await?).await?;
+        let of = |status: &str| orders.iter().filter(|order| order.status == status).count();
         let tally = Tally { confirmed: of("confirmed"), rejected: of("rejected") };
         ensure!(tally.confirmed + tally.rejected == orders.len(), "S1: {} orders are still pending", of("pending"));
-        let confirmed: BTreeMap<Uuid, &str> = orders
-            .iter()
-            .filter(|(_, status, _)| status == "confirmed")
-            .map(|(id, _, total)| (*id, total.as_str()))
-            .collect();
-        self.audit_sagas(tally).await?;
+        let is_confirmed = |order: &&Order| order.status == "confirmed";
+        let confirmed: BTreeMap<Uuid, &str> =
+            orders.iter().filter(is_confirmed).map(|order| (order.order_id, order.total.as_str())).collect();
+        let with = |has: fn(&Order) -> bool| -> BTreeSet<Uuid> {
+            orders.iter().filter(is_confirmed).filter(|order| has(order)).map(|order| order.order_id).collect()
+        };
+        self.audit_sagas(&orders).await?;
+        self.audit_inboxes().await?;
         let mut flights = self.database("sojourn_flights").await?;
-        audit_inventory(&mut flights, "flight_hold", &confirmed).await?;
+        audit_inventory(&mut flights, FLIGHT_HOLDS, &with(|order| order.has_flights)).await?;
         let mut rooms = self.database("sojourn_accommodation").await?;
-        audit_inventory(&mut rooms, "room_hold", &confirmed).await?;
+        audit_inventory(&mut rooms, ROOM_HOLDS, &with(|order| order.has_stays)).await?;
+        none(
+            &mut rooms,
+            "S21: confirmed stays without their villa, or villas without a stay",
+            "SELECT count(*) FROM unit_conservation WHERE NOT conserved",
+        )
+        .await?;
         self.audit_money(&confirmed).await?;
         let told: Vec<Uuid> = sqlx::query_scalar("SELECT order_id FROM notice ORDER BY order_id")
             .fetch_all(&mut self.database("sojourn_feed").await?)
@@ -48,17 +74,27 @@ impl System {
         Ok(tally)
     }
 
-    async fn audit_sagas(&self, tally: Tally) -> Result<()> {
+    /// Each order has one saga, which ended as the order did.
+    async fn audit_sagas(&self, orders: &[Order]) -> Result<()> {
         let mut journal = self.database("sojourn_orchestrator").await?;
-        let statuses: Vec<(String, i64)> =
-            sqlx::query_as("SELECT status, count(*) FROM saga WHERE name = 'order' GROUP BY status ORDER BY status")
+        let mut sagas: Vec<(String, String)> =
+            sqlx::query_as("SELECT business_key, status FROM saga WHERE name = 'order'")
                 .fetch_all(&mut journal)
                 .await?;
-        let expected = [("compensated", tally.rejected), ("completed", tally.confirmed)]
-            .into_iter()
-            .filter(|(_, count)| *count > 0)
-            .map(|(status, count)| (status.to_owned(), count as i64));
-        ensure!(statuses == expected.collect::<Vec<_>>(), "S1: sagas ended as {statuses:?}, orders as {tally:?}");
+        let end = |order: &Order| if order.status == "confirmed" { "completed" } else { "compensated" };
+        let mut expected: Vec<(String, String)> = orders
+            .iter()
+            .map(|order| (OrderId::from_uuid(order.order_id).to_string(), end(order).to_owned()))
+            .collect();
+        sagas.sort_unstable();
+        expected.sort_unstable();
+        let differs = sagas.iter().zip(&expected).find(|(saga, order)| saga != order);
+        ensure!(
+            sagas.len() == expected.len() && differs.is_none(),
+            "S1: {} sagas for {} orders; the first difference: {differs:?}",
+            sagas.len(),
+            expected.len()
+        );
         none(
             &mut journal,
             "S15: journals with gaps",
@@ -68,9 +104,19 @@ impl System {
         .await?;
         none(
             &mut journal,
+            "S15: decisions that were taken twice",
+            "SELECT count(*) FROM (
+                 SELECT saga_id FROM saga_journal, json_array_elements(entries) entry
+                 WHERE entry->>'entry' = 'command_dispatched'
+                 GROUP BY saga_id, entry->>'step', entry->>'op', entry->>'generation', entry->>'attempt'
+                 HAVING count(*) > 1) twice",
+        )
+        .await?;
+        none(
+            &mut journal,
             "S14: outcomes that were counted twice",
             "SELECT count(*) FROM (
-                 SELECT saga_id FROM saga_journal, json_array_elements(entries::json) entry
+                 SELECT saga_id FROM saga_journal, json_array_elements(entries) entry
                  WHERE entry->>'entry' IN ('command_done', 'command_refused')
                  GROUP BY saga_id, entry->>'step', entry->>'op' HAVING count(*) > 1) twice",
         )
@@ -107,6 +153,18 @@ impl System {
         .await?;
         none(
             &mut payment,
+            "S23: money in the ledger that is not what was captured",
+            "SELECT count(*) FROM
+                 (SELECT currency, sum(amount) AS booked FROM ledger_line WHERE account = 'provider_receivable'
+                  GROUP BY currency) ledger
+             FULL JOIN
+                 (SELECT currency, sum(captured_amount - refunded_amount) AS taken FROM payment
+                  WHERE captured_amount > 0 GROUP BY currency) books USING (currency)
+             WHERE booked IS DISTINCT FROM taken",
+        )
+        .await?;
+        none(
+            &mut payment,
             "S23: charges at the provider that the payments do not know, or know otherwise",
             "SELECT count(*) FROM sandbox.charge c FULL JOIN payment p ON p.provider_reference = c.reference
              WHERE (p.status IS DISTINCT FROM c.status OR p.captured_amount IS DISTINCT FROM c.captured_amount)
@@ -116,11 +174,14 @@ impl System {
     }
 }
 
-/// Held by nobody, sold exactly to the confirmed orders, and every unit accounted for (S21).
+const FLIGHT_HOLDS: &str = "SELECT order_id, status FROM flight_hold WHERE status NOT IN ('released', 'expired')";
+const ROOM_HOLDS: &str = "SELECT order_id, status FROM room_hold WHERE status NOT IN ('released', 'expired')";
+
+/// Held by nobody, sold exactly to the confirmed orders that have such items, and every unit accounted for (S21).
 async fn audit_inventory(
     database: &mut PgConnection,
-    holds: &'static str,
-    confirmed: &BTreeMap<Uuid, &str>,
+    live_holds: &'static str,
+    confirmed: &BTreeSet<Uuid>,
 ) -> Result<()> {
     none(
         database,
@@ -128,14 +189,13 @@ async fn audit_inventory(
         "SELECT count(*) FROM inventory_conservation WHERE NOT conserved OR held <> 0",
     )
     .await?;
-    let query = match holds {
-        "flight_hold" => "SELECT order_id, status FROM flight_hold WHERE status NOT IN ('released', 'expired')",
-        _ => "SELECT order_id, status FROM room_hold WHERE status NOT IN ('released', 'expired')",
-    };
-    let live: Vec<(Uuid, String)> = sqlx::query_as(query).fetch_all(database).await?;
-    for (order, status) in live {
-        ensure!(status == "confirmed" && confirmed.contains_key(&order), "S21: {holds} of {order} is {status}");
+    let live: Vec<(Uuid, String)> = sqlx::query_as(live_holds).fetch_all(database).await?;
+    for (order, status) in &live {
+        ensure!(status == "confirmed" && confirmed.contains(order), "S21: the hold of {order} is {status}");
     }
+    let live: BTreeSet<Uuid> = live.into_iter().map(|(order, _)| order).collect();
+    let lost: Vec<&Uuid> = confirmed.difference(&live).collect();
+    ensure!(lost.is_empty(), "S1: confirmed orders without what they paid for: {lost:?}");
     Ok(())
 }
 

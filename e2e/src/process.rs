@@ -2,7 +2,6 @@
 
 use std::{
     fs::File,
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -51,6 +50,9 @@ impl Program {
         let log = File::options().create(true).append(true).open(&self.log)?;
         let child = Command::new(&self.binary)
             .args(&self.arguments)
+            // Somebody's own servers are not for a program that is not told of them here.
+            .env_remove("DATABASE_URL")
+            .env_remove("AMQP_URL")
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
@@ -78,8 +80,23 @@ impl Program {
     /// # Panics
     /// When it has not ended within `limit`: the test has failed.
     pub async fn terminate(&mut self, limit: Duration) -> Result<Option<i32>> {
+        self.end_by("-TERM", limit).await
+    }
+
+    /// As [`Program::terminate`], with the signal of Ctrl-C.
+    ///
+    /// # Errors
+    /// When it does not run or cannot be signalled.
+    ///
+    /// # Panics
+    /// When it has not ended within `limit`: the test has failed.
+    pub async fn interrupt(&mut self, limit: Duration) -> Result<Option<i32>> {
+        self.end_by("-INT", limit).await
+    }
+
+    async fn end_by(&mut self, signal: &str, limit: Duration) -> Result<Option<i32>> {
         let child = self.child.as_mut().with_context(|| format!("{} does not run", self.name))?;
-        let status = Command::new("kill").args(["-TERM", &child.id().to_string()]).status()?;
+        let status = Command::new("kill").args([signal, &child.id().to_string()]).status()?;
         ensure!(status.success(), "{} could not be signalled", self.name);
         let child = std::sync::Mutex::new(child);
         let ended = wait::until(&format!("the end of {}", self.name), limit, || async {
@@ -168,5 +185,5 @@ pub async fn run(
 /// # Errors
 /// When the system has none.
 pub fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    private_servers::testing::free_ports(1)?.pop().context("no free port")
 }

@@ -5,13 +5,13 @@ use std::{collections::BTreeMap, time::Duration};
 use anyhow::{Context, Result};
 use kit::settings::DEVELOPMENT_INTERNAL_TOKEN;
 use messaging::rabbitmq::{RabbitBroker, RabbitOptions};
-use private_servers::{Postgres, PostgresOptions, RabbitMq, RabbitMqOptions};
+use private_servers::{Postgres, PostgresOptions, RabbitMq, RabbitMqOptions, testing::free_ports};
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 
 use crate::{
     client::Client,
-    process::{Ended, Program, free_port, run},
+    process::{Ended, Program, run},
     wait,
 };
 
@@ -20,6 +20,9 @@ const READY_WITHIN: Duration = Duration::from_secs(90);
 
 /// How long one call of `sagactl` may take.
 const SAGACTL_WITHIN: Duration = Duration::from_secs(60);
+
+/// How long a client's token is good: longer than the longest test takes on a busy machine.
+const ACCESS_TOKEN_MINUTES: u16 = 60;
 
 /// The password of the demo data's people.
 pub const DEMO_PASSWORD: &str = "sojourn-end-to-end";
@@ -43,6 +46,8 @@ pub struct System {
     programs: BTreeMap<&'static str, Program>,
     rabbitmq: RabbitMq,
     postgres: Postgres,
+    /// Of programs that are still to be started.
+    ports: Vec<u16>,
     _folder: TempDir,
 }
 
@@ -65,6 +70,8 @@ impl System {
             programs: BTreeMap::new(),
             rabbitmq,
             postgres,
+            // Picked at once: one at a time, two programs that have not yet listened could be given the same.
+            ports: free_ports(DOMAINS.len() + 3)?,
             _folder: folder,
         };
         for domain in DOMAINS {
@@ -73,6 +80,7 @@ impl System {
             if domain == "user" {
                 arguments.extend(["--jwt-signing-key-file".to_owned(), key.display().to_string()]);
                 arguments.extend(["--demo-password".to_owned(), DEMO_PASSWORD.to_owned()]);
+                arguments.extend(["--access-token-minutes".to_owned(), ACCESS_TOKEN_MINUTES.to_string()]);
             }
             system.spawn(domain, "worker", arguments)?;
         }
@@ -95,7 +103,7 @@ impl System {
     }
 
     fn spawn(&mut self, name: &'static str, binary: &str, mut arguments: Vec<String>) -> Result<()> {
-        let port = free_port()?;
+        let port = self.ports.pop().context("a port for every program")?;
         arguments.push(format!("--listen=127.0.0.1:{port}"));
         let server = self.postgres.url("postgres");
         let environment = vec![

@@ -1,14 +1,7 @@
 //! SIGTERM, one program after another, while orders run: each finishes what it took, ends with exit code 0, and nothing
 //! is lost.
 
-use std::{
-    future::ready,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
 use e2e::{Client, Findings, System, order_of, wait};
 use futures::{StreamExt, stream};
@@ -17,11 +10,12 @@ use tokio::sync::watch;
 
 use crate::{SETTLED_WITHIN, in_days};
 
-/// More than can be carried out meanwhile; no more are placed once every program was asked.
-const ORDERS_MAX: usize = 400;
 const IN_FLIGHT: usize = 12;
-/// Between two programs so many orders end.
-const ORDERS_BETWEEN: usize = 6;
+/// Each program that is asked lets so many further orders begin, so that it has some under way, however fast the machine
+/// is.
+const ORDERS_PER_PROGRAM: usize = 20;
+/// So many of them end before the next program is asked.
+const ENDED_BEFORE: usize = 6;
 /// Days over which the orders are spread.
 const DAYS: u64 = 40;
 /// How long an orderly end may take: every program's own limit is below.
@@ -38,37 +32,35 @@ pub(crate) async fn programs_that_are_asked_to_end(system: &mut System, findings
         let stay = client.stay("Maldives", in_days(21 + day), in_days(22 + day), 1).await.unwrap();
         offers.push((flight, stay));
     }
+    let count = (PROGRAMS.len() + 1) * ORDERS_PER_PROGRAM;
     let (progress, mut ended) = watch::channel(0usize);
-    let enough = Arc::new(AtomicBool::new(false));
-    let orders = tokio::spawn({
-        let enough = Arc::clone(&enough);
-        async move {
-            let numbers = stream::iter(0..ORDERS_MAX).take_while(|_| ready(!enough.load(Ordering::Relaxed)));
-            let outcomes = numbers.map(|number| {
-                let (client, offers, progress) = (&client, &offers, &progress);
-                async move {
-                    let (flight, stay) = &offers[number % offers.len()];
-                    let outcome = ordered(client, number, flight, stay).await;
-                    progress.send_modify(|ended| *ended += 1);
-                    outcome
-                }
-            });
-            outcomes.buffer_unordered(IN_FLIGHT).collect::<Vec<_>>().await
-        }
+    let (asks, asked) = watch::channel(0usize);
+    let orders = tokio::spawn(async move {
+        let outcomes = stream::iter(0..count).map(|number| {
+            let (client, offers, progress) = (&client, &offers, &progress);
+            let mut asked = asked.clone();
+            async move {
+                // The other end goes after the last program.
+                asked.wait_for(|asked| number < (asked + 1) * ORDERS_PER_PROGRAM).await.ok();
+                let (flight, stay) = &offers[number % offers.len()];
+                let outcome = ordered(client, number, flight, stay).await;
+                progress.send_modify(|ended| *ended += 1);
+                outcome
+            }
+        });
+        outcomes.buffer_unordered(IN_FLIGHT).collect::<Vec<_>>().await
     });
-    for name in PROGRAMS {
-        let until = *ended.borrow() + ORDERS_BETWEEN;
+    for (number, name) in PROGRAMS.into_iter().enumerate() {
+        let until = number * ORDERS_PER_PROGRAM + ENDED_BEFORE;
         // The sender goes with the orders: that must not happen before every program was asked.
-        let disturbed =
-            ended.wait_for(|ended| *ended >= until).await.is_ok_and(|ended| *ended < ORDERS_MAX - IN_FLIGHT);
+        let disturbed = ended.wait_for(|ended| *ended >= until).await.is_ok();
         findings.that(&format!("{name} is asked while orders run"), disturbed, ());
+        asks.send_replace(number + 1);
         let code = system.program(name).terminate(ENDS_WITHIN).await.unwrap();
         findings.that(&format!("{name} ends in order"), code == Some(0), (code, system.program(name).log_tail()));
         system.revive(name).await.unwrap();
     }
-    enough.store(true, Ordering::Relaxed);
     let outcomes = orders.await.unwrap();
-    let count = outcomes.len();
     let wrong: Vec<String> = outcomes.into_iter().flatten().collect();
     findings.that("orders that ended otherwise than they should", wrong.is_empty(), &wrong);
     system.until_queues_are_empty(Duration::from_secs(60)).await;

@@ -71,6 +71,16 @@ fn documents_link_to_what_exists() {
     nothing_wrong("A link leads somewhere.", problems);
 }
 
+#[test]
+fn the_tests_that_hold_the_invariants_are_where_the_document_says() {
+    let root = workspace::root();
+    let file = "docs/invariants.md";
+    let text = std::fs::read_to_string(root.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+    let named = text.split('`').skip(1).step_by(2).filter(|word| word.contains('/'));
+    let lost = named.filter(|path| !root.join(path).exists()).map(|path| format!("{file}: {path}"));
+    nothing_wrong("An invariant without its test is a wish.", lost.collect());
+}
+
 /// What is wrong with the numbers of `0001<separator>name<ending>`, `0002...`.
 fn numbering(names: &[String], separator: char, ending: &str) -> Vec<String> {
     let mut problems = Vec::new();

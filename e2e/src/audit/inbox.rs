@@ -1,0 +1,146 @@
+//! What the journal counted against what the participants remember and did: the invariants of the barrier (S4 to S11)
+//! and of replies (S13), over all databases.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use sqlx::FromRow;
+use uuid::Uuid;
+
+use super::none;
+use crate::system::{DOMAINS, System};
+
+/// A step of a saga in one direction: `a`, the action, or `c`, the compensation.
+type Key = (Uuid, String, String);
+
+/// What a participant remembers of one.
+#[derive(Debug, FromRow)]
+struct Remembered {
+    saga_id: Uuid,
+    step: String,
+    op: String,
+    /// `d` done, `r` refused, `t` tombstone, `p` prepared.
+    state: String,
+    outcome: Option<String>,
+}
+
+/// The effects of a step that took effect are as many as the inbox says that it did (S4, S5, S7, S8, S10).
+const EFFECTS: [(&str, &str, &str); 7] = [
+    (
+        "order",
+        "orders",
+        "SELECT abs(count(*) - (SELECT count(*) FROM orders)) FROM runtime.inbox
+         WHERE step = 'create-order' AND op = 'a' AND state = 'd'",
+    ),
+    (
+        "order",
+        "confirmed orders",
+        "SELECT abs(count(*) - (SELECT count(*) FROM orders WHERE status = 'confirmed')) FROM runtime.inbox
+         WHERE step = 'confirm-order' AND state = 'd'",
+    ),
+    (
+        "flights",
+        "holds of seats",
+        "SELECT abs(count(*) - (SELECT count(*) FROM flight_hold)) FROM runtime.inbox
+         WHERE step = 'hold-flights' AND op = 'a' AND state = 'd'",
+    ),
+    (
+        "flights",
+        "bookings of seats",
+        "SELECT abs(count(*) - (SELECT count(*) FROM booking)) FROM runtime.inbox
+         WHERE step = 'confirm-flights' AND state = 'd'",
+    ),
+    (
+        "accommodation",
+        "holds of rooms",
+        "SELECT abs(count(*) - (SELECT count(*) FROM room_hold)) FROM runtime.inbox
+         WHERE step = 'hold-rooms' AND op = 'a' AND state = 'd'",
+    ),
+    (
+        "accommodation",
+        "bookings of rooms",
+        "SELECT abs(count(*) - (SELECT count(*) FROM stay_booking)) FROM runtime.inbox
+         WHERE step IN ('confirm-rooms', 'book-rooms') AND state = 'd'",
+    ),
+    (
+        "payment",
+        "captures",
+        "SELECT abs(count(*) - (SELECT count(*) FROM ledger_movement WHERE kind = 'capture')) FROM runtime.inbox
+         WHERE step = 'capture-payment' AND state = 'd'",
+    ),
+];
+
+impl System {
+    /// Compares the journal's outcomes, the participants' inboxes and the effects.
+    pub(super) async fn audit_inboxes(&self) -> Result<()> {
+        let mut inbox: BTreeMap<Key, Remembered> = BTreeMap::new();
+        for domain in DOMAINS {
+            let mut database = self.database(&format!("sojourn_{domain}")).await?;
+            let repeated = format!("S11: commands of {domain} that were asked for anew, though nobody retried them");
+            none(&mut database, &repeated, "SELECT count(*) FROM runtime.inbox WHERE generation <> 1").await?;
+            let untold = format!("S4: events of {domain} that were never told");
+            none(&mut database, &untold, "SELECT count(*) FROM runtime.outbox").await?;
+            for (_, what, difference) in EFFECTS.into_iter().filter(|(of, ..)| *of == domain) {
+                let what = format!("S5, S7, S8, S10: {what} differ from the commands that took effect");
+                none(&mut database, &what, difference).await?;
+            }
+            let rows: Vec<Remembered> =
+                sqlx::query_as("SELECT saga_id, step, op::text, state::text, outcome FROM runtime.inbox")
+                    .fetch_all(&mut database)
+                    .await?;
+            inbox.extend(rows.into_iter().map(|row| ((row.saga_id, row.step.clone(), row.op.clone()), row)));
+        }
+        let mut journal = self.database("sojourn_orchestrator").await?;
+        let outcomes: Vec<(Uuid, Value)> = sqlx::query_as(
+            "SELECT saga_id, entry FROM saga_journal, json_array_elements(entries) entry
+             WHERE entry->>'entry' IN ('command_done', 'command_refused')",
+        )
+        .fetch_all(&mut journal)
+        .await?;
+        for (saga, entry) in &outcomes {
+            counted_as_remembered(&inbox, *saga, entry)?;
+        }
+        let sagas: Vec<(Uuid, String)> = sqlx::query_as("SELECT id, status FROM saga").fetch_all(&mut journal).await?;
+        let sagas: BTreeMap<Uuid, String> = sagas.into_iter().collect();
+        for row in inbox.values() {
+            undone_with_its_saga(&inbox, &sagas, row)?;
+        }
+        Ok(())
+    }
+}
+
+/// The journal counted what the participant stored, and nothing else (S5, S10, S13).
+fn counted_as_remembered(inbox: &BTreeMap<Key, Remembered>, saga: Uuid, entry: &Value) -> Result<()> {
+    let text = |name: &str| entry[name].as_str().unwrap_or_default();
+    let op = if text("op") == "compensation" { "c" } else { "a" };
+    let row = inbox.get(&(saga, text("step").to_owned(), op.to_owned()));
+    let row = row.with_context(|| format!("S13: {saga} counted an outcome that nobody remembers: {entry}"))?;
+    let stored: Value = serde_json::from_str(row.outcome.as_deref().unwrap_or("null"))?;
+    let same = if text("entry") == "command_done" {
+        stored["outcome"] == "done" && stored["reply"] == entry["reply"]
+    } else {
+        stored["outcome"] == "refused" && stored["code"] == entry["code"] && stored["message"] == entry["message"]
+    };
+    ensure!(same, "S5, S10, S13: {saga} counted {entry}, the participant answered {stored}");
+    Ok(())
+}
+
+/// What took effect in a compensated saga was undone, whether the saga heard of it or not; what was not to happen did
+/// not; and nothing of a completed saga was undone (S3, S6 to S9, S17).
+fn undone_with_its_saga(
+    inbox: &BTreeMap<Key, Remembered>,
+    sagas: &BTreeMap<Uuid, String>,
+    row: &Remembered,
+) -> Result<()> {
+    let status = sagas.get(&row.saga_id).with_context(|| format!("S13: {row:?} is of no saga"))?;
+    ensure!(row.state != "p", "S4: an outside call that was begun and never recorded: {row:?}");
+    let compensated = status == "compensated";
+    ensure!(row.op == "a" || compensated, "S17: {row:?} undid a step of a saga that is {status}");
+    if row.op == "a" && compensated && row.state != "r" {
+        let undone = inbox.get(&(row.saga_id, row.step.clone(), "c".to_owned()));
+        ensure!(undone.is_some_and(|undone| undone.state == "d"), "S3, S6, S9: nothing undid {row:?}");
+    }
+    ensure!(row.state != "t" || compensated, "S8: {row:?} was kept from happening in a saga that is {status}");
+    Ok(())
+}
