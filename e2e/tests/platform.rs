@@ -1,0 +1,88 @@
+//! The whole agency in one process, as `cargo xtask run` starts it: on a PostgreSQL of its own, whose data outlives the
+//! process and which does not.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::{
+    fs::Permissions,
+    net::{Ipv4Addr, TcpStream},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    time::Duration,
+};
+
+use chrono::Days;
+use e2e::{Client, Program, free_port, order_of, wait};
+use kit::clock::Clock;
+use serde_json::Value;
+
+/// How long a start may take on a busy machine: a new cluster is made and seeded.
+const OPEN_WITHIN: Duration = Duration::from_secs(120);
+/// How long one order may take.
+const SETTLED_WITHIN: Duration = Duration::from_secs(60);
+/// How long an orderly end may take: PostgreSQL writes a checkpoint.
+const ENDS_WITHIN: Duration = Duration::from_secs(60);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_outlives_the_process_however_that_ends_and_its_postgresql_does_not() {
+    // PostgreSQL's user must be able to enter it, also when root runs the tests.
+    let passable = Permissions::from_mode(0o755);
+    let folder = tempfile::Builder::new().permissions(passable).tempdir().unwrap();
+    let data = folder.path().join("data");
+    let door = format!("127.0.0.1:{}", free_port().unwrap());
+    let arguments = vec![format!("--data-dir={}", data.display()), format!("--listen={door}")];
+    let gateway = format!("http://{door}");
+    let mut sojourn = Program::start("sojourn", "sojourn", arguments, Vec::new(), folder.path()).unwrap();
+    until_open(&gateway, &sojourn).await;
+
+    let client = Client::login(&gateway, "client@sojourn.example", "sojourn-development").await.unwrap();
+    let day = kit::clock::SystemClock.now().date_naive().checked_add_days(Days::new(30)).unwrap();
+    let flight = client.flight("LHR", "MLE", day, "business", 1).await.unwrap();
+    let (order_id, _) = client.place("my-first-order", &order_of(&[&flight], "tok_ok")).await.unwrap();
+    let settled = client.until_settled(&order_id, SETTLED_WITHIN).await;
+    assert_eq!(settled["status"], "confirmed", "{settled}\n{}", sojourn.log_tail());
+
+    assert!(listens(&data));
+    assert_eq!(sojourn.interrupt(ENDS_WITHIN).await.unwrap(), Some(0), "{}", sojourn.log_tail());
+    assert!(!listens(&data), "Ctrl-C leaves nothing behind");
+
+    // Also the key is the same: the token of the first run is still good.
+    sojourn.restart().unwrap();
+    until_open(&gateway, &sojourn).await;
+    assert_eq!(order(&client, &order_id).await, settled);
+
+    sojourn.kill();
+    wait::until("the end of a PostgreSQL whose owner was killed", ENDS_WITHIN, || async {
+        if listens(&data) { Err("it still listens".to_owned()) } else { Ok(()) }
+    })
+    .await;
+    sojourn.restart().unwrap();
+    until_open(&gateway, &sojourn).await;
+    assert_eq!(order(&client, &order_id).await, settled);
+
+    assert_eq!(sojourn.terminate(ENDS_WITHIN).await.unwrap(), Some(0), "{}", sojourn.log_tail());
+    assert!(!listens(&data), "SIGTERM leaves nothing behind");
+    assert_eq!(sojourn.panics(), Vec::<String>::new());
+}
+
+async fn until_open(gateway: &str, sojourn: &Program) {
+    let door = Client::stranger(gateway);
+    let what = format!("an open door\n{}", sojourn.log_tail());
+    wait::until(&what, OPEN_WITHIN, || async {
+        let ready = door.get("/ready").await.map_err(|error| format!("{error:#}\n{}", sojourn.log_tail()))?;
+        if ready.status == 200 { Ok(()) } else { Err(format!("{ready:?}")) }
+    })
+    .await;
+}
+
+async fn order(client: &Client, order_id: &str) -> Value {
+    let answer = client.get(&format!("/v1/orders/{order_id}")).await.unwrap();
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.body
+}
+
+/// Whether somebody listens on the port of the private PostgreSQL.
+fn listens(data: &Path) -> bool {
+    let port = std::fs::read_to_string(data.join("postgresql/port")).unwrap();
+    TcpStream::connect((Ipv4Addr::LOCALHOST, port.trim().parse().unwrap())).is_ok()
+}
