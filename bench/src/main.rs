@@ -17,29 +17,45 @@ mod workload;
 
 use clap::{Parser, Subcommand};
 
-/// The benchmark of Sojourn.
+/// The benchmark of Sojourn: runs everything and prints the figures.
 #[derive(Debug, Parser)]
-#[command(name = "bench", version)]
+#[command(name = "bench", version, args_conflicts_with_subcommands = true)]
 struct Cli {
+    #[command(flatten)]
+    plan: suite::Plan,
     #[command(subcommand)]
-    part: Part,
+    part: Option<Part>,
 }
 
+/// What the benchmark starts as processes of their own.
 #[derive(Debug, Subcommand)]
 enum Part {
-    /// Runs everything and prints the figures.
-    Run(suite::Plan),
-    /// One orchestrator with the benchmark's saga. Started by `run`.
+    /// One orchestrator with the benchmark's saga.
     Orchestrator(Box<orchestrator::Cli>),
-    /// One worker with one domain. Started by `run`.
+    /// One worker with one domain.
     Worker(parts::WorkerCli),
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    match Cli::parse().part {
-        Part::Run(plan) => suite::run(plan).await,
-        Part::Orchestrator(cli) => parts::run_orchestrator(*cli).await,
-        Part::Worker(cli) => parts::run_worker(cli).await,
+    let cli = Cli::parse();
+    match cli.part {
+        None => suite::run(cli.plan).await,
+        Some(Part::Orchestrator(part)) => parts::run_orchestrator(*part).await,
+        Some(Part::Worker(part)) => parts::run_worker(part).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_arguments_everything_runs() {
+        let cli = Cli::try_parse_from(["bench"]).unwrap();
+        assert!(cli.part.is_none());
+        assert_eq!((cli.plan.in_flight, cli.plan.runs), (vec![1, 64, 512], 3));
+        let cli = Cli::try_parse_from(["bench", "--in-flight", "8", "--history", "1000000"]).unwrap();
+        assert_eq!((cli.plan.in_flight, cli.plan.history), (vec![8], 1_000_000));
     }
 }

@@ -28,6 +28,18 @@ impl Usage {
     }
 }
 
+/// Lets the peaks of memory begin anew, so that a run does not show the peak of a heavier one before it (proc(5),
+/// `clear_refs`). A system that does not allow it shows the peaks since the start.
+pub(crate) fn forget_peaks(roots: &BTreeMap<&'static str, Vec<u32>>) {
+    let parents = parents();
+    let all: Vec<u32> = roots.values().flatten().copied().collect();
+    let own = std::process::id();
+    for pid in parents.keys().filter(|pid| **pid == own || is_below(**pid, &all, &parents)) {
+        // A process may have ended meanwhile.
+        fs::write(format!("/proc/{pid}/clear_refs"), "5").ok();
+    }
+}
+
 /// Reads the group of each root process.
 pub(crate) fn read(roots: &BTreeMap<&'static str, Vec<u32>>) -> BTreeMap<&'static str, Usage> {
     let parents = parents();
@@ -106,5 +118,16 @@ mod tests {
     fn this_process_uses_something() {
         let usage = read(&BTreeMap::from([("me", vec![std::process::id()])]))["me"];
         assert!(usage.memory_peak_bytes > 0, "{usage:?}");
+    }
+
+    #[test]
+    fn a_peak_is_that_of_the_run() {
+        let roots = BTreeMap::from([("me", vec![std::process::id()])]);
+        // Written to, so that it is really had.
+        drop(std::hint::black_box(vec![1_u8; 256 << 20]));
+        let before = read(&roots)["me"].memory_peak_bytes;
+        forget_peaks(&roots);
+        let after = read(&roots)["me"].memory_peak_bytes;
+        assert!(before > 256 << 20 && after < before, "{before} {after}");
     }
 }

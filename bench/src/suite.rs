@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    net::TcpListener,
     path::Path,
     process::{Child, Command, Stdio},
     sync::Arc,
@@ -11,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use kit::settings::DEVELOPMENT_INTERNAL_TOKEN;
-use private_servers::{Place, Postgres, PostgresOptions, RabbitMq, RabbitMqOptions};
+use private_servers::{Place, Postgres, PostgresOptions, RabbitMq, RabbitMqOptions, testing::free_ports};
 use sqlx::{PgPool, postgres::PgPoolOptions};
 
 use crate::{
@@ -36,16 +35,16 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 pub(crate) struct Plan {
     /// Sagas in flight, one table each.
     #[arg(long, value_delimiter = ',', default_value = "1,64,512")]
-    in_flight: Vec<usize>,
+    pub(crate) in_flight: Vec<usize>,
     /// Repetitions; the medians are printed.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
-    runs: u16,
+    pub(crate) runs: u16,
     /// Length of one run, in seconds; Sojourn and the floor get it each.
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=3600))]
     seconds: u64,
     /// So many finished sagas are put into the journal at the end, and the highest load is measured again.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..=10_000_000))]
-    history: i64,
+    pub(crate) history: i64,
 }
 
 /// Runs the benchmark.
@@ -95,8 +94,9 @@ impl Bench {
         let program = std::env::current_exe()?;
         let mut children = Vec::new();
         let mut addresses = Vec::new();
-        for part in ["orchestrator", "order", "accommodation", "payment"] {
-            let address = format!("127.0.0.1:{}", TcpListener::bind("127.0.0.1:0")?.local_addr()?.port());
+        let parts = ["orchestrator", "order", "accommodation", "payment"];
+        for (part, port) in parts.into_iter().zip(free_ports(parts.len())?) {
+            let address = format!("127.0.0.1:{port}");
             let child = spawn(&program, part, &address, &postgres.url("postgres"), &rabbitmq.url())?;
             children.push((if part == "orchestrator" { "orchestrator" } else { "workers" }, child));
             addresses.push(format!("http://{address}"));
@@ -123,6 +123,7 @@ impl Bench {
         }
         roots.insert("postgresql", self.postgres.pid().into_iter().collect());
         roots.insert("rabbitmq", self.rabbitmq.pid().into_iter().collect());
+        meter::forget_peaks(&roots);
         let before = meter::read(&roots);
         let own_before = meter::own();
         let token = DEVELOPMENT_INTERNAL_TOKEN;
