@@ -17,7 +17,7 @@ use crate::{
 /// Finished sagas kept for late duplicates: some batches' worth. Older ones are loaded when a duplicate comes.
 const FINISHED_MAX: usize = 256;
 
-/// Parked sagas remembered by reason. Past it the reason is found again at the next load.
+/// Parked sagas remembered by reason. Past it the oldest is forgotten, and its reason found again at the next load.
 const PARKED_MAX: usize = 10_000;
 
 /// A lane's sagas.
@@ -29,6 +29,8 @@ pub(super) struct Memory {
     tick: u64,
     finished: VecDeque<SagaId>,
     parked: HashMap<SagaId, Parked>,
+    /// The keys of `parked`, oldest first.
+    parked_order: VecDeque<SagaId>,
     open: Open,
 }
 
@@ -41,8 +43,8 @@ struct Slot {
 impl Memory {
     pub(super) fn new(sagas_max: usize, admission: Arc<Admission>) -> Self {
         let open = Open { statuses: HashMap::new(), counts: [0; OPEN_STATUSES.len()], admission };
-        let (sagas, finished, parked) = (HashMap::new(), VecDeque::new(), HashMap::new());
-        Self { sagas, sagas_max, tick: 0, finished, parked, open }
+        let (sagas, finished) = (HashMap::new(), VecDeque::new());
+        Self { sagas, sagas_max, tick: 0, finished, parked: HashMap::new(), parked_order: VecDeque::new(), open }
     }
 
     /// Takes a saga out to work on it. It is put back after the commit, or was never changed.
@@ -81,14 +83,21 @@ impl Memory {
         metrics::counter!(names::PARKED, "reason" => parked.code()).increment(1);
         self.sagas.remove(&id);
         self.open.forget(id);
-        if self.parked.len() < PARKED_MAX {
-            self.parked.insert(id, parked);
+        if self.parked.insert(id, parked).is_none() {
+            self.parked_order.push_back(id);
+            if self.parked_order.len() > PARKED_MAX
+                && let Some(oldest) = self.parked_order.pop_front()
+            {
+                self.parked.remove(&oldest);
+            }
         }
     }
 
     /// Takes a saga up again that was left alone.
     pub(super) fn unpark(&mut self, active: Active) {
-        self.parked.remove(&active.id());
+        if self.parked.remove(&active.id()).is_some() {
+            self.parked_order.retain(|id| *id != active.id());
+        }
         self.put(active);
     }
 
@@ -162,5 +171,22 @@ impl Drop for Open {
                 self.count(status, -count);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Limits;
+
+    #[test]
+    fn the_reason_of_the_saga_that_was_parked_last_is_always_known() {
+        let mut memory = Memory::new(10, Admission::new(&Limits::default()));
+        for _ in 0..PARKED_MAX + 3 {
+            let id = kit::ids::saga_id(0, 1);
+            memory.park(id, Parked::BrokenRow("by the test".to_owned()));
+            assert!(memory.parked(id).is_some() && memory.knows(id));
+        }
+        assert_eq!((memory.parked.len(), memory.parked_order.len()), (PARKED_MAX, PARKED_MAX));
     }
 }

@@ -5,7 +5,11 @@
 //! deadline has passed and the step's own retry takes over; if this process dies, the shard's next owner resumes from
 //! the journal. So nothing in here has to be kept, only to be tried.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use contract::CommandId;
@@ -272,7 +276,7 @@ impl Task {
         if matches!(error, PublishError::TooLarge { .. }) || full {
             return;
         }
-        if self.waiting.insert(command.id.clone(), command).is_none() {
+        if keep_newest(&mut self.waiting, command) {
             self.count_waiting(1);
         }
     }
@@ -302,9 +306,51 @@ impl Drop for Task {
     }
 }
 
+/// Keeps a command that is to be sent again; true when none of its id was kept yet. Publishes end in any order: one of
+/// an earlier attempt must not take the place of a later one.
+fn keep_newest(waiting: &mut HashMap<CommandId, Command>, command: Command) -> bool {
+    match waiting.entry(command.id.clone()) {
+        Entry::Vacant(place) => {
+            place.insert(command);
+            true
+        }
+        Entry::Occupied(mut kept) => {
+            if kept.get().deadline < command.deadline {
+                kept.insert(command);
+            }
+            false
+        }
+    }
+}
+
 async fn sleep_until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+    use contract::{StepName, step::Op};
+    use messaging::Message;
+
+    use super::*;
+
+    #[test]
+    fn an_earlier_attempt_that_fails_late_does_not_replace_a_later_one() {
+        let step = StepName::new("hold-room").unwrap();
+        let id = CommandId { saga: kit::ids::saga_id(0, 1), step, op: Op::Action, generation: 1 };
+        let attempt = |seconds| {
+            let outgoing = Outgoing::command("order", Message::new(format!("m{seconds}"), "kind", "{}"));
+            Command { id: id.clone(), deadline: DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds), outgoing }
+        };
+        let mut waiting = HashMap::new();
+        assert!(keep_newest(&mut waiting, attempt(20)));
+        assert!(!keep_newest(&mut waiting, attempt(10)));
+        assert_eq!(waiting[&id].deadline, attempt(20).deadline);
+        assert!(!keep_newest(&mut waiting, attempt(30)));
+        assert_eq!(waiting[&id].outgoing.message.message_id, "m30");
     }
 }
