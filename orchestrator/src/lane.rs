@@ -176,6 +176,7 @@ struct Listed {
 impl Drop for Listed {
     fn drop(&mut self) {
         self.shared.lanes.remove(self.shard);
+        turn::count_timers(self.shard, 0);
     }
 }
 

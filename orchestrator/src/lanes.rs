@@ -75,16 +75,17 @@ impl LaneTable {
         Err(NoLane::Full)
     }
 
-    /// Asks `count` lanes to end in order, the ones with the highest shards.
+    /// Asks `count` lanes to end in order, the ones that began last: a shard that was had by one who has enough goes on
+    /// to the next who waits for it, and so reaches the one who lacks it.
     pub(crate) fn release(&self, count: usize) -> Vec<u16> {
         let lanes = self.read();
-        let mut shards: Vec<_> = lanes.iter().map(|lane| lane.shard).collect();
-        shards.sort_unstable_by(|a, b| b.cmp(a));
-        shards.truncate(count);
-        for lane in lanes.iter().filter(|lane| shards.contains(&lane.shard)) {
-            lane.release.cancel();
-        }
-        shards
+        let ending = lanes.iter().rev().take(count);
+        ending
+            .map(|lane| {
+                lane.release.cancel();
+                lane.shard
+            })
+            .collect()
     }
 
     fn change(&self, change: impl FnOnce(&mut Vec<LaneHandle>)) {

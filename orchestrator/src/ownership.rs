@@ -4,12 +4,13 @@
 //! ```text
 //!  journal.lane(shard) --owned--> lane --ends: released | lost--> queue for the shard again
 //!                                  ^ release
-//!  balancer: owned > ceil(shards / members), for a while
+//!  balancer: owned > this process's share, for a while
 //! ```
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -27,9 +28,16 @@ const AGAIN_MIN: Duration = Duration::from_millis(100);
 /// See [`AGAIN_MIN`]: the longest pause, and so how late a returning journal may be noticed.
 const AGAIN_MAX: Duration = Duration::from_secs(2);
 
+/// A lane that broke sooner than this is likely to break again at once, as on a full disk: the pauses before the next
+/// ones grow, up to [`BROKEN_AGAIN_MAX`]. Each costs its deliveries one of their limited handings-out.
+const LIVED_WELL: Duration = Duration::from_secs(30);
+/// The longest pause after a lane that broke: with it the delivery limit outlasts minutes.
+const BROKEN_AGAIN_MAX: Duration = Duration::from_secs(15);
+
 /// Serves one shard whenever this process owns it, until `stop`.
 pub(crate) async fn supervise(shared: Arc<Shared>, shard: u16, stop: CancellationToken) {
     let mut pause = AGAIN_MIN;
+    let mut broken_pause = AGAIN_MIN;
     while !stop.is_cancelled() {
         let Some(owned) = stop.run_until_cancelled(shared.journal.lane(shard)).await else { return };
         let session = match owned {
@@ -44,6 +52,7 @@ pub(crate) async fn supervise(shared: Arc<Shared>, shard: u16, stop: Cancellatio
             }
         };
         pause = AGAIN_MIN;
+        let since = Instant::now();
         tracing::info!(shard, "the shard is owned");
         let lane = AssertUnwindSafe(lane::run(Arc::clone(&shared), session, stop.child_token()));
         // A bug that panics past the machine's guard costs this lane's memory, not the shard.
@@ -56,7 +65,11 @@ pub(crate) async fn supervise(shared: Arc<Shared>, shard: u16, stop: Cancellatio
             LaneEnd::Lost { reason, detail } => {
                 metrics::counter!(names::LANES_LOST, "reason" => reason).increment(1);
                 tracing::warn!(shard, reason, detail, "the lane ends; its sagas are loaded again by the next owner");
-                stop.run_until_cancelled(tokio::time::sleep(AGAIN_MIN)).await;
+                if since.elapsed() >= LIVED_WELL {
+                    broken_pause = AGAIN_MIN;
+                }
+                stop.run_until_cancelled(tokio::time::sleep(broken_pause)).await;
+                broken_pause = (broken_pause * 2).min(BROKEN_AGAIN_MAX);
                 upkeep::await_journal(&shared, &stop).await;
             }
         }
@@ -65,15 +78,15 @@ pub(crate) async fn supervise(shared: Arc<Shared>, shard: u16, stop: Cancellatio
 
 /// Gives surplus shards away whenever processes join, until `stop`.
 pub(crate) async fn balance(shared: Arc<Shared>, stop: CancellationToken) {
-    let mut members = shared.journal.members();
+    let mut membership = shared.journal.membership();
     let mut owned = shared.lanes.owned();
     let watch = async {
         loop {
-            let fair = usize::from(shared.shards).div_ceil((*members.borrow_and_update()).max(1));
+            let fair = membership.borrow_and_update().share_of(shared.shards);
             let surplus = owned.borrow_and_update().saturating_sub(fair);
             let changed = async {
                 tokio::select! {
-                    changed = members.changed() => changed,
+                    changed = membership.changed() => changed,
                     changed = owned.changed() => changed,
                 }
             };

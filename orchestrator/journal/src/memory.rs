@@ -20,7 +20,7 @@ use crate::{
     letters,
     port::{
         Append, Appended, Change, ExistingStart, Filter, Journal, JournalError, KeptDeadLetter, LaneJournal,
-        NewDeadLetter, Record, SagaRow, Stored,
+        Membership, NewDeadLetter, Record, SagaRow, Stored,
     },
 };
 
@@ -28,6 +28,9 @@ use crate::{
 #[derive(Debug)]
 pub struct MemoryJournal {
     storage: Arc<Storage>,
+    /// This process's key in [`Storage::members`].
+    member: u64,
+    membership: watch::Sender<Membership>,
 }
 
 #[derive(Debug)]
@@ -35,7 +38,8 @@ struct Storage {
     shards: u16,
     /// The queue of each shard: fair, so that a shard that is given away goes to who waited longest.
     queues: Vec<Arc<tokio::sync::Mutex<()>>>,
-    members: watch::Sender<usize>,
+    /// Those who take part, in the order in which they came.
+    members: Mutex<BTreeMap<u64, watch::Sender<Membership>>>,
     tables: Mutex<Tables>,
 }
 
@@ -63,10 +67,20 @@ impl MemoryJournal {
         let storage = Storage {
             shards,
             queues: (0..shards).map(|_| Arc::default()).collect(),
-            members: watch::Sender::new(1),
+            members: Mutex::default(),
             tables: Mutex::default(),
         };
-        Self { storage: Arc::new(storage) }
+        Self::join(Arc::new(storage))
+    }
+
+    fn join(storage: Arc<Storage>) -> Self {
+        let membership = watch::Sender::new(Membership { members: 1, place: 0 });
+        let mut members = storage.members();
+        let member = members.last_key_value().map_or(0, |(last, _)| last + 1);
+        members.insert(member, membership.clone());
+        tell(&members);
+        drop(members);
+        Self { storage, member, membership }
     }
 
     /// Takes the shard away from its owner, as the loss of a connection does: for tests and simulation.
@@ -79,14 +93,22 @@ impl MemoryJournal {
 
 impl Clone for MemoryJournal {
     fn clone(&self) -> Self {
-        self.storage.members.send_modify(|count| *count += 1);
-        Self { storage: Arc::clone(&self.storage) }
+        Self::join(Arc::clone(&self.storage))
     }
 }
 
 impl Drop for MemoryJournal {
     fn drop(&mut self) {
-        self.storage.members.send_modify(|count| *count -= 1);
+        let mut members = self.storage.members();
+        members.remove(&self.member);
+        tell(&members);
+    }
+}
+
+/// Tells every member how many there are and where it stands.
+fn tell(members: &BTreeMap<u64, watch::Sender<Membership>>) {
+    for (place, member) in members.values().enumerate() {
+        member.send_replace(Membership { members: members.len(), place });
     }
 }
 
@@ -94,6 +116,10 @@ impl Storage {
     fn tables(&self) -> MutexGuard<'_, Tables> {
         // Nothing below panics between two changes that belong together.
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn members(&self) -> MutexGuard<'_, BTreeMap<u64, watch::Sender<Membership>>> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -114,8 +140,8 @@ impl Journal for MemoryJournal {
         Ok(Box::new(MemoryLane { storage: Arc::clone(&self.storage), shard, session }))
     }
 
-    fn members(&self) -> watch::Receiver<usize> {
-        self.storage.members.subscribe()
+    fn membership(&self) -> watch::Receiver<Membership> {
+        self.membership.subscribe()
     }
 
     async fn get(&self, id: SagaId) -> Result<Option<Stored>, JournalError> {

@@ -186,6 +186,25 @@ pub struct KeptDeadLetter {
     pub letter: NewDeadLetter,
 }
 
+/// A process among those that take part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Membership {
+    /// How many there are, this one included.
+    pub members: usize,
+    /// How many of them stand before this one, in an order that all of them see alike.
+    pub place: usize,
+}
+
+impl Membership {
+    /// This process's fair share of so many shards. The shares of all members add up to the shards, so nobody is left
+    /// without one while there are enough.
+    #[must_use]
+    pub fn share_of(self, shards: u16) -> usize {
+        let (shards, members) = (usize::from(shards), self.members.max(1));
+        shards / members + usize::from(self.place < shards % members)
+    }
+}
+
 /// Why the journal could not do something.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
@@ -228,9 +247,9 @@ pub trait Journal: Send + Sync {
     /// future gives up the wait.
     async fn lane(&self, shard: u16) -> Result<Box<dyn LaneJournal>, JournalError>;
 
-    /// How many processes take part (own or wait for shards), this one included; changes when one joins or leaves.
-    /// Used only to give surplus shards away.
-    fn members(&self) -> tokio::sync::watch::Receiver<usize>;
+    /// This process among those that take part (own or wait for shards); changes when one joins or leaves. Used only to
+    /// give surplus shards away.
+    fn membership(&self) -> tokio::sync::watch::Receiver<Membership>;
 
     /// One saga, or none.
     async fn get(&self, id: SagaId) -> Result<Option<Stored>, JournalError>;
@@ -290,4 +309,21 @@ pub trait LaneJournal: Send {
 
     /// Gives the shard up in order.
     async fn release(self: Box<Self>) -> Result<(), JournalError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shares_of_all_members_add_up_and_differ_by_one_at_most() {
+        for members in 1..=9 {
+            let shares: Vec<_> = (0..members).map(|place| Membership { members, place }.share_of(4)).collect();
+            assert_eq!(shares.iter().sum::<usize>(), 4, "{shares:?}");
+            assert!(
+                shares.iter().max().zip(shares.iter().min()).is_some_and(|(max, min)| max - min <= 1),
+                "{shares:?}"
+            );
+        }
+    }
 }

@@ -33,7 +33,8 @@ use tokio::sync::watch;
 
 use self::{lane::PgLane, link::Link, session::unavailable};
 use crate::port::{
-    ExistingStart, Filter, Journal, JournalError, KeptDeadLetter, LaneJournal, NewDeadLetter, SagaRow, Stored,
+    ExistingStart, Filter, Journal, JournalError, KeptDeadLetter, LaneJournal, Membership, NewDeadLetter, SagaRow,
+    Stored,
 };
 
 /// The database's name where the address names none.
@@ -239,8 +240,8 @@ impl Journal for PgJournal {
         Ok(Box::new(PgLane::own(&self.lanes, shard, self.instance, self.link.losses()).await?))
     }
 
-    fn members(&self) -> watch::Receiver<usize> {
-        self.link.members()
+    fn membership(&self) -> watch::Receiver<Membership> {
+        self.link.membership()
     }
 
     async fn get(&self, id: SagaId) -> Result<Option<Stored>, JournalError> {

@@ -75,7 +75,6 @@ impl Lane {
                 Appended::Unstorable { detail } => self.unstorable(work, detail, job),
             }
         }
-        metrics::gauge!(names::TIMERS, "shard" => self.shard.to_string()).set(as_f64(self.timers.len()));
         contended.map_or(Ok(()), |saga| Err(Lost::Contended(saga)))
     }
 

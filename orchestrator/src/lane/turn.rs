@@ -44,7 +44,9 @@ impl Lane {
         }
         self.publisher.submit(job).await;
         committed?;
-        self.recover().await
+        self.recover().await?;
+        count_timers(self.shard, self.timers.len());
+        Ok(())
     }
 
     /// Reads deliveries and timers as inputs; what was carried over comes first.
@@ -246,6 +248,12 @@ fn settle_verdict(work: &mut Work, mut heard: Heard, verdict: Verdict, job: &mut
         work.answers.push((queue.clone(), ActAnswer { request_id: *request_id, end }));
     }
     work.heard.push(heard);
+}
+
+/// How many timers this process holds for a shard: none once its lane has ended.
+pub(super) fn count_timers(shard: u16, timers: usize) {
+    let timers = u32::try_from(timers).unwrap_or(u32::MAX);
+    metrics::gauge!(names::TIMERS, "shard" => shard.to_string()).set(timers);
 }
 
 fn count_input(kind: &'static str, verdict: &'static str) {

@@ -12,8 +12,8 @@ use contract::{
     orchestrator_api::{DeadLetterView, SagaStatus},
 };
 use journal::{
-    Append, Appended, ExistingStart, Filter, Journal, JournalError, KeptDeadLetter, LaneJournal, NewDeadLetter,
-    SagaRow, Stored,
+    Append, Appended, ExistingStart, Filter, Journal, JournalError, KeptDeadLetter, LaneJournal, Membership,
+    NewDeadLetter, SagaRow, Stored,
 };
 use messaging::{Broker, BrokerError, Outgoing, PublishError, QueueDepth, QueueName, Subscription, Topology};
 use tokio::sync::watch;
@@ -118,8 +118,8 @@ impl Journal for FlakyJournal {
         Ok(Box::new(FlakyLane { inner, breakage: Arc::clone(&self.breakage) }))
     }
 
-    fn members(&self) -> watch::Receiver<usize> {
-        self.inner.members()
+    fn membership(&self) -> watch::Receiver<Membership> {
+        self.inner.membership()
     }
 
     async fn get(&self, id: SagaId) -> Result<Option<Stored>, JournalError> {

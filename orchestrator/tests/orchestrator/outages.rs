@@ -21,6 +21,7 @@ on_both_journals!(
     past_its_bounds_the_orchestrator_takes_no_more_and_drops_nothing,
     a_lane_with_little_memory_loads_its_sagas_again,
     a_taken_number_is_read_again_and_decided_anew,
+    a_lane_that_breaks_again_and_again_leaves_its_deliveries_their_limit,
 );
 
 async fn a_lost_broker_stops_nothing_for_good_and_burns_no_attempt(rig: &Rig) {
@@ -105,7 +106,12 @@ async fn past_its_bounds_the_orchestrator_takes_no_more_and_drops_nothing(rig: &
     for saga in started {
         running.client.reaches(saga, SagaStatus::Completed).await;
     }
-    running.client.start("trip", "").await;
+    // The end is seen in the journal a moment before the lane counts it.
+    until("there is room again", async || {
+        let (status, _) = running.client.post("/api/sagas", &start_body("trip", "")).await;
+        (status == StatusCode::CREATED).then_some(())
+    })
+    .await;
 }
 
 async fn a_lane_with_little_memory_loads_its_sagas_again(rig: &Rig) {
@@ -136,4 +142,21 @@ async fn a_taken_number_is_read_again_and_decided_anew(rig: &Rig) {
         assert_eq!(worker.carried_out(saga).len(), 4);
         assert_eq!(journal.breakage.taken.load(Ordering::SeqCst), 0);
     }
+}
+
+async fn a_lane_that_breaks_again_and_again_leaves_its_deliveries_their_limit(rig: &Rig) {
+    let journal = FlakyJournal::new(rig.journal().await);
+    let parts = Parts { journal: Arc::clone(&journal) as Arc<dyn Journal>, ..rig.parts().await };
+    let running = Running::start(parts).await;
+    let worker = rig.worker().await;
+    worker.answer(false);
+    let saga = running.client.start("trip", "").await;
+    until("the command is out", async || (worker.received(saga, "create-order") > 0).then_some(())).await;
+    journal.breakage.before_commit.store(5, Ordering::SeqCst);
+    let since = tokio::time::Instant::now();
+    worker.answer(true);
+    running.client.reaches(saga, SagaStatus::Completed).await;
+    // The pauses double: 0.1 + 0.2 + 0.4 + 0.8 + 1.6 seconds.
+    assert!(since.elapsed().as_secs() >= 3, "the redeliveries were spent in {:?}", since.elapsed());
+    assert!(running.client.view(saga).await.dead_letters.is_empty());
 }

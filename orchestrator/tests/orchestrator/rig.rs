@@ -93,18 +93,22 @@ impl Rig {
 
     /// A process's journal.
     pub(crate) async fn journal(&self) -> Arc<dyn Journal> {
+        self.journal_of(SHARDS).await
+    }
+
+    async fn journal_of(&self, shards: u16) -> Arc<dyn Journal> {
         match &self.storage {
             Opened::Memory(members) => {
                 let mut members = members.lock().unwrap();
                 let alive = members.iter().find_map(Weak::upgrade);
-                let joins = alive.map_or_else(|| MemoryJournal::new(SHARDS), |alive| MemoryJournal::clone(&alive));
+                let joins = alive.map_or_else(|| MemoryJournal::new(shards), |alive| MemoryJournal::clone(&alive));
                 let joins = Arc::new(joins);
                 members.push(Arc::downgrade(&joins));
                 joins
             }
             Opened::Postgres(url) => {
                 let now = kit::clock::system().now();
-                let options = PgJournalOptions::new(url, SHARDS, kit::ids::instance_id(), now);
+                let options = PgJournalOptions::new(url, shards, kit::ids::instance_id(), now);
                 PgJournal::connect(options).await.unwrap()
             }
         }
@@ -126,7 +130,12 @@ impl Rig {
     }
 
     pub(crate) async fn parts(&self) -> Parts {
-        let (journal, broker) = (self.journal().await, self.broker().await);
+        self.parts_of(SHARDS).await
+    }
+
+    /// The parts of an installation with another number of shards.
+    pub(crate) async fn parts_of(&self, shards: u16) -> Parts {
+        let (journal, broker) = (self.journal_of(shards).await, self.broker().await);
         Parts { journal, broker, catalog: trip::catalog(), limits: Limits::default() }
     }
 

@@ -2,7 +2,7 @@
 
 use contract::{SagaId, orchestrator_api::SagaStatus};
 use futures::StreamExt;
-use reqwest::{Method, StatusCode};
+use reqwest::{Method, Response, StatusCode};
 
 use crate::{
     client::Client,
@@ -15,12 +15,21 @@ on_real_servers!(a_stream_on_another_orchestrator_hears_at_once);
 
 /// What a stream told: the events' names and numbers.
 async fn follow(client: &Client, saga: SagaId, last: Option<u64>, until_seq: Option<u64>) -> Vec<(String, String)> {
+    read(open(client, saga, last).await, until_seq).await
+}
+
+/// Opens a stream. It is told of commits from then on.
+async fn open(client: &Client, saga: SagaId, last: Option<u64>) -> Response {
     let mut request = client.request(Method::GET, &format!("/api/sagas/{saga}/events"));
     if let Some(last) = last {
         request = request.header("last-event-id", last.to_string());
     }
     let response = request.send().await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
+    response
+}
+
+async fn read(response: Response, until_seq: Option<u64>) -> Vec<(String, String)> {
     let mut body = response.bytes_stream();
     let (mut text, mut told) = (String::new(), Vec::new());
     while let Some(chunk) = body.next().await {
@@ -76,11 +85,10 @@ async fn a_stream_on_another_orchestrator_hears_at_once(rig: &Rig) {
     worker.answer(false);
     let saga = first.client.start("trip", "").await;
     until("it waits", async || (worker.received(saga, "create-order") > 0).then_some(())).await;
-    let client = second.client.clone();
-    let stream = tokio::spawn(async move { follow(&client, saga, None, None).await });
+    let stream = open(&second.client, saga, None).await;
     let since = tokio::time::Instant::now();
     worker.answer(true);
-    let told = stream.await.unwrap();
+    let told = read(stream, None).await;
     let head = first.client.reaches(saga, SagaStatus::Completed).await.head;
     assert_eq!(numbers(&told), (1..=head).collect::<Vec<_>>());
     assert!(since.elapsed().as_secs() < 10, "told by notes, not found at a renewal");

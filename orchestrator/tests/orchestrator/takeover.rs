@@ -2,10 +2,18 @@
 
 use contract::orchestrator_api::SagaStatus;
 use futures::future::join_all;
+use reqwest::StatusCode;
+use serde_json::json;
 
-use crate::rig::{Rig, Running, SHARDS, on_both_journals, on_real_servers, scenarios, until};
+use crate::{
+    client::start_body,
+    rig::{Rig, Running, SHARDS, on_both_journals, on_real_servers, scenarios, until},
+};
 
 on_both_journals!(
+    three_orchestrators_on_four_shards_all_own_some,
+    the_same_start_at_two_orchestrators_at_once_makes_one_saga,
+    a_timer_is_counted_where_it_is_held,
     two_orchestrators_share_the_shards_and_either_answers_for_all_sagas,
     a_killed_orchestrators_sagas_are_finished_by_the_other,
     a_stopped_orchestrator_finishes_what_it_accepted_and_hands_over,
@@ -25,6 +33,60 @@ async fn two(rig: &Rig) -> (Running, Running) {
     second.owns(|owned| owned == usize::from(SHARDS) / 2).await;
     first.owns(|owned| owned == usize::from(SHARDS) / 2).await;
     (first, second)
+}
+
+async fn three_orchestrators_on_four_shards_all_own_some(rig: &Rig) {
+    let mut all = Vec::new();
+    for _ in 0..3 {
+        all.push(Running::start_waiting(rig.parts_of(4).await).await);
+    }
+    until("nobody is left without a shard", async || {
+        let owned = all.iter().map(|running| *running.orchestrator.owned_shards().borrow());
+        let mut owned: Vec<_> = owned.collect();
+        owned.sort_unstable();
+        (owned == [1, 1, 2]).then_some(())
+    })
+    .await;
+    for running in &all {
+        let (status, body) = running.client.get("/ready").await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+    }
+}
+
+async fn the_same_start_at_two_orchestrators_at_once_makes_one_saga(rig: &Rig) {
+    let (first, second) = two(rig).await;
+    let _worker = rig.worker().await;
+    for round in 0..10 {
+        let mut body = start_body("trip", "");
+        body["idempotency"] = json!({ "key": format!("round {round}"), "fingerprint": "aa" });
+        let (here, there) = (&first.client, &second.client);
+        let started = join_all((0..6).map(|i| if i % 2 == 0 { here } else { there }.post("/api/sagas", &body))).await;
+        let created = started.iter().filter(|(status, _)| *status == StatusCode::CREATED).count();
+        assert_eq!(created, 1, "{started:?}");
+        assert!(started.iter().all(|(status, _)| status.is_success()), "{started:?}");
+        assert!(started.iter().all(|(_, answer)| answer["saga_id"] == started[0].1["saga_id"]), "{started:?}");
+        body["idempotency"]["fingerprint"] = json!("bb");
+        let (status, problem) = second.client.post("/api/sagas", &body).await;
+        assert_eq!((status.as_u16(), &problem["code"]), (422, &json!("idempotency_key_reused")));
+    }
+    let (_, page) = first.client.get("/api/sagas?page_size=100").await;
+    assert_eq!(page["items"].as_array().unwrap().len(), 10);
+}
+
+async fn a_timer_is_counted_where_it_is_held(rig: &Rig) {
+    let running = rig.orchestrator().await;
+    let saga = running.client.start("trip", "").await;
+    let gauge = format!("sojourn_orchestrator_timers{{shard=\"{}\"}}", saga.shard(SHARDS));
+    let counted = async |count: u32| {
+        until("the timers are counted", async || {
+            kit::metrics::install().render().contains(&format!("{gauge} {count}\n")).then_some(())
+        })
+        .await;
+    };
+    counted(1).await;
+    running.stop.cancel();
+    running.orchestrator.join().await;
+    counted(0).await;
 }
 
 async fn two_orchestrators_share_the_shards_and_either_answers_for_all_sagas(rig: &Rig) {
@@ -62,7 +124,7 @@ async fn a_stopped_orchestrator_finishes_what_it_accepted_and_hands_over(rig: &R
     worker.answer(false);
     let started = join_all((0..20).map(|_| first.client.start("trip", ""))).await;
     first.stop.cancel();
-    let (status, problem) = first.client.post("/api/sagas", &crate::client::start_body("trip", "")).await;
+    let (status, problem) = first.client.post("/api/sagas", &start_body("trip", "")).await;
     // Either the door is closed already, or the start was accepted and is carried out by the other.
     assert!(status.as_u16() == 503 || status.is_success(), "{status} {problem}");
     tokio::time::timeout(std::time::Duration::from_secs(20), first.orchestrator.join()).await.unwrap();

@@ -152,9 +152,12 @@ impl LaneJournal for PgLane {
                 // The journal itself is gone, and this process with it.
                 return std::future::pending().await;
             };
-            // Over this process's other connection the server was lost. Over this one?
-            if self.with("looking whether a session lives", async |connection| connection.ping().await).await.is_ok() {
-                self.losses_seen = losses;
+            // Over this process's other connection the server was lost. Over this one? It is asked where it stands, not
+            // taken out: whoever drops this future keeps the session, which reads a late answer before its next use.
+            let Some(connection) = self.connection.as_mut() else { return };
+            match timeout(STATEMENT_TIMEOUT, connection.ping()).await {
+                Ok(Ok(())) => self.losses_seen = losses,
+                Ok(Err(_)) | Err(_) => self.connection = None,
             }
         }
     }

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::session::{CHANNEL_MEMBERS, LOCK_CLASS_MEMBER, unavailable};
-use crate::port::JournalError;
+use crate::port::{JournalError, Membership};
 
 /// When the members are counted after an event. The last is beyond the time in which the server notices a peer that
 /// vanished.
@@ -29,15 +29,16 @@ const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
 /// How long it may take to reach the server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Also tells the place of the session that asks: the order is that of the sessions' numbers.
 const COUNT: &str = "\
-SELECT count(DISTINCT pid) FROM pg_locks \
+SELECT count(DISTINCT pid), count(DISTINCT pid) FILTER (WHERE pid < pg_backend_pid()) FROM pg_locks \
 WHERE locktype = 'advisory' AND granted AND classid::bigint = $1 AND objid::bigint = 0 AND objsubid = 2 \
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
 
 /// This process's part in the membership.
 #[derive(Debug)]
 pub(super) struct Link {
-    members: watch::Receiver<usize>,
+    membership: watch::Receiver<Membership>,
     losses: watch::Receiver<u64>,
     task: JoinHandle<()>,
 }
@@ -47,15 +48,15 @@ impl Link {
     pub(super) async fn join(options: PgConnectOptions) -> Result<Self, JournalError> {
         let failed = unavailable("joining those who take part");
         let mut listener = attend(&options).await.map_err(&failed)?;
-        let (members_in, members) = watch::channel(count(&mut listener).await.map_err(&failed)?);
+        let (membership_in, membership) = watch::channel(count(&mut listener).await.map_err(&failed)?);
         let (losses_in, losses) = watch::channel(0);
-        let task = tokio::spawn(keep(options, listener, members_in, losses_in));
-        Ok(Self { members, losses, task })
+        let task = tokio::spawn(keep(options, listener, membership_in, losses_in));
+        Ok(Self { membership, losses, task })
     }
 
-    /// How many processes take part.
-    pub(super) fn members(&self) -> watch::Receiver<usize> {
-        self.members.clone()
+    /// This process among those that take part.
+    pub(super) fn membership(&self) -> watch::Receiver<Membership> {
+        self.membership.clone()
     }
 
     /// How often this process lost the server.
@@ -73,11 +74,11 @@ impl Drop for Link {
 async fn keep(
     options: PgConnectOptions,
     mut listener: PgListener,
-    members: watch::Sender<usize>,
+    membership: watch::Sender<Membership>,
     losses: watch::Sender<u64>,
 ) {
     loop {
-        if let Err(error) = listen(&mut listener, &members).await {
+        if let Err(error) = listen(&mut listener, &membership).await {
             tracing::warn!(%error, "the journal's database is lost");
         }
         drop(listener);
@@ -115,7 +116,7 @@ async fn attend(options: &PgConnectOptions) -> Result<PgListener, sqlx::Error> {
 }
 
 /// Counts whenever there is a reason to. Ends when the connection is lost.
-async fn listen(listener: &mut PgListener, members: &watch::Sender<usize>) -> Result<(), sqlx::Error> {
+async fn listen(listener: &mut PgListener, membership: &watch::Sender<Membership>) -> Result<(), sqlx::Error> {
     let mut due = counts_from_now();
     loop {
         let next = due.last().copied();
@@ -133,7 +134,7 @@ async fn listen(listener: &mut PgListener, members: &watch::Sender<usize>) -> Re
             () = wait => {
                 due.pop();
                 let found = count(listener).await?;
-                members.send_if_modified(|members| std::mem::replace(members, found) != found);
+                membership.send_if_modified(|membership| std::mem::replace(membership, found) != found);
             }
         }
     }
@@ -145,7 +146,9 @@ fn counts_from_now() -> Vec<Instant> {
     COUNT_AFTER.iter().rev().map(|after| now + *after).collect()
 }
 
-async fn count(listener: &mut PgListener) -> Result<usize, sqlx::Error> {
-    let count: i64 = sqlx::query_scalar(COUNT).bind(i64::from(LOCK_CLASS_MEMBER)).fetch_one(listener).await?;
-    Ok(usize::try_from(count).unwrap_or(1).max(1))
+async fn count(listener: &mut PgListener) -> Result<Membership, sqlx::Error> {
+    let (members, place): (i64, i64) =
+        sqlx::query_as(COUNT).bind(i64::from(LOCK_CLASS_MEMBER)).fetch_one(listener).await?;
+    let members = usize::try_from(members).unwrap_or(1).max(1);
+    Ok(Membership { members, place: usize::try_from(place).unwrap_or(0) })
 }

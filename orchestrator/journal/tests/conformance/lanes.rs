@@ -123,15 +123,17 @@ pub(crate) async fn a_lane_that_lost_its_shard_cannot_write(storage: &dyn Storag
 
 pub(crate) async fn processes_are_counted_when_they_come_and_when_their_shards_pass_on(storage: &dyn Storage) {
     let one = storage.process().await;
-    let mut members = one.members();
-    let alone = *members.borrow_and_update();
+    let mut membership = one.membership();
+    let alone = membership.borrow_and_update().members;
     let other = storage.process().await;
-    soon(members.wait_for(|count| *count == alone + 1)).await.unwrap();
-    assert_eq!(*other.members().borrow(), alone + 1);
+    let both = *soon(membership.wait_for(|seen| seen.members == alone + 1)).await.unwrap();
+    let theirs = *other.membership().borrow();
+    assert_eq!(theirs.members, alone + 1);
+    assert_ne!(theirs.place, both.place, "no two stand in one place");
 
     let theirs = other.lane(0).await.unwrap();
     let ours = wait_for(&one, 0);
     drop((theirs, other));
     soon(ours).await.unwrap();
-    soon(members.wait_for(|count| *count == alone)).await.unwrap();
+    soon(membership.wait_for(|seen| seen.members == alone)).await.unwrap();
 }

@@ -1,11 +1,15 @@
 //! What only PostgreSQL can be asked: lost servers, broken rows, refused content, partitions, opening.
 
-use std::{error::Error, sync::Arc};
+use std::{error::Error, future::poll_fn, sync::Arc, task::Poll};
 
 use chrono::TimeDelta;
 use contract::{SagaId, orchestrator_api::SagaStatus};
 use journal::{Appended, Filter, Journal, JournalError, OpenJournalError, PgJournal, PgJournalOptions};
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, postgres::PgConnectOptions};
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+};
 use uuid::Uuid;
 
 use crate::{
@@ -22,6 +26,21 @@ async fn end_all_sessions(admin: &mut PgConnection) {
         )
         .await
         .unwrap();
+}
+
+/// The address of a relay to the server, run by the test's own thread: no answer passes while the test itself works.
+async fn through_a_relay(url: &str) -> String {
+    let port = url.parse::<PgConnectOptions>().unwrap().get_port();
+    let relay = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let relayed = url.replace(&format!(":{port}/"), &format!(":{}/", relay.local_addr().unwrap().port()));
+    assert_ne!(relayed, url);
+    tokio::spawn(async move {
+        while let Ok((mut here, _)) = relay.accept().await {
+            let mut there = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            tokio::spawn(async move { copy_bidirectional(&mut here, &mut there).await.ok() });
+        }
+    });
+    relayed
 }
 
 #[tokio::test]
@@ -138,6 +157,31 @@ async fn an_idle_lane_notices_that_the_server_is_lost() {
 }
 
 #[tokio::test]
+async fn a_lane_that_looks_after_itself_in_vain_loses_nothing_by_it() {
+    let storage = Postgres::new().await;
+    let options = PgJournalOptions { url: through_a_relay(&storage.url).await, ..storage.options() };
+    let journal = PgJournal::connect(options).await.unwrap();
+    let mut lane = journal.lane(1).await.unwrap();
+    let mut admin = storage.admin().await;
+    let link = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() \
+                AND application_name = 'sojourn journal link'";
+    let before: i32 = sqlx::query_scalar(link).fetch_one(&mut admin).await.unwrap();
+    // Only the other connection of this process is lost: a reason to look, but not to give up.
+    sqlx::query("SELECT pg_terminate_backend($1, 5000)").bind(before).execute(&mut admin).await.unwrap();
+    until(async || {
+        let now: Option<i32> = sqlx::query_scalar(link).fetch_optional(&mut storage.admin().await).await.unwrap();
+        now.is_some_and(|now| now != before)
+    })
+    .await;
+    // Something else comes for the lane before the server has answered.
+    for _ in 0..3 {
+        let mut lost = lane.lost();
+        assert!(poll_fn(|context| Poll::Ready(lost.as_mut().poll(context).is_pending())).await);
+    }
+    commit(&mut *lane, vec![start(row(saga_on(1)), None)]).await;
+}
+
+#[tokio::test]
 async fn reads_and_membership_survive_the_loss_of_every_session() {
     let storage = Postgres::new().await;
     let (journal, other) = (storage.connect().await, storage.connect().await);
@@ -150,7 +194,7 @@ async fn reads_and_membership_survive_the_loss_of_every_session() {
     // Both join again, and a third one is counted by both.
     let third = storage.connect().await;
     for journal in [&journal, &other, &third] {
-        soon(journal.members().wait_for(|count| *count == 3)).await.unwrap();
+        soon(journal.membership().wait_for(|seen| seen.members == 3)).await.unwrap();
     }
 }
 
@@ -223,7 +267,7 @@ async fn several_processes_may_make_a_missing_database_at_once() {
     let (a, b, c) = tokio::join!(open(), open(), open());
     let journals = [a.unwrap(), b.unwrap(), c.unwrap()];
     for journal in &journals {
-        soon(journal.members().wait_for(|count| *count == 3)).await.unwrap();
+        soon(journal.membership().wait_for(|seen| seen.members == 3)).await.unwrap();
     }
 }
 
