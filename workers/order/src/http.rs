@@ -42,7 +42,7 @@ async fn read(State(pool): State<PgPool>, Path(order_id): Path<OrderId>) -> Resu
 }
 
 async fn list(State(pool): State<PgPool>, Query(query): Query<ListQuery>) -> Result<Json<OrderPage>, ApiError> {
-    let limit = query.page_size.unwrap_or(PAGE_SIZE_DEFAULT).clamp(1, PAGE_SIZE_MAX);
+    let limit = query.page_size.filter(|size| *size > 0).unwrap_or(PAGE_SIZE_DEFAULT).min(PAGE_SIZE_MAX);
     let before = query.page_token.as_deref().map(str::parse::<OrderId>).transpose();
     let before = before.map_err(|_| ApiError::bad_request("page_token_invalid", "this page token is not ours"))?;
     // One more than asked for tells whether there is a next page.

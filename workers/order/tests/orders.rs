@@ -182,6 +182,12 @@ mod tests {
             }
         }
         assert_eq!(seen, mine);
+        // As for searches: none asked for is the usual page, and more than there can be is the largest one.
+        for size in ["0", "4294967295"] {
+            let (status, body) = get(&harness, &format!("/orders?user_id={user_id}&page_size={size}")).await;
+            let page: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!((status, page["items"].as_array().map(Vec::len)), (StatusCode::OK, Some(mine.len())), "{size}");
+        }
     }
 
     #[tokio::test]
