@@ -1,6 +1,6 @@
 //! Metrics in Prometheus' text format. One recorder a process; names are `sojourn_<part>_<what>_<unit>`.
 
-use std::sync::OnceLock;
+use std::{sync::OnceLock, thread, time::Duration};
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
@@ -10,6 +10,13 @@ const SECONDS_BUCKETS: [f64; 14] =
 
 /// Batch sizes.
 const SIZE_BUCKETS: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
+
+/// How often recorded values are folded into their histograms. Until then each costs memory of its own, whether anybody
+/// asks for the metrics or not.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The thread that does it; at most 15 bytes, or the system cuts them.
+const UPKEEP_THREAD: &str = "metrics-upkeep";
 
 /// What renders the metrics.
 #[derive(Clone)]
@@ -27,11 +34,6 @@ impl MetricsHandle {
     pub fn render(&self) -> String {
         self.0.render()
     }
-
-    /// Keeps histograms bounded; to be called every few seconds.
-    pub fn upkeep(&self) {
-        self.0.run_upkeep();
-    }
 }
 
 /// Installs the process's recorder, or returns the one that is installed.
@@ -46,7 +48,40 @@ pub fn install() -> MetricsHandle {
         if metrics::set_global_recorder(recorder).is_err() {
             tracing::warn!("another metrics recorder was installed first; /metrics will be empty");
         }
+        keep_up(handle.clone());
         handle
     });
     MetricsHandle(handle.clone())
+}
+
+/// For as long as the process lives. A thread of its own: the recorder is the process's, a runtime may end before it.
+fn keep_up(handle: PrometheusHandle) {
+    let forever = move || loop {
+        thread::sleep(UPKEEP_INTERVAL);
+        handle.run_upkeep();
+    };
+    if let Err(error) = thread::Builder::new().name(UPKEEP_THREAD.to_owned()).spawn(forever) {
+        tracing::error!(%error, "no thread for the upkeep of metrics; they grow until they are asked for");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_recorded_is_folded_even_if_nobody_asks() {
+        let handle = install();
+        metrics::histogram!("sojourn_kit_test_seconds").record(0.2);
+        assert!(handle.render().contains("sojourn_kit_test_seconds_bucket{le=\"0.25\"} 1"), "{}", handle.render());
+        // A new thread names itself once it runs.
+        let keeps_up = || {
+            let threads = std::fs::read_dir("/proc/self/task").unwrap().filter_map(Result::ok);
+            let mut names = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("comm")).ok());
+            names.any(|name| name.trim() == UPKEEP_THREAD)
+        };
+        while !keeps_up() {
+            thread::yield_now();
+        }
+    }
 }
