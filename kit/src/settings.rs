@@ -100,6 +100,14 @@ pub enum SettingsError {
         /// The key.
         key: String,
     },
+    /// Not something that logs are chosen by.
+    #[error("the log level `{level}` cannot be read: {detail}")]
+    WrongLogLevel {
+        /// As it was given.
+        level: String,
+        /// Why.
+        detail: String,
+    },
     /// A secret that everybody knows.
     #[error("production refuses {what}: set {env}")]
     DefaultSecret {
@@ -111,11 +119,14 @@ pub enum SettingsError {
 }
 
 impl Common {
-    /// Refuses what production must not run with.
+    /// Refuses what cannot work, and what production must not run with.
     ///
     /// # Errors
-    /// [`SettingsError::DefaultSecret`].
+    /// [`SettingsError::WrongLogLevel`], [`SettingsError::DefaultSecret`].
     pub fn validate(&self) -> Result<(), SettingsError> {
+        if let Err(error) = tracing_subscriber::EnvFilter::try_new(&self.log_level) {
+            return Err(SettingsError::WrongLogLevel { level: self.log_level.clone(), detail: error.to_string() });
+        }
         let token = self.internal_token.expose_secret();
         if self.environment == Environment::Production
             && (token == DEVELOPMENT_INTERNAL_TOKEN || token.len() < INTERNAL_TOKEN_BYTES_MIN)
@@ -166,6 +177,10 @@ pub fn try_load<T: Parser>(args: Vec<OsString>) -> Result<T, LoadError> {
     if let Some(path) = config_path(&args) {
         let file = read_file(&path, &command).map_err(LoadError::Settings)?;
         command = command.mut_args(|arg| match arg.get_long().and_then(|long| file.get(long)) {
+            // What is not shown from the environment is not shown from the file either.
+            Some(values) if arg.is_hide_env_values_set() => {
+                arg.default_values(values.clone()).required(false).hide_default_value(true)
+            }
             Some(values) => arg.default_values(values.clone()).required(false),
             None => arg,
         });
@@ -250,6 +265,8 @@ mod tests {
         listen: String,
         #[arg(long, default_value_t = 7)]
         shards: u16,
+        #[arg(long, env = "SOJOURN_TEST_ONLY_DATABASE_URL", hide_env_values = true)]
+        database_url: Option<SecretString>,
     }
 
     fn with_file(text: &str, flags: &[&str]) -> Result<Program, String> {
@@ -278,6 +295,23 @@ mod tests {
         assert!(with_file("listen", &[]).unwrap_err().contains("is not TOML"));
         assert!(with_file("[listen]\na = 1", &[]).unwrap_err().contains("other than a text"));
         assert!(with_file("shards = \"many\"", &[]).unwrap_err().contains("many"));
+    }
+
+    #[test]
+    fn a_log_level_that_cannot_be_read_is_named() {
+        let wrong = with_file("log-level = \"gateway=loud\"", &[]).unwrap().common.validate().unwrap_err().to_string();
+        assert!(wrong.contains("gateway=loud"), "{wrong}");
+        assert!(with_file("log-level = \"warn,gateway=debug\"", &[]).unwrap().common.validate().is_ok());
+    }
+
+    #[test]
+    fn a_secret_of_the_file_is_not_shown_by_the_help() {
+        let secrets = "internal-token = \"token-of-the-file\"\ndatabase-url = \"postgres://me:password-of-the-file@x\"";
+        let help = with_file(&format!("{secrets}\nlisten = \"plain-of-the-file\""), &["--help"]).unwrap_err();
+        assert!(help.contains("--database-url") && help.contains("plain-of-the-file"), "{help}");
+        assert!(!help.contains("token-of-the-file") && !help.contains("password-of-the-file"), "{help}");
+        let given = with_file(secrets, &[]).unwrap().database_url.unwrap();
+        assert_eq!(given.expose_secret(), "postgres://me:password-of-the-file@x");
     }
 
     #[test]
