@@ -1,7 +1,14 @@
 //! Listening towards the internet. Here and not in the kit, because only the door meets strangers: headers must come
-//! in time, be few and small, and connections are counted.
+//! in time, be few and small, answers must be read, and connections are counted.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use axum::{Router, extract::ConnectInfo, http::Request};
 use hyper::{body::Incoming, server::conn::http1, service::Service as _};
@@ -11,15 +18,27 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::Semaphore,
     task::JoinHandle,
+    time::Sleep,
 };
 use tokio_util::sync::CancellationToken;
 
-/// How long a request's head may take to arrive, and a connection may be idle: longer than a phone on a bad network
-/// needs, short enough that held-open connections cost their owner effort.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long clients are waited for.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    /// A request's head to arrive, and a connection to be idle: longer than a phone on a bad network needs, short
+    /// enough that held-open connections cost their owner effort.
+    head: Duration,
+    /// An answer to be read on when not one byte of it can be written: twice the sign of life of a stream, so that
+    /// a phone in a tunnel is not cut off, and whoever never reads does not keep its place.
+    unread: Duration,
+}
+
+/// In force.
+const PATIENCE: Patience = Patience { head: Duration::from_secs(30), unread: Duration::from_secs(30) };
 
 /// The most headers of a request; browsers send some twenty.
 const HEADERS_MAX: usize = 64;
@@ -42,10 +61,16 @@ pub(crate) async fn serve(
 ) -> io::Result<(SocketAddr, JoinHandle<()>)> {
     let listener = TcpListener::bind(address).await?;
     let bound = listener.local_addr()?;
-    Ok((bound, tokio::spawn(accept(listener, router, connections_max, token))))
+    Ok((bound, tokio::spawn(accept(listener, router, connections_max, PATIENCE, token))))
 }
 
-async fn accept(listener: TcpListener, router: Router, connections_max: usize, token: CancellationToken) {
+async fn accept(
+    listener: TcpListener,
+    router: Router,
+    connections_max: usize,
+    patience: Patience,
+    token: CancellationToken,
+) {
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(connections_max.clamp(1, Semaphore::MAX_PERMITS)));
     loop {
@@ -59,7 +84,7 @@ async fn accept(listener: TcpListener, router: Router, connections_max: usize, t
         };
         match accepted {
             Ok((stream, peer)) => {
-                let connection = graceful.watch(connection(stream, peer, router.clone()));
+                let connection = graceful.watch(connection(stream, peer, router.clone(), patience));
                 tokio::spawn(async move {
                     if let Err(error) = connection.await {
                         tracing::debug!(%peer, %error, "a connection broke off");
@@ -83,6 +108,7 @@ fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     router: Router,
+    patience: Patience,
 ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + Send {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "nodelay could not be set");
@@ -94,8 +120,139 @@ fn connection(
     });
     http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
+        .header_read_timeout(patience.head)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(Impatient { stream, unread: patience.unread, stuck: None }), service)
+}
+
+/// A connection that breaks off once nothing could be written to it for too long.
+struct Impatient {
+    stream: TcpStream,
+    unread: Duration,
+    /// Runs while a write waits.
+    stuck: Option<Pin<Box<Sleep>>>,
+}
+
+impl Impatient {
+    fn watched<T>(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        write: impl FnOnce(Pin<&mut TcpStream>, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let written = write(Pin::new(&mut self.stream), context);
+        if written.is_ready() {
+            self.stuck = None;
+            return written;
+        }
+        let unread = self.unread;
+        let stuck = self.stuck.get_or_insert_with(|| Box::pin(tokio::time::sleep(unread)));
+        let gave_up = || Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read its answer"));
+        stuck.as_mut().poll(context).map(|()| gave_up())
+    }
+}
+
+impl AsyncRead for Impatient {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Impatient {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.watched(context, |stream, context| stream.poll_write(context, bytes))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.watched(context, |stream, context| stream.poll_write_vectored(context, slices))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.watched(context, |stream, context| stream.poll_flush(context))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.watched(context, |stream, context| stream.poll_shutdown(context))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use axum::{body::Body, routing::get};
+    use bytes::Bytes;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    /// No test here takes so long unless it fails.
+    const FAR_TOO_LONG: Duration = Duration::from_secs(60);
+    /// Long enough for any answer of these tests, on any machine.
+    const LONG: Duration = Duration::from_secs(600);
+    const SHORT: Duration = Duration::from_millis(100);
+
+    async fn connected(router: Router, patience: Patience) -> TcpStream {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(accept(listener, router, 10, patience, CancellationToken::new()));
+        TcpStream::connect(address).await.unwrap()
+    }
+
+    /// What comes until the server closes.
+    async fn to_the_end(stream: &mut TcpStream) -> String {
+        let mut said = Vec::new();
+        let end = tokio::time::timeout(FAR_TOO_LONG, stream.read_to_end(&mut said)).await;
+        end.expect("the connection stays open").unwrap();
+        String::from_utf8(said).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_head_that_does_not_come_to_its_end_closes_the_connection() {
+        let router = Router::new().route("/", get(async || "hello"));
+        for begun in ["", "GET / HTTP/1.1\r\nhost: x\r\nx-slow: "] {
+            let mut stream = connected(router.clone(), Patience { head: SHORT, unread: LONG }).await;
+            stream.write_all(begun.as_bytes()).await.unwrap();
+            assert!(!to_the_end(&mut stream).await.contains("hello"), "{begun}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_idle_connection_is_closed_after_its_answer() {
+        let router = Router::new().route("/", get(async || "hello"));
+        let mut stream = connected(router, Patience { head: SHORT, unread: LONG }).await;
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        assert!(to_the_end(&mut stream).await.ends_with("hello"));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_nobody_reads_is_broken_off() {
+        let dropped = CancellationToken::new();
+        let body = {
+            let dropped = dropped.clone();
+            async move || {
+                let guard = dropped.drop_guard();
+                let endless = futures::stream::repeat_with(move || {
+                    let _held = &guard;
+                    Ok::<_, Infallible>(Bytes::from_static(&[b'x'; 64 * 1024]))
+                });
+                Body::from_stream(endless)
+            }
+        };
+        let mut stream = connected(Router::new().route("/", get(body)), Patience { head: LONG, unread: SHORT }).await;
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        tokio::time::timeout(FAR_TOO_LONG, dropped.cancelled()).await.expect("the answer is kept for ever");
+    }
 }

@@ -1,7 +1,10 @@
 //! The table of routes: everything that the door answers, and to whom. The router is built from it and the README's
 //! table is printed from it, so that neither can forget a row.
 
-use std::time::Instant;
+use std::{
+    convert::Infallible,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
@@ -23,6 +26,8 @@ const ORDER_BYTES_MAX: usize = contract::limits::PAYLOAD_BYTES_MAX;
 const LOGIN_BYTES_MAX: usize = 8 * 1024;
 /// The largest operator's request, in bytes: a skipped step's reply and a reason.
 const OPERATION_BYTES_MAX: usize = kit::http::BODY_BYTES_MAX;
+/// How long a body may take to arrive: 64 KiB over the slowest network of a phone, and time left for an answer.
+const BODY_TIMEOUT: Duration = Duration::from_secs(15);
 /// Reads have no body.
 const NO_BODY_BYTES_MAX: usize = 0;
 
@@ -223,8 +228,9 @@ pub(crate) const ROUTES: [Route; 12] = [
 pub(crate) fn router(door: &Door) -> Router {
     let mut router = Router::new();
     for route in &ROUTES {
-        // The last layer is the outermost: measured first, then who asks, then the body's size.
+        // The last layer is the outermost: measured first, then who asks, then the body's size, then the body.
         let served = (route.serve)(route.filter)
+            .layer::<_, Infallible>(middleware::from_fn_with_state(BODY_TIMEOUT, kit::http::read_body_in_time))
             .layer(DefaultBodyLimit::max(route.body_bytes_max))
             .layer(middleware::from_fn_with_state(route.body_bytes_max, kit::http::refuse_large_body))
             .layer(middleware::from_fn_with_state((door.clone(), route.auth), auth::authenticate))

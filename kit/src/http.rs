@@ -5,7 +5,7 @@ mod extract;
 mod problem;
 mod server;
 
-pub use body_limit::refuse_large_body;
+pub use body_limit::{read_body_in_time, refuse_large_body};
 pub use extract::{Json, Path, Query};
 pub use problem::ApiError;
 pub use server::{BODY_BYTES_MAX, REQUEST_TIMEOUT, base, require_internal_token, serve};

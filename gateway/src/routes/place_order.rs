@@ -12,7 +12,7 @@
 
 use axum::{
     body::Bytes,
-    extract::{State, rejection::BytesRejection},
+    extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
@@ -60,10 +60,10 @@ pub(crate) async fn handle(
     caller: Caller,
     hop: Hop,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: Bytes,
 ) -> Result<Response, ApiError> {
     let key = ScopedKey::read(&headers, caller.user_id)?;
-    let body = read_json(&headers, body)?;
+    let body = read_json(&headers, &body)?;
     let order = check(&door, &body)?;
     let _claim = door.in_flight.claim(&key)?;
     let start_key = StartKey { key: key.as_str().to_owned(), fingerprint: fingerprint(&body) };
@@ -78,22 +78,15 @@ pub(crate) async fn handle(
     accepted(started.saga_id, &started.business_key)
 }
 
-fn read_json(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Value, ApiError> {
+fn read_json(headers: &HeaderMap, body: &[u8]) -> Result<Value, ApiError> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
     if !kind.eq_ignore_ascii_case("application/json") {
         let title = "The body must be application/json";
         return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", title));
     }
-    let body = body.map_err(|error| match error.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            let detail = format!("an order may have {} bytes", contract::limits::PAYLOAD_BYTES_MAX);
-            ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The body is too large").detail(detail)
-        }
-        _ => ApiError::bad_request("unreadable_body", "the body broke off"),
-    })?;
     // Line and column only: what stands there could be a secret.
-    serde_json::from_slice(&body).map_err(|error| {
+    serde_json::from_slice(body).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         ApiError::bad_request("malformed_json", format!("the body is not JSON: line {line}, column {column}"))
     })

@@ -32,7 +32,17 @@ async fn unknown_addresses_and_methods_are_problems() {
     assert_eq!(code(house.get("/v2/orders").await), (404, "not_found".into()));
     assert_eq!(code(house.get("/api/sagas").await), (404, "not_found".into()));
     assert_eq!(code(house.get("/internal/user/jwks").await), (404, "not_found".into()));
-    assert_eq!(code(Said::of(house.request(Method::DELETE, "/v1/orders")).await), (405, "method_not_allowed".into()));
+    for (method, path, allowed) in [
+        (Method::DELETE, "/v1/orders", "GET,HEAD,POST"),
+        (Method::GET, "/v1/auth/login", "POST"),
+        (Method::POST, "/health", "GET,HEAD"),
+        (Method::OPTIONS, "/ops/api/sagas", "DELETE,GET,HEAD,PATCH,POST,PUT"),
+    ] {
+        let said = Said::of(house.request(method, path)).await;
+        let mut named: Vec<_> = said.header("allow").split(',').collect();
+        named.sort_unstable();
+        assert_eq!((said.status, said.code().as_str(), named.join(",").as_str()), (405, "method_not_allowed", allowed));
+    }
 }
 
 #[tokio::test]

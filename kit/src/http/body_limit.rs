@@ -1,4 +1,4 @@
-//! Bodies that are too large, refused so that the refusal is heard.
+//! Bodies that are too large or too slow, refused so that the refusal is heard.
 //!
 //! A server that answers and closes while the client still sends resets the connection, and the client sees a broken
 //! pipe in place of the problem. So what is on its way is read and thrown away first, within bounds.
@@ -7,8 +7,8 @@ use std::{pin::pin, time::Duration};
 
 use super::problem::ApiError;
 use axum::{
-    body::Body,
-    extract::{Request, State},
+    body::{Body, Bytes},
+    extract::{FromRequest as _, Request, State},
     http::{StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -37,6 +37,26 @@ pub async fn refuse_large_body(State(bytes_max): State<usize>, mut request: Requ
     ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The body is too large")
         .detail(format!("the body has {length} bytes; {bytes_max} are taken here"))
         .into_response()
+}
+
+/// The layer: reads the whole body before what is within begins, and refuses one that takes longer than the state says
+/// or breaks off. How large it may be is told by a `DefaultBodyLimit` around this layer.
+pub async fn read_body_in_time(State(time_max): State<Duration>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let reading = Bytes::from_request(Request::from_parts(parts.clone(), body), &());
+    match tokio::time::timeout(time_max, reading).await {
+        Ok(Ok(bytes)) => next.run(Request::from_parts(parts, Body::from(bytes))).await,
+        Ok(Err(error)) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The body is too large").into_response()
+        }
+        Ok(Err(_)) => ApiError::bad_request("unreadable_body", "the body broke off").into_response(),
+        Err(_) => {
+            let error = ApiError::new(StatusCode::REQUEST_TIMEOUT, "body_timed_out", "The body did not arrive in time")
+                .detail(format!("a body must arrive within {} seconds", time_max.as_secs()));
+            // The rest of the body would be taken for the next request.
+            ([(header::CONNECTION, "close")], error).into_response()
+        }
+    }
 }
 
 async fn throw_away(body: Body) {

@@ -46,7 +46,7 @@ pub fn base(router: Router, metrics: &MetricsHandle, readiness: Readiness) -> Ro
         })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(BODY_BYTES_MAX, refuse_large_body))
-        .layer(middleware::from_fn(time_limit))
+        .layer(middleware::from_fn_with_state(REQUEST_TIMEOUT, time_limit))
         .layer(CatchPanicLayer::custom(|_| ApiError::internal().into_response()))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
         .layer(TraceLayer::new_for_http().make_span_with(request_span))
@@ -89,8 +89,8 @@ async fn ready(State(readiness): State<Readiness>) -> Response {
     }
 }
 
-async fn time_limit(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
+async fn time_limit(State(limit): State<Duration>, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
         Err(_) => ApiError::unavailable("timed_out", "the request took too long", 1).into_response(),
     }
@@ -115,4 +115,24 @@ fn equal_in_constant_time(a: &[u8], b: &[u8]) -> bool {
 fn request_span(request: &Request) -> tracing::Span {
     let id = request.headers().get(REQUEST_ID).and_then(|value| value.to_str().ok()).unwrap_or("");
     tracing::info_span!("http", method = %request.method(), path = request.uri().path(), request_id = id)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_that_hangs_is_given_up() {
+        let limited = middleware::from_fn_with_state(Duration::from_millis(50), time_limit);
+        let router = Router::new().route("/", get(std::future::pending::<()>)).layer(limited);
+        let (address, _server) = serve("127.0.0.1:0".parse().unwrap(), router, CancellationToken::new()).await.unwrap();
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+        let mut said = String::new();
+        stream.read_to_string(&mut said).await.unwrap();
+        assert!(said.starts_with("HTTP/1.1 503 ") && said.contains("\r\nretry-after: 1\r\n"), "{said}");
+        assert!(said.contains("\"code\":\"timed_out\""), "{said}");
+    }
 }
