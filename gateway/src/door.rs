@@ -20,8 +20,12 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(5);
 /// The same while something is missing, so that a start is not slowed by it.
 const WATCH_INTERVAL_MISSING: Duration = Duration::from_millis(500);
 
-/// The most streams that this process keeps open at once. Each holds a connection on both sides.
+/// The most streams of clients that this process keeps open at once. Each holds a connection on both sides.
 const STREAMS_MAX: usize = 4_000;
+
+/// The most calls and streams of operators at once: places of their own, so that a crowd of clients never locks out
+/// who would help them.
+const OPERATOR_STREAMS_MAX: usize = 500;
 
 /// Shared by all routes. Cheap to clone.
 #[derive(Clone)]
@@ -38,6 +42,7 @@ pub(crate) struct Inner {
     pub(crate) accommodation: Upstream,
     pub(crate) in_flight: InFlight,
     pub(crate) streams: Arc<Semaphore>,
+    pub(crate) operator_streams: Arc<Semaphore>,
     pub(crate) stopping: CancellationToken,
 }
 
@@ -70,6 +75,7 @@ impl Door {
             accommodation: part("accommodation", &settings.accommodation),
             in_flight: InFlight::default(),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            operator_streams: Arc::new(Semaphore::new(OPERATOR_STREAMS_MAX)),
             stopping,
         })))
     }
@@ -103,5 +109,23 @@ impl Door {
 
     fn parts(&self) -> [&Upstream; 5] {
         [&self.orchestrator, &self.user, &self.order, &self.flights, &self.accommodation]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routes::operation_events::take_place;
+
+    #[tokio::test]
+    async fn a_crowd_of_clients_takes_no_place_of_an_operator() {
+        let url: reqwest::Url = "http://127.0.0.1:9".parse().unwrap();
+        let settings = Settings::development("127.0.0.1:0".parse().unwrap(), url.clone(), url);
+        let door = Door::new(&settings, kit::clock::system(), CancellationToken::new()).unwrap();
+        let crowd: Vec<_> = std::iter::from_fn(|| take_place(&door.streams).ok()).collect();
+        assert_eq!(take_place(&door.streams).unwrap_err().code(), "too_many_streams");
+        assert!(take_place(&door.operator_streams).is_ok());
+        drop(crowd);
+        assert!(take_place(&door.streams).is_ok());
     }
 }

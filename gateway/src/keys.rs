@@ -44,6 +44,8 @@ struct Known {
     by_id: HashMap<String, Arc<DecodingKey>>,
     published: Option<JwkSet>,
     asked_at: Option<Instant>,
+    /// Whether it was answered then.
+    answered: bool,
     got_at: Option<Instant>,
 }
 
@@ -52,7 +54,7 @@ struct Known {
 pub(crate) enum NoKey {
     /// The user service does not have it.
     Unknown,
-    /// The user service could not be asked, and nothing is known from before.
+    /// The user service could not be asked: it may have it, and nobody knows.
     NotAsked(UpstreamError),
 }
 
@@ -69,8 +71,8 @@ impl Keys {
         let asked = self.ask_unless_just_done().await;
         match (self.get(id), asked) {
             (Some(key), _) => Ok(key),
-            (None, Err(error)) if self.read(|known| known.by_id.is_empty()) => Err(NoKey::NotAsked(error)),
-            (None, _) => Err(NoKey::Unknown),
+            (None, Err(error)) => Err(NoKey::NotAsked(error)),
+            (None, Ok(())) => Err(NoKey::Unknown),
         }
     }
 
@@ -102,18 +104,17 @@ impl Keys {
         let _asking = self.asking.lock().await;
         let just_done = self.read(|known| {
             let interval = if known.by_id.is_empty() { ASK_INTERVAL_MIN_EMPTY } else { ASK_INTERVAL_MIN };
-            known.asked_at.is_some_and(|at| at.elapsed() < interval)
+            known.asked_at.filter(|at| at.elapsed() < interval).map(|_| known.answered)
         });
-        if just_done {
-            return if self.read(|known| known.by_id.is_empty()) {
-                Err(UpstreamError::TimedOut { service: self.user.service() })
-            } else {
-                Ok(())
-            };
+        match just_done {
+            Some(true) => return Ok(()),
+            Some(false) => return Err(UpstreamError::TimedOut { service: self.user.service() }),
+            None => {}
         }
         let asked = self.ask().await;
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.asked_at = Some(Instant::now());
+        known.answered = asked.is_ok();
         let set = asked?;
         known.by_id = usable(&set);
         known.got_at = known.asked_at;

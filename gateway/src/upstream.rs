@@ -2,7 +2,10 @@
 //! failure turned into an answer that names the part and nothing else.
 
 use std::{
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -40,6 +43,13 @@ const RETRY_AFTER_SECONDS: u32 = 1;
 /// The longest wait that a part's own `Retry-After` can ask a client for, in seconds.
 const RETRY_AFTER_SECONDS_MAX: u32 = 60;
 
+/// How long an address that failed is asked last: about as long as a restart or a takeover.
+const REST_AFTER_FAILURE: Duration = Duration::from_secs(5);
+
+/// The orchestrator's words for a 503 that certainly had no effect. Any other may come after the fact: a commit whose
+/// confirmation was lost.
+const NOTHING_DONE_CODES: [&str; 3] = ["busy", "no_shard", "draining"];
+
 /// The kit's word for a wrong internal token: a mistake of the installation, not of the client.
 const INTERNAL_TOKEN_CODE: &str = "internal_token";
 
@@ -56,11 +66,31 @@ pub(crate) fn client() -> Result<reqwest::Client, reqwest::Error> {
 /// A part and its addresses.
 pub(crate) struct Upstream {
     service: &'static str,
-    bases: Vec<String>,
-    /// The address that answered last.
-    preferred: AtomicUsize,
+    bases: Vec<Base>,
+    /// Whose turn it is for a read.
+    reads: AtomicUsize,
+    /// Whose turn it is for a write. Counted apart: a read before each write would send all writes to one address.
+    writes: AtomicUsize,
     http: reqwest::Client,
     token: SecretString,
+}
+
+/// One address.
+struct Base {
+    url: String,
+    /// When it last gave no usable answer; none once it has answered again.
+    failed_at: Mutex<Option<Instant>>,
+}
+
+impl Base {
+    fn rests(&self) -> bool {
+        let failed_at = *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner);
+        failed_at.is_some_and(|at| at.elapsed() < REST_AFTER_FAILURE)
+    }
+
+    fn note(&self, failed: bool) {
+        *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner) = failed.then(Instant::now);
+    }
 }
 
 /// Whether a call may be sent again after an attempt whose outcome is not known.
@@ -68,7 +98,7 @@ pub(crate) struct Upstream {
 pub(crate) enum Repeat {
     /// Reads, and writes that carry an idempotency key.
     Safe,
-    /// Only when the attempt certainly had no effect: no connection, or a plain 503.
+    /// Only when the attempt certainly had no effect: no connection, or a 503 that says so.
     Unsent,
 }
 
@@ -132,7 +162,12 @@ pub(crate) enum UpstreamError {
     Busy { service: &'static str, retry_after_seconds: u32, problem: Option<Box<Problem>> },
     /// It failed, and may have said why.
     #[error("the {service} service gave an answer that cannot be used")]
-    Failed { service: &'static str, status: StatusCode, problem: Option<Box<Problem>> },
+    Failed {
+        service: &'static str,
+        status: StatusCode,
+        retry_after_seconds: Option<u32>,
+        problem: Option<Box<Problem>>,
+    },
     /// It answered what nobody agreed on.
     #[error("the {service} service gave an answer that cannot be used")]
     Unusable { service: &'static str, why: String },
@@ -179,7 +214,13 @@ impl UpstreamError {
             Self::Busy { retry_after_seconds, problem: Some(problem), .. } => {
                 said(StatusCode::SERVICE_UNAVAILABLE, *problem).retry_after(retry_after_seconds)
             }
-            Self::Failed { status, problem: Some(problem), .. } => said(status, *problem),
+            Self::Failed { status, retry_after_seconds, problem: Some(problem), .. } => {
+                let error = said(status, *problem);
+                match retry_after_seconds {
+                    Some(seconds) => error.retry_after(seconds),
+                    None => error,
+                }
+            }
             other => other.into(),
         }
     }
@@ -196,8 +237,9 @@ fn said(status: StatusCode, problem: Problem) -> ApiError {
 
 impl Upstream {
     pub(crate) fn new(service: &'static str, urls: &[Url], http: reqwest::Client, token: SecretString) -> Self {
-        let bases = urls.iter().map(|url| url.as_str().trim_end_matches('/').to_owned()).collect();
-        Self { service, bases, preferred: AtomicUsize::new(0), http, token }
+        let url = |url: &Url| url.as_str().trim_end_matches('/').to_owned();
+        let bases = urls.iter().map(|one| Base { url: url(one), failed_at: Mutex::new(None) }).collect();
+        Self { service, bases, reads: AtomicUsize::new(0), writes: AtomicUsize::new(0), http, token }
     }
 
     pub(crate) const fn service(&self) -> &'static str {
@@ -222,8 +264,8 @@ impl Upstream {
 
     /// Whether one of the addresses is there; the error says which are not, without their insides.
     pub(crate) async fn alive(&self) -> Result<(), String> {
-        for base in self.in_order() {
-            let asked = self.http.get(format!("{base}/health")).timeout(ALIVE_TIMEOUT).send().await;
+        for base in &self.bases {
+            let asked = self.http.get(format!("{}/health", base.url)).timeout(ALIVE_TIMEOUT).send().await;
             if asked.is_ok_and(|response| response.status().is_success()) {
                 return Ok(());
             }
@@ -238,22 +280,27 @@ impl Upstream {
         received
     }
 
-    /// Tries the addresses one after the other, the one that answered last first.
+    /// Tries the addresses one after the other, those that failed just now last.
     async fn try_in_order(&self, hop: &Hop, call: &Call, wanted: Wanted) -> Result<Received, UpstreamError> {
         let deadline = tokio::time::Instant::now() + ATTEMPTS_TIMEOUT;
         let mut last = UpstreamError::TimedOut { service: self.service };
-        for base in self.in_order() {
+        for base in self.in_order(&call.method) {
             let until = deadline.min(tokio::time::Instant::now() + call.timeout);
             let error = match tokio::time::timeout_at(until, self.attempt(base, hop, call, wanted)).await {
                 Ok(Ok(received)) => {
-                    self.prefer(base);
+                    base.note(false);
                     return Ok(received);
                 }
                 Ok(Err(error)) => error,
                 Err(_) => UpstreamError::TimedOut { service: self.service },
             };
+            base.note(true);
             let again = match &error {
-                UpstreamError::Busy { .. } => true,
+                UpstreamError::Busy { problem, .. } => {
+                    let nothing_done =
+                        problem.as_ref().is_some_and(|problem| NOTHING_DONE_CODES.contains(&problem.code.as_str()));
+                    call.repeat == Repeat::Safe || nothing_done
+                }
                 UpstreamError::Unreachable { source, .. } => source.is_connect() || call.repeat == Repeat::Safe,
                 UpstreamError::TimedOut { .. } => call.repeat == Repeat::Safe,
                 UpstreamError::Failed { .. } | UpstreamError::Unusable { .. } | UpstreamError::Unsendable(_) => false,
@@ -266,7 +313,7 @@ impl Upstream {
         Err(last)
     }
 
-    async fn attempt(&self, base: &str, hop: &Hop, call: &Call, wanted: Wanted) -> Result<Received, UpstreamError> {
+    async fn attempt(&self, base: &Base, hop: &Hop, call: &Call, wanted: Wanted) -> Result<Received, UpstreamError> {
         let response = self.send(base, hop, call).await?;
         match wanted {
             Wanted::Answer => Ok(Received::Answer(self.read(response).await?)),
@@ -274,10 +321,10 @@ impl Upstream {
         }
     }
 
-    async fn send(&self, base: &str, hop: &Hop, call: &Call) -> Result<Response, UpstreamError> {
+    async fn send(&self, base: &Base, hop: &Hop, call: &Call) -> Result<Response, UpstreamError> {
         let mut request = self
             .http
-            .request(call.method.clone(), format!("{base}{}", call.path))
+            .request(call.method.clone(), format!("{}{}", base.url, call.path))
             .headers(call.headers.clone())
             .bearer_auth(self.token.expose_secret());
         for (name, value) in [(REQUEST_ID, &hop.request_id), (TRACEPARENT, &hop.traceparent)] {
@@ -299,9 +346,13 @@ impl Upstream {
                 Err(_) => None,
             };
             return Err(if status == StatusCode::SERVICE_UNAVAILABLE {
-                UpstreamError::Busy { service, retry_after_seconds, problem }
+                UpstreamError::Busy {
+                    service,
+                    retry_after_seconds: retry_after_seconds.unwrap_or(RETRY_AFTER_SECONDS),
+                    problem,
+                }
             } else {
-                UpstreamError::Failed { service, status, problem }
+                UpstreamError::Failed { service, status, retry_after_seconds, problem }
             });
         }
         if status == StatusCode::UNAUTHORIZED {
@@ -339,15 +390,13 @@ impl Upstream {
         Ok(Answer { service, status, body: body.into() })
     }
 
-    fn in_order(&self) -> impl Iterator<Item = &String> {
-        let first = self.preferred.load(Ordering::Relaxed);
-        self.bases.iter().cycle().skip(first).take(self.bases.len())
-    }
-
-    fn prefer(&self, base: &str) {
-        if let Some(index) = self.bases.iter().position(|known| known == base) {
-            self.preferred.store(index, Ordering::Relaxed);
-        }
+    /// All addresses, in turn, so that each bears its part; those that rest come last.
+    fn in_order(&self, method: &Method) -> Vec<&Base> {
+        let turn = if method.is_safe() { &self.reads } else { &self.writes };
+        let first = turn.fetch_add(1, Ordering::Relaxed) % self.bases.len().max(1);
+        let turned = self.bases.iter().cycle().skip(first).take(self.bases.len());
+        let (rested, resting): (Vec<&Base>, Vec<&Base>) = turned.partition(|base| !base.rests());
+        [rested, resting].concat()
     }
 
     fn note(&self, begun: Instant, call: &Call, error: Option<&UpstreamError>) {
@@ -421,7 +470,7 @@ impl Answer {
     }
 }
 
-fn retry_after(headers: &HeaderMap) -> u32 {
-    let told = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-    told.unwrap_or(RETRY_AFTER_SECONDS).clamp(1, RETRY_AFTER_SECONDS_MAX)
+fn retry_after(headers: &HeaderMap) -> Option<u32> {
+    let told: Option<u32> = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    told.map(|seconds| seconds.clamp(1, RETRY_AFTER_SECONDS_MAX))
 }

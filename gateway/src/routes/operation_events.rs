@@ -1,7 +1,7 @@
 //! `GET /v1/operations/{operation_id}/events`: the saga's records as they are committed, each as the operation's
 //! public document. A client that lost its connection sends the last event's id and misses nothing.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     extract::State,
@@ -19,6 +19,7 @@ use eventsource_stream::Eventsource as _;
 use futures::{Stream, StreamExt as _, stream};
 use kit::http::{ApiError, Path};
 use serde_json::Value;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{auth::Caller, door::Door, guard::Hop, public::Operation, routes::operations::own_saga, upstream::Call};
 
@@ -43,7 +44,7 @@ pub(crate) async fn follow(
     headers: HeaderMap,
     Path(id): Path<SagaId>,
 ) -> Result<Response, ApiError> {
-    let place = take_place(&door)?;
+    let place = take_place(&door.streams)?;
     let saga = own_saga(&door, &hop, caller, id).await?;
     let last: Option<u64> = headers.get(LAST_EVENT_ID).and_then(|value| value.to_str().ok()?.trim().parse().ok());
     if saga.summary.status.is_final() && last.is_some_and(|last| last >= saga.head) {
@@ -77,9 +78,9 @@ pub(crate) async fn follow(
 }
 
 /// One of the places for streams.
-pub(crate) fn take_place(door: &Door) -> Result<tokio::sync::OwnedSemaphorePermit, ApiError> {
+pub(crate) fn take_place(places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, ApiError> {
     let busy = |_| ApiError::unavailable("too_many_streams", "too many streams are open right now", 5);
-    std::sync::Arc::clone(&door.streams).try_acquire_owned().map_err(busy)
+    Arc::clone(places).try_acquire_owned().map_err(busy)
 }
 
 /// Resolves when a stream must end: after its longest time, or because the gateway stops.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use axum::{
     body::{Body, Bytes},
-    extract::{OriginalUri, State, rejection::BytesRejection},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    extract::{OriginalUri, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     response::{IntoResponse as _, Response},
 };
 use contract::orchestrator_api::{HEADER_ACTOR, HEADER_ROLE};
@@ -30,6 +30,9 @@ const PREFIX: &str = "/ops";
 /// What the orchestrator's own paths begin with.
 const API: &str = "/api/";
 
+/// How the content type of a live stream begins.
+const EVENT_STREAM: &[u8] = b"text/event-stream";
+
 /// The headers of a request that mean something to the orchestrator. Others stay here.
 const PASSED_IN: [HeaderName; 5] =
     [header::ACCEPT, header::CONTENT_TYPE, header::IF_MATCH, header::IF_NONE_MATCH, LAST_EVENT_ID];
@@ -52,13 +55,10 @@ pub(crate) async fn pass(
     method: Method,
     OriginalUri(address): OriginalUri,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: Bytes,
 ) -> Result<Response, ApiError> {
     let path = inside(address.path())?;
     let path = address.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
-    let body = body.map_err(|_| {
-        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The body is too large or broke off")
-    })?;
     let reading = method.is_safe();
     let call = Call {
         path,
@@ -68,7 +68,7 @@ pub(crate) async fn pass(
         timeout: if reading { READ_TIMEOUT } else { ACT_TIMEOUT },
         method,
     };
-    let place = take_place(&door)?;
+    let place = take_place(&door.operator_streams)?;
     let answer = door.orchestrator.open(&hop, call).await.map_err(UpstreamError::for_operators)?;
     let status = answer.status();
     let mut passed = HeaderMap::new();
@@ -77,11 +77,14 @@ pub(crate) async fn pass(
             passed.insert(name, value.clone());
         }
     }
-    let stream = answer.bytes_stream().take_until(until_ended(&door)).map(move |chunk| {
+    let live = passed.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(EVENT_STREAM));
+    let body = answer.bytes_stream().map(move |chunk| {
         let _held = &place;
         chunk
     });
-    Ok((status, passed, Body::from_stream(stream)).into_response())
+    // Only what has no end of its own is ended: half a document would pass for a whole one.
+    let body = if live { Body::from_stream(body.take_until(until_ended(&door))) } else { Body::from_stream(body) };
+    Ok((status, passed, body).into_response())
 }
 
 /// The orchestrator's path for one of ours. What would climb out of `/api/` once somebody resolves it is refused.

@@ -1,14 +1,13 @@
 //! Accounts and logins: read for their shape, passed to the user service, and its answer passed back.
 
 use axum::{
-    body::Body,
     extract::State,
-    http::{StatusCode, header},
+    http::StatusCode,
     response::{IntoResponse as _, Response},
 };
-use contract::user::{Login, Refresh, Register};
+use contract::user::{Login, Refresh, Register, Registered, Tokens};
 use kit::http::{ApiError, Json};
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     door::Door,
@@ -22,12 +21,12 @@ pub(crate) async fn register(
     hop: Hop,
     Json(person): Json<Register>,
 ) -> Result<Response, ApiError> {
-    pass(&door, &hop, "/internal/user/users", &person).await
+    pass::<Registered>(&door, &hop, "/internal/user/users", &person).await
 }
 
 /// `POST /v1/auth/login`.
 pub(crate) async fn login(State(door): State<Door>, hop: Hop, Json(login): Json<Login>) -> Result<Response, ApiError> {
-    pass(&door, &hop, "/internal/user/sessions", &login).await
+    pass::<Tokens>(&door, &hop, "/internal/user/sessions", &login).await
 }
 
 /// `POST /v1/auth/refresh`.
@@ -36,17 +35,19 @@ pub(crate) async fn refresh(
     hop: Hop,
     Json(old): Json<Refresh>,
 ) -> Result<Response, ApiError> {
-    pass(&door, &hop, "/internal/user/sessions/refresh", &old).await
+    pass::<Tokens>(&door, &hop, "/internal/user/sessions/refresh", &old).await
 }
 
-async fn pass(door: &Door, hop: &Hop, path: &str, body: &impl Serialize) -> Result<Response, ApiError> {
+async fn pass<T: Serialize + DeserializeOwned>(
+    door: &Door,
+    hop: &Hop,
+    path: &str,
+    body: &impl Serialize,
+) -> Result<Response, ApiError> {
     // None of these may be sent twice: a second registration is taken, a second refresh revokes the login.
     let answer = door.user.call(hop, Call::post(path, body, Repeat::Unsent)?).await?;
     match answer.status {
-        StatusCode::OK | StatusCode::CREATED => {
-            let json = [(header::CONTENT_TYPE, "application/json")];
-            Ok((answer.status, json, Body::from(answer.body)).into_response())
-        }
+        StatusCode::OK | StatusCode::CREATED => Ok((answer.status, Json(answer.json::<T>()?)).into_response()),
         StatusCode::BAD_REQUEST
         | StatusCode::UNAUTHORIZED
         | StatusCode::CONFLICT

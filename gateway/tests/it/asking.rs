@@ -98,6 +98,18 @@ async fn keys_are_kept_while_the_user_service_is_away() {
     let keys = Said::of(house.http.get(house.url("/.well-known/jwks.json"))).await;
     assert_eq!((keys.status, keys.json()["keys"][0]["kid"].as_str()), (200, Some("key-1")));
     assert_eq!(keys.header("cache-control"), "public, max-age=300");
+    // A key that was made since: whether it is good can only the user service tell. That it is away is noticed with
+    // the first question after the last one's interval, which runs on the real clock.
+    let newer = Key::new("key-2").token(user(1), Role::Client, house.clock.now());
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
+    let mut told = with_token(&house, &newer).await;
+    while told.status == 401 {
+        assert!(tokio::time::Instant::now() < deadline, "the user service was never asked");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        told = with_token(&house, &newer).await;
+    }
+    assert_eq!((told.status, told.code().as_str()), (503, "service_unavailable"));
+    assert_eq!(with_token(&house, &newer).await.status, 503, "the question is not repeated at once, nor forgotten");
 }
 
 #[tokio::test]

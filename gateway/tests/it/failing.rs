@@ -50,6 +50,30 @@ async fn orders_go_to_the_next_orchestrator_when_one_is_gone() {
 }
 
 #[tokio::test]
+async fn starts_are_shared_out_among_the_orchestrators() {
+    let house = House::with_orchestrators(2, |_| {}).await;
+    house.ready().await;
+    for number in 0..6 {
+        assert_eq!(Said::of(house.order(&format!("key-{number}"))).await.status, 202);
+    }
+    for orchestrator in &house.orchestrators {
+        let started = format!("POST {}", orchestrator.address);
+        let count = house.parts.memory().asked_at.iter().filter(|asked| **asked == started).count();
+        assert_eq!(count, 3, "{started}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_of_the_user_service_that_is_none_is_not_passed_on() {
+    let house = House::open().await;
+    house.parts.mood("user", Mood::Babbling);
+    let login = serde_json::json!({"email": "a@b.org", "password": "correct horse battery"});
+    let said = Said::of(house.http.post(house.url("/v1/auth/login")).json(&login)).await;
+    assert_eq!((said.status, said.code().as_str()), (502, "bad_gateway"));
+    assert!(!said.body.contains("html"), "{}", said.body);
+}
+
+#[tokio::test]
 async fn a_busy_orchestrator_says_when_to_come_again() {
     let house = House::with_orchestrators(2, |_| {}).await;
     house.ready().await;

@@ -1,7 +1,10 @@
 //! `/ops/api/...`.
 
+use std::sync::Arc;
+
 use contract::orchestrator_api::SagaPage;
 use reqwest::Method;
+use tokio::sync::Notify;
 
 use crate::{
     house::{House, Said},
@@ -72,9 +75,48 @@ async fn a_stream_passes_as_it_comes() {
 async fn an_action_is_not_sent_twice_when_its_outcome_is_unknown() {
     let house = House::with_orchestrators(2, |_| {}).await;
     house.ready().await;
-    house.parts.mood("orchestrator", Mood::Failing);
+    for (mood, path, status, code, times) in [
+        (Mood::Failing, "/api/sagas/x/actions", 502, "bad_gateway", 1),
+        // Without a key of its own a second start would be a second saga.
+        (Mood::Unsure, "/api/sagas?start", 503, "outcome_unknown", 1),
+        (Mood::Busy, "/api/sagas/y/actions", 503, "busy", 2),
+    ] {
+        house.parts.mood("orchestrator", mood);
+        let request = house.http.post(house.url(&format!("/ops{path}"))).bearer_auth(house.operator_token());
+        let said = Said::of(request.body("{}")).await;
+        assert_eq!((said.status, said.code().as_str()), (status, code), "{mood:?}");
+        assert_eq!(house.parts.asked_for(&format!("POST {path}")), times, "{mood:?}");
+    }
+}
+
+#[tokio::test]
+async fn operators_are_told_when_to_look_again() {
+    let house = House::open().await;
+    house.parts.mood("orchestrator", Mood::Undecided);
     let request = house.http.post(house.url("/ops/api/sagas/x/actions")).bearer_auth(house.operator_token());
     let said = Said::of(request.body("{}")).await;
-    assert_eq!((said.status, said.code().as_str()), (502, "bad_gateway"));
-    assert_eq!(house.parts.asked_for("POST /api/sagas/x/actions"), 1);
+    assert_eq!((said.status, said.code().as_str(), said.header("retry-after")), (504, "no_answer_yet", "5"));
+}
+
+#[tokio::test]
+async fn an_answer_is_whole_even_when_the_gateway_stops_before_it_comes() {
+    let house = House::open().await;
+    let gate = Arc::new(Notify::new());
+    house.parts.memory().start_gate = Some(Arc::clone(&gate));
+    let start = serde_json::json!({
+        "name": "order",
+        "idempotency": {"key": "k", "fingerprint": "f"},
+        "business_key": "ord_1",
+        "input": {},
+    });
+    let request = house.http.post(house.url("/ops/api/sagas")).bearer_auth(house.operator_token()).json(&start);
+    let answer = tokio::spawn(Said::of(request));
+    while house.parts.asked_for("POST /api/sagas") == 0 {
+        tokio::task::yield_now().await;
+    }
+    house.token.cancel();
+    gate.notify_one();
+    let said = answer.await.unwrap();
+    assert_eq!((said.status, said.json()["business_key"].as_str()), (201, Some("ord_1")));
+    house.gateway.stopped().await;
 }

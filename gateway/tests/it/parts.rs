@@ -40,6 +40,10 @@ pub(crate) enum Mood {
     Well,
     /// 503 with a Retry-After of its own.
     Busy,
+    /// 503 after it may have done what was asked.
+    Unsure,
+    /// 504 with a Retry-After.
+    Undecided,
     /// 500 with its insides in the body.
     Failing,
     /// 200 with something else.
@@ -65,6 +69,8 @@ pub(crate) struct Memory {
     pub(crate) stream: Vec<String>,
     /// `METHOD path?query` of every call.
     pub(crate) asked: Vec<String>,
+    /// `METHOD host` of every call.
+    pub(crate) asked_at: Vec<String>,
     /// The headers of the last call.
     pub(crate) last_headers: HeaderMap,
     pub(crate) moods: HashMap<&'static str, Mood>,
@@ -178,6 +184,9 @@ async fn remember(State(parts): State<Parts>, request: Request, next: Next) -> R
     if request.uri().path() != "/health" {
         let mut memory = parts.memory();
         memory.asked.push(asked);
+        let host = request.headers()[header::HOST].to_str().unwrap();
+        let asked_at = format!("{} {host}", request.method());
+        memory.asked_at.push(asked_at);
         memory.last_headers = request.headers().clone();
     }
     next.run(request).await
@@ -188,6 +197,11 @@ async fn moody(State((parts, part)): State<(Parts, &'static str)>, request: Requ
     match mood {
         Mood::Well => next.run(request).await,
         Mood::Busy => ApiError::unavailable("busy", "too much is under way", 7).into_response(),
+        Mood::Unsure => ApiError::unavailable("outcome_unknown", "it may have been done", 1).into_response(),
+        Mood::Undecided => {
+            let error = ApiError::new(StatusCode::GATEWAY_TIMEOUT, "no_answer_yet", "No verdict yet");
+            error.retry_after(5).into_response()
+        }
         Mood::Failing => (StatusCode::INTERNAL_SERVER_ERROR, "thread panicked at src/secret.rs:1").into_response(),
         Mood::Babbling => "<html>not what you want</html>".into_response(),
         Mood::Silent => std::future::pending().await,
