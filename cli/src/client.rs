@@ -13,6 +13,7 @@ use tokio::sync::Mutex;
 
 use crate::{
     failure::{Exit, Failure},
+    output,
     session::{Session, Store},
 };
 
@@ -242,7 +243,7 @@ fn refused(status: StatusCode, body: &[u8]) -> Failure {
         _ => Exit::Error,
     };
     let message = match serde_json::from_slice::<Problem>(body) {
-        Ok(problem) => told(problem),
+        Ok(problem) => output::printable(&told(problem)),
         Err(_) => format!("the gateway answered {status}"),
     };
     Failure::new(exit, message)
@@ -275,6 +276,8 @@ mod tests {
             "errors":[{"detail":"missing","pointer":"#/reply"}]}"##;
         let failure = refused(StatusCode::UNPROCESSABLE_ENTITY, body.as_bytes());
         assert_eq!(failure.message, "No such field; #/reply: missing (reply_wrong)");
+        let rude = r#"{"type":"x","title":"x","status":409,"code":"x","detail":"\u001b[2Jgone"}"#;
+        assert_eq!(refused(StatusCode::CONFLICT, rude.as_bytes()).message, " [2Jgone (x)");
         assert_eq!(refused(StatusCode::BAD_GATEWAY, b"<html>").message, "the gateway answered 502 Bad Gateway");
     }
 }

@@ -78,7 +78,9 @@ async fn read(global: &Global, command: Command) -> Result<(), Failure> {
 }
 
 fn client(global: &Global) -> Result<Client, Failure> {
-    Client::new(&global.url, global.token.as_deref())
+    // A variable that is set to nothing says nothing.
+    let token = global.token.as_deref().filter(|token| !token.is_empty());
+    Client::new(&global.url, token)
 }
 
 fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {

@@ -79,8 +79,10 @@ async fn run(
         let answer = client.post::<SagaView>(&format!("/sagas/{id}/actions"), &request).await;
         report.add(id, answer);
     }
-    print(&report.done, output)?;
-    report.end()
+    // What failed is told even when nobody reads what worked.
+    let printed = print(&report.done, output);
+    report.end()?;
+    printed
 }
 
 fn print(done: &[SagaView], output: Output) -> Result<(), Failure> {

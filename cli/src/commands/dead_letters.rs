@@ -60,8 +60,10 @@ pub(crate) async fn redrive(
         let path = format!("/dead-letters/{id}/redrive");
         report.add(id, client.post::<DeadLetterView>(&path, &Redrive { reason: &reason }).await);
     }
-    print(&report.done, output)?;
-    report.end()
+    // What failed is told even when nobody reads what worked.
+    let printed = print(&report.done, output);
+    report.end()?;
+    printed
 }
 
 fn print(letters: &[DeadLetterView], output: Output) -> Result<(), Failure> {

@@ -23,18 +23,23 @@ pub(crate) async fn run(client: &Client, ids: &Ids, output: Output) -> Result<()
         }
         report.add(id, view);
     }
-    match output {
-        Output::Json => output::print_json(&report.done)?,
-        Output::Table | Output::Jsonl | Output::Ids => {
-            for (index, view) in report.done.iter().enumerate() {
-                if index > 0 && output == Output::Table {
-                    output::print_line("")?;
-                }
-                print(view, output)?;
-            }
-        }
+    // What failed is told even when nobody reads what worked.
+    let printed = print_all(&report.done, output);
+    report.end()?;
+    printed
+}
+
+fn print_all(views: &[SagaView], output: Output) -> Result<(), Failure> {
+    if output == Output::Json {
+        return output::print_json(views);
     }
-    report.end()
+    for (index, view) in views.iter().enumerate() {
+        if index > 0 && output == Output::Table {
+            output::print_line("")?;
+        }
+        print(view, output)?;
+    }
+    Ok(())
 }
 
 fn print(view: &SagaView, output: Output) -> Result<(), Failure> {

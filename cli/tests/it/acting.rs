@@ -65,6 +65,20 @@ async fn what_failed_of_several_is_a_table_on_stderr_and_the_exit_is_partial() {
 }
 
 #[tokio::test]
+async fn what_failed_is_told_even_when_nobody_reads_what_worked() {
+    let door = Door::open().await;
+    let running = door.add(view(1, SagaStatus::Running)).to_string();
+    let ended_saga = door.add(view(2, SagaStatus::Completed)).to_string();
+    for verb in [vec!["cancel", "--reason", "because", "--yes"], vec!["show"]] {
+        let missing = saga_id(3).to_string();
+        let ids = [running.as_str(), ended_saga.as_str(), missing.as_str()];
+        let ended = Sagactl::at(&door, &[verb.clone(), ids.to_vec()].concat()).without_reader().run().await;
+        assert_eq!(ended.code, 5, "{verb:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains(&missing), "{verb:?}: {}", ended.stderr);
+    }
+}
+
+#[tokio::test]
 async fn a_wrong_id_among_many_stops_before_anything_is_done() {
     let door = Door::open().await;
     let id = door.add(view(1, SagaStatus::Running)).to_string();

@@ -127,6 +127,8 @@ async fn missing_things_and_missing_rights_have_their_own_exits() {
     let none = Sagactl::at(&door, &["list"]).without("SAGACTL_TOKEN").run().await;
     assert_eq!(none.code, 3);
     assert!(none.stderr.contains("sagactl login"), "{}", none.stderr);
+    let empty = Sagactl::at(&door, &["list"]).env("SAGACTL_TOKEN", "").run().await;
+    assert_eq!((empty.code, empty.stderr), (3, none.stderr), "a token set to nothing is no token");
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ pub(crate) struct Ended {
 pub(crate) struct Sagactl {
     command: Command,
     stdin: Option<String>,
+    read: bool,
     _home: tempfile::TempDir,
     config: PathBuf,
 }
@@ -31,7 +32,7 @@ impl Sagactl {
         let config = home.path().join("config");
         let mut command = Command::new(env!("CARGO_BIN_EXE_sagactl"));
         command.args(arguments).env_clear().env("HOME", home.path()).env("XDG_CONFIG_HOME", &config);
-        Self { command, stdin: None, _home: home, config }
+        Self { command, stdin: None, read: true, _home: home, config }
     }
 
     /// Speaking with the door, as its operator.
@@ -61,10 +62,17 @@ impl Sagactl {
         self
     }
 
+    /// Whoever would read its output has gone before it begins.
+    pub(crate) fn without_reader(mut self) -> Self {
+        self.read = false;
+        self
+    }
+
     pub(crate) async fn run(mut self) -> Ended {
         tokio::task::spawn_blocking(move || {
             let input = if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() };
-            let command = self.command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
+            let stdout = if self.read { Stdio::piped() } else { pipe_without_reader() };
+            let command = self.command.stdin(input).stdout(stdout).stderr(Stdio::piped());
             let mut child = command.spawn().unwrap();
             if let Some(text) = &self.stdin {
                 child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
@@ -79,4 +87,10 @@ impl Sagactl {
         .await
         .unwrap()
     }
+}
+
+fn pipe_without_reader() -> Stdio {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    writer.into()
 }
