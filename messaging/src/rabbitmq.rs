@@ -163,8 +163,8 @@ impl Broker for RabbitBroker {
         loop {
             let (live, ()) = self.consuming.run(doing, OPERATION_TIMEOUT, attempt).await?;
             self.remembered.add(topology);
-            // A connection made meanwhile did not know of this topology yet.
-            if self.consuming.current().is_none_or(|current| current.epoch == live.epoch) {
+            // A connection made meanwhile, or just being made, did not know of this topology yet.
+            if self.consuming.current().is_some_and(|current| current.epoch == live.epoch) {
                 return Ok(());
             }
         }

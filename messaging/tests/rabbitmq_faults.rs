@@ -24,6 +24,9 @@ use private_servers::{RabbitMq, RabbitMqOptions, testing};
 /// A broker needs some ten seconds to start on two busy cores.
 const DEADLINE: Duration = Duration::from_secs(180);
 
+/// How much later than its time limit a call may end on a machine with other things to do.
+const BUSY_MACHINE: Duration = Duration::from_secs(30);
+
 /// Found with RabbitMQ 3.10.8: killed within some 50 ms of having created a quorum queue, it comes back with
 /// the queue known but its log empty (confirmed messages gone, term 0, no leader), and the queue never
 /// answers again. It is not so a few seconds later. So no broker is killed before its queues are this old.
@@ -238,7 +241,7 @@ async fn a_broker_short_of_memory_delays_publishing_within_bounds_and_never_acks
     until("a publish to fail", async || {
         let started = Instant::now();
         let answer = broker.publish(vec![command(1)]).await.remove(0);
-        assert!(started.elapsed() < PUBLISH_TIMEOUT + Duration::from_secs(5), "{:?}", started.elapsed());
+        assert!(started.elapsed() < PUBLISH_TIMEOUT + BUSY_MACHINE, "{:?}", started.elapsed());
         match answer {
             Ok(()) => false,
             Err(PublishError::Unavailable { .. }) => true,

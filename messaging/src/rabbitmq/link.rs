@@ -258,8 +258,7 @@ impl Link {
 
     fn withdraw(&self) {
         self.live.send_replace(None);
-        self.blocked.send_replace(false);
-        metrics::blocked(self.role.name(), false);
+        self.set_blocked(false);
         self.readiness.set(self.role, false);
     }
 
@@ -297,18 +296,19 @@ impl Link {
             Box::pin(live.connection.events_listener());
         let mut reason = String::from("closed by the broker");
         loop {
-            // Asked after the listener exists, so that an end before it is seen here.
-            if !live.connection.status().connected() {
+            // Asked after the listener exists, so that what happened before it is seen here: lapin tells events to
+            // nobody when nobody listens yet.
+            let status = live.connection.status();
+            if !status.connected() {
                 return reason;
             }
+            self.set_blocked(status.blocked());
             match timeout(STATE_LOOK_INTERVAL, events.next()).await {
                 Ok(Some(Event::ConnectionBlocked(why))) => {
                     tracing::warn!(role = self.role.name(), why, "the broker has stopped taking messages");
-                    self.set_blocked(true);
                 }
                 Ok(Some(Event::ConnectionUnblocked)) => {
                     tracing::info!(role = self.role.name(), "the broker takes messages again");
-                    self.set_blocked(false);
                 }
                 // Also sent for an error that ends only a channel; the state tells which it was.
                 Ok(Some(Event::Error(error))) => reason = error.to_string(),
@@ -319,7 +319,7 @@ impl Link {
     }
 
     fn set_blocked(&self, blocked: bool) {
-        self.blocked.send_replace(blocked);
+        self.blocked.send_if_modified(|known| std::mem::replace(known, blocked) != blocked);
         metrics::blocked(self.role.name(), blocked);
     }
 }
