@@ -55,14 +55,14 @@ pub(crate) async fn load<'a>(
 ) -> Result<Known, HandlerError> {
     let steps: BTreeSet<(Uuid, &str)> = commands.map(|id| (id.saga.uuid(), id.step.as_str())).collect();
     let (sagas, steps): (Vec<Uuid>, Vec<&str>) = steps.into_iter().unzip();
-    // The subquery's limit makes it one index probe a step, whatever the planner thinks of the table's size. Nobody
-    // retries a refusal anywhere near so often.
+    // The subquery's limit makes it one index probe a step, whatever the planner thinks of the table's size. The
+    // latest generations come first, and nothing is ruled by a refusal as old as those beyond the limit.
     let rows = sqlx::query_as::<_, Row>(
         "SELECT i.* FROM unnest($1::uuid[], $2::text[]) AS k (saga_id, step)
          CROSS JOIN LATERAL (
              SELECT saga_id, step, op, generation, state, outcome, prepared FROM runtime.inbox
              WHERE saga_id = k.saga_id AND step = k.step
-             ORDER BY saga_id, step, op, generation LIMIT 64
+             ORDER BY saga_id DESC, step DESC, op DESC, generation DESC LIMIT 64
          ) AS i",
     )
     .bind(sagas)

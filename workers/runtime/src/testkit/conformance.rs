@@ -1,6 +1,6 @@
 //! What must hold of every action and its compensation: each invariant of the participant barrier as a check.
 
-use contract::{CommandId, command::Command};
+use contract::{CommandId, Op, command::Command};
 use futures::future::join_all;
 
 use super::{Delivered, Harness, PauseAt, Prepared, Snapshot, action_of_a_new_saga, compensation_of};
@@ -18,8 +18,10 @@ pub async fn check_pair<A: Command, C: Command>(harness: &Harness, snapshot: &Sn
     check_side_by_side(harness, snapshot, &fresh()).await;
     check_undo_first(harness, snapshot, &fresh()).await;
     check_together(harness, snapshot, &fresh()).await;
-    for at in [PauseAt::BeforeTheInboxRow, PauseAt::BeforeTheCommit] {
-        check_overlap(harness, snapshot, at, &fresh()).await;
+    for paused in [Op::Action, Op::Compensation] {
+        for at in [PauseAt::BeforeTheInboxRow, PauseAt::BeforeTheCommit] {
+            check_overlap(harness, snapshot, paused, at, &fresh()).await;
+        }
     }
     check_crash(harness, snapshot, &fresh()).await;
 }
@@ -99,20 +101,21 @@ async fn check_together<A: Command, C: Command>(harness: &Harness, snapshot: &Sn
     );
 }
 
-/// The compensation arrives while the action's transaction is open (S9).
+/// The compensation arrives while the action's transaction is open, or the action while its compensation's is (S9).
 async fn check_overlap<A: Command, C: Command>(
     harness: &Harness,
     snapshot: &Snapshot,
+    paused: Op,
     at: PauseAt,
     (action, undo): &(A, C),
 ) {
     let id = action_of_a_new_saga("conformance");
-    let overlap = harness.overlap(snapshot, at, &id, action, undo).await;
+    let overlap = harness.overlap(snapshot, paused, at, &id, (action, undo)).await;
     assert_done::<C>(&overlap.compensation);
     assert_eq!(
         overlap.before,
         overlap.after,
-        "{} overlapped by {} left an effect ({at:?}): {overlap:?}",
+        "{} overlapped with {} and left an effect ({paused:?} paused {at:?}): {overlap:?}",
         A::NAME,
         C::NAME
     );

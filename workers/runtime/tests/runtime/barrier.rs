@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use contract::{
-    CommandId, Outcome,
+    CommandId, Op, Outcome,
     command::{FAULT_DEPENDENCY, FAULT_EXPIRED},
 };
 use kit::clock::Clock;
@@ -32,10 +32,12 @@ async fn an_outside_pair_keeps_every_promise_of_the_barrier() {
 async fn without_the_inbox_key_the_overlap_leaves_a_seat_taken() {
     let toy = Toy::new().await;
     toy.harness.mutate_into_check_then_act().await;
-    let (action, undo) = seat_pair();
-    let id = action_of_a_new_saga("hold");
-    let overlap = toy.harness.overlap(&snapshot(), PauseAt::BeforeTheInboxRow, &id, &action, &undo).await;
-    assert_ne!(overlap.before, overlap.after, "the overlap test would not notice a check-then-act barrier");
+    for (paused, at) in [(Op::Action, PauseAt::BeforeTheInboxRow), (Op::Compensation, PauseAt::BeforeTheCommit)] {
+        let (action, undo) = seat_pair();
+        let id = action_of_a_new_saga("hold");
+        let overlap = toy.harness.overlap(&snapshot(), paused, at, &id, (&action, &undo)).await;
+        assert_ne!(overlap.before, overlap.after, "the overlap test would not notice a check-then-act barrier");
+    }
 }
 
 #[tokio::test]
@@ -81,6 +83,32 @@ async fn a_refusal_asked_again_under_a_new_generation_is_decided_anew() {
     assert_eq!(toy.count("SELECT count(*) FROM seat").await, 0);
     let third = CommandId { generation: 3, ..id };
     assert!(matches!(toy.harness.deliver(&third, &action).await, Outcome::Refused(_)), "it was taken back");
+}
+
+#[tokio::test]
+async fn a_step_refused_a_hundred_times_is_still_answered_by_its_latest_generation() {
+    let toy = Toy::new().await;
+    let id = action_of_a_new_saga("hold");
+    sqlx::query(
+        r#"INSERT INTO runtime.inbox (saga_id, step, op, generation, state, command, outcome, created_at)
+         SELECT $1, $2, 'a', g, 'r', 'toy.take_seat', '{"outcome":"refused","code":"no","message":""}', now()
+         FROM generate_series(1, 100) AS g"#,
+    )
+    .bind(id.saga.uuid())
+    .bind(id.step.as_str())
+    .execute(toy.harness.pool())
+    .await
+    .unwrap();
+    let action = take("wide");
+    let again = CommandId { generation: 101, ..id.clone() };
+    let first = toy.harness.deliver_text(&again, &action).await;
+    assert!(first.starts_with(r#"{"outcome":"done""#), "{first}");
+    assert_eq!(toy.harness.deliver_text(&again, &action).await, first);
+    let undo = GiveSeat { holder: action.holder, mode: Mode::Well };
+    assert!(matches!(toy.harness.deliver(&compensation_of(&id), &undo).await, Outcome::Done { .. }));
+    assert_eq!(toy.count("SELECT count(*) FROM seat").await, 0);
+    let later = CommandId { generation: 102, ..id };
+    assert!(matches!(toy.harness.deliver(&later, &action).await, Outcome::Refused(_)), "it was taken back");
 }
 
 #[tokio::test]
