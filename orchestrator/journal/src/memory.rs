@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, SubsecRound, Utc};
 use contract::{
     SagaId,
-    orchestrator_api::{DeadLetterView, SagaStatus, StartKey},
+    orchestrator_api::{DeadLetterView, StartKey},
 };
 use tokio::sync::{OwnedMutexGuard, watch};
 use tokio_util::sync::CancellationToken;
@@ -152,13 +152,6 @@ impl Journal for MemoryJournal {
         let tables = self.storage.tables();
         let rows = tables.sagas.values().rev().map(|stored| &stored.row);
         Ok(rows.filter(|row| matches(filter, row)).take(limit as usize).cloned().collect())
-    }
-
-    async fn open_counts(&self) -> Result<Vec<(SagaStatus, u64)>, JournalError> {
-        let tables = self.storage.tables();
-        let count = |status| tables.sagas.values().filter(|stored| stored.row.status == status).count() as u64;
-        let open = SagaStatus::ALL.into_iter().filter(|status| !status.is_final());
-        Ok(open.map(|status| (status, count(status))).collect())
     }
 
     async fn find_start(&self, name: &str, key: &str) -> Result<Option<ExistingStart>, JournalError> {

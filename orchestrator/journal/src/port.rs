@@ -257,9 +257,6 @@ pub trait Journal: Send + Sync {
     /// Rows, newest first, at most `limit`. A broken row is left out and named in the log.
     async fn list(&self, filter: &Filter, limit: u32) -> Result<Vec<SagaRow>, JournalError>;
 
-    /// How many sagas there are in each status that is not final, zeros included, for metrics and health.
-    async fn open_counts(&self) -> Result<Vec<(SagaStatus, u64)>, JournalError>;
-
     /// The start made under a key, if any.
     async fn find_start(&self, name: &str, key: &str) -> Result<Option<ExistingStart>, JournalError>;
 

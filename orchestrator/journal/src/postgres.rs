@@ -20,10 +20,7 @@ use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use contract::{
-    InstanceId, SagaId,
-    orchestrator_api::{DeadLetterView, SagaStatus},
-};
+use contract::{InstanceId, SagaId, orchestrator_api::DeadLetterView};
 use sqlx::{
     PgPool,
     migrate::Migrator,
@@ -250,10 +247,6 @@ impl Journal for PgJournal {
 
     async fn list(&self, filter: &Filter, limit: u32) -> Result<Vec<SagaRow>, JournalError> {
         reads::list(&self.pool, filter, limit).await
-    }
-
-    async fn open_counts(&self) -> Result<Vec<(SagaStatus, u64)>, JournalError> {
-        reads::open_counts(&self.pool).await
     }
 
     async fn find_start(&self, name: &str, key: &str) -> Result<Option<ExistingStart>, JournalError> {

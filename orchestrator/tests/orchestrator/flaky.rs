@@ -7,10 +7,7 @@ use std::sync::{
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use contract::{
-    SagaId,
-    orchestrator_api::{DeadLetterView, SagaStatus},
-};
+use contract::{SagaId, orchestrator_api::DeadLetterView};
 use journal::{
     Append, Appended, ExistingStart, Filter, Journal, JournalError, KeptDeadLetter, LaneJournal, Membership,
     NewDeadLetter, SagaRow, Stored,
@@ -78,6 +75,8 @@ pub(crate) struct Breakage {
     pub(crate) before_commit: AtomicUsize,
     /// So many appends find their numbers taken.
     pub(crate) taken: AtomicUsize,
+    /// How often the journal was asked or told anything.
+    pub(crate) calls: AtomicUsize,
     /// This saga cannot be read.
     pub(crate) broken_row: Mutex<Option<SagaId>>,
 }
@@ -114,6 +113,7 @@ impl Journal for FlakyJournal {
     }
 
     async fn lane(&self, shard: u16) -> Result<Box<dyn LaneJournal>, JournalError> {
+        self.breakage.calls.fetch_add(1, Ordering::SeqCst);
         let inner = self.inner.lane(shard).await?;
         Ok(Box::new(FlakyLane { inner, breakage: Arc::clone(&self.breakage) }))
     }
@@ -123,42 +123,47 @@ impl Journal for FlakyJournal {
     }
 
     async fn get(&self, id: SagaId) -> Result<Option<Stored>, JournalError> {
+        self.breakage.calls.fetch_add(1, Ordering::SeqCst);
         self.inner.get(id).await
     }
 
     async fn list(&self, filter: &Filter, limit: u32) -> Result<Vec<SagaRow>, JournalError> {
+        self.breakage.calls.fetch_add(1, Ordering::SeqCst);
         self.inner.list(filter, limit).await
     }
 
-    async fn open_counts(&self) -> Result<Vec<(SagaStatus, u64)>, JournalError> {
-        self.inner.open_counts().await
-    }
-
     async fn find_start(&self, name: &str, key: &str) -> Result<Option<ExistingStart>, JournalError> {
+        self.breakage.calls.fetch_add(1, Ordering::SeqCst);
         self.inner.find_start(name, key).await
     }
 
     async fn keep_dead_letter(&self, letter: &NewDeadLetter) -> Result<(), JournalError> {
+        self.breakage.calls.fetch_add(1, Ordering::SeqCst);
         self.inner.keep_dead_letter(letter).await
     }
 
     async fn dead_letters(&self, saga: Option<SagaId>, limit: u32) -> Result<Vec<DeadLetterView>, JournalError> {
+        self.breakage.calls.fetch_add(1, Ordering::SeqCst);
         self.inner.dead_letters(saga, limit).await
     }
 
     async fn dead_letter(&self, id: i64) -> Result<Option<KeptDeadLetter>, JournalError> {
+        self.breakage.calls.fetch_add(1, Ordering::SeqCst);
         self.inner.dead_letter(id).await
     }
 
     async fn mark_redriven(&self, id: i64, at: DateTime<Utc>) -> Result<(), JournalError> {
+        self.breakage.calls.fetch_add(1, Ordering::SeqCst);
         self.inner.mark_redriven(id, at).await
     }
 
     async fn prepare(&self, now: DateTime<Utc>) -> Result<(), JournalError> {
+        self.breakage.calls.fetch_add(1, Ordering::SeqCst);
         self.inner.prepare(now).await
     }
 
     async fn ping(&self) -> Result<(), JournalError> {
+        self.breakage.calls.fetch_add(1, Ordering::SeqCst);
         self.inner.ping().await
     }
 }
@@ -170,6 +175,7 @@ impl LaneJournal for FlakyLane {
     }
 
     async fn append(&mut self, batch: Vec<Append>) -> Result<Vec<Appended>, JournalError> {
+        self.breakage.calls.fetch_add(1, Ordering::SeqCst);
         if take_one(&self.breakage.before_commit) {
             return Err(broken());
         }
@@ -181,6 +187,7 @@ impl LaneJournal for FlakyLane {
     }
 
     async fn load(&mut self, ids: &[SagaId]) -> Result<Vec<Result<Stored, JournalError>>, JournalError> {
+        self.breakage.calls.fetch_add(1, Ordering::SeqCst);
         let broken = *self.breakage.broken_row.lock().unwrap();
         let loaded = self.inner.load(ids).await?;
         let read = |one: Result<Stored, JournalError>| match one {
@@ -196,6 +203,7 @@ impl LaneJournal for FlakyLane {
     }
 
     async fn open_sagas(&mut self, after: Option<SagaId>, limit: u32) -> Result<Vec<SagaId>, JournalError> {
+        self.breakage.calls.fetch_add(1, Ordering::SeqCst);
         self.inner.open_sagas(after, limit).await
     }
 

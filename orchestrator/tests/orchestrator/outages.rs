@@ -22,6 +22,7 @@ on_both_journals!(
     a_lane_with_little_memory_loads_its_sagas_again,
     a_taken_number_is_read_again_and_decided_anew,
     a_lane_that_breaks_again_and_again_leaves_its_deliveries_their_limit,
+    an_idle_orchestrator_asks_its_journal_nothing,
 );
 
 async fn a_lost_broker_stops_nothing_for_good_and_burns_no_attempt(rig: &Rig) {
@@ -159,4 +160,26 @@ async fn a_lane_that_breaks_again_and_again_leaves_its_deliveries_their_limit(ri
     // The pauses double: 0.1 + 0.2 + 0.4 + 0.8 + 1.6 seconds.
     assert!(since.elapsed().as_secs() >= 3, "the redeliveries were spent in {:?}", since.elapsed());
     assert!(running.client.view(saga).await.dead_letters.is_empty());
+}
+
+async fn an_idle_orchestrator_asks_its_journal_nothing(rig: &Rig) {
+    let journal = FlakyJournal::new(rig.journal().await);
+    let parts = Parts { journal: Arc::clone(&journal) as Arc<dyn Journal>, ..rig.parts().await };
+    let mut running = Running::start(parts).await;
+    running.owns_all().await;
+    let worker = rig.worker().await;
+    let done = running.client.start("trip", "").await;
+    running.client.reaches(done, SagaStatus::Completed).await;
+    // One waits for its reply, with a timer far away.
+    let waiting = running.client.start("trip", "silent hold-room").await;
+    until("it waits", async || (worker.received(waiting, "hold-room") > 0).then_some(())).await;
+    let calls = || journal.breakage.calls.load(Ordering::SeqCst);
+    for round in 1.. {
+        assert!(round < 5, "it is asked again and again");
+        let before = calls();
+        let asked = until("it is asked", async || (calls() != before).then_some(()));
+        if tokio::time::timeout(std::time::Duration::from_secs(3), asked).await.is_err() {
+            break;
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Reading: sagas with their journals, lists by filter, counts, starts.
+//! Reading: sagas with their journals, lists by filter, starts.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use contract::{SagaId, orchestrator_api::SagaStatus};
@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     partitions::first_id,
-    rows::{self, SagaColumns, StoredColumns},
+    rows::{SagaColumns, StoredColumns},
     session::unavailable,
 };
 use crate::port::{ExistingStart, Filter, JournalError, SagaRow, Stored};
@@ -26,9 +26,6 @@ WHERE s.id = ANY($1) AND s.id BETWEEN $2 AND $3 ORDER BY s.id";
 const OPEN_SAGAS: &str = "\
 SELECT id FROM saga WHERE shard = $1 AND id > $2 AND status IN ('running', 'compensating', 'needs_attention') \
 ORDER BY id LIMIT $3";
-
-const OPEN_COUNTS: &str = "\
-SELECT status, count(*) FROM saga WHERE status IN ('running', 'compensating', 'needs_attention') GROUP BY status";
 
 const FIND_START: &str = "SELECT saga_id, business_key, fingerprint FROM saga_start WHERE name = $1 AND key = $2";
 
@@ -84,18 +81,6 @@ pub(super) async fn open_sagas(
         .fetch_all(connection)
         .await?;
     Ok(ids.into_iter().map(SagaId::from_uuid).collect())
-}
-
-/// How many sagas are in each status that is not final.
-pub(super) async fn open_counts(pool: &PgPool) -> Result<Vec<(SagaStatus, u64)>, JournalError> {
-    let counted: Vec<(String, i64)> =
-        sqlx::query_as(OPEN_COUNTS).fetch_all(pool).await.map_err(unavailable("counting open sagas"))?;
-    let count = |status: SagaStatus| {
-        let found = counted.iter().find(|(word, _)| rows::status(word) == Some(status));
-        found.and_then(|(_, count)| u64::try_from(*count).ok()).unwrap_or(0)
-    };
-    let open = SagaStatus::ALL.into_iter().filter(|status| !status.is_final());
-    Ok(open.map(|status| (status, count(status))).collect())
 }
 
 /// The start made under a key.

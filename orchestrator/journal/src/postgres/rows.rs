@@ -86,7 +86,7 @@ impl StoredColumns {
 }
 
 /// The status that a column's word means.
-pub(super) fn status(word: &str) -> Option<SagaStatus> {
+fn status(word: &str) -> Option<SagaStatus> {
     SagaStatus::ALL.into_iter().find(|status| status.as_str() == word)
 }
 

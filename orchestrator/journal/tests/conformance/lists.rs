@@ -110,14 +110,3 @@ pub(crate) async fn pages_follow_each_other_without_gaps(storage: &dyn Storage) 
     let expected: Vec<_> = rows.into_iter().rev().filter(|row| filter.statuses.contains(&row.status)).collect();
     assert_eq!(paged, expected);
 }
-
-pub(crate) async fn open_sagas_are_counted_by_status(storage: &dyn Storage) {
-    let journal = storage.process().await;
-    let none = [(SagaStatus::Running, 0), (SagaStatus::Compensating, 0), (SagaStatus::NeedsAttention, 0)];
-    assert_eq!(journal.open_counts().await.unwrap(), none);
-    let mut lane = journal.lane(0).await.unwrap();
-    many(&mut *lane).await;
-    commit(&mut *lane, vec![start(row(saga_on(0)), None)]).await;
-    let ten = [(SagaStatus::Running, 11), (SagaStatus::Compensating, 10), (SagaStatus::NeedsAttention, 10)];
-    assert_eq!(journal.open_counts().await.unwrap(), ten);
-}

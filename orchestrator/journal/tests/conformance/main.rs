@@ -48,8 +48,7 @@ on_both! {
         a_batch_of_a_thousand_is_committed_whole;
     lists:
         each_filter_finds_its_sagas_newest_first,
-        pages_follow_each_other_without_gaps,
-        open_sagas_are_counted_by_status;
+        pages_follow_each_other_without_gaps;
     lanes:
         a_lane_waits_until_the_shard_is_released,
         a_dropped_lane_frees_its_shard,
