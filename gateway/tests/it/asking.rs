@@ -15,6 +15,9 @@ use crate::{
 
 const PATH: &str = "/v1/orders";
 
+/// `{"alg":"none","typ":"at+jwt","kid":"key-1"}`.
+const NO_ALGORITHM: &str = "eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0Iiwia2lkIjoia2V5LTEifQ";
+
 async fn with_token(house: &House, token: &str) -> Said {
     Said::of(house.http.get(house.url(PATH)).bearer_auth(token)).await
 }
@@ -48,6 +51,7 @@ async fn every_kind_of_bad_token_is_refused_with_a_challenge() {
     let cases = [
         ("nonsense", "nonsense".to_owned()),
         ("no signature", format!("{left}.")),
+        ("no algorithm", format!("{NO_ALGORITHM}.{}.", left.split('.').nth(1).unwrap())),
         ("another key under the same name", stranger.token(user(1), Role::Client, now)),
         ("an unknown key", Key::new("key-9").token(user(1), Role::Client, now)),
         ("no key named", with_header(|header| header.kid = None)),

@@ -12,4 +12,5 @@ mod failing;
 mod hardening;
 mod operating;
 mod ordering;
+mod program;
 mod reading;

@@ -110,6 +110,39 @@ async fn a_key_in_flight_is_a_conflict_until_its_request_is_answered() {
 }
 
 #[tokio::test]
+async fn two_gateways_that_get_the_same_key_at_once_start_one_saga() {
+    let house = House::open().await;
+    let workers = house.workers.as_ref().unwrap().url();
+    let settings =
+        gateway::Settings::development("127.0.0.1:0".parse().unwrap(), house.orchestrators[0].url(), workers);
+    let second = gateway::start(settings, Arc::new(house.clock.clone()), house.token.clone()).await.unwrap();
+    let at_second = |body: &Value| {
+        let request = house.http.post(format!("http://{}/v1/orders", second.address)).json(body);
+        Said::of(request.bearer_auth(house.client_token(1)).header("idempotency-key", "one"))
+    };
+    let gate = Arc::new(Notify::new());
+    house.parts.memory().start_gate = Some(Arc::clone(&gate));
+    let (one, two) = (tokio::spawn(Said::of(house.order("one"))), tokio::spawn(at_second(&good_order())));
+    // Neither has found an earlier start.
+    while house.parts.asked_for("POST /api/sagas") < 2 {
+        tokio::task::yield_now().await;
+    }
+    house.parts.memory().start_gate = None;
+    while !(one.is_finished() && two.is_finished()) {
+        gate.notify_one();
+        tokio::task::yield_now().await;
+    }
+    let (one, two) = (one.await.unwrap(), two.await.unwrap());
+    assert_eq!((one.status, one.shown()), (202, two.shown()));
+    assert_eq!(house.parts.memory().starts.len(), 1);
+
+    let mut other = good_order();
+    other["payment"]["token"] = json!("tok_declined");
+    let refused = at_second(&other).await;
+    assert_eq!((refused.status, refused.code().as_str()), (422, "idempotency_key_reused"));
+}
+
+#[tokio::test]
 async fn a_client_that_goes_away_frees_its_key() {
     let house = House::open().await;
     let gate = Arc::new(Notify::new());
