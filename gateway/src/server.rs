@@ -215,7 +215,8 @@ mod tests {
     async fn to_the_end(stream: &mut TcpStream) -> String {
         let mut said = Vec::new();
         let end = tokio::time::timeout(FAR_TOO_LONG, stream.read_to_end(&mut said)).await;
-        end.expect("the connection stays open").unwrap();
+        // A connection that the server closed before we were done writing is reset: closed all the same.
+        end.expect("the connection stays open").ok();
         String::from_utf8(said).unwrap()
     }
 
@@ -224,7 +225,7 @@ mod tests {
         let router = Router::new().route("/", get(async || "hello"));
         for begun in ["", "GET / HTTP/1.1\r\nhost: x\r\nx-slow: "] {
             let mut stream = connected(router.clone(), Patience { head: SHORT, unread: LONG }).await;
-            stream.write_all(begun.as_bytes()).await.unwrap();
+            stream.write_all(begun.as_bytes()).await.ok();
             assert!(!to_the_end(&mut stream).await.contains("hello"), "{begun}");
         }
     }
@@ -232,7 +233,9 @@ mod tests {
     #[tokio::test]
     async fn an_idle_connection_is_closed_after_its_answer() {
         let router = Router::new().route("/", get(async || "hello"));
-        let mut stream = connected(router, Patience { head: SHORT, unread: LONG }).await;
+        // Long enough that the request itself comes in time.
+        let head = Duration::from_secs(1);
+        let mut stream = connected(router, Patience { head, unread: LONG }).await;
         stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
         assert!(to_the_end(&mut stream).await.ends_with("hello"));
     }

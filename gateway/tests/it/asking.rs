@@ -9,7 +9,7 @@ use kit::clock::Clock as _;
 use serde_json::json;
 
 use crate::{
-    house::{House, Said},
+    house::{FAR_TOO_LONG, House, Said},
     keys::{Key, claims, user},
 };
 
@@ -105,7 +105,7 @@ async fn keys_are_kept_while_the_user_service_is_away() {
     // A key that was made since: whether it is good can only the user service tell. That it is away is noticed with
     // the first question after the last one's interval, which runs on the real clock.
     let newer = Key::new("key-2").token(user(1), Role::Client, house.clock.now());
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
+    let deadline = tokio::time::Instant::now() + FAR_TOO_LONG;
     let mut told = with_token(&house, &newer).await;
     while told.status == 401 {
         assert!(tokio::time::Instant::now() < deadline, "the user service was never asked");
@@ -130,16 +130,18 @@ async fn a_new_key_is_found_but_unknown_names_do_not_flood_the_user_service() {
     let house = House::open().await;
     let asked_before = house.parts.asked_for("/jwks");
     let new = Key::new("key-2");
+    let begun = tokio::time::Instant::now();
     for _ in 0..50 {
         let stranger = Key::new("key-9").token(user(1), Role::Client, house.clock.now());
         assert_eq!(with_token(&house, &stranger).await.status, 401);
     }
-    assert!(house.parts.asked_for("/jwks") <= asked_before + 2, "{}", house.parts.asked_for("/jwks"));
+    let asked = house.parts.asked_for("/jwks") - asked_before;
+    assert!(asked as u64 <= 2 + begun.elapsed().as_secs() / 5, "{asked}");
 
     // The interval runs on the real clock: the new key works as soon as it is over.
     house.parts.memory().keys.push(serde_json::to_value(&new.public).unwrap());
     let token = new.token(user(1), Role::Client, house.clock.now());
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(15);
+    let deadline = tokio::time::Instant::now() + FAR_TOO_LONG;
     while with_token(&house, &token).await.status != 200 {
         assert!(tokio::time::Instant::now() < deadline, "the new key was never asked for");
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;

@@ -1,6 +1,9 @@
 //! A gateway in front of its parts, and a client that knocks.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use contract::{problem::Problem, user::Role};
@@ -14,6 +17,9 @@ use crate::{
     keys::{Key, user},
     parts::{Parts, Running, at, flight_offer, money, stay_offer},
 };
+
+/// No wait of these tests takes so long unless the test fails, on however slow a machine.
+pub(crate) const FAR_TOO_LONG: Duration = Duration::from_secs(60);
 
 /// A clock that is set by hand.
 #[derive(Clone)]
@@ -83,14 +89,11 @@ impl House {
 
     /// Waits until nothing is missing.
     pub(crate) async fn ready(&self) {
-        for _ in 0..200 {
-            let answer = self.http.get(self.url("/ready")).send().await.unwrap();
-            if answer.status() == StatusCode::OK {
-                return;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+        let deadline = tokio::time::Instant::now() + FAR_TOO_LONG;
+        while self.http.get(self.url("/ready")).send().await.unwrap().status() != StatusCode::OK {
+            assert!(tokio::time::Instant::now() < deadline, "not ready: {:?}", self.gateway.readiness.missing());
+            tokio::time::sleep(Duration::from_millis(25)).await;
         }
-        panic!("not ready: {:?}", self.gateway.readiness.missing());
     }
 
     pub(crate) fn client_token(&self, number: u128) -> String {

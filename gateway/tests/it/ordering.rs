@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use crate::{
-    house::{House, Said, good_order},
+    house::{FAR_TOO_LONG, House, Said, good_order},
     keys::user,
     parts::{Mood, money, stay_offer},
 };
@@ -153,7 +153,7 @@ async fn a_client_that_goes_away_frees_its_key() {
     }
     first.abort();
     house.parts.memory().start_gate = None;
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
+    let deadline = tokio::time::Instant::now() + FAR_TOO_LONG;
     loop {
         let again = Said::of(house.order("one")).await;
         match again.status {
