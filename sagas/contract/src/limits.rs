@@ -7,6 +7,10 @@ pub const PAYLOAD_BYTES_MAX: usize = 64 * 1024;
 /// The largest message on the broker, in bytes: a payload and its envelope.
 pub const MESSAGE_BYTES_MAX: usize = PAYLOAD_BYTES_MAX + 8 * 1024;
 
+/// The deepest nesting of a saga's input or a reply, in levels. JSON is read to 128 levels, and a journal's record and
+/// a page of records hold it some levels deeper than the message that brought it.
+pub const NESTING_LEVELS_MAX: usize = 64;
+
 /// The longest error text that is journaled or sent, in bytes. Longer ones are cut: they are for people.
 pub const ERROR_TEXT_BYTES_MAX: usize = 2 * 1024;
 

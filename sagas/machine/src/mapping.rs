@@ -11,7 +11,7 @@ use std::{
 
 use contract::{
     Command,
-    limits::{PAYLOAD_BYTES_MAX, cut_error_text},
+    limits::{NESTING_LEVELS_MAX, PAYLOAD_BYTES_MAX, cut_error_text},
     orchestrator_api::CauseView,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -72,7 +72,13 @@ impl MappingError {
 }
 
 /// Reads a value as `T`. Reading twice when it fails buys the place of the mistake at no cost when it does not.
+///
+/// What a type leaves out is journaled with the rest, so its nesting is bounded here: a journal must read back.
 pub(crate) fn read<T: DeserializeOwned>(value: &Value) -> Result<T, Misfit> {
+    if is_deeper_than(value, NESTING_LEVELS_MAX) {
+        let message = format!("it is nested deeper than {NESTING_LEVELS_MAX} levels");
+        return Err(Misfit { pointer: String::new(), message });
+    }
     T::deserialize(value).or_else(|_| {
         serde_path_to_error::deserialize(value).map_err(|error| Misfit {
             pointer: pointer(error.path()),
@@ -153,6 +159,14 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
         }
     }
     pointer
+}
+
+fn is_deeper_than(value: &Value, levels: usize) -> bool {
+    match value {
+        Value::Array(items) => levels == 0 || items.iter().any(|inner| is_deeper_than(inner, levels - 1)),
+        Value::Object(fields) => levels == 0 || fields.values().any(|inner| is_deeper_than(inner, levels - 1)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
 }
 
 /// The length of a value's JSON, without writing it anywhere.

@@ -302,6 +302,28 @@ fn an_unreadable_reply_is_a_fault_that_leaves_the_step_in_doubt() {
 }
 
 #[test]
+fn what_is_nested_too_deep_for_a_journal_to_read_back_is_refused_wherever_it_comes_from() {
+    let nested = |levels: usize| (0..levels).fold(json!(1), |inner, _| json!([inner]));
+    let deep = |levels: usize| json!({"flags": 0, "note": "", "said": "", "more": nested(levels - 1)});
+    let id = SagaId::from_uuid(uuid::Uuid::from_u128(1));
+    let start = |levels| machine::start(&journey(), id, deep(levels), DateTime::UNIX_EPOCH);
+    assert!(start(64).is_ok());
+    let error = start(65).unwrap_err().to_string();
+    assert_eq!(error, "the input is not what `journey` version 1 takes: it is nested deeper than 64 levels");
+
+    let mut talk = begin();
+    let reply = talk.reply("create", Op::Action, Outcome::done(deep(65)));
+    assert_eq!(talk.hear(&reply), "create failed (reply_unreadable, in doubt), waits");
+    let skip = talk.act(Action::Skip { step: name("create"), reply: deep(65) });
+    assert_eq!(
+        skip,
+        "refused: reply_mismatch: the reply is not what `order.probe` answers: it is nested deeper than 64 levels"
+    );
+    let skip = Action::Skip { step: name("create"), reply: deep(64) };
+    assert_eq!(talk.act(skip), "ann acts: skip; create skipped; send flights 1.1; send rooms 1.1");
+}
+
+#[test]
 fn a_dead_letter_is_a_fault_of_its_attempt() {
     let mut talk = begin();
     let (command_id, attempt) = talk.work("create", Op::Action);
