@@ -11,7 +11,7 @@ const TICKS_PER_SECOND: f64 = 100.0;
 pub(crate) struct Usage {
     /// User and system time, of ended children too.
     pub(crate) cpu_seconds: f64,
-    /// The sum of the members' peaks.
+    /// The sum of the members' peaks, with what they map together (PostgreSQL's buffers, the program itself) counted once.
     pub(crate) memory_peak_bytes: u64,
     /// What reached the block layer.
     pub(crate) written_bytes: u64,
@@ -63,12 +63,17 @@ pub(crate) fn own() -> Usage {
 
 fn group(roots: &[u32], parents: &BTreeMap<u32, u32>) -> Usage {
     let mut usage = Usage::default();
+    let mut shared_bytes = 0;
     for (pid, _) in parents.iter().filter(|(pid, _)| is_below(**pid, roots, parents)) {
         let Some(stat) = stat(*pid) else { continue };
         usage.cpu_seconds += stat.cpu_seconds;
-        usage.memory_peak_bytes += field(*pid, "status", "VmHWM:").unwrap_or(0) * 1024;
+        let memory = |name: &str| field(*pid, "status", name).unwrap_or(0) * 1024;
+        let shared = memory("RssFile:") + memory("RssShmem:");
+        usage.memory_peak_bytes += memory("VmHWM:").saturating_sub(shared);
+        shared_bytes = shared.max(shared_bytes);
         usage.written_bytes += field(*pid, "io", "write_bytes:").unwrap_or(0);
     }
+    usage.memory_peak_bytes += shared_bytes;
     usage
 }
 
