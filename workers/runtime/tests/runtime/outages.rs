@@ -221,12 +221,18 @@ async fn a_worker_ends_in_time_though_its_database_does_not_answer_and_gives_bac
     let proxy = Proxy::new().await;
     let broker = InProcessBroker::new();
     let choices = Choices { through: Some(&proxy.through()), drain_max: Some(Duration::from_millis(100)) };
-    let mut flow = Flow::start(Arc::new(broker.another_client()), Arc::new(broker), choices).await;
+    let flow = Flow::start(Arc::new(broker.another_client()), Arc::new(broker), choices).await;
+    let pool = PgPool::connect(&flow.database_url).await.unwrap();
+    let mut holder = pool.begin().await.unwrap();
+    sqlx::query("LOCK TABLE runtime.inbox").execute(&mut *holder).await.unwrap();
     flow.send(&action_of_a_new_saga("hold"), 1, &take("wide")).await;
-    flow.replies(1).await;
+    eventually("the command is at work", async || {
+        let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
+                     AND wait_event_type = 'Lock' AND query LIKE 'SELECT i.%')";
+        sqlx::query_scalar::<_, bool>(waits).fetch_one(&pool).await.unwrap()
+    })
+    .await;
     proxy.set(Way::Frozen);
-    flow.send(&action_of_a_new_saga("hold"), 1, &take("wide")).await;
-    eventually("the command is taken", async || commands_left(flow.broker.as_ref()).await.ready == 0).await;
     flow.token.cancel();
     tokio::time::timeout(PATIENCE, flow.worker.finished()).await.expect("the worker ends");
     let left = commands_left(flow.broker.as_ref()).await;
