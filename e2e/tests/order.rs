@@ -74,6 +74,11 @@ async fn an_order_is_accepted_carried_out_or_undone_and_belongs_to_its_client() 
     let cheap = client.until_settled(cheap.body["order_id"].as_str().unwrap(), SETTLED_WITHIN).await;
     assert_eq!(cheap["total"], settled["total"]);
 
+    // The end of a listing is said, not left out.
+    let orders = client.get("/v1/orders").await.unwrap();
+    assert_eq!(orders.body["items"].as_array().unwrap().len(), 3, "{orders:?}");
+    assert_eq!(orders.body.get("next_page_token"), Some(&Value::Null));
+
     // A stay alone is confirmed too: its rooms are the pivot.
     let alone = client.order("stay", &order_of(&[&stay], "tok_ok")).await.unwrap();
     let alone = client.until_settled(alone.body["order_id"].as_str().unwrap(), SETTLED_WITHIN).await;

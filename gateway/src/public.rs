@@ -4,12 +4,10 @@ use chrono::{DateTime, Utc};
 use contract::{
     Money, OrderId, SagaId, UserId,
     orchestrator_api::{CauseView, SagaStatus, SagaView, StepStatus, StepView},
-    order::{OrderItem, OrderStatus, OrderView, PlaceOrder, Reason, Traveller},
+    order::{NOT_COMPLETED, OrderItem, OrderStatus, OrderView, PlaceOrder, Reason, Traveller},
 };
 use serde::{Deserialize, Serialize};
 
-/// What a client is told when the reason is technical: how our parts failed is not theirs to know.
-const NOT_COMPLETED: &str = "The order could not be completed. Nothing is booked or charged.";
 /// What a client is told when a person gave the saga up as it was: something of it may stand.
 const GIVEN_UP: &str = "The order could not be completed. Our staff is looking after what was begun.";
 
@@ -53,7 +51,7 @@ impl Order {
     pub(crate) fn from_saga(saga: &SagaView, placed: PlaceOrder) -> Self {
         let rejected = matches!(saga.summary.status, SagaStatus::Compensated | SagaStatus::Abandoned);
         let status = if rejected { OrderStatus::Rejected } else { OrderStatus::Pending };
-        let error = rejected.then(|| told(saga.summary.status, saga.cause.as_ref(), &saga.steps));
+        let error = rejected.then(|| told(saga.summary.status, saga.cause.as_ref()));
         Self {
             order_id: placed.order_id,
             status,
@@ -74,8 +72,7 @@ impl Order {
 pub(crate) struct Page<T> {
     /// The items.
     pub(crate) items: Vec<T>,
-    /// For the next page; absent at the end.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// For the next page; null at the end, and only there (AIP-158).
     pub(crate) next_page_token: Option<String>,
 }
 
@@ -151,7 +148,7 @@ impl Operation {
             SagaStatus::Completed => OperationStatus::Succeeded,
             SagaStatus::Compensated | SagaStatus::Abandoned => OperationStatus::Failed,
         };
-        let error = (status == OperationStatus::Failed).then(|| told(saga, cause, steps));
+        let error = (status == OperationStatus::Failed).then(|| told(saga, cause));
         let steps = steps.iter().map(|step| OperationStep { name: step.name.to_string(), status: word(step.status) });
         Self { id, status, steps: steps.collect(), error }
     }
@@ -179,16 +176,14 @@ const fn word(status: StepStatus) -> OperationStepStatus {
 }
 
 /// A business's no is told in its own words; everything else by its code and one sentence.
-fn told(saga: SagaStatus, cause: Option<&CauseView>, steps: &[StepView]) -> OperationError {
+fn told(saga: SagaStatus, cause: Option<&CauseView>) -> OperationError {
     if saga == SagaStatus::Abandoned {
         return OperationError { code: "given_up".to_owned(), message: GIVEN_UP.to_owned() };
     }
     let Some(cause) = cause else {
         return OperationError { code: "not_completed".to_owned(), message: NOT_COMPLETED.to_owned() };
     };
-    let refused =
-        steps.iter().any(|step| step.status == StepStatus::Refused && Some(&step.name) == cause.step.as_ref());
-    let message = if refused { cause.message.clone() } else { NOT_COMPLETED.to_owned() };
+    let message = if cause.refused { cause.message.clone() } else { NOT_COMPLETED.to_owned() };
     OperationError { code: cause.code.clone(), message }
 }
 

@@ -23,6 +23,8 @@ impl Readiness {
         if before.as_ref() != Some(&state) {
             match state {
                 Ok(()) => tracing::info!(need, "ready"),
+                // A start begins with everything missing; only a loss is worth a warning.
+                Err(missing) if before.is_none() => tracing::info!(need, missing, "not ready yet"),
                 Err(missing) => tracing::warn!(need, missing, "not ready"),
             }
         }

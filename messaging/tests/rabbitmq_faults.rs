@@ -72,9 +72,9 @@ fn command(number: usize) -> Outgoing {
     Outgoing::command("flights", Message::new(number.to_string(), "flights.hold", "{}"))
 }
 
-/// A port on which nobody listens: it was free a moment ago and is ours to name.
+/// A port on which nobody listens: it was free a moment ago, and no outgoing connection is ever given it.
 fn free_port() -> u16 {
-    std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+    testing::free_ports(1).unwrap().remove(0)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -96,5 +96,5 @@ impl Replay {
 }
 
 fn parked_cause(parked: &Parked) -> CauseView {
-    CauseView { step: None, code: parked.code().to_owned(), message: parked.to_string() }
+    CauseView { step: None, code: parked.code().to_owned(), message: parked.to_string(), refused: false }
 }

@@ -34,7 +34,7 @@ pub(crate) async fn cancel(
     output: Output,
     interrupted: &CancellationToken,
 ) -> Result<(), Failure> {
-    run(client, Action::Cancel, &act, output, interrupted).await
+    run(client, Action::Cancel {}, &act, output, interrupted).await
 }
 
 /// `skip`.
@@ -54,7 +54,7 @@ pub(crate) async fn abandon(
     output: Output,
     interrupted: &CancellationToken,
 ) -> Result<(), Failure> {
-    run(client, Action::Abandon, &act, output, interrupted).await
+    run(client, Action::Abandon {}, &act, output, interrupted).await
 }
 
 async fn run(

@@ -127,11 +127,17 @@ pub(crate) fn view(number: u128, status: SagaStatus) -> SagaView {
         step: Some("authorize-payment".parse::<StepName>().unwrap()),
         code: "card_declined".into(),
         message: "The issuer\u{1b}[31m said no.".into(),
+        refused: true,
     };
     let mut rooms = step("hold-rooms", StepKind::Compensatable, &["create-order"], StepStatus::Compensating);
     rooms.attempts = 3;
     rooms.retry_at = Some("2026-12-01T08:00:05Z".parse().unwrap());
-    rooms.error = Some(CauseView { step: None, code: "dependency_failed".into(), message: "database away".into() });
+    rooms.error = Some(CauseView {
+        step: None,
+        code: "dependency_failed".into(),
+        message: "database away".into(),
+        refused: false,
+    });
     let mut payment =
         step("authorize-payment", StepKind::Compensatable, &["hold-flights", "hold-rooms"], StepStatus::Refused);
     payment.error = Some(refused.clone());

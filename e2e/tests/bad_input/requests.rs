@@ -217,7 +217,7 @@ pub(crate) async fn orders(system: &System, client: &Client, findings: &mut Find
     let listed = client.get("/v1/orders").await.unwrap();
     findings.that("nothing was ordered", listed.body["items"] == json!([]), &listed);
     for (query, code) in
-        [("page_size=0", "invalid_query"), ("page_size=x", "invalid_query"), ("page=2", "invalid_query")]
+        [("page_size=-1", "invalid_query"), ("page_size=x", "invalid_query"), ("page=2", "invalid_query")]
     {
         findings.problem(query, &client.get(&format!("/v1/orders?{query}")).await.unwrap(), 400, code, &[]);
     }

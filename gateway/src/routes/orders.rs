@@ -45,10 +45,9 @@ pub(crate) async fn list(
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Page<Order>>, ApiError> {
     let mut path = format!("/internal/order/orders?user_id={}", caller.user_id);
-    match wanted.page_size {
-        Some(0) => return Err(ApiError::bad_request("invalid_query", "page_size must be at least 1")),
-        Some(size) => path.push_str(&format!("&page_size={}", size.min(PAGE_SIZE_MAX))),
-        None => {}
+    // Zero is no size asked for, and too much is as much as there is (AIP-158).
+    if let Some(size) = wanted.page_size {
+        path.push_str(&format!("&page_size={}", size.min(PAGE_SIZE_MAX)));
     }
     if let Some(token) = wanted.page_token {
         // A token is opaque, but ours need no escaping: what does is not ours.

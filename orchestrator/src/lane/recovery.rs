@@ -102,7 +102,7 @@ impl Lane {
     /// abandoning needs no definition, and is the only way out of a saga that no program knows any more.
     pub(super) async fn load_given_up(&mut self, heard: &[Heard]) -> Result<(), Lost> {
         for one in heard {
-            let given_up = matches!(&one.input, Input::Operator { action: Action::Abandon, .. });
+            let given_up = matches!(&one.input, Input::Operator { action: Action::Abandon {}, .. });
             if !given_up || !self.memory.parked(one.saga).is_some_and(Parked::lacks_definition) {
                 continue;
             }

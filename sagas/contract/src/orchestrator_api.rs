@@ -148,13 +148,12 @@ pub struct SagaSummary {
     pub finished_at: Option<DateTime<Utc>>,
 }
 
-/// A page of a listing. An absent `next_page_token` is the only sign of the end (AIP-158).
+/// A page of a listing. A null `next_page_token` is the only sign of the end (AIP-158).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SagaPage {
     /// The lines, newest first.
     pub items: Vec<SagaSummary>,
     /// For the next page.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_page_token: Option<String>,
 }
 
@@ -192,8 +191,12 @@ pub struct CauseView {
     pub step: Option<StepName>,
     /// A stable word.
     pub code: String,
-    /// For people.
+    /// For people: who asked when it was refused, else only operators.
     pub message: String,
+    /// True for a business no, whose message is made for whoever asked. Anything else says how our parts failed, or
+    /// what operators tell each other.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refused: bool,
 }
 
 /// What a step is, in the words of Garcia-Molina and Richardson.
@@ -298,8 +301,9 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         step: Option<StepName>,
     },
-    /// Turns the saga around; refused from the pivot on.
-    Cancel,
+    /// Turns the saga around; refused from the pivot on. With braces, as serde lets a variant without them have any
+    /// fields: a cancel of one `step` must not cancel the whole saga.
+    Cancel {},
     /// Says what a step's outcome was. The reply must read as the step's reply type.
     Skip {
         /// The step.
@@ -308,7 +312,7 @@ pub enum Action {
         reply: Value,
     },
     /// Gives the saga up as it is.
-    Abandon,
+    Abandon {},
 }
 
 impl Action {
@@ -317,9 +321,9 @@ impl Action {
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Retry { .. } => "retry",
-            Self::Cancel => "cancel",
+            Self::Cancel {} => "cancel",
             Self::Skip { .. } => "skip",
-            Self::Abandon => "abandon",
+            Self::Abandon {} => "abandon",
         }
     }
 }

@@ -148,12 +148,16 @@ impl OrderStatus {
     }
 }
 
+/// What a client is told when an order was undone for a technical reason or by a person: how our parts failed is not
+/// theirs to know.
+pub const NOT_COMPLETED: &str = "The order could not be completed. Nothing is booked or charged.";
+
 /// Why an order was rejected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
     /// A refusal's code.
     pub code: String,
-    /// For people.
+    /// For the client: the refusal's words, or [`NOT_COMPLETED`].
     pub message: String,
 }
 

@@ -117,7 +117,7 @@ impl<'a> Draft<'a> {
         let (code, message) = cause;
         match (op, step.kind) {
             (Op::Action, StepKind::Compensatable | StepKind::Pivot) => {
-                self.turn_around(Cause { step: Some(step.name.clone()), code, message });
+                self.turn_around(Cause { step: Some(step.name.clone()), code, message, refused: true });
             }
             (Op::Action, StepKind::Retriable) | (Op::Compensation, _) => self.ask_a_person(step, op, code, message),
         }
@@ -134,7 +134,7 @@ impl<'a> Draft<'a> {
         let passed = deadline(self.definition, &self.state).is_some_and(|deadline| deadline <= self.now);
         if passed {
             let message = "the saga's deadline passed before its point of no return".to_owned();
-            self.turn_around(Cause { step: None, code: CAUSE_DEADLINE.to_owned(), message });
+            self.turn_around(Cause { step: None, code: CAUSE_DEADLINE.to_owned(), message, refused: false });
         }
         passed
     }
@@ -156,6 +156,7 @@ impl<'a> Draft<'a> {
                         step: Some(step.name.clone()),
                         code: error.code().to_owned(),
                         message: error.to_string(),
+                        refused: false,
                     };
                     self.turn_around(cause);
                     return;
@@ -170,7 +171,7 @@ impl<'a> Draft<'a> {
 
     fn give_up(&mut self, step: &Step, op: Op, code: String, message: String) {
         if op == Op::Action && !pivot_issued(self.definition, &self.state) {
-            self.turn_around(Cause { step: Some(step.name.clone()), code, message });
+            self.turn_around(Cause { step: Some(step.name.clone()), code, message, refused: false });
         } else {
             self.ask_a_person(step, op, code, message);
         }
@@ -249,7 +250,7 @@ pub(crate) fn build_payload(
     match (op, &step.work, &step.undo) {
         (Op::Action, Work::Command { build, .. }, _) => build(input, &*facts(definition, state, step)?),
         (Op::Compensation, _, Some(undo)) => {
-            let unknown = || Cause { step: None, code: String::new(), message: String::new() };
+            let unknown = || Cause { step: None, code: String::new(), message: String::new(), refused: false };
             match &state.cause {
                 Some(cause) => (undo.build)(input, cause),
                 None => (undo.build)(input, &unknown()),

@@ -36,19 +36,19 @@ pub fn evolve(state: &mut State, entry: &Entry) {
             let progress = progress(state, step, *op);
             settle(progress, Phase::Refused);
             progress.refused = true;
-            progress.error = Some(error(step, code, message));
+            progress.error = Some(error(step, code, message, true));
         }
         Entry::CommandFailed { step, op, attempt: _, in_doubt, code, message, retry_at } => {
             let progress = progress(state, step, *op);
             progress.phase = retry_at.map_or(Phase::GivenUp, |retry_at| Phase::Waiting { retry_at });
             progress.in_doubt |= in_doubt;
-            progress.error = Some(error(step, code, message));
+            progress.error = Some(error(step, code, message, false));
         }
         Entry::CompensationStarted { cause } => turned_around(state, cause),
         Entry::AttentionNeeded { step, op, code, message } => {
             let progress = progress(state, step, *op);
             progress.phase = Phase::Stuck;
-            progress.error = Some(error(step, code, message));
+            progress.error = Some(error(step, code, message, progress.refused));
         }
         Entry::OperatorActed { operator: _, action } => acted(state, action),
         Entry::StepSkipped { step, op, reply } => {
@@ -123,7 +123,7 @@ fn acted(state: &mut State, action: &Action) {
                 }
             }
         }
-        Action::Cancel | Action::Skip { .. } | Action::Abandon => {}
+        Action::Cancel {} | Action::Skip { .. } | Action::Abandon {} => {}
     }
 }
 
@@ -131,6 +131,6 @@ fn progress<'s>(state: &'s mut State, step: &StepName, op: Op) -> &'s mut Progre
     state.steps.entry(step.clone()).or_default().progress_mut(op)
 }
 
-fn error(step: &StepName, code: &str, message: &str) -> CauseView {
-    CauseView { step: Some(step.clone()), code: code.to_owned(), message: message.to_owned() }
+fn error(step: &StepName, code: &str, message: &str, refused: bool) -> CauseView {
+    CauseView { step: Some(step.clone()), code: code.to_owned(), message: message.to_owned(), refused }
 }

@@ -49,7 +49,7 @@ pub(crate) fn operate(
         return refused(REFUSED_FINISHED, format!("{ended}: nothing can be done to it any more"));
     }
     // Giving up needs no definition: it is the way out for a saga that no program knows any more.
-    if !definition.fits(state) && *action != Action::Abandon {
+    if !definition.fits(state) && !matches!(action, Action::Abandon {}) {
         let message = format!(
             "the saga was started under `{}` version {}, shape {}",
             state.name, state.version, state.fingerprint
@@ -60,9 +60,9 @@ pub(crate) fn operate(
     let mut draft = Draft::new(definition, state.clone(), now);
     let possible = match action {
         Action::Retry { step } => retry(&mut draft, acted, step.as_ref()),
-        Action::Cancel => cancel(&mut draft, acted, operator),
+        Action::Cancel {} => cancel(&mut draft, acted, operator),
         Action::Skip { step, reply } => skip(&mut draft, acted, step, reply),
-        Action::Abandon => {
+        Action::Abandon {} => {
             draft.record(acted);
             draft.record(Entry::SagaAbandoned);
             Ok(())
@@ -114,7 +114,8 @@ fn cancel(draft: &mut Draft<'_>, acted: Entry, operator: &Operator) -> Result<()
         );
     }
     draft.record(acted);
-    draft.turn_around(Cause { step: None, code: CAUSE_CANCELLED.to_owned(), message: operator.reason.clone() });
+    let (code, message) = (CAUSE_CANCELLED.to_owned(), operator.reason.clone());
+    draft.turn_around(Cause { step: None, code, message, refused: false });
     Ok(())
 }
 

@@ -43,8 +43,7 @@ pub struct Clockwork {
 pub struct OfferPage {
     /// By departure.
     pub items: Vec<FlightOffer>,
-    /// Absent on the last page.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Null on the last page, and only there (AIP-158).
     pub next_page_token: Option<String>,
 }
 

@@ -28,11 +28,10 @@ struct ListQuery {
     page_token: Option<String>,
 }
 
-/// A page. An absent `next_page_token` is the only sign of the end (AIP-158).
+/// A page. A null `next_page_token` is the only sign of the end (AIP-158).
 #[derive(Serialize)]
 struct OrderPage {
     items: Vec<OrderView>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     next_page_token: Option<String>,
 }
 

@@ -114,6 +114,7 @@ pub enum StartError {
 pub struct Worker {
     address: Option<SocketAddr>,
     readiness: Readiness,
+    pools: Vec<PgPool>,
     tasks: Vec<JoinHandle<()>>,
     stop_late: JoinHandle<()>,
 }
@@ -134,12 +135,16 @@ impl Worker {
     /// Waits until everything has ended, which it does once the token given to [`start`] is cancelled: in its own time,
     /// or [`limits::LET_GO_MAX`] after the time for draining.
     pub async fn finished(self) {
-        let Self { mut tasks, mut stop_late, .. } = self;
+        let Self { pools, mut tasks, mut stop_late, .. } = self;
         let ended = async {
             for task in &mut tasks {
                 if let Err(error) = task.await {
                     tracing::error!(%error, "a part of the worker ended badly");
                 }
+            }
+            // Whoever stops the database next finds no connection in use.
+            for pool in &pools {
+                pool.close().await;
             }
         };
         tokio::select! {
@@ -173,9 +178,11 @@ pub async fn start(
     let mut tasks = vec![tokio::spawn(watch_broker(Arc::clone(&broker), readiness.clone(), token.clone()))];
     let stop_late = tokio::spawn(stop_late(token.clone(), settings.drain_max, stop.clone()));
     let mut reads = Router::new();
+    let mut pools = Vec::new();
     for domain in domains {
         let running = Running { settings: &settings, broker: &broker, clock: &clock, token: &token, stop: &stop };
-        let (domain_reads, domain_tasks) = running.start(domain, readiness.clone()).await?;
+        let (pool, domain_reads, domain_tasks) = running.start(domain, readiness.clone()).await?;
+        pools.push(pool);
         reads = reads.merge(domain_reads);
         tasks.extend(domain_tasks);
     }
@@ -188,7 +195,7 @@ pub async fn start(
             Some(address)
         }
     };
-    Ok(Worker { address, readiness, tasks, stop_late })
+    Ok(Worker { address, readiness, pools, tasks, stop_late })
 }
 
 /// What every domain of a worker shares.
@@ -201,7 +208,11 @@ struct Running<'a> {
 }
 
 impl Running<'_> {
-    async fn start(&self, domain: Domain, readiness: Readiness) -> Result<(Router, Vec<JoinHandle<()>>), StartError> {
+    async fn start(
+        &self,
+        domain: Domain,
+        readiness: Readiness,
+    ) -> Result<(PgPool, Router, Vec<JoinHandle<()>>), StartError> {
         let name = domain.route.as_str();
         let database = format!("{}{name}", self.settings.database_prefix);
         let connections_max = self.settings.connections_max.max(limits::CONNECTIONS_MIN);
@@ -248,7 +259,7 @@ impl Running<'_> {
             drain: CancellationToken::new(),
             stop: self.stop.clone(),
         };
-        tasks.push(tokio::spawn(prune::run(pool, Arc::clone(self.clock), name, self.token.clone())));
+        tasks.push(tokio::spawn(prune::run(pool.clone(), Arc::clone(self.clock), name, self.token.clone())));
         for task in domain.background {
             tasks.push(tokio::spawn(task(resources.clone())));
         }
@@ -260,7 +271,7 @@ impl Running<'_> {
             consumer_done.cancel();
         }));
         let reads = nested_reads(domain.route, domain.reads, &resources);
-        Ok((reads, tasks))
+        Ok((pool, reads, tasks))
     }
 }
 

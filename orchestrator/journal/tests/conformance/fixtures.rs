@@ -79,7 +79,7 @@ pub(crate) fn every_entry() -> Vec<Entry> {
             retry_at: Some(at),
         },
         Entry::CompensationStarted {
-            cause: CauseView { step: Some(step.clone()), code: code.clone(), message: message.clone() },
+            cause: CauseView { step: Some(step.clone()), code: code.clone(), message: message.clone(), refused: true },
         },
         Entry::AttentionNeeded { step: step.clone(), op, code, message: message.clone() },
         Entry::OperatorActed {

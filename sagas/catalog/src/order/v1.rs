@@ -18,7 +18,7 @@ use contract::{
     accommodation::{AcceptedStay, ConfirmRooms, HoldRooms, ReleaseRooms},
     feed::{Notice, NotifyUser},
     flights::{AcceptedFlight, ConfirmFlights, HoldFlights, ReleaseFlights},
-    order::{ConfirmOrder, CreateOrder, PlaceOrder, RejectOrder},
+    order::{ConfirmOrder, CreateOrder, NOT_COMPLETED, PlaceOrder, RejectOrder},
     payment::{AuthorizePayment, CapturePayment, VoidPayment},
 };
 use machine::{Builder, Definition, DefinitionError, Retry};
@@ -75,7 +75,7 @@ pub fn definition() -> Result<Definition, Vec<DefinitionError>> {
         .compensate(|order, cause| RejectOrder {
             order_id: order.order_id,
             reason_code: cause.code.clone(),
-            reason: cause.message.clone(),
+            reason: if cause.refused { cause.message.clone() } else { NOT_COMPLETED.to_owned() },
         })
         .retry(BEFORE_PIVOT)
         .compensation_retry(MUST_SUCCEED)

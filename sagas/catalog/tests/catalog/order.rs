@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use contract::{
     command::Outcome,
     orchestrator_api::SagaStatus,
-    order::{ConfirmOrder, RejectOrder},
+    order::{ConfirmOrder, NOT_COMPLETED, RejectOrder},
     step::Op,
 };
 use machine::{
@@ -106,6 +106,13 @@ fn a_declined_card_releases_what_is_held_and_rejects_the_order_with_the_reason()
     let reject: RejectOrder = serde_json::from_value(payload(&ended, "order.reject")).unwrap();
     assert_eq!((reject.reason_code.as_str(), reject.reason.as_str()), ("no", "the business says no"));
     assert_eq!(ended.state.status, SagaStatus::Compensated);
+}
+
+#[test]
+fn what_failed_within_is_not_told_to_the_client() {
+    let lost = Script::clean().with(&"authorize-payment".parse().unwrap(), Op::Action, &[Fate::LoseReply]);
+    let reject: RejectOrder = serde_json::from_value(payload(&run(&[FLIGHT], lost), "order.reject")).unwrap();
+    assert_eq!((reject.reason_code.as_str(), reject.reason.as_str()), ("no_reply", NOT_COMPLETED));
 }
 
 #[test]

@@ -102,7 +102,12 @@ fn step_view(full: bool) -> StepView {
 }
 
 fn cause() -> CauseView {
-    CauseView { step: Some(step("hold-rooms")), code: "room_sold_out".into(), message: "no room is left".into() }
+    CauseView {
+        step: Some(step("hold-rooms")),
+        code: "room_sold_out".into(),
+        message: "no room is left".into(),
+        refused: true,
+    }
 }
 
 fn view(full: bool) -> SagaView {
@@ -110,7 +115,12 @@ fn view(full: bool) -> SagaView {
         summary: summary(full),
         input: json!({"order_id": order()}),
         steps: vec![step_view(full)],
-        cause: full.then(|| CauseView { step: None, code: "cancelled".into(), message: "the client called".into() }),
+        cause: full.then(|| CauseView {
+            step: None,
+            code: "cancelled".into(),
+            message: "the client called".into(),
+            refused: false,
+        }),
         deadline_at: full.then(|| at(10)),
         next_wake_at: full.then(|| at(5)),
         dead_letters: if full { vec![dead_letter(true)] } else { Vec::new() },
@@ -143,9 +153,9 @@ fn actions() -> Vec<Golden> {
     vec![
         golden("action.retry_all", request(Action::Retry { step: None })),
         golden("action.retry_step", request(Action::Retry { step: Some(step("hold-rooms")) })),
-        golden("action.cancel", request(Action::Cancel)),
+        golden("action.cancel", request(Action::Cancel {})),
         golden("action.skip", request(Action::Skip { step: step("confirm-rooms"), reply: reply() })),
-        golden("action.abandon", request(Action::Abandon)),
+        golden("action.abandon", request(Action::Abandon {})),
     ]
 }
 
@@ -185,4 +195,9 @@ fn an_action_that_is_not_one_is_named() {
     assert!(why(json!({"action": "skip", "step": "a", "reason": "x y"})).contains("missing field `reply`"));
     let typo = why(json!({"action": "retry", "stepp": "a", "reason": "x y"}));
     assert!(typo.contains("unknown field `stepp`"), "{typo}");
+    // Who means one step must not turn the whole saga around, or give all of it up.
+    for whole in ["cancel", "abandon"] {
+        let meant = why(json!({"action": whole, "step": "hold-rooms", "reason": "only this one"}));
+        assert!(meant.contains("unknown field `step`"), "{meant}");
+    }
 }

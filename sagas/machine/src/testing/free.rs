@@ -127,7 +127,7 @@ fn assert_repairable(ended: Ended, definition: &Definition, replies: &dyn Fn(&st
 /// A cancel after any decision undoes everything, or is refused and changes nothing (S19).
 fn check_cancel<'d>(clean: &Ended, simulation: &dyn Fn(&Script) -> Simulation<'d>) -> Result<(), StartError> {
     for decision in 0..clean.journal.len() {
-        let cancelled = simulation(&Script::clean()).act(decision, Action::Cancel).repeat().run()?;
+        let cancelled = simulation(&Script::clean()).act(decision, Action::Cancel {}).repeat().run()?;
         if cancelled.was_acted_on() {
             assert_eq!(cancelled.state.status, SagaStatus::Compensated, "cancelled after decision {decision}");
         } else {

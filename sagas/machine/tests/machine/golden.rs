@@ -107,7 +107,10 @@ fn commands() -> Vec<(&'static str, Entry)> {
 }
 
 fn turns() -> Vec<(&'static str, Entry)> {
-    let cause = |step| CauseView { step, code: "cancelled".into(), message: "the client called".into() };
+    let cause = |step: Option<contract::StepName>| {
+        let refused = step.is_some();
+        CauseView { step, code: "cancelled".into(), message: "the client called".into(), refused }
+    };
     vec![
         (".by_step", Entry::CompensationStarted { cause: cause(Some(name("hold-rooms"))) }),
         (".by_person", Entry::CompensationStarted { cause: cause(None) }),
@@ -127,9 +130,9 @@ fn operators() -> Vec<(&'static str, Entry)> {
     vec![
         (".retry_all", acted(Action::Retry { step: None })),
         (".retry_step", acted(Action::Retry { step: Some(step()) })),
-        (".cancel", acted(Action::Cancel)),
+        (".cancel", acted(Action::Cancel {})),
         (".skip", acted(Action::Skip { step: step(), reply: reply() })),
-        (".abandon", acted(Action::Abandon)),
+        (".abandon", acted(Action::Abandon {})),
         ("", Entry::StepSkipped { step: step(), op: Op::Action, reply: reply() }),
     ]
 }

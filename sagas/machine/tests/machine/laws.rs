@@ -78,7 +78,7 @@ proptest! {
         let simulation = || Simulation::new(&definition, trip(flags), &replies).script(script.clone());
         let plain = simulation().run().unwrap();
         for decision in 0..plain.journal.len() {
-            let cancelled = simulation().act(decision, Action::Cancel).run().unwrap();
+            let cancelled = simulation().act(decision, Action::Cancel {}).run().unwrap();
             if cancelled.was_acted_on() {
                 prop_assert_eq!(cancelled.state.status, SagaStatus::Compensated);
             } else {
@@ -160,7 +160,7 @@ proptest! {
         let operator = Operator { actor: "a".into(), role: "r".into(), reason: "because".into() };
         let act = |action| Input::Operator { operator: operator.clone(), action };
         for now in [DateTime::<Utc>::MIN_UTC, DateTime::UNIX_EPOCH, DateTime::<Utc>::MAX_UTC] {
-            let acts = [Action::Retry { step: None }, Action::Cancel, Action::Abandon];
+            let acts = [Action::Retry { step: None }, Action::Cancel {}, Action::Abandon {}];
             let answers = definition.steps().iter().flat_map(|step| answers(&state, step.name()));
             for input in acts.into_iter().map(act).chain(answers).chain([Input::TimePassed]) {
                 let _ = decide(&definition, &state, &input, now);
@@ -196,8 +196,8 @@ fn any_action(step: StepName, kind: u8) -> Action {
         0..4 => Action::Retry { step: None },
         4..7 => Action::Retry { step: Some(step) },
         7..9 => Action::Skip { step, reply: json!({"said": "by hand"}) },
-        9..11 => Action::Cancel,
-        _ => Action::Abandon,
+        9..11 => Action::Cancel {},
+        _ => Action::Abandon {},
     }
 }
 
@@ -284,7 +284,8 @@ fn any_entry() -> impl Strategy<Value = Entry> {
     let number = prop_oneof![0..4_u16, Just(u16::MAX)];
     (step, op, time, number.clone(), number, 0..40_u8).prop_map(|(step, op, at, attempt, generation, kind)| {
         let (code, message) = ("code".to_owned(), "message".to_owned());
-        let cause = machine::Cause { step: Some(step.clone()), code: code.clone(), message: message.clone() };
+        let cause =
+            machine::Cause { step: Some(step.clone()), code: code.clone(), message: message.clone(), refused: true };
         match kind {
             0..12 => Entry::CommandDispatched { step, op, generation, attempt, reply_by: at },
             12..18 => Entry::CommandDone { step, op, reply: json!({"said": "yes"}) },

@@ -259,17 +259,17 @@ fn operators_are_told_why_not() {
     assert!(
         large.starts_with("refused: reply_mismatch: the reply is not what `order.probe` answers: it has 65547 bytes")
     );
-    talk.act(Action::Cancel);
-    assert_eq!(talk.act(Action::Cancel), "refused: already_compensating: the saga is being undone already");
-    talk.act(Action::Abandon);
+    talk.act(Action::Cancel {});
+    assert_eq!(talk.act(Action::Cancel {}), "refused: already_compensating: the saga is being undone already");
+    talk.act(Action::Abandon {});
     assert_eq!(
-        talk.act(Action::Abandon),
+        talk.act(Action::Abandon {}),
         "refused: finished: the saga is abandoned: nothing can be done to it any more"
     );
 
     let mut talk = at_pivot();
     assert_eq!(
-        talk.act(Action::Cancel),
+        talk.act(Action::Cancel {}),
         "refused: past_pivot: the saga is past its point of no return: retry or skip what is stuck, or abandon it"
     );
 }
@@ -284,7 +284,7 @@ fn a_skipped_step_counts_as_done_with_the_reply_that_was_given() {
     let view = &describe(&talk.definition, &talk.state)[0];
     assert!(view.skipped && view.status == StepStatus::Done);
     // It may have happened for all that, so it is undone like any other.
-    talk.act(Action::Cancel);
+    talk.act(Action::Cancel {});
     talk.undone("flights");
     assert_eq!(talk.undone("rooms"), "undo rooms done; send undo create 1.1");
 }
@@ -352,9 +352,9 @@ fn a_saga_of_another_shape_is_left_alone() {
     other.step("create").command(probe).compensate(unprobe).add();
     talk.definition = other.build().unwrap();
     assert_eq!(talk.done("create"), "ignored: the saga was started under another definition");
-    assert!(talk.act(Action::Cancel).starts_with("refused: other_definition"));
+    assert!(talk.act(Action::Cancel {}).starts_with("refused: other_definition"));
     assert!(matches!(resume(&talk.definition, &talk.state)[..], [Effect::Sleep]));
-    assert_eq!(talk.act(Action::Abandon), "ann acts: abandon; abandoned; => abandoned");
+    assert_eq!(talk.act(Action::Abandon {}), "ann acts: abandon; abandoned; => abandoned");
 }
 
 #[test]
@@ -527,7 +527,7 @@ fn a_saga_without_a_pivot_can_be_cancelled_to_its_end_and_a_diagram_shows_every_
     let mut talk = Talk::begin(definition, 0);
     talk.done("first");
     assert_eq!(
-        talk.hear(&act(Action::Cancel)),
+        talk.hear(&act(Action::Cancel {})),
         "ann acts: cancel; turn around (cancelled); send undo second 1.1; => compensating"
     );
 }

@@ -28,7 +28,7 @@ const ROWS: &[Row] = &[
     ("tell ran out of attempts", tell_stuck, "tell", Op::Action),
     ("completed", completed, "bill", Op::Action),
     ("compensated", compensated, "create", Op::Compensation),
-    ("abandoned", |talk| _ = talk.act(Action::Abandon), "create", Op::Action),
+    ("abandoned", |talk| _ = talk.act(Action::Abandon {}), "create", Op::Action),
 ];
 
 #[test]
@@ -99,8 +99,8 @@ fn inputs(step: &'static str, op: Op) -> Vec<(&'static str, Make)> {
         ("operator: retry it", operator(Action::Retry { step: Some(name(step)) })),
         ("operator: skip it", operator(Action::Skip { step: name(step), reply: good(op) })),
         ("operator: skip, wrong reply", operator(Action::Skip { step: name(step), reply: json!(7) })),
-        ("operator: cancel", operator(Action::Cancel)),
-        ("operator: abandon", operator(Action::Abandon)),
+        ("operator: cancel", operator(Action::Cancel {})),
+        ("operator: abandon", operator(Action::Abandon {})),
     ]
 }
 
