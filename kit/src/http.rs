@@ -2,6 +2,7 @@
 
 mod body_limit;
 mod extract;
+pub mod page_token;
 mod problem;
 mod server;
 

@@ -6,7 +6,6 @@ mod definitions;
 mod events;
 mod lists;
 mod operator;
-mod page_token;
 mod problems;
 mod reads;
 mod starts;

@@ -292,7 +292,7 @@ pub(crate) async fn operators(system: &System, client: &Client, operator: &Clien
     }
     for (query, code) in [
         ("status=stuck", "unknown_status"),
-        ("page_token=zz", "invalid_page_token"),
+        ("page_token=zz", "page_token_invalid"),
         ("page_size=many", "invalid_query"),
         ("created_after=yesterday", "invalid_query"),
         ("stat=running", "invalid_query"),

@@ -8,10 +8,10 @@ use contract::{
     orchestrator_api::{SagaPage, SagaStatus},
 };
 use journal::Filter;
-use kit::http::{ApiError, Json, Query};
+use kit::http::{ApiError, Json, Query, page_token};
 use serde::Deserialize;
 
-use super::{Api, page_token, problems};
+use super::{Api, problems};
 use crate::{start::BUSINESS_KEY_BYTES_MAX, view};
 
 /// What a listing can be asked for.
@@ -41,10 +41,11 @@ pub(super) async fn list(State(api): State<Api>, Query(asked): Query<Asked>) -> 
     let mut filter = filter(asked)?;
     let described = format!("{filter:?}");
     if let Some(token) = token {
-        let before = page_token::read(&token, &described).ok_or_else(|| {
-            ApiError::bad_request("invalid_page_token", "the page token is not one of this listing's; begin anew")
-        })?;
-        filter.before = Some(before);
+        let position = page_token::read(&token, &described);
+        let before = position.and_then(|position| position.first()?.parse().ok());
+        filter.before = Some(before.ok_or_else(|| {
+            ApiError::bad_request("page_token_invalid", "the page token is not one of this listing's; begin anew")
+        })?);
     }
     if let Some(id) = one {
         // An id names its saga by itself: the other filters would only hide it.
@@ -57,7 +58,7 @@ pub(super) async fn list(State(api): State<Api>, Query(asked): Query<Asked>) -> 
     let more = rows.len() > limit as usize;
     let items: Vec<_> = rows.iter().take(limit as usize).map(view::summary).collect();
     let last = items.last().filter(|_| more);
-    let next_page_token = last.map(|last| page_token::write(last.id, &described));
+    let next_page_token = last.map(|last| page_token::write(&described, &[last.id.to_string()]));
     Ok(Json(SagaPage { items, next_page_token }))
 }
 

@@ -82,7 +82,7 @@ async fn the_listing_runs_newest_first_in_pages_that_fit_their_filter(rig: &Rig)
         seen.extend(ids(&page));
         let Some(token) = page["next_page_token"].as_str() else { break };
         let other = client.get(&format!("/api/sagas?status=completed&page_token={token}")).await;
-        assert_eq!((other.0.as_u16(), &other.1["code"]), (400, &json!("invalid_page_token")));
+        assert_eq!((other.0.as_u16(), &other.1["code"]), (400, &json!("page_token_invalid")));
         path = format!("/api/sagas?status=running&owner=usr_1&page_size=2&page_token={token}");
     }
     let mut newest_first = seen.clone();

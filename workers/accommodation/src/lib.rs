@@ -18,7 +18,6 @@ mod error;
 mod hold;
 mod http;
 mod offer;
-mod page_token;
 mod release;
 mod search;
 mod seed;

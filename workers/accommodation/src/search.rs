@@ -10,6 +10,7 @@ use contract::{
     accommodation::{StayOffer, StaySearch},
     limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, TRAVELLERS_MAX},
 };
+use kit::http::page_token;
 use rust_decimal::Decimal;
 use serde::Serialize;
 use sqlx::PgPool;
@@ -17,7 +18,6 @@ use sqlx::PgPool;
 use crate::{
     error::AccommodationError,
     offer::{Quote, Room},
-    page_token,
 };
 
 /// The longest stay, in nights: as the large booking platforms have it.

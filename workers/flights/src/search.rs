@@ -10,6 +10,7 @@ use contract::{
     flights::{FlightOffer, FlightSearch},
     limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, TRAVELLERS_MAX},
 };
+use kit::http::page_token;
 use rust_decimal::Decimal;
 use serde::Serialize;
 use sqlx::PgPool;
@@ -17,7 +18,6 @@ use sqlx::PgPool;
 use crate::{
     error::FlightsError,
     offer::{Leg, Quote},
-    page_token,
 };
 
 /// Seats of a flight are no longer sold this shortly before it leaves: an offer, a hold and a ticket need the time.
