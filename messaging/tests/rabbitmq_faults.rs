@@ -36,7 +36,7 @@ const QUEUE_IS_SETTLED_AFTER: Duration = Duration::from_secs(3);
 /// deletion takes those consumers over without telling them, and the channels then forget the new queue
 /// (`rabbit_channel` drops the state that it has just made), so that they never deliver from it. A channel handles
 /// the deletion within milliseconds. So no queue is declared again sooner than this.
-const QUEUE_IS_FORGOTTEN_AFTER: Duration = Duration::from_secs(1);
+const QUEUE_IS_FORGOTTEN_AFTER: Duration = Duration::from_secs(3);
 
 /// Between two looks at a level.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
