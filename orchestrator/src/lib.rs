@@ -8,7 +8,7 @@
 //!                                  | publish, acknowledge, answer        (overlaps the next batch's commit)
 //! ```
 //!
-//! A lane is one task that owns one shard; [`ownership`] decides which shards this process owns. Reads over HTTP go
+//! A lane is one task that owns one shard; `ownership` decides which shards this process owns. Reads over HTTP go
 //! straight to the journal and are answered by any orchestrator; everything that changes a saga reaches its lane
 //! through the shard's queue, whichever orchestrator received it. Only starts go another way: to a lane of this
 //! process, because the saga's id, and so its shard, is chosen here.

@@ -1,4 +1,4 @@
-//! What one input leads to. Judges first whether the input counts; [`crate::draft`] then says what follows from it.
+//! What one input leads to. Judges first whether the input counts; `draft` then says what follows from it.
 
 use chrono::{DateTime, Utc};
 use contract::{

@@ -6,7 +6,7 @@
 //!   success ----------> advance --> dispatch what is ready | end
 //! ```
 //!
-//! Each entry is applied to a copy of the state as it is recorded, with the same [`crate::evolve`] that the journal
+//! Each entry is applied to a copy of the state as it is recorded, with the same [`crate::evolve()`] that the journal
 //! will be replayed with; so a decision can never rest on something that replaying would not find.
 
 use std::any::Any;

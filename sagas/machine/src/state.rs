@@ -1,4 +1,4 @@
-//! A saga's state: what its journal adds up to. Built by [`crate::evolve`] only, and never persisted itself.
+//! A saga's state: what its journal adds up to. Built by [`crate::evolve()`] only, and never persisted itself.
 
 use std::{collections::BTreeMap, sync::Arc};
 
