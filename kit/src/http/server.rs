@@ -15,6 +15,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tower_http::{
     catch_panic::CatchPanicLayer,
+    classify::ServerErrorsFailureClass,
     request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
     trace::TraceLayer,
 };
@@ -49,7 +50,7 @@ pub fn base(router: Router, metrics: &MetricsHandle, readiness: Readiness) -> Ro
         .layer(middleware::from_fn_with_state(REQUEST_TIMEOUT, time_limit))
         .layer(CatchPanicLayer::custom(|_| ApiError::internal().into_response()))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
-        .layer(TraceLayer::new_for_http().make_span_with(request_span))
+        .layer(TraceLayer::new_for_http().make_span_with(request_span).on_failure(log_failure))
         .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
 }
 
@@ -89,10 +90,24 @@ async fn ready(State(readiness): State<Readiness>) -> Response {
     }
 }
 
+/// Busy and not ready are answers, which a probe may get every second; any other failure is one.
+fn log_failure(failure: ServerErrorsFailureClass, latency: Duration, _: &tracing::Span) {
+    let latency_ms = latency.as_millis();
+    match failure {
+        ServerErrorsFailureClass::StatusCode(StatusCode::SERVICE_UNAVAILABLE) => {
+            tracing::debug!(latency_ms, "answered that it cannot be done right now");
+        }
+        failure => tracing::error!(%failure, latency_ms, "a request failed"),
+    }
+}
+
 async fn time_limit(State(limit): State<Duration>, request: Request, next: Next) -> Response {
     match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => ApiError::unavailable("timed_out", "the request took too long", 1).into_response(),
+        Err(_) => {
+            tracing::warn!(limit_ms = limit.as_millis(), "a request took too long and was broken off");
+            ApiError::unavailable("timed_out", "the request took too long", 1).into_response()
+        }
     }
 }
 
