@@ -9,6 +9,7 @@ use chrono::{Datelike, Days, NaiveDate};
 use kit::clock::Clock;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
+use worker_runtime::on_each_new_day;
 
 use crate::error::AccommodationError;
 
@@ -22,23 +23,12 @@ const PROPERTIES: &str = include_str!("../seed/properties.sql");
 pub async fn keep_on_sale(
     pool: PgPool,
     clock: Arc<dyn Clock>,
-    mut seeded_for: NaiveDate,
+    seeded_for: NaiveDate,
     look_every: Duration,
     token: CancellationToken,
 ) {
-    while token.run_until_cancelled(tokio::time::sleep(look_every)).await.is_some() {
-        let today = clock.now().date_naive();
-        if today == seeded_for {
-            continue;
-        }
-        match seed(&pool, today).await {
-            Ok(()) => seeded_for = today,
-            Err(error) => tracing::warn!(
-                error = kit::settings::error_chain(&error),
-                "the demonstration's rooms of a new day could not be put on sale; it is tried again"
-            ),
-        }
-    }
+    let what = "putting the demonstration's rooms on sale";
+    on_each_new_day(what, clock.as_ref(), seeded_for, look_every, token, |today| seed(&pool, today)).await;
 }
 
 /// Makes sure that the demonstration's rooms are on sale from `today` on.

@@ -29,6 +29,7 @@ mod outside;
 mod transaction;
 
 mod events;
+mod new_day;
 mod prune;
 mod relay;
 mod sentinel;
@@ -44,4 +45,5 @@ pub use context::Context;
 pub use domain::{Domain, Resources};
 pub use events::Events;
 pub use handler::{Handled, Handler, HandlerError, OutsideHandler, Prepare};
+pub use new_day::on_each_new_day;
 pub use worker::{DATABASE_PREFIX, Settings, StartError, Worker, start};
