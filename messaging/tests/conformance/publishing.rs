@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use messaging::{Exchange, Message, Outgoing, PAYLOAD_BYTES_MAX, PublishError, QueueName, Topology, headers};
 
 use crate::places::{
-    Place, command, flights, flights_queue, numbers, publish, publish_all, take, take_one, until, until_ready, within,
+    Place, command, flights, flights_queue, numbers, publish, publish_all, take, take_one, until, until_depth,
+    until_ready, within,
 };
 
 fn nowhere(number: usize) -> Outgoing {
@@ -157,7 +158,8 @@ pub(crate) async fn ten_thousand_messages_arrive_each_at_least_once(place: &impl
     };
     let (seen, ()) = tokio::join!(futures::future::join_all(consumers), publisher);
     let mut all: BTreeSet<usize> = seen.into_iter().flatten().collect();
-    // Whatever a cancelled consumer gave back is still there.
+    // Whatever a cancelled consumer gave back is still there, as soon as the queue has heard of its end.
+    until_depth(&client, &flights_queue(), |depth| depth.consumers == 0).await;
     let left = client.depth(&flights_queue()).await.unwrap().ready;
     if left > 0 {
         let mut subscription = client.subscribe(&flights_queue(), 500).await.unwrap();
