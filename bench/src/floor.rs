@@ -30,7 +30,7 @@ pub(crate) async fn run_one(databases: &Databases, input: &BenchInput) -> Result
         update(&databases.accommodation, id, "hold-room", 1, "released").await?;
         update(&databases.order, id, "create-order", 1, "rejected").await?;
     } else {
-        insert(&databases.payment, id, "authorize-payment", "authorised", &input.filler).await?;
+        insert(&databases.payment, id, "authorize-payment", "authorized", &input.filler).await?;
         update(&databases.order, id, "confirm-order", 0, "confirmed").await?;
     }
     Ok(begun.elapsed())

@@ -10,7 +10,8 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use contract::orchestrator_api::{SagaStatus, StartKey, StartSaga};
+use contract::orchestrator_api::{StartKey, StartSaga};
+use contract::saga::SagaStatus;
 use futures::future::try_join_all;
 use serde_json::Value;
 

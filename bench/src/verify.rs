@@ -17,7 +17,7 @@ pub(crate) async fn check(url: impl Fn(&str) -> String) -> Result<()> {
     let expected = [
         ("sojourn_order", [("confirmed", completed), ("rejected", compensated)]),
         ("sojourn_accommodation", [("held", completed), ("released", compensated)]),
-        ("sojourn_payment", [("authorised", completed), ("voided", 0)]),
+        ("sojourn_payment", [("authorized", completed), ("voided", 0)]),
     ];
     for (database, counts) in expected {
         let mut connection = PgConnection::connect(&url(database)).await?;

@@ -5,7 +5,7 @@
 
 use contract::{
     command::{Command, Outcome, Route},
-    orchestrator_api::CauseView,
+    saga::Cause,
 };
 use machine::{Builder, Definition, DefinitionError, Retry};
 use serde::{Deserialize, Serialize};
@@ -73,11 +73,11 @@ command!(
 );
 command!(
     /// Step 2.
-    HoldRoom, "accommodation.hold_room", Accommodation
+    HoldRoom, "accommodation.hold_rooms", Accommodation
 );
 command!(
     /// Undoes step 2.
-    ReleaseRoom, "accommodation.release_room", Accommodation
+    ReleaseRoom, "accommodation.release_rooms", Accommodation
 );
 command!(
     /// Step 3, which one saga in ten fails.
@@ -99,21 +99,21 @@ pub(crate) fn definition() -> Result<Definition, Vec<DefinitionError>> {
     let create = saga
         .step("create-order")
         .command(|input, _| CreateOrder(input.clone()))
-        .compensate(|input, _: &CauseView| RejectOrder(input.clone()))
+        .compensate(|input, _: &Cause| RejectOrder(input.clone()))
         .retry(retry())
         .add();
     let hold = saga
         .step("hold-room")
         .after([create])
         .command(|input, _| HoldRoom(input.clone()))
-        .compensate(|input, _: &CauseView| ReleaseRoom(input.clone()))
+        .compensate(|input, _: &Cause| ReleaseRoom(input.clone()))
         .retry(retry())
         .add();
     let authorize = saga
         .step("authorize-payment")
         .after([hold])
         .command(|input, _| Authorize(input.clone()))
-        .compensate(|input, _: &CauseView| Void(input.clone()))
+        .compensate(|input, _: &Cause| Void(input.clone()))
         .retry(retry())
         .add();
     saga.step("confirm-order")
@@ -168,7 +168,7 @@ impl Handler<Authorize> for Work {
         if command.0.decline {
             return Ok(Outcome::refused(DECLINED, "the card was declined"));
         }
-        insert(tx, command.0, "authorised").await
+        insert(tx, command.0, "authorized").await
     }
 }
 

@@ -1,7 +1,7 @@
 //! The command line: every flag, its help and the examples, in one place.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use contract::{StepName, orchestrator_api::SagaStatus};
+use contract::{StepName, saga::SagaStatus};
 
 /// Where the gateway listens unless told otherwise.
 const URL_DEFAULT: &str = "http://127.0.0.1:8080";

@@ -82,7 +82,7 @@ impl Client {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let response = self.authorised(|http| http.request(Method::GET, url.clone()).timeout(ANSWER_TIMEOUT)).await?;
+        let response = self.authorized(|http| http.request(Method::GET, url.clone()).timeout(ANSWER_TIMEOUT)).await?;
         self.read(response).await
     }
 
@@ -93,14 +93,14 @@ impl Client {
         body: &(impl Serialize + ?Sized),
     ) -> Result<T, Failure> {
         let url = format!("{}{OPS}{path}", self.base);
-        let response = self.authorised(|http| http.post(&url).timeout(ANSWER_TIMEOUT).json(body)).await?;
+        let response = self.authorized(|http| http.post(&url).timeout(ANSWER_TIMEOUT).json(body)).await?;
         self.read(response).await
     }
 
     /// Opens a live stream, after the event `last` when there was one.
     pub(crate) async fn stream(&self, path: &str, last: Option<&str>) -> Result<Response, Failure> {
         let url = format!("{}{OPS}{path}", self.base);
-        self.authorised(|http| {
+        self.authorized(|http| {
             let request = http.get(&url).header(header::ACCEPT, "text/event-stream");
             match last {
                 Some(id) => request.header("last-event-id", id),
@@ -124,7 +124,7 @@ impl Client {
     }
 
     /// Sends with a token; an expired stored one is refreshed once.
-    async fn authorised(&self, build: impl Fn(&reqwest::Client) -> RequestBuilder) -> Result<Response, Failure> {
+    async fn authorized(&self, build: impl Fn(&reqwest::Client) -> RequestBuilder) -> Result<Response, Failure> {
         let send = async |token: &str| {
             let sent = build(&self.http).bearer_auth(token).send();
             // Only the head is awaited here: a live stream's body has no end.

@@ -1,11 +1,12 @@
 //! A saga's steps as text: numbered stages in the order in which they run, parallel steps beneath their stage, every
-//! status as a word. Nothing is told by colour, position or drawn lines alone, so that it also reads well aloud.
+//! status as a word. Nothing is told by color, position or drawn lines alone, so that it also reads well aloud.
 
 use std::collections::HashMap;
 
 use contract::{
     StepName,
-    orchestrator_api::{CauseView, SagaView, StepKind, StepStatus, StepView},
+    orchestrator_api::{SagaView, StepView},
+    saga::{Cause, StepKind, StepStatus},
 };
 
 use crate::output::{printable, time};
@@ -59,7 +60,7 @@ fn head(view: &SagaView) -> String {
     lines.iter().map(|(name, value)| format!("{:<14}{value}\n", format!("{name}:"))).collect()
 }
 
-/// One step on one line: `hold-flights (compensatable): retrying, attempt 2, again at ...; code: message`.
+/// One step on one line: `hold-seats (compensatable): retrying, attempt 2, again at ...; code: message`.
 pub(crate) fn step_line(step: &StepView) -> String {
     let kind = match step.kind {
         StepKind::Compensatable => "compensatable",
@@ -82,7 +83,7 @@ pub(crate) fn step_line(step: &StepView) -> String {
     text
 }
 
-fn cause(cause: &CauseView) -> String {
+fn cause(cause: &Cause) -> String {
     let place = cause.step.as_ref().map_or_else(String::new, |step| format!(" at {step}"));
     printable(&format!("{}{place}: {}", cause.code, cause.message))
 }

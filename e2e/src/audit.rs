@@ -135,7 +135,7 @@ impl System {
         let captured: Vec<(Uuid, &str)> = captured.iter().map(|(order, total)| (*order, total.as_str())).collect();
         let expected: Vec<(Uuid, &str)> = confirmed.iter().map(|(order, total)| (*order, *total)).collect();
         ensure!(captured == expected, "S23, S25: what was captured is not what the confirmed orders cost");
-        none(&mut payment, "S23: open authorisations", "SELECT count(*) FROM payment WHERE status = 'authorised'")
+        none(&mut payment, "S23: open authorizations", "SELECT count(*) FROM payment WHERE status = 'authorized'")
             .await?;
         none(
             &mut payment,
@@ -147,7 +147,7 @@ impl System {
         none(
             &mut payment,
             "S23: reserved money in the ledger",
-            "SELECT count(*) FROM (SELECT currency FROM ledger_line WHERE account = 'authorisations_open'
+            "SELECT count(*) FROM (SELECT currency FROM ledger_line WHERE account = 'authorizations_open'
                                    GROUP BY currency HAVING sum(amount) <> 0) reserved",
         )
         .await?;

@@ -3,8 +3,9 @@
 use chrono::{DateTime, Utc};
 use contract::{
     Money, OrderId, SagaId, UserId,
-    orchestrator_api::{CauseView, SagaStatus, SagaView, StepStatus, StepView},
+    orchestrator_api::{SagaView, StepView},
     order::{NOT_COMPLETED, OrderItem, OrderStatus, OrderView, PlaceOrder, Reason, Traveller},
+    saga::{Cause, SagaStatus, StepStatus},
 };
 use serde::{Deserialize, Serialize};
 
@@ -141,7 +142,7 @@ impl Operation {
     }
 
     /// From the parts of a saga, or of one of its records.
-    pub(crate) fn new(id: SagaId, saga: SagaStatus, steps: &[StepView], cause: Option<&CauseView>) -> Self {
+    pub(crate) fn new(id: SagaId, saga: SagaStatus, steps: &[StepView], cause: Option<&Cause>) -> Self {
         let status = match saga {
             SagaStatus::Running if steps.iter().all(|step| is_untouched(step.status)) => OperationStatus::NotStarted,
             SagaStatus::Running | SagaStatus::Compensating | SagaStatus::NeedsAttention => OperationStatus::Running,
@@ -176,7 +177,7 @@ const fn word(status: StepStatus) -> OperationStepStatus {
 }
 
 /// A business's no is told in its own words; everything else by its code and one sentence.
-fn told(saga: SagaStatus, cause: Option<&CauseView>) -> OperationError {
+fn told(saga: SagaStatus, cause: Option<&Cause>) -> OperationError {
     if saga == SagaStatus::Abandoned {
         return OperationError { code: "given_up".to_owned(), message: GIVEN_UP.to_owned() };
     }

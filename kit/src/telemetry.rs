@@ -19,11 +19,11 @@ pub fn init(common: &Common) {
     // lapin writes the whole body of a returned message into the log, and bodies hold personal data.
     let filter = NEVER_LOGGED.iter().filter_map(|never| never.parse().ok()).fold(filter, EnvFilter::add_directive);
     let registry = tracing_subscriber::registry().with(filter);
-    // Colours are for people at a terminal who did not switch them off (no-color.org); a file gets plain text.
-    let colours = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    // Colors are for people at a terminal who did not switch them off (no-color.org); a file gets plain text.
+    let colors = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let set = match common.log_format {
         LogFormat::Text => {
-            registry.with(tracing_subscriber::fmt::layer().with_writer(stderr).with_ansi(colours).compact()).try_init()
+            registry.with(tracing_subscriber::fmt::layer().with_writer(stderr).with_ansi(colors).compact()).try_init()
         }
         LogFormat::Json => registry.with(tracing_subscriber::fmt::layer().with_writer(stderr).json()).try_init(),
     };

@@ -9,7 +9,7 @@
 //!
 //! Everybody codes against [`Broker`]; [`rabbitmq::RabbitBroker`] is the only code in the workspace that
 //! knows lapin, and [`in_process::InProcessBroker`] is a second real adapter for the single process and
-//! the simulation. One conformance suite (`tests/conformance`) holds both to the same behaviour.
+//! the simulation. One conformance suite (`tests/conformance`) holds both to the same behavior.
 
 mod metrics;
 mod port;

@@ -3,34 +3,34 @@
 CREATE TABLE payment (
     payment_id         uuid PRIMARY KEY,
     order_id           uuid NOT NULL,
-    status             text NOT NULL CHECK (status IN ('authorised', 'captured', 'voided', 'refunded')),
+    status             text NOT NULL CHECK (status IN ('authorized', 'captured', 'voided', 'refunded')),
     currency           char(3) NOT NULL,
-    authorised_amount  numeric(19, 4) NOT NULL CHECK (authorised_amount > 0),
+    authorized_amount  numeric(19, 4) NOT NULL CHECK (authorized_amount > 0),
     captured_amount    numeric(19, 4) NOT NULL DEFAULT 0 CHECK (captured_amount >= 0),
     refunded_amount    numeric(19, 4) NOT NULL DEFAULT 0 CHECK (refunded_amount >= 0),
     provider_reference text NOT NULL UNIQUE,
     capture_before     timestamptz NOT NULL,
     created_at         timestamptz NOT NULL,
     updated_at         timestamptz NOT NULL,
-    CHECK (captured_amount <= authorised_amount),
+    CHECK (captured_amount <= authorized_amount),
     CHECK (refunded_amount <= captured_amount),
     -- Captured or voided, never both.
     CHECK (CASE status
-               WHEN 'authorised' THEN captured_amount = 0
+               WHEN 'authorized' THEN captured_amount = 0
                WHEN 'voided'     THEN captured_amount = 0
                WHEN 'captured'   THEN captured_amount > 0 AND refunded_amount = 0
                WHEN 'refunded'   THEN refunded_amount = captured_amount AND captured_amount > 0
            END)
 );
 -- One payment of an order lives at a time.
-CREATE UNIQUE INDEX payment_live_of_order ON payment (order_id) WHERE status IN ('authorised', 'captured');
+CREATE UNIQUE INDEX payment_live_of_order ON payment (order_id) WHERE status IN ('authorized', 'captured');
 CREATE INDEX payment_by_order ON payment (order_id);
 
 -- Double entry: each movement has lines that sum to zero in each currency. Append only.
 CREATE TABLE ledger_movement (
     movement_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     payment_id  uuid NOT NULL REFERENCES payment,
-    kind        text NOT NULL CHECK (kind IN ('authorise', 'void', 'capture', 'refund')),
+    kind        text NOT NULL CHECK (kind IN ('authorize', 'void', 'capture', 'refund')),
     at          timestamptz NOT NULL,
     -- Nothing happens twice to one payment.
     UNIQUE (payment_id, kind)
@@ -40,7 +40,7 @@ CREATE TABLE ledger_line (
     movement_id bigint NOT NULL REFERENCES ledger_movement,
     account     text NOT NULL CHECK (account IN (
                     -- Memorandum: what is reserved at the provider, and its counterpart.
-                    'authorisations_open', 'authorisations_granted',
+                    'authorizations_open', 'authorizations_granted',
                     -- Money: what the provider owes us, and what we owe our clients in travel.
                     'provider_receivable', 'client_deposits')),
     amount      numeric(19, 4) NOT NULL CHECK (amount <> 0),

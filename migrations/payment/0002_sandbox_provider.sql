@@ -10,14 +10,14 @@ CREATE TABLE sandbox.charge (
     amount          numeric(19, 4) NOT NULL,
     captured_amount numeric(19, 4) NOT NULL DEFAULT 0 CHECK (captured_amount <= amount),
     refunded_amount numeric(19, 4) NOT NULL DEFAULT 0 CHECK (refunded_amount <= captured_amount),
-    status          text NOT NULL CHECK (status IN ('authorised', 'captured', 'voided', 'refunded')),
+    status          text NOT NULL CHECK (status IN ('authorized', 'captured', 'voided', 'refunded')),
     capture_before  timestamptz NOT NULL
 );
 
 -- What was answered under a key: the same key again gets the same answer.
 CREATE TABLE sandbox.operation (
     key       text PRIMARY KEY,
-    kind      text NOT NULL CHECK (kind IN ('authorise', 'capture', 'void', 'refund', 'abandon')),
+    kind      text NOT NULL CHECK (kind IN ('authorize', 'capture', 'void', 'refund', 'abandon')),
     reference text REFERENCES sandbox.charge,
     answer    jsonb NOT NULL
 );

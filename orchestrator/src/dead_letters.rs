@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_letter_is_connected_to_its_saga_whenever_it_still_tells() {
-        let command = "saga_00000000000000000000000000000007:hold-flights:action:1";
+        let command = "saga_00000000000000000000000000000007:hold-seats:action:1";
         let (saga, id) = whose(format!(r#"{{"command_id":"{command}","outcome":"nonsense"}}"#).as_bytes());
         assert_eq!(id.map(|id| id.to_string()).as_deref(), Some(command));
         assert_eq!(saga.map(|id| id.to_string()).as_deref(), Some("saga_00000000000000000000000000000007"));

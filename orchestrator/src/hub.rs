@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use contract::{SagaId, orchestrator_api::SagaStatus};
+use contract::{SagaId, saga::SagaStatus};
 use journal::Record;
 use tokio::sync::{broadcast, watch};
 

@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use contract::{
     CommandId, SagaId,
     envelope::{self, KIND_REPLY, ReplyEnvelope},
-    orchestrator_api::Action,
+    saga::Action,
 };
 use machine::Operator;
 use messaging::{Delivery, Message, Outgoing, QueueName};

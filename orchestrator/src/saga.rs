@@ -50,10 +50,10 @@ impl Parked {
     /// The word in metrics, views and dead letters.
     pub(crate) const fn code(&self) -> &'static str {
         match self {
-            Self::UnknownDefinition { .. } => "unknown_definition",
+            Self::UnknownDefinition { .. } => "definition_unknown",
             Self::OtherFingerprint { .. } => "other_fingerprint",
-            Self::BrokenRow(_) => "broken_row",
-            Self::BrokenJournal(_) => "broken_journal",
+            Self::BrokenRow(_) => "row_broken",
+            Self::BrokenJournal(_) => "journal_broken",
             Self::Unstorable(_) => "unstorable",
             Self::MachineFailed(_) => "machine_failed",
         }

@@ -135,15 +135,15 @@ impl StartRefused {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::UnknownDefinition(_) => "unknown_definition",
-            Self::UnknownVersion { .. } => "unknown_version",
-            Self::Field { .. } => "invalid_field",
+            Self::UnknownDefinition(_) => "definition_unknown",
+            Self::UnknownVersion { .. } => "version_unknown",
+            Self::Field { .. } => "field_invalid",
             Self::InputTooLarge { .. } => "input_too_large",
             Self::Unstorable(_) => "unstorable",
-            Self::Input(_) => "invalid_input",
+            Self::Input(_) => "input_invalid",
             Self::KeyReused(_) => "idempotency_key_reused",
             Self::Busy(_) => "busy",
-            Self::NoShard => "no_shard",
+            Self::NoShard => "shard_unavailable",
             Self::Draining => "draining",
             Self::OutcomeUnknown(_) => "outcome_unknown",
             Self::Failed => "internal",

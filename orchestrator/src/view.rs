@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use contract::orchestrator_api::{CauseView, DeadLetterView, RecordView, SagaSummary, SagaView, StepView};
+use contract::orchestrator_api::{DeadLetterView, RecordView, SagaSummary, SagaView, StepView};
+use contract::saga::Cause;
 use journal::{Record, SagaRow, Stored};
 use machine::{Catalog, Definition, State, describe, evolve};
 use serde_json::Value;
@@ -95,6 +96,6 @@ impl Replay {
     }
 }
 
-fn parked_cause(parked: &Parked) -> CauseView {
-    CauseView { step: None, code: parked.code().to_owned(), message: parked.to_string(), refused: false }
+fn parked_cause(parked: &Parked) -> Cause {
+    Cause { step: None, code: parked.code().to_owned(), message: parked.to_string(), refused: false }
 }

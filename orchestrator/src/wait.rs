@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use contract::orchestrator_api::SagaStatus;
+use contract::saga::SagaStatus;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 

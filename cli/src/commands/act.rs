@@ -2,7 +2,8 @@
 
 use contract::{
     SagaId,
-    orchestrator_api::{Action, ActionRequest, REASON_BYTES_MAX, SagaView},
+    orchestrator_api::{ActionRequest, REASON_BYTES_MAX, SagaView},
+    saga::Action,
 };
 use tokio_util::sync::CancellationToken;
 

@@ -69,11 +69,11 @@ mod tests {
 
     #[test]
     fn an_entry_is_told_in_one_line_without_its_documents() {
-        let entry = json!({"entry": "command_refused", "step": "hold-flights", "op": "action", "message": "no seats", "reply": {"a": 1}});
+        let entry = json!({"entry": "command_refused", "step": "hold-seats", "op": "action", "message": "no seats", "reply": {"a": 1}});
         let text = told(&entry);
         assert!(text.starts_with("command_refused "), "{text}");
         assert!(
-            text.contains("step=hold-flights") && text.contains("message=\"no seats\"") && !text.contains("reply"),
+            text.contains("step=hold-seats") && text.contains("message=\"no seats\"") && !text.contains("reply"),
             "{text}"
         );
         assert_eq!(told(&json!(7)), "7");

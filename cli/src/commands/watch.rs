@@ -5,7 +5,8 @@ use std::{collections::HashMap, time::Duration};
 
 use contract::{
     SagaId, StepName,
-    orchestrator_api::{RecordView, SagaStatus, StepStatus},
+    orchestrator_api::RecordView,
+    saga::{SagaStatus, StepStatus},
 };
 use eventsource_stream::Eventsource as _;
 use futures::StreamExt as _;

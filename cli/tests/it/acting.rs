@@ -1,6 +1,6 @@
 //! `retry`, `cancel`, `skip`, `abandon`, `dead-letters redrive`.
 
-use contract::orchestrator_api::SagaStatus;
+use contract::saga::SagaStatus;
 
 use crate::{
     door::{Door, letter, saga_id, view},

@@ -17,10 +17,10 @@ use contract::{
     SagaId, StepName,
     command::Route,
     orchestrator_api::{
-        ActionRequest, CauseView, DeadLetterView, JournalPage, RecordView, SagaPage, SagaStatus, SagaSummary, SagaView,
-        StepKind, StepStatus, StepView,
+        ActionRequest, DeadLetterView, JournalPage, RecordView, SagaPage, SagaSummary, SagaView, StepView,
     },
     problem::{CONTENT_TYPE, FieldError, Problem, TYPE_BASE},
+    saga::{Cause, SagaStatus, StepKind, StepStatus},
     user::{Login, Refresh, Tokens},
 };
 use serde_json::json;
@@ -123,7 +123,7 @@ pub(crate) fn view(number: u128, status: SagaStatus) -> SagaView {
         reply: None,
         skipped: false,
     };
-    let refused = CauseView {
+    let refused = Cause {
         step: Some("authorize-payment".parse::<StepName>().unwrap()),
         code: "card_declined".into(),
         message: "The issuer\u{1b}[31m said no.".into(),
@@ -132,16 +132,12 @@ pub(crate) fn view(number: u128, status: SagaStatus) -> SagaView {
     let mut rooms = step("hold-rooms", StepKind::Compensatable, &["create-order"], StepStatus::Compensating);
     rooms.attempts = 3;
     rooms.retry_at = Some("2026-12-01T08:00:05Z".parse().unwrap());
-    rooms.error = Some(CauseView {
-        step: None,
-        code: "dependency_failed".into(),
-        message: "database away".into(),
-        refused: false,
-    });
+    rooms.error =
+        Some(Cause { step: None, code: "dependency_failed".into(), message: "database away".into(), refused: false });
     let mut payment =
-        step("authorize-payment", StepKind::Compensatable, &["hold-flights", "hold-rooms"], StepStatus::Refused);
+        step("authorize-payment", StepKind::Compensatable, &["hold-seats", "hold-rooms"], StepStatus::Refused);
     payment.error = Some(refused.clone());
-    let mut notify = step("notify", StepKind::Retriable, &["confirm-flights"], StepStatus::Pending);
+    let mut notify = step("notify", StepKind::Retriable, &["confirm-seats"], StepStatus::Pending);
     notify.skipped = true;
     SagaView {
         summary: SagaSummary {
@@ -159,10 +155,10 @@ pub(crate) fn view(number: u128, status: SagaStatus) -> SagaView {
         input: json!({"order_id": format!("ord_{number:032x}")}),
         steps: vec![
             step("create-order", StepKind::Compensatable, &[], StepStatus::Done),
-            step("hold-flights", StepKind::Compensatable, &["create-order"], StepStatus::Compensated),
+            step("hold-seats", StepKind::Compensatable, &["create-order"], StepStatus::Compensated),
             rooms,
             payment,
-            step("confirm-flights", StepKind::Pivot, &["authorize-payment"], StepStatus::Pending),
+            step("confirm-seats", StepKind::Pivot, &["authorize-payment"], StepStatus::Pending),
             notify,
         ],
         cause: Some(refused),

@@ -5,7 +5,8 @@ use std::{
     process::{Command, Stdio},
 };
 
-use contract::orchestrator_api::{SagaStatus, SagaSummary, SagaView};
+use contract::orchestrator_api::{SagaSummary, SagaView};
+use contract::saga::SagaStatus;
 
 use crate::{
     door::{Door, TOKEN, letter, saga_id, view},

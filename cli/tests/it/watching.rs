@@ -1,6 +1,7 @@
 //! `watch`.
 
-use contract::orchestrator_api::{RecordView, SagaStatus};
+use contract::orchestrator_api::RecordView;
+use contract::saga::SagaStatus;
 
 use crate::{
     door::{Door, record, sse, view},

@@ -8,7 +8,7 @@ use contract::{
     accommodation::HoldRooms,
     envelope::{KIND_COMMAND, KIND_REPLY},
     feed::NotifyUser,
-    flights::{HoldFlights, ReleaseFlights},
+    flights::{HoldSeats, ReleaseSeats},
     order::CreateOrder,
     payment::AuthorizePayment,
 };
@@ -164,7 +164,7 @@ fn commands(strangers: &mut Strangers, finished: SagaId) {
         let name = match route {
             Route::Order => CreateOrder::NAME,
             Route::Accommodation => HoldRooms::NAME,
-            Route::Flights => HoldFlights::NAME,
+            Route::Flights => HoldSeats::NAME,
             Route::Payment => AuthorizePayment::NAME,
             Route::Feed => NotifyUser::NAME,
             Route::User => "",
@@ -249,10 +249,10 @@ fn replies(strangers: &mut Strangers, finished: SagaId, ghost: SagaId) {
 /// nothing up.
 fn ghosts(strangers: &mut Strangers, ghost: SagaId) {
     let to = (Exchange::Commands, "flights", "commands.flights");
-    let id = format!("{ghost}:hold-flights:compensation:1");
-    let mut undo = command("flights", ReleaseFlights::NAME, &id);
+    let id = format!("{ghost}:hold-seats:compensation:1");
+    let mut undo = command("flights", ReleaseSeats::NAME, &id);
     undo["payload"] = json!({ "order_id": kit::ids::order_id().to_string() });
-    let mut newer = with(&undo, "/command_id", format!("{ghost}:hold-flights:compensation:3"));
+    let mut newer = with(&undo, "/command_id", format!("{ghost}:hold-seats:compensation:3"));
     newer["version"] = json!(7);
     strangers.add_json(to, KIND_COMMAND, newer, "version 7 is not known here", Some(ghost));
     let queue = format!("replies.{}", ghost.shard(SHARDS));
@@ -267,7 +267,7 @@ fn ghosts(strangers: &mut Strangers, ghost: SagaId) {
         mark: id,
         saga: Some(ghost),
     });
-    let nowhere = with(&undo, "/command_id", format!("{ghost}:hold-flights:compensation:2"));
+    let nowhere = with(&undo, "/command_id", format!("{ghost}:hold-seats:compensation:2"));
     let nowhere = message(&with(&nowhere, "/reply_to", "replies.nowhere"));
     strangers.1.push(Outgoing::command("flights", nowhere));
 }
@@ -394,7 +394,7 @@ async fn redriven(system: &System, operator: &Client, findings: &mut Findings) {
     findings.problem("a letter of no exchange", &answer, 409, "dead_letter_without_exchange", &[]);
     let letter = pick("version 99 is not known here");
     let without_reason = operator.call(Method::POST, &redrive(&letter), Some(json!({ "reason": "" }))).await.unwrap();
-    findings.problem("a redrive without a reason", &without_reason, 422, "invalid_reason", &["#/reason"]);
+    findings.problem("a redrive without a reason", &without_reason, 422, "reason_invalid", &["#/reason"]);
     let id = letter["id"].to_string();
     let command = ["dead-letters", "redrive", &id, "--reason", "the worker was repaired", "-o", "json"];
     let ended = system.sagactl(&operator.token, &command).await.unwrap();

@@ -21,10 +21,10 @@ pub(crate) async fn registrations_and_logins(system: &System, findings: &mut Fin
     for path in [REGISTER, LOGIN, REFRESH] {
         let at = |what: &str| format!("{path}: {what}");
         findings.problem(&at("no media type"), &raw(path, &[], "{}").await, 415, "unsupported_media_type", &[]);
-        findings.problem(&at("cut JSON"), &raw(path, &json, "{").await, 400, "malformed_json", &[]);
-        findings.problem(&at("no JSON"), &raw(path, &json, "\u{fffd}\u{0}").await, 400, "malformed_json", &[]);
-        findings.problem(&at("an empty object"), &post(path, json!({})).await, 422, "invalid_body", &[]);
-        findings.problem(&at("a list"), &post(path, json!([7])).await, 422, "invalid_body", &[]);
+        findings.problem(&at("cut JSON"), &raw(path, &json, "{").await, 400, "json_malformed", &[]);
+        findings.problem(&at("no JSON"), &raw(path, &json, "\u{fffd}\u{0}").await, 400, "json_malformed", &[]);
+        findings.problem(&at("an empty object"), &post(path, json!({})).await, 422, "body_invalid", &[]);
+        findings.problem(&at("a list"), &post(path, json!([7])).await, 422, "body_invalid", &[]);
         let huge = json!({ "email": "x".repeat(20_000) });
         findings.problem(&at("a huge body"), &post(path, huge).await, 413, "body_too_large", &[]);
         let read = stranger.get(path).await.unwrap();
@@ -34,8 +34,8 @@ pub(crate) async fn registrations_and_logins(system: &System, findings: &mut Fin
     let email = format!("eve-{}@example.com", kit::ids::uuid_random().simple());
     let person = json!({ "email": email, "password": "a long enough passphrase", "name": "Eve" });
     let wrong: [(&str, Value, &str, &[&str]); 8] = [
-        ("no password", without(&person, "", "password"), "invalid_body", &[]),
-        ("a number for a name", with(&person, "/name", 7), "invalid_body", &[]),
+        ("no password", without(&person, "", "password"), "body_invalid", &[]),
+        ("a number for a name", with(&person, "/name", 7), "body_invalid", &[]),
         ("a short password", with(&person, "/password", "short"), "registration_invalid", &["#/password"]),
         ("a common password", with(&person, "/password", "Password12345"), "registration_invalid", &["#/password"]),
         ("no address", with(&person, "/email", "eve"), "registration_invalid", &["#/email"]),
@@ -58,13 +58,13 @@ pub(crate) async fn registrations_and_logins(system: &System, findings: &mut Fin
     findings.problem("the same address in capitals", &post(REGISTER, shouted).await, 409, "email_taken", &[]);
 
     let login = json!({ "email": email, "password": "another passphrase" });
-    findings.problem("a wrong password", &post(LOGIN, login.clone()).await, 401, "wrong_login", &[]);
+    findings.problem("a wrong password", &post(LOGIN, login.clone()).await, 401, "login_wrong", &[]);
     let nobody = with(&login, "/email", "nobody@example.com");
-    findings.problem("nobody's address", &post(LOGIN, nobody).await, 401, "wrong_login", &[]);
+    findings.problem("nobody's address", &post(LOGIN, nobody).await, 401, "login_wrong", &[]);
     let nul = with(&login, "/email", "e\0ve@example.com");
-    findings.problem("U+0000 in an address", &post(LOGIN, nul).await, 401, "wrong_login", &[]);
+    findings.problem("U+0000 in an address", &post(LOGIN, nul).await, 401, "login_wrong", &[]);
     for token in ["", "nonsense", "rt_\0", "rt_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
         let refresh = json!({ "refresh_token": token });
-        findings.problem("a refresh token of nobody's", &post(REFRESH, refresh).await, 401, "wrong_refresh_token", &[]);
+        findings.problem("a refresh token of nobody's", &post(REFRESH, refresh).await, 401, "refresh_token_wrong", &[]);
     }
 }

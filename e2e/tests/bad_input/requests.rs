@@ -56,13 +56,13 @@ pub(crate) async fn searches(client: &Client, findings: &mut Findings) {
         (swap(&date, &format!("date={far}")), 422, "date_too_far", &["#/date"]),
         (swap("passengers=1", "passengers=0"), 422, "passengers_out_of_range", &["#/passengers"]),
         (swap("passengers=1", "passengers=10"), 422, "passengers_out_of_range", &["#/passengers"]),
-        (swap("passengers=1", "passengers=-1"), 400, "invalid_query", &[]),
-        (swap("cabin=business", "cabin=hold"), 400, "invalid_query", &[]),
-        (swap(&date, "date=2026-02-30"), 400, "invalid_query", &[]),
-        (swap(&format!("&{date}"), ""), 400, "invalid_query", &[]),
-        (String::new(), 400, "invalid_query", &[]),
+        (swap("passengers=1", "passengers=-1"), 400, "query_invalid", &[]),
+        (swap("cabin=business", "cabin=hold"), 400, "query_invalid", &[]),
+        (swap(&date, "date=2026-02-30"), 400, "query_invalid", &[]),
+        (swap(&format!("&{date}"), ""), 400, "query_invalid", &[]),
+        (String::new(), 400, "query_invalid", &[]),
         (format!("{good}&page_token=nonsense"), 400, "page_token_invalid", &[]),
-        (format!("{good}&page_size=-1"), 400, "invalid_query", &[]),
+        (format!("{good}&page_size=-1"), 400, "query_invalid", &[]),
     ];
     for (query, status, code, pointers) in flights {
         let answer = client.get(&format!("/v1/flights/offers?{query}")).await.unwrap();
@@ -84,9 +84,9 @@ pub(crate) async fn searches(client: &Client, findings: &mut Findings) {
             &["#/check_out"],
         ),
         (swap("guests=2", "guests=0"), 422, "guests_out_of_range", &["#/guests"]),
-        (swap("guests=2", "guests=two"), 400, "invalid_query", &[]),
-        (swap(&check_in, "check_in=tomorrow"), 400, "invalid_query", &[]),
-        (swap("place=Maldives&", ""), 400, "invalid_query", &[]),
+        (swap("guests=2", "guests=two"), 400, "query_invalid", &[]),
+        (swap(&check_in, "check_in=tomorrow"), 400, "query_invalid", &[]),
+        (swap("place=Maldives&", ""), 400, "query_invalid", &[]),
         (format!("{good}&page_token=nonsense"), 400, "page_token_invalid", &[]),
     ];
     for (query, status, code, pointers) in stays {
@@ -116,7 +116,7 @@ pub(crate) async fn orders(system: &System, client: &Client, findings: &mut Find
     let no_type = post(&[("idempotency-key", "wrong")], bytes).await.unwrap();
     findings.problem("no media type", &no_type, 415, "unsupported_media_type", &[]);
     for body in [&b""[..], b"{", b"not json", &[0xff, 0xfe, 0]] {
-        findings.problem("not JSON", &post(typed, body.to_vec()).await.unwrap(), 400, "malformed_json", &[]);
+        findings.problem("not JSON", &post(typed, body.to_vec()).await.unwrap(), 400, "json_malformed", &[]);
     }
     let huge = vec![b' '; 200 * 1024];
     findings.problem("a huge body", &post(typed, huge).await.unwrap(), 413, "body_too_large", &[]);
@@ -125,48 +125,48 @@ pub(crate) async fn orders(system: &System, client: &Client, findings: &mut Find
     let tomorrow = in_days(2).to_string();
     let two = with(&good, "/items", json!([good["items"][0], good["items"][0]]));
     let wrong: Vec<(&str, Value, &str, Vec<&str>)> = vec![
-        ("a list", json!([good]), "invalid_order", vec!["#/"]),
-        ("nothing", json!({}), "invalid_order", vec!["#/items", "#/travellers", "#/payment"]),
-        ("no items", with(&good, "/items", json!([])), "invalid_order", vec!["#/items"]),
-        ("a text for items", with(&good, "/items", "fof"), "invalid_order", vec!["#/items"]),
-        ("a number for an offer", with(&good, "/items/0/offer_id", 7), "invalid_order", vec!["#/items/0/offer_id"]),
-        ("a nonsense offer", with(&good, "/items/0/offer_id", "x"), "invalid_order", vec!["#/items/0/offer_id"]),
+        ("a list", json!([good]), "order_invalid", vec!["#/"]),
+        ("nothing", json!({}), "order_invalid", vec!["#/items", "#/travellers", "#/payment"]),
+        ("no items", with(&good, "/items", json!([])), "order_invalid", vec!["#/items"]),
+        ("a text for items", with(&good, "/items", "fof"), "order_invalid", vec!["#/items"]),
+        ("a number for an offer", with(&good, "/items/0/offer_id", 7), "order_invalid", vec!["#/items/0/offer_id"]),
+        ("a nonsense offer", with(&good, "/items/0/offer_id", "x"), "order_invalid", vec!["#/items/0/offer_id"]),
         (
             "an order for an offer",
             with(&good, "/items/0/offer_id", NO_ORDER),
-            "invalid_order",
+            "order_invalid",
             vec!["#/items/0/offer_id"],
         ),
-        ("one offer twice", two, "invalid_order", vec!["#/items/1/offer_id"]),
-        ("no travellers", with(&good, "/travellers", json!([])), "invalid_order", vec!["#/travellers"]),
+        ("one offer twice", two, "order_invalid", vec!["#/items/1/offer_id"]),
+        ("no travellers", with(&good, "/travellers", json!([])), "order_invalid", vec!["#/travellers"]),
         (
             "ten travellers",
             with(&good, "/travellers", json!(vec![good["travellers"][0].clone(); 10])),
-            "invalid_order",
+            "order_invalid",
             vec!["#/travellers"],
         ),
-        ("no family name", without(&good, person, "family_name"), "invalid_order", vec!["#/travellers/0/family_name"]),
+        ("no family name", without(&good, person, "family_name"), "order_invalid", vec!["#/travellers/0/family_name"]),
         (
             "U+0000 in a name",
             with(&good, "/travellers/0/given_name", "A\0da"),
-            "invalid_order",
+            "order_invalid",
             vec!["#/travellers/0/given_name"],
         ),
         (
             "no date",
             with(&good, "/travellers/0/born_on", "1985-02-30"),
-            "invalid_order",
+            "order_invalid",
             vec!["#/travellers/0/born_on"],
         ),
         (
             "born tomorrow",
             with(&good, "/travellers/0/born_on", tomorrow),
-            "invalid_order",
+            "order_invalid",
             vec!["#/travellers/0/born_on"],
         ),
-        ("no address", with(&good, "/travellers/0/email", "ada"), "invalid_order", vec!["#/travellers/0/email"]),
-        ("no payment", without(&good, "", "payment"), "invalid_order", vec!["#/payment"]),
-        ("a nonsense token", with(&good, "/payment/token", "visa"), "invalid_order", vec!["#/payment/token"]),
+        ("no address", with(&good, "/travellers/0/email", "ada"), "order_invalid", vec!["#/travellers/0/email"]),
+        ("no payment", without(&good, "", "payment"), "order_invalid", vec!["#/payment"]),
+        ("a nonsense token", with(&good, "/payment/token", "visa"), "order_invalid", vec!["#/payment/token"]),
         (
             "a card number",
             with(&good, "/payment/token", "4111 1111 1111 1111"),
@@ -217,7 +217,7 @@ pub(crate) async fn orders(system: &System, client: &Client, findings: &mut Find
     let listed = client.get("/v1/orders").await.unwrap();
     findings.that("nothing was ordered", listed.body["items"] == json!([]), &listed);
     for (query, code) in
-        [("page_size=-1", "invalid_query"), ("page_size=x", "invalid_query"), ("page=2", "invalid_query")]
+        [("page_size=-1", "query_invalid"), ("page_size=x", "query_invalid"), ("page=2", "query_invalid")]
     {
         findings.problem(query, &client.get(&format!("/v1/orders?{query}")).await.unwrap(), 400, code, &[]);
     }
@@ -286,18 +286,18 @@ pub(crate) async fn operators(system: &System, client: &Client, operator: &Clien
     let saga = found.body["items"][0]["id"].as_str().unwrap().to_owned();
     for path in ["", "/journal", "/events"] {
         let answer = operator.get(&format!("/ops/api/sagas/{NO_SAGA}{path}")).await.unwrap();
-        findings.problem(&format!("an unknown saga{path}"), &answer, 404, "unknown_saga", &[]);
+        findings.problem(&format!("an unknown saga{path}"), &answer, 404, "saga_unknown", &[]);
         let answer = operator.get(&format!("/ops/api/sagas/{order_id}{path}")).await.unwrap();
         findings.problem(&format!("no saga's id{path}"), &answer, 404, "not_found", &[]);
     }
     for (query, code) in [
-        ("status=stuck", "unknown_status"),
+        ("status=stuck", "status_unknown"),
         ("page_token=zz", "page_token_invalid"),
-        ("page_size=many", "invalid_query"),
-        ("created_after=yesterday", "invalid_query"),
-        ("stat=running", "invalid_query"),
-        ("owner=%00", "invalid_query"),
-        (&format!("business_key={}", "k".repeat(300)), "invalid_query"),
+        ("page_size=many", "query_invalid"),
+        ("created_after=yesterday", "query_invalid"),
+        ("stat=running", "query_invalid"),
+        ("owner=%00", "query_invalid"),
+        (&format!("business_key={}", "k".repeat(300)), "query_invalid"),
     ] {
         findings.problem(query, &operator.get(&format!("/ops/api/sagas?{query}")).await.unwrap(), 400, code, &[]);
     }
@@ -308,39 +308,39 @@ pub(crate) async fn operators(system: &System, client: &Client, operator: &Clien
     let act = async |path: &str, body: Value| operator.call(Method::POST, path, Some(body)).await.unwrap();
     let retry = json!({ "action": "retry", "reason": "because of this" });
     let actions: [(&str, Value, u16, &str, &[&str]); 9] = [
-        ("no reason", without(&retry, "", "reason"), 422, "invalid_body", &[]),
-        ("an empty reason", with(&retry, "/reason", "  "), 422, "invalid_reason", &["#/reason"]),
-        ("a long reason", with(&retry, "/reason", "x".repeat(501)), 422, "invalid_reason", &["#/reason"]),
-        ("U+0000 in the reason", with(&retry, "/reason", "no\0no"), 422, "invalid_reason", &["#/reason"]),
-        ("an unknown action", with(&retry, "/action", "explode"), 422, "invalid_body", &[]),
+        ("no reason", without(&retry, "", "reason"), 422, "body_invalid", &[]),
+        ("an empty reason", with(&retry, "/reason", "  "), 422, "reason_invalid", &["#/reason"]),
+        ("a long reason", with(&retry, "/reason", "x".repeat(501)), 422, "reason_invalid", &["#/reason"]),
+        ("U+0000 in the reason", with(&retry, "/reason", "no\0no"), 422, "reason_invalid", &["#/reason"]),
+        ("an unknown action", with(&retry, "/action", "explode"), 422, "body_invalid", &[]),
         (
             "a step's name that is none",
             json!({ "action": "retry", "step": "A B", "reason": "because" }),
             422,
-            "invalid_body",
+            "body_invalid",
             &[],
         ),
         (
             "a skip without a reply",
             json!({ "action": "skip", "step": "create-order", "reason": "because" }),
             422,
-            "invalid_body",
+            "body_invalid",
             &[],
         ),
         ("a finished saga", retry.clone(), 409, "finished", &[]),
-        ("nothing at all", json!({}), 422, "invalid_body", &[]),
+        ("nothing at all", json!({}), 422, "body_invalid", &[]),
     ];
     for (what, body, status, code, pointers) in actions {
         findings.problem(&format!("action: {what}"), &act(&path, body).await, status, code, pointers);
     }
     let nobody = act(&format!("/ops/api/sagas/{NO_SAGA}/actions"), retry.clone()).await;
-    findings.problem("an action on no saga", &nobody, 404, "unknown_saga", &[]);
+    findings.problem("an action on no saga", &nobody, 404, "saga_unknown", &[]);
     let cut = operator.call_raw(Method::POST, &path, &[("content-type", "application/json")], "{").await.unwrap();
-    findings.problem("an action that is cut", &cut, 400, "malformed_json", &[]);
+    findings.problem("an action that is cut", &cut, 400, "json_malformed", &[]);
     let huge = act(&path, with(&retry, "/reason", "x".repeat(300_000))).await;
     findings.problem("a huge action", &huge, 413, "body_too_large", &[]);
     let letter = act("/ops/api/dead-letters/4711/redrive", json!({ "reason": "because" })).await;
-    findings.problem("no dead letter", &letter, 404, "unknown_dead_letter", &[]);
+    findings.problem("no dead letter", &letter, 404, "dead_letter_unknown", &[]);
     let letter = act("/ops/api/dead-letters/nonsense/redrive", json!({ "reason": "because" })).await;
     findings.problem("no dead letter's number", &letter, 404, "not_found", &[]);
 
@@ -348,10 +348,10 @@ pub(crate) async fn operators(system: &System, client: &Client, operator: &Clien
     let inside = system.internal("orchestrator-1");
     let path = format!("/api/sagas/{saga}/actions");
     let answer = inside.call(Method::POST, &path, Some(retry.clone())).await.unwrap();
-    findings.problem("nobody acts", &answer, 400, "missing_actor", &[]);
+    findings.problem("nobody acts", &answer, 400, "actor_missing", &[]);
     let actor = [("x-sojourn-actor", "usr_1")];
     let answer = inside.call_with(Method::POST, &path, Some(retry), &actor).await.unwrap();
-    findings.problem("somebody without a role acts", &answer, 400, "missing_role", &[]);
+    findings.problem("somebody without a role acts", &answer, 400, "operator_role_missing", &[]);
     // Who acts cannot be said from outside.
     let posing = [("x-sojourn-actor", "somebody-else"), ("x-sojourn-role", "root")];
     let posed = operator.call_with(Method::GET, "/ops/api/sagas", None, &posing).await.unwrap();

@@ -23,20 +23,20 @@ const BREAKS: [(&str, &str, &[&str]); 5] = [
         "an entry that nobody knows",
         "UPDATE saga_journal SET entries = '[{\"entry\": \"from_the_future\"}]'
          WHERE saga_id = $1 AND seq = (SELECT max(seq) FROM saga_journal WHERE saga_id = $1)",
-        &["broken_row", "saga_journal", "entries", "from_the_future"],
+        &["row_broken", "saga_journal", "entries", "from_the_future"],
     ),
     (
         "no list of entries",
         "UPDATE saga_journal SET entries = '\"all is well\"' WHERE saga_id = $1 AND seq = 1",
-        &["broken_row", "saga_journal", "entries", "seq 1"],
+        &["row_broken", "saga_journal", "entries", "seq 1"],
     ),
-    ("a gap", "DELETE FROM saga_journal WHERE saga_id = $1 AND seq = 2", &["broken_row", "saga_journal", "seq 2"]),
-    ("nothing at all", "DELETE FROM saga_journal WHERE saga_id = $1", &["broken_row", "saga_journal", "no records"]),
+    ("a gap", "DELETE FROM saga_journal WHERE saga_id = $1 AND seq = 2", &["row_broken", "saga_journal", "seq 2"]),
+    ("nothing at all", "DELETE FROM saga_journal WHERE saga_id = $1", &["row_broken", "saga_journal", "no records"]),
     (
         "a version that nobody knows",
         "UPDATE saga_journal SET entries = replace(entries::text, '\"version\":1,', '\"version\":99,')::json
          WHERE saga_id = $1 AND seq = 1",
-        &["unknown_definition", "version 99"],
+        &["definition_unknown", "version 99"],
     ),
 ];
 
@@ -130,7 +130,7 @@ async fn named(operator: &Client, broken: &Broken, findings: &mut Findings) {
     findings.that(&format!("{}: shown with its reason", broken.what), says, &text);
     let cancel = json!({ "action": "cancel", "reason": "it is broken" });
     let acted = operator.call(Method::POST, &format!("/ops/api/sagas/{saga}/actions"), Some(cancel)).await.unwrap();
-    if code == "broken_row" {
+    if code == "row_broken" {
         findings.problem(broken.what, &shown, 500, code, &[]);
         findings.problem(&format!("{}: an action", broken.what), &acted, 500, code, &[]);
         for path in ["journal", "events"] {
@@ -153,7 +153,7 @@ async fn given_up(operator: &Client, saga: &str, findings: &mut Findings) {
         let body = json!({ "action": action, "reason": "nobody knows it any more" });
         operator.call(Method::POST, &format!("/ops/api/sagas/{saga}/actions"), Some(body)).await.unwrap()
     };
-    findings.problem("retrying what nobody knows", &act("retry").await, 409, "unknown_definition", &[]);
+    findings.problem("retrying what nobody knows", &act("retry").await, 409, "definition_unknown", &[]);
     let abandoned = act("abandon").await;
     let right = abandoned.status == 200 && abandoned.body["status"] == "abandoned";
     findings.that("giving up what nobody knows", right, &abandoned);

@@ -39,7 +39,7 @@ pub(crate) async fn of_sagas(system: &System, client: &Client, findings: &mut Fi
     findings.problem("a start with a client's token", &answer, 401, "internal_token", &[]);
     let json = [("content-type", "application/json")];
     let answer = inside.call_raw(Method::POST, "/api/sagas", &json, "{\"name\"").await.unwrap();
-    findings.problem("a start that is cut", &answer, 400, "malformed_json", &[]);
+    findings.problem("a start that is cut", &answer, 400, "json_malformed", &[]);
 
     let key = |key: &str, fingerprint: &str| json!({ "key": key, "fingerprint": fingerprint });
     let mut extra = good.clone();
@@ -49,71 +49,71 @@ pub(crate) async fn of_sagas(system: &System, client: &Client, findings: &mut Fi
     let mut long_key = good.clone();
     long_key["idempotency"] = key(&"k".repeat(300), "f");
     let wrong: Vec<(&str, Value, u16, &str, &[&str])> = vec![
-        ("an unknown saga", with(&good, "/name", "ordre"), 404, "unknown_definition", &[]),
-        ("an unknown version", newest, 404, "unknown_version", &[]),
-        ("no input", without(&good, "", "input"), 422, "invalid_body", &[]),
-        ("an unknown member", extra, 422, "invalid_body", &[]),
-        ("a number for a name", with(&good, "/name", 7), 422, "invalid_body", &[]),
-        ("no business key", with(&good, "/business_key", ""), 422, "invalid_field", &["#/business_key"]),
+        ("an unknown saga", with(&good, "/name", "ordre"), 404, "definition_unknown", &[]),
+        ("an unknown version", newest, 404, "version_unknown", &[]),
+        ("no input", without(&good, "", "input"), 422, "body_invalid", &[]),
+        ("an unknown member", extra, 422, "body_invalid", &[]),
+        ("a number for a name", with(&good, "/name", 7), 422, "body_invalid", &[]),
+        ("no business key", with(&good, "/business_key", ""), 422, "field_invalid", &["#/business_key"]),
         (
             "a long business key",
             with(&good, "/business_key", "k".repeat(201)),
             422,
-            "invalid_field",
+            "field_invalid",
             &["#/business_key"],
         ),
-        ("U+0000 in the business key", with(&good, "/business_key", "a\0b"), 422, "invalid_field", &["#/business_key"]),
-        ("U+0000 in the owner", with(&good, "/owner", "a\0b"), 422, "invalid_field", &["#/owner"]),
-        ("a long idempotency key", long_key, 422, "invalid_field", &["#/idempotency/key"]),
-        ("a text for the input", with(&good, "/input", "order"), 422, "invalid_input", &["#/input"]),
-        ("no travellers member", without(&good, "/input", "travellers"), 422, "invalid_input", &["#/input"]),
-        ("nothing ordered", with(&good, "/input/items", json!([])), 422, "invalid_input", &["#/input"]),
-        ("too many decimals", with(&good, "/input/total/amount", "10.001"), 422, "invalid_input", &["#/input/total"]),
+        ("U+0000 in the business key", with(&good, "/business_key", "a\0b"), 422, "field_invalid", &["#/business_key"]),
+        ("U+0000 in the owner", with(&good, "/owner", "a\0b"), 422, "field_invalid", &["#/owner"]),
+        ("a long idempotency key", long_key, 422, "field_invalid", &["#/idempotency/key"]),
+        ("a text for the input", with(&good, "/input", "order"), 422, "input_invalid", &["#/input"]),
+        ("no travellers member", without(&good, "/input", "travellers"), 422, "input_invalid", &["#/input"]),
+        ("nothing ordered", with(&good, "/input/items", json!([])), 422, "input_invalid", &["#/input"]),
+        ("too many decimals", with(&good, "/input/total/amount", "10.001"), 422, "input_invalid", &["#/input/total"]),
         (
             "a yen and a half",
             with(&good, "/input/total", json!({"amount": "1.5", "currency": "JPY"})),
             422,
-            "invalid_input",
+            "input_invalid",
             &["#/input/total"],
         ),
         (
             "an item with too many decimals",
             with(&good, "/input/items/0/total/amount", "10.001"),
             422,
-            "invalid_input",
+            "input_invalid",
             &["#/input/items/0/total"],
         ),
         (
             "a number for an amount",
             with(&good, "/input/total/amount", 10),
             422,
-            "invalid_input",
+            "input_invalid",
             &["#/input/total/amount"],
         ),
-        ("no number", with(&good, "/input/total/amount", "ten"), 422, "invalid_input", &["#/input/total"]),
-        ("less than nothing", with(&good, "/input/total/amount", "-1.00"), 422, "invalid_input", &["#/input/total"]),
-        ("more than all", with(&good, "/input/total/amount", "1".repeat(20)), 422, "invalid_input", &["#/input/total"]),
-        ("an unknown currency", with(&good, "/input/total/currency", "EURO"), 422, "invalid_input", &["#/input/total"]),
+        ("no number", with(&good, "/input/total/amount", "ten"), 422, "input_invalid", &["#/input/total"]),
+        ("less than nothing", with(&good, "/input/total/amount", "-1.00"), 422, "input_invalid", &["#/input/total"]),
+        ("more than all", with(&good, "/input/total/amount", "1".repeat(20)), 422, "input_invalid", &["#/input/total"]),
+        ("an unknown currency", with(&good, "/input/total/currency", "EURO"), 422, "input_invalid", &["#/input/total"]),
         (
             "a currency nobody pays in",
             with(&good, "/input/total/currency", "XAU"),
             422,
-            "invalid_input",
+            "input_invalid",
             &["#/input/total"],
         ),
         (
             "no date",
             with(&good, "/input/travellers/0/born_on", "1985-13-10"),
             422,
-            "invalid_input",
+            "input_invalid",
             &["#/input/travellers/0/born_on"],
         ),
-        ("no offer", with(&good, "/input/items/0/offer_id", "x"), 422, "invalid_input", &["#/input/items/0/offer_id"]),
+        ("no offer", with(&good, "/input/items/0/offer_id", "x"), 422, "input_invalid", &["#/input/items/0/offer_id"]),
         (
             "no token",
             with(&good, "/input/payment_token", "4111111111111111"),
             422,
-            "invalid_input",
+            "input_invalid",
             &["#/input/payment_token"],
         ),
         ("a large input", with(&good, "/input/items/0/description", "x".repeat(66_000)), 413, "input_too_large", &[]),
@@ -125,12 +125,12 @@ pub(crate) async fn of_sagas(system: &System, client: &Client, findings: &mut Fi
         findings.that("a card number is not repeated", !answer.body.to_string().contains("41111"), &answer.body);
     }
     let answer = inside.get("/api/starts?name=order&key=nobody").await.unwrap();
-    findings.problem("a start that nobody made", &answer, 404, "unknown_start", &[]);
+    findings.problem("a start that nobody made", &answer, 404, "start_unknown", &[]);
     findings.problem(
         "no key asked for",
         &inside.get("/api/starts?name=order").await.unwrap(),
         400,
-        "invalid_query",
+        "query_invalid",
         &[],
     );
 

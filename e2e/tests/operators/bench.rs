@@ -39,7 +39,7 @@ impl Bench {
 pub(crate) async fn login(bench: &mut Bench) {
     let command = ["login", "--email", "operator@sojourn.example", "--password-stdin"];
     let wrong = bench.system.sagactl_with("", &command, "not the password at all\n").await.unwrap();
-    bench.judge(&command, &wrong, 3, &["wrong_login"]);
+    bench.judge(&command, &wrong, 3, &["login_wrong"]);
     bench.ends(&["list"], 3, &["sagactl login"]).await;
     let token = bench.client.token.clone();
     let refused = bench.system.sagactl(&token, &["list"]).await.unwrap();

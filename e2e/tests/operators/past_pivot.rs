@@ -49,12 +49,12 @@ async fn seen(bench: &mut Bench, id: &str) {
     bench
         .ends(&["list", "--error", "capture-payment/capture_refused"], 0, &[id, "capture-payment/capture_refused"])
         .await;
-    bench.ends(&["show", id], 0, &["capture-payment", "capture_refused", "confirm-flights"]).await;
+    bench.ends(&["show", id], 0, &["capture-payment", "capture_refused", "confirm-seats"]).await;
     let shown = bench.ends(&["show", id, "-o", "json"], 0, &[]).await;
     let shown: Value = serde_json::from_str(&shown.stdout).unwrap_or_default();
     let right = step(&shown, "capture-payment")["status"] == "needs_attention"
         && step(&shown, "capture-payment")["error"]["code"] == "capture_refused"
-        && step(&shown, "confirm-flights")["status"] == "done"
+        && step(&shown, "confirm-seats")["status"] == "done"
         && step(&shown, "hold-rooms")["status"] == "not_applicable"
         && shown["error"] == "capture-payment/capture_refused";
     bench.findings.that("where it stands", right, &shown);
@@ -108,7 +108,7 @@ async fn refused(bench: &mut Bench, id: &str) {
     let act = |more: &[&'static str]| -> Vec<&'static str> { [more, &reason].concat() };
     for (arguments, code, word) in [
         (act(&["cancel"]), 6, "past_pivot"),
-        (act(&["retry", "--step", "dance"]), 6, "unknown_step"),
+        (act(&["retry", "--step", "dance"]), 6, "step_unknown"),
         (act(&["retry", "--step", "create-order"]), 6, "nothing_to_retry"),
         (act(&["skip", "--step", "create-order", "--reply", "{}"]), 6, "nothing_to_skip"),
         (act(&["skip", "--step", "notify-user", "--reply", "{}"]), 6, "nothing_to_skip"),
@@ -127,7 +127,7 @@ async fn refused(bench: &mut Bench, id: &str) {
     let skip =
         json!({ "action": "skip", "step": "capture-payment", "reply": { "payment_id": "ord_7" }, "reason": "so" });
     let short = act(bench, skip.clone()).await;
-    bench.findings.problem("a reason of two letters", &short, 422, "invalid_reason", &["#/reason"]);
+    bench.findings.problem("a reason of two letters", &short, 422, "reason_invalid", &["#/reason"]);
     let mut skip = skip;
     skip["reason"] = json!("let us see");
     let mismatch = act(bench, skip).await;
@@ -202,8 +202,8 @@ pub(crate) async fn sagas_given_up(bench: &mut Bench) {
     }
     let command = ["abandon", "-", "--reason", "settled by hand, ticket 4711", "--yes", "-o", "ids"];
     let piped = bench.system.sagactl_with("", &command, &format!("{first}\n{nobody}\n{second}\n")).await.unwrap();
-    bench.judge(&command, &piped, 5, &[&first, &second, nobody, "unknown_saga"]);
-    bench.ends(&["abandon", nobody, "--reason", "settled by hand"], 4, &["unknown_saga"]).await;
+    bench.judge(&command, &piped, 5, &[&first, &second, nobody, "saga_unknown"]);
+    bench.ends(&["abandon", nobody, "--reason", "settled by hand"], 4, &["saga_unknown"]).await;
     for id in [&first, &second] {
         let shown = until_status(&bench.operator, id, "abandoned").await;
         bench.findings.that("it is over", shown["finished_at"].is_string(), &shown);

@@ -17,12 +17,12 @@ pub(crate) async fn a_saga_held_before_its_pivot(bench: &mut Bench) {
     let path = format!("/v1/operations/{id}/events");
 
     // The client follows it; the connection is lost with the gateway, which ends in order all the same.
-    let authorising = |event: &eventsource_stream::Event| {
+    let authorizing = |event: &eventsource_stream::Event| {
         let operation: Value = serde_json::from_str(&event.data).unwrap_or_default();
         step(&operation, "authorize-payment")["status"] == "running"
     };
     let stream = bench.client.open(&path, None).await.unwrap();
-    let mut seen = tokio::time::timeout(SETTLED_WITHIN, events(stream, authorising)).await.unwrap().unwrap();
+    let mut seen = tokio::time::timeout(SETTLED_WITHIN, events(stream, authorizing)).await.unwrap().unwrap();
     let last = seen.last().unwrap().id.clone();
     let open = bench.client.open(&path, Some(&last)).await.unwrap();
     let code = bench.system.program("gateway").terminate(Duration::from_secs(30)).await.unwrap();
@@ -42,7 +42,7 @@ pub(crate) async fn a_saga_held_before_its_pivot(bench: &mut Bench) {
     .await;
     bench.ends(&["cancel", id, "--reason", "the client called"], 0, &[id]).await;
     let shown = until(&bench.operator, id, "undoing what it can", |shown| {
-        step(shown, "hold-flights")["status"] == "compensated" && step(shown, "hold-rooms")["status"] == "compensated"
+        step(shown, "hold-seats")["status"] == "compensated" && step(shown, "hold-rooms")["status"] == "compensated"
             || step(shown, "authorize-payment")["status"] == "compensating"
     })
     .await;
@@ -55,7 +55,7 @@ pub(crate) async fn a_saga_held_before_its_pivot(bench: &mut Bench) {
 
     bench.system.revive("payment").await.unwrap();
     let shown = until_status(&bench.operator, id, "compensated").await;
-    for name in ["hold-flights", "hold-rooms", "authorize-payment", "create-order"] {
+    for name in ["hold-seats", "hold-rooms", "authorize-payment", "create-order"] {
         let status = &step(&shown, name)["status"];
         bench.findings.that(&format!("{name} is undone"), status == "compensated", &shown);
     }
@@ -104,7 +104,7 @@ async fn nothing_is_left(bench: &mut Bench, order_id: &str) {
         ),
         (
             "sojourn_payment",
-            "SELECT count(*) FROM payment WHERE order_id = $1 AND status IN ('authorised', 'captured')",
+            "SELECT count(*) FROM payment WHERE order_id = $1 AND status IN ('authorized', 'captured')",
         ),
     ] {
         let mut database = bench.system.database(database).await.unwrap();
@@ -113,7 +113,7 @@ async fn nothing_is_left(bench: &mut Bench, order_id: &str) {
     }
     let open: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM sandbox.charge c LEFT JOIN payment p ON p.provider_reference = c.reference
-         WHERE c.status = 'authorised' AND p.provider_reference IS NULL",
+         WHERE c.status = 'authorized' AND p.provider_reference IS NULL",
     )
     .fetch_one(&mut bench.system.database("sojourn_payment").await.unwrap())
     .await

@@ -11,10 +11,7 @@ use axum::{
         sse::{Event, KeepAlive, Sse},
     },
 };
-use contract::{
-    SagaId,
-    orchestrator_api::{CauseView, RecordView},
-};
+use contract::{SagaId, orchestrator_api::RecordView, saga::Cause};
 use eventsource_stream::Eventsource as _;
 use futures::{Stream, StreamExt as _, stream};
 use kit::http::{ApiError, Path};
@@ -121,7 +118,7 @@ fn told<E: std::fmt::Display>(
 /// What is known of a saga while its records go by.
 struct Teller {
     id: SagaId,
-    cause: Option<CauseView>,
+    cause: Option<Cause>,
 }
 
 enum Told {
@@ -158,7 +155,7 @@ impl Teller {
 }
 
 /// Why the saga turned around, when this entry says so.
-fn cause_of(entry: &Value) -> Option<CauseView> {
+fn cause_of(entry: &Value) -> Option<Cause> {
     let turned = entry.get("entry").and_then(Value::as_str) == Some("compensation_started");
     turned.then(|| serde_json::from_value(entry.get("cause")?.clone()).ok()).flatten()
 }

@@ -88,7 +88,7 @@ fn read_json(headers: &HeaderMap, body: &[u8]) -> Result<Value, ApiError> {
     // Line and column only: what stands there could be a secret.
     serde_json::from_slice(body).map_err(|error| {
         let (line, column) = (error.line(), error.column());
-        ApiError::bad_request("malformed_json", format!("the body is not JSON: line {line}, column {column}"))
+        ApiError::bad_request("json_malformed", format!("the body is not JSON: line {line}, column {column}"))
     })
 }
 
@@ -100,7 +100,7 @@ fn check(door: &Door, body: &Value) -> Result<OrderRequest, ApiError> {
         return Err(ApiError::unprocessable("card_number_refused", detail, vec![place]));
     }
     order_request::read(body, door.clock.now().date_naive())
-        .map_err(|errors| ApiError::unprocessable("invalid_order", "the order is not valid; see `errors`", errors))
+        .map_err(|errors| ApiError::unprocessable("order_invalid", "the order is not valid; see `errors`", errors))
 }
 
 async fn earlier_start(door: &Door, hop: &Hop, key: &ScopedKey) -> Result<Option<EarlierStart>, ApiError> {
@@ -209,7 +209,7 @@ fn sum(items: &[OrderItem]) -> Result<Money, ApiError> {
             format!("is priced in {}, the first item in {}", items[index].total.currency_code(), first.currency_code());
         let place = FieldError { detail, pointer: format!("#/items/{index}/offer_id") };
         let detail = "one order is paid in one currency; order what is priced in another one separately";
-        return Err(ApiError::unprocessable("mixed_currencies", detail, vec![place]));
+        return Err(ApiError::unprocessable("currencies_mixed", detail, vec![place]));
     }
     totals
         .try_fold(first, Money::checked_add)

@@ -160,13 +160,13 @@ async fn registration_and_login_pass_with_their_refusals() {
     assert_eq!((taken.status, taken.code().as_str()), (409, "email_taken"));
     let greedy =
         post("/v1/auth/register", json!({"email": "a@b.org", "password": "x", "name": "A", "role": "operator"})).await;
-    assert_eq!((greedy.status, greedy.code().as_str()), (422, "invalid_body"));
+    assert_eq!((greedy.status, greedy.code().as_str()), (422, "body_invalid"));
 
     let right = post("/v1/auth/login", json!({"email": "a@b.org", "password": "correct horse battery"})).await;
     assert_eq!((right.status, right.header("cache-control")), (200, "no-store"));
     assert_eq!(right.json()["token_type"], "Bearer");
     let wrong = post("/v1/auth/login", json!({"email": "a@b.org", "password": "wrong"})).await;
-    assert_eq!((wrong.status, wrong.code().as_str()), (401, "wrong_login"));
+    assert_eq!((wrong.status, wrong.code().as_str()), (401, "login_wrong"));
     let large = post("/v1/auth/login", json!({"email": "a@b.org", "password": "x".repeat(9000)})).await;
     assert_eq!((large.status, large.code().as_str()), (413, "body_too_large"));
 }

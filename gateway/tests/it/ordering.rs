@@ -204,7 +204,7 @@ async fn offers_that_cannot_be_ordered_are_pointed_at() {
     let dollars = stay_offer(8, money("10", "USD"));
     house.parts.memory().stays.insert(dollars.offer_id, dollars.clone());
     let mixed = order(&[flight, dollars.offer_id.to_string()]);
-    insta::assert_snapshot!("mixed_currencies", Said::of(house.order_of("e", &mixed)).await.shown());
+    insta::assert_snapshot!("currencies_mixed", Said::of(house.order_of("e", &mixed)).await.shown());
     assert_eq!(house.parts.memory().starts.len(), 0);
 }
 
@@ -218,17 +218,17 @@ async fn bodies_that_are_no_orders_are_refused() {
     let json = "application/json";
     let code = |said: Said| (said.status, said.code());
     assert_eq!(code(raw("{}", "text/plain").await), (415, "unsupported_media_type".into()));
-    assert_eq!(code(raw("", json).await), (400, "malformed_json".into()));
-    assert_eq!(code(raw("{\"items\": [}", json).await), (400, "malformed_json".into()));
-    assert_eq!(code(raw("[]", json).await), (422, "invalid_order".into()));
-    assert_eq!(code(raw("null", json).await), (422, "invalid_order".into()));
+    assert_eq!(code(raw("", json).await), (400, "json_malformed".into()));
+    assert_eq!(code(raw("{\"items\": [}", json).await), (400, "json_malformed".into()));
+    assert_eq!(code(raw("[]", json).await), (422, "order_invalid".into()));
+    assert_eq!(code(raw("null", json).await), (422, "order_invalid".into()));
     insta::assert_snapshot!("empty_order", raw("{}", json).await.shown());
     let mut large = good_order();
     large["notes"] = Value::String("x".repeat(65 * 1024));
     assert_eq!(code(Said::of(house.order_of("k", &large)).await), (413, "body_too_large".into()));
     let deep = "[".repeat(30_000);
     let request = house.request(Method::POST, "/v1/orders").header("idempotency-key", "k");
-    assert_eq!(code(Said::of(request.header("content-type", json).body(deep)).await), (400, "malformed_json".into()));
+    assert_eq!(code(Said::of(request.header("content-type", json).body(deep)).await), (400, "json_malformed".into()));
 }
 
 #[tokio::test]

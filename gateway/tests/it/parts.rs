@@ -22,10 +22,9 @@ use contract::{
     accommodation::StayOffer,
     command::Route,
     flights::{Cabin, FlightOffer},
-    orchestrator_api::{
-        SagaPage, SagaStarted, SagaStatus, SagaSummary, SagaView, StartSaga, StepKind, StepStatus, StepView,
-    },
+    orchestrator_api::{SagaPage, SagaStarted, SagaSummary, SagaView, StartSaga, StepView},
     order::OrderView,
+    saga::{SagaStatus, StepKind, StepStatus},
 };
 use kit::http::{ApiError, Json};
 use serde_json::{Value, json};
@@ -222,7 +221,7 @@ async fn register(Json(person): Json<contract::user::Register>) -> Result<Respon
 
 async fn login(Json(login): Json<contract::user::Login>) -> Result<Response, ApiError> {
     if login.password != "correct horse battery" {
-        return Err(ApiError::unauthorized("wrong_login", "the e-mail address or the password is wrong"));
+        return Err(ApiError::unauthorized("login_wrong", "the e-mail address or the password is wrong"));
     }
     let tokens = json!({"access_token": "a", "refresh_token": "r", "token_type": "Bearer", "expires_in": 900});
     Ok(axum::Json(tokens).into_response())

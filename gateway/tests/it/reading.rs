@@ -2,8 +2,9 @@
 
 use contract::{
     OrderId,
-    orchestrator_api::{CauseView, RecordView, SagaStatus, StepStatus},
+    orchestrator_api::RecordView,
     order::{OrderStatus, OrderView, PlaceOrder},
+    saga::{Cause, SagaStatus, StepStatus},
 };
 use reqwest::Method;
 use serde_json::json;
@@ -57,10 +58,10 @@ async fn searches_are_public_checked_here_and_answered_there() {
         "from=LHR&to=MLE&date=2026-12-05&cabin=first&passengers=2&order=price",
     ] {
         let said = search(wrong).await;
-        assert_eq!((said.status, said.code().as_str()), (400, "invalid_query"), "{wrong}");
+        assert_eq!((said.status, said.code().as_str()), (400, "query_invalid"), "{wrong}");
     }
     let stay = Said::of(house.http.get(house.url("/v1/stays/offers?place=Maldives"))).await;
-    assert_eq!((stay.status, stay.code().as_str()), (400, "invalid_query"));
+    assert_eq!((stay.status, stay.code().as_str()), (400, "query_invalid"));
 }
 
 #[tokio::test]
@@ -89,7 +90,7 @@ async fn an_order_that_was_undone_before_it_was_stored_is_rejected_with_the_reas
         let mut memory = house.parts.memory();
         let saga = memory.sagas.get_mut(&operation_id.parse().unwrap()).unwrap();
         saga.summary.status = SagaStatus::Compensated;
-        saga.cause = Some(CauseView {
+        saga.cause = Some(Cause {
             step: None,
             code: "deadline".into(),
             message: "postgres://secret is away".into(),
@@ -153,7 +154,7 @@ async fn an_operation_tells_how_far_it_is_in_public_words() {
         let mut memory = house.parts.memory();
         let saga = memory.sagas.get_mut(&id.parse().unwrap()).unwrap();
         saga.summary.status = SagaStatus::Compensated;
-        let cause = CauseView {
+        let cause = Cause {
             step: Some("authorize-payment".parse().unwrap()),
             code: "card_declined".into(),
             message: "The issuer said no.".into(),

@@ -49,7 +49,7 @@ pub async fn read_body_in_time(State(time_max): State<Duration>, request: Reques
         Ok(Err(error)) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
             ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The body is too large").into_response()
         }
-        Ok(Err(_)) => ApiError::bad_request("unreadable_body", "the body broke off").into_response(),
+        Ok(Err(_)) => ApiError::bad_request("body_unreadable", "the body broke off").into_response(),
         Err(_) => {
             let error = ApiError::new(StatusCode::REQUEST_TIMEOUT, "body_timed_out", "The body did not arrive in time")
                 .detail(format!("a body must arrive within {} seconds", time_max.as_secs()));

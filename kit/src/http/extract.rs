@@ -23,10 +23,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
         match axum::Json::from_request(request, state).await {
             Ok(axum::Json(value)) => Ok(Self(value)),
             Err(JsonRejection::JsonDataError(error)) => {
-                Err(ApiError::unprocessable("invalid_body", error.body_text(), Vec::new()))
+                Err(ApiError::unprocessable("body_invalid", error.body_text(), Vec::new()))
             }
             Err(JsonRejection::JsonSyntaxError(error)) => {
-                Err(ApiError::bad_request("malformed_json", error.body_text()))
+                Err(ApiError::bad_request("json_malformed", error.body_text()))
             }
             Err(JsonRejection::MissingJsonContentType(_)) => Err(ApiError::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -36,7 +36,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
             Err(other) if other.status() == StatusCode::PAYLOAD_TOO_LARGE => {
                 Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The body is too large"))
             }
-            Err(other) => Err(ApiError::bad_request("unreadable_body", other.body_text())),
+            Err(other) => Err(ApiError::bad_request("body_unreadable", other.body_text())),
         }
     }
 }
@@ -57,7 +57,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let read = axum::extract::Query::from_request_parts(parts, state).await;
         read.map(|axum::extract::Query(value)| Self(value))
-            .map_err(|error: QueryRejection| ApiError::bad_request("invalid_query", error.body_text()))
+            .map_err(|error: QueryRejection| ApiError::bad_request("query_invalid", error.body_text()))
     }
 }
 

@@ -13,7 +13,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use contract::{
     SagaId,
-    orchestrator_api::{DeadLetterView, SagaStatus, StartKey},
+    orchestrator_api::{DeadLetterView, StartKey},
+    saga::SagaStatus,
 };
 use machine::Entry;
 

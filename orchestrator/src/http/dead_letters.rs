@@ -53,7 +53,7 @@ pub(super) async fn redrive(
     let (actor, role) = (operator.actor.as_str(), operator.role.as_str());
     tracing::info!(letter = id, actor, role, reason = operator.reason, "a dead letter is sent again");
     dead_letters::redrive(&api.shared, id).await.map(Json).map_err(|error| match error {
-        RedriveError::Unknown(_) => ApiError::not_found("unknown_dead_letter", error.to_string()),
+        RedriveError::Unknown(_) => ApiError::not_found("dead_letter_unknown", error.to_string()),
         RedriveError::NoExchange => ApiError::conflict("dead_letter_without_exchange", error.to_string()),
         RedriveError::Journal(error) => problems::journal(&error),
         RedriveError::Publish(error) => {

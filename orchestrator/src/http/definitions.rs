@@ -29,7 +29,7 @@ struct DefinitionView {
 #[derive(Debug, Serialize)]
 struct StepShape {
     name: StepName,
-    kind: contract::orchestrator_api::StepKind,
+    kind: contract::saga::StepKind,
     route: contract::Route,
     command: String,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -178,7 +178,7 @@ fn last_event_id(headers: &HeaderMap) -> Result<u64, ApiError> {
     match seq.map(str::parse) {
         Some(Ok(seq)) => Ok(seq),
         Some(Err(_)) | None => {
-            Err(ApiError::bad_request("invalid_last_event_id", "Last-Event-ID must be the number of a record"))
+            Err(ApiError::bad_request("last_event_id_invalid", "Last-Event-ID must be the number of a record"))
         }
     }
 }

@@ -5,7 +5,8 @@ use chrono::{DateTime, Utc};
 use contract::{
     SagaId,
     limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX},
-    orchestrator_api::{SagaPage, SagaStatus},
+    orchestrator_api::SagaPage,
+    saga::SagaStatus,
 };
 use journal::Filter;
 use kit::http::{ApiError, Json, Query, page_token};
@@ -76,7 +77,7 @@ fn filter(asked: Asked) -> Result<Filter, ApiError> {
     ] {
         if value.as_ref().is_some_and(|value| value.len() > BUSINESS_KEY_BYTES_MAX || value.contains('\0')) {
             let detail = format!("`{name}` is longer than {BUSINESS_KEY_BYTES_MAX} bytes or has U+0000");
-            return Err(ApiError::bad_request("invalid_query", detail));
+            return Err(ApiError::bad_request("query_invalid", detail));
         }
     }
     let q = asked.q.map(|q| q.trim().to_owned()).filter(|q| !q.is_empty());
@@ -97,7 +98,7 @@ fn status(word: &str) -> Result<SagaStatus, ApiError> {
     SagaStatus::ALL.into_iter().find(|status| status.as_str() == word.trim()).ok_or_else(|| {
         let known: Vec<_> = SagaStatus::ALL.iter().map(|status| status.as_str()).collect();
         let word: String = word.chars().take(40).collect();
-        ApiError::bad_request("unknown_status", format!("`{word}` is no status; there are {}", known.join(", ")))
+        ApiError::bad_request("status_unknown", format!("`{word}` is no status; there are {}", known.join(", ")))
     })
 }
 
@@ -110,7 +111,7 @@ mod tests {
         let asked = |words: &str| Asked { status: Some(words.to_owned()), ..Asked::default() };
         let both = filter(asked("running, needs_attention")).unwrap();
         assert_eq!(both.statuses, [SagaStatus::Running, SagaStatus::NeedsAttention]);
-        assert_eq!(filter(asked("runing")).unwrap_err().code(), "unknown_status");
+        assert_eq!(filter(asked("runing")).unwrap_err().code(), "status_unknown");
         assert!(filter(asked("")).unwrap().statuses.is_empty());
     }
 }

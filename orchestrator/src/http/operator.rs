@@ -14,8 +14,8 @@ const NAME_BYTES_MAX: usize = 200;
 
 /// Reads the operator from the headers and the reason from the body.
 pub(super) fn read(headers: &HeaderMap, reason: &str) -> Result<Operator, ApiError> {
-    let actor = header(headers, HEADER_ACTOR, "missing_actor")?;
-    let role = header(headers, HEADER_ROLE, "missing_role")?;
+    let actor = header(headers, HEADER_ACTOR, "actor_missing")?;
+    let role = header(headers, HEADER_ROLE, "operator_role_missing")?;
     let reason = reason.trim();
     let wrong = if !(REASON_BYTES_MIN..=REASON_BYTES_MAX).contains(&reason.len()) {
         format!("has {} bytes; {REASON_BYTES_MIN} to {REASON_BYTES_MAX} are taken", reason.len())
@@ -25,7 +25,7 @@ pub(super) fn read(headers: &HeaderMap, reason: &str) -> Result<Operator, ApiErr
         return Ok(Operator { actor, role, reason: reason.to_owned() });
     };
     let error = FieldError { detail: wrong.clone(), pointer: "#/reason".to_owned() };
-    Err(ApiError::unprocessable("invalid_reason", format!("the reason {wrong}"), vec![error]))
+    Err(ApiError::unprocessable("reason_invalid", format!("the reason {wrong}"), vec![error]))
 }
 
 fn header(headers: &HeaderMap, name: &'static str, code: &'static str) -> Result<String, ApiError> {
@@ -46,12 +46,12 @@ mod tests {
     #[test]
     fn nothing_is_changed_by_hand_without_name_role_and_reason() {
         let mut headers = HeaderMap::new();
-        assert_eq!(read(&headers, "because").unwrap_err().code(), "missing_actor");
+        assert_eq!(read(&headers, "because").unwrap_err().code(), "actor_missing");
         headers.insert(HEADER_ACTOR, "usr_1".parse().unwrap());
-        assert_eq!(read(&headers, "because").unwrap_err().code(), "missing_role");
+        assert_eq!(read(&headers, "because").unwrap_err().code(), "operator_role_missing");
         headers.insert(HEADER_ROLE, "operator".parse().unwrap());
         for bad in ["", "  a ", &"x".repeat(REASON_BYTES_MAX + 1), "no\0no"] {
-            assert_eq!(read(&headers, bad).unwrap_err().code(), "invalid_reason", "{bad:?}");
+            assert_eq!(read(&headers, bad).unwrap_err().code(), "reason_invalid", "{bad:?}");
         }
         assert_eq!(read(&headers, " because ").unwrap().reason, "because");
     }

@@ -23,14 +23,14 @@ pub(super) fn journal(error: &JournalError) -> ApiError {
         }
         JournalError::BrokenRow { .. } => {
             let title = "A row of the journal is broken";
-            ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "broken_row", title).detail(error.to_string())
+            ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "row_broken", title).detail(error.to_string())
         }
     }
 }
 
 /// No saga of that id.
 pub(super) fn no_saga(id: SagaId) -> ApiError {
-    ApiError::not_found("unknown_saga", format!("there is no saga {id}"))
+    ApiError::not_found("saga_unknown", format!("there is no saga {id}"))
 }
 
 /// A start that was not accepted.

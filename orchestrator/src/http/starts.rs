@@ -9,7 +9,8 @@ use axum::{
 };
 use contract::{
     SagaId,
-    orchestrator_api::{SagaStarted, SagaStatus, StartSaga},
+    orchestrator_api::{SagaStarted, StartSaga},
+    saga::SagaStatus,
 };
 use kit::http::{ApiError, Json, Query};
 use serde::{Deserialize, Serialize};
@@ -84,10 +85,10 @@ pub(super) async fn find(
     Query(WhichStart { name, key }): Query<WhichStart>,
 ) -> Result<Json<FoundStart>, ApiError> {
     if name.contains('\0') || key.contains('\0') {
-        return Err(ApiError::bad_request("invalid_query", "the name or the key has the character U+0000"));
+        return Err(ApiError::bad_request("query_invalid", "the name or the key has the character U+0000"));
     }
     let found = api.shared.journal.find_start(&name, &key).await.map_err(|error| problems::journal(&error))?;
-    let found = found.ok_or_else(|| ApiError::not_found("unknown_start", "no start was made under this key"))?;
+    let found = found.ok_or_else(|| ApiError::not_found("start_unknown", "no start was made under this key"))?;
     let journal::ExistingStart { saga_id, business_key, fingerprint } = found;
     Ok(Json(FoundStart { saga_id, business_key, fingerprint }))
 }

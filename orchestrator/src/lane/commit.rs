@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use contract::{
     SagaId,
     envelope::{CommandEnvelope, KIND_COMMAND},
-    orchestrator_api::SagaStatus,
+    saga::SagaStatus,
 };
 use journal::{Appended, ExistingStart};
 use machine::CommandToSend;

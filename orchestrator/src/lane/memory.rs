@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use contract::{SagaId, orchestrator_api::SagaStatus};
+use contract::{SagaId, saga::SagaStatus};
 
 use crate::{
     admission::Admission,

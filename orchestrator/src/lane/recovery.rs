@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use contract::{SagaId, orchestrator_api::Action};
+use contract::{SagaId, saga::Action};
 use journal::Stored;
 use machine::Input;
 

@@ -239,7 +239,7 @@ fn settle_verdict(work: &mut Work, mut heard: Heard, verdict: Verdict, job: &mut
             if let Some(delivery) = heard.delivery.take() {
                 bury(&heard.input, delivery, reason.clone(), job);
             }
-            ("unknown", ActEnd::Refused { code: "unknown_command".to_owned(), message: reason })
+            ("unknown", ActEnd::Refused { code: "command_unknown".to_owned(), message: reason })
         }
         Verdict::Refused { code, message } => ("refused", ActEnd::Refused { code: code.to_owned(), message }),
     };

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
-use contract::{SagaId, orchestrator_api::SagaStatus};
+use contract::{SagaId, saga::SagaStatus};
 use journal::{Append, Change, Record, SagaRow};
 use machine::{CommandToSend, Entry, Input};
 use messaging::Delivery;

@@ -4,7 +4,8 @@ use std::{net::SocketAddr, time::Duration};
 
 use contract::{
     SagaId,
-    orchestrator_api::{HEADER_ACTOR, HEADER_ROLE, JournalPage, SagaStarted, SagaStatus, SagaView},
+    orchestrator_api::{HEADER_ACTOR, HEADER_ROLE, JournalPage, SagaStarted, SagaView},
+    saga::SagaStatus,
 };
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};

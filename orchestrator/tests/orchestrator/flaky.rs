@@ -78,7 +78,7 @@ pub(crate) struct Breakage {
     /// How often the journal was asked or told anything.
     pub(crate) calls: AtomicUsize,
     /// This saga cannot be read.
-    pub(crate) broken_row: Mutex<Option<SagaId>>,
+    pub(crate) row_broken: Mutex<Option<SagaId>>,
 }
 
 /// A journal whose commits can break off.
@@ -188,7 +188,7 @@ impl LaneJournal for FlakyLane {
 
     async fn load(&mut self, ids: &[SagaId]) -> Result<Vec<Result<Stored, JournalError>>, JournalError> {
         self.breakage.calls.fetch_add(1, Ordering::SeqCst);
-        let broken = *self.breakage.broken_row.lock().unwrap();
+        let broken = *self.breakage.row_broken.lock().unwrap();
         let loaded = self.inner.load(ids).await?;
         let read = |one: Result<Stored, JournalError>| match one {
             Ok(stored) if Some(stored.row.id) == broken => Err(JournalError::BrokenRow {

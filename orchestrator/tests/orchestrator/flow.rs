@@ -2,7 +2,7 @@
 
 use contract::{
     Outcome,
-    orchestrator_api::{SagaStatus, StepStatus},
+    saga::{SagaStatus, StepStatus},
 };
 use futures::future::join_all;
 use reqwest::StatusCode;
@@ -14,7 +14,7 @@ use crate::{
     worker,
 };
 
-const FORWARD: [&str; 4] = ["create-order", "hold-room", "authorise", "confirm-order"];
+const FORWARD: [&str; 4] = ["create-order", "hold-room", "authorize", "confirm-order"];
 
 on_both_journals!(
     a_saga_runs_to_its_end_and_shows_every_step,
@@ -58,13 +58,13 @@ async fn a_saga_runs_to_its_end_and_shows_every_step(rig: &Rig) {
 async fn a_refusal_undoes_what_was_done_in_reverse_order(rig: &Rig) {
     let running = rig.orchestrator().await;
     let worker = rig.worker().await;
-    let saga = running.client.start("trip", "refuse authorise").await;
+    let saga = running.client.start("trip", "refuse authorize").await;
     let view = running.client.reaches(saga, SagaStatus::Compensated).await;
-    let undone = ["create-order", "hold-room", "authorise", "hold-room/back", "create-order/back"];
+    let undone = ["create-order", "hold-room", "authorize", "hold-room/back", "create-order/back"];
     assert_eq!(worker.carried_out(saga), undone);
     assert_eq!(view.cause.unwrap().code, "as_told");
-    assert_eq!(view.summary.error.as_deref(), Some("authorise/as_told"));
-    let (_, page) = running.client.get("/api/sagas?error=authorise/as_told&status=compensated").await;
+    assert_eq!(view.summary.error.as_deref(), Some("authorize/as_told"));
+    let (_, page) = running.client.get("/api/sagas?error=authorize/as_told&status=compensated").await;
     assert_eq!(page["items"][0]["id"], json!(saga));
 }
 
@@ -129,7 +129,7 @@ async fn the_same_start_many_times_at_once_makes_one_saga(rig: &Rig) {
 async fn hundreds_of_sagas_at_once_all_end(rig: &Rig) {
     let running = rig.orchestrator().await;
     let worker = rig.worker().await;
-    let scripts = ["", "refuse authorise", "twice hold-room", "fault hold-room 1"];
+    let scripts = ["", "refuse authorize", "twice hold-room", "fault hold-room 1"];
     let started = join_all((0..200).map(|i| running.client.start("trip", scripts[i % scripts.len()]))).await;
     for (i, saga) in started.into_iter().enumerate() {
         let refused = i % scripts.len() == 1;
@@ -157,7 +157,7 @@ async fn a_start_that_waits_is_answered_with_the_end(rig: &Rig) {
     assert_eq!((status, &body["status"]), (201, &json!("completed")), "{body}");
     let (status, body) = start("", 20).await;
     assert_eq!((status, &body["status"]), (200, &json!("completed")), "{body}");
-    let (status, body) = start("refuse authorise", 20).await;
+    let (status, body) = start("refuse authorize", 20).await;
     assert_eq!((status, &body["status"]), (201, &json!("compensated")), "{body}");
     worker.answer(false);
     let (status, body) = start("twice hold-room", 1).await;

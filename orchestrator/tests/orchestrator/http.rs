@@ -23,14 +23,14 @@ async fn wrong_requests_are_refused_by_name(rig: &Rig) {
         body
     };
     for (body, status, code) in [
-        (start_body("no-such-saga", ""), 404, "unknown_definition"),
-        (with(|body| body["version"] = json!(7)), 404, "unknown_version"),
-        (with(|body| body["input"] = json!({ "place": 7 })), 422, "invalid_input"),
-        (with(|body| body["input"]["place"] = json!("\0")), 422, "invalid_field"),
-        (with(|body| body["business_key"] = json!("")), 422, "invalid_field"),
-        (with(|body| body["business_key"] = json!("x".repeat(201))), 422, "invalid_field"),
-        (with(|body| body["surprise"] = json!(1)), 422, "invalid_body"),
-        (with(|body| body["idempotency"] = json!({ "key": "", "fingerprint": "f" })), 422, "invalid_field"),
+        (start_body("no-such-saga", ""), 404, "definition_unknown"),
+        (with(|body| body["version"] = json!(7)), 404, "version_unknown"),
+        (with(|body| body["input"] = json!({ "place": 7 })), 422, "input_invalid"),
+        (with(|body| body["input"]["place"] = json!("\0")), 422, "field_invalid"),
+        (with(|body| body["business_key"] = json!("")), 422, "field_invalid"),
+        (with(|body| body["business_key"] = json!("x".repeat(201))), 422, "field_invalid"),
+        (with(|body| body["surprise"] = json!(1)), 422, "body_invalid"),
+        (with(|body| body["idempotency"] = json!({ "key": "", "fingerprint": "f" })), 422, "field_invalid"),
         (with(|body| body["input"]["place"] = json!("x".repeat(65 * 1024))), 413, "input_too_large"),
         (with(|body| body["input"]["place"] = json!("x".repeat(80 * 1024))), 413, "body_too_large"),
     ] {
@@ -49,7 +49,7 @@ async fn wrong_requests_are_refused_by_name(rig: &Rig) {
         ("/api/sagas?status=sleeping", 400),
         ("/api/sagas?page_size=many", 400),
         ("/api/sagas?page_token=x", 400),
-        ("/api/sagas?colour=red", 400),
+        ("/api/sagas?color=red", 400),
         ("/api/nothing", 404),
     ] {
         let (got, problem) = client.get(path).await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use contract::{
     CommandId, Outcome, StepName,
     envelope::{CommandEnvelope, KIND_COMMAND, KIND_REPLY},
-    orchestrator_api::SagaStatus,
+    saga::SagaStatus,
     step::Op,
 };
 use messaging::{Message, Outgoing, QueueName};
@@ -41,15 +41,15 @@ async fn an_unusable_message_is_kept_shown_and_in_nobodys_way(rig: &Rig) {
 
     let nobody = kit::ids::saga_id(saga.shard(SHARDS), SHARDS);
     let of = |saga| CommandId { saga, step: StepName::new("no-such-step").unwrap(), op: Op::Action, generation: 1 };
-    let unknown_saga = CommandEnvelope { command_id: of(nobody), ..known.clone() };
-    let unknown_command = CommandEnvelope { command_id: of(saga), ..known.clone() };
+    let saga_unknown = CommandEnvelope { command_id: of(nobody), ..known.clone() };
+    let command_unknown = CommandEnvelope { command_id: of(saga), ..known.clone() };
     let broken = format!(r#"{{"command_id":"{}","outcome":"perhaps"}}"#, known.command_id);
     let letters = vec![
         Outgoing::reply(&queue, Message::new("one", KIND_REPLY, "not json")),
         Outgoing::reply(&queue, Message::new("two", "sojourn.novelty", "{}")),
         Outgoing::reply(&queue, Message::new("three", KIND_REPLY, broken)),
-        worker::reply(&unknown_saga, Outcome::done(json!({}))),
-        worker::reply(&unknown_command, Outcome::done(json!({}))),
+        worker::reply(&saga_unknown, Outcome::done(json!({}))),
+        worker::reply(&command_unknown, Outcome::done(json!({}))),
     ];
     let sent = letters.len();
     assert!(broker.publish(letters).await.iter().all(Result::is_ok));
@@ -96,7 +96,7 @@ async fn a_dead_command_is_told_to_its_saga_and_can_be_sent_again(rig: &Rig) {
     running.client.reaches(saga, SagaStatus::Completed).await;
     assert_eq!(worker.carried_out(saga).len(), 4);
     let (status, problem) = running.client.post("/api/dead-letters/9999/redrive", &json!({ "reason": "fixed" })).await;
-    assert_eq!((status.as_u16(), &problem["code"]), (404, &json!("unknown_dead_letter")));
+    assert_eq!((status.as_u16(), &problem["code"]), (404, &json!("dead_letter_unknown")));
 }
 
 async fn a_saga_of_another_programs_version_is_left_alone(rig: &Rig) {
@@ -114,10 +114,10 @@ async fn a_saga_of_another_programs_version_is_left_alone(rig: &Rig) {
     let other = new.client.start("trip", "").await;
     new.client.reaches(other, SagaStatus::Completed).await;
     let (status, problem) = new.client.act(saga, json!({ "action": "cancel" })).await;
-    assert_eq!((status.as_u16(), &problem["code"]), (409, &json!("unknown_definition")), "{problem}");
+    assert_eq!((status.as_u16(), &problem["code"]), (409, &json!("definition_unknown")), "{problem}");
     let view = new.client.view(saga).await;
     assert_eq!((view.head, view.summary.status), (head, SagaStatus::Running));
-    assert_eq!(view.cause.unwrap().code, "unknown_definition");
+    assert_eq!(view.cause.unwrap().code, "definition_unknown");
     until("its reply is kept and shown", async || (new.client.view(saga).await.dead_letters.len() == 1).then_some(()))
         .await;
     assert_eq!(worker.carried_out(saga), ["create-order"]);
@@ -143,7 +143,7 @@ async fn a_broken_row_costs_its_own_saga_only(rig: &Rig) {
     first.orchestrator.join().await;
 
     let broken = started.remove(2);
-    *journal.breakage.broken_row.lock().unwrap() = Some(broken);
+    *journal.breakage.row_broken.lock().unwrap() = Some(broken);
     let mut second = Running::start(parts).await;
     second.owns_all().await;
     let _worker = rig.worker().await;
@@ -151,7 +151,7 @@ async fn a_broken_row_costs_its_own_saga_only(rig: &Rig) {
         second.client.reaches(saga, SagaStatus::Completed).await;
     }
     let (status, problem) = second.client.act(broken, json!({ "action": "cancel" })).await;
-    assert_eq!((status.as_u16(), &problem["code"]), (409, &json!("broken_row")), "{problem}");
+    assert_eq!((status.as_u16(), &problem["code"]), (409, &json!("row_broken")), "{problem}");
     assert!(problem["detail"].as_str().unwrap().contains("saga_journal"), "{problem}");
     let letters = until("its reply is kept and shown", async || {
         let letters = second.client.view(broken).await.dead_letters;

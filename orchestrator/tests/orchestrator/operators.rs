@@ -1,6 +1,6 @@
 //! Repairs by hand, on the orchestrator that owns the saga's shard and on one that does not.
 
-use contract::orchestrator_api::{SagaStatus, StepStatus};
+use contract::saga::{SagaStatus, StepStatus};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
@@ -40,12 +40,12 @@ async fn whichever_orchestrator_is_asked_the_saga_hears_its_operator(rig: &Rig) 
     assert!(journal.contains("usr_test") && journal.contains("because a test says so"), "{journal}");
 
     for asked in [&first, &second] {
-        let cancelled = first.client.start("trip", "silent authorise").await;
-        until("it waits", async || (worker.received(cancelled, "authorise") > 0).then_some(())).await;
+        let cancelled = first.client.start("trip", "silent authorize").await;
+        until("it waits", async || (worker.received(cancelled, "authorize") > 0).then_some(())).await;
         let (status, body) = asked.client.act(cancelled, json!({ "action": "cancel" })).await;
         assert_eq!(status, StatusCode::OK, "{body}");
         first.client.reaches(cancelled, SagaStatus::Compensated).await;
-        assert!(worker.carried_out(cancelled).contains(&"authorise/back".to_owned()), "in doubt is undone too");
+        assert!(worker.carried_out(cancelled).contains(&"authorize/back".to_owned()), "in doubt is undone too");
     }
 
     let abandoned = second.client.start("trip", "silent create-order").await;
@@ -68,11 +68,11 @@ async fn what_cannot_be_done_is_refused_with_its_reason(rig: &Rig) {
     assert_eq!((status.as_u16(), &problem["code"]), (422, &json!("reply_mismatch")), "{problem}");
     let skip = json!({ "action": "skip", "step": "fly", "reply": {} });
     let (status, problem) = running.client.act(waiting, skip).await;
-    assert_eq!((status.as_u16(), &problem["code"]), (409, &json!("unknown_step")), "{problem}");
+    assert_eq!((status.as_u16(), &problem["code"]), (409, &json!("step_unknown")), "{problem}");
 
     let nobody = kit::ids::saga_id(0, SHARDS);
     let (status, problem) = running.client.act(nobody, json!({ "action": "cancel" })).await;
-    assert_eq!((status.as_u16(), &problem["code"]), (404, &json!("unknown_saga")), "{problem}");
+    assert_eq!((status.as_u16(), &problem["code"]), (404, &json!("saga_unknown")), "{problem}");
 }
 
 async fn an_action_needs_a_name_a_role_and_a_reason(rig: &Rig) {
@@ -83,9 +83,9 @@ async fn an_action_needs_a_name_a_role_and_a_reason(rig: &Rig) {
     let nameless = running.client.request(Method::POST, &path).json(&body).send().await.unwrap();
     assert_eq!(nameless.status(), StatusCode::BAD_REQUEST);
     for (body, code) in [
-        (json!({ "action": "cancel" }), "invalid_body"),
-        (json!({ "action": "cancel", "reason": "" }), "invalid_reason"),
-        (json!({ "action": "explode", "reason": "because" }), "invalid_body"),
+        (json!({ "action": "cancel" }), "body_invalid"),
+        (json!({ "action": "cancel", "reason": "" }), "reason_invalid"),
+        (json!({ "action": "explode", "reason": "because" }), "body_invalid"),
     ] {
         let (status, problem) = running.client.post(&path, &body).await;
         assert_eq!((status.as_u16(), &problem["code"]), (422, &json!(code)), "{problem}");

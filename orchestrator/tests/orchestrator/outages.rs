@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use contract::orchestrator_api::SagaStatus;
+use contract::saga::SagaStatus;
 use journal::Journal;
 use orchestrator::Limits;
 use reqwest::StatusCode;

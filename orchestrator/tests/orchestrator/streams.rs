@@ -1,6 +1,6 @@
 //! Events as they happen, from any orchestrator, taken up again where a client lost them.
 
-use contract::{SagaId, orchestrator_api::SagaStatus};
+use contract::{SagaId, saga::SagaStatus};
 use futures::StreamExt;
 use reqwest::{Method, Response, StatusCode};
 
@@ -58,7 +58,7 @@ async fn a_stream_tells_every_record_and_ends_with_the_saga(rig: &Rig) {
     let running = rig.orchestrator().await;
     let worker = rig.worker().await;
     worker.answer(false);
-    let saga = running.client.start("trip", "refuse authorise").await;
+    let saga = running.client.start("trip", "refuse authorize").await;
     let first = follow(&running.client, saga, None, Some(1)).await;
     assert_eq!(numbers(&first), [1]);
     worker.answer(true);

@@ -1,6 +1,6 @@
 //! Two orchestrators on one installation: shards are shared, a dead one's are taken over, nothing is decided twice.
 
-use contract::orchestrator_api::SagaStatus;
+use contract::saga::SagaStatus;
 use futures::future::join_all;
 use reqwest::StatusCode;
 use serde_json::json;
@@ -93,7 +93,7 @@ async fn two_orchestrators_share_the_shards_and_either_answers_for_all_sagas(rig
     let (first, second) = two(rig).await;
     let worker = rig.worker().await;
     for (here, there) in [(&first, &second), (&second, &first)] {
-        let saga = here.client.start("trip", "refuse authorise").await;
+        let saga = here.client.start("trip", "refuse authorize").await;
         there.client.reaches(saga, SagaStatus::Compensated).await;
         assert_eq!(worker.carried_out(saga).len(), 5);
     }
@@ -140,7 +140,7 @@ async fn a_shard_whose_ownership_is_lost_is_served_on(rig: &Rig) {
     let (first, second) = two(rig).await;
     let worker = rig.worker().await;
     for _ in 0..3 {
-        let started = join_all((0..20).map(|_| first.client.start("trip", "refuse authorise"))).await;
+        let started = join_all((0..20).map(|_| first.client.start("trip", "refuse authorize"))).await;
         (0..SHARDS).for_each(|shard| rig.revoke(shard));
         for saga in started {
             second.client.reaches(saga, SagaStatus::Compensated).await;

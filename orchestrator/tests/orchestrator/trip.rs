@@ -40,9 +40,9 @@ pub(crate) struct Reference {
 
 command!(Create, "order.create", Route::Order);
 command!(Reject, "order.reject", Route::Order);
-command!(Hold, "accommodation.hold_room", Route::Accommodation);
-command!(Release, "accommodation.release_room", Route::Accommodation);
-command!(Authorise, "payment.authorize", Route::Payment);
+command!(Hold, "accommodation.hold_rooms", Route::Accommodation);
+command!(Release, "accommodation.release_rooms", Route::Accommodation);
+command!(Authorize, "payment.authorize", Route::Payment);
 command!(Void, "payment.void", Route::Payment);
 command!(Confirm, "order.confirm", Route::Order);
 
@@ -67,16 +67,16 @@ fn build(name: &str, version: u32, reply_within: Duration) -> Definition {
         .retry(retry)
         .reply_within(reply_within)
         .add();
-    let authorise = saga
-        .step("authorise")
+    let authorize = saga
+        .step("authorize")
         .after([hold])
-        .command(|trip, _| Authorise { script: trip.script.clone() })
+        .command(|trip, _| Authorize { script: trip.script.clone() })
         .compensate(|trip, _| Void { script: trip.script.clone() })
         .retry(retry)
         .reply_within(reply_within)
         .add();
     saga.step("confirm-order")
-        .after([authorise])
+        .after([authorize])
         .pivot()
         .command(|trip, _| Confirm { script: trip.script.clone() })
         .retry(retry)

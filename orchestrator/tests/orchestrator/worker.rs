@@ -1,5 +1,5 @@
 //! A worker for the tests: a real consumer of the command queues, with an inbox in memory. What it does is told by
-//! the command's script, such as `refuse authorise` or `silent hold-room 2`.
+//! the command's script, such as `refuse authorize` or `silent hold-room 2`.
 
 use std::{
     collections::BTreeMap,

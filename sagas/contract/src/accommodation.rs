@@ -18,11 +18,11 @@ pub const REFUSED_OFFER_EXPIRED: &str = "stay_offer_expired";
 /// Refusal: the offer's total is not the one that was accepted (S25).
 pub const REFUSED_PRICE_CHANGED: &str = "stay_price_changed";
 /// Refusal: the hold ran out before it was confirmed (S22).
-pub const REFUSED_HOLD_EXPIRED: &str = "stay_hold_expired";
+pub const REFUSED_HOLD_EXPIRED: &str = "room_hold_expired";
 /// Refusal: the order has a hold already. One order is one saga, so this is a mistake of the caller's.
-pub const REFUSED_HOLD_EXISTS: &str = "stay_hold_exists";
+pub const REFUSED_HOLD_EXISTS: &str = "room_hold_exists";
 /// Refusal: there is no hold to confirm.
-pub const REFUSED_HOLD_UNKNOWN: &str = "stay_hold_unknown";
+pub const REFUSED_HOLD_UNKNOWN: &str = "room_hold_unknown";
 
 /// An offer and the total that the client accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +50,7 @@ pub struct RoomsHeld {
 }
 
 impl Command for HoldRooms {
-    const NAME: &'static str = "accommodation.hold_room";
+    const NAME: &'static str = "accommodation.hold_rooms";
     const VERSION: u16 = 1;
     const ROUTE: Route = Route::Accommodation;
     type Reply = RoomsHeld;
@@ -68,7 +68,7 @@ pub struct ReleaseRooms {
 pub struct RoomsReleased {}
 
 impl Command for ReleaseRooms {
-    const NAME: &'static str = "accommodation.release_room";
+    const NAME: &'static str = "accommodation.release_rooms";
     const VERSION: u16 = 1;
     const ROUTE: Route = Route::Accommodation;
     type Reply = RoomsReleased;
@@ -91,7 +91,7 @@ pub struct RoomsConfirmed {
 }
 
 impl Command for ConfirmRooms {
-    const NAME: &'static str = "accommodation.confirm_room";
+    const NAME: &'static str = "accommodation.confirm_rooms";
     const VERSION: u16 = 1;
     const ROUTE: Route = Route::Accommodation;
     type Reply = RoomsConfirmed;

@@ -19,13 +19,13 @@ pub const REFUSED_OFFER_EXPIRED: &str = "flight_offer_expired";
 /// Refusal: the offer's total is not the one that was accepted (S25).
 pub const REFUSED_PRICE_CHANGED: &str = "flight_price_changed";
 /// Refusal: the hold ran out before it was confirmed (S22).
-pub const REFUSED_HOLD_EXPIRED: &str = "flight_hold_expired";
+pub const REFUSED_HOLD_EXPIRED: &str = "seat_hold_expired";
 /// Refusal: the number of travellers is not the number of seats.
 pub const REFUSED_TRAVELLERS_MISMATCH: &str = "flight_travellers_mismatch";
 /// Refusal: the order has a hold already. One order is one saga, so this is a mistake of the caller's.
-pub const REFUSED_HOLD_EXISTS: &str = "flight_hold_exists";
+pub const REFUSED_HOLD_EXISTS: &str = "seat_hold_exists";
 /// Refusal: there is no hold to confirm.
-pub const REFUSED_HOLD_UNKNOWN: &str = "flight_hold_unknown";
+pub const REFUSED_HOLD_UNKNOWN: &str = "seat_hold_unknown";
 
 /// An offer and the total that the client accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +38,7 @@ pub struct AcceptedFlight {
 
 /// Sets seats aside for an order, all or none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HoldFlights {
+pub struct HoldSeats {
     /// The order; one hold each.
     pub order_id: OrderId,
     /// The flights.
@@ -47,39 +47,39 @@ pub struct HoldFlights {
 
 /// Seats are held.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FlightsHeld {
+pub struct SeatsHeld {
     /// Until when.
     pub expires_at: DateTime<Utc>,
 }
 
-impl Command for HoldFlights {
+impl Command for HoldSeats {
     const NAME: &'static str = "flights.hold_seats";
     const VERSION: u16 = 1;
     const ROUTE: Route = Route::Flights;
-    type Reply = FlightsHeld;
+    type Reply = SeatsHeld;
 }
 
-/// Undoes [`HoldFlights`]. Never refused.
+/// Undoes [`HoldSeats`]. Never refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReleaseFlights {
+pub struct ReleaseSeats {
     /// The order.
     pub order_id: OrderId,
 }
 
 /// No seat is held for the order any more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FlightsReleased {}
+pub struct SeatsReleased {}
 
-impl Command for ReleaseFlights {
+impl Command for ReleaseSeats {
     const NAME: &'static str = "flights.release_seats";
     const VERSION: u16 = 1;
     const ROUTE: Route = Route::Flights;
-    type Reply = FlightsReleased;
+    type Reply = SeatsReleased;
 }
 
 /// Sells the held seats and issues tickets: the point of no return of a trip.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ConfirmFlights {
+pub struct ConfirmSeats {
     /// The order.
     pub order_id: OrderId,
     /// Who flies.
@@ -88,18 +88,18 @@ pub struct ConfirmFlights {
 
 /// The seats are sold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FlightsConfirmed {
+pub struct SeatsConfirmed {
     /// The airline's record locator.
     pub booking_reference: String,
     /// One number a traveller and flight.
     pub tickets: Vec<String>,
 }
 
-impl Command for ConfirmFlights {
+impl Command for ConfirmSeats {
     const NAME: &'static str = "flights.confirm_seats";
     const VERSION: u16 = 1;
     const ROUTE: Route = Route::Flights;
-    type Reply = FlightsConfirmed;
+    type Reply = SeatsConfirmed;
 }
 
 /// The cabins.

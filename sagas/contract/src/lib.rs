@@ -7,6 +7,7 @@
 pub mod ids;
 pub mod limits;
 pub mod money;
+pub mod saga;
 pub mod step;
 
 pub mod command;

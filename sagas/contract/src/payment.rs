@@ -18,9 +18,9 @@ pub const REFUSED_DECLINED: &str = "card_declined";
 pub const REFUSED_INSUFFICIENT: &str = "insufficient_funds";
 /// Refusal: the provider does not know the token.
 pub const REFUSED_TOKEN_UNKNOWN: &str = "payment_token_unknown";
-/// Refusal: there is no authorisation to capture.
-pub const REFUSED_NOT_AUTHORISED: &str = "not_authorised";
-/// Refusal: the authorisation can no longer be captured.
+/// Refusal: there is no authorization to capture.
+pub const REFUSED_NOT_AUTHORIZED: &str = "payment_not_authorized";
+/// Refusal: the authorization can no longer be captured.
 pub const REFUSED_CAPTURE: &str = "capture_refused";
 
 /// The longest token, in bytes.
@@ -79,7 +79,7 @@ impl From<PaymentToken> for String {
 /// Reserves the money, without taking it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuthorizePayment {
-    /// The order; one live authorisation each (S23).
+    /// The order; one live authorization each (S23).
     pub order_id: OrderId,
     /// The order's total.
     pub amount: Money,
@@ -128,7 +128,7 @@ impl Command for VoidPayment {
 pub struct CapturePayment {
     /// The order.
     pub order_id: OrderId,
-    /// The order's total; at most what was authorised.
+    /// The order's total; at most what was authorized.
     pub amount: Money,
 }
 

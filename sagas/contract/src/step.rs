@@ -98,7 +98,7 @@ impl Op {
 /// Names one piece of work, the same over every retry of it: the participant's inbox knows it by this key
 /// (invariant S11), and only the outstanding one's reply counts (S13).
 ///
-/// As text: `saga_<hex>:hold-flights:action:1`. The generation is 1 and rises only when an operator retries work
+/// As text: `saga_<hex>:hold-seats:action:1`. The generation is 1 and rises only when an operator retries work
 /// that was definitely refused: a refusal is sticky (S10), so asking again needs a new key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CommandId {
@@ -114,7 +114,7 @@ pub struct CommandId {
 
 /// Why a text is not a command's id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a command id such as `saga_<32 hex digits>:hold-flights:action:1`")]
+#[error("`{0}` is not a command id such as `saga_<32 hex digits>:hold-seats:action:1`")]
 pub struct CommandIdError(String);
 
 impl fmt::Display for CommandId {
@@ -166,11 +166,11 @@ mod tests {
     fn a_command_id_reads_back_from_its_text() {
         let id = CommandId {
             saga: SagaId::from_uuid(uuid::Uuid::from_u128(7)),
-            step: StepName::new("hold-flights").unwrap(),
+            step: StepName::new("hold-seats").unwrap(),
             op: Op::Compensation,
             generation: 2,
         };
-        assert_eq!(id.to_string(), "saga_00000000000000000000000000000007:hold-flights:compensation:2");
+        assert_eq!(id.to_string(), "saga_00000000000000000000000000000007:hold-seats:compensation:2");
         assert_eq!(id.to_string().parse(), Ok(id));
         assert!("saga_7:x:action:1".parse::<CommandId>().is_err());
         assert!("".parse::<CommandId>().is_err());
@@ -181,6 +181,6 @@ mod tests {
         for bad in ["", "Hold", "1st", "a_b", "a b", &"a".repeat(49)] {
             assert!(StepName::new(bad).is_err(), "{bad}");
         }
-        assert!(StepName::new("hold-flights-2").is_ok());
+        assert!(StepName::new("hold-seats-2").is_ok());
     }
 }

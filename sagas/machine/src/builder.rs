@@ -38,7 +38,12 @@ mod mistakes;
 
 use std::{marker::PhantomData, time::Duration};
 
-use contract::{Command, command::Route, orchestrator_api::StepKind, step::StepName};
+use contract::{
+    Command,
+    command::Route,
+    saga::{Cause, StepKind},
+    step::StepName,
+};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -48,7 +53,6 @@ use crate::{
     definition::{Definition, Fingerprint},
     mapping::{self, BuildAction, BuildUndo, Condition, Learn},
     retry::Retry,
-    state::Cause,
     step::{Misfit, Shape, Step, Undo, Work},
     step_set::{STEPS_MAX, StepSet},
 };
@@ -257,16 +261,16 @@ impl<'b, I: DeserializeOwned + 'static, F: Default + 'static> StepBuilder<'b, I,
     /// where it is written:
     ///
     /// ```
-    /// # use contract::{flights::HoldFlights, order::PlaceOrder};
+    /// # use contract::{flights::HoldSeats, order::PlaceOrder};
     /// # let mut saga = machine::Builder::<PlaceOrder>::new("trip", 1);
-    /// saga.step("hold").command(|order, ()| HoldFlights { order_id: order.order_id, offers: Vec::new() });
+    /// saga.step("hold").command(|order, ()| HoldSeats { order_id: order.order_id, offers: Vec::new() });
     /// ```
     ///
     /// ```compile_fail
-    /// # use contract::{flights::HoldFlights, order::PlaceOrder};
+    /// # use contract::{flights::HoldSeats, order::PlaceOrder};
     /// # let mut saga = machine::Builder::<PlaceOrder>::new("trip", 1);
     /// let offers = Vec::new();
-    /// saga.step("hold").command(|order, ()| HoldFlights { order_id: order.order_id, offers: offers.clone() });
+    /// saga.step("hold").command(|order, ()| HoldSeats { order_id: order.order_id, offers: offers.clone() });
     /// ```
     pub fn command<C: Command>(self, build: fn(&I, &F) -> C) -> StepBuilder<'b, I, F, Sends<C>> {
         let Self { builder, draft, work: NoWorkYet } = self;
@@ -279,19 +283,19 @@ impl<I: DeserializeOwned + 'static, F: Default + 'static, C: Command> StepBuilde
     /// What the steps after it may know of its reply, which is that of its own command:
     ///
     /// ```
-    /// # use contract::{flights::ConfirmFlights, order::PlaceOrder};
+    /// # use contract::{flights::ConfirmSeats, order::PlaceOrder};
     /// # let mut saga = machine::Builder::<PlaceOrder, String>::new("trip", 1);
     /// # let confirm = saga.step("confirm").command(|order, _| {
-    /// #     ConfirmFlights { order_id: order.order_id, travellers: order.travellers.clone() }
+    /// #     ConfirmSeats { order_id: order.order_id, travellers: order.travellers.clone() }
     /// # });
     /// confirm.on_reply(|reference, confirmed| reference.clone_from(&confirmed.booking_reference));
     /// ```
     ///
     /// ```compile_fail
-    /// # use contract::{flights::ConfirmFlights, order::PlaceOrder};
+    /// # use contract::{flights::ConfirmSeats, order::PlaceOrder};
     /// # let mut saga = machine::Builder::<PlaceOrder, String>::new("trip", 1);
     /// # let confirm = saga.step("confirm").command(|order, _| {
-    /// #     ConfirmFlights { order_id: order.order_id, travellers: order.travellers.clone() }
+    /// #     ConfirmSeats { order_id: order.order_id, travellers: order.travellers.clone() }
     /// # });
     /// // The field is of another command's reply.
     /// confirm.on_reply(|reference, confirmed| reference.clone_from(&confirmed.provider_reference));

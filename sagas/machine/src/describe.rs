@@ -1,9 +1,6 @@
 //! A saga as people see it: every step of its definition and where it stands.
 
-use contract::{
-    orchestrator_api::{StepStatus, StepView},
-    step::Op,
-};
+use contract::{orchestrator_api::StepView, saga::StepStatus, step::Op};
 
 use crate::{
     definition::Definition,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use contract::orchestrator_api::StepKind;
+use contract::saga::StepKind;
 
 use crate::{
     definition::Definition,

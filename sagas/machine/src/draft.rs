@@ -14,7 +14,7 @@ use std::any::Any;
 use chrono::{DateTime, Utc};
 use contract::{
     limits::cut_error_text,
-    orchestrator_api::{SagaStatus, StepKind},
+    saga::{Cause, SagaStatus, StepKind},
     step::{CommandId, Op, StepName},
 };
 use serde_json::value::RawValue;
@@ -28,7 +28,7 @@ use crate::{
     mapping::MappingError,
     resume::{deadline, next_wake},
     retry::later,
-    state::{Cause, Phase, Progress, State, StepState},
+    state::{Phase, Progress, State, StepState},
     step::{Shape, Step, Work},
     step_set::StepSet,
 };

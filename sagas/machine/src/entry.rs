@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 use contract::{
-    orchestrator_api::{Action, CauseView},
+    saga::{Action, Cause},
     step::{Op, StepName},
 };
 use serde::{Deserialize, Serialize};
@@ -86,7 +86,7 @@ pub enum Entry {
     /// The saga turned around.
     CompensationStarted {
         /// Why.
-        cause: CauseView,
+        cause: Cause,
     },
     /// A step cannot go on without a person.
     AttentionNeeded {

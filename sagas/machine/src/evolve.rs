@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use contract::{
-    orchestrator_api::{Action, CauseView, SagaStatus},
+    saga::{Action, Cause, SagaStatus},
     step::{Op, StepName},
 };
 
@@ -97,7 +97,7 @@ fn settle(progress: &mut Progress, phase: Phase) {
 }
 
 /// From here on only compensations count: what was under way is in doubt, and its replies come too late.
-fn turned_around(state: &mut State, cause: &CauseView) {
+fn turned_around(state: &mut State, cause: &Cause) {
     state.cause = Some(cause.clone());
     for step in state.steps.values_mut() {
         if step.action.is_open() {
@@ -131,6 +131,6 @@ fn progress<'s>(state: &'s mut State, step: &StepName, op: Op) -> &'s mut Progre
     state.steps.entry(step.clone()).or_default().progress_mut(op)
 }
 
-fn error(step: &StepName, code: &str, message: &str, refused: bool) -> CauseView {
-    CauseView { step: Some(step.clone()), code: code.to_owned(), message: message.to_owned(), refused }
+fn error(step: &StepName, code: &str, message: &str, refused: bool) -> Cause {
+    Cause { step: Some(step.clone()), code: code.to_owned(), message: message.to_owned(), refused }
 }

@@ -1,6 +1,6 @@
 //! Everything that a saga can hear after its start, as one closed enum.
 
-use contract::{command::Outcome, orchestrator_api::Action, step::CommandId};
+use contract::{command::Outcome, saga::Action, step::CommandId};
 use serde_json::Value;
 
 /// One thing that reaches a saga.

@@ -35,6 +35,8 @@ pub mod start;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use contract::saga::Cause;
+
 pub use builder::{Builder, DefinitionError, StepHandle};
 pub use catalog::{Catalog, CatalogError};
 pub use decide::decide;
@@ -49,5 +51,5 @@ pub use input::{Input, Operator};
 pub use resume::{next_wake, resume};
 pub use retry::Retry;
 pub use start::{StartError, start};
-pub use state::{Cause, Phase, Progress, State, StepState};
+pub use state::{Phase, Progress, State, StepState};
 pub use step::{Misfit, Shape, Step};

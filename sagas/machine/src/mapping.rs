@@ -12,7 +12,7 @@ use std::{
 use contract::{
     Command,
     limits::{NESTING_LEVELS_MAX, PAYLOAD_BYTES_MAX, cut_error_text},
-    orchestrator_api::CauseView,
+    saga::Cause,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, value::RawValue};
@@ -22,7 +22,7 @@ use crate::step::Misfit;
 /// Builds a forward command from the input and the facts.
 pub(crate) type BuildAction = Box<dyn Fn(&dyn Any, &dyn Any) -> Result<Box<RawValue>, MappingError> + Send + Sync>;
 /// Builds a compensation from the input and the cause.
-pub(crate) type BuildUndo = Box<dyn Fn(&dyn Any, &CauseView) -> Result<Box<RawValue>, MappingError> + Send + Sync>;
+pub(crate) type BuildUndo = Box<dyn Fn(&dyn Any, &Cause) -> Result<Box<RawValue>, MappingError> + Send + Sync>;
 /// Puts a reply into the facts.
 pub(crate) type Learn = Box<dyn Fn(&mut dyn Any, &Value) -> Result<(), MappingError> + Send + Sync>;
 /// Says whether a step applies to an input.
@@ -104,7 +104,7 @@ pub(crate) fn erase_action<I: 'static, F: 'static, C: Command>(function: fn(&I, 
     })
 }
 
-pub(crate) fn erase_undo<I: 'static, C: Command>(function: fn(&I, &CauseView) -> C) -> BuildUndo {
+pub(crate) fn erase_undo<I: 'static, C: Command>(function: fn(&I, &Cause) -> C) -> BuildUndo {
     Box::new(move |input, cause| {
         let input = typed::<I>(input)?;
         write(&guarded(|| function(input, cause))?)

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use contract::{
     limits::PAYLOAD_BYTES_MAX,
-    orchestrator_api::Action,
+    saga::{Action, Cause},
     step::{Op, StepName},
 };
 use serde_json::Value;
@@ -16,7 +16,7 @@ use crate::{
     entry::Entry,
     input::Operator,
     mapping::json_bytes,
-    state::{Cause, State},
+    state::State,
     step::Step,
 };
 
@@ -25,7 +25,7 @@ pub const REFUSED_FINISHED: &str = "finished";
 /// Refused: the saga was started under another definition.
 pub const REFUSED_OTHER_DEFINITION: &str = "other_definition";
 /// Refused: the definition has no such step.
-pub const REFUSED_UNKNOWN_STEP: &str = "unknown_step";
+pub const REFUSED_UNKNOWN_STEP: &str = "step_unknown";
 /// Refused: nothing is stuck or waits for its next attempt.
 pub const REFUSED_NOTHING_TO_RETRY: &str = "nothing_to_retry";
 /// Refused: the step awaits no outcome.

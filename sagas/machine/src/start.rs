@@ -1,7 +1,7 @@
 //! The start of a saga: its input is checked once and for all, and its first commands go out.
 
 use chrono::{DateTime, Utc};
-use contract::{SagaId, limits::PAYLOAD_BYTES_MAX, orchestrator_api::StepKind, step::StepName};
+use contract::{SagaId, limits::PAYLOAD_BYTES_MAX, saga::StepKind, step::StepName};
 use serde_json::Value;
 
 use crate::{

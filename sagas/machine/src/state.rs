@@ -5,15 +5,12 @@ use std::{collections::BTreeMap, sync::Arc};
 use chrono::{DateTime, Utc};
 use contract::{
     SagaId,
-    orchestrator_api::{CauseView, SagaStatus},
+    saga::{Cause, SagaStatus},
     step::{Op, StepName},
 };
 use serde_json::Value;
 
 use crate::definition::Fingerprint;
-
-/// Why a saga was turned around.
-pub type Cause = CauseView;
 
 /// What a saga's journal adds up to.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use contract::{
     command::Route,
-    orchestrator_api::StepKind,
+    saga::StepKind,
     step::{Op, StepName},
 };
 use serde_json::Value;

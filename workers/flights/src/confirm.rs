@@ -4,22 +4,20 @@
 use chrono::{DateTime, Utc};
 use contract::{
     Outcome,
-    flights::{
-        ConfirmFlights, FlightsConfirmed, REFUSED_HOLD_EXPIRED, REFUSED_HOLD_UNKNOWN, REFUSED_TRAVELLERS_MISMATCH,
-    },
+    flights::{ConfirmSeats, REFUSED_HOLD_EXPIRED, REFUSED_HOLD_UNKNOWN, REFUSED_TRAVELLERS_MISMATCH, SeatsConfirmed},
 };
 use sqlx::PgConnection;
 use worker_runtime::{Context, Handled, Handler};
 
 use crate::{domain::Flights, error::FlightsError};
 
-impl Handler<ConfirmFlights> for Flights {
+impl Handler<ConfirmSeats> for Flights {
     async fn handle(
         &self,
         tx: &mut PgConnection,
-        command: ConfirmFlights,
+        command: ConfirmSeats,
         context: &mut Context,
-    ) -> Handled<FlightsConfirmed> {
+    ) -> Handled<SeatsConfirmed> {
         if let Some(confirmed) = sell(tx, &command, context.now).await? {
             return Ok(Outcome::done(confirmed));
         }
@@ -31,9 +29,9 @@ impl Handler<ConfirmFlights> for Flights {
 /// the inventory first decides between this, a release and the sweeper (S22).
 async fn sell(
     tx: &mut PgConnection,
-    command: &ConfirmFlights,
+    command: &ConfirmSeats,
     now: DateTime<Utc>,
-) -> Result<Option<FlightsConfirmed>, FlightsError> {
+) -> Result<Option<SeatsConfirmed>, FlightsError> {
     let given: Vec<&str> = command.travellers.iter().map(|traveller| traveller.given_name.as_str()).collect();
     let family: Vec<&str> = command.travellers.iter().map(|traveller| traveller.family_name.as_str()).collect();
     let travellers = i32::try_from(command.travellers.len()).unwrap_or(i32::MAX);
@@ -80,7 +78,7 @@ async fn sell(
     .fetch_optional(tx)
     .await
     .map_err(FlightsError::doing("selling held seats"))?;
-    Ok(sold.map(|(booking_reference, tickets)| FlightsConfirmed { booking_reference, tickets }))
+    Ok(sold.map(|(booking_reference, tickets)| SeatsConfirmed { booking_reference, tickets }))
 }
 
 #[derive(sqlx::FromRow)]
@@ -94,9 +92,9 @@ struct HoldRow {
 
 async fn why_not(
     tx: &mut PgConnection,
-    command: &ConfirmFlights,
+    command: &ConfirmSeats,
     now: DateTime<Utc>,
-) -> Result<Outcome<FlightsConfirmed>, FlightsError> {
+) -> Result<Outcome<SeatsConfirmed>, FlightsError> {
     let order_id = command.order_id;
     let hold: Option<HoldRow> = sqlx::query_as(
         "SELECT h.status, h.expires_at,
@@ -113,7 +111,7 @@ async fn why_not(
     Ok(match hold {
         // The same order again under another command: the answer is the booking that it has.
         Some(HoldRow { reference: Some(booking_reference), tickets, .. }) => {
-            Outcome::done(FlightsConfirmed { booking_reference, tickets })
+            Outcome::done(SeatsConfirmed { booking_reference, tickets })
         }
         Some(hold) if hold.status == "expired" || (hold.status == "held" && hold.expires_at <= now) => {
             let message = format!("the seats of {order_id} were held until {}", hold.expires_at);

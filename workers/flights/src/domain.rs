@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use contract::{
     command::Route,
-    flights::{ConfirmFlights, FlightsReleased, HoldFlights, ReleaseFlights},
+    flights::{ConfirmSeats, HoldSeats, ReleaseSeats, SeatsReleased},
 };
 use kit::settings::error_chain;
 use sqlx::migrate::Migrator;
@@ -47,9 +47,9 @@ pub fn domain(settings: &Settings, demonstration: bool) -> Domain {
     let handlers = Flights::new(settings.clone());
     let (reads, hold_for) = (settings.clone(), settings.hold_for());
     let domain = Domain::new(Route::Flights, &MIGRATOR)
-        .action::<HoldFlights>(handlers.clone())
-        .compensation::<ReleaseFlights>(handlers.clone(), |_| FlightsReleased {})
-        .action::<ConfirmFlights>(handlers)
+        .action::<HoldSeats>(handlers.clone())
+        .compensation::<ReleaseSeats>(handlers.clone(), |_| SeatsReleased {})
+        .action::<ConfirmSeats>(handlers)
         .http(move |resources: &Resources| {
             let (pool, clock) = (resources.pool.clone(), resources.clock.clone());
             http::router(http::Reads { pool, clock, settings: reads })

@@ -9,8 +9,8 @@ use chrono::{DateTime, Utc};
 use contract::{
     Outcome, Refusal,
     flights::{
-        AcceptedFlight, FlightsHeld, HoldFlights, REFUSED_HOLD_EXISTS, REFUSED_OFFER_EXPIRED, REFUSED_OFFER_UNKNOWN,
-        REFUSED_PRICE_CHANGED, REFUSED_SOLD_OUT,
+        AcceptedFlight, HoldSeats, REFUSED_HOLD_EXISTS, REFUSED_OFFER_EXPIRED, REFUSED_OFFER_UNKNOWN,
+        REFUSED_PRICE_CHANGED, REFUSED_SOLD_OUT, SeatsHeld,
     },
     limits::ORDER_ITEMS_MAX,
 };
@@ -21,18 +21,18 @@ use worker_runtime::{Context, Handled, Handler};
 
 use crate::{domain::Flights, error::FlightsError};
 
-impl Handler<HoldFlights> for Flights {
-    async fn handle(&self, tx: &mut PgConnection, command: HoldFlights, context: &mut Context) -> Handled<FlightsHeld> {
+impl Handler<HoldSeats> for Flights {
+    async fn handle(&self, tx: &mut PgConnection, command: HoldSeats, context: &mut Context) -> Handled<SeatsHeld> {
         Ok(hold(tx, &command, context.now, self.settings.hold_for()).await?)
     }
 }
 
 async fn hold(
     tx: &mut PgConnection,
-    command: &HoldFlights,
+    command: &HoldSeats,
     now: DateTime<Utc>,
     hold_for: Duration,
-) -> Result<Outcome<FlightsHeld>, FlightsError> {
+) -> Result<Outcome<SeatsHeld>, FlightsError> {
     let quotes = lock_quotes(tx, &command.offers, now).await?;
     let taken = match decide(&command.offers, &quotes, now) {
         Ok(taken) => taken,
@@ -40,7 +40,7 @@ async fn hold(
     };
     let expires_at = now + hold_for;
     if write_hold(tx, command, &taken, now, expires_at).await? {
-        Ok(Outcome::done(FlightsHeld { expires_at }))
+        Ok(Outcome::done(SeatsHeld { expires_at }))
     } else {
         let message = format!("{} already has a hold of flights", command.order_id);
         Ok(Outcome::refused(REFUSED_HOLD_EXISTS, message))
@@ -143,7 +143,7 @@ fn decide<'a>(
 /// the updates does not matter.
 async fn write_hold(
     tx: &mut PgConnection,
-    command: &HoldFlights,
+    command: &HoldSeats,
     taken: &[&Quoted],
     now: DateTime<Utc>,
     expires_at: DateTime<Utc>,

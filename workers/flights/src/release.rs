@@ -2,20 +2,20 @@
 
 use contract::{
     Outcome,
-    flights::{FlightsReleased, ReleaseFlights},
+    flights::{ReleaseSeats, SeatsReleased},
 };
 use sqlx::PgConnection;
 use worker_runtime::{Context, Handled, Handler};
 
 use crate::{domain::Flights, error::FlightsError};
 
-impl Handler<ReleaseFlights> for Flights {
+impl Handler<ReleaseSeats> for Flights {
     async fn handle(
         &self,
         tx: &mut PgConnection,
-        command: ReleaseFlights,
+        command: ReleaseSeats,
         context: &mut Context,
-    ) -> Handled<FlightsReleased> {
+    ) -> Handled<SeatsReleased> {
         // Only a live hold is released: after expiry or an earlier release there is nothing left to give back, and
         // a confirmed one is no longer a hold.
         sqlx::query(
@@ -39,6 +39,6 @@ impl Handler<ReleaseFlights> for Flights {
         .execute(tx)
         .await
         .map_err(FlightsError::doing("releasing seats"))?;
-        Ok(Outcome::done(FlightsReleased {}))
+        Ok(Outcome::done(SeatsReleased {}))
     }
 }

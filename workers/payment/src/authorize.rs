@@ -35,9 +35,9 @@ impl OutsideHandler<AuthorizePayment> for Payments {
         command: &AuthorizePayment,
         context: &mut Context,
     ) -> Result<Prepare<Prepared, PaymentAuthorized>, HandlerError> {
-        // One live authorisation per order (S23): the unique index refuses a second; here it gets a clear text.
+        // One live authorization per order (S23): the unique index refuses a second; here it gets a clear text.
         let live = of_order(tx, command.order_id).await?;
-        if live.is_some_and(|payment| matches!(payment.status, Status::Authorised | Status::Captured)) {
+        if live.is_some_and(|payment| matches!(payment.status, Status::Authorized | Status::Captured)) {
             return Err(HandlerError::fault(format!("the order {} has a live payment already", command.order_id)));
         }
         Ok(Prepare::Call(Prepared {
@@ -53,7 +53,7 @@ impl OutsideHandler<AuthorizePayment> for Payments {
         if let Some(answer) = earlier(&*self.provider, key, resumed).await? {
             return Ok(answer);
         }
-        settled(&*self.provider, key, self.provider.authorise(key, *amount, token).await).await
+        settled(&*self.provider, key, self.provider.authorize(key, *amount, token).await).await
     }
 
     async fn record(
@@ -65,14 +65,14 @@ impl OutsideHandler<AuthorizePayment> for Payments {
         context: &mut Context,
     ) -> Handled<PaymentAuthorized> {
         let (reference, capture_before) = match answer {
-            Answer::Authorised { reference, capture_before } => (reference, capture_before),
+            Answer::Authorized { reference, capture_before } => (reference, capture_before),
             Answer::Refused { code, message } => return Ok(Outcome::refused(&code, message)),
-            Answer::Done => return Err(HandlerError::fault("the provider answered an authorisation with `done`")),
+            Answer::Done => return Err(HandlerError::fault("the provider answered an authorization with `done`")),
         };
         sqlx::query(
-            "INSERT INTO payment (payment_id, order_id, status, currency, authorised_amount, provider_reference,
+            "INSERT INTO payment (payment_id, order_id, status, currency, authorized_amount, provider_reference,
                                   capture_before, created_at, updated_at)
-             VALUES ($1, $2, 'authorised', $3, $4, $5, $6, $7, $7)",
+             VALUES ($1, $2, 'authorized', $3, $4, $5, $6, $7, $7)",
         )
         .bind(prepared.payment_id.uuid())
         .bind(command.order_id.uuid())
@@ -83,7 +83,7 @@ impl OutsideHandler<AuthorizePayment> for Payments {
         .bind(context.now)
         .execute(&mut *tx)
         .await?;
-        let movement = Movement::Authorise { amount: prepared.amount };
+        let movement = Movement::Authorize { amount: prepared.amount };
         ledger::post(tx, prepared.payment_id, movement, context.now).await?;
         Ok(Outcome::done(PaymentAuthorized {
             payment_id: prepared.payment_id,

@@ -3,7 +3,7 @@
 use contract::{
     Money, PaymentId,
     command::Outcome,
-    payment::{CapturePayment, PaymentCaptured, REFUSED_CAPTURE, REFUSED_NOT_AUTHORISED},
+    payment::{CapturePayment, PaymentCaptured, REFUSED_CAPTURE, REFUSED_NOT_AUTHORIZED},
 };
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
@@ -22,7 +22,7 @@ pub(crate) struct Prepared {
     key: Key,
     payment_id: PaymentId,
     reference: Reference,
-    authorised: Money,
+    authorized: Money,
     amount: Money,
 }
 
@@ -38,15 +38,15 @@ impl OutsideHandler<CapturePayment> for Payments {
     ) -> Result<Prepare<Prepared, PaymentCaptured>, HandlerError> {
         let refused = |code: &str, message: String| Ok(Prepare::Answer(Outcome::refused(code, message)));
         let Some(payment) = of_order(tx, command.order_id).await? else {
-            return refused(REFUSED_NOT_AUTHORISED, format!("nothing is authorised for {}", command.order_id));
+            return refused(REFUSED_NOT_AUTHORIZED, format!("nothing is authorized for {}", command.order_id));
         };
         match payment.status {
-            Status::Authorised => {}
+            Status::Authorized => {}
             Status::Captured => {
                 return Ok(Prepare::Answer(Outcome::done(PaymentCaptured { payment_id: payment.payment_id })));
             }
             Status::Voided | Status::Refunded => {
-                return refused(REFUSED_NOT_AUTHORISED, format!("the payment of {} was given back", command.order_id));
+                return refused(REFUSED_NOT_AUTHORIZED, format!("the payment of {} was given back", command.order_id));
             }
         }
         match payment.under_way {
@@ -56,24 +56,24 @@ impl OutsideHandler<CapturePayment> for Payments {
             }
             Some(UnderWay::Undo) => {
                 let message = format!("the payment of {} is being given back", command.order_id);
-                return refused(REFUSED_NOT_AUTHORISED, message);
+                return refused(REFUSED_NOT_AUTHORIZED, message);
             }
         }
-        let within = command.amount.currency() == payment.authorised.currency()
-            && command.amount.amount() <= payment.authorised.amount();
+        let within = command.amount.currency() == payment.authorized.currency()
+            && command.amount.amount() <= payment.authorized.amount();
         if !within {
-            let message = format!("{} is more than the authorised {}", command.amount, payment.authorised);
+            let message = format!("{} is more than the authorized {}", command.amount, payment.authorized);
             return refused(REFUSED_CAPTURE, message);
         }
         if payment.capture_before <= context.now {
-            return refused(REFUSED_CAPTURE, format!("the authorisation ended at {}", payment.capture_before));
+            return refused(REFUSED_CAPTURE, format!("the authorization ended at {}", payment.capture_before));
         }
         UnderWay::Capture.begin(tx, payment.payment_id).await?;
         Ok(Prepare::Call(Prepared {
             key: Key(context.idempotency_key()),
             payment_id: payment.payment_id,
             reference: payment.reference,
-            authorised: payment.authorised,
+            authorized: payment.authorized,
             amount: command.amount,
         }))
     }
@@ -104,13 +104,13 @@ impl OutsideHandler<CapturePayment> for Payments {
                     .await?;
                 return Ok(Outcome::refused(&code, message));
             }
-            Answer::Authorised { .. } => {
-                return Err(HandlerError::fault("the provider answered a capture with `authorised`"));
+            Answer::Authorized { .. } => {
+                return Err(HandlerError::fault("the provider answered a capture with `authorized`"));
             }
         }
         let changed = sqlx::query(
             "UPDATE payment SET status = 'captured', captured_amount = $2, updated_at = $3, under_way = NULL
-             WHERE payment_id = $1 AND status = 'authorised'",
+             WHERE payment_id = $1 AND status = 'authorized'",
         )
         .bind(prepared.payment_id.uuid())
         .bind(prepared.amount.amount())
@@ -118,9 +118,9 @@ impl OutsideHandler<CapturePayment> for Payments {
         .execute(&mut *tx)
         .await?;
         if changed.rows_affected() != 1 {
-            return Err(HandlerError::fault(format!("the payment {} is no longer authorised", prepared.payment_id)));
+            return Err(HandlerError::fault(format!("the payment {} is no longer authorized", prepared.payment_id)));
         }
-        let movement = Movement::Capture { authorised: prepared.authorised, captured: prepared.amount };
+        let movement = Movement::Capture { authorized: prepared.authorized, captured: prepared.amount };
         ledger::post(tx, prepared.payment_id, movement, context.now).await?;
         Ok(Outcome::done(PaymentCaptured { payment_id: prepared.payment_id }))
     }

@@ -6,9 +6,9 @@ use sqlx::PgConnection;
 use worker_runtime::HandlerError;
 
 /// Memorandum: what is reserved at the provider.
-const AUTHORISATIONS_OPEN: &str = "authorisations_open";
+const AUTHORIZATIONS_OPEN: &str = "authorizations_open";
 /// Memorandum: the counterpart of what is reserved.
-const AUTHORISATIONS_GRANTED: &str = "authorisations_granted";
+const AUTHORIZATIONS_GRANTED: &str = "authorizations_granted";
 /// What the provider owes us.
 const PROVIDER_RECEIVABLE: &str = "provider_receivable";
 /// What we owe our clients in travel.
@@ -17,16 +17,16 @@ const CLIENT_DEPOSITS: &str = "client_deposits";
 /// What happened to a payment.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Movement {
-    Authorise { amount: Money },
-    Void { authorised: Money },
-    Capture { authorised: Money, captured: Money },
+    Authorize { amount: Money },
+    Void { authorized: Money },
+    Capture { authorized: Money, captured: Money },
     Refund { captured: Money },
 }
 
 impl Movement {
     const fn kind(self) -> &'static str {
         match self {
-            Self::Authorise { .. } => "authorise",
+            Self::Authorize { .. } => "authorize",
             Self::Void { .. } => "void",
             Self::Capture { .. } => "capture",
             Self::Refund { .. } => "refund",
@@ -36,10 +36,10 @@ impl Movement {
     /// Pairs of accounts: the first is debited (plus), the second credited (minus).
     fn pairs(self) -> Vec<(&'static str, &'static str, Money)> {
         match self {
-            Self::Authorise { amount } => vec![(AUTHORISATIONS_OPEN, AUTHORISATIONS_GRANTED, amount)],
-            Self::Void { authorised } => vec![(AUTHORISATIONS_GRANTED, AUTHORISATIONS_OPEN, authorised)],
-            Self::Capture { authorised, captured } => vec![
-                (AUTHORISATIONS_GRANTED, AUTHORISATIONS_OPEN, authorised),
+            Self::Authorize { amount } => vec![(AUTHORIZATIONS_OPEN, AUTHORIZATIONS_GRANTED, amount)],
+            Self::Void { authorized } => vec![(AUTHORIZATIONS_GRANTED, AUTHORIZATIONS_OPEN, authorized)],
+            Self::Capture { authorized, captured } => vec![
+                (AUTHORIZATIONS_GRANTED, AUTHORIZATIONS_OPEN, authorized),
                 (PROVIDER_RECEIVABLE, CLIENT_DEPOSITS, captured),
             ],
             Self::Refund { captured } => vec![(CLIENT_DEPOSITS, PROVIDER_RECEIVABLE, captured)],

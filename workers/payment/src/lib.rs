@@ -1,8 +1,8 @@
-//! The payment domain: money is authorised, captured, voided or refunded at a provider, and every movement is kept in a
+//! The payment domain: money is authorized, captured, voided or refunded at a provider, and every movement is kept in a
 //! double-entry ledger.
 //!
 //! ```text
-//!  payment.authorize   prepare (intent) --> provider.authorise --> record (payment, ledger)
+//!  payment.authorize   prepare (intent) --> provider.authorize --> record (payment, ledger)
 //!  payment.capture     prepare (intent) --> provider.capture   --> record
 //!  payment.void        prepare (intent) --> provider.void, .refund or .abandon --> record
 //! ```

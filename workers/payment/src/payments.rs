@@ -12,7 +12,7 @@ use crate::provider::{Answer, Key, PaymentProvider, ProviderError, Reference};
 /// Where a payment stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Status {
-    Authorised,
+    Authorized,
     Captured,
     Voided,
     Refunded,
@@ -23,7 +23,7 @@ pub(crate) enum Status {
 pub(crate) struct Payment {
     pub(crate) payment_id: PaymentId,
     pub(crate) status: Status,
-    pub(crate) authorised: Money,
+    pub(crate) authorized: Money,
     pub(crate) captured: Money,
     pub(crate) reference: Reference,
     pub(crate) capture_before: DateTime<Utc>,
@@ -61,7 +61,7 @@ impl UnderWay {
 struct Row {
     payment_id: Uuid,
     status: String,
-    authorised_amount: Decimal,
+    authorized_amount: Decimal,
     captured_amount: Decimal,
     currency: String,
     provider_reference: String,
@@ -72,7 +72,7 @@ struct Row {
 /// The order's newest payment, locked until the transaction ends.
 pub(crate) async fn of_order(tx: &mut PgConnection, order_id: OrderId) -> Result<Option<Payment>, HandlerError> {
     let row: Option<Row> = sqlx::query_as(
-        "SELECT payment_id, status, authorised_amount, captured_amount, currency, provider_reference, capture_before,
+        "SELECT payment_id, status, authorized_amount, captured_amount, currency, provider_reference, capture_before,
                 under_way
          FROM payment WHERE order_id = $1 ORDER BY payment_id DESC LIMIT 1 FOR UPDATE",
     )
@@ -89,7 +89,7 @@ impl Row {
             HandlerError::fault(format!("row {payment_id} of payment is broken in column {column}: {detail}"))
         };
         let status = match self.status.as_str() {
-            "authorised" => Status::Authorised,
+            "authorized" => Status::Authorized,
             "captured" => Status::Captured,
             "voided" => Status::Voided,
             "refunded" => Status::Refunded,
@@ -107,7 +107,7 @@ impl Row {
         Ok(Payment {
             payment_id,
             status,
-            authorised: money(self.authorised_amount, "authorised_amount")?,
+            authorized: money(self.authorized_amount, "authorized_amount")?,
             captured: money(self.captured_amount, "captured_amount")?,
             reference: Reference(self.provider_reference),
             capture_before: self.capture_before,

@@ -14,7 +14,7 @@ pub use sandbox::SandboxProvider;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Key(pub String);
 
-/// What a provider knows one authorisation by.
+/// What a provider knows one authorization by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Reference(pub String);
 
@@ -23,8 +23,8 @@ pub struct Reference(pub String);
 #[serde(tag = "answer", rename_all = "snake_case")]
 pub enum Answer {
     /// The money is reserved.
-    Authorised {
-        /// The authorisation.
+    Authorized {
+        /// The authorization.
         reference: Reference,
         /// After that the provider lets the money go.
         capture_before: DateTime<Utc>,
@@ -52,7 +52,7 @@ pub enum ProviderError {
 #[async_trait]
 pub trait PaymentProvider: Send + Sync + std::fmt::Debug {
     /// Reserves money.
-    async fn authorise(&self, key: &Key, amount: Money, token: &PaymentToken) -> Result<Answer, ProviderError>;
+    async fn authorize(&self, key: &Key, amount: Money, token: &PaymentToken) -> Result<Answer, ProviderError>;
 
     /// Takes reserved money, at most what was reserved; the rest is let go.
     async fn capture(&self, key: &Key, reference: &Reference, amount: Money) -> Result<Answer, ProviderError>;
@@ -63,7 +63,7 @@ pub trait PaymentProvider: Send + Sync + std::fmt::Debug {
     /// Gives taken money back, all of it.
     async fn refund(&self, key: &Key, reference: &Reference) -> Result<Answer, ProviderError>;
 
-    /// Makes sure that whatever was or will be authorised under `action_key` reserves nothing: voids it if it was,
+    /// Makes sure that whatever was or will be authorized under `action_key` reserves nothing: voids it if it was,
     /// and refuses it if it comes later.
     async fn abandon(&self, key: &Key, action_key: &Key) -> Result<Answer, ProviderError>;
 

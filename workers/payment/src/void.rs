@@ -1,5 +1,5 @@
-//! `payment.void`: undoes an authorisation, whatever became of it: lets reserved money go, gives taken money back, and
-//! makes sure that an authorisation that is still on its way reserves nothing.
+//! `payment.void`: undoes an authorization, whatever became of it: lets reserved money go, gives taken money back, and
+//! makes sure that an authorization that is still on its way reserves nothing.
 
 use contract::{
     Money, PaymentId,
@@ -90,19 +90,19 @@ impl OutsideHandler<VoidPayment> for Payments {
             Answer::Refused { code, message } => {
                 return Err(HandlerError::fault(format!("the provider refuses to undo: {code}, {message}")));
             }
-            Answer::Authorised { .. } => {
-                return Err(HandlerError::fault("the provider answered an undo with `authorised`"));
+            Answer::Authorized { .. } => {
+                return Err(HandlerError::fault("the provider answered an undo with `authorized`"));
             }
         }
         let (payment_id, movement) = match prepared.undo {
-            Undo::Void { payment_id, amount, .. } => (payment_id, Movement::Void { authorised: amount }),
+            Undo::Void { payment_id, amount, .. } => (payment_id, Movement::Void { authorized: amount }),
             Undo::Refund { payment_id, amount, .. } => (payment_id, Movement::Refund { captured: amount }),
             Undo::Abandon { .. } => return Ok(Outcome::done(PaymentVoided {})),
         };
         let changed = sqlx::query(
             "UPDATE payment SET status = CASE status WHEN 'captured' THEN 'refunded' ELSE 'voided' END,
                     refunded_amount = captured_amount, updated_at = $2, under_way = NULL
-             WHERE payment_id = $1 AND status IN ('authorised', 'captured')",
+             WHERE payment_id = $1 AND status IN ('authorized', 'captured')",
         )
         .bind(payment_id.uuid())
         .bind(context.now)
@@ -125,7 +125,7 @@ const fn nothing_left() -> Prepare<Prepared, PaymentVoided> {
 fn undo_of(payment: &Payment) -> Option<Undo> {
     let (payment_id, reference) = (payment.payment_id, payment.reference.clone());
     match payment.status {
-        Status::Authorised => Some(Undo::Void { payment_id, reference, amount: payment.authorised }),
+        Status::Authorized => Some(Undo::Void { payment_id, reference, amount: payment.authorized }),
         Status::Captured => Some(Undo::Refund { payment_id, reference, amount: payment.captured }),
         Status::Voided | Status::Refunded => None,
     }

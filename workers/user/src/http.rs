@@ -95,8 +95,8 @@ impl From<RegistrationError> for ApiError {
 impl From<SessionError> for ApiError {
     fn from(error: SessionError) -> Self {
         match error {
-            SessionError::WrongLogin => Self::unauthorized("wrong_login", error.to_string()),
-            SessionError::WrongToken => Self::unauthorized("wrong_refresh_token", error.to_string()),
+            SessionError::WrongLogin => Self::unauthorized("login_wrong", error.to_string()),
+            SessionError::WrongToken => Self::unauthorized("refresh_token_wrong", error.to_string()),
             SessionError::Database(_) => unavailable(&error),
             SessionError::Password(_)
             | SessionError::Signing(_)

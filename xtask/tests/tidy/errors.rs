@@ -140,7 +140,7 @@ fn codes_are_found_wherever_they_are_written() {
     );
     assert_eq!(found("ApiError::new(StatusCode::GONE, code, \"The\")"), Vec::<String>::new());
     assert_eq!(found("Self::new(StatusCode::GONE, \"offer_expired\", \"The offer\")"), ["offer_expired"]);
-    assert_eq!(found("ApiError::not_found(\"unknown_saga\", format!(\"no {id}\"))"), ["unknown_saga"]);
+    assert_eq!(found("ApiError::not_found(\"saga_unknown\", format!(\"no {id}\"))"), ["saga_unknown"]);
     assert_eq!(
         found("ApiError::not_found(code, detail),\n ApiError::conflict(code, \"detail\")"),
         Vec::<String>::new()

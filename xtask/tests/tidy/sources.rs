@@ -10,8 +10,8 @@ const FILE_LINES_MAX: usize = 600;
 /// The files that have one.
 const LONG_FILES: &[(&str, &str)] = &[];
 
-/// Where a type may be serialised: its form is then a promise that somebody else relies on.
-const SERIALISED: &[(&str, &str)] = &[
+/// Where a type may be serialized: its form is then a promise that somebody else relies on.
+const SERIALIZED: &[(&str, &str)] = &[
     ("sagas/contract/src/", "the wire"),
     ("sagas/machine/src/entry.rs", "journal entries"),
     ("sagas/machine/src/fingerprint.rs", "the shape that a definition's fingerprint is taken of"),
@@ -103,11 +103,11 @@ fn no_file_names_a_place_on_somebodys_machine() {
 }
 
 #[test]
-fn types_are_serialised_only_where_their_form_is_a_promise() {
+fn types_are_serialized_only_where_their_form_is_a_promise() {
     let mut problems = Vec::new();
     for file in rust_files() {
         let tests = file.path.contains("/tests/");
-        if !tests && !SERIALISED.iter().any(|(place, _)| file.path.starts_with(place)) && derives_serialize(&file.text)
+        if !tests && !SERIALIZED.iter().any(|(place, _)| file.path.starts_with(place)) && derives_serialize(&file.text)
         {
             problems.push(file.path);
         }

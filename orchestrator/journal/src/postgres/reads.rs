@@ -1,7 +1,7 @@
 //! Reading: sagas with their journals, lists by filter, starts.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use contract::{SagaId, orchestrator_api::SagaStatus};
+use contract::{SagaId, saga::SagaStatus};
 use sqlx::{PgConnection, PgExecutor, PgPool, Postgres, QueryBuilder};
 use uuid::Uuid;
 

@@ -2,7 +2,7 @@
 //! panic.
 
 use chrono::{DateTime, Utc};
-use contract::{SagaId, orchestrator_api::SagaStatus};
+use contract::{SagaId, saga::SagaStatus};
 use uuid::Uuid;
 
 use crate::port::{JournalError, Record, SagaRow, Stored};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use contract::{SagaId, orchestrator_api::SagaStatus};
+use contract::{SagaId, saga::SagaStatus};
 use journal::{Append, Appended, Change, ExistingStart, Filter, Journal, Record, Stored};
 
 use crate::{adapters::Storage, fixtures::*};

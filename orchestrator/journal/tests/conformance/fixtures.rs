@@ -5,7 +5,8 @@ use std::{future::Future, time::Duration};
 use chrono::{DateTime, TimeDelta, Utc};
 use contract::{
     Op, SagaId, StepName,
-    orchestrator_api::{Action, CauseView, SagaStatus, StartKey},
+    orchestrator_api::StartKey,
+    saga::{Action, Cause, SagaStatus},
 };
 use journal::{Append, Appended, Change, LaneJournal, Record, SagaRow};
 use machine::{Entry, Fingerprint, Operator};
@@ -79,7 +80,7 @@ pub(crate) fn every_entry() -> Vec<Entry> {
             retry_at: Some(at),
         },
         Entry::CompensationStarted {
-            cause: CauseView { step: Some(step.clone()), code: code.clone(), message: message.clone(), refused: true },
+            cause: Cause { step: Some(step.clone()), code: code.clone(), message: message.clone(), refused: true },
         },
         Entry::AttentionNeeded { step: step.clone(), op, code, message: message.clone() },
         Entry::OperatorActed {

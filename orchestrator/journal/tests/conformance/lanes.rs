@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use contract::orchestrator_api::SagaStatus;
+use contract::saga::SagaStatus;
 use journal::{Journal, JournalError, LaneJournal};
 use tokio::task::JoinHandle;
 

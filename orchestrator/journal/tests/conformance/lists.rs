@@ -1,7 +1,7 @@
 //! Lists: every filter alone and together, newest first, page by page.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use contract::{SagaId, orchestrator_api::SagaStatus};
+use contract::{SagaId, saga::SagaStatus};
 use journal::{Filter, Journal, LaneJournal, SagaRow};
 use uuid::Uuid;
 

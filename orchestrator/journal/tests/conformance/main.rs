@@ -12,7 +12,7 @@ mod lists;
 
 mod postgres;
 
-/// Makes each behaviour a test on memory and a test on PostgreSQL.
+/// Makes each behavior a test on memory and a test on PostgreSQL.
 macro_rules! on_both {
     ($($module:ident: $($test:ident),+;)+) => {
         mod on_memory {

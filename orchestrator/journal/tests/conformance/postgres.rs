@@ -3,7 +3,7 @@
 use std::{error::Error, future::poll_fn, sync::Arc, task::Poll};
 
 use chrono::TimeDelta;
-use contract::{SagaId, orchestrator_api::SagaStatus};
+use contract::{SagaId, saga::SagaStatus};
 use journal::{Appended, Filter, Journal, JournalError, OpenJournalError, PgJournal, PgJournalOptions};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, postgres::PgConnectOptions};
 use tokio::{

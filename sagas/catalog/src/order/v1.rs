@@ -1,8 +1,8 @@
-//! Order, version 1: flights and rooms held side by side, payment authorised, flights confirmed, then only forward.
+//! Order, version 1: flights and rooms held side by side, payment authorized, flights confirmed, then only forward.
 //! Published: do not edit, copy to `v2.rs`.
 //!
 //! ```text
-//! create-order ---> hold-flights ---> authorize-payment ---> confirm-flights (pivot) ---> confirm-rooms
+//! create-order ---> hold-seats ---> authorize-payment ---> confirm-seats (pivot) ---> confirm-rooms
 //!              \--> hold-rooms ---/                     \--> book-rooms (pivot, without flights)
 //!
 //!              ... ---> capture-payment ---> confirm-order ---> notify-user
@@ -17,7 +17,7 @@ use contract::{
     OfferId,
     accommodation::{AcceptedStay, ConfirmRooms, HoldRooms, ReleaseRooms},
     feed::{Notice, NotifyUser},
-    flights::{AcceptedFlight, ConfirmFlights, HoldFlights, ReleaseFlights},
+    flights::{AcceptedFlight, ConfirmSeats, HoldSeats, ReleaseSeats},
     order::{ConfirmOrder, CreateOrder, NOT_COMPLETED, PlaceOrder, RejectOrder},
     payment::{AuthorizePayment, CapturePayment, VoidPayment},
 };
@@ -83,11 +83,11 @@ pub fn definition() -> Result<Definition, Vec<DefinitionError>> {
         .compensation_within(REPLY_WITHIN)
         .add();
     let flights = saga
-        .step("hold-flights")
+        .step("hold-seats")
         .when(has_flights)
         .after([create])
-        .command(|order, _| HoldFlights { order_id: order.order_id, offers: accepted_flights(order) })
-        .compensate(|order, _| ReleaseFlights { order_id: order.order_id })
+        .command(|order, _| HoldSeats { order_id: order.order_id, offers: accepted_flights(order) })
+        .compensate(|order, _| ReleaseSeats { order_id: order.order_id })
         .holds_for(HOLD)
         .retry(BEFORE_PIVOT)
         .compensation_retry(MUST_SUCCEED)
@@ -122,11 +122,11 @@ pub fn definition() -> Result<Definition, Vec<DefinitionError>> {
         .add();
 
     let confirm_flights = saga
-        .step("confirm-flights")
+        .step("confirm-seats")
         .pivot() // Tickets are issued: from here the order only goes forward.
         .when(has_flights)
         .after([authorize])
-        .command(|order, _| ConfirmFlights { order_id: order.order_id, travellers: order.travellers.clone() })
+        .command(|order, _| ConfirmSeats { order_id: order.order_id, travellers: order.travellers.clone() })
         .on_reply(|facts, confirmed| facts.flight_reference = Some(confirmed.booking_reference.clone()))
         .retry(MUST_SUCCEED)
         .reply_within(REPLY_WITHIN)

@@ -26,8 +26,8 @@ fn runs(definition: &Definition) -> Vec<(String, Value, Script)> {
     let fates = |script: Script, step: &str, op, fates: &[Fate]| script.with(&step.parse().unwrap(), op, fates);
     let declined = fates(Script::clean(), "authorize-payment", Op::Action, &[Fate::Refuse]);
     let troubled = fates(Script::clean(), "hold-rooms", Op::Action, &[Fate::LoseReply, Fate::Fault, Fate::Do]);
-    let troubled = fates(troubled, "hold-flights", Op::Compensation, &[Fate::Fault, Fate::Do]);
-    let troubled = fates(troubled, "confirm-flights", Op::Action, &[Fate::Fault, Fate::Refuse]);
+    let troubled = fates(troubled, "hold-seats", Op::Compensation, &[Fate::Fault, Fate::Do]);
+    let troubled = fates(troubled, "confirm-seats", Op::Action, &[Fate::Fault, Fate::Refuse]);
     match name {
         "order" => vec![
             (file("flights-and-rooms-completed"), order(&[FLIGHT, STAY]), Script::clean()),

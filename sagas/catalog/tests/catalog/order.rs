@@ -3,8 +3,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use contract::{
     command::Outcome,
-    orchestrator_api::SagaStatus,
     order::{ConfirmOrder, NOT_COMPLETED, RejectOrder},
+    saga::SagaStatus,
     step::Op,
 };
 use machine::{
@@ -45,10 +45,10 @@ fn a_journey_of_flights_and_rooms_confirms_the_flights_first() {
         [
             "order.create",
             "flights.hold_seats",
-            "accommodation.hold_room",
+            "accommodation.hold_rooms",
             "payment.authorize",
             "flights.confirm_seats",
-            "accommodation.confirm_room",
+            "accommodation.confirm_rooms",
             "payment.capture",
             "order.confirm",
             "feed.notify_user",
@@ -59,7 +59,7 @@ fn a_journey_of_flights_and_rooms_confirms_the_flights_first() {
     assert_eq!(confirm.flight_reference.as_deref(), Some("X7PQ2M"));
     assert_eq!(confirm.stay_reference.as_deref(), Some("VX-42"));
     assert_eq!(payload(&ended, "payment.capture")["amount"], json!({"amount": "200.00", "currency": "EUR"}));
-    assert_eq!(payload(&ended, "accommodation.confirm_room")["guest_name"], "Zoe Okafor");
+    assert_eq!(payload(&ended, "accommodation.confirm_rooms")["guest_name"], "Zoe Okafor");
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn each_domain_gets_only_its_own_offers() {
         payload["offers"].as_array().unwrap().iter().map(|offer| offer["offer_id"].clone()).collect::<Vec<_>>()
     };
     assert_eq!(offers("flights.hold_seats"), [FLIGHT, FLIGHT]);
-    assert_eq!(offers("accommodation.hold_room"), [STAY]);
+    assert_eq!(offers("accommodation.hold_rooms"), [STAY]);
 }
 
 #[test]
@@ -78,9 +78,9 @@ fn without_flights_booking_the_rooms_is_the_pivot() {
     let ended = run(&[STAY], Script::clean());
     let expected = [
         "order.create",
-        "accommodation.hold_room",
+        "accommodation.hold_rooms",
         "payment.authorize",
-        "accommodation.confirm_room",
+        "accommodation.confirm_rooms",
         "payment.capture",
         "order.confirm",
         "feed.notify_user",
@@ -102,7 +102,7 @@ fn without_rooms_nothing_goes_to_accommodation() {
 fn a_declined_card_releases_what_is_held_and_rejects_the_order_with_the_reason() {
     let ended = run(&[FLIGHT, STAY], refusing("authorize-payment"));
     let undone: Vec<_> = sent(&ended).into_iter().skip(4).collect();
-    assert_eq!(undone, ["flights.release_seats", "accommodation.release_room", "order.reject"]);
+    assert_eq!(undone, ["flights.release_seats", "accommodation.release_rooms", "order.reject"]);
     let reject: RejectOrder = serde_json::from_value(payload(&ended, "order.reject")).unwrap();
     assert_eq!((reject.reason_code.as_str(), reject.reason.as_str()), ("no", "the business says no"));
     assert_eq!(ended.state.status, SagaStatus::Compensated);
@@ -116,7 +116,7 @@ fn what_failed_within_is_not_told_to_the_client() {
 }
 
 #[test]
-fn an_authorisation_whose_answer_never_comes_is_voided() {
+fn an_authorization_whose_answer_never_comes_is_voided() {
     let lost = Script::clean().with(&"authorize-payment".parse().unwrap(), Op::Action, &[Fate::LoseReply]);
     let ended = run(&[FLIGHT, STAY], lost);
     assert!(sent(&ended).contains(&"payment.void"));
@@ -139,7 +139,7 @@ fn a_room_that_is_confirmed_only_after_twenty_faults_completes_the_order() {
     fates.push(Fate::Do);
     let ended = run(&[FLIGHT, STAY], Script::clean().with(&"confirm-rooms".parse().unwrap(), Op::Action, &fates));
     assert_eq!(ended.state.status, SagaStatus::Completed);
-    assert_eq!(sent(&ended).iter().filter(|name| **name == "accommodation.confirm_room").count(), 21);
+    assert_eq!(sent(&ended).iter().filter(|name| **name == "accommodation.confirm_rooms").count(), 21);
 }
 
 #[test]

@@ -34,9 +34,9 @@ pub(crate) fn order(offers: &[&str]) -> Value {
 /// A reply of the right type for each command's name.
 pub(crate) fn reply(command: &str) -> Value {
     match command {
-        "flights.hold_seats" | "accommodation.hold_room" => json!({"expires_at": "2027-01-15T08:20:00Z"}),
+        "flights.hold_seats" | "accommodation.hold_rooms" => json!({"expires_at": "2027-01-15T08:20:00Z"}),
         "flights.confirm_seats" => json!({"booking_reference": "X7PQ2M", "tickets": ["125-1"]}),
-        "accommodation.confirm_room" => json!({"confirmation": "VX-42"}),
+        "accommodation.confirm_rooms" => json!({"confirmation": "VX-42"}),
         "payment.authorize" => json!({
             "payment_id": "pay_01900000000070008000000000000006",
             "provider_reference": "pi_1",

@@ -3,9 +3,10 @@
 use contract::{
     Op, Route,
     orchestrator_api::{
-        Action, ActionRequest, CauseView, DeadLetterView, JournalPage, RecordView, SagaPage, SagaStarted, SagaStatus,
-        SagaSummary, SagaView, StartKey, StartSaga, StepKind, StepStatus, StepView,
+        ActionRequest, DeadLetterView, JournalPage, RecordView, SagaPage, SagaStarted, SagaSummary, SagaView, StartKey,
+        StartSaga, StepView,
     },
+    saga::{Action, Cause, SagaStatus, StepKind, StepStatus},
     user::{Claims, Login, Refresh, Register, Registered, Role, TOKEN_AUDIENCE, TOKEN_ISSUER, Tokens},
 };
 use serde_json::json;
@@ -89,8 +90,8 @@ fn step_view(full: bool) -> StepView {
         name: step("hold-rooms"),
         kind: StepKind::Compensatable,
         route: Route::Accommodation,
-        command: "accommodation.hold_room".into(),
-        compensation: full.then(|| "accommodation.release_room".into()),
+        command: "accommodation.hold_rooms".into(),
+        compensation: full.then(|| "accommodation.release_rooms".into()),
         after: vec![step("create-order")],
         status: if full { StepStatus::Retrying } else { StepStatus::Pending },
         attempts: 3,
@@ -101,8 +102,8 @@ fn step_view(full: bool) -> StepView {
     }
 }
 
-fn cause() -> CauseView {
-    CauseView {
+fn cause() -> Cause {
+    Cause {
         step: Some(step("hold-rooms")),
         code: "room_sold_out".into(),
         message: "no room is left".into(),
@@ -115,7 +116,7 @@ fn view(full: bool) -> SagaView {
         summary: summary(full),
         input: json!({"order_id": order()}),
         steps: vec![step_view(full)],
-        cause: full.then(|| CauseView {
+        cause: full.then(|| Cause {
             step: None,
             code: "cancelled".into(),
             message: "the client called".into(),

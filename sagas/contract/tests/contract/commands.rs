@@ -4,9 +4,7 @@ use contract::{
     Command,
     accommodation::{AcceptedStay, ConfirmRooms, HoldRooms, ReleaseRooms, RoomsConfirmed, RoomsHeld, RoomsReleased},
     feed::{Notice, NotifyUser, UserNotified},
-    flights::{
-        AcceptedFlight, ConfirmFlights, FlightsConfirmed, FlightsHeld, FlightsReleased, HoldFlights, ReleaseFlights,
-    },
+    flights::{AcceptedFlight, ConfirmSeats, HoldSeats, ReleaseSeats, SeatsConfirmed, SeatsHeld, SeatsReleased},
     order::{ConfirmOrder, CreateOrder, OrderConfirmed, OrderCreated, OrderRejected, PlaceOrder, RejectOrder},
     payment::{AuthorizePayment, CapturePayment, PaymentAuthorized, PaymentCaptured, PaymentVoided, VoidPayment},
 };
@@ -68,11 +66,11 @@ fn orders() -> Vec<Golden> {
 fn holds() -> Vec<Golden> {
     let flights = vec![AcceptedFlight { offer_id: flight(), total: money("3210.00", "EUR") }];
     let stays = vec![AcceptedStay { offer_id: stay(), total: money("480000", "JPY") }];
-    let tickets = FlightsConfirmed { booking_reference: "X7PQ2M".into(), tickets: vec!["125-2400000001".into()] };
+    let tickets = SeatsConfirmed { booking_reference: "X7PQ2M".into(), tickets: vec!["125-2400000001".into()] };
     let mut all = Vec::new();
-    all.extend(pair(HoldFlights { order_id: order(), offers: flights }, FlightsHeld { expires_at: at(20) }));
-    all.extend(pair(ReleaseFlights { order_id: order() }, FlightsReleased {}));
-    all.extend(pair(ConfirmFlights { order_id: order(), travellers: travellers() }, tickets));
+    all.extend(pair(HoldSeats { order_id: order(), offers: flights }, SeatsHeld { expires_at: at(20) }));
+    all.extend(pair(ReleaseSeats { order_id: order() }, SeatsReleased {}));
+    all.extend(pair(ConfirmSeats { order_id: order(), travellers: travellers() }, tickets));
     all.extend(pair(HoldRooms { order_id: order(), offers: stays }, RoomsHeld { expires_at: at(20) }));
     all.extend(pair(ReleaseRooms { order_id: order() }, RoomsReleased {}));
     all.extend(pair(

@@ -14,7 +14,7 @@ use crate::{
 
 /// Types that only ever travel inside another one, and the type in whose golden file they are seen.
 const INSIDE: &[(&str, &str)] = &[
-    ("AcceptedFlight", "HoldFlights"),
+    ("AcceptedFlight", "HoldSeats"),
     ("AcceptedStay", "HoldRooms"),
     ("Traveller", "PlaceOrder"),
     ("OrderItem", "PlaceOrder"),
@@ -26,7 +26,7 @@ const INSIDE: &[(&str, &str)] = &[
     ("StartKey", "StartSaga"),
     ("SagaSummary", "SagaPage"),
     ("StepView", "SagaView"),
-    ("CauseView", "SagaView"),
+    ("Cause", "SagaView"),
     ("Action", "ActionRequest"),
     ("Wire", "Money"),
 ];
@@ -62,20 +62,20 @@ fn every_command_name_has_a_golden_file_for_itself_and_its_reply() {
 }
 
 #[test]
-fn every_type_that_is_serialised_is_in_a_golden_file() {
+fn every_type_that_is_serialized_is_in_a_golden_file() {
     let goldens = all();
     let covered = |name: &str| goldens.iter().any(|golden| mentions(golden.type_name, name));
     for (path, text) in sources() {
-        let mut serialised = false;
+        let mut serialized = false;
         for line in text.lines() {
             if line.starts_with("#[derive(") {
-                serialised = line.contains("Serialize");
+                serialized = line.contains("Serialize");
             }
             let declared =
                 ["pub struct ", "pub enum ", "struct ", "enum "].iter().find_map(|word| line.strip_prefix(word));
             let Some(declared) = declared else { continue };
             let name: String = declared.chars().take_while(|c| c.is_ascii_alphanumeric()).collect();
-            if std::mem::take(&mut serialised) {
+            if std::mem::take(&mut serialized) {
                 let outer = INSIDE.iter().find(|(inner, _)| *inner == name).map_or(name.as_str(), |(_, outer)| outer);
                 assert!(covered(outer), "{}: `{name}` is in no golden file", path.display());
             }
@@ -89,7 +89,17 @@ fn mentions(type_name: &str, name: &str) -> bool {
 }
 
 fn sources() -> Vec<(PathBuf, String)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
-    files.map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
+    let mut found = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for file in fs::read_dir(folder).unwrap() {
+            let path = file.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push((path.clone(), fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    found
 }

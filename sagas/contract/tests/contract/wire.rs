@@ -48,7 +48,7 @@ fn command(full: bool) -> CommandEnvelope {
         message_id: message(),
         command_id: work(Op::Action),
         attempt: 2,
-        name: "accommodation.hold_room".into(),
+        name: "accommodation.hold_rooms".into(),
         version: 1,
         route: Route::Accommodation,
         reply_to: "shard.3".into(),

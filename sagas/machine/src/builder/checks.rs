@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use contract::{
-    orchestrator_api::StepKind,
+    saga::StepKind,
     step::{Op, StepName},
 };
 

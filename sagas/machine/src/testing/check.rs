@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use contract::{
-    orchestrator_api::{SagaStatus, StepKind},
+    saga::{SagaStatus, StepKind},
     step::{Op, StepName},
 };
 

@@ -2,7 +2,7 @@
 //! dies after each of its decisions.
 
 use contract::{
-    orchestrator_api::{Action, SagaStatus, StepKind},
+    saga::{Action, SagaStatus, StepKind},
     step::Op,
 };
 use serde_json::Value;

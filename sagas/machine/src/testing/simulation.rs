@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use contract::{
     SagaId,
     command::Outcome,
-    orchestrator_api::{Action, SagaStatus},
+    saga::{Action, SagaStatus},
     step::CommandId,
 };
 use serde_json::Value;

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use contract::{
     Command, SagaId, StepName,
     command::{Outcome, Route},
-    orchestrator_api::{Action, SagaStatus, StepKind},
+    saga::{Action, SagaStatus, StepKind},
     step::{CommandId, Op},
 };
 use machine::{

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use chrono::DateTime;
 use contract::{
-    orchestrator_api::{Action, CauseView},
+    saga::{Action, Cause},
     step::Op,
 };
 use machine::{Entry, Fingerprint, Operator};
@@ -77,7 +77,7 @@ fn started(full: bool) -> (&'static str, Entry) {
         fingerprint: Fingerprint::from_text("0123456789abcdef0123456789abcdef"),
         deadline_at: full.then(|| at(600)),
         input: json!({"order_id": "ord_00000000000000000000000000000001", "nights": [1, 2]}),
-        not_applicable: if full { vec![name("hold-flights"), name("confirm-flights")] } else { Vec::new() },
+        not_applicable: if full { vec![name("hold-seats"), name("confirm-seats")] } else { Vec::new() },
     };
     (if full { "" } else { ".least" }, entry)
 }
@@ -91,7 +91,7 @@ fn commands() -> Vec<(&'static str, Entry)> {
         attempt: 3,
         in_doubt,
         code: "no_reply".into(),
-        message: "`accommodation.hold_room` was not answered within 10s".into(),
+        message: "`accommodation.hold_rooms` was not answered within 10s".into(),
         retry_at,
     };
     let dispatched = |op| Entry::CommandDispatched { step: step(), op, generation: 1, attempt: 2, reply_by: at(10) };
@@ -109,7 +109,7 @@ fn commands() -> Vec<(&'static str, Entry)> {
 fn turns() -> Vec<(&'static str, Entry)> {
     let cause = |step: Option<contract::StepName>| {
         let refused = step.is_some();
-        CauseView { step, code: "cancelled".into(), message: "the client called".into(), refused }
+        Cause { step, code: "cancelled".into(), message: "the client called".into(), refused }
     };
     vec![
         (".by_step", Entry::CompensationStarted { cause: cause(Some(name("hold-rooms"))) }),

@@ -16,7 +16,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use contract::{
     SagaId, StepName,
     command::Outcome,
-    orchestrator_api::{Action, SagaStatus},
+    saga::{Action, SagaStatus},
     step::{CommandId, Op},
 };
 use machine::{

@@ -7,7 +7,7 @@ use contract::{
     SagaId,
     command::Outcome,
     limits::PAYLOAD_BYTES_MAX,
-    orchestrator_api::{Action, SagaStatus, StepStatus},
+    saga::{Action, SagaStatus, StepStatus},
     step::Op,
 };
 use machine::{Builder, Definition, Effect, Input, Phase, StartError, describe, next_wake, resume};
@@ -245,7 +245,7 @@ fn operators_are_told_why_not() {
     );
     assert_eq!(
         talk.act(retry("hold")),
-        "refused: unknown_step: `journey` has no step `hold`; it has create, flights, rooms, confirm, tell, bill"
+        "refused: step_unknown: `journey` has no step `hold`; it has create, flights, rooms, confirm, tell, bill"
     );
     assert_eq!(
         talk.act(skip("rooms", json!({"said": "x"}))),

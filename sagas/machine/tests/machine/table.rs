@@ -1,8 +1,8 @@
-//! The table of state x input, as a snapshot: what a reviewer reads. It is the machine's behaviour on the example
+//! The table of state x input, as a snapshot: what a reviewer reads. It is the machine's behavior on the example
 //! saga, `create -> (flights, rooms) -> confirm (pivot) -> (tell, bill)`, four attempts each.
 
 use chrono::TimeDelta;
-use contract::{command::Outcome, orchestrator_api::Action, step::Op};
+use contract::{command::Outcome, saga::Action, step::Op};
 use machine::Input;
 use serde_json::{Value, json};
 

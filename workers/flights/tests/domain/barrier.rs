@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use contract::{
     OrderId, Outcome,
-    flights::{AcceptedFlight, ConfirmFlights, FlightsConfirmed, HoldFlights, REFUSED_SOLD_OUT, ReleaseFlights},
+    flights::{AcceptedFlight, ConfirmSeats, HoldSeats, REFUSED_SOLD_OUT, ReleaseSeats, SeatsConfirmed},
 };
 use worker_flights::{Settings, domain};
 use worker_runtime::testkit::{
@@ -30,8 +30,8 @@ fn seats() -> Snapshot {
     ])
 }
 
-fn hold(order_id: OrderId, offers: &[&AcceptedFlight]) -> HoldFlights {
-    HoldFlights { order_id, offers: offers.iter().map(|offer| (*offer).clone()).collect() }
+fn hold(order_id: OrderId, offers: &[&AcceptedFlight]) -> HoldSeats {
+    HoldSeats { order_id, offers: offers.iter().map(|offer| (*offer).clone()).collect() }
 }
 
 #[tokio::test]
@@ -40,7 +40,7 @@ async fn holding_and_releasing_keep_every_promise_of_the_barrier() {
     let (one, two) = (offer(harness.pool(), 1, 2).await, offer(harness.pool(), 2, 1).await);
     check_pair(&harness, &seats(), || {
         let order_id = kit::ids::order_id();
-        (hold(order_id, &[&two, &one]), ReleaseFlights { order_id })
+        (hold(order_id, &[&two, &one]), ReleaseSeats { order_id })
     })
     .await;
     assert_conserved(harness.pool()).await;
@@ -51,11 +51,11 @@ async fn sold_out_stays_sold_out_for_whoever_heard_it() {
     let harness = harness("flights_sticky", &[2]).await;
     let (all, one) = (offer(harness.pool(), 1, 2).await, offer(harness.pool(), 1, 1).await);
     let first = hold(kit::ids::order_id(), &[&all]);
-    harness.deliver(&action_of_a_new_saga("hold-flights"), &first).await;
+    harness.deliver(&action_of_a_new_saga("hold-seats"), &first).await;
     let order_id = kit::ids::order_id();
-    let late = (hold(order_id, &[&one]), ReleaseFlights { order_id });
+    let late = (hold(order_id, &[&one]), ReleaseSeats { order_id });
     check_refusal(&harness, &seats(), &late, REFUSED_SOLD_OUT, async || {
-        let release = ReleaseFlights { order_id: first.order_id };
+        let release = ReleaseSeats { order_id: first.order_id };
         harness.deliver(&action_of_a_new_saga("release"), &release).await;
     })
     .await;
@@ -67,21 +67,21 @@ async fn a_batch_of_buyers_shares_what_is_left_and_confirms_together() {
     let harness = harness("flights_batch", &[5]).await;
     let one = offer(harness.pool(), 1, 1).await;
     let buyers: Vec<_> =
-        (0..8).map(|_| (action_of_a_new_saga("hold-flights"), hold(kit::ids::order_id(), &[&one]))).collect();
+        (0..8).map(|_| (action_of_a_new_saga("hold-seats"), hold(kit::ids::order_id(), &[&one]))).collect();
     let replies = harness.deliver_together(&buyers).await;
     let held = |reply: &String| reply.starts_with(r#"{"outcome":"done""#);
     assert_eq!(replies.iter().filter(|reply| held(reply)).count(), 5);
     assert!(replies.iter().filter(|reply| !held(reply)).all(|reply| reply.contains(REFUSED_SOLD_OUT)));
 
     let winners = buyers.iter().zip(&replies).filter(|(_, reply)| held(reply)).map(|((_, hold), _)| hold.order_id);
-    let confirm = |order_id| ConfirmFlights { order_id, travellers: people(1) };
+    let confirm = |order_id| ConfirmSeats { order_id, travellers: people(1) };
     let confirmations: Vec<_> =
-        winners.map(|order_id| (action_of_a_new_saga("confirm-flights"), confirm(order_id))).collect();
+        winners.map(|order_id| (action_of_a_new_saga("confirm-seats"), confirm(order_id))).collect();
     let first = harness.deliver_together(&confirmations).await;
     assert_eq!(harness.deliver_together(&confirmations).await, first, "the same tickets the second time");
     let mut tickets = Vec::new();
     for reply in first {
-        match serde_json::from_str::<Outcome<FlightsConfirmed>>(&reply).unwrap() {
+        match serde_json::from_str::<Outcome<SeatsConfirmed>>(&reply).unwrap() {
             Outcome::Done { reply } => tickets.extend(reply.tickets),
             other => panic!("{other:?}"),
         }

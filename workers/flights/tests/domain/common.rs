@@ -3,7 +3,7 @@
 use chrono::{DateTime, Duration, Utc};
 use contract::{
     Command, CommandId, FlightOfferId, Money, Op, OrderId, Outcome, SagaId, StepName,
-    flights::{AcceptedFlight, ConfirmFlights, FlightsConfirmed, FlightsHeld, HoldFlights, ReleaseFlights},
+    flights::{AcceptedFlight, ConfirmSeats, HoldSeats, ReleaseSeats, SeatsConfirmed, SeatsHeld},
     order::Traveller,
 };
 use rust_decimal::Decimal;
@@ -60,12 +60,12 @@ impl Lab {
         run(&self.pool, &self.flights, command, now).await.unwrap()
     }
 
-    pub(crate) async fn hold(&self, order_id: OrderId, offers: &[AcceptedFlight]) -> Outcome<FlightsHeld> {
-        self.run(HoldFlights { order_id, offers: offers.to_vec() }, self.now).await
+    pub(crate) async fn hold(&self, order_id: OrderId, offers: &[AcceptedFlight]) -> Outcome<SeatsHeld> {
+        self.run(HoldSeats { order_id, offers: offers.to_vec() }, self.now).await
     }
 
     pub(crate) async fn release(&self, order_id: OrderId) {
-        let released = self.run(ReleaseFlights { order_id }, self.now).await;
+        let released = self.run(ReleaseSeats { order_id }, self.now).await;
         assert!(matches!(released, Outcome::Done { .. }), "{released:?}");
     }
 
@@ -74,8 +74,8 @@ impl Lab {
         order_id: OrderId,
         travellers: usize,
         now: DateTime<Utc>,
-    ) -> Outcome<FlightsConfirmed> {
-        self.run(ConfirmFlights { order_id, travellers: people(travellers) }, now).await
+    ) -> Outcome<SeatsConfirmed> {
+        self.run(ConfirmSeats { order_id, travellers: people(travellers) }, now).await
     }
 
     /// Returns once the task waits for somebody's lock in this database, or is done.

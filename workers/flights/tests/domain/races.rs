@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::common::{Lab, assert_conserved, at, code, context, order, people, run};
-use contract::flights::{AcceptedFlight, ConfirmFlights, HoldFlights, REFUSED_SOLD_OUT, ReleaseFlights};
+use contract::flights::{AcceptedFlight, ConfirmSeats, HoldSeats, REFUSED_SOLD_OUT, ReleaseSeats};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use worker_flights::expire_due;
 use worker_runtime::Handler;
@@ -71,7 +71,7 @@ async fn a_hold_is_confirmed_or_expired_and_never_both() {
         let swept = if random.random_bool(0.5) {
             // The confirmation has everything and has not committed: the sweeper waits for it, then looks again.
             let mut tx = lab.pool.begin().await.unwrap();
-            let command = ConfirmFlights { order_id: order(round), travellers: people(1) };
+            let command = ConfirmSeats { order_id: order(round), travellers: people(1) };
             let outcome = lab.flights.handle(&mut tx, command, &mut context(confirm_at)).await.unwrap();
             let sweeper = lab.pool.clone();
             let sweep = tokio::spawn(async move { expire_due(&sweeper, sweep_at).await.unwrap() });
@@ -155,14 +155,14 @@ async fn live(lab: &Lab, offers: &[AcceptedFlight], client: u64) {
             0..4 => {
                 let count = random.random_range(1..4);
                 let some = (0..count).map(|_| offers[random.random_range(0..offers.len())].clone()).collect();
-                run(&lab.pool, &lab.flights, HoldFlights { order_id, offers: some }, now).await.unwrap();
+                run(&lab.pool, &lab.flights, HoldSeats { order_id, offers: some }, now).await.unwrap();
             }
             4..6 => {
-                run(&lab.pool, &lab.flights, ReleaseFlights { order_id }, now).await.unwrap();
+                run(&lab.pool, &lab.flights, ReleaseSeats { order_id }, now).await.unwrap();
             }
             6..8 => {
                 let travellers = people(random.random_range(1..3));
-                run(&lab.pool, &lab.flights, ConfirmFlights { order_id, travellers }, now).await.unwrap();
+                run(&lab.pool, &lab.flights, ConfirmSeats { order_id, travellers }, now).await.unwrap();
             }
             8 => {
                 expire_due(&lab.pool, now).await.unwrap();
@@ -170,7 +170,7 @@ async fn live(lab: &Lab, offers: &[AcceptedFlight], client: u64) {
             _ => {
                 // A crash after the work and before the commit.
                 let mut tx = lab.pool.begin().await.unwrap();
-                lab.flights.handle(&mut tx, ReleaseFlights { order_id }, &mut context(now)).await.unwrap();
+                lab.flights.handle(&mut tx, ReleaseSeats { order_id }, &mut context(now)).await.unwrap();
                 tx.rollback().await.unwrap();
             }
         }

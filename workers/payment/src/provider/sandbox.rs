@@ -5,12 +5,12 @@
 //! | token | what happens |
 //! |---|---|
 //! | `tok_ok` | everything works |
-//! | `tok_declined` | the authorisation is refused: `card_declined` |
-//! | `tok_insufficient` | the authorisation is refused: `insufficient_funds` |
+//! | `tok_declined` | the authorization is refused: `card_declined` |
+//! | `tok_insufficient` | the authorization is refused: `insufficient_funds` |
 //! | `tok_timeout_after_commit` | each operation takes effect, and its first answer is lost |
 //! | `tok_timeout_before_commit` | each operation's first try is lost without effect |
-//! | `tok_capture_fails` | the authorisation works, the capture is refused |
-//! | `tok_auth_expires_fast` | the authorisation works, and lasts a minute instead of a week |
+//! | `tok_capture_fails` | the authorization works, the capture is refused |
+//! | `tok_auth_expires_fast` | the authorization works, and lasts a minute instead of a week |
 //! | any other | refused: `payment_token_unknown` |
 
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use chrono::{DateTime, Duration, Utc};
 use contract::{
     Money,
     payment::{
-        PaymentToken, REFUSED_CAPTURE, REFUSED_DECLINED, REFUSED_INSUFFICIENT, REFUSED_NOT_AUTHORISED,
+        PaymentToken, REFUSED_CAPTURE, REFUSED_DECLINED, REFUSED_INSUFFICIENT, REFUSED_NOT_AUTHORIZED,
         REFUSED_TOKEN_UNKNOWN,
     },
 };
@@ -30,10 +30,10 @@ use sqlx::{PgConnection, PgPool, types::Json};
 
 use super::{Answer, Key, PaymentProvider, ProviderError, Reference};
 
-/// For how long an authorisation holds: what card schemes give to a payment that its owner started.
-const AUTHORISATION: Duration = Duration::days(7);
+/// For how long an authorization holds: what card schemes give to a payment that its owner started.
+const AUTHORIZATION: Duration = Duration::days(7);
 /// For how long one holds that expires fast: long enough for an order that nothing delays.
-const AUTHORISATION_FAST: Duration = Duration::minutes(1);
+const AUTHORIZATION_FAST: Duration = Duration::minutes(1);
 
 const TOKEN_OK: &str = "tok_ok";
 const TOKEN_DECLINED: &str = "tok_declined";
@@ -73,7 +73,7 @@ impl SandboxProvider {
         Self { pool, clock }
     }
 
-    async fn authorised(&self, key: &Key, amount: Money, token: &PaymentToken) -> Result<Reply, sqlx::Error> {
+    async fn authorized(&self, key: &Key, amount: Money, token: &PaymentToken) -> Result<Reply, sqlx::Error> {
         let mut tx = self.pool.begin().await?;
         if let Some(reply) = begin(&mut tx, key).await? {
             return Ok(reply);
@@ -92,10 +92,10 @@ impl SandboxProvider {
             | TOKEN_AUTH_EXPIRES_FAST => {
                 let reference = Reference(format!("sbx_{}", kit::ids::uuid_v7().simple()));
                 let fast = token.as_str() == TOKEN_AUTH_EXPIRES_FAST;
-                let capture_before = self.clock.now() + if fast { AUTHORISATION_FAST } else { AUTHORISATION };
+                let capture_before = self.clock.now() + if fast { AUTHORIZATION_FAST } else { AUTHORIZATION };
                 sqlx::query(
                     "INSERT INTO sandbox.charge (reference, token, currency, amount, status, capture_before)
-                     VALUES ($1, $2, $3, $4, 'authorised', $5)",
+                     VALUES ($1, $2, $3, $4, 'authorized', $5)",
                 )
                 .bind(&reference.0)
                 .bind(token.as_str())
@@ -104,17 +104,17 @@ impl SandboxProvider {
                 .bind(capture_before)
                 .execute(&mut *tx)
                 .await?;
-                Answer::Authorised { reference, capture_before }
+                Answer::Authorized { reference, capture_before }
             }
             TOKEN_DECLINED => refused(REFUSED_DECLINED, "the issuer declined the card"),
             TOKEN_INSUFFICIENT => refused(REFUSED_INSUFFICIENT, "the account does not cover the amount"),
             _ => refused(REFUSED_TOKEN_UNKNOWN, "the provider does not know this token"),
         };
         let reference = match &answer {
-            Answer::Authorised { reference, .. } => Some(reference),
+            Answer::Authorized { reference, .. } => Some(reference),
             Answer::Done | Answer::Refused { .. } => None,
         };
-        keep(&mut tx, key, "authorise", reference, &answer).await?;
+        keep(&mut tx, key, "authorize", reference, &answer).await?;
         tx.commit().await?;
         Ok(Reply::new(answer, token.as_str() == TOKEN_TIMEOUT_AFTER_COMMIT))
     }
@@ -145,7 +145,7 @@ impl SandboxProvider {
         }
         let change = match &charge {
             Some(charge) => change(charge),
-            None => Change::No { code: REFUSED_NOT_AUTHORISED, message: format!("there is no charge {}", reference.0) },
+            None => Change::No { code: REFUSED_NOT_AUTHORIZED, message: format!("there is no charge {}", reference.0) },
         };
         let answer = match change {
             Change::To { status, captured, refunded } => {
@@ -177,9 +177,9 @@ impl SandboxProvider {
         }
         lock(&mut tx, action_key).await?;
         match kept(&mut tx, action_key).await? {
-            Some(Answer::Authorised { reference, .. }) => {
+            Some(Answer::Authorized { reference, .. }) => {
                 sqlx::query(
-                    "UPDATE sandbox.charge SET status = 'voided' WHERE reference = $1 AND status = 'authorised'",
+                    "UPDATE sandbox.charge SET status = 'voided' WHERE reference = $1 AND status = 'authorized'",
                 )
                 .bind(&reference.0)
                 .execute(&mut *tx)
@@ -188,10 +188,10 @@ impl SandboxProvider {
             Some(Answer::Done | Answer::Refused { .. }) => {}
             None => {
                 let never = Answer::Refused {
-                    code: REFUSED_NOT_AUTHORISED.to_owned(),
-                    message: "this authorisation was abandoned before it arrived".to_owned(),
+                    code: REFUSED_NOT_AUTHORIZED.to_owned(),
+                    message: "this authorization was abandoned before it arrived".to_owned(),
                 };
-                keep(&mut tx, action_key, "authorise", None, &never).await?;
+                keep(&mut tx, action_key, "authorize", None, &never).await?;
             }
         }
         keep(&mut tx, key, "abandon", None, &Answer::Done).await?;
@@ -224,8 +224,8 @@ impl Reply {
 
 #[async_trait]
 impl PaymentProvider for SandboxProvider {
-    async fn authorise(&self, key: &Key, amount: Money, token: &PaymentToken) -> Result<Answer, ProviderError> {
-        heard(self.authorised(key, amount, token).await)
+    async fn authorize(&self, key: &Key, amount: Money, token: &PaymentToken) -> Result<Answer, ProviderError> {
+        heard(self.authorized(key, amount, token).await)
     }
 
     async fn capture(&self, key: &Key, reference: &Reference, amount: Money) -> Result<Answer, ProviderError> {
@@ -234,11 +234,11 @@ impl PaymentProvider for SandboxProvider {
             _ if charge.token == TOKEN_CAPTURE_FAILS => {
                 Change::No { code: REFUSED_CAPTURE, message: "the issuer refuses the capture".to_owned() }
             }
-            "authorised" if charge.capture_before <= now => Change::No {
+            "authorized" if charge.capture_before <= now => Change::No {
                 code: REFUSED_CAPTURE,
-                message: format!("the authorisation ended at {}", charge.capture_before),
+                message: format!("the authorization ended at {}", charge.capture_before),
             },
-            "authorised" if charge.currency == amount.currency_code() && amount.amount() <= charge.amount => {
+            "authorized" if charge.currency == amount.currency_code() && amount.amount() <= charge.amount => {
                 Change::To { status: "captured", captured: amount.amount(), refunded: false }
             }
             other => {
@@ -250,10 +250,10 @@ impl PaymentProvider for SandboxProvider {
 
     async fn void(&self, key: &Key, reference: &Reference) -> Result<Answer, ProviderError> {
         let change = |charge: &Charge| match charge.status.as_str() {
-            "authorised" => Change::To { status: "voided", captured: Decimal::ZERO, refunded: false },
+            "authorized" => Change::To { status: "voided", captured: Decimal::ZERO, refunded: false },
             "voided" => Change::None,
             other => Change::No {
-                code: REFUSED_NOT_AUTHORISED,
+                code: REFUSED_NOT_AUTHORIZED,
                 message: format!("a charge that is {other} cannot be voided"),
             },
         };
@@ -265,7 +265,7 @@ impl PaymentProvider for SandboxProvider {
             "captured" => Change::To { status: "refunded", captured: Decimal::ZERO, refunded: true },
             "refunded" => Change::None,
             other => Change::No {
-                code: REFUSED_NOT_AUTHORISED,
+                code: REFUSED_NOT_AUTHORIZED,
                 message: format!("a charge that is {other} cannot be refunded"),
             },
         };

@@ -5,7 +5,7 @@ use kit::ids;
 use proptest::{prelude::*, test_runner::TestRunner};
 use worker_runtime::testkit::{Delivered, HalfWay, Prepared, action_of_a_new_saga, compensation_of};
 
-use crate::money::{Till, authorise, capture, void};
+use crate::money::{Till, authorize, capture, void};
 
 const TOKENS: [&str; 7] = [
     "tok_ok",
@@ -19,7 +19,7 @@ const TOKENS: [&str; 7] = [
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ask {
-    Authorise,
+    Authorize,
     Capture,
     Void,
 }
@@ -37,7 +37,7 @@ enum Reach {
 }
 
 fn asks() -> impl Strategy<Value = Vec<(Ask, Reach)>> {
-    let ask = prop_oneof![3 => Just(Ask::Authorise), 1 => Just(Ask::Capture), 2 => Just(Ask::Void)];
+    let ask = prop_oneof![3 => Just(Ask::Authorize), 1 => Just(Ask::Capture), 2 => Just(Ask::Void)];
     let reach = prop_oneof![2 => Just(Reach::Answer), 1 => Just(Reach::Prepare), 1 => Just(Reach::Call), 1 => Just(Reach::Slow)];
     prop::collection::vec((ask, reach), 1..10)
 }
@@ -56,15 +56,15 @@ fn whatever_happens_the_money_is_where_the_books_say() {
 
 async fn one_history(till: &Till, token: &str, asks: &[(Ask, Reach)]) {
     let order = ids::order_id();
-    let authorising = action_of_a_new_saga("authorize-payment");
-    let capturing = CommandId { step: "capture-payment".parse().unwrap(), op: Op::Action, ..authorising.clone() };
-    let voiding = compensation_of(&authorising);
+    let authorizing = action_of_a_new_saga("authorize-payment");
+    let capturing = CommandId { step: "capture-payment".parse().unwrap(), op: Op::Action, ..authorizing.clone() };
+    let voiding = compensation_of(&authorizing);
     let mut slow = Vec::new();
     let mut answers = Vec::new();
     let (mut voids, mut captures) = (false, false);
     for (ask, reach) in asks {
         let prepared = match ask {
-            Ask::Authorise => till.harness.prepare(&authorising, &authorise(order, token)).await,
+            Ask::Authorize => till.harness.prepare(&authorizing, &authorize(order, token)).await,
             Ask::Capture => till.harness.prepare(&capturing, &capture(order)).await,
             Ask::Void => {
                 voids = true;
@@ -95,16 +95,16 @@ async fn one_history(till: &Till, token: &str, asks: &[(Ask, Reach)]) {
         let undone = till.harness.deliver(&voiding, &void(order)).await;
         assert!(matches!(undone, Outcome::Done { .. }), "{undone:?}");
     }
-    till.harness.deliver(&authorising, &authorise(order, token)).await;
+    till.harness.deliver(&authorizing, &authorize(order, token)).await;
     answers.retain(|(_, text)| !text.contains("faulted"));
-    for ask in [Ask::Authorise, Ask::Capture, Ask::Void] {
+    for ask in [Ask::Authorize, Ask::Capture, Ask::Void] {
         let mut same = answers.iter().filter(|(asked, _)| *asked == ask).map(|(_, text)| text);
         if let Some(first) = same.next() {
             assert!(same.all(|text| text == first), "{ask:?} was answered in two ways: {answers:?}");
         }
     }
     let live: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM payment WHERE order_id = $1 AND status IN ('authorised', 'captured')")
+        sqlx::query_scalar("SELECT count(*) FROM payment WHERE order_id = $1 AND status IN ('authorized', 'captured')")
             .bind(order.uuid())
             .fetch_one(till.harness.pool())
             .await

@@ -11,7 +11,7 @@ mod tests {
     use contract::{
         Outcome,
         payment::{
-            REFUSED_CAPTURE, REFUSED_DECLINED, REFUSED_INSUFFICIENT, REFUSED_NOT_AUTHORISED, REFUSED_TOKEN_UNKNOWN,
+            REFUSED_CAPTURE, REFUSED_DECLINED, REFUSED_INSUFFICIENT, REFUSED_NOT_AUTHORIZED, REFUSED_TOKEN_UNKNOWN,
             VoidPayment,
         },
     };
@@ -21,15 +21,15 @@ mod tests {
         conformance::{check_outside_overlap, check_pair, check_refusal},
     };
 
-    use crate::money::{Till, authorise, capture, eur, snapshot, void};
+    use crate::money::{Till, authorize, capture, eur, snapshot, void};
 
     #[tokio::test]
-    async fn authorising_and_voiding_keep_every_promise_of_the_barrier() {
+    async fn authorizing_and_voiding_keep_every_promise_of_the_barrier() {
         for token in ["tok_ok", "tok_timeout_after_commit", "tok_timeout_before_commit"] {
             let till = Till::open().await;
             let pair = || {
                 let order = ids::order_id();
-                (authorise(order, token), void(order))
+                (authorize(order, token), void(order))
             };
             check_pair(&till.harness, &snapshot(), pair).await;
             check_outside_overlap(&till.harness, &snapshot(), pair).await;
@@ -46,7 +46,7 @@ mod tests {
         ] {
             let till = Till::open().await;
             let order = ids::order_id();
-            check_refusal(&till.harness, &snapshot(), &(authorise(order, token), void(order)), code, async || {}).await;
+            check_refusal(&till.harness, &snapshot(), &(authorize(order, token), void(order)), code, async || {}).await;
             assert_eq!(till.count("SELECT count(*) FROM payment").await, 0);
             till.assert_sound().await;
         }
@@ -58,7 +58,7 @@ mod tests {
             let till = Till::open().await;
             let order = ids::order_id();
             let id = action_of_a_new_saga("authorize-payment");
-            assert!(matches!(till.harness.deliver(&id, &authorise(order, token)).await, Outcome::Done { .. }));
+            assert!(matches!(till.harness.deliver(&id, &authorize(order, token)).await, Outcome::Done { .. }));
             let taking = action_of_a_new_saga("capture-payment");
             assert!(matches!(till.harness.deliver(&taking, &capture(order)).await, Outcome::Done { .. }));
             assert!(matches!(till.harness.deliver(&compensation_of(&id), &void(order)).await, Outcome::Done { .. }));
@@ -73,12 +73,12 @@ mod tests {
         let till = Till::open().await;
         let order = ids::order_id();
         let id = action_of_a_new_saga("authorize-payment");
-        let Prepared::HalfWay(dying) = till.harness.prepare(&id, &authorise(order, "tok_ok")).await else {
+        let Prepared::HalfWay(dying) = till.harness.prepare(&id, &authorize(order, "tok_ok")).await else {
             panic!("no call is due")
         };
         till.harness.call_and_crash(dying).await;
         till.clock.advance(TimeDelta::hours(25));
-        assert!(matches!(till.harness.deliver(&id, &authorise(order, "tok_ok")).await, Outcome::Done { .. }));
+        assert!(matches!(till.harness.deliver(&id, &authorize(order, "tok_ok")).await, Outcome::Done { .. }));
         assert_eq!(till.count("SELECT count(*) FROM sandbox.charge").await, 1);
 
         let taking = action_of_a_new_saga("capture-payment");
@@ -98,7 +98,7 @@ mod tests {
         for (taken, end) in [(false, "voided"), (true, "refunded")] {
             let order = ids::order_id();
             let id = action_of_a_new_saga("authorize-payment");
-            till.harness.deliver(&id, &authorise(order, "tok_ok")).await;
+            till.harness.deliver(&id, &authorize(order, "tok_ok")).await;
             if taken {
                 till.harness.deliver(&action_of_a_new_saga("capture-payment"), &capture(order)).await;
             }
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_what_is_authorised_is_captured_and_only_once() {
+    async fn only_what_is_authorized_is_captured_and_only_once() {
         let till = Till::open().await;
         let refused = async |command: &contract::payment::CapturePayment| match till
             .harness
@@ -123,9 +123,9 @@ mod tests {
             other => panic!("captured: {other:?}"),
         };
         let order = ids::order_id();
-        assert_eq!(refused(&capture(order)).await, REFUSED_NOT_AUTHORISED);
+        assert_eq!(refused(&capture(order)).await, REFUSED_NOT_AUTHORIZED);
         let id = action_of_a_new_saga("authorize-payment");
-        till.harness.deliver(&id, &authorise(order, "tok_ok")).await;
+        till.harness.deliver(&id, &authorize(order, "tok_ok")).await;
         let mut more = capture(order);
         more.amount = eur("100.01");
         assert_eq!(refused(&more).await, REFUSED_CAPTURE);
@@ -137,19 +137,19 @@ mod tests {
 
         let voided = ids::order_id();
         let id = action_of_a_new_saga("authorize-payment");
-        till.harness.deliver(&id, &authorise(voided, "tok_ok")).await;
+        till.harness.deliver(&id, &authorize(voided, "tok_ok")).await;
         till.harness.deliver(&compensation_of(&id), &void(voided)).await;
-        assert_eq!(refused(&capture(voided)).await, REFUSED_NOT_AUTHORISED);
+        assert_eq!(refused(&capture(voided)).await, REFUSED_NOT_AUTHORIZED);
 
         let failing = ids::order_id();
         let id = action_of_a_new_saga("authorize-payment");
-        till.harness.deliver(&id, &authorise(failing, "tok_capture_fails")).await;
+        till.harness.deliver(&id, &authorize(failing, "tok_capture_fails")).await;
         assert_eq!(refused(&capture(failing)).await, REFUSED_CAPTURE);
         let undone = till.harness.deliver(&compensation_of(&id), &void(failing)).await;
         assert!(matches!(undone, Outcome::Done { .. }));
 
         let late = ids::order_id();
-        till.harness.deliver(&action_of_a_new_saga("authorize-payment"), &authorise(late, "tok_ok")).await;
+        till.harness.deliver(&action_of_a_new_saga("authorize-payment"), &authorize(late, "tok_ok")).await;
         till.clock.advance(TimeDelta::days(8));
         assert_eq!(refused(&capture(late)).await, REFUSED_CAPTURE);
         till.assert_sound().await;
@@ -160,14 +160,14 @@ mod tests {
         let till = Till::open().await;
         let token = "tok_auth_expires_fast";
         let quick = ids::order_id();
-        till.harness.deliver(&action_of_a_new_saga("authorize-payment"), &authorise(quick, token)).await;
+        till.harness.deliver(&action_of_a_new_saga("authorize-payment"), &authorize(quick, token)).await;
         till.clock.advance(TimeDelta::seconds(59));
         let taken = till.harness.deliver(&action_of_a_new_saga("capture-payment"), &capture(quick)).await;
         assert!(matches!(taken, Outcome::Done { .. }), "{taken:?}");
 
         let slow = ids::order_id();
         let id = action_of_a_new_saga("authorize-payment");
-        till.harness.deliver(&id, &authorise(slow, token)).await;
+        till.harness.deliver(&id, &authorize(slow, token)).await;
         // In time when it is prepared, too late when the provider hears of it.
         let taking = action_of_a_new_saga("capture-payment");
         let Prepared::HalfWay(dying) = till.harness.prepare(&taking, &capture(slow)).await else {
@@ -182,32 +182,32 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_second_saga_gets_no_second_authorisation_of_an_order() {
+    async fn a_second_saga_gets_no_second_authorization_of_an_order() {
         let till = Till::open().await;
         let order = ids::order_id();
         let (first, second) = (action_of_a_new_saga("authorize-payment"), action_of_a_new_saga("authorize-payment"));
         // Both have prepared before either is recorded: only the record can tell.
-        let Prepared::HalfWay(one) = till.harness.prepare(&first, &authorise(order, "tok_ok")).await else {
+        let Prepared::HalfWay(one) = till.harness.prepare(&first, &authorize(order, "tok_ok")).await else {
             panic!("no call is due")
         };
-        let Prepared::HalfWay(two) = till.harness.prepare(&second, &authorise(order, "tok_ok")).await else {
+        let Prepared::HalfWay(two) = till.harness.prepare(&second, &authorize(order, "tok_ok")).await else {
             panic!("no call is due")
         };
         let done = |delivered: &Delivered| matches!(delivered, Delivered::Answered(text) if text.contains(r#""done""#));
         assert!(done(&till.harness.finish_half_way(one).await));
         assert!(!done(&till.harness.finish_half_way(two).await));
-        // Its saga turns around, and the provider is left with one authorisation.
+        // Its saga turns around, and the provider is left with one authorization.
         let undone = till.harness.deliver(&compensation_of(&second), &VoidPayment { order_id: order }).await;
         assert!(matches!(undone, Outcome::Done { .. }));
-        assert_eq!(till.count("SELECT count(*) FROM sandbox.charge WHERE status = 'authorised'").await, 1);
-        assert_eq!(till.count("SELECT count(*) FROM payment WHERE status = 'authorised'").await, 1);
+        assert_eq!(till.count("SELECT count(*) FROM sandbox.charge WHERE status = 'authorized'").await, 1);
+        assert_eq!(till.count("SELECT count(*) FROM payment WHERE status = 'authorized'").await, 1);
         till.assert_sound().await;
     }
 
     #[tokio::test]
     async fn the_ledger_takes_nothing_back_and_nothing_lopsided() {
         let till = Till::open().await;
-        till.harness.deliver(&action_of_a_new_saga("authorize-payment"), &authorise(ids::order_id(), "tok_ok")).await;
+        till.harness.deliver(&action_of_a_new_saga("authorize-payment"), &authorize(ids::order_id(), "tok_ok")).await;
         for sql in [
             "UPDATE ledger_line SET amount = amount * 2",
             "DELETE FROM ledger_line",
@@ -226,12 +226,12 @@ mod tests {
     #[tokio::test]
     async fn the_database_itself_refuses_to_capture_or_refund_too_much() {
         let till = Till::open().await;
-        till.harness.deliver(&action_of_a_new_saga("authorize-payment"), &authorise(ids::order_id(), "tok_ok")).await;
+        till.harness.deliver(&action_of_a_new_saga("authorize-payment"), &authorize(ids::order_id(), "tok_ok")).await;
         for sql in [
-            "UPDATE payment SET status = 'captured', captured_amount = authorised_amount + 0.01",
+            "UPDATE payment SET status = 'captured', captured_amount = authorized_amount + 0.01",
             "UPDATE payment SET refunded_amount = 0.01",
             "UPDATE payment SET status = 'voided', captured_amount = 1",
-            "INSERT INTO payment SELECT gen_random_uuid(), order_id, status, currency, authorised_amount, 0, 0,
+            "INSERT INTO payment SELECT gen_random_uuid(), order_id, status, currency, authorized_amount, 0, 0,
              'another', capture_before, created_at, updated_at FROM payment",
         ] {
             assert!(sqlx::query(sql).execute(till.harness.pool()).await.is_err(), "{sql}");

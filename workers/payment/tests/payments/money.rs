@@ -44,12 +44,12 @@ impl Till {
             ),
             (
                 "live charges at the provider without a payment",
-                "SELECT count(*) FROM sandbox.charge WHERE status IN ('authorised', 'captured')
+                "SELECT count(*) FROM sandbox.charge WHERE status IN ('authorized', 'captured')
                  AND reference NOT IN (SELECT provider_reference FROM payment)",
             ),
             (
                 "orders with two live payments",
-                "SELECT count(*) FROM (SELECT FROM payment WHERE status IN ('authorised', 'captured')
+                "SELECT count(*) FROM (SELECT FROM payment WHERE status IN ('authorized', 'captured')
                                        GROUP BY order_id HAVING count(*) > 1) AS t",
             ),
             (
@@ -59,10 +59,10 @@ impl Till {
                      <> (SELECT coalesce(sum(captured_amount - refunded_amount), 0) FROM payment)) AS t",
             ),
             (
-                "open authorisations that differ from what is authorised",
+                "open authorizations that differ from what is authorized",
                 "SELECT count(*) FROM (SELECT 1 WHERE
-                     (SELECT coalesce(sum(amount), 0) FROM ledger_line WHERE account = 'authorisations_open')
-                     <> (SELECT coalesce(sum(authorised_amount), 0) FROM payment WHERE status = 'authorised')) AS t",
+                     (SELECT coalesce(sum(amount), 0) FROM ledger_line WHERE account = 'authorizations_open')
+                     <> (SELECT coalesce(sum(authorized_amount), 0) FROM payment WHERE status = 'authorized')) AS t",
             ),
         ] {
             assert_eq!(self.count(sql).await, 0, "{wrong}");
@@ -70,11 +70,11 @@ impl Till {
     }
 }
 
-/// What a voided authorisation leaves as it was.
+/// What a voided authorization leaves as it was.
 pub(crate) fn snapshot() -> Snapshot {
     Snapshot::new([
-        "SELECT order_id FROM payment WHERE status IN ('authorised', 'captured')",
-        "SELECT reference FROM sandbox.charge WHERE status IN ('authorised', 'captured')",
+        "SELECT order_id FROM payment WHERE status IN ('authorized', 'captured')",
+        "SELECT reference FROM sandbox.charge WHERE status IN ('authorized', 'captured')",
         "SELECT account, sum(amount) FROM ledger_line GROUP BY account HAVING sum(amount) <> 0",
     ])
 }
@@ -83,7 +83,7 @@ pub(crate) fn eur(amount: &str) -> Money {
     Money::from_parts(amount.parse().unwrap(), "EUR").unwrap()
 }
 
-pub(crate) fn authorise(order_id: OrderId, token: &str) -> AuthorizePayment {
+pub(crate) fn authorize(order_id: OrderId, token: &str) -> AuthorizePayment {
     AuthorizePayment { order_id, amount: eur("100.00"), token: PaymentToken::new(token).unwrap() }
 }
 
