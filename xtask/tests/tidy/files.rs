@@ -37,10 +37,11 @@ fn walk(root: &Path, folder: &Path, found: &mut Vec<TextFile>) {
     let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     for entry in entries {
         let path = entry.unwrap_or_else(|error| panic!("{}: {error}", folder.display())).path();
+        if is_foreign(root, &path) {
+            continue;
+        }
         if path.is_dir() {
-            if !is_foreign(root, &path) {
-                walk(root, &path, found);
-            }
+            walk(root, &path, found);
             continue;
         }
         // What is not text is not ours to judge. Neither is a file that somebody removes right now.
@@ -51,8 +52,8 @@ fn walk(root: &Path, folder: &Path, found: &mut Vec<TextFile>) {
     }
 }
 
-/// Folders of git and cargo, and the platform's data.
-fn is_foreign(root: &Path, folder: &Path) -> bool {
-    let data = folder == root.join("data");
-    data || folder.file_name().is_some_and(|name| name == ".git") || folder.join("CACHEDIR.TAG").exists()
+/// What belongs to git (a folder, or a file in a linked worktree) and cargo, and the platform's data.
+fn is_foreign(root: &Path, path: &Path) -> bool {
+    let data = path == root.join("data");
+    data || path.file_name().is_some_and(|name| name == ".git") || path.join("CACHEDIR.TAG").exists()
 }
