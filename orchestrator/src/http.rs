@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::shared::Shared;
 
-/// What handlers share.
+/// The parts that handlers share.
 #[derive(Clone)]
 struct Api {
     shared: Arc<Shared>,

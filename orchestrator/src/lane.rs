@@ -11,6 +11,7 @@
 //! of the journal the whole lane ends, is owned anew, and loads what the journal holds. Deliveries are acknowledged
 //! after the commit, so whatever is lost on the way comes again.
 
+mod batch;
 mod commit;
 mod memory;
 mod publisher;
@@ -18,7 +19,6 @@ mod recovery;
 mod timers;
 mod turn;
 mod watches;
-mod work;
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -36,12 +36,11 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::{memory::Memory, publisher::Publisher, recovery::Recovery, timers::Timers, watches::Watches, work::Heard};
+use self::{batch::Heard, memory::Memory, publisher::Publisher, recovery::Recovery, timers::Timers, watches::Watches};
 use crate::{
-    lanes::LaneHandle,
-    notes::RequestId,
+    messages::wire::RequestId,
     shared::Shared,
-    start::{LaneAnswer, StartRequest},
+    starts::lanes::{LaneAnswer, LaneHandle, StartRequest},
 };
 
 /// How long the clock is not heard after a lane begins and after the broker comes back: the replies that waited in the

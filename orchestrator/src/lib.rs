@@ -13,30 +13,24 @@
 //! through the shard's queue, whichever orchestrator received it. Only starts go another way: to a lane of this
 //! process, because the saga's id, and so its shard, is chosen here.
 
+mod orchestrator;
 mod program;
-mod run;
 pub mod settings;
 mod shared;
 
-mod admission;
 mod lane;
-mod lanes;
+mod maintenance;
 mod ownership;
+mod saga_instance;
 
-mod dead_letters;
-mod errands;
-mod hub;
-mod notes;
-mod saga;
-mod start;
-mod upkeep;
-mod wait;
+mod messages;
+mod starts;
+mod watching;
 
 mod http;
 mod names;
 mod view;
 
+pub use orchestrator::{Orchestrator, RunError, run, start};
 pub use program::{ProgramError, program};
-pub use run::{Orchestrator, RunError, run, start};
 pub use settings::{Cli, Limits, Settings};
-pub use start::{StartAnswer, StartRefused};

@@ -15,9 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     lane::{self, LaneEnd},
-    names,
+    maintenance, names,
     shared::Shared,
-    upkeep,
 };
 
 /// How long the numbers must call for giving a shard away: a process that restarts should find its shards again.
@@ -25,7 +24,7 @@ const SURPLUS_FOR: Duration = Duration::from_millis(500);
 
 /// Between attempts to own a shard when the journal does not answer.
 const AGAIN_MIN: Duration = Duration::from_millis(100);
-/// See [`AGAIN_MIN`]: the longest pause, and so how late a returning journal may be noticed.
+/// The longest pause between them, and so how late a returning journal may be noticed.
 const AGAIN_MAX: Duration = Duration::from_secs(2);
 
 /// A lane that broke sooner than this is likely to break again at once, as on a full disk: the pauses before the next
@@ -47,7 +46,7 @@ pub(crate) async fn supervise(shared: Arc<Shared>, shard: u16, stop: Cancellatio
                 tracing::warn!(shard, error, "the shard cannot be owned now");
                 stop.run_until_cancelled(tokio::time::sleep(pause)).await;
                 pause = (pause * 2).min(AGAIN_MAX);
-                upkeep::await_journal(&shared, &stop).await;
+                maintenance::await_journal(&shared, &stop).await;
                 continue;
             }
         };
@@ -70,7 +69,7 @@ pub(crate) async fn supervise(shared: Arc<Shared>, shard: u16, stop: Cancellatio
                 }
                 stop.run_until_cancelled(tokio::time::sleep(broken_pause)).await;
                 broken_pause = (broken_pause * 2).min(BROKEN_AGAIN_MAX);
-                upkeep::await_journal(&shared, &stop).await;
+                maintenance::await_journal(&shared, &stop).await;
             }
         }
     }

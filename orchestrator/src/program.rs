@@ -12,7 +12,7 @@ use messaging::{
 };
 use secrecy::ExposeSecret;
 
-use crate::{run::RunError, settings::Cli};
+use crate::{orchestrator::RunError, settings::Cli};
 
 /// Why the program ended badly.
 #[derive(Debug, thiserror::Error)]

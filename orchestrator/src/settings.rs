@@ -1,4 +1,4 @@
-//! What an orchestrator can be told, and every bound that it keeps.
+//! The settings of an orchestrator, and every bound that it keeps.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -21,7 +21,7 @@ pub const SHARDS_MAX: i64 = 1024;
 #[derive(Debug, Clone, Parser)]
 #[command(name = "orchestrator", version)]
 pub struct Cli {
-    /// What every program takes.
+    /// The settings that all programs have.
     #[command(flatten)]
     pub common: Common,
     /// The PostgreSQL server, as postgres://user:password@host:port.
@@ -65,16 +65,16 @@ impl Cli {
     }
 }
 
-/// What an orchestrator is told by whoever runs it in a process.
+/// The settings of one orchestrator in a process.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// This run of the program.
     pub instance: InstanceId,
     /// Where the HTTP interface listens; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// What callers must show.
+    /// The installation's token, which callers must show.
     pub internal_token: SecretString,
-    /// The bounds.
+    /// The bounds that operators may move.
     pub limits: Limits,
 }
 

@@ -1,4 +1,4 @@
-//! What all tasks of one orchestrator share.
+//! The parts that all tasks of one orchestrator share.
 
 use std::sync::Arc;
 
@@ -8,7 +8,12 @@ use kit::{clock::Clock, readiness::Readiness};
 use machine::Catalog;
 use messaging::{Broker, QueueName};
 
-use crate::{admission::Admission, errands::Errands, hub::Hub, lanes::LaneTable, settings::Settings};
+use crate::{
+    messages::pending_requests::PendingRequests,
+    settings::Settings,
+    starts::{admission::Admission, lanes::LaneTable},
+    watching::watchers::Watchers,
+};
 
 /// One orchestrator's parts. Lives as long as any of its tasks.
 pub(crate) struct Shared {
@@ -20,12 +25,12 @@ pub(crate) struct Shared {
     pub(crate) readiness: Readiness,
     /// Fixed for the installation.
     pub(crate) shards: u16,
-    /// The queue on which this process hears answers to its own notes.
+    /// The queue on which this process hears answers to its own requests.
     pub(crate) own_queue: QueueName,
     pub(crate) admission: Arc<Admission>,
     pub(crate) lanes: LaneTable,
-    pub(crate) hub: Arc<Hub>,
-    pub(crate) errands: Errands,
+    pub(crate) watchers: Arc<Watchers>,
+    pub(crate) pending_requests: PendingRequests,
 }
 
 impl Shared {

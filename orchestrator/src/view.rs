@@ -8,7 +8,7 @@ use journal::{Record, SagaRow, Stored};
 use machine::{Catalog, Definition, State, describe, evolve};
 use serde_json::Value;
 
-use crate::saga::{Parked, definition_of, replay};
+use crate::saga_instance::{Parked, definition_of, replay};
 
 /// A line of a listing.
 pub(crate) fn summary(row: &SagaRow) -> SagaSummary {

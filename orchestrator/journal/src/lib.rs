@@ -5,7 +5,7 @@ pub mod port;
 pub mod memory;
 pub mod postgres;
 
-mod letters;
+mod dead_letters;
 
 pub use memory::MemoryJournal;
 pub use port::*;

@@ -17,7 +17,7 @@ use tokio::sync::{OwnedMutexGuard, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    letters,
+    dead_letters,
     port::{
         Append, Appended, Change, ExistingStart, Filter, Journal, JournalError, KeptDeadLetter, LaneJournal,
         Membership, NewDeadLetter, Record, SagaRow, Stored,
@@ -159,11 +159,11 @@ impl Journal for MemoryJournal {
     }
 
     async fn keep_dead_letter(&self, letter: &NewDeadLetter) -> Result<(), JournalError> {
-        let letter = letters::fit(letter);
+        let letter = dead_letters::fit(letter);
         let mut tables = self.storage.tables();
         if tables.letter_ids.insert(letter.message_id.clone()) {
             let id = tables.letters.last_key_value().map_or(1, |(last, _)| last + 1);
-            tables.letters.insert(id, letters::kept(id, None, letter));
+            tables.letters.insert(id, dead_letters::kept(id, None, letter));
         }
         Ok(())
     }
@@ -216,7 +216,7 @@ struct MemoryLane {
 }
 
 impl MemoryLane {
-    /// The tables, as long as the shard is owned: whoever takes it away needs the same lock.
+    /// The tables, as long as the shard is owned: taking it away needs the same lock.
     fn owned_tables(&self) -> Result<MutexGuard<'_, Tables>, JournalError> {
         let tables = self.storage.tables();
         if self.session.is_cancelled() {

@@ -29,10 +29,10 @@ pub struct Record {
     pub entries: Vec<Entry>,
 }
 
-/// The row of a saga: what lists show and filters use.
+/// The row of a saga: the columns that lists show and filters use.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SagaRow {
-    /// The instance.
+    /// The saga's id, and the row's key.
     pub id: SagaId,
     /// The definition's name.
     pub name: String,
@@ -40,13 +40,13 @@ pub struct SagaRow {
     pub version: u32,
     /// The definition's fingerprint at the start.
     pub fingerprint: String,
-    /// The shard.
+    /// The shard that the id belongs to.
     pub shard: u16,
-    /// Where it stands.
+    /// The status after the last record.
     pub status: SagaStatus,
-    /// What the business calls it.
+    /// The name that the business gives it, such as an order's id.
     pub business_key: String,
-    /// Whose it is.
+    /// The user on whose behalf it runs.
     pub owner: Option<String>,
     /// W3C trace context of the start.
     pub traceparent: Option<String>,
@@ -64,28 +64,28 @@ pub struct SagaRow {
 /// [`Appended::SeqTaken`].
 #[derive(Debug, Clone)]
 pub struct Append {
-    /// The instance.
+    /// The saga that is written.
     pub saga_id: SagaId,
     /// The record; its `seq` must be the next one.
     pub record: Record,
-    /// What changes beside the journal.
+    /// The change of the saga's row that comes with the record.
     pub change: Change,
 }
 
-/// What an append changes in the saga's row.
+/// The change that an append makes to the saga's row.
 #[derive(Debug, Clone)]
 pub enum Change {
     /// The first record: the row is made, and the start key is taken. When the key is taken already nothing of this
     /// append happens.
     Started {
-        /// The row.
+        /// The row to be made.
         row: Box<SagaRow>,
-        /// Makes the start idempotent.
+        /// The key that makes the start idempotent.
         key: Option<StartKey>,
     },
     /// The status (or its error) changed.
     Status {
-        /// The new one.
+        /// The status from now on.
         status: SagaStatus,
         /// Groups sagas that failed the same way.
         error: Option<String>,
@@ -94,12 +94,12 @@ pub enum Change {
     None,
 }
 
-/// What became of one append.
+/// The outcome of one append.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Appended {
     /// It is durable.
     Committed,
-    /// Somebody else wrote that `seq`, or it is not the next one. Nothing of this append happened.
+    /// Another writer has that `seq`, or it is not the next one. Nothing of this append happened.
     SeqTaken,
     /// The start key belongs to an earlier start. Nothing of this append happened. (When that start's saga is the very
     /// one of this append, it was committed before: an attempt whose answer was lost.)
@@ -107,7 +107,7 @@ pub enum Appended {
     /// The storage refuses this content and would refuse it again: a text with U+0000, a key too long for an index, a
     /// time out of range. Nothing of this append happened; the others of the batch are not affected.
     Unstorable {
-        /// What it said.
+        /// The storage's own words.
         detail: String,
     },
 }
@@ -115,24 +115,24 @@ pub enum Appended {
 /// An earlier start under the same key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExistingStart {
-    /// Its saga.
+    /// The saga that it started.
     pub saga_id: SagaId,
-    /// Its saga's business key.
+    /// The business key of that saga.
     pub business_key: String,
-    /// What was asked then.
+    /// The fingerprint of the request that it answered.
     pub fingerprint: String,
 }
 
 /// A saga as the journal holds it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stored {
-    /// The row.
+    /// The saga's row.
     pub row: SagaRow,
-    /// The journal, in order.
+    /// The saga's journal, in order.
     pub records: Vec<Record>,
 }
 
-/// What the listing may be narrowed to. Every field is an indexed column.
+/// The conditions of a listing. Every field is an indexed column.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Filter {
     /// Any of these; all when empty.
@@ -147,7 +147,7 @@ pub struct Filter {
     pub error: Option<String>,
     /// Started at or after.
     pub created_after: Option<DateTime<Utc>>,
-    /// Started before.
+    /// Started before that time.
     pub created_before: Option<DateTime<Utc>>,
     /// Only ids below this one: the last of the page before. Lists run newest first.
     pub before: Option<SagaId>,
@@ -162,11 +162,11 @@ pub struct NewDeadLetter {
     pub saga_id: Option<SagaId>,
     /// The command, when the message still tells.
     pub command_id: Option<contract::CommandId>,
-    /// Where it came from.
+    /// The queue in which it died.
     pub queue: String,
-    /// The exchange and routing key to send it to again.
+    /// The exchange to send it to again.
     pub exchange: Option<String>,
-    /// See `exchange`.
+    /// The routing key to send it again with.
     pub routing_key: String,
     /// Why it was given up.
     pub reason: String,
@@ -181,9 +181,9 @@ pub struct NewDeadLetter {
 /// A kept dead letter with all that is needed to send it again.
 #[derive(Debug, Clone)]
 pub struct KeptDeadLetter {
-    /// What operators see.
+    /// The letter as operators see it.
     pub view: DeadLetterView,
-    /// The rest.
+    /// The letter as it is sent again.
     pub letter: NewDeadLetter,
 }
 
@@ -197,8 +197,8 @@ pub struct Membership {
 }
 
 impl Membership {
-    /// This process's fair share of so many shards. The shares of all members add up to the shards, so nobody is left
-    /// without one while there are enough.
+    /// This process's fair share of so many shards. The shares of all members add up to the shards, so no
+    /// member is left without one while there are enough.
     #[must_use]
     pub fn share_of(self, shards: u16) -> usize {
         let (shards, members) = (usize::from(shards), self.members.max(1));
@@ -212,33 +212,33 @@ pub enum JournalError {
     /// The database cannot be reached, or broke off: nothing is known about the outcome of a write.
     #[error("the journal's database failed while {doing}")]
     Unavailable {
-        /// What was being done.
+        /// The action that failed, as in `loading sagas`.
         doing: &'static str,
-        /// What it said.
+        /// The driver's error.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A row cannot be read. The row is named; other rows are not affected.
     #[error("row {row} of {table} is broken in column {column}: {detail}")]
     BrokenRow {
-        /// The table.
+        /// The table of the row.
         table: &'static str,
-        /// The column.
+        /// The column that cannot be read.
         column: &'static str,
         /// The row's key.
         row: String,
-        /// What is wrong.
+        /// The reason why it cannot be read.
         detail: String,
     },
-    /// The lane's session is over: the shard may belong to somebody else now.
+    /// The lane's session is over: the shard may belong to another process now.
     #[error("the ownership of shard {shard} is lost")]
     OwnershipLost {
-        /// The shard.
+        /// The shard that the session owned.
         shard: u16,
     },
 }
 
-/// The journal.
+/// The journal as one process sees it: lanes to write with, and reads.
 #[async_trait]
 pub trait Journal: Send + Sync {
     /// How many shards this installation has. Fixed when the journal was first made.
@@ -284,7 +284,7 @@ pub trait Journal: Send + Sync {
 /// loss of its connection.
 #[async_trait]
 pub trait LaneJournal: Send {
-    /// The shard.
+    /// The shard that the session owns.
     fn shard(&self) -> u16;
 
     /// Appends a batch in one transaction and one round trip; one answer for each, in order.

@@ -9,7 +9,7 @@
 
 mod append;
 mod lane;
-mod letters;
+mod dead_letters;
 mod link;
 mod partitions;
 mod reads;
@@ -48,7 +48,7 @@ const SERVER_VERSION_MIN: i32 = 140_000;
 
 static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/orchestrator");
 
-/// What is needed to open the journal.
+/// The parts of an opened journal: address, database, shards, and this process.
 #[derive(Clone)]
 pub struct PgJournalOptions {
     /// The server's address. Its path names the database unless [`PgJournalOptions::database`] does.
@@ -73,7 +73,7 @@ impl PgJournalOptions {
         Self { url: url.into(), database: None, shards, instance, read_connections_max, now }
     }
 
-    /// Names the database whatever the address says.
+    /// Names the database, in place of the one in the address.
     #[must_use]
     pub fn with_database(mut self, database: impl Into<String>) -> Self {
         self.database = Some(database.into());
@@ -114,7 +114,7 @@ pub enum OpenJournalError {
     TooOld {
         /// Host and port.
         address: String,
-        /// What the server says that it is.
+        /// The version that the server names.
         version: String,
     },
     /// The number of shards cannot change: every saga's id says where it belongs.
@@ -254,19 +254,19 @@ impl Journal for PgJournal {
     }
 
     async fn keep_dead_letter(&self, letter: &NewDeadLetter) -> Result<(), JournalError> {
-        letters::keep(&self.pool, letter).await
+        dead_letters::keep(&self.pool, letter).await
     }
 
     async fn dead_letters(&self, saga: Option<SagaId>, limit: u32) -> Result<Vec<DeadLetterView>, JournalError> {
-        letters::list(&self.pool, saga, limit).await
+        dead_letters::list(&self.pool, saga, limit).await
     }
 
     async fn dead_letter(&self, id: i64) -> Result<Option<KeptDeadLetter>, JournalError> {
-        letters::get(&self.pool, id).await
+        dead_letters::get(&self.pool, id).await
     }
 
     async fn mark_redriven(&self, id: i64, at: DateTime<Utc>) -> Result<(), JournalError> {
-        letters::mark_redriven(&self.pool, id, at).await
+        dead_letters::mark_redriven(&self.pool, id, at).await
     }
 
     async fn prepare(&self, now: DateTime<Utc>) -> Result<(), JournalError> {

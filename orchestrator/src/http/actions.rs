@@ -16,7 +16,7 @@ use kit::http::{ApiError, Json, Path};
 use machine::operate::REFUSED_REPLY_MISMATCH;
 
 use super::{Api, operator, problems, reads};
-use crate::notes::{self, Act, ActEnd, RequestId};
+use crate::messages::wire::{self, Act, ActEnd, RequestId};
 
 /// How long the verdict is awaited: longer than a takeover takes.
 const ANSWER_WAIT: Duration = Duration::from_secs(15);
@@ -36,18 +36,18 @@ pub(super) async fn act(
     let action = request.action.as_str();
     tracing::info!(saga_id = %id, action, actor = operator.actor, role = operator.role, "an operator acts");
     let request_id = RequestId::new();
-    let errand = api.shared.errands.open(request_id);
+    let pending = api.shared.pending_requests.open(request_id);
     let answer_to = api.shared.own_queue.as_str().to_owned();
     let act = Act { request_id, answer_to, saga_id: id, action: request.action, operator };
-    let note = notes::act(&api.shared.queue_of(id), &act);
-    for result in api.shared.broker.publish(vec![note]).await {
+    let message = wire::act(&api.shared.queue_of(id), &act);
+    for result in api.shared.broker.publish(vec![message]).await {
         result.map_err(|error| {
             tracing::warn!(saga_id = %id, %error, "an operator's act could not be sent");
             let detail = "the broker does not take the action; it may still take effect when the broker had it";
             ApiError::unavailable("broker_unavailable", detail, NO_ANSWER_RETRY_AFTER)
         })?;
     }
-    match errand.wait(ANSWER_WAIT).await {
+    match pending.wait(ANSWER_WAIT).await {
         Some(end) => verdict(id, end)?,
         None => return Err(no_answer()),
     }

@@ -10,7 +10,7 @@ use kit::http::{ApiError, Json, Path, Query};
 use serde::{Deserialize, Serialize};
 
 use super::{Api, operator, problems};
-use crate::dead_letters::{self, RedriveError};
+use crate::messages::dead_letters::{self, RedriveError};
 
 /// When to try again, in seconds, while the broker does not take messages.
 const BROKER_RETRY_AFTER: u32 = 5;

@@ -37,7 +37,6 @@ struct StepShape {
     after: Vec<StepName>,
 }
 
-/// All definitions.
 pub(super) async fn list(State(api): State<Api>) -> Json<Definitions> {
     let view = |definition: &std::sync::Arc<machine::Definition>| DefinitionView {
         name: definition.name().to_owned(),
@@ -51,10 +50,10 @@ pub(super) async fn list(State(api): State<Api>) -> Json<Definitions> {
 
 /// The steps as they stand before any saga.
 fn shapes(definition: &machine::Definition) -> Vec<StepShape> {
-    let nobody = SagaState::new(SagaId::from_uuid(uuid::Uuid::nil()));
+    let not_begun = SagaState::new(SagaId::from_uuid(uuid::Uuid::nil()));
     let shape = |step: StepView| {
         let StepView { name, kind, route, command, compensation, after, .. } = step;
         StepShape { name, kind, route, command, compensation, after }
     };
-    machine::describe(definition, &nobody).into_iter().map(shape).collect()
+    machine::describe(definition, &not_begun).into_iter().map(shape).collect()
 }

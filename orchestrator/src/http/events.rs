@@ -1,12 +1,12 @@
 //! `GET /api/sagas/{id}/events`: a saga's records as they are committed, by server-sent events.
 //!
 //! ```text
-//!  lane commits --hub: the record--> this process's streams
-//!               --note to orchestrator.<instance>--> the streams of other processes, which read the journal
+//!  lane commits --the record, in memory--> this process's streams
+//!               --message to orchestrator.<instance>--> the streams of other processes, which read the journal
 //! ```
 //!
 //! The stream reads the journal once at its begin and whenever it may have missed something; else it sends what its
-//! lane hands it. A note that is lost with a lane costs at most one renewal's time.
+//! lane hands it. A message that is lost with a lane costs at most one renewal's time.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -26,9 +26,9 @@ use kit::http::{ApiError, Path};
 
 use super::{Api, reads};
 use crate::{
-    hub::{Following, Notice},
-    notes::{self, Watch},
+    messages::wire::{self, Watch},
     view::{self, Replay},
+    watching::watchers::{Following, Notice},
 };
 
 /// How often a stream renews its wish to be told, and looks by itself.
@@ -53,7 +53,7 @@ pub(super) async fn stream(
 ) -> Result<Response, ApiError> {
     let sent = last_event_id(&headers)?;
     // Followed before the first read: what is committed in between is noticed.
-    let following = api.shared.hub.follow(id).ok_or_else(|| {
+    let following = api.shared.watchers.follow(id).ok_or_else(|| {
         ApiError::unavailable("too_many_streams", "too many event streams are open here", FULL_RETRY_AFTER)
     })?;
     let stored = reads::stored(&api.shared, id).await?;
@@ -121,7 +121,7 @@ impl Stream {
         }
         let notify_to = shared.own_queue.as_str().to_owned();
         let watch = Watch { saga_id, notify_to, until: shared.clock.now() + WATCH_FOR };
-        for result in shared.broker.publish(vec![notes::watch(&shared.queue_of(saga_id), &watch)]).await {
+        for result in shared.broker.publish(vec![wire::watch(&shared.queue_of(saga_id), &watch)]).await {
             if let Err(error) = result {
                 tracing::debug!(%saga_id, %error, "a watch could not be sent; the next renewal will");
             }
@@ -137,7 +137,7 @@ impl Stream {
             Err(error) => {
                 tracing::debug!(%saga_id, error = kit::settings::error_chain(&error), "the stream waits");
                 tokio::time::sleep(READ_AGAIN).await;
-                self.api.shared.hub.look(saga_id);
+                self.api.shared.watchers.look(saga_id);
             }
         }
     }

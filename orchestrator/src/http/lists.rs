@@ -13,9 +13,9 @@ use kit::http::{ApiError, Json, Query, page_token};
 use serde::Deserialize;
 
 use super::{Api, problems};
-use crate::{start::BUSINESS_KEY_BYTES_MAX, view};
+use crate::{starts::fields::BUSINESS_KEY_BYTES_MAX, view};
 
-/// What a listing can be asked for.
+/// The parameters of a listing.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Asked {
@@ -34,7 +34,7 @@ pub(super) struct Asked {
     page_token: Option<String>,
 }
 
-/// One page.
+/// One page of the listing; `q` with a saga's id finds that saga alone.
 pub(super) async fn list(State(api): State<Api>, Query(asked): Query<Asked>) -> Result<Json<SagaPage>, ApiError> {
     let limit = asked.page_size.filter(|size| *size > 0).unwrap_or(PAGE_SIZE_DEFAULT).min(PAGE_SIZE_MAX);
     let token = asked.page_token.clone();

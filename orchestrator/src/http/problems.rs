@@ -1,4 +1,4 @@
-//! How failures of this program look to callers. What is our own fault is logged here and says little outside.
+//! Failures of this program as callers see them. A fault of our own is logged here and says little outside.
 
 use axum::http::StatusCode;
 use contract::{SagaId, problem::FieldError};
@@ -6,14 +6,14 @@ use journal::JournalError;
 use kit::http::ApiError;
 use machine::StartError;
 
-use crate::start::StartRefused;
+use crate::starts::refused::StartRefused;
 
 /// When to come back, in seconds, to an orchestrator that is full: a batch later there is room.
 const BUSY_RETRY_AFTER: u32 = 1;
 /// When to come back after a takeover, in seconds.
 const TAKEOVER_RETRY_AFTER: u32 = 2;
 
-/// A read or a note that the journal refused.
+/// A read or a write that the journal refused.
 pub(super) fn journal(error: &JournalError) -> ApiError {
     tracing::warn!(error = kit::settings::error_chain(error), "the journal failed a request");
     match error {

@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Api, problems};
 use crate::{
-    start::{StartAnswer, start_saga},
-    wait::{self, WAIT_MAX},
+    starts::start_saga::start_saga,
+    watching::rest::{self, WAIT_MAX},
 };
 
 /// RFC 7240: how long the caller would wait for the saga's end.
@@ -44,16 +44,13 @@ pub(super) async fn start(
     Json(start): Json<StartSaga>,
 ) -> Result<Response, ApiError> {
     let longest = preferred_wait(&headers);
-    let (answer, waiting) =
+    let (started, waiting) =
         start_saga(&api.shared, start, longest.is_some()).await.map_err(|refused| problems::start(&refused))?;
-    let (http_status, started) = match answer {
-        StartAnswer::Created(started) => (StatusCode::CREATED, started),
-        StartAnswer::Existing(started) => (StatusCode::OK, started),
-    };
+    let http_status = if started.created { StatusCode::CREATED } else { StatusCode::OK };
     let location = format!("/api/sagas/{}", started.saga_id);
     let status = match (longest, waiting) {
         (Some(longest), Some(waiting)) => {
-            wait::for_rest(&api.shared, waiting, started.created, longest, &api.stop).await
+            rest::wait_for_rest(&api.shared, waiting, started.created, longest, &api.stop).await
         }
         (_, None) | (None, _) => None,
     };

@@ -16,14 +16,14 @@ use tokio::time::Instant;
 use super::{
     Lane, Lost,
     publisher::{Command, Job},
-    work::{Batch, Work},
+    batch::{Batch, Work},
 };
 use crate::{
+    messages::wire::{ActAnswer, ActEnd, Committed, act_answer, committed},
     names,
-    notes::{ActAnswer, ActEnd, Committed, act_answer, committed},
-    saga::{Active, Parked},
+    saga_instance::{Active, Parked},
     shared::Shared,
-    start::{LaneAnswer, StartRequest},
+    starts::lanes::{LaneAnswer, StartRequest},
 };
 
 /// How often an input is decided again after another writer was faster. Once is a coincidence that a takeover explains;
@@ -52,8 +52,8 @@ impl Lane {
         if writing.is_empty() {
             return Ok(());
         }
-        let hub = &self.shared.hub;
-        let appends: Vec<_> = writing.iter_mut().map(|work| work.append(self.shard, now, hub)).collect();
+        let watchers = &self.shared.watchers;
+        let appends: Vec<_> = writing.iter_mut().map(|work| work.append(self.shard, now, watchers)).collect();
         record_size(appends.len());
         let since = Instant::now();
         let appended = self.journal.append(appends).await;
@@ -109,10 +109,10 @@ impl Lane {
         }
         self.settle(heard, answers, job);
         let note = Committed { saga_id: id, head: Some(active.head) };
-        self.shared.hub.committed(id, status, record);
+        self.shared.watchers.committed(id, status, record);
         let own = self.shared.own_queue.as_str();
-        let watchers = self.watches.of(id, now).iter().map(|(queue, _)| queue).filter(|queue| *queue != own);
-        job.notes.extend(watchers.map(|queue| committed(queue, &note)));
+        let told = self.watches.of(id, now).iter().map(|(queue, _)| queue).filter(|queue| *queue != own);
+        job.notes.extend(told.map(|queue| committed(queue, &note)));
         if status.is_final() {
             self.watches.forget(id);
         }
@@ -198,7 +198,7 @@ impl Lane {
     /// Answers an act: here when it came from here, else over the broker.
     pub(super) fn answer(&self, queue: String, answer: ActAnswer, job: &mut Job) {
         if queue == self.shared.own_queue.as_str() {
-            self.shared.errands.answer(answer);
+            self.shared.pending_requests.answer(answer);
         } else {
             job.notes.push(act_answer(&queue, &answer));
         }

@@ -9,9 +9,9 @@ use std::{
 use contract::{SagaId, saga::SagaStatus};
 
 use crate::{
-    admission::Admission,
     names,
-    saga::{Active, Parked},
+    saga_instance::{Active, Parked},
+    starts::admission::Admission,
 };
 
 /// Finished sagas kept for late duplicates: some batches' worth. Older ones are loaded when a duplicate comes.

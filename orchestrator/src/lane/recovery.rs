@@ -10,8 +10,8 @@ use contract::{SagaId, saga::Action};
 use journal::Stored;
 use machine::Input;
 
-use super::{Lane, Lost, publisher::Job, work::Heard};
-use crate::saga::{Active, Parked};
+use super::{Lane, Lost, publisher::Job, batch::Heard};
+use crate::saga_instance::{Active, Parked};
 
 /// Sagas in one read: some hundred kilobytes, and a pause between batches of a few milliseconds.
 const PAGE_SAGAS_MAX: usize = 256;

@@ -11,13 +11,13 @@ use tokio::time::Instant;
 use super::{
     Gathered, Lane, Lost,
     publisher::Job,
-    work::{Batch, Heard, Work, start_key},
+    batch::{Batch, Heard, Work, start_key},
 };
 use crate::{
+    messages::wire::{ActAnswer, ActEnd, Committed, LaneMessage, Watch, committed},
     names,
-    notes::{ActAnswer, ActEnd, Committed, LaneNote, Watch, committed},
-    saga::{Active, Parked, commands},
-    start::{LaneAnswer, StartRequest},
+    saga_instance::{Active, Parked, commands},
+    starts::lanes::{LaneAnswer, StartRequest},
 };
 
 impl Lane {
@@ -54,13 +54,13 @@ impl Lane {
         let mut heard = std::mem::take(&mut self.carried);
         heard.reserve(deliveries.len() + due.len());
         for delivery in deliveries {
-            let note = LaneNote::read(&delivery).and_then(|note| self.check_shard(note));
+            let note = LaneMessage::read(&delivery).and_then(|note| self.check_shard(note));
             match note {
-                Ok(LaneNote::Watch(watch)) => {
+                Ok(LaneMessage::Watch(watch)) => {
                     self.watch(watch, now, job);
                     job.acks.push(delivery);
                 }
-                Ok(LaneNote::Act(act)) if self.acts.contains(&act.request_id) => job.acks.push(delivery),
+                Ok(LaneMessage::Act(act)) if self.acts.contains(&act.request_id) => job.acks.push(delivery),
                 Ok(note) => heard.extend(to_input(note, delivery)),
                 Err(reason) => {
                     tracing::warn!(shard = self.shard, reason, "a message of the shard's queue is unusable");
@@ -81,7 +81,7 @@ impl Lane {
         heard
     }
 
-    fn check_shard(&self, note: LaneNote) -> Result<LaneNote, String> {
+    fn check_shard(&self, note: LaneMessage) -> Result<LaneMessage, String> {
         let saga = note.saga_id();
         let shard = saga.shard(self.shared.shards);
         if shard == self.shard { Ok(note) } else { Err(format!("saga {saga} belongs to shard {shard}")) }
@@ -205,22 +205,22 @@ fn bury(input: &Input, delivery: Delivery, reason: String, job: &mut Job) {
     }
 }
 
-fn to_input(note: LaneNote, delivery: Delivery) -> Option<Heard> {
+fn to_input(note: LaneMessage, delivery: Delivery) -> Option<Heard> {
     let (saga, kind) = (note.saga_id(), note.kind());
     let (input, answer_to) = match note {
-        LaneNote::Reply(reply) => {
+        LaneMessage::Reply(reply) => {
             let (command_id, attempt, outcome) = (reply.command_id, reply.attempt, reply.outcome);
             (Input::Replied { command_id, attempt, outcome }, None)
         }
-        LaneNote::DeadCommand(dead) => {
+        LaneMessage::DeadCommand(dead) => {
             let (command_id, attempt, reason) = (dead.command_id, dead.attempt, dead.reason);
             (Input::DeadLettered { command_id, attempt, reason }, None)
         }
-        LaneNote::Act(act) => {
+        LaneMessage::Act(act) => {
             let (operator, action) = (act.operator, act.action);
             (Input::Operator { operator, action }, Some((act.request_id, act.answer_to)))
         }
-        LaneNote::Watch(_) => return None,
+        LaneMessage::Watch(_) => return None,
     };
     Some(Heard { saga, input, kind, answer_to, delivery: Some(delivery), tries: 0, alone: false })
 }

@@ -20,7 +20,7 @@ const SERIALIZED: &[(&str, &str)] = &[
     ("cli/src/", "what sagactl sends, prints as JSON and keeps of a login"),
     ("gateway/src/", "HTTP bodies"),
     ("orchestrator/src/http/", "HTTP bodies"),
-    ("orchestrator/src/notes.rs", "messages between orchestrators"),
+    ("orchestrator/src/messages/wire.rs", "messages between orchestrators"),
     ("workers/accommodation/src/http", "HTTP bodies"),
     ("workers/accommodation/src/search.rs", "a page of offers, an HTTP body"),
     ("workers/feed/src/http", "HTTP bodies"),

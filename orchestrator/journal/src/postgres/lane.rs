@@ -1,5 +1,5 @@
 //! The session that owns one shard: it waits for the shard's lock inside the server, and commits over the same
-//! connection, so that whoever loses the one loses the other.
+//! connection, so that losing the one means losing the other.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -22,7 +22,7 @@ use crate::port::{Append, Appended, JournalError, LaneJournal, Stored};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// After how long a wait is begun anew over a fresh connection. A server that vanished without a word would else be
-/// waited for in vain; the place in the queue that is lost by it matters to nobody.
+/// waited for in vain; the place in the queue that is lost by it does not matter.
 const WAIT_RENEWED_AFTER: Duration = Duration::from_secs(300);
 
 /// How long a statement of a lane may take. A stall beyond it is taken for a lost server: the session is given up and
@@ -69,7 +69,7 @@ impl PgLane {
             let connecting = timeout(CONNECT_TIMEOUT, PgConnection::connect_with(options)).await;
             let mut connection = connecting.map_err(|_| silent("connecting for a shard"))?.map_err(&failed)?;
             let losses_seen = *losses.borrow();
-            // Plans the large statement while nobody waits for it: a takeover should not begin with that.
+            // Plans the large statement while no saga waits for it: a takeover should not begin with that.
             let planning = timeout(STATEMENT_TIMEOUT, write(&mut connection, &[])).await;
             planning.map_err(|_| silent("planning the append"))?.map_err(&failed)?;
             let waiting = sqlx::query("SELECT pg_advisory_lock($1, $2)")
@@ -99,7 +99,7 @@ impl PgLane {
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, JournalError> {
         // Taken out while it works: a caller that drops this future drops the connection with it, since a statement in
-        // flight may still commit and nobody would know.
+        // flight may still commit, unknown to this process.
         let Some(mut connection) = self.connection.take() else {
             return Err(JournalError::OwnershipLost { shard: self.shard });
         };
@@ -153,7 +153,7 @@ impl LaneJournal for PgLane {
                 return std::future::pending().await;
             };
             // Over this process's other connection the server was lost. Over this one? It is asked where it stands, not
-            // taken out: whoever drops this future keeps the session, which reads a late answer before its next use.
+            // taken out: a caller who drops this future keeps the session, which reads a late answer before its next use.
             let Some(connection) = self.connection.as_mut() else { return };
             match timeout(STATEMENT_TIMEOUT, connection.ping()).await {
                 Ok(Ok(())) => self.losses_seen = losses,

@@ -1,7 +1,7 @@
 //! Who takes part: one connection a process, over which it is counted and hears when to count again.
 //!
 //! Every process holds a shared lock, and the members are those who hold it: a process that dies is out as soon as the
-//! server notices. Nobody asks in vain: counting happens when somebody joins or a shard changes hands, and twice more
+//! server notices. There is no polling: counting happens when a process joins or a shard changes hands, and twice more
 //! soon after, because a dead process's sessions end one by one.
 
 use std::time::Duration;

@@ -24,7 +24,7 @@ const KEEPALIVE: [(&str, &str); 4] = [
     ("tcp_user_timeout", "11000"),
 ];
 
-/// What every session needs. A query compiled to machine code has never been worth it for statements this short.
+/// The settings of every session. A query compiled to machine code has never been worth it for statements this short.
 const COMMON: [(&str, &str); 3] =
     [("jit", "off"), ("idle_session_timeout", "0"), ("idle_in_transaction_session_timeout", "60000")];
 
@@ -72,7 +72,7 @@ pub(super) fn unavailable(doing: &'static str) -> impl Fn(sqlx::Error) -> Journa
     move |source| JournalError::Unavailable { doing, source: Box::new(source) }
 }
 
-/// What an error of a write says about the write and the session.
+/// The meaning of an error of a write, for the write and for the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Meaning {
     /// The content is refused and would be again; nothing was written.

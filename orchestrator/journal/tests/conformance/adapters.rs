@@ -12,14 +12,14 @@ pub(crate) const SHARDS: u16 = 4;
 /// One storage that several processes can open.
 #[async_trait]
 pub(crate) trait Storage: Send + Sync {
-    /// Another process.
+    /// The journal as another process sees it.
     async fn process(&self) -> Arc<dyn Journal>;
 
     /// Ends the session that owns the shard, without telling it.
     async fn lose_lane(&self, shard: u16);
 }
 
-/// In memory.
+/// The adapter in memory.
 pub(crate) struct Memory {
     first: MemoryJournal,
 }

@@ -160,7 +160,7 @@ pub(crate) async fn two_lanes_that_race_with_one_key_start_one_saga(storage: &dy
     let (one, other) = (storage.process().await, storage.process().await);
     let (mut a, mut b) = (one.lane(0).await.unwrap(), other.lane(1).await.unwrap());
     for round in 0..20 {
-        // Several keys at once, in opposite orders: nobody may wait for the other in a circle.
+        // Several keys at once, in opposite orders: the two must not wait for each other in a circle.
         let keys: Vec<_> = (0..8).map(|key| format!("round {round} key {key}")).collect();
         let ours: Vec<_> = keys.iter().map(|key| start(row(saga_on(0)), Some(key))).collect();
         let theirs: Vec<_> = keys.iter().rev().map(|key| start(row(saga_on(1)), Some(key))).collect();

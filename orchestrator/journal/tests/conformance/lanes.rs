@@ -1,4 +1,4 @@
-//! Ownership: one session a shard, and the next one takes over whatever became of the first.
+//! Ownership: one session a shard, and the next one takes over from it, however it ended.
 
 use std::sync::Arc;
 
@@ -109,7 +109,7 @@ pub(crate) async fn a_lane_that_lost_its_shard_cannot_write(storage: &dyn Storag
     let second = wait_for(&other, 1);
     storage.lose_lane(1).await;
     let mut second = soon(second).await.unwrap();
-    // Whatever the first one met on its way, it wrote nothing, and from now on it knows.
+    // The first one wrote nothing, whichever error it met on its way, and from now on it knows.
     soon(first.append(vec![status_on(id, 2, SagaStatus::Completed, None)])).await.unwrap_err();
     for _ in 0..2 {
         let error = soon(first.append(vec![step_on(id, 2)])).await.unwrap_err();

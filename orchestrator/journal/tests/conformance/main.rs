@@ -1,4 +1,4 @@
-//! What every journal must do, run on both adapters; and beside it what only PostgreSQL can be asked.
+//! The conformance suite of the journal port, run on both adapters; and beside it the tests of PostgreSQL alone.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
@@ -7,7 +7,7 @@ mod fixtures;
 
 mod appends;
 mod lanes;
-mod letters;
+mod dead_letters;
 mod lists;
 
 mod postgres;
@@ -58,7 +58,7 @@ on_both! {
         missing_sagas_are_left_out_of_a_load,
         a_lane_that_lost_its_shard_cannot_write,
         processes_are_counted_when_they_come_and_when_their_shards_pass_on;
-    letters:
+    dead_letters:
         a_dead_letter_is_kept_once,
         dead_letters_are_listed_newest_first_and_by_saga,
         a_redriven_letter_says_when,

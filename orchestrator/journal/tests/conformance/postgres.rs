@@ -1,4 +1,4 @@
-//! What only PostgreSQL can be asked: lost servers, broken rows, refused content, partitions, opening.
+//! The conduct of PostgreSQL alone: lost servers, broken rows, refused content, partitions, opening.
 
 use std::{error::Error, future::poll_fn, sync::Arc, task::Poll};
 
@@ -44,7 +44,7 @@ async fn through_a_relay(url: &str) -> String {
 }
 
 #[tokio::test]
-async fn content_that_the_database_refuses_holds_nobody_up() {
+async fn content_that_the_database_refuses_holds_no_other_saga_up() {
     let storage = Postgres::new().await;
     let journal = storage.connect().await;
     let mut lane = journal.lane(0).await.unwrap();
@@ -205,7 +205,7 @@ async fn a_lane_dropped_in_the_middle_of_a_commit_frees_its_shard() {
     let mut lane = journal.lane(0).await.unwrap();
     let id = saga_on(0);
     commit(&mut *lane, vec![start(row(id), None)]).await;
-    // Somebody else holds the next record back, so the commit hangs.
+    // Another session holds the next record back, so the commit hangs.
     let mut admin = storage.admin().await;
     let mut blocking = admin.begin().await.unwrap();
     sqlx::query("INSERT INTO saga_journal (saga_id, seq, at, entries) VALUES ($1, 2, now(), '[]')")
@@ -216,7 +216,7 @@ async fn a_lane_dropped_in_the_middle_of_a_commit_frees_its_shard() {
     let hanging = tokio::time::timeout(std::time::Duration::from_millis(100), lane.append(vec![step_on(id, 2)])).await;
     assert!(hanging.is_err());
     let error = lane.append(vec![step_on(id, 2)]).await.unwrap_err();
-    assert!(matches!(error, JournalError::OwnershipLost { shard: 0 }), "nobody knows what became of it: {error}");
+    assert!(matches!(error, JournalError::OwnershipLost { shard: 0 }), "its outcome is unknown: {error}");
     let mut lane = soon(journal.lane(0)).await.unwrap();
     blocking.rollback().await.unwrap();
     commit(&mut *lane, vec![step_on(id, 2)]).await;

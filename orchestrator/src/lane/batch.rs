@@ -9,10 +9,10 @@ use machine::{CommandToSend, Entry, Input};
 use messaging::Delivery;
 
 use crate::{
-    hub::Hub,
-    notes::{ActAnswer, RequestId},
-    saga::Active,
-    start::StartRequest,
+    messages::wire::{ActAnswer, RequestId},
+    saga_instance::Active,
+    starts::lanes::StartRequest,
+    watching::watchers::Watchers,
 };
 
 /// One input of one saga, with what is to be settled when it has been heard.
@@ -66,7 +66,7 @@ impl Work {
     }
 
     /// The append of everything that was decided; takes the entries out.
-    pub(super) fn append(&mut self, shard: u16, now: DateTime<Utc>, hub: &Hub) -> Append {
+    pub(super) fn append(&mut self, shard: u16, now: DateTime<Utc>, watchers: &Watchers) -> Append {
         let entries = std::mem::take(&mut self.entries);
         let error = self.active.state.error_fingerprint();
         let change = match &self.start {
@@ -81,7 +81,7 @@ impl Work {
         };
         self.active.error = error;
         let record = Record { seq: self.active.head + 1, at: now, entries };
-        if hub.is_followed(self.active.id()) {
+        if watchers.is_followed(self.active.id()) {
             self.record = Some(Arc::new(record.clone()));
         }
         Append { saga_id: self.active.id(), record, change }

@@ -1,4 +1,4 @@
-//! Dead letters: kept once, whatever is in them.
+//! Dead letters: kept once, with any content.
 
 use chrono::TimeDelta;
 use contract::{CommandId, Op, SagaId};

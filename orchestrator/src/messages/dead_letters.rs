@@ -1,4 +1,4 @@
-//! What nobody could handle: kept in the journal, shown on its saga, told to the saga's lane, and sent again on demand.
+//! Dead letters: kept in the journal, shown on their saga, told to the saga's lane, and sent again on demand.
 //!
 //! Every orchestrator takes from the dead-letter queue; the broker hands each letter to one of them.
 
@@ -19,11 +19,8 @@ use messaging::{BrokerError, Delivery, Exchange, Message, Outgoing, PublishError
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    names,
-    notes::{DeadCommand, dead_command},
-    shared::Shared,
-};
+use super::wire::{DeadCommand, dead_command};
+use crate::{names, shared::Shared};
 
 /// Letters at a time. They should be rare, and each is a write to the journal.
 const PREFETCH: u16 = 32;
@@ -102,7 +99,7 @@ async fn keep(shared: &Shared, delivery: &Delivery) -> Result<(), String> {
     shared.journal.keep_dead_letter(&letter).await.map_err(|error| kit::settings::error_chain(&error))?;
     let NewDeadLetter { saga_id, queue, reason, kind, .. } = &letter;
     let saga_id = saga_id.map(|id| id.to_string()).unwrap_or_default();
-    tracing::warn!(saga_id, queue, reason, kind, "a message could not be handled by anybody");
+    tracing::warn!(saga_id, queue, reason, kind, "a message ended in the dead letters");
     metrics::counter!(names::DEAD_LETTERS, "queue" => queue.clone()).increment(1);
     if letter.kind == KIND_COMMAND {
         tell_lane(shared, delivery, letter.reason).await?;
@@ -141,7 +138,8 @@ fn read_letter(delivery: &Delivery, now: DateTime<Utc>) -> NewDeadLetter {
     }
 }
 
-/// Whatever the body still tells, read as loosely as possible: it is dead because it does not read strictly.
+/// The saga and the command that the body still tells, read as loosely as possible: it is dead because it does not
+/// read strictly.
 fn whose(body: &[u8]) -> (Option<SagaId>, Option<CommandId>) {
     let Ok(value) = serde_json::from_slice::<Value>(body) else { return (None, None) };
     let text = |name: &str| value.get(name).and_then(Value::as_str);

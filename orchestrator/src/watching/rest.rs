@@ -6,10 +6,8 @@ use contract::saga::SagaStatus;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    hub::{Waiting, is_at_rest},
-    shared::Shared,
-};
+use super::watchers::{Waiting, is_at_rest};
+use crate::shared::Shared;
 
 /// The longest wait: below the time limit of every server and proxy in between.
 pub(crate) const WAIT_MAX: Duration = Duration::from_secs(25);
@@ -17,9 +15,9 @@ pub(crate) const WAIT_MAX: Duration = Duration::from_secs(25);
 /// The saga's shard may move to another process, which tells this one nothing: look by oneself so often.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// Where the saga stands when it has come to rest, the time is over, or this process stops; `None` when nobody can
-/// tell. A saga that was just started here (`fresh`) needs no first look.
-pub(crate) async fn for_rest(
+/// Where the saga stands when it has come to rest, the time is over, or this process stops; `None` when that
+/// cannot be found out. A saga that was just started here (`fresh`) needs no first look.
+pub(crate) async fn wait_for_rest(
     shared: &Shared,
     mut waiting: Waiting,
     fresh: bool,

@@ -1,14 +1,53 @@
-//! The lanes that this process runs, for whoever has a start to place.
+//! The lanes that this process runs, and the way of a start to one of them.
 
 use std::sync::{
-    PoisonError, RwLock,
+    Arc, PoisonError, RwLock,
     atomic::{AtomicUsize, Ordering},
 };
 
-use tokio::sync::{mpsc, watch};
+use contract::{SagaId, orchestrator_api::StartKey};
+use journal::ExistingStart;
+use machine::{Definition, StartError};
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::{names, start::StartRequest};
+use super::admission::Permit;
+use crate::names;
+
+/// One admitted start on its way to a lane.
+#[derive(Debug)]
+pub(crate) struct StartRequest {
+    pub(crate) saga_id: SagaId,
+    pub(crate) definition: Arc<Definition>,
+    pub(crate) key: Option<StartKey>,
+    pub(crate) business_key: String,
+    pub(crate) owner: Option<String>,
+    pub(crate) traceparent: String,
+    pub(crate) input: Value,
+    pub(crate) answer: oneshot::Sender<LaneAnswer>,
+    /// Given back when the start is answered.
+    pub(crate) permit: Permit,
+}
+
+/// A lane's answer to a start.
+#[derive(Debug)]
+pub(crate) enum LaneAnswer {
+    /// It is committed.
+    Created,
+    /// Its key was taken by an earlier start.
+    KeyTaken(ExistingStart),
+    /// The machine does not take this input.
+    Refused(StartError),
+    /// The journal broke off: it may or may not be committed.
+    Unknown,
+    /// The journal cannot store it.
+    Unstorable(String),
+    /// It was not begun: the lane lost its shard.
+    NotTaken,
+    /// It was not begun: a bug, named in the log.
+    Failed,
+}
 
 /// A running lane, seen from outside.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
-//! What both adapters do to a dead letter: make it fit to be kept, and show it.
+//! The form in which both adapters keep and show a dead letter.
 //!
-//! A dead letter comes from anybody and may hold anything. Keeping it must never fail for what is in it, or the queue
+//! A dead letter may come from any program and hold any bytes. Keeping it must never fail for its content, or the queue
 //! of dead letters would be stuck at its first bad one.
 
 use chrono::{DateTime, SubsecRound, Utc};
@@ -32,7 +32,7 @@ pub(crate) fn kept(id: i64, redriven_at: Option<DateTime<Utc>>, letter: NewDeadL
     KeptDeadLetter { view: view(id, redriven_at, &letter), letter }
 }
 
-/// What operators see.
+/// The letter as operators see it: its body cut to one message's size.
 pub(crate) fn view(id: i64, redriven_at: Option<DateTime<Utc>>, letter: &NewDeadLetter) -> DeadLetterView {
     let shown = letter.body.get(..MESSAGE_BYTES_MAX).unwrap_or(&letter.body);
     DeadLetterView {

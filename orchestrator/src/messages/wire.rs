@@ -1,11 +1,11 @@
-//! What reaches a lane or an orchestrator over the broker besides commands and replies, and how it is read.
+//! The messages between orchestrators, and how a lane and an orchestrator read their queues.
 //!
 //! ```text
 //!  replies.<shard>          <- replies | act | dead command | watch
 //!  orchestrator.<instance>  <- answer to an act | committed (something happened to a watched saga)
 //! ```
 //!
-//! Notes travel only between orchestrators of one installation. They outlive a deployment in the shard queues, so
+//! They travel only between orchestrators of one installation. They outlive a deployment in the shard queues, so
 //! they change by optional fields only, like everything in the contract.
 
 use chrono::{DateTime, Utc};
@@ -60,7 +60,7 @@ pub(crate) struct DeadCommand {
     pub(crate) reason: String,
 }
 
-/// Somebody wants to hear of this saga's commits for a while.
+/// An orchestrator wants to hear of this saga's commits for a while.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Watch {
     pub(crate) saga_id: SagaId,
@@ -69,7 +69,7 @@ pub(crate) struct Watch {
     pub(crate) until: DateTime<Utc>,
 }
 
-/// What became of an [`Act`].
+/// The verdict on an [`Act`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ActAnswer {
     pub(crate) request_id: RequestId,
@@ -81,7 +81,7 @@ pub(crate) struct ActAnswer {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "end", rename_all = "snake_case")]
 pub(crate) enum ActEnd {
-    /// It is committed.
+    /// The act is committed.
     Accepted,
     /// There was nothing to do.
     Unchanged { why: String },
@@ -104,7 +104,7 @@ pub(crate) struct Committed {
 
 /// Everything that a lane hears from its queue.
 #[derive(Debug, Clone)]
-pub(crate) enum LaneNote {
+pub(crate) enum LaneMessage {
     Reply(ReplyEnvelope),
     Act(Act),
     DeadCommand(DeadCommand),
@@ -113,12 +113,12 @@ pub(crate) enum LaneNote {
 
 /// Everything that an orchestrator hears from its own queue.
 #[derive(Debug, Clone)]
-pub(crate) enum OwnNote {
+pub(crate) enum OwnMessage {
     Answer(ActAnswer),
     Committed(Committed),
 }
 
-impl LaneNote {
+impl LaneMessage {
     /// Reads a delivery of a shard queue; the error is the dead letter's reason.
     pub(crate) fn read(delivery: &Delivery) -> Result<Self, String> {
         let body = &delivery.message.body;
@@ -153,7 +153,7 @@ impl LaneNote {
     }
 }
 
-impl OwnNote {
+impl OwnMessage {
     /// Reads a delivery of an orchestrator's queue.
     pub(crate) fn read(delivery: &Delivery) -> Result<Self, String> {
         let body = &delivery.message.body;
@@ -191,8 +191,8 @@ pub(crate) fn committed(queue: &str, committed: &Committed) -> Outgoing {
     outgoing(queue, KIND_COMMITTED, committed)
 }
 
-fn outgoing(queue: &str, kind: &str, note: &impl Serialize) -> Outgoing {
-    let body = serde_json::to_vec(note).expect("notes hold only what JSON can hold");
+fn outgoing(queue: &str, kind: &str, content: &impl Serialize) -> Outgoing {
+    let body = serde_json::to_vec(content).expect("messages hold only what JSON can hold");
     Outgoing::reply(queue, Message::new(kit::ids::message_id().to_string(), kind, body))
 }
 

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use contract::{Route, orchestrator_api::StartSaga};
+use contract::Route;
 use journal::{Journal, JournalError};
 use kit::{clock::Clock, readiness::Readiness};
 use machine::Catalog;
@@ -11,17 +11,13 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    admission::Admission,
-    dead_letters, errands,
-    errands::Errands,
-    http,
-    hub::Hub,
-    lanes::LaneTable,
+    http, maintenance,
+    messages::{dead_letters, own_queue, pending_requests::PendingRequests},
     names, ownership,
     settings::Settings,
     shared::Shared,
-    start::{StartAnswer, StartRefused, start_saga},
-    upkeep,
+    starts::{admission::Admission, lanes::LaneTable},
+    watching::watchers::Watchers,
 };
 
 /// Why an orchestrator could not begin.
@@ -36,9 +32,7 @@ pub enum RunError {
     /// The address is taken or not ours.
     #[error("cannot listen on {address}")]
     Listen {
-        /// Where.
         address: SocketAddr,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
@@ -51,7 +45,7 @@ pub struct Orchestrator {
     address: SocketAddr,
     /// Lanes and what serves them: end first.
     lanes: JoinSet<()>,
-    /// What others still need while the lanes end.
+    /// The tasks that others still need while the lanes end.
     around: JoinSet<()>,
     stop: CancellationToken,
     /// Ends what is around, after the lanes.
@@ -106,8 +100,8 @@ pub async fn start(
         own_queue: QueueName::orchestrator(&instance),
         admission: Admission::new(&settings.limits),
         lanes: LaneTable::new(),
-        hub: Arc::new(Hub::new(settings.limits.watchers_max)),
-        errands: Errands::default(),
+        watchers: Arc::new(Watchers::new(settings.limits.watchers_max)),
+        pending_requests: PendingRequests::default(),
         settings,
     });
     let readiness = &shared.readiness;
@@ -129,10 +123,10 @@ pub async fn start(
             tracing::error!(%error, "the HTTP server broke");
         }
     });
-    around.spawn(errands::listen(Arc::clone(&shared), stop_around.clone()));
+    around.spawn(own_queue::listen(Arc::clone(&shared), stop_around.clone()));
     around.spawn(dead_letters::collect(Arc::clone(&shared), stop_around.clone()));
-    around.spawn(upkeep::prepare_daily(Arc::clone(&shared), stop_around.clone()));
-    around.spawn(upkeep::report_broker(Arc::clone(&shared), stop_around.clone()));
+    around.spawn(maintenance::prepare_daily(Arc::clone(&shared), stop_around.clone()));
+    around.spawn(maintenance::report_broker(Arc::clone(&shared), stop_around.clone()));
     around.spawn(ownership::report(Arc::clone(&shared), stop_around.clone()));
     let mut lanes = JoinSet::new();
     for shard in 0..shards {
@@ -150,7 +144,7 @@ impl Orchestrator {
         self.address
     }
 
-    /// What is missing, by name.
+    /// Readiness, with the missing needs by name.
     #[must_use]
     pub fn readiness(&self) -> Readiness {
         self.shared.readiness.clone()
@@ -160,14 +154,6 @@ impl Orchestrator {
     #[must_use]
     pub fn owned_shards(&self) -> tokio::sync::watch::Receiver<usize> {
         self.shared.lanes.owned()
-    }
-
-    /// Starts a saga as `POST /api/sagas` does.
-    ///
-    /// # Errors
-    /// When it is not accepted.
-    pub async fn start_saga(&self, start: StartSaga) -> Result<StartAnswer, StartRefused> {
-        start_saga(&self.shared, start, false).await.map(|(answer, _)| answer)
     }
 
     /// Asks for the orderly end.

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::session::unavailable;
 use crate::{
-    letters,
+    dead_letters,
     port::{JournalError, KeptDeadLetter, NewDeadLetter},
 };
 
@@ -41,7 +41,7 @@ struct LetterColumns {
 }
 
 pub(super) async fn keep(pool: &PgPool, letter: &NewDeadLetter) -> Result<(), JournalError> {
-    let letter = letters::fit(letter);
+    let letter = dead_letters::fit(letter);
     sqlx::query(KEEP)
         .bind(letter.message_id)
         .bind(letter.saga_id.map(SagaId::uuid))
@@ -95,6 +95,6 @@ impl LetterColumns {
             body: self.body,
             received_at: self.received_at,
         };
-        letters::kept(self.id, self.redriven_at, letter)
+        dead_letters::kept(self.id, self.redriven_at, letter)
     }
 }

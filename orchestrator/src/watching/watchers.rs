@@ -1,5 +1,5 @@
-//! Who in this process follows which saga, or waits for its end. Lanes tell the hub of commits; the hub passes the very
-//! records on, so that following a saga of an own shard costs no read.
+//! This process's watchers: followers of sagas, and requests that wait for a saga's end. Lanes tell of commits, and the
+//! very records are passed on, so that following a saga of an own shard costs no read.
 
 use std::{
     collections::HashMap,
@@ -16,23 +16,24 @@ use tokio::sync::{broadcast, watch};
 /// Notices that a slow follower may be behind. What it misses it reads from the journal.
 const NOTICES_MAX: usize = 8;
 
-/// All watched sagas.
+/// All watchers of this process, by saga.
 #[derive(Debug)]
-pub(crate) struct Hub {
-    watchers_max: usize,
-    /// Beside the lock, so that a commit with nobody watching costs one load.
-    watchers: AtomicUsize,
+pub(crate) struct Watchers {
+    count_max: usize,
+    /// Beside the lock, so that a commit without any watcher costs one load.
+    count: AtomicUsize,
     sagas: Mutex<HashMap<SagaId, Watched>>,
 }
 
+/// A saga with at least one watcher.
 #[derive(Debug)]
 struct Watched {
-    watchers: usize,
+    count: usize,
     records: Option<broadcast::Sender<Notice>>,
     rest: watch::Sender<Option<SagaStatus>>,
 }
 
-/// What a follower hears.
+/// The news that a follower gets.
 #[derive(Debug, Clone)]
 pub(crate) enum Notice {
     /// This record was committed.
@@ -41,24 +42,24 @@ pub(crate) enum Notice {
     Look,
 }
 
-/// A follower's place in the hub.
+/// A follower's place among the watchers.
 #[derive(Debug)]
 pub(crate) struct Following {
     place: Place,
     notices: broadcast::Receiver<Notice>,
 }
 
-/// The place of one who waits for a saga to come to rest.
+/// The place of a request that waits for a saga to come to rest.
 #[derive(Debug)]
 pub(crate) struct Waiting {
     place: Place,
     rest: watch::Receiver<Option<SagaStatus>>,
 }
 
-/// Counted in the hub for as long as it lives.
+/// One watcher, counted for as long as it lives.
 #[derive(Debug)]
 struct Place {
-    hub: Arc<Hub>,
+    watchers: Arc<Watchers>,
     saga: SagaId,
 }
 
@@ -67,9 +68,9 @@ pub(crate) const fn is_at_rest(status: SagaStatus) -> bool {
     status.is_final() || matches!(status, SagaStatus::NeedsAttention)
 }
 
-impl Hub {
-    pub(crate) fn new(watchers_max: usize) -> Self {
-        Self { watchers_max, watchers: AtomicUsize::new(0), sagas: Mutex::default() }
+impl Watchers {
+    pub(crate) fn new(count_max: usize) -> Self {
+        Self { count_max, count: AtomicUsize::new(0), sagas: Mutex::default() }
     }
 
     /// A place for one more follower, if there is one.
@@ -81,20 +82,20 @@ impl Hub {
         .map(|(place, notices)| Following { place, notices })
     }
 
-    /// A place for one more who waits for the saga to come to rest, if there is one.
+    /// A place for one more request that waits for the saga to come to rest, if there is one.
     pub(crate) fn wait(self: &Arc<Self>, saga: SagaId) -> Option<Waiting> {
         self.enter(saga, |watched| watched.rest.subscribe()).map(|(place, rest)| Waiting { place, rest })
     }
 
-    /// Whether anybody wants this saga's records.
+    /// Whether this saga's records are wanted.
     pub(crate) fn is_followed(&self, saga: SagaId) -> bool {
-        self.watchers.load(Ordering::Relaxed) > 0
+        self.count.load(Ordering::Relaxed) > 0
             && self.lock().get(&saga).is_some_and(|watched| watched.records.is_some())
     }
 
     /// Tells that a saga of this process was committed, and where it stands.
     pub(crate) fn committed(&self, saga: SagaId, status: SagaStatus, record: Option<Arc<Record>>) {
-        if self.watchers.load(Ordering::Relaxed) == 0 {
+        if self.count.load(Ordering::Relaxed) == 0 {
             return;
         }
         if let Some(watched) = self.lock().get(&saga) {
@@ -114,14 +115,14 @@ impl Hub {
 
     fn enter<T>(self: &Arc<Self>, saga: SagaId, subscribe: impl FnOnce(&mut Watched) -> T) -> Option<(Place, T)> {
         let mut sagas = self.lock();
-        if self.watchers.load(Ordering::Relaxed) >= self.watchers_max {
+        if self.count.load(Ordering::Relaxed) >= self.count_max {
             return None;
         }
-        let nobody = || Watched { watchers: 0, records: None, rest: watch::Sender::new(None) };
-        let watched = sagas.entry(saga).or_insert_with(nobody);
-        watched.watchers += 1;
-        self.watchers.fetch_add(1, Ordering::Relaxed);
-        Some((Place { hub: Arc::clone(self), saga }, subscribe(watched)))
+        let unwatched = || Watched { count: 0, records: None, rest: watch::Sender::new(None) };
+        let watched = sagas.entry(saga).or_insert_with(unwatched);
+        watched.count += 1;
+        self.count.fetch_add(1, Ordering::Relaxed);
+        Some((Place { watchers: Arc::clone(self), saga }, subscribe(watched)))
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<SagaId, Watched>> {
@@ -132,7 +133,7 @@ impl Hub {
 impl Watched {
     fn tell(&self, notice: Notice) {
         if let Some(records) = &self.records {
-            // With no receiver left there is nobody to tell.
+            // With no receiver left the notice is not needed.
             records.send(notice).ok();
         }
     }
@@ -148,7 +149,7 @@ impl Following {
         match self.notices.recv().await {
             Ok(notice) => notice,
             Err(broadcast::error::RecvError::Lagged(_)) => Notice::Look,
-            // Cannot be: the sender stays in the hub while this place is held.
+            // Cannot be: the sender stays while this place is held.
             Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
         }
     }
@@ -172,11 +173,11 @@ impl Waiting {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut sagas = self.hub.lock();
-        self.hub.watchers.fetch_sub(1, Ordering::Relaxed);
+        let mut sagas = self.watchers.lock();
+        self.watchers.count.fetch_sub(1, Ordering::Relaxed);
         if let Some(watched) = sagas.get_mut(&self.saga) {
-            watched.watchers -= 1;
-            if watched.watchers == 0 {
+            watched.count -= 1;
+            if watched.count == 0 {
                 sagas.remove(&self.saga);
             }
         }
@@ -192,35 +193,35 @@ mod tests {
 
     #[test]
     fn a_follower_hears_of_its_saga_only_and_leaves_nothing_behind() {
-        let hub = Arc::new(Hub::new(2));
+        let watchers = Arc::new(Watchers::new(2));
         let saga = kit::ids::saga_id(0, 1);
-        let mut follower = hub.follow(saga).unwrap();
-        let mut waiting = hub.wait(saga).unwrap();
-        assert!(hub.follow(saga).is_none(), "only two places");
-        hub.committed(kit::ids::saga_id(0, 1), SagaStatus::Completed, None);
+        let mut follower = watchers.follow(saga).unwrap();
+        let mut waiting = watchers.wait(saga).unwrap();
+        assert!(watchers.follow(saga).is_none(), "only two places");
+        watchers.committed(kit::ids::saga_id(0, 1), SagaStatus::Completed, None);
         assert!(follower.next().now_or_never().is_none());
 
         let record = Arc::new(Record { seq: 2, at: DateTime::UNIX_EPOCH, entries: Vec::new() });
-        hub.committed(saga, SagaStatus::Running, Some(record));
+        watchers.committed(saga, SagaStatus::Running, Some(record));
         assert!(matches!(follower.next().now_or_never(), Some(Notice::Committed(record)) if record.seq == 2));
         assert!(waiting.at_rest().now_or_never().is_none());
-        hub.committed(saga, SagaStatus::Completed, None);
+        watchers.committed(saga, SagaStatus::Completed, None);
         assert!(matches!(follower.next().now_or_never(), Some(Notice::Look)));
         assert_eq!(waiting.at_rest().now_or_never(), Some(SagaStatus::Completed));
 
         drop((follower, waiting));
-        assert!(hub.lock().is_empty() && !hub.is_followed(saga));
-        assert!(hub.follow(saga).is_some());
+        assert!(watchers.lock().is_empty() && !watchers.is_followed(saga));
+        assert!(watchers.follow(saga).is_some());
     }
 
     #[test]
     fn a_follower_that_is_too_slow_is_sent_to_the_journal() {
-        let hub = Arc::new(Hub::new(1));
+        let watchers = Arc::new(Watchers::new(1));
         let saga = kit::ids::saga_id(0, 1);
-        let mut follower = hub.follow(saga).unwrap();
+        let mut follower = watchers.follow(saga).unwrap();
         for seq in 1..=20 {
             let record = Arc::new(Record { seq, at: DateTime::UNIX_EPOCH, entries: Vec::new() });
-            hub.committed(saga, SagaStatus::Running, Some(record));
+            watchers.committed(saga, SagaStatus::Running, Some(record));
         }
         assert!(matches!(follower.next().now_or_never(), Some(Notice::Look)));
     }

@@ -1,4 +1,4 @@
-//! What an orchestrator does by the clock and not for any saga: room in the journal, readiness of its servers.
+//! The work by the clock, for no saga in particular: room in the journal, readiness of the servers.
 
 use std::{sync::Arc, time::Duration};
 
@@ -48,7 +48,7 @@ pub(crate) async fn report_broker(shared: Arc<Shared>, stop: CancellationToken) 
     stop.run_until_cancelled(watch).await;
 }
 
-/// Asks a journal that failed until it answers again. Called by whoever met the failure.
+/// Asks a journal that failed until it answers again. The task that met the failure calls it.
 pub(crate) async fn await_journal(shared: &Shared, stop: &CancellationToken) {
     while let Err(error) = shared.journal.ping().await {
         let detail = "the journal's database does not answer".to_owned();

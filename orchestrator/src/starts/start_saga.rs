@@ -1,0 +1,179 @@
+//! Starting a saga: the checks that need no journal, admission, a lane, and the answer after the commit.
+
+use std::{sync::Arc, time::Duration};
+
+use contract::{
+    SagaId,
+    orchestrator_api::{SagaStarted, StartKey, StartSaga},
+};
+use journal::{ExistingStart, JournalError};
+use machine::{Definition, StartError};
+use tokio::sync::oneshot;
+
+use super::{
+    admission::NotAdmitted,
+    fields::check_fields,
+    lanes::{LaneAnswer, NoLane, StartRequest},
+    refused::StartRefused,
+};
+use crate::{names, shared::Shared, watching::watchers::Waiting};
+
+/// The length of a W3C traceparent of version 00.
+const TRACEPARENT_BYTES: usize = 55;
+
+/// How long a start waits for its commit. Longer than a takeover, shorter than the server's time limit, so that the
+/// answer can say that the outcome is unknown.
+const COMMIT_WAIT: Duration = Duration::from_secs(25);
+
+/// Starts a saga, and answers once it is durable. With `waits` also a place to wait for its end, when there is one.
+pub(crate) async fn start_saga(
+    shared: &Shared,
+    start: StartSaga,
+    waits: bool,
+) -> Result<(SagaStarted, Option<Waiting>), StartRefused> {
+    let definition = find_definition(shared, &start)?;
+    check_fields(&start)?;
+    let key = start.idempotency.clone();
+    let started = match place(shared, definition, start, waits) {
+        Ok(placed) => {
+            let Placed { saga_id, business_key, answer, waiting } = placed;
+            let started = await_answer(saga_id, business_key, key, answer).await?;
+            if started.created {
+                return Ok((started, waiting));
+            }
+            started
+        }
+        // A repetition is answered even when nothing new is taken in.
+        Err((refused, name)) => match existing(shared, &name, key.as_ref()).await {
+            Ok(Some(started)) => started?,
+            Ok(None) | Err(_) => {
+                metrics::counter!(names::NOT_ADMITTED, "reason" => refused.code()).increment(1);
+                return Err(refused);
+            }
+        },
+    };
+    let waiting = if waits { shared.watchers.wait(started.saga_id) } else { None };
+    Ok((started, waiting))
+}
+
+/// A start that a lane has taken.
+struct Placed {
+    saga_id: SagaId,
+    business_key: String,
+    answer: oneshot::Receiver<LaneAnswer>,
+    waiting: Option<Waiting>,
+}
+
+fn place(
+    shared: &Shared,
+    definition: Arc<Definition>,
+    start: StartSaga,
+    waits: bool,
+) -> Result<Placed, (StartRefused, String)> {
+    let name = start.name;
+    let permit = match shared.admission.enter() {
+        Ok(permit) => permit,
+        Err(NotAdmitted::Draining) => return Err((StartRefused::Draining, name)),
+        Err(NotAdmitted::OpenSagas) => return Err((StartRefused::Busy("too many sagas are unfinished"), name)),
+        Err(NotAdmitted::Unpublished) => return Err((StartRefused::Busy("the broker does not take commands"), name)),
+    };
+    let (sender, answer) = oneshot::channel();
+    let business_key = start.business_key.clone();
+    let mut place = None;
+    let placed = shared.lanes.place(|shard| {
+        let id = kit::ids::saga_id(shard, shared.shards);
+        // Taken before the lane can begin, so that no commit is missed.
+        place = Some((id, if waits { shared.watchers.wait(id) } else { None }));
+        StartRequest {
+            saga_id: id,
+            definition,
+            key: start.idempotency,
+            business_key: start.business_key,
+            owner: start.owner,
+            traceparent: start.traceparent.filter(|text| is_traceparent(text)).unwrap_or_else(kit::ids::traceparent),
+            input: start.input,
+            answer: sender,
+            permit,
+        }
+    });
+    match (placed, place) {
+        (Ok(()), Some((saga_id, waiting))) => Ok(Placed { saga_id, business_key, answer, waiting }),
+        (Err(NoLane::NoShard), _) | (Ok(()), None) => Err((StartRefused::NoShard, name)),
+        (Err(NoLane::Full), _) => Err((StartRefused::Busy("too many starts wait for the journal"), name)),
+    }
+}
+
+async fn await_answer(
+    saga_id: SagaId,
+    business_key: String,
+    key: Option<StartKey>,
+    answer: oneshot::Receiver<LaneAnswer>,
+) -> Result<SagaStarted, StartRefused> {
+    match tokio::time::timeout(COMMIT_WAIT, answer).await {
+        Ok(Ok(LaneAnswer::Created)) => Ok(SagaStarted { saga_id, business_key, created: true }),
+        Ok(Ok(LaneAnswer::KeyTaken(existing))) => same_request(key.as_ref(), existing),
+        Ok(Ok(LaneAnswer::Refused(StartError::TooLarge { bytes }))) => Err(StartRefused::InputTooLarge { bytes }),
+        Ok(Ok(LaneAnswer::Refused(error))) => Err(StartRefused::Input(error)),
+        Ok(Ok(LaneAnswer::Unstorable(detail))) => Err(StartRefused::Unstorable(detail)),
+        Ok(Ok(LaneAnswer::NotTaken)) => Err(StartRefused::Busy("the shard was lost; try again")),
+        Ok(Ok(LaneAnswer::Failed)) => Err(StartRefused::Failed),
+        Ok(Ok(LaneAnswer::Unknown) | Err(_)) | Err(_) => Err(StartRefused::OutcomeUnknown(saga_id)),
+    }
+}
+
+async fn existing(
+    shared: &Shared,
+    name: &str,
+    key: Option<&StartKey>,
+) -> Result<Option<Result<SagaStarted, StartRefused>>, JournalError> {
+    let Some(asked) = key else { return Ok(None) };
+    let found = shared.journal.find_start(name, &asked.key).await?;
+    Ok(found.map(|existing| same_request(key, existing)))
+}
+
+fn same_request(key: Option<&StartKey>, existing: ExistingStart) -> Result<SagaStarted, StartRefused> {
+    if key.is_some_and(|key| key.fingerprint == existing.fingerprint) {
+        let ExistingStart { saga_id, business_key, .. } = existing;
+        Ok(SagaStarted { saga_id, business_key, created: false })
+    } else {
+        Err(StartRefused::KeyReused(existing.saga_id))
+    }
+}
+
+fn find_definition(shared: &Shared, start: &StartSaga) -> Result<Arc<Definition>, StartRefused> {
+    let newest = shared.catalog.newest(&start.name);
+    let newest = newest.ok_or_else(|| StartRefused::UnknownDefinition(cut(&start.name)))?;
+    match start.version {
+        None => Ok(Arc::clone(newest)),
+        Some(version) => match shared.catalog.get(&start.name, version) {
+            Some(definition) => Ok(Arc::clone(definition)),
+            None => Err(StartRefused::UnknownVersion { name: start.name.clone(), version }),
+        },
+    }
+}
+
+fn is_traceparent(text: &str) -> bool {
+    let shaped = text.bytes().enumerate().all(|(i, byte)| match i {
+        2 | 35 | 52 => byte == b'-',
+        _ => byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte),
+    });
+    text.len() == TRACEPARENT_BYTES && shaped
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(64).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_real_traceparent_is_carried_on() {
+        assert!(is_traceparent(&kit::ids::traceparent()));
+        assert!(is_traceparent("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"));
+        for bad in ["", "00-4bf9-00f0-01", "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01"] {
+            assert!(!is_traceparent(bad), "{bad}");
+        }
+    }
+}

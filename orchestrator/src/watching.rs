@@ -1,0 +1,4 @@
+//! Following sagas: this process's watchers, and waiting for a saga to come to rest.
+
+pub(crate) mod rest;
+pub(crate) mod watchers;
