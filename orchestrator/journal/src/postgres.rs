@@ -8,8 +8,8 @@
 //! ```
 
 mod append;
-mod lane;
 mod dead_letters;
+mod lane;
 mod link;
 mod partitions;
 mod reads;

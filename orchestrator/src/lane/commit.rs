@@ -15,8 +15,8 @@ use tokio::time::Instant;
 
 use super::{
     Lane, Lost,
-    publisher::{Command, Job},
     batch::{Batch, Work},
+    publisher::{Command, Job},
 };
 use crate::{
     messages::wire::{ActAnswer, ActEnd, Committed, act_answer, committed},

@@ -10,7 +10,7 @@ use contract::{SagaId, saga::Action};
 use journal::Stored;
 use machine::Input;
 
-use super::{Lane, Lost, publisher::Job, batch::Heard};
+use super::{Lane, Lost, batch::Heard, publisher::Job};
 use crate::saga_instance::{Active, Parked};
 
 /// Sagas in one read: some hundred kilobytes, and a pause between batches of a few milliseconds.

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use super::{
     Gathered, Lane, Lost,
-    publisher::Job,
     batch::{Batch, Heard, Work, start_key},
+    publisher::Job,
 };
 use crate::{
     messages::wire::{ActAnswer, ActEnd, Committed, LaneMessage, Watch, committed},

@@ -11,21 +11,13 @@ pub(crate) enum StartRefused {
     UnknownDefinition(String),
     /// No definition of that version.
     #[error("saga `{name}` has no version {version}")]
-    UnknownVersion {
-        name: String,
-        version: u32,
-    },
+    UnknownVersion { name: String, version: u32 },
     /// A field is over its bounds.
     #[error("{field}: {detail}")]
-    Field {
-        field: &'static str,
-        detail: String,
-    },
+    Field { field: &'static str, detail: String },
     /// The input is too large.
     #[error("the input has {bytes} bytes, more than {PAYLOAD_BYTES_MAX}")]
-    InputTooLarge {
-        bytes: usize,
-    },
+    InputTooLarge { bytes: usize },
     /// The journal cannot store it.
     #[error("the start cannot be stored: {0}")]
     Unstorable(String),

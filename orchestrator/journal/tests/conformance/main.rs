@@ -6,8 +6,8 @@ mod adapters;
 mod fixtures;
 
 mod appends;
-mod lanes;
 mod dead_letters;
+mod lanes;
 mod lists;
 
 mod postgres;
