@@ -8,7 +8,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use contract::SagaId;
 use journal::{JournalError, Stored};
-use machine::{Catalog, CommandToSend, Decision, Definition, Effect, Entry, Input, StartError, State};
+use machine::{Catalog, CommandToSend, Decision, Definition, Entry, Input, StartError, State};
 use serde_json::Value;
 
 /// A saga that a lane can advance.
@@ -21,6 +21,13 @@ pub(crate) struct Active {
     pub(crate) traceparent: Option<String>,
     /// The journal's `error` column as it stands.
     pub(crate) error: Option<String>,
+}
+
+/// A saga that begins, and what is to be committed and published for it.
+pub(crate) struct Begun {
+    pub(crate) active: Active,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) commands: Vec<CommandToSend>,
 }
 
 /// Why a saga is left alone. The saga stays as it is in the journal; nothing is guessed about it.
@@ -102,55 +109,34 @@ impl Active {
         input: Value,
         traceparent: String,
         now: DateTime<Utc>,
-    ) -> Result<Result<(Self, Decision), StartError>, Parked> {
+    ) -> Result<Result<Begun, StartError>, Parked> {
         let started = guarded(|| machine::start(definition, saga_id, input, now))?;
-        let decision = match started {
-            Ok(decision) => decision,
-            Err(refused) => return Ok(Err(refused)),
-        };
-        let definition = Arc::clone(definition);
-        let state = State::new(saga_id);
-        let mut active = Self { state, head: 0, definition, traceparent: Some(traceparent), error: None };
-        active.apply(&decision.entries)?;
-        Ok(Ok((active, decision)))
+        let begun = started.map(|Decision { entries, state, commands, verdict: _ }| {
+            let definition = Arc::clone(definition);
+            let active = Self { state, head: 0, definition, traceparent: Some(traceparent), error: None };
+            Begun { active, entries, commands }
+        });
+        Ok(begun)
     }
 
     pub(crate) const fn id(&self) -> SagaId {
         self.state.saga_id
     }
 
-    /// Decides one input and moves the state along. The caller commits the entries, or throws this saga away.
-    pub(crate) fn hear(&mut self, input: &Input, now: DateTime<Utc>) -> Result<Decision, Parked> {
-        let decision = guarded(|| machine::decide(&self.definition, &self.state, input, now))?;
-        self.apply(&decision.entries)?;
-        Ok(decision)
+    /// Decides one input. The caller takes the reached state over and commits the entries, or throws this saga away.
+    pub(crate) fn hear(&self, input: &Input, now: DateTime<Utc>) -> Result<Decision, Parked> {
+        guarded(|| machine::decide(&self.definition, &self.state, input, now))
     }
 
     /// The commands that must be outstanding right now.
     pub(crate) fn resume(&self) -> Result<Vec<CommandToSend>, Parked> {
-        guarded(|| machine::resume(&self.definition, &self.state)).map(commands)
+        guarded(|| machine::resume(&self.definition, &self.state))
     }
 
     /// When the machine wants to hear that time has passed.
     pub(crate) fn next_wake(&self) -> Option<DateTime<Utc>> {
         machine::next_wake(&self.definition, &self.state)
     }
-
-    fn apply(&mut self, entries: &[Entry]) -> Result<(), Parked> {
-        if entries.is_empty() {
-            return Ok(());
-        }
-        guarded(|| entries.iter().for_each(|entry| machine::evolve(&mut self.state, entry)))
-    }
-}
-
-/// The commands among a decision's effects. Wake-ups are asked for by [`Active::next_wake`].
-pub(crate) fn commands(effects: Vec<Effect>) -> Vec<CommandToSend> {
-    let command = |effect| match effect {
-        Effect::Send(command) => Some(command),
-        Effect::WakeAt(_) | Effect::Sleep => None,
-    };
-    effects.into_iter().filter_map(command).collect()
 }
 
 /// The state that a journal adds up to.

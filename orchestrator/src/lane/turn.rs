@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use contract::SagaId;
-use machine::{Input, Verdict};
+use machine::{Decision, Input, Verdict};
 use messaging::Delivery;
 use tokio::time::Instant;
 
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     messages::wire::{ActAnswer, ActEnd, Committed, LaneMessage, Watch, committed},
     names,
-    saga_instance::{Active, Parked, commands},
+    saga_instance::{Active, Begun, Parked},
     starts::lanes::{LaneAnswer, StartRequest},
 };
 
@@ -113,11 +113,11 @@ impl Lane {
             let input = std::mem::take(&mut start.input);
             let begun = Active::begin(&start.definition, start.saga_id, input, start.traceparent.clone(), now);
             match begun {
-                Ok(Ok((active, decision))) => {
+                Ok(Ok(Begun { active, entries, commands })) => {
                     let mut work = Work::on(active);
                     work.before = None;
-                    work.entries = decision.entries;
-                    work.commands = commands(decision.effects);
+                    work.entries = entries;
+                    work.commands = commands;
                     work.start = Some(start);
                     batch.add(work);
                 }
@@ -156,9 +156,11 @@ impl Lane {
                 return self.memory.park(saga, parked);
             }
         };
-        work.entries.extend(decision.entries);
-        work.commands.extend(commands(decision.effects));
-        settle_verdict(work, heard, decision.verdict, job);
+        let Decision { entries, state, commands, verdict } = decision;
+        work.active.state = state;
+        work.entries.extend(entries);
+        work.commands.extend(commands);
+        settle_verdict(work, heard, verdict, job);
     }
 
     /// The saga is not in memory: it does not exist, is left alone, or was dropped again to make room.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::{
     definition::Definition,
     draft::{Draft, Failure, find},
-    effect::{Decision, Verdict},
+    decision::{Decision, Verdict},
     entry::Entry,
     input::Input,
     operate,
@@ -47,11 +47,6 @@ pub fn decide(definition: &Definition, state: &State, input: &Input, now: DateTi
     }
 }
 
-/// A decision that changes nothing.
-pub(crate) const fn nothing(verdict: Verdict) -> Decision {
-    Decision { entries: Vec::new(), effects: Vec::new(), verdict }
-}
-
 /// A command whose outcome still counts.
 struct Awaited<'a> {
     definition: &'a Definition,
@@ -72,7 +67,7 @@ fn answered<'a>(
 ) -> Decision {
     match judge(definition, state, work) {
         Ok((step, shape, progress)) => then(Awaited { definition, state, step, op: work.op, shape, progress, now }),
-        Err(verdict) => nothing(verdict),
+        Err(verdict) => Decision::unchanged(state, verdict),
     }
 }
 
@@ -148,7 +143,7 @@ impl Awaited<'_> {
     fn attempt_failed(self, attempt: u16, failure: Failure) -> Decision {
         let outstanding = matches!(self.progress.phase, Phase::Outstanding { .. });
         if !outstanding || attempt != self.progress.attempt {
-            return nothing(Verdict::Ignored("another attempt is awaited"));
+            return Decision::unchanged(self.state, Verdict::Ignored("another attempt is awaited"));
         }
         let mut draft = self.draft();
         draft.fail(self.step, self.op, self.shape, failure);
@@ -164,7 +159,7 @@ impl Awaited<'_> {
 /// changes nothing the second time.
 fn time_passed(definition: &Definition, state: &State, now: DateTime<Utc>) -> Decision {
     if next_wake(definition, state).is_none_or(|wake| wake > now) {
-        return nothing(Verdict::Ignored("nothing is due"));
+        return Decision::unchanged(state, Verdict::Ignored("nothing is due"));
     }
     let mut draft = Draft::new(definition, state.clone(), now);
     if draft.turn_around_at_deadline() {

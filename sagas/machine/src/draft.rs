@@ -22,11 +22,11 @@ use serde_json::value::RawValue;
 use crate::{
     decide::CAUSE_DEADLINE,
     definition::Definition,
-    effect::{CommandToSend, Decision, Effect, Verdict},
+    decision::{CommandToSend, Decision, Verdict},
     entry::Entry,
     evolve::evolve,
     mapping::MappingError,
-    resume::{deadline, next_wake},
+    resume::deadline,
     retry::later,
     state::{Phase, Progress, State, StepState},
     step::{Shape, Step, Work},
@@ -43,7 +43,7 @@ pub(crate) struct Draft<'a> {
     pub(crate) state: State,
     pub(crate) now: DateTime<Utc>,
     entries: Vec<Entry>,
-    sends: Vec<CommandToSend>,
+    commands: Vec<CommandToSend>,
     /// The input as the definition's type: read at most once.
     input: Option<Box<dyn Any>>,
 }
@@ -58,16 +58,12 @@ pub(crate) struct Failure {
 
 impl<'a> Draft<'a> {
     pub(crate) fn new(definition: &'a Definition, state: State, now: DateTime<Utc>) -> Self {
-        Self { definition, state, now, entries: Vec::new(), sends: Vec::new(), input: None }
+        Self { definition, state, now, entries: Vec::new(), commands: Vec::new(), input: None }
     }
 
-    /// The decision. Whenever something changed, the shell learns when to come back.
     pub(crate) fn finish(self) -> Decision {
-        let mut effects: Vec<_> = self.sends.into_iter().map(Effect::Send).collect();
-        if !self.entries.is_empty() {
-            effects.push(next_wake(self.definition, &self.state).map_or(Effect::Sleep, Effect::WakeAt));
-        }
-        Decision { entries: self.entries, effects, verdict: Verdict::Accepted }
+        let Self { entries, state, commands, .. } = self;
+        Decision { entries, state, commands, verdict: Verdict::Accepted }
     }
 
     pub(crate) fn record(&mut self, entry: Entry) {
@@ -222,7 +218,7 @@ impl<'a> Draft<'a> {
         let reply_by = later(self.now, shape.reply_within);
         let command_id = self.command_id(step, op, generation);
         let Shape { name, version, route, .. } = *shape;
-        self.sends.push(CommandToSend { command_id, attempt, name, version, route, deadline: reply_by, payload });
+        self.commands.push(CommandToSend { command_id, attempt, name, version, route, deadline: reply_by, payload });
         self.record(Entry::CommandDispatched { step: step.name.clone(), op, generation, attempt, reply_by });
     }
 

@@ -3,9 +3,9 @@
 //! Three functions decide everything, and live running, recovery, simulation and tests share them:
 //!
 //! ```text
-//! decide(definition, state, input, now) -> Decision { entries, effects, verdict }
+//! decide(definition, state, input, now) -> Decision { entries, state, commands, verdict }
 //! evolve(state, entry)                  -> state      total: replaying a journal cannot fail
-//! resume(definition, state)             -> effects    all that must be outstanding right now
+//! resume(definition, state)             -> commands   all that must be outstanding right now
 //! ```
 //!
 //! There is no clock, no randomness and no I/O in here: time is a parameter, and jitter is drawn from the saga's id.
@@ -19,7 +19,7 @@ pub mod retry;
 pub mod step;
 mod step_set;
 
-pub mod effect;
+pub mod decision;
 pub mod entry;
 pub mod input;
 pub mod state;
@@ -40,10 +40,10 @@ pub use contract::saga::Cause;
 pub use builder::{Builder, DefinitionError, StepHandle};
 pub use catalog::{Catalog, CatalogError};
 pub use decide::decide;
+pub use decision::{CommandToSend, Decision, Verdict};
 pub use definition::Definition;
 pub use describe::describe;
 pub use diagram::mermaid;
-pub use effect::{CommandToSend, Decision, Effect, Verdict};
 pub use entry::Entry;
 pub use evolve::evolve;
 pub use fingerprint::Fingerprint;

@@ -9,10 +9,10 @@ use contract::{
 use serde_json::Value;
 
 use crate::{
-    decide::{CAUSE_CANCELLED, nothing},
+    decide::CAUSE_CANCELLED,
     definition::Definition,
     draft::{Draft, ended, find, pivot_issued},
-    effect::{Decision, Verdict},
+    decision::{Decision, Verdict},
     entry::Entry,
     input::Operator,
     mapping::json_bytes,
@@ -46,7 +46,7 @@ pub(crate) fn operate(
     now: DateTime<Utc>,
 ) -> Decision {
     if let Some(ended) = ended(state.status) {
-        return refused(REFUSED_FINISHED, format!("{ended}: nothing can be done to it any more"));
+        return refused(state, REFUSED_FINISHED, format!("{ended}: nothing can be done to it any more"));
     }
     // Giving up needs no definition: it is the way out for a saga that no program knows any more.
     if !definition.fits(state) && !matches!(action, Action::Abandon {}) {
@@ -54,7 +54,7 @@ pub(crate) fn operate(
             "the saga was started under `{}` version {}, shape {}",
             state.name, state.version, state.fingerprint
         );
-        return refused(REFUSED_OTHER_DEFINITION, message);
+        return refused(state, REFUSED_OTHER_DEFINITION, message);
     }
     let acted = Entry::OperatorActed { operator: operator.clone(), action: action.clone() };
     let mut draft = Draft::new(definition, state.clone(), now);
@@ -70,12 +70,12 @@ pub(crate) fn operate(
     };
     match possible {
         Ok(()) => draft.finish(),
-        Err(verdict) => nothing(verdict),
+        Err(verdict) => Decision::unchanged(state, verdict),
     }
 }
 
-fn refused(code: &'static str, message: String) -> Decision {
-    nothing(Verdict::Refused { code, message })
+fn refused(state: &State, code: &'static str, message: String) -> Decision {
+    Decision::unchanged(state, Verdict::Refused { code, message })
 }
 
 fn retry(draft: &mut Draft<'_>, acted: Entry, only: Option<&StepName>) -> Result<(), Verdict> {

@@ -6,16 +6,16 @@ use contract::step::{CommandId, Op};
 use crate::{
     definition::Definition,
     draft::{build_payload, pivot_issued},
-    effect::{CommandToSend, Effect},
+    decision::CommandToSend,
     state::{Phase, State},
 };
 
-/// Sends again, with the attempt that is journaled, whatever still awaits a reply; and says when to come back.
+/// The commands to publish again: each that still awaits a reply, with the attempt that is journaled.
 ///
 /// A command that cannot be built any more is left to its reply's deadline, which leads to a decision.
 #[must_use]
-pub fn resume(definition: &Definition, state: &State) -> Vec<Effect> {
-    let mut effects = Vec::new();
+pub fn resume(definition: &Definition, state: &State) -> Vec<CommandToSend> {
+    let mut commands = Vec::new();
     if definition.fits(state) && !state.status.is_final() {
         let op = state.direction();
         let mut input = None;
@@ -24,7 +24,7 @@ pub fn resume(definition: &Definition, state: &State) -> Vec<Effect> {
             let (Phase::Outstanding { reply_by }, Some(shape)) = (&progress.phase, step.shape(op)) else { continue };
             let Ok(payload) = build_payload(definition, state, step, op, &mut input) else { continue };
             let generation = progress.generation;
-            effects.push(Effect::Send(CommandToSend {
+            commands.push(CommandToSend {
                 command_id: CommandId { saga: state.saga_id, step: step.name.clone(), op, generation },
                 attempt: progress.attempt,
                 name: shape.name,
@@ -32,11 +32,10 @@ pub fn resume(definition: &Definition, state: &State) -> Vec<Effect> {
                 route: shape.route,
                 deadline: *reply_by,
                 payload,
-            }));
+            });
         }
     }
-    effects.push(next_wake(definition, state).map_or(Effect::Sleep, Effect::WakeAt));
-    effects
+    commands
 }
 
 /// When something falls due by itself: a reply's deadline, a retry, or the saga's own deadline.

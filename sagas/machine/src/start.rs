@@ -5,9 +5,9 @@ use contract::{SagaId, limits::PAYLOAD_BYTES_MAX, saga::StepKind, step::StepName
 use serde_json::Value;
 
 use crate::{
+    decision::Decision,
     definition::Definition,
     draft::Draft,
-    effect::Decision,
     entry::Entry,
     mapping::{self, MappingError},
     retry::later,
@@ -62,7 +62,7 @@ pub enum StartError {
     },
 }
 
-/// Decides the start of a saga. The decision's entries belong to a state fresh from [`State::new`].
+/// Decides the start of a saga, from a state fresh from [`State::new`].
 ///
 /// # Errors
 /// [`StartError`] when the input is not one of this saga.

@@ -170,9 +170,7 @@ impl Outage {
         let hex = format!("saga_{:032x}", saga.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
         let saga_id = hex.parse().unwrap();
         let now = DateTime::<Utc>::UNIX_EPOCH;
-        let mut state = machine::State::new(saga_id);
-        let started = machine::start(&definition, saga_id, order(&[FLIGHT]), now).unwrap();
-        started.entries.iter().for_each(|entry| machine::evolve(&mut state, entry));
+        let state = machine::start(&definition, saga_id, order(&[FLIGHT]), now).unwrap().state;
         Self { definition, state, now }
     }
 
@@ -195,8 +193,7 @@ impl Outage {
     }
 
     fn hear(&mut self, input: &machine::Input) {
-        let decision = machine::decide(&self.definition, &self.state, input, self.now);
-        decision.entries.iter().for_each(|entry| machine::evolve(&mut self.state, entry));
+        self.state = machine::decide(&self.definition, &self.state, input, self.now).state;
     }
 }
 

@@ -17,10 +17,9 @@ use super::{
     participants::{Fate, Participants, Script},
 };
 use crate::{
-    Decision, Effect, Entry, Input, Operator, Verdict,
+    CommandToSend, Decision, Entry, Input, Operator, Verdict,
     decide::decide,
     definition::Definition,
-    effect::CommandToSend,
     evolve::evolve,
     resume::{next_wake, resume},
     start::{StartError, start},
@@ -308,24 +307,24 @@ impl Run<'_> {
 
     /// Commits, and then publishes, unless the orchestrator dies in between.
     fn commit(&mut self, decision: Decision) {
-        let Decision { entries, effects, verdict: _ } = decision;
+        let Decision { entries, state: reached, commands, verdict: _ } = decision;
         if entries.is_empty() {
-            assert!(effects.is_empty(), "effects without a commit");
+            assert!(commands.is_empty(), "commands without a commit");
+            assert_eq!(reached, self.state, "another state without a commit");
             return;
         }
-        let wakes = effects.iter().filter(|effect| !matches!(effect, Effect::Send(_))).count();
-        assert_eq!(wakes, 1, "a decision says exactly once when to come back");
         let stored: Vec<Entry> = entries.iter().map(through_json).collect();
         assert_eq!(stored, entries, "an entry changes on its way through the journal");
         stored.iter().for_each(|entry| evolve(&mut self.state, entry));
+        assert_eq!(reached, self.state, "replaying a decision gives another state than deciding it");
         let number = self.journal.len();
         self.journal.push(stored);
         match self.simulation.crash {
             Crash::Always => self.recover(),
             Crash::After(at) if at == number => self.recover(),
-            Crash::Never | Crash::After(_) => self.publish(effects),
+            Crash::Never | Crash::After(_) => self.publish(commands),
             Crash::AlwaysOncePublished => {
-                self.publish(effects);
+                self.publish(commands);
                 self.recover();
             }
         }
@@ -340,19 +339,9 @@ impl Run<'_> {
         self.publish(resume(self.simulation.definition, &self.state));
     }
 
-    fn publish(&mut self, effects: Vec<Effect>) {
-        let mut wake = None;
-        for effect in effects {
-            match effect {
-                Effect::Send(command) => {
-                    self.sent.push(command.clone());
-                    self.queue.push(Message::Command(command));
-                }
-                Effect::WakeAt(at) => wake = Some(at),
-                Effect::Sleep => {}
-            }
-        }
-        assert_eq!(wake, next_wake(self.simulation.definition, &self.state), "the wake-up is not the next due time");
+    fn publish(&mut self, commands: Vec<CommandToSend>) {
+        self.sent.extend(commands.iter().cloned());
+        self.queue.extend(commands.into_iter().map(Message::Command));
     }
 }
 

@@ -10,7 +10,7 @@ use contract::{
     step::{CommandId, Op},
 };
 use machine::{
-    Builder, CommandToSend, Decision, Definition, DefinitionError, Effect, Entry, Input, Operator, Phase, Retry, State,
+    Builder, CommandToSend, Decision, Definition, DefinitionError, Entry, Input, Operator, Phase, Retry, State,
     StepHandle, Verdict,
 };
 use proptest::prelude::*;
@@ -239,27 +239,16 @@ impl Talk {
     pub(crate) fn begin(definition: Definition, flags: u8) -> Self {
         let saga_id = SagaId::from_uuid(uuid::Uuid::from_u128(7));
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
-        let decision = machine::start(&definition, saga_id, trip(flags), now).unwrap();
-        let mut talk = Self { definition, state: State::new(saga_id), now, sent: Vec::new() };
-        talk.take(&decision);
-        talk
+        let Decision { state, commands: sent, .. } = machine::start(&definition, saga_id, trip(flags), now).unwrap();
+        Self { definition, state, now, sent }
     }
 
     /// Decides and moves along; the answer in words.
     pub(crate) fn hear(&mut self, input: &Input) -> String {
         let decision = machine::decide(&self.definition, &self.state, input, self.now);
-        let before = self.state.status;
-        self.take(&decision);
-        words(&decision, before, self.state.status)
-    }
-
-    fn take(&mut self, decision: &Decision) {
-        decision.entries.iter().for_each(|entry| machine::evolve(&mut self.state, entry));
-        let sends = decision.effects.iter().filter_map(|effect| match effect {
-            Effect::Send(command) => Some(command.clone()),
-            Effect::WakeAt(_) | Effect::Sleep => None,
-        });
-        self.sent = sends.collect();
+        let said = words(&decision, self.state.status);
+        (self.state, self.sent) = (decision.state, decision.commands);
+        said
     }
 
     pub(crate) fn work(&self, step: &str, op: Op) -> (CommandId, u16) {
@@ -322,7 +311,7 @@ pub(crate) fn act(action: Action) -> Input {
 }
 
 /// A decision in words: the entries, the verdict when there are none, and the status when it changes.
-pub(crate) fn words(decision: &Decision, before: SagaStatus, after: SagaStatus) -> String {
+fn words(decision: &Decision, before: SagaStatus) -> String {
     let mut words: Vec<_> = decision.entries.iter().map(entry_words).collect();
     match &decision.verdict {
         Verdict::Accepted => {}
@@ -330,6 +319,7 @@ pub(crate) fn words(decision: &Decision, before: SagaStatus, after: SagaStatus) 
         Verdict::Unknown(why) => words.push(format!("unknown: {why}")),
         Verdict::Refused { code, message } => words.push(format!("refused: {code}: {message}")),
     }
+    let after = decision.state.status;
     if before != after {
         words.push(format!("=> {}", after.as_str()));
     }

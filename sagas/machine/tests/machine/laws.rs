@@ -6,7 +6,7 @@
 //! 4. After the pivot no compensation is ever emitted; before it every done or in-doubt step is compensated exactly
 //!    once, in reverse dependency order.
 //! 5. `decide` never emits an entry that `evolve` cannot apply.
-//! 6. The number of effects is bounded by the definition.
+//! 6. The number of commands is bounded by the definition.
 //!
 //! Laws 4, 5 and 6 are checked in every run by `machine::testing`.
 
@@ -123,17 +123,16 @@ proptest! {
     ) {
         let definition = plan.build().unwrap();
         let mut now = DateTime::UNIX_EPOCH;
-        let mut state = State::new(saga_id());
-        let started = start(&definition, saga_id(), trip(flags), now).unwrap();
-        started.entries.iter().for_each(|entry| evolve(&mut state, entry));
+        let mut state = start(&definition, saga_id(), trip(flags), now).unwrap().state;
         for (wait_ms, raw) in inputs {
             now += TimeDelta::milliseconds(wait_ms);
             let input = raw.made_for(&definition, &state);
             let before = state.clone();
             let decision = decide(&definition, &state, &input, now);
             decision.entries.iter().for_each(|entry| evolve(&mut state, entry));
+            prop_assert_eq!(&decision.state, &state, "the state that was reached is not what the entries add up to");
             if decision.entries.is_empty() {
-                prop_assert!(decision.effects.is_empty());
+                prop_assert!(decision.commands.is_empty());
                 prop_assert_ne!(decision.verdict, Verdict::Accepted);
             } else {
                 prop_assert_eq!(decision.verdict, Verdict::Accepted);
@@ -141,8 +140,7 @@ proptest! {
             }
             let second = decide(&definition, &state, &input, now);
             prop_assert!(second.entries.is_empty(), "{:?} twice: {:?}", input, second.entries);
-            prop_assert!(!resume(&definition, &state).is_empty());
-            let _ = machine::describe(&definition, &state);
+            let _ = (resume(&definition, &state), machine::describe(&definition, &state));
         }
     }
 

@@ -1,32 +1,24 @@
-//! What a decision asks the shell to do, once its entries are committed.
+//! The answer of [`crate::decide()`] and [`crate::start()`]: entries to commit, commands to publish after the commit,
+//! and the state that the saga is in then.
 
 use chrono::{DateTime, Utc};
 use contract::{command::Route, step::CommandId};
 use serde_json::value::RawValue;
 
-use crate::entry::Entry;
+use crate::{entry::Entry, state::State};
 
-/// What one input leads to: first commit the entries, then act.
+/// What one input leads to: first commit the entries, then publish the commands. The caller asks
+/// [`crate::next_wake()`] when the reached state wants to hear that time has passed.
 #[derive(Debug)]
 pub struct Decision {
     /// To be appended to the journal, all or none; empty when nothing changes.
     pub entries: Vec<Entry>,
-    /// To be carried out after the commit.
-    pub effects: Vec<Effect>,
+    /// The state after these entries, as [`crate::evolve()`] gives it: the caller takes it over and evolves nothing.
+    pub state: State,
+    /// To be published after the commit.
+    pub commands: Vec<CommandToSend>,
     /// What the sender of the input may be told.
     pub verdict: Verdict,
-}
-
-/// One act of the shell.
-#[derive(Debug, Clone)]
-pub enum Effect {
-    /// Publish this command.
-    Send(CommandToSend),
-    /// Give the machine [`crate::Input::TimePassed`] at this time. Always the earliest due time of the saga: it
-    /// replaces the one before.
-    WakeAt(DateTime<Utc>),
-    /// Nothing is due any more: forget the wake-up.
-    Sleep,
 }
 
 /// A command, complete but for what the shell adds: message id, reply address and trace.
@@ -64,4 +56,11 @@ pub enum Verdict {
         /// For people.
         message: String,
     },
+}
+
+impl Decision {
+    /// A decision that leaves the saga as it is.
+    pub(crate) fn unchanged(state: &State, verdict: Verdict) -> Self {
+        Self { entries: Vec::new(), state: state.clone(), commands: Vec::new(), verdict }
+    }
 }
