@@ -8,9 +8,9 @@ use contract::{
 use serde_json::Value;
 
 use crate::{
+    decision::{Decision, Verdict},
     definition::Definition,
     draft::{Draft, Failure, find},
-    decision::{Decision, Verdict},
     entry::Entry,
     input::Input,
     operate,

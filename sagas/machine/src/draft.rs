@@ -21,8 +21,8 @@ use serde_json::value::RawValue;
 
 use crate::{
     decide::CAUSE_DEADLINE,
-    definition::Definition,
     decision::{CommandToSend, Decision, Verdict},
+    definition::Definition,
     entry::Entry,
     evolve::evolve,
     mapping::MappingError,

@@ -10,9 +10,9 @@ use serde_json::Value;
 
 use crate::{
     decide::CAUSE_CANCELLED,
+    decision::{Decision, Verdict},
     definition::Definition,
     draft::{Draft, ended, find, pivot_issued},
-    decision::{Decision, Verdict},
     entry::Entry,
     input::Operator,
     mapping::json_bytes,

@@ -4,9 +4,9 @@ use chrono::{DateTime, Utc};
 use contract::step::{CommandId, Op};
 
 use crate::{
+    decision::CommandToSend,
     definition::Definition,
     draft::{build_payload, pivot_issued},
-    decision::CommandToSend,
     state::{Phase, State},
 };
 
