@@ -4,8 +4,8 @@
 //! refusals, prefetch, acks, redelivery with a count and a limit, dead letters with a reason, exclusive
 //! queues. The conformance suite holds it to what RabbitMQ does. The whole broker is one plain value
 //! (`state::State`) behind a lock, without tasks, clocks or randomness of its own, so that a simulation
-//! decides everything. What it does not have is a disk: it ends with the process, and the journal is what
-//! brings back what was outstanding.
+//! decides everything. It has no disk: it ends with the process, and the journal brings back what was
+//! outstanding.
 
 mod state;
 
@@ -18,11 +18,12 @@ use async_trait::async_trait;
 use tokio::sync::{Notify, watch};
 
 use crate::{
+    broker::{Broker, QueueDepth},
+    error::{BrokerError, PublishError},
     in_process::state::{ClientId, ConsumerId, State, Taken},
+    message::{Delivery, Outgoing},
     metrics,
-    port::{
-        AckDriver, Broker, BrokerError, Delivery, Outgoing, PublishError, QueueDepth, Subscription, SubscriptionDriver,
-    },
+    subscription::{AckDriver, Subscription, SubscriptionDriver},
     topology::{QueueName, Topology},
 };
 
@@ -32,7 +33,7 @@ pub struct InProcessBroker {
     client: Arc<Client>,
 }
 
-/// What belongs to one client and ends with it.
+/// The part of the broker that belongs to one client and ends with it.
 struct Client {
     hub: Arc<Hub>,
     id: ClientId,
@@ -129,10 +130,10 @@ impl Broker for InProcessBroker {
             return Err(BrokerError::Closed);
         }
         let wake = Arc::new(Notify::new());
-        let consumer = self.client.hub.lock().subscribe(self.client.id, queue, prefetch.max(1), Arc::clone(&wake))?;
-        let desk = Arc::new(Desk { hub: Arc::clone(&self.client.hub), consumer, queue: queue.clone() });
-        let driver = InProcessSubscription { desk: Arc::clone(&desk), wake };
-        Ok(Subscription::new(Box::new(driver), desk))
+        let id = self.client.hub.lock().subscribe(self.client.id, queue, prefetch.max(1), Arc::clone(&wake))?;
+        let handle = Arc::new(ConsumerHandle { hub: Arc::clone(&self.client.hub), id, queue: queue.clone() });
+        let driver = InProcessSubscription { consumer: Arc::clone(&handle), wake };
+        Ok(Subscription::new(Box::new(driver), handle))
     }
 
     fn connected(&self) -> watch::Receiver<bool> {
@@ -154,15 +155,15 @@ impl fmt::Debug for InProcessBroker {
     }
 }
 
-/// One subscription's way into the broker.
-struct Desk {
+/// One consumer of the broker, shared by its subscription and its acker.
+struct ConsumerHandle {
     hub: Arc<Hub>,
-    consumer: ConsumerId,
+    id: ConsumerId,
     queue: QueueName,
 }
 
 struct InProcessSubscription {
-    desk: Arc<Desk>,
+    consumer: Arc<ConsumerHandle>,
     wake: Arc<Notify>,
 }
 
@@ -171,11 +172,11 @@ impl SubscriptionDriver for InProcessSubscription {
     async fn next_batch(&mut self, max: usize) -> Option<Vec<Delivery>> {
         tokio::task::consume_budget().await;
         loop {
-            let taken = self.desk.hub.lock().take(self.desk.consumer, max);
+            let taken = self.consumer.hub.lock().take(self.consumer.id, max);
             match taken {
                 Taken::Batch(batch) => {
                     let redelivered = batch.iter().filter(|delivery| delivery.redelivered).count();
-                    metrics::delivered(&self.desk.queue, batch.len(), redelivered);
+                    metrics::delivered(&self.consumer.queue, batch.len(), redelivered);
                     return Some(batch);
                 }
                 Taken::Nothing => self.wake.notified().await,
@@ -191,28 +192,28 @@ impl SubscriptionDriver for InProcessSubscription {
 
 impl Drop for InProcessSubscription {
     fn drop(&mut self) {
-        self.desk.hub.lock().unsubscribe(self.desk.consumer);
+        self.consumer.hub.lock().unsubscribe(self.consumer.id);
     }
 }
 
 #[async_trait]
-impl AckDriver for Desk {
+impl AckDriver for ConsumerHandle {
     async fn ack(&self, deliveries: &[Delivery]) {
-        let acknowledged = self.hub.lock().ack(self.consumer, deliveries);
+        let acknowledged = self.hub.lock().ack(self.id, deliveries);
         if acknowledged > 0 {
             metrics::acknowledged(&self.queue, acknowledged, 1);
         }
     }
 
     async fn requeue(&self, deliveries: &[Delivery]) {
-        let requeued = self.hub.lock().requeue(self.consumer, deliveries);
+        let requeued = self.hub.lock().requeue(self.id, deliveries);
         if requeued > 0 {
             metrics::requeued(&self.queue, requeued);
         }
     }
 
     async fn dead_letter(&self, delivery: &Delivery, reason: &str) {
-        if self.hub.lock().dead_letter(self.consumer, delivery, reason) {
+        if self.hub.lock().dead_letter(self.id, delivery, reason) {
             metrics::dead_lettered(&self.queue);
             let message_id = &delivery.message.message_id;
             tracing::warn!(queue = %self.queue, message_id, reason, "moved a message to the dead letters");

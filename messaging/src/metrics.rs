@@ -1,11 +1,11 @@
-//! What the adapters count, by name, so that both count the same things.
+//! The measurements of both adapters, by name, so that both count the same things.
 
 use std::time::Duration;
 
 use metrics::{counter, gauge, histogram};
 
 use crate::{
-    port::PublishError,
+    error::PublishError,
     topology::{Exchange, QueueName},
 };
 

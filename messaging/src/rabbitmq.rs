@@ -1,11 +1,12 @@
 //! The RabbitMQ adapter, and the only code that names lapin.
 //!
 //! ```text
-//!  RabbitBroker --publish--> Publisher --flights, a channel each--> Link "publishing"  ==TCP==>
-//!       |                                                              (declares the exchanges)
-//!       '--subscribe--> Keeper --channel + consumer--> Link "consuming"               ==TCP==>
-//!                         |                                (declares the whole topology)
-//!                         '--feed--> Subscription::next_batch,  Acker -> Desk -> acks on that channel
+//!  RabbitBroker --publish--> Publisher --pipelines, a channel each--> Link "publishing"  ==TCP==>
+//!       |                                                                (declares the exchanges)
+//!       '--subscribe--> ConsumerSupervisor --channel + consumer--> Link "consuming"      ==TCP==>
+//!                               |                                    (declares the whole topology)
+//!                               '--consumer--> Subscription::next_batch
+//!                                              Acker -> AckTracker -> acks on that channel
 //! ```
 //!
 //! Two connections, so that a broker short of memory, which stops reading from publishers, does not also
@@ -13,18 +14,18 @@
 //! leaves soft errors, in-flight confirms and the end of its attempts to the caller anyway, and rebuilding
 //! everything from what we remember is one path for the first start, a lost connection and a new broker.
 
+mod acks;
 mod address;
 mod consume;
 mod convert;
 mod declare;
 mod link;
+mod options;
 mod publish;
-mod settle;
 
 use std::{
     fmt,
     sync::{Arc, atomic::AtomicU64},
-    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -33,66 +34,21 @@ use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
-    port::{Broker, BrokerError, Outgoing, PublishError, QueueDepth, Subscription},
+    broker::{Broker, QueueDepth},
+    error::{BrokerError, PublishError},
+    message::Outgoing,
     rabbitmq::{
-        address::Address,
+        consume::ConsumerSpec,
         declare::Remembered,
         link::{Dialer, Link, Live, Readiness, Role},
+        options::{CLOSE_TIMEOUT, OPERATION_TIMEOUT},
         publish::Publisher,
     },
+    subscription::Subscription,
     topology::{Namespace, QueueName, Topology},
 };
 
-/// How long `declare`, `subscribe` and `depth` wait over a lost connection before they give up. A broker
-/// that restarts is back within ten seconds or so; whoever starts with it needs no second attempt.
-const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// How long a closing client waits for the broker to answer before it just leaves.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// What to do when nobody answers the very first connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FirstConnect {
-    /// Fail at once with an error that names the address. For tools and tests.
-    FailFast,
-    /// Log and try for ever. For services, which may start before their broker.
-    RetryForever,
-}
-
-/// Where the broker is and how this client behaves.
-#[derive(Debug, Clone)]
-pub struct RabbitOptions {
-    address: Address,
-    client_name: String,
-    namespace: Namespace,
-    first_connect: FirstConnect,
-}
-
-impl RabbitOptions {
-    /// Reads an `amqp://` or `amqps://` URI. `client_name` is shown in RabbitMQ's list of connections.
-    pub fn new(uri: &str, client_name: impl Into<String>) -> Result<Self, BrokerError> {
-        Ok(Self {
-            address: Address::parse(uri)?,
-            client_name: client_name.into(),
-            namespace: Namespace::none(),
-            first_connect: FirstConnect::FailFast,
-        })
-    }
-
-    /// Puts a prefix in front of every name on the wire.
-    #[must_use]
-    pub fn with_namespace(mut self, namespace: Namespace) -> Self {
-        self.namespace = namespace;
-        self
-    }
-
-    /// Chooses what happens when nobody answers the first connection.
-    #[must_use]
-    pub fn with_first_connect(mut self, first_connect: FirstConnect) -> Self {
-        self.first_connect = first_connect;
-        self
-    }
-}
+pub use options::{FirstConnect, RabbitOptions};
 
 /// A client of RabbitMQ. Dropping it closes it.
 pub struct RabbitBroker {
@@ -175,7 +131,7 @@ impl Broker for RabbitBroker {
     }
 
     async fn subscribe(&self, queue: &QueueName, prefetch: u16) -> Result<Subscription, BrokerError> {
-        let order = consume::Order {
+        let spec = ConsumerSpec {
             queue: queue.clone(),
             wire_queue: self.namespace.qualify(queue.as_str()),
             prefetch: prefetch.max(1),
@@ -184,7 +140,7 @@ impl Broker for RabbitBroker {
         let link = Arc::clone(&self.consuming);
         consume::subscribe(
             link,
-            order,
+            spec,
             Arc::clone(&self.publisher),
             Arc::clone(&self.epochs),
             self.closing.child_token(),

@@ -31,19 +31,19 @@ pub const DEAD_LETTER_DELIVERY_LIMIT: u32 = 1_000_000_000;
 /// this is some 600 MB of disk: far above any backlog that admission lets through, below what hurts a broker.
 pub const QUEUE_LENGTH_MAX: u32 = 1_000_000;
 
-/// The queue that holds what nobody could take.
+/// The queue that holds the messages that no consumer could take.
 const DEAD_LETTERS: &str = "dead-letters";
 
-/// The exchanges of Sojourn. A closed set: nobody publishes anywhere else.
+/// The exchanges of Sojourn. A closed set: no message is published anywhere else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Exchange {
     /// Direct: a command goes to the queue of one domain.
     Commands,
-    /// Direct: a reply (or a note to a lane) goes to the queue of one shard, or of one orchestrator.
+    /// Direct: a reply (or another message to a lane) goes to the queue of one shard, or of one orchestrator.
     Replies,
-    /// Topic: a domain event goes to whoever subscribed to its kind.
+    /// Topic: a domain event goes to every subscriber to its kind.
     Events,
-    /// Fanout: what cannot be decoded or was delivered too often.
+    /// Fanout: a message that cannot be decoded, or was delivered too often, goes to the dead letters.
     DeadLetters,
 }
 
@@ -76,7 +76,7 @@ impl Exchange {
         Self::ALL.into_iter().find(|exchange| exchange.name() == name)
     }
 
-    /// Whether a message that no queue takes is an error. An event is published for whoever cares.
+    /// Whether a message that no queue takes is an error. An event may have no subscriber.
     pub(crate) const fn is_mandatory(self) -> bool {
         match self {
             Self::Commands | Self::Replies | Self::DeadLetters => true,
@@ -128,7 +128,7 @@ impl QueueName {
         Self(format!("orchestrator.{instance}"))
     }
 
-    /// The queue that holds what nobody could take.
+    /// The queue that holds the messages that no consumer could take.
     #[must_use]
     pub fn dead_letters() -> Self {
         Self(DEAD_LETTERS.to_owned())
@@ -153,12 +153,12 @@ impl fmt::Display for QueueName {
     }
 }
 
-/// What stands in front of every name on the wire. Empty for the one real installation of a broker.
+/// The prefix of every name on the wire. Empty for the one real installation of a broker.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Namespace(String);
 
 impl Namespace {
-    /// No prefix.
+    /// The namespace without a prefix.
     #[must_use]
     pub fn none() -> Self {
         Self::default()
@@ -188,14 +188,14 @@ impl Namespace {
 pub enum QueueKind {
     /// Replicated, on disk, with a delivery limit and at-least-once dead lettering.
     Quorum,
-    /// Belongs to the client that declared it and goes when that client goes. For notes that nobody misses.
+    /// Belongs to the client that declared it and goes when that client goes. For messages that can be lost.
     Exclusive,
 }
 
 /// From which exchange, under which key (for `events`: which pattern), a queue is fed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Binding {
-    /// The exchange that feeds the queue.
+    /// The exchange that messages come from.
     pub exchange: Exchange,
     /// The routing key, or for the topic exchange a pattern with `*` (one word) and `#` (any number of words).
     pub key: String,
@@ -204,11 +204,11 @@ pub struct Binding {
 /// A queue as it is declared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueDeclaration {
-    /// Its logical name.
+    /// The logical name of the queue.
     pub name: QueueName,
-    /// How it is kept.
+    /// How long the queue lives, and how well it is kept.
     pub kind: QueueKind,
-    /// What feeds it.
+    /// The bindings by which messages reach the queue.
     pub bindings: Vec<Binding>,
     /// After so many redeliveries a message goes to the dead letters.
     pub delivery_limit: u32,
@@ -222,7 +222,7 @@ impl QueueDeclaration {
     }
 }
 
-/// What a program needs to exist before it publishes or subscribes.
+/// The queues that must exist before a program publishes or subscribes.
 ///
 /// The four exchanges and the dead-letter queue belong to every topology, so that no queue can exist
 /// without its dead-letter route.
@@ -290,7 +290,7 @@ impl Topology {
     /// The same topology with another delivery limit on every queue but the dead letters.
     #[must_use]
     pub fn with_delivery_limit(mut self, delivery_limit: u32) -> Self {
-        for queue in self.feeding_queues() {
+        for queue in self.bounded_queues() {
             queue.delivery_limit = delivery_limit;
         }
         self
@@ -299,7 +299,7 @@ impl Topology {
     /// The same topology with another length limit on every queue but the dead letters.
     #[must_use]
     pub fn with_length_max(mut self, length_max: u32) -> Self {
-        for queue in self.feeding_queues() {
+        for queue in self.bounded_queues() {
             queue.length_max = length_max;
         }
         self
@@ -311,7 +311,7 @@ impl Topology {
         &self.queues
     }
 
-    fn feeding_queues(&mut self) -> impl Iterator<Item = &mut QueueDeclaration> {
+    fn bounded_queues(&mut self) -> impl Iterator<Item = &mut QueueDeclaration> {
         self.queues.iter_mut().filter(|queue| queue.name != QueueName::dead_letters())
     }
 }

@@ -1,4 +1,4 @@
-//! What only a real broker can do to us: not be there, be killed, come back, lose its queues, or hold
+//! The faults that only a real broker has: it is not there, is killed, comes back, loses its queues, or holds
 //! messages of strangers.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -72,7 +72,7 @@ fn command(number: usize) -> Outgoing {
     Outgoing::command("flights", Message::new(number.to_string(), "flights.hold", "{}"))
 }
 
-/// A port on which nobody listens: it was free a moment ago, and no outgoing connection is ever given it.
+/// A port without a listener: it was free a moment ago, and no outgoing connection is ever given it.
 fn free_port() -> u16 {
     testing::free_ports(1).unwrap().remove(0)
 }
@@ -156,7 +156,7 @@ async fn every_confirmed_message_arrives_though_the_broker_is_killed_and_restart
     let broker = Arc::new(broker);
     broker.declare(&topology()).await.unwrap();
     let mut subscription = broker.subscribe(&queue(), 200).await.unwrap();
-    let mut notes = broker.subscribe(&QueueName::orchestrator("one"), 10).await.unwrap();
+    let mut own_messages = broker.subscribe(&QueueName::orchestrator("one"), 10).await.unwrap();
 
     let (stop_publishing, stop_consuming) = (AtomicBool::new(false), AtomicBool::new(false));
     let (confirmed, seen) = (Mutex::new(BTreeSet::new()), Mutex::new(BTreeSet::new()));
@@ -187,10 +187,10 @@ async fn every_confirmed_message_arrives_though_the_broker_is_killed_and_restart
     println!("{} confirmed, {} seen", count(&confirmed), count(&seen));
 
     // The exclusive queue went with the old connection; it is there again, and so is its subscription.
-    let note = Outgoing::reply(QueueName::orchestrator("one").as_str(), Message::new("note", "note", "{}"));
-    assert_eq!(broker.publish(vec![note]).await, [Ok(())]);
-    let batch = within("the note", notes.next_batch(10)).await.unwrap();
-    assert_eq!(batch[0].message.message_id, "note");
+    let message = Outgoing::reply(QueueName::orchestrator("one").as_str(), Message::new("own", "committed", "{}"));
+    assert_eq!(broker.publish(vec![message]).await, [Ok(())]);
+    let batch = within("the message", own_messages.next_batch(10)).await.unwrap();
+    assert_eq!(batch[0].message.message_id, "own");
     broker.close().await;
     server.stop().await;
 }

@@ -1,4 +1,4 @@
-//! The in-process broker as one value: queues, bindings, consumers, and what happens to a message.
+//! The in-process broker as one value: its queues, bindings and consumers, and the way of a message through them.
 //!
 //! ```text
 //!  publish --route--> place() --> ready --dispatch()--> consumer.arrived --take()--> in work
@@ -16,7 +16,9 @@ use std::{
 use tokio::sync::Notify;
 
 use crate::{
-    port::{BrokerError, Delivery, DeliveryTag, Outgoing, PublishError, QueueDepth, headers},
+    broker::QueueDepth,
+    error::{BrokerError, PublishError},
+    message::{Delivery, DeliveryTag, Outgoing, headers},
     topology::{Binding, Exchange, QueueDeclaration, QueueKind, QueueName, Routing, Topology},
 };
 
@@ -28,14 +30,14 @@ pub(super) struct ClientId(u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct ConsumerId(u64);
 
-/// What a subscription found.
+/// The result of one look into a queue.
 #[derive(Debug)]
 pub(super) enum Taken {
-    /// Something.
+    /// At least one delivery.
     Batch(Vec<Delivery>),
-    /// Nothing yet.
+    /// No delivery yet.
     Nothing,
-    /// Nothing, and nothing will ever come.
+    /// No delivery, now or ever: the consumer is gone.
     Ended,
 }
 
@@ -50,7 +52,7 @@ pub(super) struct State {
 #[derive(Debug)]
 struct Queue {
     declaration: QueueDeclaration,
-    /// Of an exclusive queue.
+    /// The client that an exclusive queue belongs to.
     owner: Option<ClientId>,
     ready: VecDeque<Stored>,
     /// In the order in which they take turns.
@@ -70,7 +72,7 @@ struct Consumer {
     queue: QueueName,
     prefetch: usize,
     last_number: u64,
-    /// Sent to it, taken or not.
+    /// The messages sent to it, taken or not.
     unacked: BTreeMap<u64, Stored>,
     /// The part of `unacked` that it has not taken yet.
     arrived: VecDeque<u64>,
@@ -187,19 +189,19 @@ impl State {
 
     /// Forgets deliveries; says how many were outstanding.
     pub(super) fn ack(&mut self, id: ConsumerId, deliveries: &[Delivery]) -> usize {
-        let settled = self.settle(id, deliveries);
+        let acked = self.remove_unacked(id, deliveries);
         if let Some(queue) = self.consumers.get(&id).map(|consumer| consumer.queue.clone()) {
             self.dispatch(&queue);
         }
-        settled.len()
+        acked.len()
     }
 
     /// Gives deliveries back; says how many were outstanding.
     pub(super) fn requeue(&mut self, id: ConsumerId, deliveries: &[Delivery]) -> usize {
-        let settled = self.settle(id, deliveries);
-        let count = settled.len();
+        let requeued = self.remove_unacked(id, deliveries);
+        let count = requeued.len();
         if let Some(queue) = self.consumers.get(&id).map(|consumer| consumer.queue.clone()) {
-            self.give_back(&queue, settled);
+            self.give_back(&queue, requeued);
         }
         count
     }
@@ -233,7 +235,7 @@ impl State {
         bound.map(|(name, _)| name.clone()).collect()
     }
 
-    /// The one way into a queue, whatever the message comes from: the place where a simulation's seeded
+    /// The one way into a queue for new, returned and dead messages alike: the place where a simulation's seeded
     /// drops, duplicates, reorderings and delays belong.
     fn place(&mut self, queue: &QueueName, stored: Stored) {
         if let Some(found) = self.queues.get_mut(queue) {
@@ -302,7 +304,8 @@ impl State {
         }
     }
 
-    fn settle(&mut self, id: ConsumerId, deliveries: &[Delivery]) -> Vec<Stored> {
+    /// Takes deliveries off what a consumer has unacknowledged; those that were not on it are passed over.
+    fn remove_unacked(&mut self, id: ConsumerId, deliveries: &[Delivery]) -> Vec<Stored> {
         let Some(consumer) = self.consumers.get_mut(&id) else {
             return Vec::new();
         };

@@ -4,7 +4,7 @@ use std::fmt;
 
 use lapin::uri::AMQPUri;
 
-use crate::port::BrokerError;
+use crate::error::BrokerError;
 
 /// A silent broker is given up after twice this. Short enough to notice a vanished machine, long enough for
 /// a broker that is starved of CPU for a while.

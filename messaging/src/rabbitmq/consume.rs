@@ -1,9 +1,9 @@
 //! Subscriptions that outlive their channels.
 //!
-//! A *keeper* task owns the channel of a subscription: it opens it, subscribes, passes the consumer to the
-//! subscription as a *feed*, and starts over when that feed ends, be it by a lost connection, a channel
-//! error or a deleted queue. The subscription itself only drains feeds; no task stands between lapin's
-//! buffer and a batch, and dropping a half-awaited `next_batch` cannot interrupt a rebuild.
+//! A *supervisor* task owns the channel of a subscription: it opens it, subscribes, passes the consumer to the
+//! subscription, and starts over when that consumer ends, be it by a lost connection, a channel error or a
+//! deleted queue. The subscription itself only drains consumers; no task stands between lapin's buffer and a
+//! batch, and dropping a half-awaited `next_batch` cannot interrupt a rebuild.
 
 use std::{
     sync::{
@@ -28,22 +28,26 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
+    error::BrokerError,
+    message::Delivery,
     metrics,
-    port::{BrokerError, Delivery, Subscription, SubscriptionDriver},
+    pauses::pauses,
     rabbitmq::{
-        CLOSE_TIMEOUT, OPERATION_TIMEOUT, convert,
+        acks::AckTracker,
+        convert,
         link::{self, Link, Live},
+        options::{CLOSE_TIMEOUT, OPERATION_TIMEOUT},
         publish::Publisher,
-        settle::Desk,
     },
+    subscription::{Subscription, SubscriptionDriver},
     topology::{Namespace, QueueName},
 };
 
 /// How long a queue may take to answer a subscription. It is milliseconds, unless its leader is being elected.
 const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What to subscribe to.
-pub(super) struct Order {
+/// The queue that a consumer takes from, and how.
+pub(super) struct ConsumerSpec {
     pub(super) queue: QueueName,
     pub(super) wire_queue: String,
     pub(super) prefetch: u16,
@@ -51,88 +55,94 @@ pub(super) struct Order {
 }
 
 /// A consumer on one channel, for as long as that lasts.
-struct Feed {
+struct ChannelConsumer {
     epoch: u64,
     consumer: Consumer,
 }
 
-/// Subscribes, waiting over a lost connection, and starts the keeper.
+/// Subscribes, waiting over a lost connection, and starts the supervisor.
 pub(super) async fn subscribe(
     link: Arc<Link>,
-    order: Order,
+    spec: ConsumerSpec,
     publisher: Arc<Publisher>,
     epochs: Arc<AtomicU64>,
     stop: CancellationToken,
 ) -> Result<Subscription, BrokerError> {
-    let doing = format!("subscribing to `{}`", order.queue);
-    let to = &order;
-    let attempt = |live: Arc<Live>| async move { consume(&live, to).await };
+    let doing = format!("subscribing to `{}`", spec.queue);
+    let asked = &spec;
+    let attempt = |live: Arc<Live>| async move { consume(&live, asked).await };
     let subscribed = link.run(&doing, OPERATION_TIMEOUT, attempt).await;
-    let (_, (channel, consumer)) = subscribed.map_err(|error| link::name_missing_queue(error, &order.queue))?;
+    let (_, (channel, consumer)) = subscribed.map_err(|error| link::name_missing_queue(error, &spec.queue))?;
 
-    let desk = Arc::new(Desk::new(order.queue.clone(), publisher));
-    // One feed at a time: the keeper makes the next only after the last has ended.
-    let (feeds, next_feeds) = mpsc::channel(1);
+    let acks = Arc::new(AckTracker::new(spec.queue.clone(), publisher));
+    // One consumer at a time: the supervisor makes the next only after the last has ended.
+    let (consumers, next_consumers) = mpsc::channel(1);
     let ended = Arc::new(Notify::new());
-    let driver = (order.queue.clone(), order.namespace.clone());
-    let keeper =
-        Keeper { link, order, desk: Arc::clone(&desk), epochs, feeds, ended: Arc::clone(&ended), stop: stop.clone() };
-    let kept = tokio::spawn(keeper.keep(channel, consumer));
+    let (queue, namespace) = (spec.queue.clone(), spec.namespace.clone());
+    let supervisor = ConsumerSupervisor {
+        link,
+        spec,
+        acks: Arc::clone(&acks),
+        epochs,
+        consumers,
+        ended: Arc::clone(&ended),
+        stop: stop.clone(),
+    };
     let driver = RabbitSubscription {
-        queue: driver.0,
-        namespace: driver.1,
-        desk: Arc::clone(&desk),
-        feed: None,
-        next_feeds,
+        queue,
+        namespace,
+        acks: Arc::clone(&acks),
+        current: None,
+        next_consumers,
         ended,
-        kept,
+        supervisor: tokio::spawn(supervisor.run(channel, consumer)),
         _stop_on_drop: stop.clone().drop_guard(),
         stop,
     };
-    Ok(Subscription::new(Box::new(driver), desk))
+    Ok(Subscription::new(Box::new(driver), acks))
 }
 
 /// Opens a channel with the prefetch and starts a consumer on it.
-async fn consume(live: &Live, order: &Order) -> lapin::Result<(Channel, Consumer)> {
+async fn consume(live: &Live, spec: &ConsumerSpec) -> lapin::Result<(Channel, Consumer)> {
     let channel = live.connection.create_channel().await?;
-    channel.basic_qos(order.prefetch, BasicQosOptions::default()).await?;
-    let (queue, any_tag) = (convert::short(&order.wire_queue), "".into());
+    channel.basic_qos(spec.prefetch, BasicQosOptions::default()).await?;
+    let (queue, any_tag) = (convert::short(&spec.wire_queue), "".into());
     let consumer = channel.basic_consume(queue, any_tag, BasicConsumeOptions::default(), FieldTable::default()).await?;
     Ok((channel, consumer))
 }
 
-/// Keeps a subscription fed.
-struct Keeper {
+/// Gives a subscription one consumer after the other.
+struct ConsumerSupervisor {
     link: Arc<Link>,
-    order: Order,
-    desk: Arc<Desk>,
+    spec: ConsumerSpec,
+    acks: Arc<AckTracker>,
     epochs: Arc<AtomicU64>,
-    feeds: mpsc::Sender<Feed>,
+    consumers: mpsc::Sender<ChannelConsumer>,
     ended: Arc<Notify>,
     stop: CancellationToken,
 }
 
-impl Keeper {
-    async fn keep(self, channel: Channel, consumer: Consumer) {
+impl ConsumerSupervisor {
+    async fn run(self, channel: Channel, consumer: Consumer) {
         let stop = self.stop.clone();
         tokio::select! {
             () = stop.cancelled() => {}
-            () = self.feed_for_ever(channel, consumer) => {}
+            () = self.consume_for_ever(channel, consumer) => {}
         }
         // Closing the channel is what makes the broker take back all that is unacknowledged.
-        if let Some(channel) = self.desk.shut()
+        if let Some(channel) = self.acks.shut()
             && let Ok(Err(error)) = timeout(CLOSE_TIMEOUT, channel.close(200, "cancelled".into())).await
         {
-            tracing::debug!(queue = %self.order.queue, %error, "the channel was gone before it was closed");
+            tracing::debug!(queue = %self.spec.queue, %error, "the channel was gone before it was closed");
         }
     }
 
-    async fn feed_for_ever(&self, mut channel: Channel, mut consumer: Consumer) {
+    async fn consume_for_ever(&self, mut channel: Channel, mut consumer: Consumer) {
         loop {
             // Relaxed: only the uniqueness of the number matters.
             let epoch = self.epochs.fetch_add(1, Ordering::Relaxed);
-            self.desk.reopen(epoch, channel);
-            if self.feeds.send(Feed { epoch, consumer }).await.is_err() {
+            self.acks.reopen(epoch, channel);
+            if self.consumers.send(ChannelConsumer { epoch, consumer }).await.is_err() {
                 return;
             }
             self.ended.notified().await;
@@ -140,61 +150,61 @@ impl Keeper {
                 return;
             };
             (channel, consumer) = next;
-            tracing::info!(queue = %self.order.queue, "subscribed again");
+            tracing::info!(queue = %self.spec.queue, "subscribed again");
         }
     }
 
     async fn subscribe_again(&self) -> Option<(Channel, Consumer)> {
-        let mut pauses = link::pauses();
+        let mut pauses = pauses();
         loop {
             let live = self.link.wait().await?;
             // A quorum queue without a leader never answers; a later attempt, on a new channel, may be luckier.
-            match timeout(SUBSCRIBE_TIMEOUT, consume(&live, &self.order)).await {
+            match timeout(SUBSCRIBE_TIMEOUT, consume(&live, &self.spec)).await {
                 Ok(Ok(subscribed)) => return Some(subscribed),
                 Ok(Err(error)) => {
-                    tracing::warn!(queue = %self.order.queue, %error, "could not subscribe again yet");
+                    tracing::warn!(queue = %self.spec.queue, %error, "could not subscribe again yet");
                 }
-                Err(_) => tracing::error!(queue = %self.order.queue, "the queue does not answer, subscribing again"),
+                Err(_) => tracing::error!(queue = %self.spec.queue, "the queue does not answer, subscribing again"),
             }
             sleep(pauses.next()?).await;
         }
     }
 }
 
-/// Drains the feeds.
+/// Drains one consumer after the other.
 struct RabbitSubscription {
     queue: QueueName,
     namespace: Namespace,
-    desk: Arc<Desk>,
-    feed: Option<Feed>,
-    next_feeds: mpsc::Receiver<Feed>,
+    acks: Arc<AckTracker>,
+    current: Option<ChannelConsumer>,
+    next_consumers: mpsc::Receiver<ChannelConsumer>,
     ended: Arc<Notify>,
-    kept: JoinHandle<()>,
+    supervisor: JoinHandle<()>,
     stop: CancellationToken,
     _stop_on_drop: DropGuard,
 }
 
 impl RabbitSubscription {
-    /// Takes what lies in lapin's buffer, without waiting.
+    /// Takes the deliveries that lie in lapin's buffer, without waiting.
     fn take_arrived(&mut self, batch: &mut Vec<Delivery>, max: usize) {
         while batch.len() < max {
-            let Some(Feed { epoch, consumer }) = self.feed.as_mut() else {
+            let Some(ChannelConsumer { epoch, consumer }) = self.current.as_mut() else {
                 return;
             };
             match consumer.next().now_or_never() {
                 None => return,
                 Some(Some(Ok(arrived))) => batch.push(convert::delivery(arrived, &self.queue, &self.namespace, *epoch)),
-                Some(end) => self.end_feed(end.and_then(Result::err)),
+                Some(end) => self.end_consumer(end.and_then(Result::err)),
             }
         }
     }
 
-    fn end_feed(&mut self, error: Option<lapin::Error>) {
+    fn end_consumer(&mut self, error: Option<lapin::Error>) {
         if !self.stop.is_cancelled() {
             let error = error.map_or_else(|| "cancelled by the broker".to_owned(), |error| error.to_string());
             tracing::warn!(queue = %self.queue, error, "the subscription was interrupted");
         }
-        self.feed = None;
+        self.current = None;
         self.ended.notify_one();
     }
 }
@@ -203,8 +213,8 @@ impl RabbitSubscription {
 impl SubscriptionDriver for RabbitSubscription {
     async fn next_batch(&mut self, max: usize) -> Option<Vec<Delivery>> {
         loop {
-            let Some(Feed { epoch, consumer }) = self.feed.as_mut() else {
-                self.feed = Some(self.next_feeds.recv().await?);
+            let Some(ChannelConsumer { epoch, consumer }) = self.current.as_mut() else {
+                self.current = Some(self.next_consumers.recv().await?);
                 continue;
             };
             let epoch = *epoch;
@@ -212,21 +222,21 @@ impl SubscriptionDriver for RabbitSubscription {
                 Some(Ok(arrived)) => {
                     let mut batch = vec![convert::delivery(arrived, &self.queue, &self.namespace, epoch)];
                     self.take_arrived(&mut batch, max);
-                    self.desk.hand_out(&batch);
+                    self.acks.hand_out(&batch);
                     let redelivered = batch.iter().filter(|delivery| delivery.redelivered).count();
                     metrics::delivered(&self.queue, batch.len(), redelivered);
                     return Some(batch);
                 }
-                end => self.end_feed(end.and_then(Result::err)),
+                end => self.end_consumer(end.and_then(Result::err)),
             }
         }
     }
 
     async fn cancel(self: Box<Self>) {
-        let Self { kept, _stop_on_drop, .. } = *self;
+        let Self { supervisor, _stop_on_drop, .. } = *self;
         drop(_stop_on_drop);
-        if let Err(error) = kept.await {
-            tracing::error!(%error, "the keeper of a subscription died");
+        if let Err(error) = supervisor.await {
+            tracing::error!(%error, "the supervisor of a subscription died");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Between our messages and AMQP's frames: properties, headers, and what RabbitMQ writes into them.
+//! The translation between our messages and AMQP's: properties, headers, and RabbitMQ's own marks in them.
 
 use std::collections::BTreeMap;
 
@@ -9,17 +9,17 @@ use lapin::{
 };
 
 use crate::{
-    port::{Delivery, DeliveryTag, Message, headers},
+    message::{Delivery, DeliveryTag, Message, NAME_BYTES_MAX, headers},
     topology::{Exchange, Namespace, QueueName},
 };
 
 /// AMQP's number for a message that is written to disk.
 const PERSISTENT: u8 = 2;
 
-/// How often a quorum queue has taken the message back.
+/// The header in which a quorum queue counts how often it has taken the message back.
 const DELIVERY_COUNT_HEADER: &str = "x-delivery-count";
 
-/// A list of tables: where a message died, the latest death first.
+/// The header in which the broker keeps the deaths of a message: a list of tables, the latest first.
 const DEATH_HEADER: &str = "x-death";
 
 /// Headers that are RabbitMQ's own bookkeeping and never ours to pass on.
@@ -27,7 +27,7 @@ const BOOKKEEPING_PREFIXES: [&str; 3] = ["x-first-death-", "x-last-death-", "x-o
 
 /// A short string from text whose length was checked; longer text is cut rather than panicking.
 pub(super) fn short(text: &str) -> ShortString {
-    let cut = text.floor_char_boundary(crate::port::NAME_BYTES_MAX);
+    let cut = text.floor_char_boundary(NAME_BYTES_MAX);
     text[..cut].into()
 }
 

@@ -1,4 +1,4 @@
-//! One connection that is always being kept: dialled, prepared, offered, watched, and dialled again.
+//! One connection under supervision: dialed, prepared, offered, watched, and dialed again.
 
 use std::{
     fmt,
@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use futures::{Stream, StreamExt};
 use lapin::{Connection, ConnectionProperties, Event};
 use tokio::{
@@ -16,23 +15,18 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    error::BrokerError,
     metrics,
-    port::BrokerError,
+    pauses::{PAUSE_MAX, pauses},
     rabbitmq::{
-        CLOSE_TIMEOUT, FirstConnect,
         address::Address,
         declare::{self, Remembered},
+        options::{CLOSE_TIMEOUT, FirstConnect},
     },
     topology::{Namespace, QueueName},
 };
 
-/// The first pause before dialling again: a broker that only dropped the connection is there at once.
-const REDIAL_PAUSE_MIN: Duration = Duration::from_millis(100);
-
-/// The longest pause: what a client adds, at worst, to the outage itself.
-const REDIAL_PAUSE_MAX: Duration = Duration::from_secs(3);
-
-/// How long dialling and declaring may take together before it counts as failed.
+/// How long dialing and declaring may take together before it counts as failed.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How often the state of a connection is looked at besides its events, since one kind of end (closed by the
@@ -42,7 +36,7 @@ const STATE_LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// AMQP's code for a queue or exchange that is not there.
 const NOT_FOUND: u16 = 404;
 
-/// What a connection is for.
+/// The purpose of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Publishing,
@@ -79,7 +73,7 @@ impl Readiness {
     }
 }
 
-/// Everything that is needed to make one more connection.
+/// The recipe for one more connection.
 pub(super) struct Dialer {
     address: Address,
     name: String,
@@ -103,12 +97,12 @@ impl Dialer {
     /// One connection, with everything that was declared before declared again.
     async fn dial(&self) -> Result<Connection, BrokerError> {
         let properties = ConnectionProperties::default().with_connection_name(self.name.as_str().into());
-        let dialling = async {
+        let dialing = async {
             let connection = Connection::connect_uri(self.address.uri(), properties).await?;
             declare::apply(&connection, &self.namespace, &self.remembered.queues()).await?;
             Ok::<_, lapin::Error>(connection)
         };
-        let outcome = match timeout(DIAL_TIMEOUT, dialling).await {
+        let outcome = match timeout(DIAL_TIMEOUT, dialing).await {
             Ok(outcome) => outcome.map_err(Into::into),
             Err(elapsed) => Err(elapsed.into()),
         };
@@ -123,22 +117,12 @@ impl Dialer {
                 Ok(connection) => return connection,
                 Err(error) => error,
             };
-            let pause = pauses.next().unwrap_or(REDIAL_PAUSE_MAX);
+            let pause = pauses.next().unwrap_or(PAUSE_MAX);
             let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
             tracing::warn!(role = self.role.name(), %error, cause, pause_ms = pause.as_millis(), "no connection to the broker");
             sleep(pause).await;
         }
     }
-}
-
-/// Endless, growing, jittered pauses, so that a hundred clients do not dial at the same instant.
-pub(super) fn pauses() -> impl Iterator<Item = Duration> + Send {
-    ExponentialBuilder::default()
-        .with_min_delay(REDIAL_PAUSE_MIN)
-        .with_max_delay(REDIAL_PAUSE_MAX)
-        .with_jitter()
-        .without_max_times()
-        .build()
 }
 
 /// A connection that is up right now.
@@ -213,7 +197,7 @@ impl Link {
     }
 
     /// Does something over the current connection, and again over the next one when that connection is lost
-    /// meanwhile, for as long as `patience` lasts. What the broker itself refuses is not tried again.
+    /// meanwhile, for as long as `patience` lasts. A refusal by the broker itself is final.
     pub(super) async fn run<T, F>(
         &self,
         doing: &str,
@@ -245,7 +229,7 @@ impl Link {
                 }
                 Err(_) => return Err(unavailable("the broker did not answer in time")),
             }
-            sleep(pauses.next().unwrap_or(REDIAL_PAUSE_MAX)).await;
+            sleep(pauses.next().unwrap_or(PAUSE_MAX)).await;
         }
     }
 
@@ -296,8 +280,8 @@ impl Link {
             Box::pin(live.connection.events_listener());
         let mut reason = String::from("closed by the broker");
         loop {
-            // Asked after the listener exists, so that what happened before it is seen here: lapin tells events to
-            // nobody when nobody listens yet.
+            // Asked after the listener exists, so that an end before it is seen here: lapin drops the events that no
+            // listener waits for.
             let status = live.connection.status();
             if !status.connected() {
                 return reason;

@@ -1,11 +1,10 @@
-//! Publishing in flights.
+//! Publishing in pipelines.
 //!
-//! A *flight* is a group of messages written to one channel at once, whose confirms are then collected.
-//! While it is in the air the channel is its own. That is not only tidy: lapin hands a returned
-//! (unroutable) message to whichever confirm of the channel resolves next, and numbers concurrent publishes
-//! on one channel without a lock around the write; so only when nobody else uses the channel, and all its
-//! confirms are gathered, is it certain which message was returned. Many flights are in the air side by
-//! side, each on a channel of a small pool.
+//! A *pipeline* is a group of messages written to one channel at once, whose confirms are then collected.
+//! Until they are, the channel is its own. That is not only tidy: lapin hands a returned (unroutable) message
+//! to any confirm of the channel that resolves next, and numbers concurrent publishes on one channel without
+//! a lock around the write; so only when nothing else uses the channel, and all its confirms are gathered, is
+//! it certain which message was returned. Many pipelines run side by side, each on a channel of a small pool.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -21,8 +20,10 @@ use tokio::{
 };
 
 use crate::{
+    broker::PUBLISH_TIMEOUT,
+    error::PublishError,
+    message::Outgoing,
     metrics,
-    port::{Outgoing, PUBLISH_TIMEOUT, PublishError},
     rabbitmq::{
         convert::{properties, short},
         link::{Link, Live},
@@ -30,51 +31,51 @@ use crate::{
     topology::{Exchange, Namespace},
 };
 
-/// The most messages in one flight. Past some hundred, a longer pipeline gains nothing and delays the first
-/// answers.
-const FLIGHT_MESSAGES_MAX: usize = 256;
+/// The most messages in one pipeline. Past some hundred, a longer one gains nothing and delays the first
+/// confirms.
+const PIPELINE_MESSAGES_MAX: usize = 256;
 
-/// The most bytes of bodies in one flight (one message may be larger on its own).
-const FLIGHT_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// The most bytes of bodies in one pipeline (one message may be larger on its own).
+const PIPELINE_BYTES_MAX: usize = 2 * 1024 * 1024;
 
-/// The most flights in the air, so at most some 8,000 messages and 64 MiB wait for confirms: several times
+/// The most pipelines at a time, so at most some 8,000 messages and 64 MiB wait for confirms: several times
 /// what a broker confirms within its usual few milliseconds.
-const FLIGHTS_MAX: usize = 32;
+const PIPELINES_MAX: usize = 32;
 
-type Answer = Result<(), PublishError>;
+type PublishResult = Result<(), PublishError>;
 
-/// Publishes over whatever connection is up.
+/// Publishes over the connection that is up at the moment.
 pub(super) struct Publisher {
     link: Arc<Link>,
     namespace: Namespace,
-    runways: Semaphore,
-    idle: Mutex<Vec<Idle>>,
+    pipelines: Semaphore,
+    idle: Mutex<Vec<IdleChannel>>,
 }
 
-/// A channel in confirm mode with nothing in the air.
-struct Idle {
+/// A channel in confirm mode without a message that waits for its confirm.
+struct IdleChannel {
     epoch: u64,
     channel: Channel,
 }
 
 impl Publisher {
     pub(super) fn new(link: Arc<Link>, namespace: Namespace) -> Self {
-        Self { link, namespace, runways: Semaphore::new(FLIGHTS_MAX), idle: Mutex::default() }
+        Self { link, namespace, pipelines: Semaphore::new(PIPELINES_MAX), idle: Mutex::default() }
     }
 
     /// See [`crate::Broker::publish`].
-    pub(super) async fn publish(&self, batch: Vec<Outgoing>) -> Vec<Answer> {
+    pub(super) async fn publish(&self, batch: Vec<Outgoing>) -> Vec<PublishResult> {
         let deadline = Instant::now() + PUBLISH_TIMEOUT;
-        let mut answers: Vec<Option<Answer>> =
+        let mut answers: Vec<Option<PublishResult>> =
             batch.iter().map(|outgoing| outgoing.check_size().err().map(Err)).collect();
-        let flights = plan(&batch, &answers);
-        let flown = futures::future::join_all(flights.iter().map(|flight| self.fly(&batch, flight, deadline))).await;
-        for (flight, flown) in flights.iter().zip(flown) {
-            for (&index, answer) in flight.iter().zip(flown) {
+        let pipelines = plan(&batch, &answers);
+        let sent = pipelines.iter().map(|pipeline| self.send_pipeline(&batch, pipeline, deadline));
+        for (pipeline, answered) in pipelines.iter().zip(futures::future::join_all(sent).await) {
+            for (&index, answer) in pipeline.iter().zip(answered) {
                 answers[index] = Some(answer);
             }
         }
-        let answers: Vec<Answer> = answers
+        let answers: Vec<PublishResult> = answers
             .into_iter()
             .map(|answer| answer.unwrap_or_else(|| Err(in_doubt("no answer was gathered"))))
             .collect();
@@ -82,31 +83,31 @@ impl Publisher {
         answers
     }
 
-    /// Flies the messages of the batch at these indexes; answers in their order.
-    async fn fly(&self, batch: &[Outgoing], flight: &[usize], deadline: Instant) -> Vec<Answer> {
-        let same = |detail: &str| flight.iter().map(|_| Err(in_doubt(detail))).collect();
-        let Ok(permit) = timeout_at(deadline, self.runways.acquire()).await else {
+    /// Publishes the messages of the batch at these indexes on one channel; answers in their order.
+    async fn send_pipeline(&self, batch: &[Outgoing], pipeline: &[usize], deadline: Instant) -> Vec<PublishResult> {
+        let same = |detail: &str| pipeline.iter().map(|_| Err(in_doubt(detail))).collect();
+        let Ok(permit) = timeout_at(deadline, self.pipelines.acquire()).await else {
             return same("too many messages wait for their confirms");
         };
-        let _in_flight = metrics::InFlight::enter(flight.len());
-        let (live, channel) = match timeout_at(deadline, self.runway()).await {
+        let _in_flight = metrics::InFlight::enter(pipeline.len());
+        let (live, channel) = match timeout_at(deadline, self.channel()).await {
             Ok(Ok(found)) => found,
             Ok(Err(detail)) => return same(&detail),
             Err(_) => return same("the broker takes no messages"),
         };
         let started = Instant::now();
-        let messages: Vec<&Outgoing> = flight.iter().map(|&index| &batch[index]).collect();
-        let (answers, channel_is_clean) = self.fly_over(&channel, &messages, deadline).await;
+        let messages: Vec<&Outgoing> = pipeline.iter().map(|&index| &batch[index]).collect();
+        let (answers, channel_is_clean) = self.confirm_all(&channel, &messages, deadline).await;
         if channel_is_clean {
             metrics::publish_took(started.elapsed());
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(Idle { epoch: live.epoch, channel });
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(IdleChannel { epoch: live.epoch, channel });
         }
         drop(permit);
         answers
     }
 
-    /// A channel for one flight, once the broker is willing to read. Fails at once without a connection.
-    async fn runway(&self) -> Result<(Arc<Live>, Channel), String> {
+    /// A channel for one pipeline, once the broker is willing to read. Fails at once without a connection.
+    async fn channel(&self) -> Result<(Arc<Live>, Channel), String> {
         let mut blocked = self.link.blocked();
         // While blocked nothing more is queued, else an impatient caller could fill the memory.
         if blocked.wait_for(|blocked| !blocked).await.is_err() {
@@ -119,15 +120,20 @@ impl Publisher {
             idle.pop()
         };
         let channel = match reused {
-            Some(Idle { channel, .. }) => channel,
+            Some(IdleChannel { channel, .. }) => channel,
             None => open(&live).await.map_err(|error| format!("no channel: {error}"))?,
         };
         Ok((live, channel))
     }
 
-    /// Writes every message, then gathers every confirm. Also says whether nothing is left in the air.
-    async fn fly_over(&self, channel: &Channel, messages: &[&Outgoing], deadline: Instant) -> (Vec<Answer>, bool) {
-        let mut answers: Vec<Option<Answer>> = messages.iter().map(|_| None).collect();
+    /// Writes every message, then gathers every confirm. Also says whether the channel owes no confirm any more.
+    async fn confirm_all(
+        &self,
+        channel: &Channel,
+        messages: &[&Outgoing],
+        deadline: Instant,
+    ) -> (Vec<PublishResult>, bool) {
+        let mut answers: Vec<Option<PublishResult>> = messages.iter().map(|_| None).collect();
         let mut returned: Vec<BasicReturnMessage> = Vec::new();
         // Polled for the first time in this order, each writes its frames before the first waits for anything.
         let mut confirms: FuturesUnordered<_> = messages
@@ -170,7 +176,7 @@ impl Publisher {
     }
 
     /// Finds the message that came back. Equal ones came back equally often, so any of them will do.
-    fn mark_returned(&self, messages: &[&Outgoing], answers: &mut [Option<Answer>], back: &BasicReturnMessage) {
+    fn mark_returned(&self, messages: &[&Outgoing], answers: &mut [Option<PublishResult>], back: &BasicReturnMessage) {
         let back_id = back.properties.message_id().as_ref().map(|id| id.as_str()).unwrap_or_default();
         let found = messages.iter().zip(answers.iter_mut()).find(|(outgoing, answer)| {
             !matches!(answer, Some(Err(PublishError::Unroutable { .. })))
@@ -185,7 +191,9 @@ impl Publisher {
                     routing_key: outgoing.routing_key.clone(),
                 }));
             }
-            None => tracing::error!(message_id = back_id, "the broker returned a message that was not in this flight"),
+            None => {
+                tracing::error!(message_id = back_id, "the broker returned a message that was not in this pipeline")
+            }
         }
     }
 }
@@ -196,24 +204,24 @@ async fn open(live: &Live) -> lapin::Result<Channel> {
     Ok(channel)
 }
 
-/// Cuts the batch, but for what already has an answer, into flights of indexes.
-fn plan(batch: &[Outgoing], answers: &[Option<Answer>]) -> Vec<Vec<usize>> {
-    let mut flights: Vec<Vec<usize>> = Vec::new();
+/// Cuts the batch, without the messages that have an answer already, into pipelines of indexes.
+fn plan(batch: &[Outgoing], answers: &[Option<PublishResult>]) -> Vec<Vec<usize>> {
+    let mut pipelines: Vec<Vec<usize>> = Vec::new();
     let mut bytes = 0;
     for index in (0..batch.len()).filter(|&index| answers[index].is_none()) {
         let size = batch[index].message.body.len();
-        match flights.last_mut() {
-            Some(flight) if flight.len() < FLIGHT_MESSAGES_MAX && bytes + size <= FLIGHT_BYTES_MAX => {
-                flight.push(index);
+        match pipelines.last_mut() {
+            Some(pipeline) if pipeline.len() < PIPELINE_MESSAGES_MAX && bytes + size <= PIPELINE_BYTES_MAX => {
+                pipeline.push(index);
                 bytes += size;
             }
             _ => {
-                flights.push(vec![index]);
+                pipelines.push(vec![index]);
                 bytes = size;
             }
         }
     }
-    flights
+    pipelines
 }
 
 fn in_doubt(detail: &str) -> PublishError {
@@ -221,7 +229,7 @@ fn in_doubt(detail: &str) -> PublishError {
 }
 
 /// Counts by exchange, many at a time where all went well.
-fn count(batch: &[Outgoing], answers: &[Answer]) {
+fn count(batch: &[Outgoing], answers: &[PublishResult]) {
     for exchange in Exchange::ALL {
         let of_exchange = batch.iter().zip(answers).filter(|(outgoing, _)| outgoing.exchange == exchange);
         let confirmed = of_exchange.filter(|(_, answer)| answer.is_ok()).count();
@@ -237,24 +245,24 @@ fn count(batch: &[Outgoing], answers: &[Answer]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::port::Message;
+    use crate::message::Message;
 
     fn of_size(bytes: usize) -> Outgoing {
         Outgoing::command("flights", Message::new("m", "k", vec![b' '; bytes]))
     }
 
     #[test]
-    fn a_batch_is_cut_into_flights_by_number_and_by_bytes() {
+    fn a_batch_is_cut_into_pipelines_by_number_and_by_bytes() {
         let batch: Vec<Outgoing> = (0..600).map(|_| of_size(10)).collect();
         let lengths: Vec<usize> = plan(&batch, &vec![None; 600]).iter().map(Vec::len).collect();
         assert_eq!(lengths, [256, 256, 88]);
 
-        let batch = vec![of_size(FLIGHT_BYTES_MAX / 2), of_size(FLIGHT_BYTES_MAX / 2), of_size(1)];
+        let batch = vec![of_size(PIPELINE_BYTES_MAX / 2), of_size(PIPELINE_BYTES_MAX / 2), of_size(1)];
         assert_eq!(plan(&batch, &vec![None; 3]), [vec![0, 1], vec![2]]);
     }
 
     #[test]
-    fn what_was_refused_for_its_size_flies_nowhere() {
+    fn a_message_that_was_refused_for_its_size_is_not_sent() {
         let batch = vec![of_size(1), of_size(1)];
         let refused = Some(Err(in_doubt("too large")));
         assert_eq!(plan(&batch, &[refused, None]), [vec![1]]);

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use futures::FutureExt;
-use messaging::{Broker, Delivery, Subscription};
+use messaging::{Broker, BrokerError, Delivery, Subscription, Topology};
 
 use crate::places::{
     Place, flights, flights_queue, numbers, publish, take, take_one, until_depth, until_ready, within,
@@ -105,7 +105,7 @@ pub(crate) async fn an_unacknowledged_message_comes_back_after_a_cancel(place: &
     comes_back_after(place, async |subscription, open, _client| {
         let acker = subscription.acker();
         within("the cancel", subscription.cancel()).await;
-        // Too late: the broker has taken them back, and this must not reach whoever gets them next.
+        // Too late: the broker has taken them back, and this must not reach the one that gets them next.
         acker.ack(&open).await;
         acker.requeue(&open).await;
         acker.dead_letter(&open[0], "too late").await;
@@ -148,4 +148,28 @@ pub(crate) async fn a_client_comes_back_to_its_queue_as_another(place: &impl Pla
         subscription.ack(&[delivery]).await;
         client.close().await;
     }
+}
+
+pub(crate) async fn a_subscription_with_retry_begins_once_its_queue_is_declared(place: &impl Place) {
+    let client = place.client_with(&Topology::new()).await;
+    let queue = flights_queue();
+    let declaring = async {
+        let refused = client.subscribe(&queue, 1).await;
+        assert!(matches!(refused, Err(BrokerError::NoSuchQueue { .. })), "{refused:?}");
+        let other = place.client_with(&flights()).await;
+        publish(&other, 0..1).await;
+        other.close().await;
+    };
+    let subscribing = async { tokio::join!(client.subscribe_with_retry(&queue, 10), declaring) };
+    let (subscription, ()) = within("the subscription", subscribing).await;
+    let delivery = take_one(&mut subscription.unwrap()).await;
+    assert_eq!(numbers(&[delivery]), BTreeSet::from([0]));
+}
+
+pub(crate) async fn a_subscription_with_retry_ends_with_its_client(place: &impl Place) {
+    let client = place.client_with(&Topology::new()).await;
+    let queue = flights_queue();
+    let ending = async { tokio::join!(client.subscribe_with_retry(&queue, 10), client.close()) };
+    let (subscription, ()) = within("the end", ending).await;
+    assert!(subscription.is_none());
 }

@@ -6,10 +6,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod acknowledging;
 mod consuming;
 mod places;
 mod publishing;
-mod settling;
 mod topology;
 
 /// Runs each named test once per adapter.
@@ -60,8 +60,10 @@ conformance! {
         an_unacknowledged_message_comes_back_after_its_client_is_gone,
         a_closed_client_ends_its_subscriptions,
         a_client_comes_back_to_its_queue_as_another,
+        a_subscription_with_retry_begins_once_its_queue_is_declared,
+        a_subscription_with_retry_ends_with_its_client,
     }
-    settling: {
+    acknowledging: {
         an_acknowledged_message_is_gone,
         a_batch_is_acknowledged_at_once_from_another_task,
         acknowledging_the_newer_leaves_the_older_outstanding,

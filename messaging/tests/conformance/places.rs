@@ -1,4 +1,4 @@
-//! Where the suite runs: one empty broker per test, and the small words that its tests are written in.
+//! The places where the suite runs: one empty broker per test, and the small words that its tests are written in.
 
 use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
 

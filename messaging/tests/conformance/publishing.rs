@@ -158,7 +158,7 @@ pub(crate) async fn ten_thousand_messages_arrive_each_at_least_once(place: &impl
     };
     let (seen, ()) = tokio::join!(futures::future::join_all(consumers), publisher);
     let mut all: BTreeSet<usize> = seen.into_iter().flatten().collect();
-    // Whatever a cancelled consumer gave back is still there, as soon as the queue has heard of its end.
+    // All that a cancelled consumer gave back is still there, as soon as the queue has heard of its end.
     until_depth(&client, &flights_queue(), |depth| depth.consumers == 0).await;
     let left = client.depth(&flights_queue()).await.unwrap().ready;
     if left > 0 {

@@ -1,7 +1,7 @@
 //! Acks, requeues and dead letters of one subscription, on the channel that it consumes from.
 //!
-//! The desk knows which deliveries are outstanding, so it can acknowledge with one frame whatever is a
-//! prefix of them. Frames leave one decision at a time: an ack of *all up to 10* must not overtake the
+//! The tracker knows which deliveries are outstanding, so it can acknowledge every prefix of them with one
+//! frame. Frames leave one decision at a time: an ack of *all up to 10* must not overtake the
 //! rejection of 5 that was decided before it, else the broker would take 5 for done.
 
 use std::{
@@ -17,9 +17,10 @@ use lapin::{
 };
 
 use crate::{
+    message::{Delivery, DeliveryTag},
     metrics,
-    port::{AckDriver, Delivery, DeliveryTag},
     rabbitmq::publish::Publisher,
+    subscription::AckDriver,
     topology::QueueName,
 };
 
@@ -29,17 +30,17 @@ const DEAD_LETTER_ATTEMPTS_MAX: u32 = 5;
 /// Between two attempts: with all of them, time enough for a publishing connection to come back.
 const DEAD_LETTER_PAUSE: Duration = Duration::from_millis(500);
 
-/// Where the deliveries of one subscription are settled.
-pub(super) struct Desk {
+/// Tracks the deliveries of one subscription until each is acknowledged, returned or dead.
+pub(super) struct AckTracker {
     queue: QueueName,
     publisher: Arc<Publisher>,
-    open: Mutex<Option<Open>>,
+    open: Mutex<Option<OpenChannel>>,
     /// Held over each decision and the frames that carry it out.
     frames: tokio::sync::Mutex<()>,
 }
 
-/// The channel of the moment and what it has handed out.
-struct Open {
+/// The channel of the moment and the deliveries that it has handed out.
+struct OpenChannel {
     epoch: u64,
     channel: Channel,
     outstanding: BTreeSet<u64>,
@@ -50,26 +51,26 @@ struct Open {
 struct AckPlan {
     /// All up to and including this one, with this many among them.
     up_to: Option<(u64, usize)>,
-    /// And these alone.
+    /// Deliveries that are acknowledged one by one.
     singles: Vec<u64>,
 }
 
-impl Desk {
+impl AckTracker {
     pub(super) fn new(queue: QueueName, publisher: Arc<Publisher>) -> Self {
         Self { queue, publisher, open: Mutex::default(), frames: tokio::sync::Mutex::default() }
     }
 
-    /// From now on deliveries come from this channel; what an older one handed out is void.
+    /// From now on deliveries come from this channel; those of an older one are void.
     pub(super) fn reopen(&self, epoch: u64, channel: Channel) {
-        *self.lock() = Some(Open { epoch, channel, outstanding: BTreeSet::new() });
+        *self.lock() = Some(OpenChannel { epoch, channel, outstanding: BTreeSet::new() });
     }
 
-    /// Nothing can be settled any more. Returns the channel, to be closed.
+    /// From now on nothing is acknowledged. Returns the channel, to be closed.
     pub(super) fn shut(&self) -> Option<Channel> {
         self.lock().take().map(|open| open.channel)
     }
 
-    /// Notes what was handed out.
+    /// Notes deliveries that were handed out.
     pub(super) fn hand_out(&self, deliveries: &[Delivery]) {
         if let Some(open) = self.lock().as_mut() {
             let current = deliveries.iter().filter(|delivery| delivery.tag.epoch == open.epoch);
@@ -77,7 +78,7 @@ impl Desk {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Open>> {
+    fn lock(&self) -> MutexGuard<'_, Option<OpenChannel>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -92,7 +93,7 @@ impl Desk {
         open.outstanding.remove(&tag.number).then(|| open.channel.clone())
     }
 
-    /// Decides how to acknowledge, and takes what goes with one frame off the list.
+    /// Decides how to acknowledge, and takes the deliveries that go with one frame off the list.
     fn plan_acks(&self, deliveries: &[Delivery]) -> Option<(Channel, u64, AckPlan)> {
         let mut open = self.lock();
         let open = open.as_mut()?;
@@ -104,7 +105,7 @@ impl Desk {
 }
 
 #[async_trait]
-impl AckDriver for Desk {
+impl AckDriver for AckTracker {
     async fn ack(&self, deliveries: &[Delivery]) {
         let _one_at_a_time = self.frames.lock().await;
         let Some((channel, epoch, plan)) = self.plan_acks(deliveries) else {
@@ -177,7 +178,7 @@ fn log_lost(frame: &'static str, sent: lapin::Result<()>) {
     }
 }
 
-/// The longest prefix of what is outstanding that is all acknowledged now, and the rest one by one.
+/// The longest prefix of the outstanding deliveries that is all acknowledged now, and the rest one by one.
 fn plan_acks(outstanding: &mut BTreeSet<u64>, mut numbers: Vec<u64>) -> AckPlan {
     numbers.retain(|number| outstanding.contains(number));
     numbers.sort_unstable();
@@ -214,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_outstanding_is_passed_over() {
+    fn a_delivery_that_is_not_outstanding_is_passed_over() {
         check(&[4, 5], &[1, 2, 4, 4], Some((4, 1)), &[], &[5]);
         check(&[], &[1], None, &[], &[]);
     }
