@@ -8,9 +8,8 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
 };
-use kit::http::ApiError;
-use secrecy::{ExposeSecret as _, SecretString};
-use sha2::{Digest as _, Sha256};
+use kit::http::{ApiError, shows_token};
+use secrecy::SecretString;
 
 use crate::settings::Settings;
 
@@ -108,12 +107,6 @@ fn continued(outer: &str, own: &str) -> Option<String> {
         version == "00" && hex(&trace, 32) && !zero(&trace) && hex(&parent, 16) && !zero(&parent) && hex(&flags, 2);
     let [_, _, span, _] = fields(own)?;
     good.then(|| format!("00-{trace}-{span}-{flags}"))
-}
-
-fn shows_token(headers: &HeaderMap, token: &SecretString) -> bool {
-    let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
-    // Comparing digests takes as long for a nearly right text as for a wrong one.
-    shown.is_some_and(|shown| Sha256::digest(shown) == Sha256::digest(token.expose_secret().as_bytes()))
 }
 
 /// What goes along with every call to a part behind the door.

@@ -31,7 +31,7 @@ mod public;
 
 use std::{net::SocketAddr, sync::Arc};
 
-use kit::{clock::Clock, readiness::Readiness};
+use kit::{clock::Clock, http::Calls, readiness::Readiness};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -89,9 +89,11 @@ pub async fn start(settings: Settings, clock: Arc<dyn Clock>, token: Cancellatio
     let readiness = Readiness::new();
     let door = Door::new(&settings, clock, token.clone()).map_err(RunError::Client)?;
     door.clone().watch(readiness.clone());
-    let router = kit::http::base(table::router(&door), &kit::metrics::install(), readiness.clone());
+    // A connection has one call at a time, so that only callers who hung up can take the places of others.
+    let calls = Calls::new(u32::try_from(settings.connections_max).unwrap_or(u32::MAX));
+    let router = kit::http::base(table::router(&door, &calls), &kit::metrics::install(), readiness.clone());
     let router = guard::around(router, &settings);
-    let (address, task) = server::serve(settings.listen, router, settings.connections_max, token)
+    let (address, task) = server::serve(settings.listen, router, settings.connections_max, calls, token)
         .await
         .map_err(|source| RunError::Listen { address: settings.listen, source })?;
     tracing::info!(%address, "the gateway listens");

@@ -17,6 +17,7 @@ use hyper_util::{
     server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
+use kit::http::Calls;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
@@ -57,17 +58,19 @@ pub(crate) async fn serve(
     address: SocketAddr,
     router: Router,
     connections_max: usize,
+    calls: Calls,
     token: CancellationToken,
 ) -> io::Result<(SocketAddr, JoinHandle<()>)> {
     let listener = TcpListener::bind(address).await?;
     let bound = listener.local_addr()?;
-    Ok((bound, tokio::spawn(accept(listener, router, connections_max, PATIENCE, token))))
+    Ok((bound, tokio::spawn(accept(listener, router, connections_max, calls, PATIENCE, token))))
 }
 
 async fn accept(
     listener: TcpListener,
     router: Router,
     connections_max: usize,
+    calls: Calls,
     patience: Patience,
     token: CancellationToken,
 ) {
@@ -99,7 +102,11 @@ async fn accept(
         }
     }
     drop(listener);
-    if tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
+    let drained = async {
+        graceful.shutdown().await;
+        calls.finished().await;
+    };
+    if tokio::time::timeout(DRAIN_TIMEOUT, drained).await.is_err() {
         tracing::warn!("some requests were still open after {DRAIN_TIMEOUT:?}; they are broken off");
     }
 }
@@ -207,7 +214,7 @@ mod tests {
     async fn connected(router: Router, patience: Patience) -> TcpStream {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(accept(listener, router, 10, patience, CancellationToken::new()));
+        tokio::spawn(accept(listener, router, 10, Calls::new(10), patience, CancellationToken::new()));
         TcpStream::connect(address).await.unwrap()
     }
 

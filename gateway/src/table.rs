@@ -13,6 +13,7 @@ use axum::{
     response::Response,
     routing::{MethodFilter, MethodRouter, on},
 };
+use kit::http::Calls;
 
 use crate::{
     auth::{self, Auth},
@@ -225,11 +226,13 @@ pub(crate) const ROUTES: [Route; 12] = [
 ];
 
 /// Every row as axum serves it.
-pub(crate) fn router(door: &Door) -> Router {
+pub(crate) fn router(door: &Door, calls: &Calls) -> Router {
     let mut router = Router::new();
     for route in &ROUTES {
-        // The last layer is the outermost: measured first, then who asks, then the body's size, then the body.
+        // The last layer is the outermost: measured first, then who asks, then the body's size, then the body; what is
+        // then done with it is not broken off.
         let served = (route.serve)(route.filter)
+            .layer::<_, Infallible>(middleware::from_fn_with_state(calls.clone(), kit::http::run_to_end))
             .layer::<_, Infallible>(middleware::from_fn_with_state(BODY_TIMEOUT, kit::http::read_body_in_time))
             .layer(DefaultBodyLimit::max(route.body_bytes_max))
             .layer(middleware::from_fn_with_state(route.body_bytes_max, kit::http::refuse_large_body))

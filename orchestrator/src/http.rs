@@ -13,9 +13,10 @@ mod starts;
 use std::sync::Arc;
 
 use axum::{
-    Router,
+    Router, middleware,
     routing::{get, post},
 };
+use kit::http::Calls;
 use tokio_util::sync::CancellationToken;
 
 use crate::shared::Shared;
@@ -29,7 +30,7 @@ struct Api {
 }
 
 /// The whole interface, guarded by the installation's token but for health, readiness and metrics.
-pub(crate) fn router(shared: &Arc<Shared>, stop: &CancellationToken) -> Router {
+pub(crate) fn router(shared: &Arc<Shared>, calls: &Calls, stop: &CancellationToken) -> Router {
     let api = Api { shared: Arc::clone(shared), stop: stop.clone() };
     let routes = Router::new()
         .route("/api/definitions", get(definitions::list))
@@ -41,6 +42,7 @@ pub(crate) fn router(shared: &Arc<Shared>, stop: &CancellationToken) -> Router {
         .route("/api/sagas/{id}/actions", post(actions::act))
         .route("/api/dead-letters", get(dead_letters::list))
         .route("/api/dead-letters/{id}/redrive", post(dead_letters::redrive))
+        .layer(middleware::from_fn_with_state(calls.clone(), kit::http::run_to_end))
         .with_state(api);
     let guarded = kit::http::require_internal_token(routes, &shared.settings.internal_token);
     kit::http::base(guarded, &kit::metrics::install(), shared.readiness.clone())

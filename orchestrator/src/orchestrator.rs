@@ -4,7 +4,11 @@ use std::{net::SocketAddr, sync::Arc};
 
 use contract::Route;
 use journal::{Journal, JournalError};
-use kit::{clock::Clock, readiness::Readiness};
+use kit::{
+    clock::Clock,
+    http::{CALLS_MAX, Calls},
+    readiness::Readiness,
+};
 use machine::Catalog;
 use messaging::{Broker, BrokerError, QueueName, Topology};
 use tokio::task::JoinSet;
@@ -110,8 +114,9 @@ pub async fn start(
 
     let stop_around = CancellationToken::new();
     let address = shared.settings.listen;
-    let router = http::router(&shared, &stop);
-    let served = kit::http::serve(address, router, stop_around.clone()).await;
+    let calls = Calls::new(CALLS_MAX);
+    let router = http::router(&shared, &calls, &stop);
+    let served = kit::http::serve(address, router, calls, stop_around.clone()).await;
     let (address, server) = served.map_err(|source| RunError::Listen { address, source })?;
     tracing::info!(%address, instance, shards, "the orchestrator listens");
 

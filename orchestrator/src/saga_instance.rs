@@ -1,9 +1,6 @@
 //! One saga in memory: its state, its place in the journal, and the definition that alone may continue it.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use contract::SagaId;
@@ -167,9 +164,5 @@ pub(crate) fn definition_of(catalog: &Catalog, state: &State) -> Result<Arc<Defi
 
 /// A panic of the machine is a bug; it costs the saga that met it, and no other of its lane.
 fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Parked> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
-        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-        Parked::MachineFailed(contract::limits::cut_error_text(text.unwrap_or_default()))
-    })
+    machine::catch_panic(work).map_err(Parked::MachineFailed)
 }

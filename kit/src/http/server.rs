@@ -5,12 +5,13 @@ use std::{net::SocketAddr, time::Duration};
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request, State},
-    http::{HeaderName, StatusCode, header},
+    http::{HeaderMap, HeaderName, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
 };
 use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest as _, Sha256};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tower_http::{
@@ -20,7 +21,7 @@ use tower_http::{
     trace::TraceLayer,
 };
 
-use super::{body_limit::refuse_large_body, extract::Json, problem::ApiError};
+use super::{body_limit::refuse_large_body, calls::Calls, extract::Json, problem::ApiError};
 use crate::{metrics::MetricsHandle, readiness::Readiness};
 
 /// The largest request body, in bytes: the largest saga input and its frame.
@@ -59,14 +60,15 @@ pub fn require_internal_token(router: Router, token: &SecretString) -> Router {
     router.layer(middleware::from_fn_with_state(token.clone(), check_token))
 }
 
-/// Binds, then serves until `token` is cancelled; open requests are finished. Returns the address in force (port 0
-/// asks the system for one).
+/// Binds, then serves until `token` is cancelled; open requests are finished, and those of the `calls` whose caller is
+/// gone. Returns the address in force (port 0 asks the system for one).
 ///
 /// # Errors
 /// When the address cannot be bound.
 pub async fn serve(
     address: SocketAddr,
     router: Router,
+    calls: Calls,
     token: CancellationToken,
 ) -> std::io::Result<(SocketAddr, JoinHandle<std::io::Result<()>>)> {
     let listener = TcpListener::bind(address).await?;
@@ -77,7 +79,12 @@ pub async fn serve(
         }
     });
     let server = axum::serve(listener, router).with_graceful_shutdown(token.cancelled_owned());
-    Ok((bound, tokio::spawn(server.into_future())))
+    let served = async move {
+        server.await?;
+        calls.finished().await;
+        Ok(())
+    };
+    Ok((bound, tokio::spawn(served)))
 }
 
 async fn ready(State(readiness): State<Readiness>) -> Response {
@@ -112,9 +119,7 @@ async fn time_limit(State(limit): State<Duration>, request: Request, next: Next)
 }
 
 async fn check_token(State(token): State<SecretString>, request: Request, next: Next) -> Response {
-    let shown = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let shown = shown.and_then(|value| value.strip_prefix("Bearer "));
-    if shown.is_some_and(|shown| equal_in_constant_time(shown.as_bytes(), token.expose_secret().as_bytes())) {
+    if shows_token(request.headers(), &token) {
         next.run(request).await
     } else {
         ApiError::unauthorized("internal_token", "this address is internal and needs the installation's token")
@@ -122,9 +127,12 @@ async fn check_token(State(token): State<SecretString>, request: Request, next: 
     }
 }
 
-/// Takes as long for a nearly right text as for a wrong one, so that the time tells nothing.
-fn equal_in_constant_time(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).fold(0, |different, (x, y)| different | (x ^ y)) == 0
+/// Whether a request shows this token as `Authorization: Bearer`.
+#[must_use]
+pub fn shows_token(headers: &HeaderMap, token: &SecretString) -> bool {
+    let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
+    // Comparing digests takes as long for a nearly right text as for a wrong one.
+    shown.is_some_and(|shown| Sha256::digest(shown) == Sha256::digest(token.expose_secret().as_bytes()))
 }
 
 fn request_span(request: &Request) -> tracing::Span {
@@ -142,7 +150,9 @@ mod tests {
     async fn a_request_that_hangs_is_given_up() {
         let limited = middleware::from_fn_with_state(Duration::from_millis(50), time_limit);
         let router = Router::new().route("/", get(std::future::pending::<()>)).layer(limited);
-        let (address, _server) = serve("127.0.0.1:0".parse().unwrap(), router, CancellationToken::new()).await.unwrap();
+        let calls = Calls::new(1);
+        let served = serve("127.0.0.1:0".parse().unwrap(), router, calls, CancellationToken::new()).await;
+        let (address, _server) = served.unwrap();
         let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
         stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
         let mut said = String::new();

@@ -4,10 +4,7 @@
 //! holds definitions of any types. Nothing that they do may take a lane down with them: a value that does not read, a
 //! panic and an oversized command are all a [`MappingError`].
 
-use std::{
-    any::Any,
-    panic::{AssertUnwindSafe, catch_unwind},
-};
+use std::any::Any;
 
 use contract::{
     Command,
@@ -17,7 +14,7 @@ use contract::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, value::RawValue};
 
-use crate::step::Misfit;
+use crate::{panics::catch_panic, step::Misfit};
 
 /// Builds a forward command from the input and the facts.
 pub(crate) type BuildAction = Box<dyn Fn(&dyn Any, &dyn Any) -> Result<Box<RawValue>, MappingError> + Send + Sync>;
@@ -132,11 +129,7 @@ fn typed<T: 'static>(value: &dyn Any) -> Result<&T, MappingError> {
 
 /// Runs a definition's function. The orchestrator carries many sagas in one task: one saga's mistake stays its own.
 fn guarded<T>(function: impl FnOnce() -> T) -> Result<T, MappingError> {
-    catch_unwind(AssertUnwindSafe(function)).map_err(|panic| {
-        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-        MappingError::Panicked(cut_error_text(text.unwrap_or_else(|| "without a message".to_owned())))
-    })
+    catch_panic(function).map_err(MappingError::Panicked)
 }
 
 fn write(command: &impl Serialize) -> Result<Box<RawValue>, MappingError> {

@@ -2,9 +2,15 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Router, middleware};
 use contract::command::Route;
-use kit::{clock::Clock, http, metrics::MetricsHandle, postgres, readiness::Readiness};
+use kit::{
+    clock::Clock,
+    http::{self, CALLS_MAX, Calls},
+    metrics::MetricsHandle,
+    postgres,
+    readiness::Readiness,
+};
 use messaging::{Broker, BrokerError, Topology};
 use secrecy::SecretString;
 use sqlx::{PgPool, migrate::Migrator};
@@ -332,8 +338,10 @@ async fn serve(
     readiness: Readiness,
     token: CancellationToken,
 ) -> Result<(SocketAddr, JoinHandle<()>), StartError> {
+    let calls = Calls::new(CALLS_MAX);
+    let reads = reads.layer(middleware::from_fn_with_state(calls.clone(), http::run_to_end));
     let router = http::base(http::require_internal_token(reads, internal_token), metrics, readiness);
-    let served = http::serve(address, router, token).await;
+    let served = http::serve(address, router, calls, token).await;
     let (bound, server) = served.map_err(|source| StartError::Listen { address, source })?;
     let task = tokio::spawn(async move {
         match server.await {
