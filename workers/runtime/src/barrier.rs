@@ -19,7 +19,7 @@ use crate::erased::StoredOutcome;
 
 /// One row of the inbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Entry {
+pub(crate) enum InboxEntry {
     /// It took effect.
     Done(StoredOutcome),
     /// A business no.
@@ -30,7 +30,7 @@ pub(crate) enum Entry {
     Prepared(String),
 }
 
-impl Entry {
+impl InboxEntry {
     /// The row that keeps an action from ever happening.
     pub(crate) fn tombstone() -> Self {
         Self::Tombstone(compensated())
@@ -58,26 +58,26 @@ pub(crate) enum Ruling {
 
 /// What the inbox knows of some steps.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Known(BTreeMap<CommandId, Entry>);
+pub(crate) struct Known(BTreeMap<CommandId, InboxEntry>);
 
 impl Known {
     /// Notes a row, as read or as about to be written by this transaction.
-    pub(crate) fn note(&mut self, id: CommandId, entry: Entry) {
+    pub(crate) fn note(&mut self, id: CommandId, entry: InboxEntry) {
         self.0.insert(id, entry);
     }
 
     /// The row of this very command.
-    pub(crate) fn get(&self, id: &CommandId) -> Option<&Entry> {
+    pub(crate) fn get(&self, id: &CommandId) -> Option<&InboxEntry> {
         self.0.get(id)
     }
 
     /// Rules on a command.
     pub(crate) fn rule(&self, id: &CommandId) -> Ruling {
         match self.get(id) {
-            Some(Entry::Done(outcome) | Entry::Refused(outcome) | Entry::Tombstone(outcome)) => {
+            Some(InboxEntry::Done(outcome) | InboxEntry::Refused(outcome) | InboxEntry::Tombstone(outcome)) => {
                 Ruling::Answer(outcome.clone())
             }
-            Some(Entry::Prepared(prepared)) => Ruling::Resume(prepared.clone()),
+            Some(InboxEntry::Prepared(prepared)) => Ruling::Resume(prepared.clone()),
             None => match id.op {
                 Op::Action => self.rule_new_action(id),
                 Op::Compensation => self.rule_new_compensation(id),
@@ -96,8 +96,8 @@ impl Known {
     fn rule_new_compensation(&self, id: &CommandId) -> Ruling {
         // Asked again under a new generation: what is undone stays undone.
         let undone = self.of_step(id, Op::Compensation).find_map(|(_, entry)| match entry {
-            Entry::Done(outcome) => Some(outcome.clone()),
-            Entry::Refused(_) | Entry::Tombstone(_) | Entry::Prepared(_) => None,
+            InboxEntry::Done(outcome) => Some(outcome.clone()),
+            InboxEntry::Refused(_) | InboxEntry::Tombstone(_) | InboxEntry::Prepared(_) => None,
         });
         if let Some(outcome) = undone {
             return Ruling::Answer(outcome);
@@ -105,9 +105,9 @@ impl Known {
         let mut last_generation = 0;
         for (action, entry) in self.of_step(id, Op::Action) {
             match entry {
-                Entry::Done(_) => return Ruling::Run { in_doubt: None },
-                Entry::Prepared(_) => return Ruling::Run { in_doubt: Some(action.clone()) },
-                Entry::Refused(_) | Entry::Tombstone(_) => last_generation = action.generation,
+                InboxEntry::Done(_) => return Ruling::Run { in_doubt: None },
+                InboxEntry::Prepared(_) => return Ruling::Run { in_doubt: Some(action.clone()) },
+                InboxEntry::Refused(_) | InboxEntry::Tombstone(_) => last_generation = action.generation,
             }
         }
         // A next generation is only sent after this inbox refused the one before, so no other can be on its way.
@@ -116,7 +116,7 @@ impl Known {
     }
 
     /// The step's rows of one direction, by rising generation.
-    fn of_step<'a>(&'a self, id: &CommandId, op: Op) -> impl Iterator<Item = (&'a CommandId, &'a Entry)> + use<'a> {
+    fn of_step<'a>(&'a self, id: &CommandId, op: Op) -> impl Iterator<Item = (&'a CommandId, &'a InboxEntry)> + use<'a> {
         let from = CommandId { op, generation: 0, ..id.clone() };
         let to = CommandId { op, generation: u16::MAX, ..id.clone() };
         self.0.range(from..=to)
@@ -151,7 +151,7 @@ mod tests {
         StoredOutcome::of(&Outcome::<()>::refused("sold_out", "none left")).unwrap()
     }
 
-    fn known(rows: &[(CommandId, Entry)]) -> Known {
+    fn known(rows: &[(CommandId, InboxEntry)]) -> Known {
         let mut known = Known::default();
         for (id, entry) in rows {
             known.note(id.clone(), entry.clone());
@@ -163,15 +163,15 @@ mod tests {
     fn a_new_command_runs_and_a_known_one_is_answered_again() {
         let action = id("hold", Op::Action, 1);
         assert_eq!(known(&[]).rule(&action), Ruling::Run { in_doubt: None });
-        assert_eq!(known(&[(action.clone(), Entry::Done(done()))]).rule(&action), Ruling::Answer(done()));
-        assert_eq!(known(&[(action.clone(), Entry::Refused(refused()))]).rule(&action), Ruling::Answer(refused()));
-        let prepared = known(&[(action.clone(), Entry::Prepared("{}".into()))]);
+        assert_eq!(known(&[(action.clone(), InboxEntry::Done(done()))]).rule(&action), Ruling::Answer(done()));
+        assert_eq!(known(&[(action.clone(), InboxEntry::Refused(refused()))]).rule(&action), Ruling::Answer(refused()));
+        let prepared = known(&[(action.clone(), InboxEntry::Prepared("{}".into()))]);
         assert_eq!(prepared.rule(&action), Ruling::Resume("{}".into()));
     }
 
     #[test]
     fn an_action_after_its_compensation_is_refused_whatever_its_generation() {
-        let undone = known(&[(id("hold", Op::Compensation, 1), Entry::Done(done()))]);
+        let undone = known(&[(id("hold", Op::Compensation, 1), InboxEntry::Done(done()))]);
         for generation in [1, 2, 9] {
             assert_eq!(undone.rule(&id("hold", Op::Action, generation)), Ruling::Answer(compensated()));
         }
@@ -183,14 +183,14 @@ mod tests {
         let undo = id("hold", Op::Compensation, 1);
         let action = |generation| id("hold", Op::Action, generation);
         assert_eq!(known(&[]).rule(&undo), Ruling::Null { tombstone: action(1) });
-        assert_eq!(known(&[(action(1), Entry::Refused(refused()))]).rule(&undo), Ruling::Null { tombstone: action(2) });
-        assert_eq!(known(&[(action(1), Entry::Done(done()))]).rule(&undo), Ruling::Run { in_doubt: None });
+        assert_eq!(known(&[(action(1), InboxEntry::Refused(refused()))]).rule(&undo), Ruling::Null { tombstone: action(2) });
+        assert_eq!(known(&[(action(1), InboxEntry::Done(done()))]).rule(&undo), Ruling::Run { in_doubt: None });
         assert_eq!(
-            known(&[(action(1), Entry::Refused(refused())), (action(2), Entry::Done(done()))]).rule(&undo),
+            known(&[(action(1), InboxEntry::Refused(refused())), (action(2), InboxEntry::Done(done()))]).rule(&undo),
             Ruling::Run { in_doubt: None }
         );
         assert_eq!(
-            known(&[(action(1), Entry::Prepared("{}".into()))]).rule(&undo),
+            known(&[(action(1), InboxEntry::Prepared("{}".into()))]).rule(&undo),
             Ruling::Run { in_doubt: Some(action(1)) }
         );
     }
@@ -198,8 +198,8 @@ mod tests {
     #[test]
     fn what_is_undone_stays_undone_under_a_new_generation() {
         let rows = [
-            (id("hold", Op::Action, 1), Entry::Done(done())),
-            (id("hold", Op::Compensation, 1), Entry::Done(refused())),
+            (id("hold", Op::Action, 1), InboxEntry::Done(done())),
+            (id("hold", Op::Compensation, 1), InboxEntry::Done(refused())),
         ];
         assert_eq!(known(&rows).rule(&id("hold", Op::Compensation, 2)), Ruling::Answer(refused()));
     }

@@ -1,7 +1,7 @@
 //! The loop of one domain: takes what has arrived, has it carried out, and hands the replies on.
 //!
 //! ```text
-//!  next_batch --> read --> engine (one transaction) --> settler: publish replies, then ack
+//!  next_batch --> read --> engine (one transaction) --> sender: publish replies, then ack
 //!      ^            |          |         ^
 //!      |            v          v         | record
 //!      |      dead letters   outside calls (bounded)
@@ -22,11 +22,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     domain::Commands,
-    engine::{Engine, Stopped, pauses},
-    job::{Job, Work},
+    engine::{Engine, Stopped},
+    erased::AnyHandler,
+    failure::pauses,
     observe,
     outside::{self, Called},
-    transaction::{Reply, Settled},
+    received::{Part, ReceivedCommand},
+    transaction::{FollowUp, OutsideCall, Reply},
 };
 
 /// How many batches of replies may wait for their confirms before the next batch has to wait too.
@@ -54,19 +56,19 @@ struct Parcel {
 
 /// A command whose outside call has ended.
 struct Finished {
-    job: Job,
+    received: ReceivedCommand,
     delivery: Delivery,
-    prepared: String,
+    call: OutsideCall,
     called: Called,
 }
 
 /// What is under way outside: by command, the further copies of it that wait for the same answer.
-type Followers = HashMap<CommandId, Vec<(Job, Delivery)>>;
+type Followers = HashMap<CommandId, Vec<(ReceivedCommand, Delivery)>>;
 
 /// Commands and the deliveries that they came in, side by side.
 #[derive(Default)]
 struct Batch {
-    jobs: Vec<Job>,
+    received: Vec<ReceivedCommand>,
     deliveries: Vec<Delivery>,
 }
 
@@ -76,7 +78,7 @@ impl Consumer {
         let Some(mut subscription) = self.subscribe().await else { return };
         let acker = subscription.acker();
         let (parcels, parcels_in) = mpsc::channel(UNCONFIRMED_BATCHES_MAX);
-        let settler = tokio::spawn(settle(
+        let sender = tokio::spawn(send_replies(
             Arc::clone(&self.broker),
             acker.clone(),
             parcels_in,
@@ -84,7 +86,7 @@ impl Consumer {
             self.engine.stop.clone(),
         ));
         // Any command may turn out to need a call, so no more are taken than may be made; but for a domain without calls.
-        let makes_calls = self.commands.values().any(|command| command.handler.is_outside());
+        let makes_calls = self.commands.values().any(|command| matches!(command.handler, AnyHandler::Outside(_)));
         let calls_max = if makes_calls { self.outside_calls_max } else { usize::MAX };
         let mut calls = JoinSet::new();
         let mut followers = Followers::new();
@@ -117,7 +119,7 @@ impl Consumer {
             }
         }
         drop(parcels);
-        if let Err(error) = settler.await {
+        if let Err(error) = sender.await {
             tracing::error!(domain = self.engine.domain, %error, "the task that sends replies ended badly");
         }
         calls.shutdown().await;
@@ -143,8 +145,8 @@ impl Consumer {
     /// Reads what was taken; what cannot be read goes to the dead letters, with the reason, and nothing else happens.
     async fn read(&self, deliveries: Vec<Delivery>, acker: &Acker, batch: &mut Batch) {
         for delivery in deliveries {
-            match Job::taken(&delivery.message, self.route, &self.commands) {
-                Ok(job) => batch.push(job, delivery),
+            match ReceivedCommand::taken(&delivery.message, self.route, &self.commands) {
+                Ok(received) => batch.push(received, delivery),
                 Err(unworkable) => {
                     let reason = unworkable.to_string();
                     observe::dead_letter(self.engine.domain, &delivery.message.message_id, &reason);
@@ -162,30 +164,30 @@ impl Consumer {
         calls: &mut JoinSet<Finished>,
         followers: &mut Followers,
     ) -> Result<(), Stopped> {
-        let Batch { jobs, deliveries } = batch;
-        if jobs.is_empty() {
+        let Batch { received, deliveries } = batch;
+        if received.is_empty() {
             return Ok(());
         }
         let started = Instant::now();
-        let settled = self.engine.run(&jobs).await?;
-        observe::batch(self.engine.domain, jobs.len(), started.elapsed());
-        for ((job, delivery), settled) in jobs.into_iter().zip(deliveries).zip(settled) {
-            match settled {
-                Settled::Reply(reply) => {
-                    self.answer(&job, delivery, &reply, parcel);
+        let follow_ups = self.engine.run(&received).await?;
+        observe::batch(self.engine.domain, received.len(), started.elapsed());
+        for ((received, delivery), follow_up) in received.into_iter().zip(deliveries).zip(follow_ups) {
+            match follow_up {
+                FollowUp::Reply(reply) => {
+                    self.answer(&received, delivery, &reply, parcel);
                     // Only the copy that made the call speaks for the others.
-                    if matches!(job.work, Work::Record { .. }) {
-                        self.answer_followers(&job, &reply, parcel, followers);
+                    if matches!(received.part, Part::Record { .. }) {
+                        self.answer_followers(&received, &reply, parcel, followers);
                     }
                 }
-                Settled::Call { prepared, resumed } => match followers.entry(job.envelope.command_id.clone()) {
-                    hash_map::Entry::Occupied(mut under_way) => under_way.get_mut().push((job, delivery)),
+                FollowUp::Call(call) => match followers.entry(received.envelope.command_id.clone()) {
+                    hash_map::Entry::Occupied(mut under_way) => under_way.get_mut().push((received, delivery)),
                     hash_map::Entry::Vacant(free) => {
                         free.insert(Vec::new());
                         let engine = Arc::clone(&self.engine);
                         calls.spawn(async move {
-                            let called = outside::call(&engine, &job, &prepared, resumed).await;
-                            Finished { job, delivery, prepared, called }
+                            let called = outside::call(&engine, &received, &call).await;
+                            Finished { received, delivery, call, called }
                         });
                     }
                 },
@@ -202,7 +204,7 @@ impl Consumer {
         parcel: &mut Parcel,
         followers: &mut Followers,
     ) {
-        let Finished { mut job, delivery, prepared, called } = match finished {
+        let Finished { mut received, delivery, call, called } = match finished {
             Ok(finished) => finished,
             Err(error) => {
                 // Its delivery stays unacknowledged and comes again when this consumer ends.
@@ -212,50 +214,51 @@ impl Consumer {
         };
         match called {
             Called::Answer(answer) => {
-                job.work = Work::Record { prepared, answer };
-                batch.push(job, delivery);
+                let OutsideCall { handler, prepared, .. } = call;
+                received.part = Part::Record { handler, prepared, answer };
+                batch.push(received, delivery);
             }
             Called::Fault(reply) => {
-                self.answer(&job, delivery, &reply, parcel);
-                self.answer_followers(&job, &reply, parcel, followers);
+                self.answer(&received, delivery, &reply, parcel);
+                self.answer_followers(&received, &reply, parcel, followers);
             }
             Called::Unclear(why) => {
-                observe::unanswered(self.engine.domain, &job, &why);
+                observe::unanswered(self.engine.domain, &received, &why);
                 parcel.deliveries.push(delivery);
-                let copies = followers.remove(&job.envelope.command_id).unwrap_or_default();
+                let copies = followers.remove(&received.envelope.command_id).unwrap_or_default();
                 parcel.deliveries.extend(copies.into_iter().map(|(_, delivery)| delivery));
             }
             Called::Stopped => {
-                followers.remove(&job.envelope.command_id);
+                followers.remove(&received.envelope.command_id);
             }
         }
     }
 
-    fn answer_followers(&self, job: &Job, reply: &Reply, parcel: &mut Parcel, followers: &mut Followers) {
-        for (copy, delivery) in followers.remove(&job.envelope.command_id).unwrap_or_default() {
+    fn answer_followers(&self, received: &ReceivedCommand, reply: &Reply, parcel: &mut Parcel, followers: &mut Followers) {
+        for (copy, delivery) in followers.remove(&received.envelope.command_id).unwrap_or_default() {
             self.answer(&copy, delivery, reply, parcel);
         }
     }
 
-    fn answer(&self, job: &Job, delivery: Delivery, reply: &Reply, parcel: &mut Parcel) {
-        observe::ended(self.engine.domain, job, reply);
-        match job.reply(&reply.outcome) {
+    fn answer(&self, received: &ReceivedCommand, delivery: Delivery, reply: &Reply, parcel: &mut Parcel) {
+        observe::ended(self.engine.domain, received, reply);
+        match received.reply(&reply.outcome) {
             Ok(outgoing) => parcel.replies.push(outgoing),
-            Err(error) => tracing::error!(command_id = %job.envelope.command_id, %error, "a reply cannot be written"),
+            Err(error) => tracing::error!(command_id = %received.envelope.command_id, %error, "a reply cannot be written"),
         }
         parcel.deliveries.push(delivery);
     }
 }
 
 impl Batch {
-    fn push(&mut self, job: Job, delivery: Delivery) {
-        self.jobs.push(job);
+    fn push(&mut self, received: ReceivedCommand, delivery: Delivery) {
+        self.received.push(received);
         self.deliveries.push(delivery);
     }
 }
 
 /// Publishes replies, then acknowledges what they answer. Never the other way round.
-async fn settle(
+async fn send_replies(
     broker: Arc<dyn Broker>,
     acker: Acker,
     mut parcels: mpsc::Receiver<Parcel>,

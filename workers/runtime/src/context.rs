@@ -5,7 +5,8 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use contract::{CommandId, SagaId};
 use serde::Serialize;
-use serde_json::Value;
+
+use crate::side_effects::SideEffects;
 
 /// One command's surroundings. Fresh for every run of a handler.
 pub struct Context {
@@ -18,32 +19,14 @@ pub struct Context {
     /// For a compensation whose action was prepared but never recorded: that action, under whose key somebody outside
     /// was or will be asked; see [`crate::OutsideHandler`].
     pub action_in_doubt: Option<CommandId>,
-    pub(crate) events: Vec<NewEvent>,
-    pub(crate) after_commit: Vec<Box<dyn FnOnce() + Send + Sync>>,
-    pub(crate) broken_event: Option<serde_json::Error>,
-}
-
-/// An event on its way into the outbox.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct NewEvent {
-    pub(crate) kind: &'static str,
-    pub(crate) subject: String,
-    pub(crate) data: Value,
+    pub(crate) side_effects: SideEffects,
 }
 
 impl Context {
     /// The surroundings of one command, as the runtime and tests make them.
     #[must_use]
     pub fn new(command_id: CommandId, attempt: u16, now: DateTime<Utc>) -> Self {
-        Self {
-            command_id,
-            attempt,
-            now,
-            action_in_doubt: None,
-            events: Vec::new(),
-            after_commit: Vec::new(),
-            broken_event: None,
-        }
+        Self { command_id, attempt, now, action_in_doubt: None, side_effects: SideEffects::default() }
     }
 
     /// The saga that asks.
@@ -52,33 +35,27 @@ impl Context {
         self.command_id.saga
     }
 
-    /// What makes a request to somebody outside recognisable however often it is sent: the command's id as text.
+    /// The command's id as text, by which a request to somebody outside is known however often it is sent.
     #[must_use]
     pub fn idempotency_key(&self) -> String {
         self.command_id.to_string()
     }
 
     /// Announces that something has happened. The event is stored in the transaction of the handler and published
-    /// after its commit, so it is true whenever anybody hears of it. `kind` is its name and topic, such as
-    /// `order.confirmed`; `subject` what it is about, such as the order's id.
-    pub fn emit(&mut self, kind: &'static str, subject: impl Into<String>, data: &impl Serialize) {
-        match serde_json::to_value(data) {
-            Ok(data) => self.events.push(NewEvent { kind, subject: subject.into(), data }),
-            // Reported by the runtime as this command's fault: a handler has no use for it.
-            Err(error) => self.broken_event = Some(error),
-        }
+    /// after its commit, so it is true whenever a subscriber hears of it. `subject` is the thing that the event is
+    /// about, such as an order's id.
+    pub fn emit(&mut self, kind: &'static str, subject: impl Into<String>, event: &impl Serialize) {
+        self.side_effects.emit(kind, subject, event);
     }
 
-    /// Nothing is announced of what was undone.
+    /// Takes back what was announced: nothing is told of what was undone.
     pub(crate) fn forget(&mut self) {
-        self.events.clear();
-        self.after_commit.clear();
-        self.broken_event = None;
+        self.side_effects = SideEffects::default();
     }
 
     /// Runs `wake` once the transaction has committed. Lost in a crash: good for waking a sweeper, never for work.
     pub fn after_commit(&mut self, wake: impl FnOnce() + Send + Sync + 'static) {
-        self.after_commit.push(Box::new(wake));
+        self.side_effects.after_commit(wake);
     }
 }
 
@@ -89,7 +66,7 @@ impl fmt::Debug for Context {
             .field("attempt", &self.attempt)
             .field("now", &self.now)
             .field("action_in_doubt", &self.action_in_doubt)
-            .field("events", &self.events.len())
+            .field("events", &self.side_effects.events.len())
             .finish_non_exhaustive()
     }
 }

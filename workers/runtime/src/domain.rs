@@ -13,8 +13,8 @@ use sqlx::{PgPool, migrate::Migrator};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    erased::{AnyHandler, Local, Outside, StoredOutcome},
-    events::Events,
+    erased::{self, AnyCommand, AnyHandler, StoredOutcome},
+    events::outbox::Events,
     handler::{Handler, HandlerError, OutsideHandler},
 };
 
@@ -39,6 +39,7 @@ impl fmt::Debug for Resources {
 
 pub(crate) type Background = Box<dyn FnOnce(Resources) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
 pub(crate) type Reads = Box<dyn FnOnce(&Resources) -> Router + Send>;
+type Decode = fn(&RawValue) -> Result<AnyCommand, serde_json::Error>;
 type NullReply = Box<dyn Fn(&RawValue) -> Result<StoredOutcome, HandlerError> + Send + Sync>;
 
 /// A domain: give it to [`crate::start`].
@@ -58,7 +59,8 @@ pub(crate) type Commands = BTreeMap<&'static str, Arc<Registered>>;
 pub(crate) struct Registered {
     pub(crate) name: &'static str,
     pub(crate) version: u16,
-    pub(crate) handler: Box<dyn AnyHandler>,
+    pub(crate) decode: Decode,
+    pub(crate) handler: AnyHandler,
     /// For compensations: what is answered when there is nothing to undo (S7, S10).
     pub(crate) null_reply: Option<NullReply>,
 }
@@ -79,7 +81,7 @@ impl Domain {
     /// Carries out `C`, which has no undo or whose undo is another command.
     #[must_use]
     pub fn action<C: Command>(self, handler: impl Handler<C>) -> Self {
-        self.with::<C>(Box::new(Local::<C, _>::new(handler)), None)
+        self.with::<C>(AnyHandler::local::<C>(handler), None)
     }
 
     /// Undoes with `C` what the same step's action did. `null_reply` is the answer when the action never took effect:
@@ -88,13 +90,13 @@ impl Domain {
     /// A saga may also send `C` as an action of its own; then it is handled like one.
     #[must_use]
     pub fn compensation<C: Command>(self, handler: impl Handler<C>, null_reply: fn(&C) -> C::Reply) -> Self {
-        self.with::<C>(Box::new(Local::<C, _>::new(handler)), Some(null::<C>(null_reply)))
+        self.with::<C>(AnyHandler::local::<C>(handler), Some(null::<C>(null_reply)))
     }
 
     /// Carries out `C` with somebody outside.
     #[must_use]
     pub fn outside_action<C: Command>(self, handler: impl OutsideHandler<C>) -> Self {
-        self.with::<C>(Box::new(Outside::<C, _>::new(handler)), None)
+        self.with::<C>(AnyHandler::outside::<C>(handler), None)
     }
 
     /// Undoes with `C` and somebody outside; see [`Domain::compensation`] and [`OutsideHandler`].
@@ -104,7 +106,7 @@ impl Domain {
         handler: impl OutsideHandler<C>,
         null_reply: fn(&C) -> C::Reply,
     ) -> Self {
-        self.with::<C>(Box::new(Outside::<C, _>::new(handler)), Some(null::<C>(null_reply)))
+        self.with::<C>(AnyHandler::outside::<C>(handler), Some(null::<C>(null_reply)))
     }
 
     /// Serves reads under `/internal/<domain>/`; the routes of the router start after that.
@@ -136,9 +138,9 @@ impl Domain {
 
     /// # Panics
     /// When a command is registered twice or belongs to another domain: both are mistakes of the program's text.
-    fn with<C: Command>(mut self, handler: Box<dyn AnyHandler>, null_reply: Option<NullReply>) -> Self {
+    fn with<C: Command>(mut self, handler: AnyHandler, null_reply: Option<NullReply>) -> Self {
         assert_eq!(C::ROUTE, self.route, "`{}` belongs to another domain", C::NAME);
-        let registered = Registered { name: C::NAME, version: C::VERSION, handler, null_reply };
+        let registered = Registered { name: C::NAME, version: C::VERSION, decode: erased::decode::<C>, handler, null_reply };
         let before = self.commands.insert(C::NAME, Arc::new(registered));
         assert!(before.is_none(), "`{}` is registered twice", C::NAME);
         self

@@ -1,29 +1,29 @@
 //! Many commands in one transaction, or each in its own when the many do not get along.
 //!
 //! ```text
-//!  BEGIN, read the inbox | handler, handler, ... | insert inbox rows | settle prepared rows | events | COMMIT
+//!  BEGIN, read the inbox | handler, handler, ... | insert inbox rows | close prepared rows | events | COMMIT
 //!                                   any failure: everything rolls back, and each runs alone
 //! ```
 //!
 //! The engine never gives up on the database: while it is gone, the commands wait here, unacknowledged. So a fault
 //! is only answered when it is known that nothing happened, and an outage of seconds causes no faults at all.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use backon::BackoffBuilder;
 use contract::command::FAULT_DEPENDENCY;
 use kit::{clock::Clock, readiness::Readiness};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    barrier::{Entry, Ruling},
-    events::Events,
+    barrier::{InboxEntry, Ruling},
+    events::outbox::Events,
+    failure::{Failure, pauses},
     handler::HandlerError,
-    inbox::{self, NewEntry, Written},
-    job::{Job, Work},
+    inbox::{self, NewInboxEntry, Written},
     limits, observe,
-    transaction::{Mode, Reply, Settled, Transaction, Writes},
+    received::{Part, ReceivedCommand},
+    transaction::{FollowUp, Mode, Reply, Transaction, Writes},
 };
 
 /// How often a command alone is run again because somebody else got in its way, before that is a fault.
@@ -49,51 +49,40 @@ pub(crate) struct Engine {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stopped;
 
-/// Why a transaction did not commit.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    /// The database is gone, and perhaps it committed.
-    Gone(sqlx::Error),
-    /// Somebody else was faster; rolled back.
-    Conflict(String),
-    /// A handler failed; rolled back.
-    Handler(HandlerError),
-}
-
 impl Engine {
-    /// Carries out the due parts of `jobs`, in this order; one result each. Waits while the database is gone.
-    pub(crate) async fn run(&self, jobs: &[Job]) -> Result<Vec<Settled>, Stopped> {
-        match jobs {
+    /// Carries out the due parts of `batch`, in this order; one result each. Waits while the database is gone.
+    pub(crate) async fn run(&self, batch: &[ReceivedCommand]) -> Result<Vec<FollowUp>, Stopped> {
+        match batch {
             [] => return Ok(Vec::new()),
             [one] => return Ok(vec![self.run_alone(one).await?]),
             _ => {}
         }
         loop {
-            match self.transaction(jobs, Mode::Together).await {
-                Ok(settled) => return Ok(settled),
+            match self.transaction(batch, Mode::Together).await {
+                Ok(followed) => return Ok(followed),
                 Err(Failure::Gone(error)) => self.wait_for_database(&error).await?,
                 Err(failure) => {
-                    observe::one_by_one(self.domain, jobs.len(), &failure.text());
+                    observe::one_by_one(self.domain, batch.len(), &failure.text());
                     break;
                 }
             }
         }
-        let mut settled = Vec::with_capacity(jobs.len());
-        for job in jobs {
-            settled.push(self.run_alone(job).await?);
+        let mut followed = Vec::with_capacity(batch.len());
+        for received in batch {
+            followed.push(self.run_alone(received).await?);
         }
-        Ok(settled)
+        Ok(followed)
     }
 
-    async fn run_alone(&self, job: &Job) -> Result<Settled, Stopped> {
+    async fn run_alone(&self, received: &ReceivedCommand) -> Result<FollowUp, Stopped> {
         let mut conflicts = 0;
         // The first try goes without the savepoint, for its two round trips; only a refusal after writes needs it.
         let mut mode = Mode::Together;
         loop {
-            let failure = match self.transaction(std::slice::from_ref(job), mode).await {
-                Ok(mut settled) => match settled.pop() {
-                    Some(settled) => return Ok(settled),
-                    None => unreachable!("one job has one result"),
+            let failure = match self.transaction(std::slice::from_ref(received), mode).await {
+                Ok(mut followed) => match followed.pop() {
+                    Some(followed) => return Ok(followed),
+                    None => unreachable!("one received has one result"),
                 },
                 Err(failure) => failure,
             };
@@ -112,7 +101,7 @@ impl Engine {
                 }
                 // A fault says that nothing happened. It is not true when a copy of this command, in another worker,
                 // was what the handler stumbled over.
-                Failure::Handler(_) if conflicts < CONFLICT_TRIES_MAX && self.is_settled_elsewhere(job).await => {
+                Failure::Handler(_) if conflicts < CONFLICT_TRIES_MAX && self.is_ended_elsewhere(received).await => {
                     conflicts += 1;
                     continue;
                 }
@@ -120,31 +109,31 @@ impl Engine {
                 Failure::Handler(HandlerError::Fault { code, message }) => Reply::fault(code, message),
                 Failure::Handler(error) => Reply::fault(FAULT_DEPENDENCY, error.to_string()),
             };
-            return Ok(Settled::Reply(fault));
+            return Ok(FollowUp::Reply(fault));
         }
     }
 
     /// Whether the inbox has moved on since a command was read there. Waits for a copy that is about to commit.
-    async fn is_settled_elsewhere(&self, job: &Job) -> bool {
+    async fn is_ended_elsewhere(&self, received: &ReceivedCommand) -> bool {
         let asked = async {
             let mut tx = self.pool.begin_with(BEGIN).await?;
-            let known = inbox::load(&mut tx, std::iter::once(&job.envelope.command_id)).await?;
-            let unsettled = match job.work {
-                Work::First => matches!(known.rule(&job.envelope.command_id), Ruling::Run { .. } | Ruling::Null { .. }),
-                Work::Record { .. } => matches!(known.get(&job.envelope.command_id), Some(Entry::Prepared(_))),
+            let known = inbox::load(&mut tx, std::iter::once(&received.envelope.command_id)).await?;
+            let open = match received.part {
+                Part::First => matches!(known.rule(&received.envelope.command_id), Ruling::Run { .. } | Ruling::Null { .. }),
+                Part::Record { .. } => matches!(known.get(&received.envelope.command_id), Some(InboxEntry::Prepared(_))),
             };
-            if !unsettled {
+            if !open {
                 return Ok::<_, Failure>(true);
             }
-            // The same write that would have settled it here, and never committed: it waits for the copy's.
-            let row = NewEntry {
-                id: job.envelope.command_id.clone(),
-                command: job.registered.name,
-                entry: Entry::tombstone(),
+            // The same write that would have followed it here, and never committed: it waits for the copy's.
+            let row = NewInboxEntry {
+                id: received.envelope.command_id.clone(),
+                command: received.registered.name,
+                entry: InboxEntry::tombstone(),
             };
-            let written = match job.work {
-                Work::First => inbox::insert(&mut tx, vec![row], self.clock.now()).await?,
-                Work::Record { .. } => inbox::settle(&mut tx, vec![row]).await?,
+            let written = match received.part {
+                Part::First => inbox::insert(&mut tx, vec![row], self.clock.now()).await?,
+                Part::Record { .. } => inbox::close_prepared(&mut tx, vec![row]).await?,
             };
             tx.rollback().await?;
             Ok(written == Written::Conflict)
@@ -153,12 +142,12 @@ impl Engine {
         asked.await.unwrap_or(false)
     }
 
-    /// One transaction over all of `jobs`.
-    async fn transaction(&self, jobs: &[Job], mode: Mode) -> Result<Vec<Settled>, Failure> {
+    /// One transaction over all of `batch`.
+    async fn transaction(&self, batch: &[ReceivedCommand], mode: Mode) -> Result<Vec<FollowUp>, Failure> {
         tokio::select! {
             // What becomes of it nobody knows, which is what `Gone` says; the wait for the database then ends at once.
             () = self.stop.cancelled() => Err(Failure::Gone(sqlx::Error::PoolClosed)),
-            result = tokio::time::timeout(limits::TRANSACTION_MAX, self.transact(jobs, mode)) => match result {
+            result = tokio::time::timeout(limits::TRANSACTION_MAX, self.transact(batch, mode)) => match result {
                 Ok(result) => result,
                 // Only a network that swallows packets gets here: everything else has a limit of the database's own.
                 Err(_) => Err(Failure::Gone(sqlx::Error::PoolTimedOut)),
@@ -166,25 +155,20 @@ impl Engine {
         }
     }
 
-    async fn transact(&self, jobs: &[Job], mode: Mode) -> Result<Vec<Settled>, Failure> {
+    async fn transact(&self, batch: &[ReceivedCommand], mode: Mode) -> Result<Vec<FollowUp>, Failure> {
         let mut tx = self.pool.begin_with(BEGIN).await?;
-        let known = inbox::load(&mut tx, jobs.iter().map(|job| &job.envelope.command_id)).await?;
+        let known = inbox::load(&mut tx, batch.iter().map(|received| &received.envelope.command_id)).await?;
         let now = self.clock.now();
-        let mut work = Transaction { mode, now, events: &self.events, known, writes: Writes::default() };
-        let mut settled = Vec::with_capacity(jobs.len());
-        for job in jobs {
-            settled.push(work.carry_out(&mut tx, job).await?);
+        let mut transaction = Transaction { mode, now, events: &self.events, known, writes: Writes::default() };
+        let mut followed = Vec::with_capacity(batch.len());
+        for received in batch {
+            followed.push(transaction.carry_out(&mut tx, received).await?);
         }
-        work.write(&mut tx).await?;
+        transaction.write(&mut tx).await?;
         tx.commit().await.map_err(Failure::of_commit)?;
-        if !work.writes.events.is_empty() {
-            self.events.committed();
-        }
-        for wake in work.writes.after_commit {
-            wake();
-        }
+        transaction.writes.announcements.committed(&self.events);
         self.readiness.set(&self.need(), Ok(()));
-        Ok(settled)
+        Ok(followed)
     }
 
     /// Waits until the database answers.
@@ -213,82 +197,4 @@ impl Engine {
     pub(crate) fn need(&self) -> String {
         format!("database {}", self.domain)
     }
-}
-
-impl Failure {
-    /// A commit that did not answer may have happened.
-    fn of_commit(error: sqlx::Error) -> Self {
-        match error {
-            sqlx::Error::Database(_) => error.into(),
-            error => Self::Gone(error),
-        }
-    }
-
-    fn text(&self) -> String {
-        match self {
-            Self::Gone(error) => error.to_string(),
-            Self::Conflict(text) => text.clone(),
-            Self::Handler(error) => error.to_string(),
-        }
-    }
-}
-
-impl From<HandlerError> for Failure {
-    fn from(error: HandlerError) -> Self {
-        match error {
-            HandlerError::Database(error) => error.into(),
-            error => Self::Handler(error),
-        }
-    }
-}
-
-impl From<sqlx::Error> for Failure {
-    fn from(error: sqlx::Error) -> Self {
-        match kind(&error) {
-            DatabaseErrorKind::Gone => Self::Gone(error),
-            DatabaseErrorKind::Conflict => Self::Conflict(error.to_string()),
-            DatabaseErrorKind::Other => Self::Handler(HandlerError::Database(error)),
-        }
-    }
-}
-
-/// What an error of the database means for a retry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum DatabaseErrorKind {
-    /// No connection, or one that is going: nobody knows what was committed.
-    Gone,
-    /// A transaction got in the way of another one: the same again may pass, or find the other one's result.
-    Conflict,
-    /// The statement itself.
-    Other,
-}
-
-pub(crate) fn kind(error: &sqlx::Error) -> DatabaseErrorKind {
-    match error {
-        sqlx::Error::Io(_)
-        | sqlx::Error::Tls(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed => DatabaseErrorKind::Gone,
-        sqlx::Error::Database(error) => match error.code().as_deref().unwrap_or_default() {
-            // Connection exceptions; shutdown, crash or start of the server.
-            code if code.starts_with("08") || code.starts_with("57P") => DatabaseErrorKind::Gone,
-            // Too many clients; a server that became read-only; frozen for too long within a transaction.
-            "53300" | "25006" | "25P03" => DatabaseErrorKind::Gone,
-            // Serialization, deadlock, unique, exclusion.
-            "40001" | "40P01" | "23505" | "23P01" => DatabaseErrorKind::Conflict,
-            _ => DatabaseErrorKind::Other,
-        },
-        _ => DatabaseErrorKind::Other,
-    }
-}
-
-/// Pauses between tries to reach something that is gone, without end.
-pub(crate) fn pauses() -> impl Iterator<Item = Duration> + Send {
-    backon::ExponentialBuilder::default()
-        .with_min_delay(limits::RECONNECT_PAUSE_MIN)
-        .with_max_delay(limits::RECONNECT_PAUSE_MAX)
-        .with_jitter()
-        .without_max_times()
-        .build()
 }

@@ -1,6 +1,6 @@
 //! Handlers of different commands behind one type, so that a table by name can hold them.
 
-use std::{any::Any, future::Future, marker::PhantomData, pin::Pin};
+use std::{any::Any, future::Future, marker::PhantomData, pin::Pin, sync::Arc};
 
 use contract::{Outcome, command::Command, limits::PAYLOAD_BYTES_MAX};
 use serde_json::value::RawValue;
@@ -20,7 +20,7 @@ pub(crate) type AnyCommand = Box<dyn Any + Send + Sync>;
 /// What a call learned.
 pub(crate) type AnyAnswer = Box<dyn Any + Send + Sync>;
 
-/// A handler's answer as it is stored and sent: JSON text, of which every copy is the same bytes (S5).
+/// A handler's outcome as it is stored and sent: JSON text, of which every copy is the same bytes (S5).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StoredOutcome(pub(crate) String);
 
@@ -40,16 +40,16 @@ impl StoredOutcome {
     }
 }
 
-/// A business's answer.
+/// What a business says to a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     /// As it is stored and sent.
     pub(crate) outcome: StoredOutcome,
     /// The refusal's code, when it is a no.
     pub(crate) refusal: Option<String>,
 }
 
-impl Answer {
+impl Response {
     pub(crate) fn of<R: serde::Serialize>(outcome: &Outcome<R>) -> Result<Self, HandlerError> {
         let refusal = match outcome {
             Outcome::Refused(refusal) => Some(refusal.code.clone()),
@@ -60,28 +60,56 @@ impl Answer {
 }
 
 /// What the first transaction of a command leads to.
-pub(crate) enum First {
-    /// The command is answered.
-    Answered(Answer),
+pub(crate) enum Prepared {
+    /// The command has its response.
+    Answered(Response),
     /// The outside has to be asked, with this JSON.
     Call(String),
 }
 
-/// A handler of any command, local or outside.
-pub(crate) trait AnyHandler: Send + Sync {
-    /// Reads the payload.
-    fn decode(&self, payload: &RawValue) -> Result<AnyCommand, serde_json::Error>;
+/// A handler of any command.
+pub(crate) enum AnyHandler {
+    /// One transaction does it all.
+    Local(Box<dyn AnyLocal>),
+    /// A transaction, a call to somebody outside, and another transaction.
+    Outside(Arc<dyn AnyOutside>),
+}
 
-    /// Whether it may ask somebody outside.
-    fn is_outside(&self) -> bool;
+impl AnyHandler {
+    pub(crate) fn local<C: Command>(handler: impl Handler<C>) -> Self {
+        Self::Local(Box::new(Erased(handler, PhantomData::<fn() -> C>)))
+    }
 
-    /// Handles a local command; prepares an outside one.
-    fn first<'a>(&'a self, tx: &'a mut PgConnection, command: AnyCommand, context: &'a mut Context) -> Run<'a, First>;
+    pub(crate) fn outside<C: Command>(handler: impl OutsideHandler<C>) -> Self {
+        Self::Outside(Arc::new(Erased(handler, PhantomData::<fn() -> C>)))
+    }
+}
 
-    /// Asks outside. Never asked of a local handler.
+/// A [`Handler`] of any command.
+pub(crate) trait AnyLocal: Send + Sync {
+    /// Does the work.
+    fn handle<'a>(
+        &'a self,
+        tx: &'a mut PgConnection,
+        command: AnyCommand,
+        context: &'a mut Context,
+    ) -> Run<'a, Response>;
+}
+
+/// An [`OutsideHandler`] of any command.
+pub(crate) trait AnyOutside: Send + Sync {
+    /// Decides what is to be asked.
+    fn prepare<'a>(
+        &'a self,
+        tx: &'a mut PgConnection,
+        command: AnyCommand,
+        context: &'a mut Context,
+    ) -> Run<'a, Prepared>;
+
+    /// Asks outside.
     fn call<'a>(&'a self, prepared: &'a str, resumed: bool) -> Run<'a, AnyAnswer>;
 
-    /// Records what the outside said. Never asked of a local handler.
+    /// Records what the outside said.
     fn record<'a>(
         &'a self,
         tx: &'a mut PgConnection,
@@ -89,78 +117,39 @@ pub(crate) trait AnyHandler: Send + Sync {
         prepared: &'a str,
         answer: &'a AnyAnswer,
         context: &'a mut Context,
-    ) -> Run<'a, Answer>;
+    ) -> Run<'a, Response>;
 }
 
-/// See [`AnyHandler`].
-pub(crate) struct Local<C, H>(H, PhantomData<fn() -> C>);
+/// A handler and the command that it is for.
+struct Erased<C, H>(H, PhantomData<fn() -> C>);
 
-impl<C, H> Local<C, H> {
-    pub(crate) fn new(handler: H) -> Self {
-        Self(handler, PhantomData)
-    }
-}
-
-/// See [`AnyHandler`].
-pub(crate) struct Outside<C, H>(H, PhantomData<fn() -> C>);
-
-impl<C, H> Outside<C, H> {
-    pub(crate) fn new(handler: H) -> Self {
-        Self(handler, PhantomData)
-    }
-}
-
-impl<C: Command, H: Handler<C>> AnyHandler for Local<C, H> {
-    fn decode(&self, payload: &RawValue) -> Result<AnyCommand, serde_json::Error> {
-        decode::<C>(payload)
-    }
-
-    fn is_outside(&self) -> bool {
-        false
-    }
-
-    fn first<'a>(&'a self, tx: &'a mut PgConnection, command: AnyCommand, context: &'a mut Context) -> Run<'a, First> {
-        Box::pin(async move {
-            let handled = self.0.handle(tx, taken::<C>(command)?, context).await;
-            Ok(First::Answered(stored(handled)?))
-        })
-    }
-
-    fn call<'a>(&'a self, _prepared: &'a str, _resumed: bool) -> Run<'a, AnyAnswer> {
-        Box::pin(async { Err(not_outside()) })
-    }
-
-    fn record<'a>(
+impl<C: Command, H: Handler<C>> AnyLocal for Erased<C, H> {
+    fn handle<'a>(
         &'a self,
-        _tx: &'a mut PgConnection,
-        _command: AnyCommand,
-        _prepared: &'a str,
-        _answer: &'a AnyAnswer,
-        _context: &'a mut Context,
-    ) -> Run<'a, Answer> {
-        Box::pin(async { Err(not_outside()) })
+        tx: &'a mut PgConnection,
+        command: AnyCommand,
+        context: &'a mut Context,
+    ) -> Run<'a, Response> {
+        Box::pin(async move { response(self.0.handle(tx, taken::<C>(command)?, context).await) })
     }
 }
 
-impl<C: Command, H: OutsideHandler<C>> AnyHandler for Outside<C, H> {
-    fn decode(&self, payload: &RawValue) -> Result<AnyCommand, serde_json::Error> {
-        decode::<C>(payload)
-    }
-
-    fn is_outside(&self) -> bool {
-        true
-    }
-
-    fn first<'a>(&'a self, tx: &'a mut PgConnection, command: AnyCommand, context: &'a mut Context) -> Run<'a, First> {
+impl<C: Command, H: OutsideHandler<C>> AnyOutside for Erased<C, H> {
+    fn prepare<'a>(
+        &'a self,
+        tx: &'a mut PgConnection,
+        command: AnyCommand,
+        context: &'a mut Context,
+    ) -> Run<'a, Prepared> {
         Box::pin(async move {
             let command = taken::<C>(command)?;
             match self.0.prepare(tx, &command, context).await? {
                 Prepare::Call(prepared) => {
                     let json = serde_json::to_string(&prepared);
-                    json.map(First::Call)
+                    json.map(Prepared::Call)
                         .map_err(|error| HandlerError::fault(format!("the intent cannot be written: {error}")))
                 }
-                Prepare::Answer(outcome) => Ok(First::Answered(stored(Ok(outcome))?)),
+                Prepare::Answer(outcome) => Ok(Prepared::Answered(response(Ok(outcome))?)),
             }
         })
     }
@@ -180,7 +169,7 @@ impl<C: Command, H: OutsideHandler<C>> AnyHandler for Outside<C, H> {
         prepared: &'a str,
         answer: &'a AnyAnswer,
         context: &'a mut Context,
-    ) -> Run<'a, Answer> {
+    ) -> Run<'a, Response> {
         Box::pin(async move {
             let command = taken::<C>(command)?;
             let prepared = read_prepared::<H::Prepared>(prepared)?;
@@ -188,12 +177,13 @@ impl<C: Command, H: OutsideHandler<C>> AnyHandler for Outside<C, H> {
                 .downcast_ref::<H::Answer>()
                 .ok_or_else(|| HandlerError::fault("the answer to be recorded is not this handler's"))?
                 .clone();
-            stored(self.0.record(tx, command, prepared, answer, context).await)
+            response(self.0.record(tx, command, prepared, answer, context).await)
         })
     }
 }
 
-fn decode<C: Command>(payload: &RawValue) -> Result<AnyCommand, serde_json::Error> {
+/// Reads a payload as the command `C`.
+pub(crate) fn decode<C: Command>(payload: &RawValue) -> Result<AnyCommand, serde_json::Error> {
     serde_json::from_str::<C>(payload.get()).map(|command| Box::new(command) as AnyCommand)
 }
 
@@ -208,13 +198,9 @@ fn read_prepared<P: serde::de::DeserializeOwned>(json: &str) -> Result<P, Handle
 }
 
 /// A fault that a handler returns as an outcome is a fault all the same: it must not be stored.
-fn stored<R: serde::Serialize>(handled: Handled<R>) -> Result<Answer, HandlerError> {
+fn response<R: serde::Serialize>(handled: Handled<R>) -> Result<Response, HandlerError> {
     match handled? {
         Outcome::Faulted(fault) => Err(HandlerError::fault(fault.message)),
-        outcome @ (Outcome::Done { .. } | Outcome::Refused(_)) => Answer::of(&outcome),
+        outcome @ (Outcome::Done { .. } | Outcome::Refused(_)) => Response::of(&outcome),
     }
-}
-
-fn not_outside() -> HandlerError {
-    HandlerError::fault("a local command has no outside part")
 }

@@ -8,7 +8,7 @@ use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 use crate::{
-    barrier::{Entry, Known},
+    barrier::{InboxEntry, Known},
     erased::StoredOutcome,
     handler::HandlerError,
 };
@@ -22,10 +22,10 @@ const STATE_PREPARED: i8 = b'p' as i8;
 
 /// A row that a transaction is about to write.
 #[derive(Debug, Clone)]
-pub(crate) struct NewEntry {
+pub(crate) struct NewInboxEntry {
     pub(crate) id: CommandId,
     pub(crate) command: &'static str,
-    pub(crate) entry: Entry,
+    pub(crate) entry: InboxEntry,
 }
 
 /// What became of a write.
@@ -81,7 +81,7 @@ pub(crate) async fn load<'a>(
 /// instead of deadlocking.
 pub(crate) async fn insert(
     tx: &mut PgConnection,
-    mut rows: Vec<NewEntry>,
+    mut rows: Vec<NewInboxEntry>,
     now: DateTime<Utc>,
 ) -> Result<Written, sqlx::Error> {
     if rows.is_empty() {
@@ -114,13 +114,13 @@ pub(crate) async fn insert(
 }
 
 /// Turns prepared rows into recorded ones or tombstones, in one statement.
-pub(crate) async fn settle(tx: &mut PgConnection, mut rows: Vec<NewEntry>) -> Result<Written, sqlx::Error> {
+pub(crate) async fn close_prepared(tx: &mut PgConnection, mut rows: Vec<NewInboxEntry>) -> Result<Written, sqlx::Error> {
     if rows.is_empty() {
         return Ok(Written::All);
     }
     rows.sort_by(|a, b| a.id.cmp(&b.id));
     let columns = Columns::of(&rows);
-    let settled = sqlx::query(
+    let closed = sqlx::query(
         "UPDATE runtime.inbox AS i SET state = n.state, outcome = n.outcome, prepared = NULL
          FROM unnest($1::uuid[], $2::text[], $3::\"char\"[], $4::int[], $5::\"char\"[], $6::text[])
               AS n (saga_id, step, op, generation, state, outcome)
@@ -135,7 +135,7 @@ pub(crate) async fn settle(tx: &mut PgConnection, mut rows: Vec<NewEntry>) -> Re
     .bind(columns.outcomes)
     .execute(tx)
     .await?;
-    Ok(if settled.rows_affected() == rows.len() as u64 { Written::All } else { Written::Conflict })
+    Ok(if closed.rows_affected() == rows.len() as u64 { Written::All } else { Written::Conflict })
 }
 
 /// The rows as arrays, a column each.
@@ -150,7 +150,7 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    fn of(rows: &'a [NewEntry]) -> Self {
+    fn of(rows: &'a [NewInboxEntry]) -> Self {
         Self {
             sagas: rows.iter().map(|row| row.id.saga.uuid()).collect(),
             steps: rows.iter().map(|row| row.id.step.as_str()).collect(),
@@ -163,7 +163,7 @@ impl<'a> Columns<'a> {
     }
 }
 
-impl Entry {
+impl InboxEntry {
     const fn state(&self) -> i8 {
         match self {
             Self::Done(_) => STATE_DONE,
@@ -189,7 +189,7 @@ impl Entry {
 }
 
 impl Row {
-    fn read(self) -> Result<(CommandId, Entry), HandlerError> {
+    fn read(self) -> Result<(CommandId, InboxEntry), HandlerError> {
         let place = format!(
             "runtime.inbox, row ({}, {}, {}, {})",
             self.saga_id, self.step, self.op as u8 as char, self.generation
@@ -208,10 +208,10 @@ impl Row {
         };
         let outcome = self.outcome.map(StoredOutcome);
         let entry = match (self.state, outcome, self.prepared) {
-            (STATE_DONE, Some(outcome), None) => Entry::Done(outcome),
-            (STATE_REFUSED, Some(outcome), None) => Entry::Refused(outcome),
-            (STATE_TOMBSTONE, Some(outcome), None) => Entry::Tombstone(outcome),
-            (STATE_PREPARED, None, Some(prepared)) => Entry::Prepared(prepared),
+            (STATE_DONE, Some(outcome), None) => InboxEntry::Done(outcome),
+            (STATE_REFUSED, Some(outcome), None) => InboxEntry::Refused(outcome),
+            (STATE_TOMBSTONE, Some(outcome), None) => InboxEntry::Tombstone(outcome),
+            (STATE_PREPARED, None, Some(prepared)) => InboxEntry::Prepared(prepared),
             _ => return Err(broken("state")),
         };
         Ok((id, entry))

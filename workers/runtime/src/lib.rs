@@ -23,16 +23,18 @@ mod handler;
 mod barrier;
 mod consumer;
 mod engine;
+mod failure;
 mod inbox;
-mod job;
 mod outside;
+mod received;
+mod side_effects;
 mod transaction;
 
 mod events;
+
+mod connection_monitor;
 mod new_day;
 mod prune;
-mod relay;
-mod sentinel;
 mod worker;
 
 #[cfg(feature = "testkit")]
@@ -43,7 +45,7 @@ mod observe;
 
 pub use context::Context;
 pub use domain::{Domain, Resources};
-pub use events::Events;
+pub use events::outbox::Events;
 pub use handler::{Handled, Handler, HandlerError, OutsideHandler, Prepare};
 pub use new_day::on_each_new_day;
 pub use worker::{DATABASE_PREFIX, Settings, StartError, Worker, start};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    job::Job,
+    received::ReceivedCommand,
     transaction::{Ending, Reply},
 };
 
@@ -20,11 +20,11 @@ const EVENTS_TOTAL: &str = "sojourn_worker_published_events_total";
 const PRUNED_TOTAL: &str = "sojourn_worker_pruned_inbox_rows_total";
 
 /// A command is about to be answered.
-pub(crate) fn ended(domain: &'static str, job: &Job, reply: &Reply) {
-    let command = job.registered.name;
-    let saga_id = job.envelope.saga_id();
-    let command_id = &job.envelope.command_id;
-    let attempt = job.envelope.attempt;
+pub(crate) fn ended(domain: &'static str, received: &ReceivedCommand, reply: &Reply) {
+    let command = received.registered.name;
+    let saga_id = received.envelope.saga_id();
+    let command_id = &received.envelope.command_id;
+    let attempt = received.envelope.attempt;
     let outcome = match &reply.ending {
         Ending::Done => {
             tracing::debug!(%saga_id, %command_id, command, attempt, "done");
@@ -81,9 +81,9 @@ pub(crate) fn calls(domain: &'static str, under_way: usize) {
 }
 
 /// An outside call stayed unclear until the command's deadline: nobody is told anything, because nothing is known.
-pub(crate) fn unanswered(domain: &'static str, job: &Job, why: &str) {
-    let (saga_id, command_id) = (job.envelope.saga_id(), &job.envelope.command_id);
-    tracing::warn!(%saga_id, %command_id, command = job.registered.name, why, "left in doubt: no answer is given");
+pub(crate) fn unanswered(domain: &'static str, received: &ReceivedCommand, why: &str) {
+    let (saga_id, command_id) = (received.envelope.saga_id(), &received.envelope.command_id);
+    tracing::warn!(%saga_id, %command_id, command = received.registered.name, why, "left in doubt: no answer is given");
     metrics::counter!(UNANSWERED_TOTAL, "domain" => domain).increment(1);
 }
 

@@ -5,12 +5,13 @@ use std::{panic::AssertUnwindSafe, time::Instant};
 use futures::FutureExt;
 
 use crate::{
-    engine::{Engine, pauses},
+    engine::Engine,
     erased::AnyAnswer,
+    failure::pauses,
     handler::HandlerError,
-    job::Job,
     limits, observe,
-    transaction::Reply,
+    received::ReceivedCommand,
+    transaction::{OutsideCall, Reply},
 };
 
 /// How a call ended.
@@ -27,12 +28,13 @@ pub(crate) enum Called {
 }
 
 /// Calls, and while the answer is unclear calls again with `resumed`, until the command's deadline.
-pub(crate) async fn call(engine: &Engine, job: &Job, prepared: &str, mut resumed: bool) -> Called {
+pub(crate) async fn call(engine: &Engine, received: &ReceivedCommand, call: &OutsideCall) -> Called {
+    let mut resumed = call.resumed;
     for pause in pauses() {
         let started = Instant::now();
         let called = tokio::select! {
             () = engine.stop.cancelled() => return Called::Stopped,
-            called = once(job, prepared, resumed) => called,
+            called = once(call, resumed) => called,
         };
         let (result, end) = match called {
             Ok(answer) => ("answered", Ok(Called::Answer(answer))),
@@ -45,12 +47,12 @@ pub(crate) async fn call(engine: &Engine, job: &Job, prepared: &str, mut resumed
             Err(HandlerError::Unclear { message }) => ("unclear", Err(message)),
             Err(HandlerError::Database(error)) => ("unclear", Err(error.to_string())),
         };
-        observe::called(engine.domain, job.registered.name, result, started.elapsed());
+        observe::called(engine.domain, received.registered.name, result, started.elapsed());
         let unclear = match end {
             Ok(called) => return called,
             Err(unclear) => unclear,
         };
-        if engine.clock.now() >= job.envelope.deadline {
+        if engine.clock.now() >= received.envelope.deadline {
             return Called::Unclear(unclear);
         }
         resumed = true;
@@ -62,9 +64,9 @@ pub(crate) async fn call(engine: &Engine, job: &Job, prepared: &str, mut resumed
     Called::Stopped
 }
 
-async fn once(job: &Job, prepared: &str, resumed: bool) -> Result<AnyAnswer, HandlerError> {
-    let call = AssertUnwindSafe(job.registered.handler.call(prepared, resumed)).catch_unwind();
-    match tokio::time::timeout(limits::OUTSIDE_CALL_MAX, call).await {
+async fn once(call: &OutsideCall, resumed: bool) -> Result<AnyAnswer, HandlerError> {
+    let called = AssertUnwindSafe(call.handler.call(&call.prepared, resumed)).catch_unwind();
+    match tokio::time::timeout(limits::OUTSIDE_CALL_MAX, called).await {
         Ok(Ok(result)) => result,
         Ok(Err(_)) => Err(HandlerError::unclear("the handler panicked; the worker's log has the place")),
         Err(_) => Err(HandlerError::unclear(format!("no answer within {:?}", limits::OUTSIDE_CALL_MAX))),

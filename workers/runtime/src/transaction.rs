@@ -1,33 +1,47 @@
 //! One transaction over some commands: what the barrier rules, what handlers do, what is written at the end.
 
+use std::{fmt, sync::Arc};
+
 use chrono::{DateTime, Utc};
-use contract::{CommandId, Op, Outcome, command::FAULT_EXPIRED, event::CloudEvent, limits::cut_error_text};
+use contract::{CommandId, Op, Outcome, command::FAULT_EXPIRED, limits::cut_error_text};
 use futures::FutureExt;
 use sqlx::{Connection, PgConnection};
 
 use crate::{
-    barrier::{Entry, Known, Ruling},
+    barrier::{InboxEntry, Known, Ruling},
     context::Context,
-    engine::Failure,
-    erased::{Answer, First, StoredOutcome},
-    events::{self, Events},
+    erased::{AnyHandler, AnyOutside, Prepared, Response, StoredOutcome},
+    events::{announcements::Announcements, outbox::Events},
+    failure::Failure,
     handler::HandlerError,
-    inbox::{self, NewEntry, Written},
-    job::{Job, Work},
+    inbox::{self, NewInboxEntry, Written},
+    received::{Part, ReceivedCommand},
+    side_effects::Cause,
 };
 
 /// What is to be done for a command after the commit.
 #[derive(Debug)]
-pub(crate) enum Settled {
+pub(crate) enum FollowUp {
     /// Answer it.
     Reply(Reply),
-    /// Ask outside, then come back with [`Work::Record`].
-    Call {
-        /// What the prepare stored.
-        prepared: String,
-        /// Whether an earlier call may have been made.
-        resumed: bool,
-    },
+    /// Ask outside, then come back with [`Part::Record`].
+    Call(OutsideCall),
+}
+
+/// A call to somebody outside that is due.
+pub(crate) struct OutsideCall {
+    /// The command's handler.
+    pub(crate) handler: Arc<dyn AnyOutside>,
+    /// What the prepare stored.
+    pub(crate) prepared: String,
+    /// Whether an earlier call may have been made.
+    pub(crate) resumed: bool,
+}
+
+impl fmt::Debug for OutsideCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutsideCall").field("prepared", &self.prepared).field("resumed", &self.resumed).finish_non_exhaustive()
+    }
 }
 
 /// An answer, and how it came about.
@@ -73,138 +87,128 @@ pub(crate) struct Transaction<'e> {
 /// What a transaction is going to write at its end, and do after it.
 #[derive(Default)]
 pub(crate) struct Writes {
-    inserts: Vec<NewEntry>,
-    settles: Vec<NewEntry>,
-    pub(crate) events: Vec<CloudEvent>,
-    pub(crate) after_commit: Vec<Box<dyn FnOnce() + Send + Sync>>,
+    inserts: Vec<NewInboxEntry>,
+    closes: Vec<NewInboxEntry>,
+    pub(crate) announcements: Announcements,
 }
 
 impl Transaction<'_> {
     /// Carries out the due part of one command.
-    pub(crate) async fn carry_out(&mut self, tx: &mut PgConnection, job: &Job) -> Result<Settled, Failure> {
-        match &job.work {
-            Work::First => self.first(tx, job).await,
-            Work::Record { .. } => self.record(tx, job).await,
+    pub(crate) async fn carry_out(&mut self, tx: &mut PgConnection, received: &ReceivedCommand) -> Result<FollowUp, Failure> {
+        match &received.part {
+            Part::First => self.first(tx, received).await,
+            Part::Record { .. } => self.record(tx, received).await,
         }
     }
 
     /// Writes the inbox and the outbox, each in one statement. Everything after this is the COMMIT.
     pub(crate) async fn write(&mut self, tx: &mut PgConnection) -> Result<(), Failure> {
         let inserts = std::mem::take(&mut self.writes.inserts);
-        let settles = std::mem::take(&mut self.writes.settles);
-        for written in [inbox::insert(tx, inserts, self.now).await?, inbox::settle(tx, settles).await?] {
+        let closes = std::mem::take(&mut self.writes.closes);
+        for written in [inbox::insert(tx, inserts, self.now).await?, inbox::close_prepared(tx, closes).await?] {
             if written == Written::Conflict {
                 return Err(Failure::Conflict("another copy of this command is being carried out".to_owned()));
             }
         }
-        if !self.writes.events.is_empty() {
-            events::store(tx, &self.writes.events).await?;
-        }
-        Ok(())
+        Ok(self.writes.announcements.store(tx).await?)
     }
 
-    async fn first(&mut self, tx: &mut PgConnection, job: &Job) -> Result<Settled, Failure> {
-        let id = &job.envelope.command_id;
+    async fn first(&mut self, tx: &mut PgConnection, received: &ReceivedCommand) -> Result<FollowUp, Failure> {
+        let id = &received.envelope.command_id;
         let ruling = self.known.rule(id);
         let new = matches!(ruling, Ruling::Run { .. } | Ruling::Null { .. });
-        if new && job.envelope.deadline < self.now {
-            let text = format!("its deadline, {}, had passed when a worker took it up", job.envelope.deadline);
-            return Ok(Settled::Reply(Reply::fault(FAULT_EXPIRED, text)));
+        if new && received.envelope.deadline < self.now {
+            let text = format!("its deadline, {}, had passed when a worker took it up", received.envelope.deadline);
+            return Ok(FollowUp::Reply(Reply::fault(FAULT_EXPIRED, text)));
         }
         let in_doubt = match ruling {
-            Ruling::Answer(outcome) => return Ok(Settled::Reply(Reply { outcome, ending: Ending::Again })),
-            Ruling::Resume(prepared) => return Ok(Settled::Call { prepared, resumed: true }),
+            Ruling::Answer(outcome) => return Ok(FollowUp::Reply(Reply { outcome, ending: Ending::Again })),
+            Ruling::Resume(prepared) => return Ok(FollowUp::Call(outside_call(received, prepared, true)?)),
             Ruling::Null { tombstone } => {
-                let outcome = job.null_outcome()?;
-                self.insert(job, tombstone, Entry::tombstone());
-                self.insert(job, id.clone(), Entry::Done(outcome.clone()));
-                return Ok(Settled::Reply(Reply { outcome, ending: Ending::Null }));
+                let outcome = received.null_outcome()?;
+                self.insert(received, tombstone, InboxEntry::tombstone());
+                self.insert(received, id.clone(), InboxEntry::Done(outcome.clone()));
+                return Ok(FollowUp::Reply(Reply { outcome, ending: Ending::Null }));
             }
             Ruling::Run { in_doubt } => in_doubt,
         };
-        let mut context = job.context(self.now);
+        let mut context = received.context(self.now);
         context.action_in_doubt.clone_from(&in_doubt);
-        let first = guarded(tx, self.mode, job, &mut context).await?;
+        let led_to = guarded(tx, self.mode, received, &mut context).await?;
         if let Some(action) = in_doubt {
-            self.settle(job, action, Entry::tombstone());
+            self.close(received, action, InboxEntry::tombstone());
         }
-        match first {
-            First::Call(prepared) => {
-                self.insert(job, id.clone(), Entry::Prepared(prepared.clone()));
-                self.keep(job, context)?;
-                Ok(Settled::Call { prepared, resumed: false })
+        match led_to {
+            Prepared::Call(prepared) => {
+                self.insert(received, id.clone(), InboxEntry::Prepared(prepared.clone()));
+                self.keep(received, context)?;
+                Ok(FollowUp::Call(outside_call(received, prepared, false)?))
             }
-            First::Answered(answer) => {
-                let (entry, reply) = self.answered(job, context, answer)?;
-                self.insert(job, id.clone(), entry);
-                Ok(Settled::Reply(reply))
+            Prepared::Answered(response) => {
+                let (entry, reply) = self.answered(received, context, response)?;
+                self.insert(received, id.clone(), entry);
+                Ok(FollowUp::Reply(reply))
             }
         }
     }
 
-    async fn record(&mut self, tx: &mut PgConnection, job: &Job) -> Result<Settled, Failure> {
-        let id = &job.envelope.command_id;
+    async fn record(&mut self, tx: &mut PgConnection, received: &ReceivedCommand) -> Result<FollowUp, Failure> {
+        let id = &received.envelope.command_id;
         match self.known.get(id) {
-            Some(Entry::Prepared(_)) => {}
+            Some(InboxEntry::Prepared(_)) => {}
             // Recorded by another worker, or taken back in the meantime: that is the answer, and this one is void.
-            Some(Entry::Done(outcome) | Entry::Refused(outcome) | Entry::Tombstone(outcome)) => {
-                return Ok(Settled::Reply(Reply { outcome: outcome.clone(), ending: Ending::Again }));
+            Some(InboxEntry::Done(outcome) | InboxEntry::Refused(outcome) | InboxEntry::Tombstone(outcome)) => {
+                return Ok(FollowUp::Reply(Reply { outcome: outcome.clone(), ending: Ending::Again }));
             }
             None => {
                 return Err(HandlerError::fault("the intent of this outside call is gone from the inbox").into());
             }
         }
-        let mut context = job.context(self.now);
-        match guarded(tx, self.mode, job, &mut context).await? {
-            First::Answered(answer) => {
-                let (entry, reply) = self.answered(job, context, answer)?;
-                self.settle(job, id.clone(), entry);
-                Ok(Settled::Reply(reply))
+        let mut context = received.context(self.now);
+        match guarded(tx, self.mode, received, &mut context).await? {
+            Prepared::Answered(response) => {
+                let (entry, reply) = self.answered(received, context, response)?;
+                self.close(received, id.clone(), entry);
+                Ok(FollowUp::Reply(reply))
             }
-            First::Call(_) => Err(HandlerError::fault("a record cannot ask for another call").into()),
+            Prepared::Call(_) => Err(HandlerError::fault("a record cannot ask for another call").into()),
         }
     }
 
-    fn answered(&mut self, job: &Job, context: Context, answer: Answer) -> Result<(Entry, Reply), Failure> {
-        let outcome = answer.outcome;
-        match answer.refusal {
+    fn answered(&mut self, received: &ReceivedCommand, context: Context, response: Response) -> Result<(InboxEntry, Reply), Failure> {
+        let outcome = response.outcome;
+        match response.refusal {
             None => {
-                self.keep(job, context)?;
-                Ok((Entry::Done(outcome.clone()), Reply { outcome, ending: Ending::Done }))
+                self.keep(received, context)?;
+                Ok((InboxEntry::Done(outcome.clone()), Reply { outcome, ending: Ending::Done }))
             }
             // S12: a compensation that says no leaves the saga nowhere to go. It is a bug, and asked again.
-            Some(code) if job.envelope.op() == Op::Compensation => {
-                let text = format!("`{}` must not refuse, but did: {code}", job.registered.name);
+            Some(code) if received.envelope.op() == Op::Compensation => {
+                let text = format!("`{}` must not refuse, but did: {code}", received.registered.name);
                 Err(HandlerError::fault(text).into())
             }
-            Some(code) => Ok((Entry::Refused(outcome.clone()), Reply { outcome, ending: Ending::Refused { code } })),
+            Some(code) => Ok((InboxEntry::Refused(outcome.clone()), Reply { outcome, ending: Ending::Refused { code } })),
         }
     }
 
     /// Keeps what the handler asked for beside its transaction.
-    fn keep(&mut self, job: &Job, context: Context) -> Result<(), Failure> {
-        if let Some(error) = context.broken_event {
-            return Err(HandlerError::fault(format!("an event cannot be written as JSON: {error}")).into());
-        }
-        for event in context.events {
-            let flow = Some(job.envelope.saga_id());
-            let cause = Some(job.envelope.message_id.to_string());
-            let trace = job.envelope.traceparent.clone();
-            let event = self.events.cloud_event(event, self.now, flow, cause, trace);
-            self.writes.events.push(event);
-        }
-        self.writes.after_commit.extend(context.after_commit);
-        Ok(())
+    fn keep(&mut self, received: &ReceivedCommand, context: Context) -> Result<(), Failure> {
+        let cause = Cause {
+            flow: Some(received.envelope.saga_id().to_string()),
+            message: Some(received.envelope.message_id.to_string()),
+            traceparent: received.envelope.traceparent.clone(),
+        };
+        Ok(self.writes.announcements.add(self.events, context.side_effects, self.now, &cause)?)
     }
 
-    fn insert(&mut self, job: &Job, id: CommandId, entry: Entry) {
+    fn insert(&mut self, received: &ReceivedCommand, id: CommandId, entry: InboxEntry) {
         self.known.note(id.clone(), entry.clone());
-        self.writes.inserts.push(NewEntry { id, command: job.registered.name, entry });
+        self.writes.inserts.push(NewInboxEntry { id, command: received.registered.name, entry });
     }
 
-    fn settle(&mut self, job: &Job, id: CommandId, entry: Entry) {
+    fn close(&mut self, received: &ReceivedCommand, id: CommandId, entry: InboxEntry) {
         self.known.note(id.clone(), entry.clone());
-        self.writes.settles.push(NewEntry { id, command: job.registered.name, entry });
+        self.writes.closes.push(NewInboxEntry { id, command: received.registered.name, entry });
     }
 }
 
@@ -220,13 +224,22 @@ impl Reply {
     }
 }
 
+/// The call that a prepare has stored.
+fn outside_call(received: &ReceivedCommand, prepared: String, resumed: bool) -> Result<OutsideCall, HandlerError> {
+    match &received.registered.handler {
+        AnyHandler::Outside(handler) => Ok(OutsideCall { handler: Arc::clone(handler), prepared, resumed }),
+        // Prepared by a version of the program whose handler called outside, which this version's does not.
+        AnyHandler::Local(_) => Err(HandlerError::fault("the call that an earlier version prepared is not made here")),
+    }
+}
+
 /// Runs a handler so that its panic is a fault and, alone, so that a refusal after writes takes them back.
-async fn guarded(tx: &mut PgConnection, mode: Mode, job: &Job, context: &mut Context) -> Result<First, Failure> {
+async fn guarded(tx: &mut PgConnection, mode: Mode, received: &ReceivedCommand, context: &mut Context) -> Result<Prepared, Failure> {
     if mode == Mode::Together {
-        return Ok(handle(tx, job, context).await?);
+        return Ok(handle(tx, received, context).await?);
     }
     let mut savepoint = Connection::begin(tx).await?;
-    match handle(&mut savepoint, job, context).await {
+    match handle(&mut savepoint, received, context).await {
         Ok(handled) => {
             savepoint.commit().await?;
             Ok(handled)
@@ -234,20 +247,22 @@ async fn guarded(tx: &mut PgConnection, mode: Mode, job: &Job, context: &mut Con
         Err(HandlerError::Refused(refusal)) => {
             savepoint.rollback().await?;
             context.forget();
-            Ok(First::Answered(Answer::of(&Outcome::<()>::Refused(refusal))?))
+            Ok(Prepared::Answered(Response::of(&Outcome::<()>::Refused(refusal))?))
         }
         Err(error) => Err(error.into()),
     }
 }
 
-async fn handle(tx: &mut PgConnection, job: &Job, context: &mut Context) -> Result<First, HandlerError> {
-    let handler = &job.registered.handler;
-    let command = job.decode()?;
+async fn handle(tx: &mut PgConnection, received: &ReceivedCommand, context: &mut Context) -> Result<Prepared, HandlerError> {
+    let command = received.decode()?;
     let run = async {
-        match &job.work {
-            Work::First => handler.first(tx, command, context).await,
-            Work::Record { prepared, answer } => {
-                handler.record(tx, command, prepared, answer, context).await.map(First::Answered)
+        match (&received.part, &received.registered.handler) {
+            (Part::First, AnyHandler::Local(handler)) => {
+                handler.handle(tx, command, context).await.map(Prepared::Answered)
+            }
+            (Part::First, AnyHandler::Outside(handler)) => handler.prepare(tx, command, context).await,
+            (Part::Record { handler, prepared, answer }, _) => {
+                handler.record(tx, command, prepared, answer, context).await.map(Prepared::Answered)
             }
         }
     };

@@ -18,13 +18,13 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    connection_monitor,
     consumer::Consumer,
     domain::{Domain, Reads, Resources},
-    engine::{Engine, pauses},
-    events::Events,
+    engine::Engine,
+    events::{outbox::Events, relay::Relay},
+    failure::pauses,
     limits, prune,
-    relay::Relay,
-    sentinel,
 };
 
 /// In front of the domain's name, the name of its database.
@@ -246,7 +246,7 @@ impl Running<'_> {
             stop: self.stop.clone(),
         });
         engine.readiness.set(&engine.need(), Ok(()));
-        let mut tasks = vec![tokio::spawn(sentinel::run(Arc::clone(&engine), self.token.clone()))];
+        let mut tasks = vec![tokio::spawn(connection_monitor::run(Arc::clone(&engine), self.token.clone()))];
         let consumer = Consumer {
             engine,
             route: domain.route,

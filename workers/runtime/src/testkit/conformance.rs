@@ -3,7 +3,7 @@
 use contract::{CommandId, Op, command::Command};
 use futures::future::join_all;
 
-use super::{Delivered, Harness, PauseAt, Prepared, Snapshot, action_of_a_new_saga, compensation_of};
+use super::{Delivered, Harness, PauseAt, AfterPrepare, Snapshot, action_of_a_new_saga, compensation_of};
 
 /// How many copies of a command are delivered side by side.
 const COPIES: usize = 5;
@@ -140,8 +140,8 @@ async fn check_crash<A: Command, C: Command>(harness: &Harness, snapshot: &Snaps
     // Dead after the prepare, dead again after the call, then alive.
     drop(half_way);
     match harness.prepare(&id, action).await {
-        Prepared::HalfWay(again) => harness.call_and_crash(again).await,
-        Prepared::Answered(text) => panic!("{}: answered before its call: {text}", A::NAME),
+        AfterPrepare::HalfWay(again) => harness.call_and_crash(again).await,
+        AfterPrepare::Answered(text) => panic!("{}: answered before its call: {text}", A::NAME),
     }
     assert_done::<A>(&harness.deliver_text(&id, action).await);
 
@@ -171,8 +171,8 @@ pub async fn check_outside_overlap<A: Command, C: Command>(
         let slow = slow.unwrap_or_else(|| panic!("{} makes no outside call", A::NAME));
         if called {
             match harness.prepare(&id, &action).await {
-                Prepared::HalfWay(copy) => harness.call_and_crash(copy).await,
-                Prepared::Answered(text) => panic!("{}: answered before its call: {text}", A::NAME),
+                AfterPrepare::HalfWay(copy) => harness.call_and_crash(copy).await,
+                AfterPrepare::Answered(text) => panic!("{}: answered before its call: {text}", A::NAME),
             }
         }
         assert_done::<C>(&harness.deliver_text(&compensation_of(&id), &undo).await);
@@ -213,8 +213,8 @@ pub async fn check_refusal<A: Command, C: Command>(
 
 async fn half_way<C: Command>(harness: &Harness, id: &CommandId, command: &C) -> Option<super::HalfWay> {
     match harness.prepare(id, command).await {
-        Prepared::HalfWay(half_way) => Some(half_way),
-        Prepared::Answered(_) => None,
+        AfterPrepare::HalfWay(half_way) => Some(half_way),
+        AfterPrepare::Answered(_) => None,
     }
 }
 

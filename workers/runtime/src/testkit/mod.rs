@@ -28,10 +28,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     domain::{Commands, Domain, Resources},
     engine::Engine,
-    events::Events,
-    job::{Job, Work},
+    events::outbox::Events,
     outside::{self, Called},
-    transaction::Settled,
+    received::{Part, ReceivedCommand},
+    transaction::{FollowUp, OutsideCall},
     worker,
 };
 
@@ -69,20 +69,19 @@ pub enum Delivered {
 
 /// An outside command between its prepare and its record, as a crash or a slow provider leaves it.
 pub struct HalfWay {
-    job: Box<Job>,
-    prepared: String,
-    resumed: bool,
+    received: Box<ReceivedCommand>,
+    call: OutsideCall,
 }
 
 impl std::fmt::Debug for HalfWay {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("HalfWay").field("prepared", &self.prepared).field("resumed", &self.resumed).finish()
+        f.debug_struct("HalfWay").field("call", &self.call).finish_non_exhaustive()
     }
 }
 
 /// What the prepare of a command led to.
 #[derive(Debug)]
-pub enum Prepared {
+pub enum AfterPrepare {
     /// The call is due.
     HalfWay(HalfWay),
     /// It is answered already.
@@ -154,13 +153,13 @@ impl Harness {
     /// Delivers a whole envelope, which may be wrong.
     pub async fn deliver_raw(&self, envelope: &CommandEnvelope) -> Delivered {
         let body = serde_json::to_vec(envelope).expect("an envelope is JSON");
-        let job = match Job::read(&body, self.route, &self.commands) {
-            Ok(job) => job,
+        let received = match ReceivedCommand::read(&body, self.route, &self.commands) {
+            Ok(received) => received,
             Err(unworkable) => return Delivered::DeadLettered(unworkable.to_string()),
         };
-        match self.prepare_job(job).await {
-            Prepared::Answered(text) => Delivered::Answered(text),
-            Prepared::HalfWay(half_way) => self.finish_half_way(half_way).await,
+        match self.prepare_received(received).await {
+            AfterPrepare::Answered(text) => Delivered::Answered(text),
+            AfterPrepare::HalfWay(half_way) => self.finish_half_way(half_way).await,
         }
     }
 
@@ -175,14 +174,14 @@ impl Harness {
     /// # Panics
     /// When one is not answered.
     pub async fn deliver_all(&self, envelopes: &[CommandEnvelope]) -> Vec<String> {
-        let jobs: Vec<Job> = envelopes.iter().map(|envelope| self.read(envelope)).collect();
-        let settled = self.engine.run(&jobs).await.expect("nothing stops the harness");
+        let batch: Vec<ReceivedCommand> = envelopes.iter().map(|envelope| self.read(envelope)).collect();
+        let follow_ups = self.engine.run(&batch).await.expect("nothing stops the harness");
         let mut texts = Vec::new();
-        for (job, settled) in jobs.into_iter().zip(settled) {
-            texts.push(match settled {
-                Settled::Reply(reply) => reply.outcome.0,
-                Settled::Call { prepared, resumed } => {
-                    match self.finish_half_way(HalfWay { job: Box::new(job), prepared, resumed }).await {
+        for (received, follow_up) in batch.into_iter().zip(follow_ups) {
+            texts.push(match follow_up {
+                FollowUp::Reply(reply) => reply.outcome.0,
+                FollowUp::Call(call) => {
+                    match self.finish_half_way(HalfWay { received: Box::new(received), call }).await {
                         Delivered::Answered(text) => text,
                         other => panic!("a command was not answered: {other:?}"),
                     }
@@ -193,8 +192,8 @@ impl Harness {
     }
 
     /// Runs the first transaction of a command only; what comes back is what a crash would leave behind.
-    pub async fn prepare<C: Command>(&self, id: &CommandId, command: &C) -> Prepared {
-        self.prepare_job(self.read(&self.envelope(id, command))).await
+    pub async fn prepare<C: Command>(&self, id: &CommandId, command: &C) -> AfterPrepare {
+        self.prepare_received(self.read(&self.envelope(id, command))).await
     }
 
     /// Makes the outside call and then dies: the record never happens.
@@ -202,8 +201,8 @@ impl Harness {
     /// # Panics
     /// When the call has no definite answer.
     pub async fn call_and_crash(&self, half_way: HalfWay) {
-        let HalfWay { job, prepared, resumed } = half_way;
-        match outside::call(&self.engine, &job, &prepared, resumed).await {
+        let HalfWay { received, call } = half_way;
+        match outside::call(&self.engine, &received, &call).await {
             Called::Answer(_) => {}
             Called::Fault(_) | Called::Unclear(_) | Called::Stopped => panic!("the call had no definite answer"),
         }
@@ -211,16 +210,16 @@ impl Harness {
 
     /// Goes on where a prepare stopped: calls, and records.
     pub async fn finish_half_way(&self, half_way: HalfWay) -> Delivered {
-        let HalfWay { mut job, prepared, resumed } = half_way;
-        let answer = match outside::call(&self.engine, &job, &prepared, resumed).await {
+        let HalfWay { mut received, call } = half_way;
+        let answer = match outside::call(&self.engine, &received, &call).await {
             Called::Answer(answer) => answer,
             Called::Fault(reply) => return Delivered::Answered(reply.outcome.0),
             Called::Unclear(_) | Called::Stopped => return Delivered::Unanswered,
         };
-        job.work = Work::Record { prepared, answer };
-        match self.run_one(&job).await {
-            Settled::Reply(reply) => Delivered::Answered(reply.outcome.0),
-            Settled::Call { .. } => panic!("a record asked for another call"),
+        received.part = Part::Record { handler: call.handler, prepared: call.prepared, answer };
+        match self.run_one(&received).await {
+            FollowUp::Reply(reply) => Delivered::Answered(reply.outcome.0),
+            FollowUp::Call { .. } => panic!("a record asked for another call"),
         }
     }
 
@@ -275,21 +274,21 @@ impl Harness {
         drop_key.execute(self.pool()).await.expect("the key can be dropped");
     }
 
-    async fn prepare_job(&self, job: Job) -> Prepared {
-        match self.run_one(&job).await {
-            Settled::Reply(reply) => Prepared::Answered(reply.outcome.0),
-            Settled::Call { prepared, resumed } => Prepared::HalfWay(HalfWay { job: Box::new(job), prepared, resumed }),
+    async fn prepare_received(&self, received: ReceivedCommand) -> AfterPrepare {
+        match self.run_one(&received).await {
+            FollowUp::Reply(reply) => AfterPrepare::Answered(reply.outcome.0),
+            FollowUp::Call(call) => AfterPrepare::HalfWay(HalfWay { received: Box::new(received), call }),
         }
     }
 
-    async fn run_one(&self, job: &Job) -> Settled {
-        let settled = self.engine.run(std::slice::from_ref(job)).await;
-        settled.expect("nothing stops the harness").pop().expect("one job has one result")
+    async fn run_one(&self, received: &ReceivedCommand) -> FollowUp {
+        let follow_ups = self.engine.run(std::slice::from_ref(received)).await;
+        follow_ups.expect("nothing stops the harness").pop().expect("one command has one result")
     }
 
-    fn read(&self, envelope: &CommandEnvelope) -> Job {
+    fn read(&self, envelope: &CommandEnvelope) -> ReceivedCommand {
         let body = serde_json::to_vec(envelope).expect("an envelope is JSON");
-        Job::read(&body, self.route, &self.commands).unwrap_or_else(|unworkable| panic!("{unworkable}"))
+        ReceivedCommand::read(&body, self.route, &self.commands).unwrap_or_else(|unworkable| panic!("{unworkable}"))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use contract::Outcome;
-use worker_runtime::testkit::{Delivered, Prepared, action_of_a_new_saga, compensation_of};
+use worker_runtime::testkit::{Delivered, AfterPrepare, action_of_a_new_saga, compensation_of};
 
 use crate::toy::{AskOutside, Mode, Toy, outside_pair, snapshot};
 
@@ -23,7 +23,7 @@ async fn what_stays_unclear_is_not_answered_and_its_undo_still_ends_it_outside()
     let (ask, undo) = outside_pair();
     let ask = AskOutside { mode: Mode::LoseAll, ..ask };
     let envelope = toy.harness.envelope(&id, &ask);
-    let Prepared::HalfWay(half_way) = toy.harness.prepare(&id, &ask).await else { panic!("no call is due") };
+    let AfterPrepare::HalfWay(half_way) = toy.harness.prepare(&id, &ask).await else { panic!("no call is due") };
     toy.clock.advance(TimeDelta::minutes(1));
     assert!(matches!(toy.harness.finish_half_way(half_way).await, Delivered::Unanswered));
     assert_eq!(toy.count("SELECT count(*) FROM outside.grant_of WHERE live").await, 1);
@@ -49,7 +49,7 @@ async fn a_fault_or_panic_of_the_call_is_answered_as_what_it_is() {
     let (ask, _) = outside_pair();
     let id = action_of_a_new_saga("ask");
     let panicking = AskOutside { mode: Mode::Panic, ..ask };
-    let Prepared::HalfWay(half_way) = toy.harness.prepare(&id, &panicking).await else { panic!("no call is due") };
+    let AfterPrepare::HalfWay(half_way) = toy.harness.prepare(&id, &panicking).await else { panic!("no call is due") };
     toy.clock.advance(TimeDelta::minutes(1));
     assert!(matches!(toy.harness.finish_half_way(half_way).await, Delivered::Unanswered));
 }
@@ -60,8 +60,8 @@ async fn two_workers_that_record_the_same_call_give_the_same_answer() {
     let replica = toy.replica().await;
     let id = action_of_a_new_saga("ask");
     let (ask, _) = outside_pair();
-    let Prepared::HalfWay(mine) = toy.harness.prepare(&id, &ask).await else { panic!("no call is due") };
-    let Prepared::HalfWay(theirs) = replica.prepare(&id, &ask).await else { panic!("no call is due") };
+    let AfterPrepare::HalfWay(mine) = toy.harness.prepare(&id, &ask).await else { panic!("no call is due") };
+    let AfterPrepare::HalfWay(theirs) = replica.prepare(&id, &ask).await else { panic!("no call is due") };
     let (mine, theirs) = tokio::join!(toy.harness.finish_half_way(mine), replica.finish_half_way(theirs));
     let (Delivered::Answered(mine), Delivered::Answered(theirs)) = (mine, theirs) else { panic!("not answered") };
     assert_eq!(mine, theirs);

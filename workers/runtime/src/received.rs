@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::{
     context::Context,
     domain::{Commands, Registered},
-    erased::{AnyAnswer, AnyCommand, StoredOutcome},
+    erased::{AnyAnswer, AnyCommand, AnyOutside, StoredOutcome},
     handler::HandlerError,
 };
 
@@ -21,18 +21,20 @@ use crate::{
 const KIND_CHARS_SHOWN: usize = 64;
 
 /// A command that this domain can carry out.
-pub(crate) struct Job {
+pub(crate) struct ReceivedCommand {
     pub(crate) envelope: CommandEnvelope,
     pub(crate) registered: Arc<Registered>,
-    pub(crate) work: Work,
+    pub(crate) part: Part,
 }
 
-/// The part of a command's work that is due.
-pub(crate) enum Work {
+/// The part of a command that is due.
+pub(crate) enum Part {
     /// The first transaction: all of a local command, the prepare of an outside one.
     First,
     /// The record of an outside call.
     Record {
+        /// The command's handler.
+        handler: Arc<dyn AnyOutside>,
         /// What the prepare stored.
         prepared: String,
         /// What the call learned.
@@ -61,7 +63,7 @@ pub(crate) enum Unworkable {
     ReplyAddress(usize),
 }
 
-impl Job {
+impl ReceivedCommand {
     /// Reads a message, down to the payload.
     pub(crate) fn taken(message: &Message, route: Route, commands: &Commands) -> Result<Self, Unworkable> {
         if message.kind == KIND_COMMAND {
@@ -96,13 +98,13 @@ impl Job {
         if envelope.reply_to.is_empty() || envelope.reply_to.len() > NAME_BYTES_MAX {
             return Err(Unworkable::ReplyAddress(envelope.reply_to.len()));
         }
-        registered.handler.decode(&envelope.payload).map_err(|source| Unworkable::Payload { name, source })?;
-        Ok(Self { registered: Arc::clone(registered), envelope, work: Work::First })
+        (registered.decode)(&envelope.payload).map_err(|source| Unworkable::Payload { name, source })?;
+        Ok(Self { registered: Arc::clone(registered), envelope, part: Part::First })
     }
 
     /// The decoded command, for one run of the handler.
     pub(crate) fn decode(&self) -> Result<AnyCommand, HandlerError> {
-        let decoded = self.registered.handler.decode(&self.envelope.payload);
+        let decoded = (self.registered.decode)(&self.envelope.payload);
         decoded.map_err(|error| HandlerError::fault(format!("the payload is not readable: {error}")))
     }
 

@@ -8,7 +8,7 @@ use sqlx::{FromRow, PgPool};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::{engine::pauses, events::Events, limits, observe};
+use crate::{events::outbox::Events, failure, limits, observe};
 
 /// The header in which CloudEvents say how they are written.
 const CONTENT_TYPE_HEADER: &str = "content-type";
@@ -59,7 +59,7 @@ impl Relay {
 
     /// Until the outbox is empty, however long broker or database are gone.
     async fn publish_all(&self) {
-        let mut pauses = pauses();
+        let mut pauses = failure::pauses();
         loop {
             let passed = tokio::select! {
                 () = self.stop.cancelled() => return,
@@ -67,7 +67,7 @@ impl Relay {
             };
             match passed {
                 Ok(0) => return,
-                Ok(_) => pauses = crate::engine::pauses(),
+                Ok(_) => pauses = failure::pauses(),
                 Err(error) => {
                     tracing::warn!(domain = self.domain, %error, "events wait in the outbox");
                     let pause = pauses.next().unwrap_or(limits::RECONNECT_PAUSE_MAX);

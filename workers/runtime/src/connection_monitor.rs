@@ -5,7 +5,8 @@ use sqlx::postgres::PgListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    engine::{Engine, pauses},
+    engine::Engine,
+    failure::pauses,
     limits,
 };
 

@@ -1,0 +1,99 @@
+//! The event outbox: events are stored in the transaction that made them true and published after its commit.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use contract::{SagaId, command::Route, event::CloudEvent};
+use serde::Serialize;
+use sqlx::PgConnection;
+use tokio::sync::Notify;
+
+use crate::{handler::HandlerError, side_effects::{Cause, NewEvent}};
+
+/// A domain's event outbox, for work that no command causes.
+#[derive(Debug, Clone)]
+pub struct Events {
+    route: Route,
+    committed: Arc<Notify>,
+}
+
+impl Events {
+    /// The outbox of a domain.
+    #[must_use]
+    pub fn new(route: Route) -> Self {
+        Self { route, committed: Arc::new(Notify::new()) }
+    }
+
+    /// Stores an event within the caller's transaction. `flow` is the saga that it belongs to, when there is one.
+    /// Call [`Events::committed`] after the commit.
+    ///
+    /// # Errors
+    /// When the database fails or `data` cannot be written as JSON.
+    pub async fn emit(
+        &self,
+        tx: &mut PgConnection,
+        now: DateTime<Utc>,
+        kind: &'static str,
+        subject: &str,
+        flow: Option<SagaId>,
+        event: &(impl Serialize + Sync),
+    ) -> Result<(), HandlerError> {
+        let cause = Cause { flow: flow.map(|saga| saga.to_string()), ..Cause::default() };
+        store(tx, &[self.cloud_event(NewEvent::of(kind, subject, event)?, now, cause)]).await
+    }
+
+    /// Wakes the relay. To be called after a commit that stored events; a forgotten call delays them until the next.
+    pub fn committed(&self) {
+        self.committed.notify_one();
+    }
+
+    pub(crate) async fn wait_for_commit(&self) {
+        self.committed.notified().await;
+    }
+
+    pub(crate) fn cloud_event(
+        &self,
+        event: NewEvent,
+        now: DateTime<Utc>,
+        cause: Cause,
+    ) -> CloudEvent {
+        CloudEvent {
+            specversion: "1.0".to_owned(),
+            id: kit::ids::message_id(),
+            source: format!("/sojourn/{}", self.route.as_str()),
+            kind: event.kind.to_owned(),
+            subject: event.subject,
+            time: now,
+            datacontenttype: "application/json".to_owned(),
+            correlationid: cause.flow,
+            causationid: cause.message,
+            traceparent: cause.traceparent,
+            data: event.data,
+        }
+    }
+}
+
+/// Stores events in one statement. The text that is stored is the text that is published.
+pub(crate) async fn store(tx: &mut PgConnection, events: &[CloudEvent]) -> Result<(), HandlerError> {
+    let mut ids = Vec::with_capacity(events.len());
+    let mut kinds = Vec::with_capacity(events.len());
+    let mut bodies = Vec::with_capacity(events.len());
+    for event in events {
+        ids.push(event.id.uuid());
+        kinds.push(event.kind.clone());
+        bodies.push(
+            serde_json::to_string(event)
+                .map_err(|error| HandlerError::fault(format!("event `{}` cannot be written: {error}", event.kind)))?,
+        );
+    }
+    sqlx::query(
+        "INSERT INTO runtime.outbox (event_id, kind, body)
+         SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[])",
+    )
+    .bind(ids)
+    .bind(kinds)
+    .bind(bodies)
+    .execute(tx)
+    .await?;
+    Ok(())
+}

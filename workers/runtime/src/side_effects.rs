@@ -1,0 +1,61 @@
+//! What a handler asks for beside its writes: events, which are stored in its transaction, and wakes after the commit.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::handler::HandlerError;
+
+/// What is run after a commit.
+pub(crate) type Wake = Box<dyn FnOnce() + Send + Sync>;
+
+/// An event on its way into the outbox.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct NewEvent {
+    pub(crate) kind: &'static str,
+    pub(crate) subject: String,
+    pub(crate) data: Value,
+}
+
+impl NewEvent {
+    /// # Errors
+    /// When the event cannot be written as JSON.
+    pub(crate) fn of(kind: &'static str, subject: impl Into<String>, event: &impl Serialize) -> Result<Self, HandlerError> {
+        let data = serde_json::to_value(event)
+            .map_err(|error| HandlerError::fault(format!("event `{kind}` cannot be written as JSON: {error}")))?;
+        Ok(Self { kind, subject: subject.into(), data })
+    }
+}
+
+/// Where an event comes from.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Cause {
+    /// The whole flow, such as a saga's id.
+    pub(crate) flow: Option<String>,
+    /// The message that was being handled.
+    pub(crate) message: Option<String>,
+    /// The trace that it belongs to.
+    pub(crate) traceparent: Option<String>,
+}
+
+/// What one run of a handler has asked for.
+#[derive(Default)]
+pub(crate) struct SideEffects {
+    pub(crate) events: Vec<NewEvent>,
+    pub(crate) wakes: Vec<Wake>,
+    /// An event could not be written as JSON.
+    pub(crate) broken: Option<HandlerError>,
+}
+
+impl SideEffects {
+    pub(crate) fn emit(&mut self, kind: &'static str, subject: impl Into<String>, event: &impl Serialize) {
+        match NewEvent::of(kind, subject, event) {
+            Ok(event) => self.events.push(event),
+            // Reported by the runtime as this run's fault: a handler has no use for it.
+            Err(error) => self.broken = Some(error),
+        }
+    }
+
+    pub(crate) fn after_commit(&mut self, wake: impl FnOnce() + Send + Sync + 'static) {
+        self.wakes.push(Box::new(wake));
+    }
+}
