@@ -116,7 +116,11 @@ impl Known {
     }
 
     /// The step's rows of one direction, by rising generation.
-    fn of_step<'a>(&'a self, id: &CommandId, op: Op) -> impl Iterator<Item = (&'a CommandId, &'a InboxEntry)> + use<'a> {
+    fn of_step<'a>(
+        &'a self,
+        id: &CommandId,
+        op: Op,
+    ) -> impl Iterator<Item = (&'a CommandId, &'a InboxEntry)> + use<'a> {
         let from = CommandId { op, generation: 0, ..id.clone() };
         let to = CommandId { op, generation: u16::MAX, ..id.clone() };
         self.0.range(from..=to)
@@ -183,7 +187,10 @@ mod tests {
         let undo = id("hold", Op::Compensation, 1);
         let action = |generation| id("hold", Op::Action, generation);
         assert_eq!(known(&[]).rule(&undo), Ruling::Null { tombstone: action(1) });
-        assert_eq!(known(&[(action(1), InboxEntry::Refused(refused()))]).rule(&undo), Ruling::Null { tombstone: action(2) });
+        assert_eq!(
+            known(&[(action(1), InboxEntry::Refused(refused()))]).rule(&undo),
+            Ruling::Null { tombstone: action(2) }
+        );
         assert_eq!(known(&[(action(1), InboxEntry::Done(done()))]).rule(&undo), Ruling::Run { in_doubt: None });
         assert_eq!(
             known(&[(action(1), InboxEntry::Refused(refused())), (action(2), InboxEntry::Done(done()))]).rule(&undo),

@@ -4,11 +4,7 @@
 use sqlx::postgres::PgListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    engine::Engine,
-    failure::pauses,
-    limits,
-};
+use crate::{engine::Engine, failure::pauses, limits};
 
 /// Watches until told to stop.
 pub(crate) async fn run(engine: std::sync::Arc<Engine>, drain: CancellationToken) {

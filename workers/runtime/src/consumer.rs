@@ -234,7 +234,13 @@ impl Consumer {
         }
     }
 
-    fn answer_followers(&self, received: &ReceivedCommand, reply: &Reply, parcel: &mut Parcel, followers: &mut Followers) {
+    fn answer_followers(
+        &self,
+        received: &ReceivedCommand,
+        reply: &Reply,
+        parcel: &mut Parcel,
+        followers: &mut Followers,
+    ) {
         for (copy, delivery) in followers.remove(&received.envelope.command_id).unwrap_or_default() {
             self.answer(&copy, delivery, reply, parcel);
         }
@@ -244,7 +250,9 @@ impl Consumer {
         observe::ended(self.engine.domain, received, reply);
         match received.reply(&reply.outcome) {
             Ok(outgoing) => parcel.replies.push(outgoing),
-            Err(error) => tracing::error!(command_id = %received.envelope.command_id, %error, "a reply cannot be written"),
+            Err(error) => {
+                tracing::error!(command_id = %received.envelope.command_id, %error, "a reply cannot be written")
+            }
         }
         parcel.deliveries.push(delivery);
     }

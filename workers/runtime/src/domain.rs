@@ -140,7 +140,8 @@ impl Domain {
     /// When a command is registered twice or belongs to another domain: both are mistakes of the program's text.
     fn with<C: Command>(mut self, handler: AnyHandler, null_reply: Option<NullReply>) -> Self {
         assert_eq!(C::ROUTE, self.route, "`{}` belongs to another domain", C::NAME);
-        let registered = Registered { name: C::NAME, version: C::VERSION, decode: erased::decode::<C>, handler, null_reply };
+        let registered =
+            Registered { name: C::NAME, version: C::VERSION, decode: erased::decode::<C>, handler, null_reply };
         let before = self.commands.insert(C::NAME, Arc::new(registered));
         assert!(before.is_none(), "`{}` is registered twice", C::NAME);
         self

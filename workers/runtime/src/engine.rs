@@ -119,8 +119,12 @@ impl Engine {
             let mut tx = self.pool.begin_with(BEGIN).await?;
             let known = inbox::load(&mut tx, std::iter::once(&received.envelope.command_id)).await?;
             let open = match received.part {
-                Part::First => matches!(known.rule(&received.envelope.command_id), Ruling::Run { .. } | Ruling::Null { .. }),
-                Part::Record { .. } => matches!(known.get(&received.envelope.command_id), Some(InboxEntry::Prepared(_))),
+                Part::First => {
+                    matches!(known.rule(&received.envelope.command_id), Ruling::Run { .. } | Ruling::Null { .. })
+                }
+                Part::Record { .. } => {
+                    matches!(known.get(&received.envelope.command_id), Some(InboxEntry::Prepared(_)))
+                }
             };
             if !open {
                 return Ok::<_, Failure>(true);

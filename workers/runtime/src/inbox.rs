@@ -114,7 +114,10 @@ pub(crate) async fn insert(
 }
 
 /// Turns prepared rows into recorded ones or tombstones, in one statement.
-pub(crate) async fn close_prepared(tx: &mut PgConnection, mut rows: Vec<NewInboxEntry>) -> Result<Written, sqlx::Error> {
+pub(crate) async fn close_prepared(
+    tx: &mut PgConnection,
+    mut rows: Vec<NewInboxEntry>,
+) -> Result<Written, sqlx::Error> {
     if rows.is_empty() {
         return Ok(Written::All);
     }

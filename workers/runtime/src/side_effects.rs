@@ -19,7 +19,11 @@ pub(crate) struct NewEvent {
 impl NewEvent {
     /// # Errors
     /// When the event cannot be written as JSON.
-    pub(crate) fn of(kind: &'static str, subject: impl Into<String>, event: &impl Serialize) -> Result<Self, HandlerError> {
+    pub(crate) fn of(
+        kind: &'static str,
+        subject: impl Into<String>,
+        event: &impl Serialize,
+    ) -> Result<Self, HandlerError> {
         let data = serde_json::to_value(event)
             .map_err(|error| HandlerError::fault(format!("event `{kind}` cannot be written as JSON: {error}")))?;
         Ok(Self { kind, subject: subject.into(), data })

@@ -40,7 +40,10 @@ pub(crate) struct OutsideCall {
 
 impl fmt::Debug for OutsideCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OutsideCall").field("prepared", &self.prepared).field("resumed", &self.resumed).finish_non_exhaustive()
+        f.debug_struct("OutsideCall")
+            .field("prepared", &self.prepared)
+            .field("resumed", &self.resumed)
+            .finish_non_exhaustive()
     }
 }
 
@@ -94,7 +97,11 @@ pub(crate) struct Writes {
 
 impl Transaction<'_> {
     /// Carries out the due part of one command.
-    pub(crate) async fn carry_out(&mut self, tx: &mut PgConnection, received: &ReceivedCommand) -> Result<FollowUp, Failure> {
+    pub(crate) async fn carry_out(
+        &mut self,
+        tx: &mut PgConnection,
+        received: &ReceivedCommand,
+    ) -> Result<FollowUp, Failure> {
         match &received.part {
             Part::First => self.first(tx, received).await,
             Part::Record { .. } => self.record(tx, received).await,
@@ -175,7 +182,12 @@ impl Transaction<'_> {
         }
     }
 
-    fn answered(&mut self, received: &ReceivedCommand, context: Context, response: Response) -> Result<(InboxEntry, Reply), Failure> {
+    fn answered(
+        &mut self,
+        received: &ReceivedCommand,
+        context: Context,
+        response: Response,
+    ) -> Result<(InboxEntry, Reply), Failure> {
         let outcome = response.outcome;
         match response.refusal {
             None => {
@@ -187,7 +199,9 @@ impl Transaction<'_> {
                 let text = format!("`{}` must not refuse, but did: {code}", received.registered.name);
                 Err(HandlerError::fault(text).into())
             }
-            Some(code) => Ok((InboxEntry::Refused(outcome.clone()), Reply { outcome, ending: Ending::Refused { code } })),
+            Some(code) => {
+                Ok((InboxEntry::Refused(outcome.clone()), Reply { outcome, ending: Ending::Refused { code } }))
+            }
         }
     }
 
@@ -234,7 +248,12 @@ fn outside_call(received: &ReceivedCommand, prepared: String, resumed: bool) -> 
 }
 
 /// Runs a handler so that its panic is a fault and, alone, so that a refusal after writes takes them back.
-async fn guarded(tx: &mut PgConnection, mode: Mode, received: &ReceivedCommand, context: &mut Context) -> Result<Prepared, Failure> {
+async fn guarded(
+    tx: &mut PgConnection,
+    mode: Mode,
+    received: &ReceivedCommand,
+    context: &mut Context,
+) -> Result<Prepared, Failure> {
     if mode == Mode::Together {
         return Ok(handle(tx, received, context).await?);
     }
@@ -253,7 +272,11 @@ async fn guarded(tx: &mut PgConnection, mode: Mode, received: &ReceivedCommand, 
     }
 }
 
-async fn handle(tx: &mut PgConnection, received: &ReceivedCommand, context: &mut Context) -> Result<Prepared, HandlerError> {
+async fn handle(
+    tx: &mut PgConnection,
+    received: &ReceivedCommand,
+    context: &mut Context,
+) -> Result<Prepared, HandlerError> {
     let command = received.decode()?;
     let run = async {
         match (&received.part, &received.registered.handler) {

@@ -8,7 +8,10 @@ use serde::Serialize;
 use sqlx::PgConnection;
 use tokio::sync::Notify;
 
-use crate::{handler::HandlerError, side_effects::{Cause, NewEvent}};
+use crate::{
+    handler::HandlerError,
+    side_effects::{Cause, NewEvent},
+};
 
 /// A domain's event outbox, for work that no command causes.
 #[derive(Debug, Clone)]
@@ -51,12 +54,7 @@ impl Events {
         self.committed.notified().await;
     }
 
-    pub(crate) fn cloud_event(
-        &self,
-        event: NewEvent,
-        now: DateTime<Utc>,
-        cause: Cause,
-    ) -> CloudEvent {
+    pub(crate) fn cloud_event(&self, event: NewEvent, now: DateTime<Utc>, cause: Cause) -> CloudEvent {
         CloudEvent {
             specversion: "1.0".to_owned(),
             id: kit::ids::message_id(),

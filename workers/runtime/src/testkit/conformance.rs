@@ -3,7 +3,7 @@
 use contract::{CommandId, Op, command::Command};
 use futures::future::join_all;
 
-use super::{Delivered, Harness, PauseAt, AfterPrepare, Snapshot, action_of_a_new_saga, compensation_of};
+use super::{AfterPrepare, Delivered, Harness, PauseAt, Snapshot, action_of_a_new_saga, compensation_of};
 
 /// How many copies of a command are delivered side by side.
 const COPIES: usize = 5;

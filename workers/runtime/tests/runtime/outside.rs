@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use contract::Outcome;
-use worker_runtime::testkit::{Delivered, AfterPrepare, action_of_a_new_saga, compensation_of};
+use worker_runtime::testkit::{AfterPrepare, Delivered, action_of_a_new_saga, compensation_of};
 
 use crate::toy::{AskOutside, Mode, Toy, outside_pair, snapshot};
 
