@@ -3,7 +3,7 @@
 use contract::{CommandId, Op, Outcome};
 use kit::ids;
 use proptest::{prelude::*, test_runner::TestRunner};
-use worker_runtime::testkit::{Delivered, HalfWay, Prepared, action_of_a_new_saga, compensation_of};
+use worker_runtime::testkit::{Delivered, HalfWay, AfterPrepare, action_of_a_new_saga, compensation_of};
 
 use crate::money::{Till, authorize, capture, void};
 
@@ -73,8 +73,8 @@ async fn one_history(till: &Till, token: &str, asks: &[(Ask, Reach)]) {
         };
         captures |= *ask == Ask::Capture;
         match prepared {
-            Prepared::Answered(text) => answers.push((*ask, text)),
-            Prepared::HalfWay(half_way) => match *reach {
+            AfterPrepare::Answered(text) => answers.push((*ask, text)),
+            AfterPrepare::HalfWay(half_way) => match *reach {
                 Reach::Prepare => drop(half_way),
                 Reach::Call => till.harness.call_and_crash(half_way).await,
                 Reach::Slow => slow.push((*ask, half_way)),

@@ -17,7 +17,7 @@ mod tests {
     };
     use kit::ids;
     use worker_runtime::testkit::{
-        Delivered, Prepared, action_of_a_new_saga, compensation_of,
+        Delivered, AfterPrepare, action_of_a_new_saga, compensation_of,
         conformance::{check_outside_overlap, check_pair, check_refusal},
     };
 
@@ -73,7 +73,7 @@ mod tests {
         let till = Till::open().await;
         let order = ids::order_id();
         let id = action_of_a_new_saga("authorize-payment");
-        let Prepared::HalfWay(dying) = till.harness.prepare(&id, &authorize(order, "tok_ok")).await else {
+        let AfterPrepare::HalfWay(dying) = till.harness.prepare(&id, &authorize(order, "tok_ok")).await else {
             panic!("no call is due")
         };
         till.harness.call_and_crash(dying).await;
@@ -82,7 +82,7 @@ mod tests {
         assert_eq!(till.count("SELECT count(*) FROM sandbox.charge").await, 1);
 
         let taking = action_of_a_new_saga("capture-payment");
-        let Prepared::HalfWay(dying) = till.harness.prepare(&taking, &capture(order)).await else {
+        let AfterPrepare::HalfWay(dying) = till.harness.prepare(&taking, &capture(order)).await else {
             panic!("no call is due")
         };
         till.harness.call_and_crash(dying).await;
@@ -170,7 +170,7 @@ mod tests {
         till.harness.deliver(&id, &authorize(slow, token)).await;
         // In time when it is prepared, too late when the provider hears of it.
         let taking = action_of_a_new_saga("capture-payment");
-        let Prepared::HalfWay(dying) = till.harness.prepare(&taking, &capture(slow)).await else {
+        let AfterPrepare::HalfWay(dying) = till.harness.prepare(&taking, &capture(slow)).await else {
             panic!("no call is due")
         };
         till.clock.advance(TimeDelta::seconds(60));
@@ -187,10 +187,10 @@ mod tests {
         let order = ids::order_id();
         let (first, second) = (action_of_a_new_saga("authorize-payment"), action_of_a_new_saga("authorize-payment"));
         // Both have prepared before either is recorded: only the record can tell.
-        let Prepared::HalfWay(one) = till.harness.prepare(&first, &authorize(order, "tok_ok")).await else {
+        let AfterPrepare::HalfWay(one) = till.harness.prepare(&first, &authorize(order, "tok_ok")).await else {
             panic!("no call is due")
         };
-        let Prepared::HalfWay(two) = till.harness.prepare(&second, &authorize(order, "tok_ok")).await else {
+        let AfterPrepare::HalfWay(two) = till.harness.prepare(&second, &authorize(order, "tok_ok")).await else {
             panic!("no call is due")
         };
         let done = |delivered: &Delivered| matches!(delivered, Delivered::Answered(text) if text.contains(r#""done""#));
