@@ -3,7 +3,7 @@
 use contract::{CommandId, Op, Outcome};
 use kit::ids;
 use proptest::{prelude::*, test_runner::TestRunner};
-use worker_runtime::testkit::{Delivered, HalfWay, AfterPrepare, action_of_a_new_saga, compensation_of};
+use worker_runtime::testkit::{AfterPrepare, Delivered, HalfWay, action_of_a_new_saga, compensation_of};
 
 use crate::money::{Till, authorize, capture, void};
 

@@ -17,7 +17,7 @@ mod tests {
     };
     use kit::ids;
     use worker_runtime::testkit::{
-        Delivered, AfterPrepare, action_of_a_new_saga, compensation_of,
+        AfterPrepare, Delivered, action_of_a_new_saga, compensation_of,
         conformance::{check_outside_overlap, check_pair, check_refusal},
     };
 
