@@ -16,7 +16,7 @@ use sqlx::migrate::Migrator;
 use worker_runtime::Domain;
 
 use crate::workload::{
-    Answered, Authorize, ConfirmOrder, CreateOrder, HoldRoom, RejectOrder, ReleaseRoom, Void, Work, definition,
+    Answered, Authorize, ConfirmOrder, CreateOrder, HoldRoom, RejectOrder, ReleaseRoom, Void, Participant, definition,
 };
 
 /// Makes the benchmark's tables in each domain's database.
@@ -54,11 +54,11 @@ pub(crate) async fn run_worker(cli: WorkerCli) -> anyhow::Result<()> {
     let domain = Domain::new(cli.domain, &MIGRATOR);
     let domain = match cli.domain {
         Route::Order => domain
-            .action::<CreateOrder>(Work)
-            .compensation::<RejectOrder>(Work, |_| Answered {})
-            .action::<ConfirmOrder>(Work),
-        Route::Accommodation => domain.action::<HoldRoom>(Work).compensation::<ReleaseRoom>(Work, |_| Answered {}),
-        Route::Payment => domain.action::<Authorize>(Work).compensation::<Void>(Work, |_| Answered {}),
+            .action::<CreateOrder>(Participant)
+            .compensation::<RejectOrder>(Participant, |_| Answered {})
+            .action::<ConfirmOrder>(Participant),
+        Route::Accommodation => domain.action::<HoldRoom>(Participant).compensation::<ReleaseRoom>(Participant, |_| Answered {}),
+        Route::Payment => domain.action::<Authorize>(Participant).compensation::<Void>(Participant, |_| Answered {}),
         Route::User | Route::Flights | Route::Feed => return Err(anyhow!("the benchmark has no such domain")),
     };
     let mut settings = worker_runtime::Settings::new(cli.database_url.expose_secret(), cli.common.internal_token);

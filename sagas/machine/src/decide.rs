@@ -1,4 +1,4 @@
-//! What one input leads to. Judges first whether the input counts; `draft` then says what follows from it.
+//! The decision on one input: judges first whether the input counts; a [`Draft`] then says what follows from it.
 
 use chrono::{DateTime, Utc};
 use contract::{
@@ -8,25 +8,17 @@ use contract::{
 use serde_json::Value;
 
 use crate::{
+    codes::{FAILURE_REPLY_MISSING, FAILURE_REPLY_UNREADABLE},
     decision::{Decision, Verdict},
     definition::Definition,
-    draft::{Draft, Failure, find},
+    draft::{Draft, Failure},
     entry::Entry,
     input::Input,
-    operate,
-    resume::next_wake,
+    operate::operate,
+    queries::next_wake,
     state::{Phase, Progress, State},
-    step::{Shape, Step},
+    step::{CommandSpec, Step},
 };
-
-/// The cause of a saga that was given up at its deadline.
-pub const CAUSE_DEADLINE: &str = "deadline_passed";
-/// The cause of a saga that an operator cancelled.
-pub const CAUSE_CANCELLED: &str = "cancelled";
-/// The failure of an attempt that was not answered in time.
-pub const FAILURE_NO_REPLY: &str = "no_reply";
-/// The failure of an attempt whose answer is not the command's reply.
-pub const FAILURE_REPLY_UNREADABLE: &str = "reply_unreadable";
 
 /// Decides what one input leads to. Neither the input nor the state can make it panic; what does not count changes
 /// nothing and says so in the verdict.
@@ -43,7 +35,7 @@ pub fn decide(definition: &Definition, state: &State, input: &Input, now: DateTi
             answered(definition, state, command_id, now, |awaited| awaited.attempt_failed(*attempt, failure))
         }
         Input::TimePassed => time_passed(definition, state, now),
-        Input::Operator { operator, action } => operate::operate(definition, state, operator, action, now),
+        Input::Operator { operator, action } => operate(definition, state, operator, action, now),
     }
 }
 
@@ -53,7 +45,7 @@ struct Awaited<'a> {
     state: &'a State,
     step: &'a Step,
     op: Op,
-    shape: &'a Shape,
+    spec: &'a CommandSpec,
     progress: &'a Progress,
     now: DateTime<Utc>,
 }
@@ -61,12 +53,12 @@ struct Awaited<'a> {
 fn answered<'a>(
     definition: &'a Definition,
     state: &'a State,
-    work: &CommandId,
+    id: &CommandId,
     now: DateTime<Utc>,
     then: impl FnOnce(Awaited<'a>) -> Decision,
 ) -> Decision {
-    match judge(definition, state, work) {
-        Ok((step, shape, progress)) => then(Awaited { definition, state, step, op: work.op, shape, progress, now }),
+    match judge(definition, state, id) {
+        Ok((step, spec, progress)) => then(Awaited { definition, state, step, op: id.op, spec, progress, now }),
         Err(verdict) => Decision::unchanged(state, verdict),
     }
 }
@@ -75,15 +67,15 @@ fn answered<'a>(
 fn judge<'a>(
     definition: &'a Definition,
     state: &'a State,
-    work: &CommandId,
-) -> Result<(&'a Step, &'a Shape, &'a Progress), Verdict> {
-    let never_sent = || Verdict::Unknown(format!("this saga never sent `{work}`"));
-    if work.saga != state.saga_id {
+    id: &CommandId,
+) -> Result<(&'a Step, &'a CommandSpec, &'a Progress), Verdict> {
+    let never_sent = || Verdict::Unknown(format!("this saga never sent `{id}`"));
+    if id.saga != state.saga_id {
         return Err(never_sent());
     }
-    let sent = state.progress(&work.step, work.op).filter(|progress| progress.was_issued());
+    let sent = state.progress(&id.step, id.op).filter(|progress| progress.was_issued());
     let progress = sent.ok_or_else(never_sent)?;
-    if work.generation == 0 || work.generation > progress.generation {
+    if id.generation == 0 || id.generation > progress.generation {
         return Err(never_sent());
     }
     if state.status.is_final() {
@@ -92,10 +84,10 @@ fn judge<'a>(
     if !definition.fits(state) {
         return Err(Verdict::Ignored("the saga was started under another definition"));
     }
-    if work.generation < progress.generation || progress.refused {
+    if id.generation < progress.generation || progress.refused {
         return Err(Verdict::Ignored("it was refused before"));
     }
-    if work.op != state.direction() {
+    if id.op != state.direction() {
         return Err(Verdict::Ignored("the saga was turned around"));
     }
     match progress.phase {
@@ -104,15 +96,16 @@ fn judge<'a>(
         Phase::Refused => return Err(Verdict::Ignored("it was refused before")),
         Phase::Idle | Phase::GivenUp => return Err(Verdict::Ignored("it was given up")),
     }
-    find(definition, &work.step, work.op)
-        .map(|(step, shape)| (step, shape, progress))
+    definition
+        .command(&id.step, id.op)
+        .map(|(step, spec)| (step, spec, progress))
         .ok_or(Verdict::Ignored("the definition has no such command"))
 }
 
 impl Awaited<'_> {
     fn replied(self, attempt: u16, outcome: &Outcome<Value>) -> Decision {
         match outcome {
-            Outcome::Done { reply } => match (self.shape.check_reply)(reply) {
+            Outcome::Done { reply } => match (self.spec.check_reply)(reply) {
                 Ok(()) => {
                     let mut draft = self.draft();
                     let step = self.step.name.clone();
@@ -120,8 +113,8 @@ impl Awaited<'_> {
                     draft.advance();
                     draft.finish()
                 }
-                Err(misfit) => {
-                    let message = format!("the reply is not what `{}` answers: {misfit}", self.shape.name);
+                Err(mismatch) => {
+                    let message = format!("the reply is not what `{}` answers: {mismatch}", self.spec.name);
                     let code = FAILURE_REPLY_UNREADABLE.to_owned();
                     // It says itself that it took effect; only what it answers is lost.
                     self.attempt_failed(attempt, Failure { in_doubt: true, code, message })
@@ -146,7 +139,7 @@ impl Awaited<'_> {
             return Decision::unchanged(self.state, Verdict::Ignored("another attempt is awaited"));
         }
         let mut draft = self.draft();
-        draft.fail(self.step, self.op, self.shape, failure);
+        draft.fail(self.step, self.op, self.spec, failure);
         draft.finish()
     }
 
@@ -167,9 +160,9 @@ fn time_passed(definition: &Definition, state: &State, now: DateTime<Utc>) -> De
     }
     let op = state.direction();
     let overdue = |phase: &Phase| matches!(phase, Phase::Outstanding { reply_by } if *reply_by <= now);
-    for (step, shape) in with_phase(definition, state, op, overdue) {
-        let message = format!("`{}` was not answered within {:?}", shape.name, shape.reply_within);
-        draft.fail(step, op, shape, Failure { in_doubt: true, code: FAILURE_NO_REPLY.to_owned(), message });
+    for (step, spec) in with_phase(definition, state, op, overdue) {
+        let message = format!("`{}` was not answered within {:?}", spec.name, spec.reply_within);
+        draft.fail(step, op, spec, Failure { in_doubt: true, code: FAILURE_REPLY_MISSING.to_owned(), message });
         if draft.state.direction() != op {
             // Turned around: what else was under way forward no longer counts.
             return draft.finish();
@@ -187,10 +180,10 @@ fn with_phase<'d>(
     state: &State,
     op: Op,
     such: impl Fn(&Phase) -> bool,
-) -> Vec<(&'d Step, &'d Shape)> {
+) -> Vec<(&'d Step, &'d CommandSpec)> {
     let steps = definition
         .steps
         .iter()
         .filter(|step| state.progress(&step.name, op).is_some_and(|progress| such(&progress.phase)));
-    steps.filter_map(|step| step.shape(op).map(|shape| (step, shape))).collect()
+    steps.filter_map(|step| step.command(op).map(|spec| (step, spec))).collect()
 }

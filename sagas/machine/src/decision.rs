@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use contract::{command::Route, step::CommandId};
 use serde_json::value::RawValue;
 
-use crate::{entry::Entry, state::State};
+use crate::{entry::Entry, state::State, step::CommandSpec};
 
 /// What one input leads to: first commit the entries, then publish the commands. The caller asks
 /// [`crate::next_wake()`] when the reached state wants to hear that time has passed.
@@ -62,5 +62,18 @@ impl Decision {
     /// A decision that leaves the saga as it is.
     pub(crate) fn unchanged(state: &State, verdict: Verdict) -> Self {
         Self { entries: Vec::new(), state: state.clone(), commands: Vec::new(), verdict }
+    }
+}
+
+impl CommandToSend {
+    pub(crate) const fn new(
+        spec: &CommandSpec,
+        command_id: CommandId,
+        attempt: u16,
+        deadline: DateTime<Utc>,
+        payload: Box<RawValue>,
+    ) -> Self {
+        let CommandSpec { name, version, route, .. } = *spec;
+        Self { command_id, attempt, name, version, route, deadline, payload }
     }
 }

@@ -2,13 +2,15 @@
 
 use std::{any::Any, fmt, time::Duration};
 
-use contract::step::StepName;
+use contract::step::{Op, StepName};
 use serde_json::Value;
 
-pub use crate::fingerprint::Fingerprint;
 use crate::{
+    fingerprint::Fingerprint,
+    json::Mismatch,
     state::State,
-    step::{Misfit, Step},
+    step::{CommandSpec, Step},
+    step_set::StepSet,
 };
 
 /// One version of one saga. Built by [`crate::Builder`]; holds no clock, no handle and nothing of any instance.
@@ -19,7 +21,7 @@ pub struct Definition {
     /// In the order of their adding, in which every step comes after its dependencies.
     pub(crate) steps: Vec<Step>,
     pub(crate) fingerprint: Fingerprint,
-    pub(crate) read_input: fn(&Value) -> Result<Box<dyn Any>, Misfit>,
+    pub(crate) read_input: fn(&Value) -> Result<Box<dyn Any>, Mismatch>,
     pub(crate) new_facts: fn() -> Box<dyn Any>,
 }
 
@@ -51,7 +53,7 @@ impl Definition {
     /// The step of that name.
     #[must_use]
     pub fn step(&self, name: &StepName) -> Option<&Step> {
-        self.position(name).and_then(|position| self.steps.get(position))
+        self.steps.iter().find(|step| step.name == *name)
     }
 
     /// The digest of the shape.
@@ -70,12 +72,19 @@ impl Definition {
     ///
     /// # Errors
     /// The place and what is wrong there.
-    pub fn check_input(&self, input: &Value) -> Result<(), Misfit> {
+    pub fn check_input(&self, input: &Value) -> Result<(), Mismatch> {
         (self.read_input)(input).map(drop)
     }
 
-    pub(crate) fn position(&self, name: &StepName) -> Option<usize> {
-        self.steps.iter().position(|step| step.name == *name)
+    /// The step of that name and its command of one direction.
+    pub(crate) fn command(&self, name: &StepName, op: Op) -> Option<(&Step, &CommandSpec)> {
+        let step = self.step(name)?;
+        step.command(op).map(|spec| (step, spec))
+    }
+
+    /// The steps of a set, in the definition's order.
+    pub(crate) fn steps_in(&self, set: StepSet) -> impl Iterator<Item = &Step> {
+        self.steps.iter().enumerate().filter(move |(position, _)| set.contains(*position)).map(|(_, step)| step)
     }
 }
 

@@ -35,7 +35,7 @@ fn view(step: &Step, touched: &StepState) -> StepView {
         kind: step.kind(),
         route: step.action().route,
         command: step.action().name.to_owned(),
-        compensation: step.compensation().map(|shape| shape.name.to_owned()),
+        compensation: step.compensation().map(|command| command.name.to_owned()),
         after: step.after().to_vec(),
         status: status(touched),
         attempts: current.attempts,

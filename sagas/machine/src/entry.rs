@@ -9,7 +9,7 @@ use contract::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{definition::Fingerprint, input::Operator};
+use crate::{fingerprint::Fingerprint, input::Operator};
 
 /// One fact about a saga, in the past tense.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

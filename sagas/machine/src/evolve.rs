@@ -30,11 +30,11 @@ pub fn evolve(state: &mut State, entry: &Entry) {
         }
         Entry::CommandDone { step, op, reply } => {
             let progress = progress(state, step, *op);
-            settle(progress, Phase::Done { reply: Arc::new(reply.clone()) });
+            conclude(progress, Phase::Done { reply: Arc::new(reply.clone()) });
         }
         Entry::CommandRefused { step, op, code, message } => {
             let progress = progress(state, step, *op);
-            settle(progress, Phase::Refused);
+            conclude(progress, Phase::Refused);
             progress.refused = true;
             progress.error = Some(error(step, code, message, true));
         }
@@ -53,7 +53,7 @@ pub fn evolve(state: &mut State, entry: &Entry) {
         Entry::OperatorActed { operator: _, action } => acted(state, action),
         Entry::StepSkipped { step, op, reply } => {
             let progress = progress(state, step, *op);
-            settle(progress, Phase::Done { reply: Arc::new(reply.clone()) });
+            conclude(progress, Phase::Done { reply: Arc::new(reply.clone()) });
             progress.skipped = true;
         }
         Entry::SagaCompleted => state.status = SagaStatus::Completed,
@@ -89,7 +89,7 @@ fn dispatched(progress: &mut Progress, generation: u16, attempt: u16, phase: Pha
 }
 
 /// A definite outcome ends every doubt.
-fn settle(progress: &mut Progress, phase: Phase) {
+fn conclude(progress: &mut Progress, phase: Phase) {
     progress.phase = phase;
     progress.in_doubt = false;
     progress.refused = false;

@@ -8,13 +8,16 @@ use std::any::Any;
 
 use contract::{
     Command,
-    limits::{NESTING_LEVELS_MAX, PAYLOAD_BYTES_MAX, cut_error_text},
+    limits::{PAYLOAD_BYTES_MAX, cut_error_text},
     saga::Cause,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, value::RawValue};
 
-use crate::{panics::catch_panic, step::Misfit};
+use crate::{
+    json::{Mismatch, read},
+    panics::catch_panic,
+};
 
 /// Builds a forward command from the input and the facts.
 pub(crate) type BuildAction = Box<dyn Fn(&dyn Any, &dyn Any) -> Result<Box<RawValue>, MappingError> + Send + Sync>;
@@ -30,14 +33,14 @@ pub(crate) type Condition = Box<dyn Fn(&dyn Any) -> Result<bool, MappingError> +
 pub enum MappingError {
     /// The journaled input is not the definition's input.
     #[error("the saga's input is not what its definition takes: {0}")]
-    Input(Misfit),
+    Input(Mismatch),
     /// A journaled reply is not the command's reply.
-    #[error("the reply of `{step}` is not what its definition reads: {misfit}")]
+    #[error("the reply of `{step}` is not what its definition reads: {mismatch}")]
     Reply {
         /// Whose reply.
         step: String,
         /// Where and why.
-        misfit: Misfit,
+        mismatch: Mismatch,
     },
     /// The function panicked.
     #[error("a function of the definition panicked: {0}")]
@@ -68,29 +71,8 @@ impl MappingError {
     }
 }
 
-/// Reads a value as `T`. Reading twice when it fails buys the place of the mistake at no cost when it does not.
-///
-/// What a type leaves out is journaled with the rest, so its nesting is bounded here: a journal must read back.
-pub(crate) fn read<T: DeserializeOwned>(value: &Value) -> Result<T, Misfit> {
-    if is_deeper_than(value, NESTING_LEVELS_MAX) {
-        let message = format!("it is nested deeper than {NESTING_LEVELS_MAX} levels");
-        return Err(Misfit { pointer: String::new(), message });
-    }
-    T::deserialize(value).or_else(|_| {
-        serde_path_to_error::deserialize(value).map_err(|error| Misfit {
-            pointer: pointer(error.path()),
-            message: cut_error_text(error.inner().to_string()),
-        })
-    })
-}
-
-/// [`read`], for its verdict only.
-pub(crate) fn check<T: DeserializeOwned>(value: &Value) -> Result<(), Misfit> {
-    read::<T>(value).map(drop)
-}
-
 /// [`read`], erased.
-pub(crate) fn read_any<T: DeserializeOwned + 'static>(value: &Value) -> Result<Box<dyn Any>, Misfit> {
+pub(crate) fn read_any<T: DeserializeOwned + 'static>(value: &Value) -> Result<Box<dyn Any>, Mismatch> {
     read::<T>(value).map(|read| Box::new(read) as Box<dyn Any>)
 }
 
@@ -111,7 +93,7 @@ pub(crate) fn erase_undo<I: 'static, C: Command>(function: fn(&I, &Cause) -> C) 
 pub(crate) fn erase_learn<F: 'static, C: Command>(step: String, function: fn(&mut F, &C::Reply)) -> Learn {
     Box::new(move |facts, reply| {
         let facts = facts.downcast_mut::<F>().ok_or(MappingError::Mixed)?;
-        let reply = read(reply).map_err(|misfit| MappingError::Reply { step: step.clone(), misfit })?;
+        let reply = read(reply).map_err(|mismatch| MappingError::Reply { step: step.clone(), mismatch })?;
         guarded(|| function(facts, &reply))
     })
 }
@@ -137,49 +119,4 @@ fn write(command: &impl Serialize) -> Result<Box<RawValue>, MappingError> {
     let json = json.map_err(|error| MappingError::Unwritable(cut_error_text(error.to_string())))?;
     let bytes = json.get().len();
     if bytes > PAYLOAD_BYTES_MAX { Err(MappingError::TooLarge(bytes)) } else { Ok(json) }
-}
-
-/// A path of serde as a JSON pointer (RFC 6901).
-fn pointer(path: &serde_path_to_error::Path) -> String {
-    use serde_path_to_error::Segment;
-
-    let mut pointer = String::new();
-    for segment in path {
-        match segment {
-            Segment::Seq { index } => pointer += &format!("/{index}"),
-            Segment::Map { key } => pointer += &format!("/{}", key.replace('~', "~0").replace('/', "~1")),
-            Segment::Enum { .. } | Segment::Unknown => {}
-        }
-    }
-    pointer
-}
-
-fn is_deeper_than(value: &Value, levels: usize) -> bool {
-    match value {
-        Value::Array(items) => levels == 0 || items.iter().any(|inner| is_deeper_than(inner, levels - 1)),
-        Value::Object(fields) => levels == 0 || fields.values().any(|inner| is_deeper_than(inner, levels - 1)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
-    }
-}
-
-/// The length of a value's JSON, without writing it anywhere.
-pub(crate) fn json_bytes(value: &Value) -> usize {
-    struct Counter(usize);
-
-    impl std::io::Write for Counter {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0 = self.0.saturating_add(bytes.len());
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    let mut counter = Counter(0);
-    match serde_json::to_writer(&mut counter, value) {
-        Ok(()) => counter.0,
-        Err(_) => usize::MAX,
-    }
 }

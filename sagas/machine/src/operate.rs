@@ -1,41 +1,29 @@
-//! What a person may do to a saga by hand, and why not when they may not.
+//! The decision on an operator's action, or the reason why it is not possible now.
 
 use chrono::{DateTime, Utc};
 use contract::{
     limits::PAYLOAD_BYTES_MAX,
-    saga::{Action, Cause},
+    saga::{Action, Cause, SagaStatus},
     step::{Op, StepName},
 };
 use serde_json::Value;
 
 use crate::{
-    decide::CAUSE_CANCELLED,
+    codes::{
+        CAUSE_SAGA_CANCELLED, REFUSED_DEFINITION_MISMATCH, REFUSED_PIVOT_PASSED, REFUSED_REPLY_MISMATCH,
+        REFUSED_RETRY_IMPOSSIBLE, REFUSED_SAGA_COMPENSATING, REFUSED_SAGA_FINISHED, REFUSED_SKIP_IMPOSSIBLE,
+        REFUSED_STEP_UNKNOWN,
+    },
     decision::{Decision, Verdict},
     definition::Definition,
-    draft::{Draft, ended, find, pivot_issued},
+    draft::Draft,
     entry::Entry,
     input::Operator,
-    mapping::json_bytes,
+    json::json_bytes,
+    queries::pivot_issued,
     state::State,
     step::Step,
 };
-
-/// Refused: the saga has ended.
-pub const REFUSED_FINISHED: &str = "finished";
-/// Refused: the saga was started under another definition.
-pub const REFUSED_OTHER_DEFINITION: &str = "other_definition";
-/// Refused: the definition has no such step.
-pub const REFUSED_UNKNOWN_STEP: &str = "step_unknown";
-/// Refused: nothing is stuck or waits for its next attempt.
-pub const REFUSED_NOTHING_TO_RETRY: &str = "nothing_to_retry";
-/// Refused: the step awaits no outcome.
-pub const REFUSED_NOTHING_TO_SKIP: &str = "nothing_to_skip";
-/// Refused: the reply is not of the command's reply type.
-pub const REFUSED_REPLY_MISMATCH: &str = "reply_mismatch";
-/// Refused: the pivot was issued.
-pub const REFUSED_PAST_PIVOT: &str = "past_pivot";
-/// Refused: the saga is being undone already.
-pub const REFUSED_ALREADY_COMPENSATING: &str = "already_compensating";
 
 /// Decides an operator's action.
 pub(crate) fn operate(
@@ -46,7 +34,7 @@ pub(crate) fn operate(
     now: DateTime<Utc>,
 ) -> Decision {
     if let Some(ended) = ended(state.status) {
-        return refused(state, REFUSED_FINISHED, format!("{ended}: nothing can be done to it any more"));
+        return refused(state, REFUSED_SAGA_FINISHED, format!("{ended}: nothing can be done to it any more"));
     }
     // Giving up needs no definition: it is the way out for a saga that no program knows any more.
     if !definition.fits(state) && !matches!(action, Action::Abandon {}) {
@@ -54,7 +42,7 @@ pub(crate) fn operate(
             "the saga was started under `{}` version {}, shape {}",
             state.name, state.version, state.fingerprint
         );
-        return refused(state, REFUSED_OTHER_DEFINITION, message);
+        return refused(state, REFUSED_DEFINITION_MISMATCH, message);
     }
     let acted = Entry::OperatorActed { operator: operator.clone(), action: action.clone() };
     let mut draft = Draft::new(definition, state.clone(), now);
@@ -95,7 +83,7 @@ fn retry(draft: &mut Draft<'_>, acted: Entry, only: Option<&StepName>) -> Result
             ),
             None => "no step is stuck or waits for its next attempt".to_owned(),
         };
-        return Err(Verdict::Refused { code: REFUSED_NOTHING_TO_RETRY, message });
+        return Err(Verdict::Refused { code: REFUSED_RETRY_IMPOSSIBLE, message });
     }
     draft.record(acted);
     draft.dispatch(&chosen, op);
@@ -105,16 +93,16 @@ fn retry(draft: &mut Draft<'_>, acted: Entry, only: Option<&StepName>) -> Result
 fn cancel(draft: &mut Draft<'_>, acted: Entry, operator: &Operator) -> Result<(), Verdict> {
     let refused = |code, message: &str| Err(Verdict::Refused { code, message: message.to_owned() });
     if draft.state.cause.is_some() {
-        return refused(REFUSED_ALREADY_COMPENSATING, "the saga is being undone already");
+        return refused(REFUSED_SAGA_COMPENSATING, "the saga is being undone already");
     }
     if pivot_issued(draft.definition, &draft.state) {
         return refused(
-            REFUSED_PAST_PIVOT,
+            REFUSED_PIVOT_PASSED,
             "the saga is past its point of no return: retry or skip what is stuck, or abandon it",
         );
     }
     draft.record(acted);
-    let (code, message) = (CAUSE_CANCELLED.to_owned(), operator.reason.clone());
+    let (code, message) = (CAUSE_SAGA_CANCELLED.to_owned(), operator.reason.clone());
     draft.turn_around(Cause { step: None, code, message, refused: false });
     Ok(())
 }
@@ -124,19 +112,19 @@ fn skip(draft: &mut Draft<'_>, acted: Entry, name: &StepName, reply: &Value) -> 
     let op = draft.state.direction();
     known(definition, name)?;
     let open = draft.state.progress(name, op).is_some_and(|progress| progress.is_open());
-    let Some((step, shape)) = find(definition, name, op).filter(|_| open) else {
+    let Some((step, spec)) = definition.command(name, op).filter(|_| open) else {
         let message = format!("{}; only what awaits an outcome can be skipped", stands(&draft.state, name, op));
-        return Err(Verdict::Refused { code: REFUSED_NOTHING_TO_SKIP, message });
+        return Err(Verdict::Refused { code: REFUSED_SKIP_IMPOSSIBLE, message });
     };
     let mismatch = |why: String| {
-        let message = format!("the reply is not what `{}` answers: {why}", shape.name);
+        let message = format!("the reply is not what `{}` answers: {why}", spec.name);
         Verdict::Refused { code: REFUSED_REPLY_MISMATCH, message }
     };
     let bytes = json_bytes(reply);
     if bytes > PAYLOAD_BYTES_MAX {
         return Err(mismatch(format!("it has {bytes} bytes, more than {PAYLOAD_BYTES_MAX}")));
     }
-    (shape.check_reply)(reply).map_err(|misfit| mismatch(misfit.to_string()))?;
+    (spec.check_reply)(reply).map_err(|found| mismatch(found.to_string()))?;
     draft.record(acted);
     draft.record(Entry::StepSkipped { step: step.name.clone(), op, reply: reply.clone() });
     draft.advance();
@@ -147,7 +135,7 @@ fn known<'d>(definition: &'d Definition, name: &StepName) -> Result<&'d Step, Ve
     definition.step(name).ok_or_else(|| {
         let names: Vec<_> = definition.steps.iter().map(|step| step.name.as_str()).collect();
         let message = format!("`{}` has no step `{name}`; it has {}", definition.name, names.join(", "));
-        Verdict::Refused { code: REFUSED_UNKNOWN_STEP, message }
+        Verdict::Refused { code: REFUSED_STEP_UNKNOWN, message }
     })
 }
 
@@ -161,5 +149,15 @@ fn stands(state: &State, step: &StepName, op: Op) -> String {
         Some(touched) if touched.not_applicable => format!("step `{step}` does not apply to this saga"),
         Some(touched) => format!("{what} `{step}` is {}", touched.progress(op).phase),
         None => format!("{what} `{step}` is not sent"),
+    }
+}
+
+/// The end of a saga in words, when it has ended.
+const fn ended(status: SagaStatus) -> Option<&'static str> {
+    match status {
+        SagaStatus::Completed => Some("the saga is completed"),
+        SagaStatus::Compensated => Some("the saga is compensated"),
+        SagaStatus::Abandoned => Some("the saga is abandoned"),
+        SagaStatus::Running | SagaStatus::Compensating | SagaStatus::NeedsAttention => None,
     }
 }

@@ -1,6 +1,6 @@
-//! How often and how late a command is sent again: exponential backoff with full jitter, capped.
+//! A retry policy: how often and how late a command is sent again, with exponential backoff, full jitter and a cap.
 //!
-//! The jitter is drawn from the work's identity and the attempt, not from a random source: a decision stays a
+//! The jitter is drawn from the command's id and the attempt, not from a random source: a decision stays a
 //! function of its arguments, while different sagas still spread out after an outage.
 
 use std::time::Duration;
@@ -66,11 +66,11 @@ impl Retry {
     }
 
     /// The wait after the `attempts`th failed sending of this round.
-    pub(crate) fn wait(&self, work: &CommandId, attempts: u16) -> Duration {
+    pub(crate) fn wait(&self, id: &CommandId, attempts: u16) -> Duration {
         let doublings = u32::from(attempts.saturating_sub(1)).min(31);
         let longest = self.base.saturating_mul(1 << doublings).min(self.cap);
         let longest_ms = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
-        let drawn_ms = draw(work, attempts) % longest_ms.saturating_add(1);
+        let drawn_ms = draw(id, attempts) % longest_ms.saturating_add(1);
         Duration::from_millis(drawn_ms).max(WAIT_MIN)
     }
 
@@ -91,17 +91,17 @@ pub(crate) fn later(now: DateTime<Utc>, wait: Duration) -> DateTime<Utc> {
 }
 
 /// 64 bits that look random and are the same on every machine: FNV-1a with a final mix (splitmix64).
-fn draw(work: &CommandId, attempts: u16) -> u64 {
-    let op: u8 = match work.op {
+fn draw(id: &CommandId, attempts: u16) -> u64 {
+    let op: u8 = match id.op {
         Op::Action => 0,
         Op::Compensation => 1,
     };
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    let saga = work.saga.uuid();
+    let saga = id.saga.uuid();
     let tail = [op, 0xff];
-    let numbers = [work.generation.to_be_bytes(), attempts.to_be_bytes()];
+    let numbers = [id.generation.to_be_bytes(), attempts.to_be_bytes()];
     let bytes =
-        saga.as_bytes().iter().chain(work.step.as_str().as_bytes()).chain(&tail).chain(numbers.iter().flatten());
+        saga.as_bytes().iter().chain(id.step.as_str().as_bytes()).chain(&tail).chain(numbers.iter().flatten());
     for byte in bytes {
         hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
     }
@@ -116,7 +116,7 @@ mod tests {
 
     use super::*;
 
-    fn work(saga: u128) -> CommandId {
+    fn command_id(saga: u128) -> CommandId {
         let saga = SagaId::from_uuid(uuid::Uuid::from_u128(saga));
         CommandId { saga, step: StepName::new("hold").unwrap(), op: Op::Action, generation: 1 }
     }
@@ -125,7 +125,7 @@ mod tests {
     fn waits_double_up_to_the_cap_and_are_spread_over_their_whole_range() {
         let retry = Retry::exponential(Duration::from_millis(200)).cap(Duration::from_secs(10));
         for (attempts, longest_ms) in [(1, 200), (2, 400), (3, 800), (6, 6_400), (7, 10_000), (u16::MAX, 10_000)] {
-            let waits: Vec<_> = (0..1_000).map(|saga| retry.wait(&work(saga), attempts)).collect();
+            let waits: Vec<_> = (0..1_000).map(|saga| retry.wait(&command_id(saga), attempts)).collect();
             let longest = Duration::from_millis(longest_ms);
             assert!(waits.iter().all(|wait| *wait <= longest && *wait >= WAIT_MIN));
             assert!(waits.iter().any(|wait| *wait > longest.mul_f32(0.9)), "attempt {attempts}");
@@ -136,16 +136,16 @@ mod tests {
     }
 
     #[test]
-    fn the_same_work_and_attempt_always_waits_the_same() {
+    fn the_same_command_and_attempt_always_waits_the_same() {
         let retry = Retry::exponential(Duration::from_secs(1));
-        assert_eq!(retry.wait(&work(7), 3), retry.wait(&work(7), 3));
-        assert_ne!(retry.wait(&work(7), 3), retry.wait(&work(8), 3));
+        assert_eq!(retry.wait(&command_id(7), 3), retry.wait(&command_id(7), 3));
+        assert_ne!(retry.wait(&command_id(7), 3), retry.wait(&command_id(8), 3));
     }
 
     #[test]
     fn extreme_policies_do_not_overflow() {
         let retry = Retry::exponential(Duration::MAX).cap(Duration::MAX);
-        let wait = retry.wait(&work(1), u16::MAX);
+        let wait = retry.wait(&command_id(1), u16::MAX);
         assert_eq!(later(DateTime::<Utc>::MAX_UTC, wait), DateTime::<Utc>::MAX_UTC);
         assert!(!retry.allows_another(u16::MAX));
     }

@@ -9,10 +9,11 @@ use crate::{
     definition::Definition,
     draft::Draft,
     entry::Entry,
-    mapping::{self, MappingError},
+    json::{Mismatch, json_bytes},
+    mapping::MappingError,
     retry::later,
     state::State,
-    step::{Misfit, Step},
+    step::Step,
     step_set::StepSet,
 };
 
@@ -26,14 +27,14 @@ pub enum StartError {
         bytes: usize,
     },
     /// Not what the definition takes.
-    #[error("the input is not what `{name}` version {version} takes: {misfit}")]
+    #[error("the input is not what `{name}` version {version} takes: {mismatch}")]
     Unreadable {
         /// The saga.
         name: String,
         /// The version.
         version: u32,
         /// Where and why.
-        misfit: Misfit,
+        mismatch: Mismatch,
     },
     /// A condition failed on it.
     #[error("whether step `{step}` applies cannot be told: {source}")]
@@ -72,7 +73,7 @@ pub fn start(
     input: Value,
     now: DateTime<Utc>,
 ) -> Result<Decision, StartError> {
-    let bytes = mapping::json_bytes(&input);
+    let bytes = json_bytes(&input);
     if bytes > PAYLOAD_BYTES_MAX {
         return Err(StartError::TooLarge { bytes });
     }
@@ -94,10 +95,10 @@ pub fn start(
 
 /// The steps whose condition does not hold for this input.
 fn not_applicable(definition: &Definition, input: &Value) -> Result<StepSet, StartError> {
-    let read = (definition.read_input)(input).map_err(|misfit| StartError::Unreadable {
+    let read = (definition.read_input)(input).map_err(|mismatch| StartError::Unreadable {
         name: definition.name.clone(),
         version: definition.version,
-        misfit,
+        mismatch,
     })?;
     let mut set = StepSet::default();
     for (position, step) in definition.steps.iter().enumerate() {

@@ -10,7 +10,7 @@ use contract::{
 };
 use serde_json::Value;
 
-use crate::definition::Fingerprint;
+use crate::fingerprint::Fingerprint;
 
 /// What a saga's journal adds up to.
 #[derive(Debug, Clone, PartialEq)]

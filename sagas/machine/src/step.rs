@@ -10,6 +10,7 @@ use contract::{
 use serde_json::Value;
 
 use crate::{
+    json::Mismatch,
     mapping::{BuildAction, BuildUndo, Condition, Learn},
     retry::Retry,
     step_set::StepSet,
@@ -28,26 +29,27 @@ pub struct Step {
     /// Whatever needs it, however far on.
     pub(crate) descendants: StepSet,
     pub(crate) when: Option<Condition>,
-    pub(crate) work: Work,
+    pub(crate) forward: Forward,
     pub(crate) undo: Option<Undo>,
     /// How long what it sets aside stays so without further ado.
     pub(crate) holds_for: Option<Duration>,
 }
 
-/// What a step does. A child saga, a wait for a signal and a timer will stand beside the command.
-pub(crate) enum Work {
-    /// A command to a worker.
-    Command { shape: Shape, build: BuildAction, learn: Option<Learn> },
+/// The forward half of a step.
+pub(crate) struct Forward {
+    pub(crate) command: CommandSpec,
+    pub(crate) build: BuildAction,
+    pub(crate) learn: Option<Learn>,
 }
 
-/// What undoes a step: always a command.
+/// The half of a step that undoes it.
 pub(crate) struct Undo {
-    pub(crate) shape: Shape,
+    pub(crate) command: CommandSpec,
     pub(crate) build: BuildUndo,
 }
 
 /// A command as a definition knows it.
-pub struct Shape {
+pub struct CommandSpec {
     /// [`contract::Command::NAME`].
     pub name: &'static str,
     /// [`contract::Command::VERSION`].
@@ -59,17 +61,7 @@ pub struct Shape {
     /// How long its reply is awaited.
     pub reply_within: Duration,
     /// Says where a value is not the command's reply.
-    pub(crate) check_reply: fn(&Value) -> Result<(), Misfit>,
-}
-
-/// Why a JSON value is not of the type that it should be, and where.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}{}", if pointer.is_empty() { String::new() } else { format!(" at {pointer}") })]
-pub struct Misfit {
-    /// A JSON pointer, such as `/items/0/total`; empty for the whole value.
-    pub pointer: String,
-    /// What is wrong there.
-    pub message: String,
+    pub(crate) check_reply: fn(&Value) -> Result<(), Mismatch>,
 }
 
 impl Step {
@@ -99,16 +91,14 @@ impl Step {
 
     /// The forward command.
     #[must_use]
-    pub const fn action(&self) -> &Shape {
-        match &self.work {
-            Work::Command { shape, .. } => shape,
-        }
+    pub const fn action(&self) -> &CommandSpec {
+        &self.forward.command
     }
 
     /// What undoes it.
     #[must_use]
-    pub fn compensation(&self) -> Option<&Shape> {
-        self.undo.as_ref().map(|undo| &undo.shape)
+    pub fn compensation(&self) -> Option<&CommandSpec> {
+        self.undo.as_ref().map(|undo| &undo.command)
     }
 
     /// How long what it sets aside stays so.
@@ -119,7 +109,7 @@ impl Step {
 
     /// The command of one direction.
     #[must_use]
-    pub fn shape(&self, op: Op) -> Option<&Shape> {
+    pub fn command(&self, op: Op) -> Option<&CommandSpec> {
         match op {
             Op::Action => Some(self.action()),
             Op::Compensation => self.compensation(),
@@ -130,7 +120,7 @@ impl Step {
 impl fmt::Debug for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let action = self.action().name;
-        let undo = self.compensation().map(|shape| shape.name);
+        let undo = self.compensation().map(|command| command.name);
         let mut out = f.debug_struct("Step");
         out.field("name", &self.name).field("kind", &self.kind).field("after", &self.after);
         out.field("action", &action).field("compensation", &undo).finish_non_exhaustive()

@@ -7,7 +7,7 @@ use contract::{
     step::{Op, StepName},
 };
 
-use super::{DefinitionError, NAMELESS};
+use super::{assemble::NAMELESS, mistakes::DefinitionError};
 use crate::{definition::Definition, step::Step};
 
 /// The shortest time that means anything to the machine.
@@ -75,10 +75,10 @@ fn check_kind(position: usize, step: &Step, pivots: &[(usize, &Step)], mistakes:
 
 fn check_times(step: &Step, mistakes: &mut Vec<DefinitionError>) {
     let ways = [(Op::Action, Some(step.action())), (Op::Compensation, step.compensation())];
-    for (op, shape) in ways.into_iter().filter_map(|(op, shape)| shape.map(|shape| (op, shape))) {
-        let wrong = shape.retry.mistakes();
+    for (op, command) in ways.into_iter().filter_map(|(op, command)| command.map(|command| (op, command))) {
+        let wrong = command.retry.mistakes();
         mistakes.extend(wrong.map(|mistake| DefinitionError::BadRetry { step: step.name.clone(), op, mistake }));
-        if shape.reply_within < TIME_MIN {
+        if command.reply_within < TIME_MIN {
             mistakes.push(DefinitionError::NoTimeToReply { step: step.name.clone(), op });
         }
     }

@@ -6,12 +6,12 @@ use contract::{
     step::{Op, StepName},
 };
 
-use super::simulation::{Ended, payloads};
+use super::ended::{Ended, payloads};
 use crate::{
     definition::Definition,
-    draft::pivot_issued,
     entry::Entry,
     evolve::evolve,
+    queries::pivot_issued,
     retry::later,
     state::{Phase, State},
 };
@@ -138,6 +138,6 @@ fn check_turn(definition: &Definition, state: &State, step: &StepName) {
 }
 
 fn sends_max(definition: &Definition) -> usize {
-    let shapes = definition.steps().iter().flat_map(|step| [Some(step.action()), step.compensation()]).flatten();
-    shapes.map(|shape| usize::from(shape.retry.bound().unwrap_or(u16::MAX))).sum()
+    let commands = definition.steps().iter().flat_map(|step| [Some(step.action()), step.compensation()]).flatten();
+    commands.map(|command| usize::from(command.retry.bound().unwrap_or(u16::MAX))).sum()
 }

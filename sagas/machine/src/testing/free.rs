@@ -7,7 +7,12 @@ use contract::{
 };
 use serde_json::Value;
 
-use super::{Crash, Dice, Ended, Fate, Script, Simulation};
+use super::{
+    dice::Dice,
+    ended::Ended,
+    participants::{Fate, Script},
+    simulation::{Crash, Simulation},
+};
 use crate::{
     definition::Definition,
     input::{Input, Operator},
@@ -111,16 +116,16 @@ fn assert_repairable(ended: Ended, definition: &Definition, replies: &dyn Fn(&st
     let stuck = |(name, step): (&contract::StepName, &crate::state::StepState)| {
         let op = ended.state.direction();
         let error = step.progress(op).error.as_ref();
-        let garbled = error.is_some_and(|error| error.code == crate::decide::FAILURE_REPLY_UNREADABLE);
-        let shape = definition.step(name).and_then(|step| step.shape(op));
-        shape.filter(|_| garbled && step.progress(op).is_open()).map(|shape| (name.clone(), replies(shape.name)))
+        let garbled = error.is_some_and(|error| error.code == crate::codes::FAILURE_REPLY_UNREADABLE);
+        let command = definition.step(name).and_then(|step| step.command(op));
+        command.filter(|_| garbled && step.progress(op).is_open()).map(|command| (name.clone(), replies(command.name)))
     };
     let action = match ended.state.steps.iter().find_map(stuck) {
         Some((step, reply)) => Action::Skip { step, reply },
         None => Action::Retry { step: None },
     };
     let operator = Operator { actor: "op".into(), role: "operator".into(), reason: "well again".into() };
-    let repaired = ended.after(definition, replies, &Input::Operator { operator, action });
+    let repaired = Simulation::go_on(definition, ended, replies, &Input::Operator { operator, action });
     assert_eq!(repaired.state.status, end, "a repaired saga goes on to its end");
 }
 

@@ -8,8 +8,8 @@ use contract::{
 };
 use serde_json::Value;
 
-use super::Dice;
-use crate::{decision::CommandToSend, definition::Definition};
+use super::dice::Dice;
+use crate::{definition::Definition, decision::CommandToSend};
 
 /// What happens to one sending of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

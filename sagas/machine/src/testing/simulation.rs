@@ -1,27 +1,26 @@
 //! One saga from its start to its end, with time, loss, repetition, disorder and crashes.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use contract::{
-    SagaId,
-    command::Outcome,
-    saga::{Action, SagaStatus},
-    step::CommandId,
-};
+use contract::{SagaId, command::Outcome, saga::Action, step::CommandId};
 use serde_json::Value;
 
 use super::{
-    Dice,
     check::check_run,
+    dice::Dice,
+    ended::Ended,
     participants::{Fate, Participants, Script},
 };
 use crate::{
-    CommandToSend, Decision, Entry, Input, Operator, Verdict,
     decide::decide,
+    decision::{CommandToSend, Decision, Verdict},
     definition::Definition,
+    entry::Entry,
     evolve::evolve,
-    resume::{next_wake, resume},
+    input::{Input, Operator},
+    queries::next_wake,
+    resume::resume,
     start::{StartError, start},
     state::State,
 };
@@ -54,21 +53,6 @@ pub struct Simulation<'d> {
     impatient: bool,
     acts: VecDeque<(usize, Action)>,
     saga_id: SagaId,
-}
-
-/// A run and its world.
-#[derive(Debug)]
-pub struct Ended {
-    /// As the journal adds up.
-    pub state: State,
-    /// The committed decisions, in order.
-    pub journal: Vec<Vec<Entry>>,
-    /// Whatever was published, resumed ones included.
-    pub sent: Vec<CommandToSend>,
-    /// The other side.
-    pub participants: Participants,
-    /// The time of the last event.
-    pub now: DateTime<Utc>,
 }
 
 /// What is on its way.
@@ -168,56 +152,34 @@ impl<'d> Simulation<'d> {
             now,
         };
         run.commit(decision);
-        run.go_on();
-        let ended = run.end();
-        check_run(definition, &ended);
-        Ok(ended)
+        Ok(run.run_on(definition))
     }
-}
 
-impl Ended {
-    /// Goes on after an input, with participants that are well again.
+    /// Lets a saga whose run has ended hear one more input, with participants that are well again, and runs on.
     #[must_use]
-    pub fn after(self, definition: &Definition, replies: &dyn Fn(&str) -> Value, input: &Input) -> Self {
-        let Self { state, journal, sent, mut participants, now } = self;
+    pub fn go_on(definition: &'d Definition, ended: Ended, replies: &'d dyn Fn(&str) -> Value, input: &Input) -> Ended {
+        let Ended { state, journal, sent, mut participants, now } = ended;
         participants.heal();
         let mut simulation = Simulation::new(definition, Value::Null, replies);
         simulation.saga_id = state.saga_id;
         let (queue, late) = (Vec::new(), Vec::new());
         let mut run = Run { simulation, state, journal, sent, participants, queue, late, now };
         run.hear(input);
-        run.go_on();
-        let ended = run.end();
-        check_run(definition, &ended);
-        ended
-    }
-
-    /// True when both runs, of one script, ended as they should: in the same way, unless the saga was turned around
-    /// and some compensation did not go well. Which steps are undone depends on which refusal came first, so that
-    /// compensation may not have been needed.
-    #[must_use]
-    pub fn ends_like(&self, other: &Self) -> bool {
-        let turned = self.state.cause.is_some() && other.state.cause.is_some();
-        let stuck = [self, other].iter().any(|run| run.state.status == SagaStatus::NeedsAttention);
-        self.outcome() == other.outcome() || (turned && stuck)
-    }
-
-    /// True when a person's action was taken.
-    #[must_use]
-    pub fn was_acted_on(&self) -> bool {
-        self.journal.iter().flatten().any(|entry| matches!(entry, Entry::OperatorActed { .. }))
-    }
-
-    /// What stands at the end: the status, and the steps whose effect stands.
-    #[must_use]
-    pub fn outcome(&self) -> (SagaStatus, Vec<String>) {
-        let standing = self.participants.effects.keys().filter(|step| self.participants.stands(step));
-        (self.state.status, standing.map(ToString::to_string).collect())
+        run.run_on(definition)
     }
 }
 
 impl Run<'_> {
-    fn go_on(&mut self) {
+    /// Runs until nothing more happens by itself, and checks what must hold of any run.
+    fn run_on(mut self, definition: &Definition) -> Ended {
+        self.go_round();
+        let Self { state, journal, sent, participants, now, .. } = self;
+        let ended = Ended { state, journal, sent, participants, now };
+        check_run(definition, &ended);
+        ended
+    }
+
+    fn go_round(&mut self) {
         for _ in 0..EVENTS_MAX {
             if let Some((_, action)) =
                 self.simulation.acts.pop_front_if(|(decisions, _)| *decisions < self.journal.len())
@@ -263,11 +225,6 @@ impl Run<'_> {
             }
         }
         panic!("the saga goes in circles: {:?}", self.journal.iter().rev().take(5).collect::<Vec<_>>());
-    }
-
-    fn end(self) -> Ended {
-        let Self { state, journal, sent, participants, now, .. } = self;
-        Ended { state, journal, sent, participants, now }
     }
 
     fn roll(&mut self, sides: usize) -> usize {
@@ -343,18 +300,6 @@ impl Run<'_> {
         self.sent.extend(commands.iter().cloned());
         self.queue.extend(commands.into_iter().map(Message::Command));
     }
-}
-
-/// Payloads by command id, when each id has but one.
-pub(super) fn payloads(sent: &[CommandToSend]) -> Result<BTreeMap<&CommandId, &str>, CommandId> {
-    let mut payloads = BTreeMap::new();
-    for command in sent {
-        let payload = command.payload.get();
-        if payloads.insert(&command.command_id, payload).is_some_and(|before| before != payload) {
-            return Err(command.command_id.clone());
-        }
-    }
-    Ok(payloads)
 }
 
 fn through_json(entry: &Entry) -> Entry {

@@ -90,7 +90,7 @@ fn commands() -> Vec<(&'static str, Entry)> {
         op: Op::Action,
         attempt: 3,
         in_doubt,
-        code: "no_reply".into(),
+        code: "reply_missing".into(),
         message: "`accommodation.hold_rooms` was not answered within 10s".into(),
         retry_at,
     };
@@ -109,7 +109,7 @@ fn commands() -> Vec<(&'static str, Entry)> {
 fn turns() -> Vec<(&'static str, Entry)> {
     let cause = |step: Option<contract::StepName>| {
         let refused = step.is_some();
-        Cause { step, code: "cancelled".into(), message: "the client called".into(), refused }
+        Cause { step, code: "saga_cancelled".into(), message: "the client called".into(), refused }
     };
     vec![
         (".by_step", Entry::CompensationStarted { cause: cause(Some(name("hold-rooms"))) }),

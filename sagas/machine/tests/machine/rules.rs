@@ -76,7 +76,7 @@ fn a_definite_answer_counts_whichever_attempt_it_answers_but_a_fault_only_for_it
     let mut talk = begin();
     let first_fault = talk.reply("create", Op::Action, Outcome::faulted("broken", "it broke"));
     let first_success = talk.reply("create", Op::Action, Outcome::done(json!({"said": "created"})));
-    assert_eq!(talk.wait(), "create failed (no_reply, in doubt), waits");
+    assert_eq!(talk.wait(), "create failed (reply_missing, in doubt), waits");
     assert_eq!(talk.hear(&first_fault), "ignored: another attempt is awaited");
     assert_eq!(talk.wait(), "send create 1.2");
     assert_eq!(talk.hear(&first_fault), "ignored: another attempt is awaited");
@@ -140,7 +140,7 @@ fn the_deadline_counts_until_the_pivot_is_issued_and_not_after() {
 
     let mut talk = at_pivot();
     talk.now += TimeDelta::seconds(120);
-    assert_eq!(talk.hear(&Input::TimePassed), "confirm failed (no_reply, in doubt), waits");
+    assert_eq!(talk.hear(&Input::TimePassed), "confirm failed (reply_missing, in doubt), waits");
     assert_eq!(talk.done("confirm"), "confirm done; send tell 1.1; send bill 1.1");
 
     let mut talk = at_pivot();
@@ -237,11 +237,11 @@ fn operators_are_told_why_not() {
     let skip = |step: &str, reply| Action::Skip { step: name(step), reply };
     assert_eq!(
         talk.act(Action::Retry { step: None }),
-        "refused: nothing_to_retry: no step is stuck or waits for its next attempt"
+        "refused: retry_impossible: no step is stuck or waits for its next attempt"
     );
     assert_eq!(
         talk.act(retry("create")),
-        "refused: nothing_to_retry: step `create` is awaiting its reply; only what is stuck or waits for its next attempt can be retried"
+        "refused: retry_impossible: step `create` is awaiting its reply; only what is stuck or waits for its next attempt can be retried"
     );
     assert_eq!(
         talk.act(retry("hold")),
@@ -249,7 +249,7 @@ fn operators_are_told_why_not() {
     );
     assert_eq!(
         talk.act(skip("rooms", json!({"said": "x"}))),
-        "refused: nothing_to_skip: step `rooms` is not sent; only what awaits an outcome can be skipped"
+        "refused: skip_impossible: step `rooms` is not sent; only what awaits an outcome can be skipped"
     );
     assert_eq!(
         talk.act(skip("create", json!({"said": 7}))),
@@ -260,17 +260,17 @@ fn operators_are_told_why_not() {
         large.starts_with("refused: reply_mismatch: the reply is not what `order.probe` answers: it has 65547 bytes")
     );
     talk.act(Action::Cancel {});
-    assert_eq!(talk.act(Action::Cancel {}), "refused: already_compensating: the saga is being undone already");
+    assert_eq!(talk.act(Action::Cancel {}), "refused: saga_compensating: the saga is being undone already");
     talk.act(Action::Abandon {});
     assert_eq!(
         talk.act(Action::Abandon {}),
-        "refused: finished: the saga is abandoned: nothing can be done to it any more"
+        "refused: saga_finished: the saga is abandoned: nothing can be done to it any more"
     );
 
     let mut talk = at_pivot();
     assert_eq!(
         talk.act(Action::Cancel {}),
-        "refused: past_pivot: the saga is past its point of no return: retry or skip what is stuck, or abandon it"
+        "refused: pivot_passed: the saga is past its point of no return: retry or skip what is stuck, or abandon it"
     );
 }
 
@@ -352,7 +352,7 @@ fn a_saga_of_another_shape_is_left_alone() {
     other.step("create").command(probe).compensate(unprobe).add();
     talk.definition = other.build().unwrap();
     assert_eq!(talk.done("create"), "ignored: the saga was started under another definition");
-    assert!(talk.act(Action::Cancel {}).starts_with("refused: other_definition"));
+    assert!(talk.act(Action::Cancel {}).starts_with("refused: definition_mismatch"));
     assert!(resume(&talk.definition, &talk.state).is_empty());
     assert_eq!(next_wake(&talk.definition, &talk.state), None);
     assert_eq!(talk.act(Action::Abandon {}), "ann acts: abandon; abandoned; => abandoned");
@@ -503,7 +503,7 @@ fn both_steps_that_ran_out_of_time_together_are_asked_again_together() {
     let mut talk = begin();
     talk.done("create");
     talk.now += TimeDelta::seconds(11);
-    let failed = "flights failed (no_reply, in doubt), waits; rooms failed (no_reply, in doubt), waits";
+    let failed = "flights failed (reply_missing, in doubt), waits; rooms failed (reply_missing, in doubt), waits";
     assert_eq!(talk.hear(&Input::TimePassed), failed);
     talk.now += TimeDelta::seconds(2);
     assert_eq!(talk.hear(&Input::TimePassed), "send flights 1.2; send rooms 1.2");
@@ -523,6 +523,6 @@ fn a_saga_without_a_pivot_can_be_cancelled_to_its_end_and_a_diagram_shows_every_
     talk.done("first");
     assert_eq!(
         talk.hear(&act(Action::Cancel {})),
-        "ann acts: cancel; turn around (cancelled); send undo second 1.1; => compensating"
+        "ann acts: cancel; turn around (saga_cancelled); send undo second 1.1; => compensating"
     );
 }

@@ -1,0 +1,144 @@
+//! Turns what a builder has gathered about its steps into the steps of a definition.
+
+use std::time::Duration;
+
+use contract::{Command, command::Route, saga::StepKind, step::StepName};
+use serde_json::Value;
+
+use super::mistakes::DefinitionError;
+use crate::{
+    json::{Mismatch, check},
+    mapping::{BuildAction, BuildUndo, Condition, Learn},
+    retry::Retry,
+    step::{CommandSpec, Forward, Step, Undo},
+    step_set::{STEPS_MAX, StepSet},
+};
+
+/// Stands in for a name that is none, until the mistakes are reported.
+pub(super) const NAMELESS: &str = "nameless";
+
+/// Names a step that was added, for `after` of later ones; so a cycle cannot be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepHandle {
+    pub(super) position: usize,
+    /// The id of the builder that made it.
+    pub(super) builder: u64,
+}
+
+/// A step as its builder has gathered it, free of the builder's types.
+pub(super) struct StepParts {
+    /// As written; checked at the end.
+    pub(super) name: String,
+    pub(super) kind: StepKind,
+    pub(super) after: Vec<StepHandle>,
+    pub(super) when: Option<Condition>,
+    pub(super) holds_for: Option<Duration>,
+    pub(super) forward: Timing,
+    pub(super) undo: Option<(Signature, BuildUndo)>,
+    pub(super) back: Timing,
+}
+
+/// The timing of one direction, as far as the step says it.
+#[derive(Default)]
+pub(super) struct Timing {
+    pub(super) retry: Option<Retry>,
+    pub(super) reply_within: Option<Duration>,
+}
+
+/// The timing of the steps that do not say their own.
+pub(super) struct Defaults {
+    pub(super) before_pivot: Retry,
+    pub(super) must_succeed: Retry,
+    pub(super) reply_within: Duration,
+}
+
+/// The forward command of a step, before its timing is known.
+pub(super) struct Action {
+    pub(super) signature: Signature,
+    pub(super) build: BuildAction,
+    pub(super) learn: Option<Learn>,
+}
+
+/// What the type of a command says about it.
+pub(super) struct Signature {
+    name: &'static str,
+    version: u16,
+    route: Route,
+    check_reply: fn(&Value) -> Result<(), Mismatch>,
+}
+
+impl Signature {
+    pub(super) fn of<C: Command>() -> Self {
+        Self { name: C::NAME, version: C::VERSION, route: C::ROUTE, check_reply: check::<C::Reply> }
+    }
+
+    fn spec(self, timing: &Timing, retry: Retry, reply_within: Duration) -> CommandSpec {
+        let Self { name, version, route, check_reply } = self;
+        let retry = timing.retry.unwrap_or(retry);
+        let reply_within = timing.reply_within.unwrap_or(reply_within);
+        CommandSpec { name, version, route, retry, reply_within, check_reply }
+    }
+}
+
+/// Makes the steps, and finds what belongs before and behind each.
+pub(super) fn assemble(
+    steps: Vec<(StepParts, Action)>,
+    defaults: &Defaults,
+    builder: u64,
+    mistakes: &mut Vec<DefinitionError>,
+) -> Vec<Step> {
+    if steps.len() > STEPS_MAX {
+        mistakes.push(DefinitionError::TooManySteps { count: steps.len() });
+    }
+    let mut assembled: Vec<Step> = Vec::with_capacity(steps.len());
+    for (parts, action) in steps.into_iter().take(STEPS_MAX) {
+        let name = StepName::new(&parts.name).unwrap_or_else(|_| {
+            mistakes.push(DefinitionError::BadStepName { name: parts.name.clone() });
+            StepName::new(NAMELESS).expect("the stand-in is a step's name")
+        });
+        let mut before = StepSet::default();
+        let mut ancestors = StepSet::default();
+        for handle in &parts.after {
+            match assembled.get(handle.position).filter(|_| handle.builder == builder) {
+                Some(step) => {
+                    before.insert(handle.position);
+                    ancestors.insert(handle.position);
+                    ancestors = ancestors.union(step.ancestors);
+                }
+                None => mistakes.push(DefinitionError::UnknownHandle { step: parts.name.clone() }),
+            }
+        }
+        let position = assembled.len();
+        for (_, step) in assembled.iter_mut().enumerate().filter(|(at, _)| ancestors.contains(*at)) {
+            step.descendants.insert(position);
+        }
+        let after = assembled.iter().enumerate().filter(|(at, _)| before.contains(*at));
+        let after = after.map(|(_, step)| step.name.clone()).collect();
+        assembled.push(step(name, parts, action, defaults, Edges { after, before, ancestors }));
+    }
+    assembled
+}
+
+/// What comes before a step.
+struct Edges {
+    after: Vec<StepName>,
+    before: StepSet,
+    ancestors: StepSet,
+}
+
+fn step(name: StepName, parts: StepParts, action: Action, defaults: &Defaults, edges: Edges) -> Step {
+    let StepParts { kind, when, holds_for, forward, undo, back, .. } = parts;
+    let retry = match kind {
+        StepKind::Compensatable => defaults.before_pivot,
+        StepKind::Pivot | StepKind::Retriable => defaults.must_succeed,
+    };
+    let Action { signature, build, learn } = action;
+    let command = signature.spec(&forward, retry, defaults.reply_within);
+    let undo = undo.map(|(signature, build)| {
+        let command = signature.spec(&back, defaults.must_succeed, defaults.reply_within);
+        Undo { command, build }
+    });
+    let Edges { after, before, ancestors } = edges;
+    let (forward, descendants) = (Forward { command, build, learn }, StepSet::default());
+    Step { name, kind, after, before, ancestors, descendants, when, forward, undo, holds_for }
+}

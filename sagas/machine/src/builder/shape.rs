@@ -1,0 +1,39 @@
+//! A definition's shape as text, for its fingerprint. Every line of it is part of the promise: changing how it is
+//! written changes every published fingerprint.
+
+use contract::step::Op;
+
+use crate::{
+    definition::Definition,
+    retry::Retry,
+    step::{CommandSpec, kind_word},
+};
+
+/// The names, kinds, edges, commands, retries and timings of a definition.
+pub(super) fn shape_text(definition: &Definition) -> String {
+    let deadline = definition.deadline().map_or(0, |deadline| deadline.as_millis());
+    let mut text = format!("saga {} {} deadline {deadline}\n", definition.name(), definition.version());
+    for step in definition.steps() {
+        let after: Vec<_> = step.after().iter().map(|step| step.as_str()).collect();
+        let kind = kind_word(step.kind());
+        let conditional = step.is_conditional();
+        text += &format!("step {} {kind} conditional {conditional} after {}\n", step.name(), after.join(","));
+        text += &command_line(Op::Action, step.action());
+        if let Some(compensation) = step.compensation() {
+            text += &command_line(Op::Compensation, compensation);
+        }
+    }
+    text
+}
+
+fn command_line(op: Op, spec: &CommandSpec) -> String {
+    let CommandSpec { name, version, route, retry, reply_within, .. } = spec;
+    let within = reply_within.as_millis();
+    format!("{} {name} {version} {} {} within {within}\n", op.as_str(), route.as_str(), retry_text(retry))
+}
+
+fn retry_text(retry: &Retry) -> String {
+    let (base, cap) = retry.waits();
+    let bound = retry.bound().map_or_else(|| "unbounded".to_owned(), |bound| bound.to_string());
+    format!("retry {} {} {bound}", base.as_millis(), cap.as_millis())
+}

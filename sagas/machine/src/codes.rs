@@ -1,0 +1,29 @@
+//! The codes that the machine gives by itself, each with a page in `docs/errors`. Participants add their own, which
+//! the machine passes on as they are.
+
+/// The cause of a saga that was given up at its deadline.
+pub const CAUSE_DEADLINE_PASSED: &str = "deadline_passed";
+/// The cause of a saga that an operator cancelled.
+pub const CAUSE_SAGA_CANCELLED: &str = "saga_cancelled";
+
+/// The failure of an attempt that was not answered in time.
+pub const FAILURE_REPLY_MISSING: &str = "reply_missing";
+/// The failure of an attempt whose reply is not of the command's reply type.
+pub const FAILURE_REPLY_UNREADABLE: &str = "reply_unreadable";
+
+/// An operator's action is refused because the saga has ended.
+pub const REFUSED_SAGA_FINISHED: &str = "saga_finished";
+/// An operator's action is refused because the saga was started under another definition.
+pub const REFUSED_DEFINITION_MISMATCH: &str = "definition_mismatch";
+/// An operator's action is refused because the definition has no such step.
+pub const REFUSED_STEP_UNKNOWN: &str = "step_unknown";
+/// A retry is refused because nothing is stuck or waits for its next attempt.
+pub const REFUSED_RETRY_IMPOSSIBLE: &str = "retry_impossible";
+/// A skip is refused because the step awaits no outcome.
+pub const REFUSED_SKIP_IMPOSSIBLE: &str = "skip_impossible";
+/// A skip is refused because its reply is not of the command's reply type.
+pub const REFUSED_REPLY_MISMATCH: &str = "reply_mismatch";
+/// A cancel is refused because the pivot was issued.
+pub const REFUSED_PIVOT_PASSED: &str = "pivot_passed";
+/// A cancel is refused because the saga is being undone already.
+pub const REFUSED_SAGA_COMPENSATING: &str = "saga_compensating";

@@ -1,0 +1,51 @@
+//! The payload of a step's command, built from the saga's input and from what earlier steps learned.
+
+use std::any::Any;
+
+use contract::{saga::Cause, step::Op};
+use serde_json::value::RawValue;
+
+use crate::{
+    definition::Definition,
+    mapping::MappingError,
+    state::{Phase, State},
+    step::Step,
+};
+
+/// Builds the command of one direction of a step. `input` caches the saga's input in the definition's type.
+pub(crate) fn build_payload(
+    definition: &Definition,
+    state: &State,
+    step: &Step,
+    op: Op,
+    input: &mut Option<Box<dyn Any>>,
+) -> Result<Box<RawValue>, MappingError> {
+    let input: &dyn Any = match input {
+        Some(read) => &**read,
+        None => &**input.insert((definition.read_input)(&state.input).map_err(MappingError::Input)?),
+    };
+    match (op, &step.undo) {
+        (Op::Action, _) => (step.forward.build)(input, &*facts(definition, state, step)?),
+        (Op::Compensation, Some(undo)) => {
+            let unknown = || Cause { step: None, code: String::new(), message: String::new(), refused: false };
+            match &state.cause {
+                Some(cause) => (undo.build)(input, cause),
+                None => (undo.build)(input, &unknown()),
+            }
+        }
+        (Op::Compensation, None) => Err(MappingError::Mixed),
+    }
+}
+
+/// The facts that a step may know: what the steps before it learned, in the definition's order. What a parallel step
+/// learned is left out, or the same command could be built in two ways.
+fn facts(definition: &Definition, state: &State, step: &Step) -> Result<Box<dyn Any>, MappingError> {
+    let mut facts = (definition.new_facts)();
+    for before in definition.steps_in(step.ancestors) {
+        let Some(learn) = &before.forward.learn else { continue };
+        if let Some(Phase::Done { reply }) = state.progress(&before.name, Op::Action).map(|progress| &progress.phase) {
+            learn(&mut *facts, reply)?;
+        }
+    }
+    Ok(facts)
+}
