@@ -35,7 +35,7 @@ pub(crate) enum Parked {
     UnknownDefinition { name: String, version: u32 },
     /// It knows another shape under the same name and version.
     #[error("`{name}` version {version} has the fingerprint {ours} here, but the saga was started under {theirs}")]
-    OtherFingerprint { name: String, version: u32, ours: String, theirs: String },
+    FingerprintMismatch { name: String, version: u32, ours: String, theirs: String },
     /// Its rows cannot be read.
     #[error("{0}")]
     BrokenRow(String),
@@ -55,7 +55,7 @@ impl Parked {
     pub(crate) const fn code(&self) -> &'static str {
         match self {
             Self::UnknownDefinition { .. } => "definition_unknown",
-            Self::OtherFingerprint { .. } => "other_fingerprint",
+            Self::FingerprintMismatch { .. } => "fingerprint_mismatch",
             Self::BrokenRow(_) => "row_broken",
             Self::BrokenJournal(_) => "journal_broken",
             Self::Unstorable(_) => "unstorable",
@@ -66,7 +66,7 @@ impl Parked {
     /// True when the journal can be read, and only this program does not know what to make of it.
     pub(crate) const fn lacks_definition(&self) -> bool {
         match self {
-            Self::UnknownDefinition { .. } | Self::OtherFingerprint { .. } => true,
+            Self::UnknownDefinition { .. } | Self::FingerprintMismatch { .. } => true,
             Self::BrokenRow(_) | Self::BrokenJournal(_) | Self::Unstorable(_) | Self::MachineFailed(_) => false,
         }
     }
@@ -158,7 +158,7 @@ pub(crate) fn definition_of(catalog: &Catalog, state: &State) -> Result<Arc<Defi
         Ok(Arc::clone(definition))
     } else {
         let (ours, theirs) = (definition.fingerprint().to_string(), fingerprint.to_string());
-        Err(Parked::OtherFingerprint { name: name.clone(), version: *version, ours, theirs })
+        Err(Parked::FingerprintMismatch { name: name.clone(), version: *version, ours, theirs })
     }
 }
 

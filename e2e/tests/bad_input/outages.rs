@@ -30,7 +30,7 @@ pub(crate) async fn of_the_broker(system: &mut System, client: &Client, operator
     let order_id = accepted.body["order_id"].as_str().unwrap();
     let settled = client.until_settled(order_id, SETTLED_WITHIN).await;
     // The action may have waited in the client of the broker; it says itself that it may still take effect.
-    let ended = settled["status"] == "confirmed" || settled["reason"]["code"] == "cancelled";
+    let ended = settled["status"] == "confirmed" || settled["reason"]["code"] == "saga_cancelled";
     findings.that("the order that waited for the broker", ended, &settled);
 }
 

@@ -107,11 +107,11 @@ async fn refused(bench: &mut Bench, id: &str) {
     let reason = ["--reason", "let us see"];
     let act = |more: &[&'static str]| -> Vec<&'static str> { [more, &reason].concat() };
     for (arguments, code, word) in [
-        (act(&["cancel"]), 6, "past_pivot"),
+        (act(&["cancel"]), 6, "pivot_passed"),
         (act(&["retry", "--step", "dance"]), 6, "step_unknown"),
-        (act(&["retry", "--step", "create-order"]), 6, "nothing_to_retry"),
-        (act(&["skip", "--step", "create-order", "--reply", "{}"]), 6, "nothing_to_skip"),
-        (act(&["skip", "--step", "notify-user", "--reply", "{}"]), 6, "nothing_to_skip"),
+        (act(&["retry", "--step", "create-order"]), 6, "retry_impossible"),
+        (act(&["skip", "--step", "create-order", "--reply", "{}"]), 6, "skip_impossible"),
+        (act(&["skip", "--step", "notify-user", "--reply", "{}"]), 6, "skip_impossible"),
         (act(&["skip", "--step", "capture-payment", "--reply", "{\"payment_id\":7}"]), 1, "reply_mismatch"),
         (act(&["skip", "--step", "capture-payment", "--reply", "{}"]), 1, "reply_mismatch"),
         (vec!["cancel"], 2, "--reason"),
@@ -123,7 +123,7 @@ async fn refused(bench: &mut Bench, id: &str) {
     let path = format!("/ops/api/sagas/{id}/actions");
     let act = async |bench: &Bench, body: Value| bench.operator.call(Method::POST, &path, Some(body)).await.unwrap();
     let cancel = act(bench, json!({ "action": "cancel", "reason": "let us see" })).await;
-    bench.findings.problem("a cancel after the pivot", &cancel, 409, "past_pivot", &[]);
+    bench.findings.problem("a cancel after the pivot", &cancel, 409, "pivot_passed", &[]);
     let skip =
         json!({ "action": "skip", "step": "capture-payment", "reply": { "payment_id": "ord_7" }, "reason": "so" });
     let short = act(bench, skip.clone()).await;

@@ -48,10 +48,10 @@ pub(crate) async fn a_saga_held_before_its_pivot(bench: &mut Bench) {
     .await;
     bench.findings.that(
         "it is being undone",
-        shown["status"] == "compensating" && shown["cause"]["code"] == "cancelled",
+        shown["status"] == "compensating" && shown["cause"]["code"] == "saga_cancelled",
         &shown,
     );
-    bench.ends(&["cancel", id, "--reason", "the client called again"], 6, &["already_compensating"]).await;
+    bench.ends(&["cancel", id, "--reason", "the client called again"], 6, &["saga_compensating"]).await;
 
     bench.system.revive("payment").await.unwrap();
     let shown = until_status(&bench.operator, id, "compensated").await;
@@ -61,7 +61,7 @@ pub(crate) async fn a_saga_held_before_its_pivot(bench: &mut Bench) {
     }
     let order = bench.client.until_settled(&order_id, SETTLED_WITHIN).await;
     // What operators tell each other is not for the client.
-    let reason = json!({ "code": "cancelled", "message": contract::order::NOT_COMPLETED });
+    let reason = json!({ "code": "saga_cancelled", "message": contract::order::NOT_COMPLETED });
     let told = order["status"] == "rejected" && order["reason"] == reason;
     bench.findings.that("the order is rejected", told, &order);
     bench.ends(&["cancel", id, "--reason", "once more"], 6, &["finished"]).await;
@@ -79,7 +79,7 @@ pub(crate) async fn a_saga_held_before_its_pivot(bench: &mut Bench) {
     let failed =
         seen.iter().rfind(|event| event.event == "operation").map(|event| event.data.clone()).unwrap_or_default();
     let failed: Value = serde_json::from_str(&failed).unwrap_or_default();
-    let told = failed["status"] == "failed" && failed["error"]["code"] == "cancelled";
+    let told = failed["status"] == "failed" && failed["error"]["code"] == "saga_cancelled";
     bench.findings.that("what it said last", told, &failed);
     let over = bench.client.open(&path, Some(&head.to_string())).await.unwrap();
     bench.findings.that("there is nothing more to follow", over.status() == 204, over.status());

@@ -95,7 +95,7 @@ async fn operators_are_told_when_to_look_again() {
     house.parts.mood("orchestrator", Mood::Undecided);
     let request = house.http.post(house.url("/ops/api/sagas/x/actions")).bearer_auth(house.operator_token());
     let said = Said::of(request.body("{}")).await;
-    assert_eq!((said.status, said.code().as_str(), said.header("retry-after")), (504, "no_answer_yet", "5"));
+    assert_eq!((said.status, said.code().as_str(), said.header("retry-after")), (504, "verdict_missing", "5"));
 }
 
 #[tokio::test]

@@ -198,7 +198,7 @@ async fn moody(State((parts, part)): State<(Parts, &'static str)>, request: Requ
         Mood::Busy => ApiError::unavailable("busy", "too much is under way", 7).into_response(),
         Mood::Unsure => ApiError::unavailable("outcome_unknown", "it may have been done", 1).into_response(),
         Mood::Undecided => {
-            let error = ApiError::new(StatusCode::GATEWAY_TIMEOUT, "no_answer_yet", "No verdict yet");
+            let error = ApiError::new(StatusCode::GATEWAY_TIMEOUT, "verdict_missing", "No verdict yet");
             error.retry_after(5).into_response()
         }
         Mood::Failing => (StatusCode::INTERNAL_SERVER_ERROR, "thread panicked at src/secret.rs:1").into_response(),

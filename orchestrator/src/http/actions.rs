@@ -13,7 +13,7 @@ use contract::{
     problem::FieldError,
 };
 use kit::http::{ApiError, Json, Path};
-use machine::operate::REFUSED_REPLY_MISMATCH;
+use machine::codes::REFUSED_REPLY_MISMATCH;
 
 use super::{Api, operator, problems, reads};
 use crate::messages::wire::{self, Act, ActEnd, RequestId};
@@ -69,7 +69,7 @@ fn verdict(id: SagaId, end: ActEnd) -> Result<(), ApiError> {
 
 fn no_answer() -> ApiError {
     let title = "No verdict came in time";
-    ApiError::new(StatusCode::GATEWAY_TIMEOUT, "no_answer_yet", title)
+    ApiError::new(StatusCode::GATEWAY_TIMEOUT, "verdict_missing", title)
         .detail("the action waits in the saga's queue and may still take effect; look at the saga before repeating it")
         .retry_after(NO_ANSWER_RETRY_AFTER)
 }

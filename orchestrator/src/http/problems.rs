@@ -58,8 +58,8 @@ pub(super) fn start(refused: &StartRefused) -> ApiError {
 /// Where the input is wrong.
 fn input_errors(error: &StartError) -> Vec<FieldError> {
     match error {
-        StartError::Unreadable { misfit, .. } => {
-            vec![FieldError { detail: misfit.message.clone(), pointer: format!("#/input{}", misfit.pointer) }]
+        StartError::Unreadable { mismatch, .. } => {
+            vec![FieldError { detail: mismatch.message.clone(), pointer: format!("#/input{}", mismatch.pointer) }]
         }
         StartError::TooLarge { .. }
         | StartError::Undecidable { .. }

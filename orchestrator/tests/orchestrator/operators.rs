@@ -59,7 +59,7 @@ async fn what_cannot_be_done_is_refused_with_its_reason(rig: &Rig) {
     let done = running.client.start("trip", "").await;
     running.client.reaches(done, SagaStatus::Completed).await;
     let (status, problem) = running.client.act(done, json!({ "action": "cancel" })).await;
-    assert_eq!((status.as_u16(), &problem["code"]), (409, &json!("finished")), "{problem}");
+    assert_eq!((status.as_u16(), &problem["code"]), (409, &json!("saga_finished")), "{problem}");
 
     let waiting = running.client.start("trip", "silent hold-room").await;
     until("it waits", async || (worker.received(waiting, "hold-room") > 0).then_some(())).await;

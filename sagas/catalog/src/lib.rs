@@ -1,13 +1,13 @@
 //! The agency's sagas: a folder each, a file per published version.
 //!
 //! A published version is never edited: instances started under it must finish under it. A change is a new file
-//! beside it, and `tests/frozen.rs` holds the published shapes.
+//! beside it; the recorded histories in `tests/histories` hold the published versions.
 
 pub mod order;
 
 use machine::{Catalog, CatalogError, DefinitionError};
 
-/// Why the catalogue cannot be used: a mistake in this crate, found when a program starts.
+/// Why the catalog cannot be used: a mistake in this crate, found when a program starts.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BrokenCatalog {
     /// One definition is wrong.

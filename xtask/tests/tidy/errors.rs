@@ -145,7 +145,7 @@ fn codes_are_found_wherever_they_are_written() {
         found("ApiError::not_found(code, detail),\n ApiError::conflict(code, \"detail\")"),
         Vec::<String>::new()
     );
-    assert_eq!(found("pub const REFUSED_PAST: &str = \"past_pivot\";"), ["past_pivot"]);
+    assert_eq!(found("pub const REFUSED_PAST: &str = \"pivot_passed\";"), ["pivot_passed"]);
     assert_eq!(found("            SearchError::Place => (\"place_missing\", \"place\"),"), ["place_missing"]);
     let function = "    pub const fn code(&self) -> &'static str {\n        match self {\n            Self::Busy(_) => \"busy\",\n        }\n    }\n";
     assert_eq!(found(function), ["busy"]);

@@ -61,7 +61,7 @@ struct Facts {
 /// Every mistake in it; none, as a test shows.
 pub fn definition() -> Result<Definition, Vec<DefinitionError>> {
     let mut saga = Builder::<PlaceOrder, Facts>::new(NAME, VERSION);
-    saga.deadline(DEADLINE);
+    saga.deadline(DEADLINE).reply_within(REPLY_WITHIN).before_pivot(BEFORE_PIVOT).must_succeed(MUST_SUCCEED);
 
     let create = saga
         .step("create-order")
@@ -77,10 +77,6 @@ pub fn definition() -> Result<Definition, Vec<DefinitionError>> {
             reason_code: cause.code.clone(),
             reason: if cause.refused { cause.message.clone() } else { NOT_COMPLETED.to_owned() },
         })
-        .retry(BEFORE_PIVOT)
-        .compensation_retry(MUST_SUCCEED)
-        .reply_within(REPLY_WITHIN)
-        .compensation_within(REPLY_WITHIN)
         .add();
     let flights = saga
         .step("hold-seats")
@@ -89,10 +85,6 @@ pub fn definition() -> Result<Definition, Vec<DefinitionError>> {
         .command(|order, _| HoldSeats { order_id: order.order_id, offers: accepted_flights(order) })
         .compensate(|order, _| ReleaseSeats { order_id: order.order_id })
         .holds_for(HOLD)
-        .retry(BEFORE_PIVOT)
-        .compensation_retry(MUST_SUCCEED)
-        .reply_within(REPLY_WITHIN)
-        .compensation_within(REPLY_WITHIN)
         .add();
     let rooms = saga
         .step("hold-rooms")
@@ -101,10 +93,6 @@ pub fn definition() -> Result<Definition, Vec<DefinitionError>> {
         .command(|order, _| HoldRooms { order_id: order.order_id, offers: accepted_stays(order) })
         .compensate(|order, _| ReleaseRooms { order_id: order.order_id })
         .holds_for(HOLD)
-        .retry(BEFORE_PIVOT)
-        .compensation_retry(MUST_SUCCEED)
-        .reply_within(REPLY_WITHIN)
-        .compensation_within(REPLY_WITHIN)
         .add();
     let authorize = saga
         .step("authorize-payment")
@@ -115,10 +103,6 @@ pub fn definition() -> Result<Definition, Vec<DefinitionError>> {
             token: order.payment_token.clone(),
         })
         .compensate(|order, _| VoidPayment { order_id: order.order_id })
-        .retry(BEFORE_PIVOT)
-        .compensation_retry(MUST_SUCCEED)
-        .reply_within(REPLY_WITHIN)
-        .compensation_within(REPLY_WITHIN)
         .add();
 
     let confirm_flights = saga
@@ -128,8 +112,6 @@ pub fn definition() -> Result<Definition, Vec<DefinitionError>> {
         .after([authorize])
         .command(|order, _| ConfirmSeats { order_id: order.order_id, travellers: order.travellers.clone() })
         .on_reply(|facts, confirmed| facts.flight_reference = Some(confirmed.booking_reference.clone()))
-        .retry(MUST_SUCCEED)
-        .reply_within(REPLY_WITHIN)
         .add();
     let book_rooms = saga
         .step("book-rooms")
@@ -138,8 +120,6 @@ pub fn definition() -> Result<Definition, Vec<DefinitionError>> {
         .after([authorize])
         .command(|order, _| confirm_rooms_of(order))
         .on_reply(|facts, confirmed| facts.stay_reference = Some(confirmed.confirmation.clone()))
-        .retry(MUST_SUCCEED)
-        .reply_within(REPLY_WITHIN)
         .add();
 
     let confirm_rooms = saga
@@ -149,16 +129,12 @@ pub fn definition() -> Result<Definition, Vec<DefinitionError>> {
         .after([confirm_flights])
         .command(|order, _| confirm_rooms_of(order))
         .on_reply(|facts, confirmed| facts.stay_reference = Some(confirmed.confirmation.clone()))
-        .retry(MUST_SUCCEED)
-        .reply_within(REPLY_WITHIN)
         .add();
     let capture = saga
         .step("capture-payment")
         .retriable()
         .after([confirm_flights, book_rooms, confirm_rooms])
         .command(|order, _| CapturePayment { order_id: order.order_id, amount: order.total })
-        .retry(MUST_SUCCEED)
-        .reply_within(REPLY_WITHIN)
         .add();
     let confirm = saga
         .step("confirm-order")
@@ -169,8 +145,6 @@ pub fn definition() -> Result<Definition, Vec<DefinitionError>> {
             flight_reference: facts.flight_reference.clone(),
             stay_reference: facts.stay_reference.clone(),
         })
-        .retry(MUST_SUCCEED)
-        .reply_within(REPLY_WITHIN)
         .add();
     saga.step("notify-user")
         .retriable()
@@ -180,8 +154,6 @@ pub fn definition() -> Result<Definition, Vec<DefinitionError>> {
             order_id: order.order_id,
             notice: Notice::OrderConfirmed,
         })
-        .retry(MUST_SUCCEED)
-        .reply_within(REPLY_WITHIN)
         .add();
     saga.build()
 }

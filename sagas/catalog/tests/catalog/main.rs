@@ -3,8 +3,6 @@
 #[cfg(test)]
 mod diagrams;
 #[cfg(test)]
-mod frozen;
-#[cfg(test)]
 mod histories;
 #[cfg(test)]
 mod laws;

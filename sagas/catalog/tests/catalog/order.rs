@@ -13,10 +13,22 @@ use machine::{
 };
 use serde_json::{Value, json};
 
-use crate::samples::{FLIGHT, STAY, order, reply};
+use crate::samples::{inputs, reply};
+
+const FLIGHT: &str = "fof_01900000000070008000000000000004";
+const STAY: &str = "sof_01900000000070008000000000000005";
 
 fn definition() -> Definition {
     catalog::order::v1::definition().unwrap()
+}
+
+/// An order of these offers.
+fn order(offers: &[&str]) -> Value {
+    let item = |offer: &&str| json!({"offer_id": offer, "description": "an offer", "total": {"amount": "100.00", "currency": "EUR"}});
+    let mut order = inputs(&definition())["rooms only"].clone();
+    order["items"] = offers.iter().map(item).collect();
+    order["total"]["amount"] = format!("{}.00", 100 * offers.len()).into();
+    order
 }
 
 fn run(offers: &[&str], script: Script) -> Ended {
@@ -112,7 +124,7 @@ fn a_declined_card_releases_what_is_held_and_rejects_the_order_with_the_reason()
 fn what_failed_within_is_not_told_to_the_client() {
     let lost = Script::clean().with(&"authorize-payment".parse().unwrap(), Op::Action, &[Fate::LoseReply]);
     let reject: RejectOrder = serde_json::from_value(payload(&run(&[FLIGHT], lost), "order.reject")).unwrap();
-    assert_eq!((reject.reason_code.as_str(), reject.reason.as_str()), ("no_reply", NOT_COMPLETED));
+    assert_eq!((reject.reason_code.as_str(), reject.reason.as_str()), ("reply_missing", NOT_COMPLETED));
 }
 
 #[test]
@@ -122,7 +134,7 @@ fn an_authorization_whose_answer_never_comes_is_voided() {
     assert!(sent(&ended).contains(&"payment.void"));
     assert_eq!(ended.state.status, SagaStatus::Compensated);
     // All attempts fit in before the deadline, so that the cause names what was wrong.
-    assert_eq!(ended.state.error_fingerprint().as_deref(), Some("authorize-payment/no_reply"));
+    assert_eq!(ended.state.error_fingerprint().as_deref(), Some("authorize-payment/reply_missing"));
 }
 
 #[test]

@@ -1,48 +1,26 @@
-//! Inputs for each saga, and a reply for each command.
+//! Sample inputs of every saga, and a reply for every command: both are read from files that are named after them.
+
+use std::{fs, path::Path};
 
 use machine::Definition;
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
-/// Every input that takes another way through the definition.
-pub(crate) fn inputs(definition: &Definition) -> Vec<(&'static str, Value)> {
-    match definition.name() {
-        "order" => vec![
-            ("flights and rooms", order(&[FLIGHT, STAY])),
-            ("flights only", order(&[FLIGHT, FLIGHT])),
-            ("rooms only", order(&[STAY])),
-        ],
-        other => panic!("`{other}` has no sample inputs: add them here, one for each way through it"),
+/// One input for each way through the definition, by its name: the file `tests/samples/<saga>-v<version>.json`.
+pub(crate) fn inputs(definition: &Definition) -> Map<String, Value> {
+    let file = format!("tests/samples/{}-v{}.json", definition.name(), definition.version());
+    match read(&file) {
+        Value::Object(inputs) => inputs,
+        other => panic!("{file} is no object of inputs by name: {other}"),
     }
 }
 
-pub(crate) const FLIGHT: &str = "fof_01900000000070008000000000000004";
-pub(crate) const STAY: &str = "sof_01900000000070008000000000000005";
-
-pub(crate) fn order(offers: &[&str]) -> Value {
-    let item = |offer: &&str| json!({"offer_id": offer, "description": "an offer", "total": {"amount": "100.00", "currency": "EUR"}});
-    let traveller = |given: &str| json!({"given_name": given, "family_name": "Okafor", "born_on": "1984-02-29", "email": "zoe@example.com"});
-    json!({
-        "order_id": "ord_01900000000070008000000000000002",
-        "user_id": "usr_01900000000070008000000000000003",
-        "items": offers.iter().map(item).collect::<Vec<_>>(),
-        "travellers": [traveller("Zoe"), traveller("Chidi")],
-        "total": {"amount": format!("{}.00", 100 * offers.len()), "currency": "EUR"},
-        "payment_token": "tok_ok",
-    })
-}
-
-/// A reply of the right type for each command's name.
+/// The reply to a command, as the contract's golden files have it.
 pub(crate) fn reply(command: &str) -> Value {
-    match command {
-        "flights.hold_seats" | "accommodation.hold_rooms" => json!({"expires_at": "2027-01-15T08:20:00Z"}),
-        "flights.confirm_seats" => json!({"booking_reference": "X7PQ2M", "tickets": ["125-1"]}),
-        "accommodation.confirm_rooms" => json!({"confirmation": "VX-42"}),
-        "payment.authorize" => json!({
-            "payment_id": "pay_01900000000070008000000000000006",
-            "provider_reference": "pi_1",
-            "capture_before": "2027-01-22T08:00:00Z",
-        }),
-        "payment.capture" => json!({"payment_id": "pay_01900000000070008000000000000006"}),
-        _ => json!({}),
-    }
+    read(&format!("../contract/tests/golden/{command}.reply.json"))
+}
+
+fn read(file: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{file}: {error}"));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{file}: {error}"))
 }

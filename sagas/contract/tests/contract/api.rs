@@ -78,7 +78,7 @@ fn summary(full: bool) -> SagaSummary {
         status: if full { SagaStatus::NeedsAttention } else { SagaStatus::Running },
         business_key: order().to_string(),
         owner: full.then(|| user().to_string()),
-        error: full.then(|| "hold-rooms/no_reply".into()),
+        error: full.then(|| "hold-rooms/reply_missing".into()),
         created_at: at(0),
         updated_at: at(1),
         finished_at: full.then(|| at(2)),
@@ -118,7 +118,7 @@ fn view(full: bool) -> SagaView {
         steps: vec![step_view(full)],
         cause: full.then(|| Cause {
             step: None,
-            code: "cancelled".into(),
+            code: "saga_cancelled".into(),
             message: "the client called".into(),
             refused: false,
         }),
