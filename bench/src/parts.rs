@@ -16,7 +16,7 @@ use sqlx::migrate::Migrator;
 use worker_runtime::Domain;
 
 use crate::workload::{
-    Answered, Authorize, ConfirmOrder, CreateOrder, HoldRoom, RejectOrder, ReleaseRoom, Void, Participant, definition,
+    Answered, Authorize, ConfirmOrder, CreateOrder, HoldRoom, Participant, RejectOrder, ReleaseRoom, Void, definition,
 };
 
 /// Makes the benchmark's tables in each domain's database.
@@ -57,7 +57,9 @@ pub(crate) async fn run_worker(cli: WorkerCli) -> anyhow::Result<()> {
             .action::<CreateOrder>(Participant)
             .compensation::<RejectOrder>(Participant, |_| Answered {})
             .action::<ConfirmOrder>(Participant),
-        Route::Accommodation => domain.action::<HoldRoom>(Participant).compensation::<ReleaseRoom>(Participant, |_| Answered {}),
+        Route::Accommodation => {
+            domain.action::<HoldRoom>(Participant).compensation::<ReleaseRoom>(Participant, |_| Answered {})
+        }
         Route::Payment => domain.action::<Authorize>(Participant).compensation::<Void>(Participant, |_| Answered {}),
         Route::User | Route::Flights | Route::Feed => return Err(anyhow!("the benchmark has no such domain")),
     };

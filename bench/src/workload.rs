@@ -116,11 +116,7 @@ pub(crate) fn definition() -> Result<Definition, Vec<DefinitionError>> {
         .command(|input, _| Authorize(input.clone()))
         .compensate(|input, _: &Cause| Void(input.clone()))
         .add();
-    saga.step("confirm-order")
-        .after([authorize])
-        .pivot()
-        .command(|input, _| ConfirmOrder(input.clone()))
-        .add();
+    saga.step("confirm-order").after([authorize]).pivot().command(|input, _| ConfirmOrder(input.clone())).add();
     saga.build()
 }
 

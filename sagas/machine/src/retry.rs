@@ -100,8 +100,7 @@ fn draw(id: &CommandId, attempts: u16) -> u64 {
     let saga = id.saga.uuid();
     let tail = [op, 0xff];
     let numbers = [id.generation.to_be_bytes(), attempts.to_be_bytes()];
-    let bytes =
-        saga.as_bytes().iter().chain(id.step.as_str().as_bytes()).chain(&tail).chain(numbers.iter().flatten());
+    let bytes = saga.as_bytes().iter().chain(id.step.as_str().as_bytes()).chain(&tail).chain(numbers.iter().flatten());
     for byte in bytes {
         hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
     }

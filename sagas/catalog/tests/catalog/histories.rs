@@ -11,11 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use contract::{
-    SagaId,
-    saga::StepKind,
-    step::Op,
-};
+use contract::{SagaId, saga::StepKind, step::Op};
 use machine::{
     CommandToSend, Definition, Entry, State, Step, evolve, resume,
     testing::{Fate, Script, Simulation},

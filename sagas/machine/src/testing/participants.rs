@@ -9,7 +9,7 @@ use contract::{
 use serde_json::Value;
 
 use super::dice::Dice;
-use crate::{definition::Definition, decision::CommandToSend};
+use crate::{decision::CommandToSend, definition::Definition};
 
 /// What happens to one sending of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
