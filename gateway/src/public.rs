@@ -7,7 +7,7 @@ use contract::{
     order::{NOT_COMPLETED, OrderItem, OrderStatus, OrderView, PlaceOrder, Reason, Traveller},
     saga::{Cause, SagaStatus, StepStatus},
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// What a client is told when a person gave the saga up as it was: something of it may stand.
 const GIVEN_UP: &str = "The order could not be completed. Our staff is looking after what was begun.";
@@ -66,15 +66,6 @@ impl Order {
             updated_at: saga.summary.updated_at,
         }
     }
-}
-
-/// A page of whatever.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Page<T> {
-    /// The items.
-    pub(crate) items: Vec<T>,
-    /// For the next page; null at the end, and only there (AIP-158).
-    pub(crate) next_page_token: Option<String>,
 }
 
 /// `POST /v1/orders`.

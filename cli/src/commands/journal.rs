@@ -1,9 +1,6 @@
 //! `sagactl journal`: every committed decision of a saga.
 
-use contract::{
-    SagaId,
-    orchestrator_api::{JournalPage, RecordView},
-};
+use contract::{Page, SagaId, orchestrator_api::RecordView};
 use serde_json::Value;
 
 use crate::{
@@ -19,7 +16,7 @@ const WIDE_FIELDS: [&str; 3] = ["input", "reply", "fingerprint"];
 /// Runs the command.
 pub(crate) async fn run(client: &Client, one: &One, output: Output) -> Result<(), Failure> {
     let id: SagaId = one.id.parse().map_err(|error| Failure::usage(format!("{error}")))?;
-    let page: JournalPage = client.get(&format!("/sagas/{id}/journal"), &[]).await?;
+    let page: Page<RecordView> = client.get(&format!("/sagas/{id}/journal"), &[]).await?;
     match output {
         Output::Table => output::print_line(&output::table(&["SEQ", "AT", "STATUS", "ENTRY"], rows(&page.items))),
         Output::Json => output::print_json(&page.items),

@@ -1,10 +1,7 @@
 //! `sagactl list`: fetches pages until the limit or the end, and prints.
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use contract::{
-    limits::PAGE_SIZE_MAX,
-    orchestrator_api::{SagaPage, SagaSummary},
-};
+use contract::{Page, PageToken, limits::PAGE_SIZE_MAX, orchestrator_api::SagaSummary};
 
 use crate::{
     args::{List, Output},
@@ -19,13 +16,13 @@ pub(crate) async fn run(client: &Client, list: List, output: Output, now: DateTi
     let filter = query(&list, now)?;
     let mut kept: Vec<SagaSummary> = Vec::new();
     let mut printed = 0_usize;
-    let mut token: Option<String> = None;
+    let mut token: Option<PageToken> = None;
     loop {
         let wanted = (limit - printed - kept.len()).min(PAGE_SIZE_MAX as usize);
         let mut query = filter.clone();
         query.push(("page_size", wanted.to_string()));
-        query.extend(token.take().map(|token| ("page_token", token)));
-        let page: SagaPage = client.get("/sagas", &query).await?;
+        query.extend(token.take().map(|token| ("page_token", token.as_str().to_owned())));
+        let page: Page<SagaSummary> = client.get("/sagas", &query).await?;
         let items = page.items.into_iter().take(wanted);
         match output {
             // Line by line as it comes, so that a long list can be piped.

@@ -14,11 +14,9 @@ use axum::{
     routing::{get, post},
 };
 use contract::{
-    SagaId, StepName,
+    Page, PageToken, SagaId, StepName,
     command::Route,
-    orchestrator_api::{
-        ActionRequest, DeadLetterView, JournalPage, RecordView, SagaPage, SagaSummary, SagaView, StepView,
-    },
+    orchestrator_api::{ActionRequest, DeadLetterView, RecordView, SagaSummary, SagaView, StepView},
     problem::{CONTENT_TYPE, FieldError, Problem, TYPE_BASE},
     saga::{Cause, SagaStatus, StepKind, StepStatus},
     user::{Login, Refresh, Tokens},
@@ -266,7 +264,7 @@ async fn list(State(door): State<Door>, Query(query): Query<BTreeMap<String, Str
     let inner = door.inner();
     let items: Vec<_> = inner.sagas.values().skip(start).take(size).map(|view| view.summary.clone()).collect();
     let next = (start + items.len() < inner.sagas.len()).then(|| (start + items.len()).to_string());
-    Json(SagaPage { items, next_page_token: next }).into_response()
+    Json(Page { items, next_page_token: next.map(PageToken::from_text) }).into_response()
 }
 
 fn find(door: &Door, id: &str) -> Result<SagaView, Response> {
@@ -287,10 +285,10 @@ async fn journal(
     State(door): State<Door>,
     Path(id): Path<String>,
     headers: HeaderMap,
-) -> Result<Json<JournalPage>, Response> {
+) -> Result<Json<Page<RecordView>>, Response> {
     door.saw(format!("GET /sagas/{id}/journal"), String::new(), &headers)?;
     find(&door, &id)?;
-    Ok(Json(JournalPage { items: vec![record(1, SagaStatus::Running, 0).1, record(2, SagaStatus::Running, 1).1] }))
+    Ok(Json(Page::only(vec![record(1, SagaStatus::Running, 0).1, record(2, SagaStatus::Running, 1).1])))
 }
 
 async fn events(State(door): State<Door>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Response> {

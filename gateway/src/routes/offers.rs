@@ -5,6 +5,7 @@ use axum::{
     http::StatusCode,
 };
 use contract::{
+    Page,
     accommodation::{StayOffer, StaySearch},
     flights::{FlightOffer, FlightSearch},
 };
@@ -14,7 +15,6 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     door::Door,
     guard::Hop,
-    public::Page,
     upstream::{Call, Upstream},
 };
 

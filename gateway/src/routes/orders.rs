@@ -6,12 +6,12 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use contract::{
-    OrderId,
+    OrderId, Page, PageToken,
     limits::PAGE_SIZE_MAX,
-    orchestrator_api::{SagaPage, SagaView},
+    orchestrator_api::{SagaSummary, SagaView},
     order::{OrderView, PlaceOrder},
 };
-use kit::http::{ApiError, Json, Path, Query};
+use kit::http::{ApiError, Json, Path, Query, page_token::PageTokenError};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
@@ -19,7 +19,7 @@ use crate::{
     auth::Caller,
     door::Door,
     guard::Hop,
-    public::{self, Order, Page},
+    public::{self, Order},
     upstream::{Call, UpstreamError},
 };
 
@@ -34,7 +34,7 @@ const PAGE_TOKEN_BYTES_MAX: usize = 512;
 #[serde(deny_unknown_fields)]
 pub(crate) struct Wanted {
     page_size: Option<u32>,
-    page_token: Option<String>,
+    page_token: Option<PageToken>,
 }
 
 /// `GET /v1/orders`.
@@ -51,9 +51,10 @@ pub(crate) async fn list(
     }
     if let Some(token) = wanted.page_token {
         // A token is opaque, but ours need no escaping: what does is not ours.
+        let token = token.as_str();
         let ours = token.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~'));
         if !ours || token.len() > PAGE_TOKEN_BYTES_MAX {
-            return Err(ApiError::bad_request("page_token_invalid", "this page_token was not handed out here"));
+            return Err(PageTokenError.into());
         }
         path.push_str(&format!("&page_token={token}"));
     }
@@ -99,7 +100,7 @@ async fn from_saga(door: &Door, hop: &Hop, caller: Caller, order_id: OrderId) ->
     if answer.status != StatusCode::OK {
         return Err(answer.unexpected());
     }
-    let page: SagaPage = answer.json()?;
+    let page: Page<SagaSummary> = answer.json()?;
     let owner = caller.user_id.to_string();
     let Some(found) = page.items.into_iter().find(|saga| saga.owner.as_ref() == Some(&owner)) else { return Ok(None) };
     let answer = door.orchestrator.call(hop, Call::get(format!("/api/sagas/{}", found.id))).await?;

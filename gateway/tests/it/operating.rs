@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use contract::orchestrator_api::SagaPage;
+use contract::{Page, orchestrator_api::SagaSummary};
 use reqwest::Method;
 use tokio::sync::Notify;
 
@@ -21,7 +21,7 @@ async fn operators_reach_the_orchestrator_as_themselves() {
     let request =
         request.header("x-sojourn-actor", "usr_somebody_else").header("x-sojourn-role", "root").header("cookie", "a=b");
     let said = Said::of(request).await;
-    let page: SagaPage = serde_json::from_str(&said.body).unwrap();
+    let page: Page<SagaSummary> = serde_json::from_str(&said.body).unwrap();
     assert_eq!((said.status, page.items.len()), (200, 1));
     assert_eq!(house.parts.asked_for("GET /api/sagas?status=running&page_size=2"), 1);
     let headers = house.parts.memory().last_headers.clone();

@@ -18,11 +18,11 @@ use axum::{
 };
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use contract::{
-    FlightOfferId, Money, OrderId, SagaId, StayOfferId,
+    FlightOfferId, Money, OrderId, Page, SagaId, StayOfferId,
     accommodation::StayOffer,
     command::Route,
     flights::{Cabin, FlightOffer},
-    orchestrator_api::{SagaPage, SagaStarted, SagaSummary, SagaView, StartSaga, StepView},
+    orchestrator_api::{SagaStarted, SagaSummary, SagaView, StartSaga, StepView},
     order::OrderView,
     saga::{SagaStatus, StepKind, StepStatus},
 };
@@ -337,12 +337,12 @@ fn saga_of(id: SagaId, start: &StartSaga) -> SagaView {
     }
 }
 
-async fn sagas(State(parts): State<Parts>, Query(query): Query<HashMap<String, String>>) -> Json<SagaPage> {
+async fn sagas(State(parts): State<Parts>, Query(query): Query<HashMap<String, String>>) -> Json<Page<SagaSummary>> {
     let memory = parts.memory();
     let wanted = query.get("business_key");
     let fits = |saga: &&SagaView| wanted.is_none_or(|key| *key == saga.summary.business_key);
     let items = memory.sagas.values().filter(fits).map(|saga| saga.summary.clone()).collect();
-    Json(SagaPage { items, next_page_token: None })
+    Json(Page::only(items))
 }
 
 async fn saga(State(parts): State<Parts>, Path(id): Path<SagaId>) -> Result<Json<SagaView>, ApiError> {

@@ -2,12 +2,7 @@
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
-use contract::{
-    SagaId,
-    limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX},
-    orchestrator_api::SagaPage,
-    saga::SagaStatus,
-};
+use contract::{Page, PageToken, SagaId, orchestrator_api::SagaSummary, page::page_size, saga::SagaStatus};
 use journal::Filter;
 use kit::http::{ApiError, Json, Query, page_token};
 use serde::Deserialize;
@@ -31,36 +26,32 @@ pub(super) struct Asked {
     created_after: Option<DateTime<Utc>>,
     created_before: Option<DateTime<Utc>>,
     page_size: Option<u32>,
-    page_token: Option<String>,
+    page_token: Option<PageToken>,
 }
 
 /// One page of the listing; `q` with a saga's id finds that saga alone.
-pub(super) async fn list(State(api): State<Api>, Query(asked): Query<Asked>) -> Result<Json<SagaPage>, ApiError> {
-    let limit = asked.page_size.filter(|size| *size > 0).unwrap_or(PAGE_SIZE_DEFAULT).min(PAGE_SIZE_MAX);
+pub(super) async fn list(
+    State(api): State<Api>,
+    Query(asked): Query<Asked>,
+) -> Result<Json<Page<SagaSummary>>, ApiError> {
+    let limit = page_size(asked.page_size);
     let token = asked.page_token.clone();
     let one = asked.q.as_deref().and_then(|q| q.trim().parse::<SagaId>().ok());
     let mut filter = filter(asked)?;
     let described = format!("{filter:?}");
     if let Some(token) = token {
-        let position = page_token::read(&token, &described);
-        let before = position.and_then(|position| position.first()?.parse().ok());
-        filter.before = Some(before.ok_or_else(|| {
-            ApiError::bad_request("page_token_invalid", "the page token is not one of this listing's; begin anew")
-        })?);
+        filter.before = Some(page_token::read(&token, &described)?);
     }
     if let Some(id) = one {
         // An id names its saga by itself: the other filters would only hide it.
         let found = api.shared.journal.get(id).await.map_err(|error| problems::journal(&error))?;
         let items = found.iter().map(|stored| view::summary(&stored.row)).collect();
-        return Ok(Json(SagaPage { items, next_page_token: None }));
+        return Ok(Json(Page::only(items)));
     }
     // One more than asked for tells whether there is another page.
     let rows = api.shared.journal.list(&filter, limit + 1).await.map_err(|error| problems::journal(&error))?;
-    let more = rows.len() > limit as usize;
-    let items: Vec<_> = rows.iter().take(limit as usize).map(view::summary).collect();
-    let last = items.last().filter(|_| more);
-    let next_page_token = last.map(|last| page_token::write(&described, &[last.id.to_string()]));
-    Ok(Json(SagaPage { items, next_page_token }))
+    let page = Page::cut(rows, limit as usize, |last| page_token::write(&described, &last.id));
+    Ok(Json(page.map(|row| view::summary(&row))))
 }
 
 fn filter(asked: Asked) -> Result<Filter, ApiError> {

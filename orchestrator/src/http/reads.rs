@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use contract::{
-    SagaId,
-    orchestrator_api::{JournalPage, SagaView},
+    Page, SagaId,
+    orchestrator_api::{RecordView, SagaView},
 };
 use journal::Stored;
 use kit::http::{ApiError, Json, Path};
@@ -25,11 +25,14 @@ pub(super) async fn show(State(api): State<Api>, Path(id): Path<SagaId>) -> Resu
 }
 
 /// Every record of a saga, and where it stood after each.
-pub(super) async fn journal(State(api): State<Api>, Path(id): Path<SagaId>) -> Result<Json<JournalPage>, ApiError> {
+pub(super) async fn journal(
+    State(api): State<Api>,
+    Path(id): Path<SagaId>,
+) -> Result<Json<Page<RecordView>>, ApiError> {
     let stored = stored(&api.shared, id).await?;
     let mut replay = Replay::new(Arc::clone(&api.shared.catalog), &stored.row);
     let items = stored.records.iter().map(|record| replay.record(record)).collect();
-    Ok(Json(JournalPage { items }))
+    Ok(Json(Page::only(items)))
 }
 
 /// A saga with its dead letters.

@@ -3,8 +3,8 @@
 use std::{net::SocketAddr, time::Duration};
 
 use contract::{
-    SagaId,
-    orchestrator_api::{HEADER_ACTOR, HEADER_ROLE, JournalPage, SagaStarted, SagaView},
+    Page, SagaId,
+    orchestrator_api::{HEADER_ACTOR, HEADER_ROLE, RecordView, SagaStarted, SagaView},
     saga::SagaStatus,
 };
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -58,7 +58,7 @@ impl Client {
         serde_json::from_value(body).unwrap()
     }
 
-    pub(crate) async fn journal(&self, saga: SagaId) -> JournalPage {
+    pub(crate) async fn journal(&self, saga: SagaId) -> Page<RecordView> {
         let (status, body) = self.get(&format!("/api/sagas/{saga}/journal")).await;
         assert_eq!(status, StatusCode::OK, "{body}");
         serde_json::from_value(body).unwrap()

@@ -7,6 +7,7 @@ use crate::{
     command::{Command, Route},
     ids::{OrderId, StayOfferId},
     money::Money,
+    page::PageToken,
 };
 
 /// Refusal: a night of the stay has no room left.
@@ -114,7 +115,7 @@ pub struct StaySearch {
     pub page_size: Option<u32>,
     /// From the page before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub page_token: Option<String>,
+    pub page_token: Option<PageToken>,
 }
 
 /// A priced stay: in the answer of a search and at `GET /internal/offers/{offer_id}`.

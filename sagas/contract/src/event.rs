@@ -1,10 +1,23 @@
-//! Events: what has happened, for whoever wants to know. CloudEvents 1.0 in structured JSON mode, deduplicated by
-//! (source, id).
+//! Events tell other domains that something has happened. They are CloudEvents 1.0 in structured JSON mode; a subscriber
+//! takes each once, by (source, id).
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::ids::MessageId;
+use crate::{command::Route, ids::MessageId};
+
+/// A fact that a domain announces. Implemented by every event type of the domains' modules.
+pub trait Event: Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// The name on the wire and the topic, `domain.past_participle`; never derived from the Rust name.
+    const NAME: &'static str;
+    /// Raised when the payload changes in a way that old readers would misread.
+    const VERSION: u16;
+    /// The domain that announces it.
+    const ROUTE: Route;
+
+    /// The thing that it is about, such as an order's id.
+    fn subject(&self) -> String;
+}
 
 /// The `content-type` of a structured CloudEvent.
 pub const CONTENT_TYPE: &str = "application/cloudevents+json; charset=UTF-8";
@@ -18,9 +31,11 @@ pub struct CloudEvent {
     pub id: MessageId,
     /// The domain, such as `/sojourn/order`.
     pub source: String,
-    /// The event's name, such as `order.confirmed`; also the routing key.
+    /// [`Event::NAME`], such as `order.confirmed`; also the routing key.
     #[serde(rename = "type")]
     pub kind: String,
+    /// [`Event::VERSION`].
+    pub dataversion: u16,
     /// What it is about, such as an order's id.
     pub subject: String,
     /// When it was committed.

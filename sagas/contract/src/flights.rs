@@ -8,6 +8,7 @@ use crate::{
     ids::{FlightOfferId, OrderId},
     money::Money,
     order::Traveller,
+    page::PageToken,
 };
 
 /// Refusal: fewer seats are left than asked for.
@@ -148,7 +149,7 @@ pub struct FlightSearch {
     pub page_size: Option<u32>,
     /// From the page before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub page_token: Option<String>,
+    pub page_token: Option<PageToken>,
 }
 
 /// A priced flight: in the answer of a search and at `GET /internal/offers/{offer_id}`.

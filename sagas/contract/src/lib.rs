@@ -9,6 +9,12 @@ pub mod limits;
 pub mod money;
 pub mod saga;
 pub mod step;
+pub mod traceparent;
+
+pub mod email_address;
+pub mod page;
+pub mod person_name;
+pub mod text;
 
 pub mod command;
 pub mod envelope;
@@ -25,6 +31,11 @@ pub mod orchestrator_api;
 pub mod problem;
 
 pub use command::{Command, Fault, Outcome, Refusal, Route};
+pub use email_address::EmailAddress;
+pub use event::Event;
 pub use ids::{FlightOfferId, InstanceId, MessageId, OfferId, OrderId, PaymentId, SagaId, StayOfferId, UserId};
 pub use money::Money;
+pub use page::{Page, PageToken};
+pub use person_name::PersonName;
 pub use step::{CommandId, Op, StepName};
+pub use traceparent::Traceparent;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     command::{Command, Route},
+    event::Event,
     ids::{OfferId, OrderId, UserId},
     money::Money,
     payment::PaymentToken,
@@ -89,15 +90,15 @@ pub struct RejectOrder {
     pub reason: String,
 }
 
-/// The order is rejected.
+/// Answers [`RejectOrder`]: the order is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OrderRejected {}
+pub struct OrderRejection {}
 
 impl Command for RejectOrder {
     const NAME: &'static str = "order.reject";
     const VERSION: u16 = 1;
     const ROUTE: Route = Route::Order;
-    type Reply = OrderRejected;
+    type Reply = OrderRejection;
 }
 
 /// The order is firm: everything is confirmed and paid.
@@ -113,15 +114,51 @@ pub struct ConfirmOrder {
     pub stay_reference: Option<String>,
 }
 
-/// The order is confirmed.
+/// Answers [`ConfirmOrder`]: the order is confirmed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OrderConfirmed {}
+pub struct OrderConfirmation {}
 
 impl Command for ConfirmOrder {
     const NAME: &'static str = "order.confirm";
     const VERSION: u16 = 1;
     const ROUTE: Route = Route::Order;
-    type Reply = OrderConfirmed;
+    type Reply = OrderConfirmation;
+}
+
+/// Announces that everything of an order is firm and paid. Nothing personal is in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderConfirmed {
+    /// The order.
+    pub order_id: OrderId,
+}
+
+impl Event for OrderConfirmed {
+    const NAME: &'static str = "order.confirmed";
+    const VERSION: u16 = 1;
+    const ROUTE: Route = Route::Order;
+
+    fn subject(&self) -> String {
+        self.order_id.to_string()
+    }
+}
+
+/// Announces that an order was refused or withdrawn and nothing of it is left. Nothing personal is in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderRejected {
+    /// The order.
+    pub order_id: OrderId,
+    /// A refusal's code, such as `card_declined`.
+    pub reason_code: String,
+}
+
+impl Event for OrderRejected {
+    const NAME: &'static str = "order.rejected";
+    const VERSION: u16 = 1;
+    const ROUTE: Route = Route::Order;
+
+    fn subject(&self) -> String {
+        self.order_id.to_string()
+    }
 }
 
 /// Where an order stands.

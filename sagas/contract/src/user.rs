@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::UserId;
+use crate::{command::Route, event::Event, ids::UserId};
 
 /// `POST /internal/users`: 201 [`Registered`], 409 taken, 422 weak or malformed.
 #[derive(Clone, Serialize, Deserialize)]
@@ -21,6 +21,25 @@ pub struct Register {
 pub struct Registered {
     /// Who.
     pub user_id: UserId,
+}
+
+/// Announces that a person has registered. Nothing personal is in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserCreated {
+    /// The new person's id.
+    pub user_id: UserId,
+    /// What the person may do.
+    pub role: Role,
+}
+
+impl Event for UserCreated {
+    const NAME: &'static str = "user.created";
+    const VERSION: u16 = 1;
+    const ROUTE: Route = Route::User;
+
+    fn subject(&self) -> String {
+        self.user_id.to_string()
+    }
 }
 
 /// `POST /internal/sessions`: 200 [`Tokens`], 401.

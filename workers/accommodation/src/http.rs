@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{Router, extract::State, http::StatusCode, routing::get};
 use contract::{
-    StayOfferId,
+    Page, StayOfferId,
     accommodation::{StayOffer, StaySearch},
     problem::FieldError,
 };
@@ -16,7 +16,7 @@ use sqlx::PgPool;
 
 use crate::{
     offer::{OfferError, find_offer},
-    search::{Clockwork, OfferPage, SearchError, search},
+    search::{Clockwork, SearchError, search},
     settings::Settings,
 };
 
@@ -39,7 +39,7 @@ pub fn router(reads: Reads) -> Router {
 async fn search_offers(
     State(reads): State<Reads>,
     Query(wanted): Query<StaySearch>,
-) -> Result<Json<OfferPage>, ApiError> {
+) -> Result<Json<Page<StayOffer>>, ApiError> {
     let clockwork = Clockwork { now: reads.clock.now(), offer_for: reads.settings.offer_for() };
     Ok(Json(search(&reads.pool, &wanted, clockwork).await?))
 }
@@ -74,7 +74,7 @@ impl From<SearchError> for ApiError {
             SearchError::TooLong(_) => ("stay_too_long", "check_out"),
             SearchError::FarDate(_) => ("date_too_far", "check_out"),
             SearchError::Guests(_) => ("guests_out_of_range", "guests"),
-            SearchError::PageToken => return Self::bad_request("page_token_invalid", detail),
+            SearchError::PageToken(error) => return error.into(),
             SearchError::Failed(error) => return error.into(),
         };
         Self::unprocessable(code, detail.clone(), vec![FieldError { detail, pointer: format!("#/{field}") }])

@@ -30,7 +30,7 @@ pub use domain::{Accommodation, DATABASE, MIGRATOR, domain};
 pub use error::AccommodationError;
 pub use http::{Reads, router};
 pub use offer::{OfferError, find_offer};
-pub use search::{Clockwork, OfferPage, SearchError, search};
+pub use search::{Clockwork, SearchError, search};
 pub use seed::{keep_on_sale, seed};
 pub use settings::Settings;
 pub use sweeper::{expire_due, next_expiry, run as run_sweeper};

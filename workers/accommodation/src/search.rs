@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use contract::{
-    Money,
+    Money, Page, PageToken,
     accommodation::{StayOffer, StaySearch},
-    limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, TRAVELLERS_MAX},
+    limits::TRAVELLERS_MAX,
+    page::page_size,
 };
-use kit::http::page_token;
+use kit::http::page_token::{self, PageTokenError};
 use rust_decimal::Decimal;
-use serde::Serialize;
 use sqlx::PgPool;
 
 use crate::{
@@ -36,15 +36,6 @@ pub struct Clockwork {
     pub now: DateTime<Utc>,
     /// How long offers last.
     pub offer_for: Duration,
-}
-
-/// One page of offers.
-#[derive(Debug, Clone, Serialize)]
-pub struct OfferPage {
-    /// By price.
-    pub items: Vec<StayOffer>,
-    /// Null on the last page, and only there (AIP-158).
-    pub next_page_token: Option<String>,
 }
 
 /// Why a search cannot be answered.
@@ -74,8 +65,8 @@ pub enum SearchError {
     #[error("{0} guests cannot be booked together: 1 to {TRAVELLERS_MAX} can")]
     Guests(u32),
     /// Not a token of this search.
-    #[error("the page token does not belong to this search: start it again without a token")]
-    PageToken,
+    #[error(transparent)]
+    PageToken(#[from] PageTokenError),
     /// Technical.
     #[error(transparent)]
     Failed(#[from] AccommodationError),
@@ -85,24 +76,19 @@ pub enum SearchError {
 ///
 /// # Errors
 /// [`SearchError`] says what is wrong with the search.
-pub async fn search(pool: &PgPool, search: &StaySearch, clockwork: Clockwork) -> Result<OfferPage, SearchError> {
+pub async fn search(pool: &PgPool, search: &StaySearch, clockwork: Clockwork) -> Result<Page<StayOffer>, SearchError> {
     let asked = Asked::check(search, clockwork.now)?;
     let query = asked.query_text();
-    let after = match search.page_token.as_deref().filter(|token| !token.is_empty()) {
-        Some(token) => Some(position(token, &query).ok_or(SearchError::PageToken)?),
-        None => None,
-    };
-    let page_size = search.page_size.filter(|size| *size > 0).unwrap_or(PAGE_SIZE_DEFAULT).min(PAGE_SIZE_MAX);
-    let mut found = asked.find(pool, after, clockwork.now, page_size).await?;
+    let after = search.page_token.as_ref().map(|token| position(token, &query)).transpose()?;
+    let page_size = page_size(search.page_size);
+    let found = asked.find(pool, after, clockwork.now, page_size).await?;
 
     let shown = usize::try_from(page_size).unwrap_or(usize::MAX);
-    let more = found.len() > shown;
-    found.truncate(shown);
-    let next_page_token = found.last().filter(|_| more).map(|last| {
-        page_token::write(&query, &[last.currency.clone(), last.total.to_string(), last.room.room_type_id.to_string()])
+    let page = Page::cut(found, shown, |last| {
+        page_token::write(&query, &(&last.currency, last.total, last.room.room_type_id))
     });
-    let items = remember(pool, &asked, found, clockwork).await?;
-    Ok(OfferPage { items, next_page_token })
+    let items = remember(pool, &asked, page.items, clockwork).await?;
+    Ok(Page { items, next_page_token: page.next_page_token })
 }
 
 /// A search that makes sense.
@@ -205,14 +191,12 @@ impl Asked {
     }
 }
 
-fn position(token: &str, query: &str) -> Option<Position> {
-    let fields = page_token::read(token, query)?;
-    let [currency, total, room_type_id] = fields.as_slice() else { return None };
+fn position(token: &PageToken, query: &str) -> Result<Position, PageTokenError> {
+    let position: Position = page_token::read(token, query)?;
     // Anybody can write a token: what PostgreSQL's text cannot hold is no currency of ours.
-    if currency.len() != 3 || !currency.bytes().all(|letter| letter.is_ascii_uppercase()) {
-        return None;
-    }
-    Some((currency.clone(), total.parse().ok()?, room_type_id.parse().ok()?))
+    let currency = position.0.as_bytes();
+    let plain = currency.len() == 3 && currency.iter().all(u8::is_ascii_uppercase);
+    if plain { Ok(position) } else { Err(PageTokenError) }
 }
 
 /// Small letters without the accents of the languages that our places have, as in `property.search_text`.
@@ -299,13 +283,12 @@ mod tests {
 
     #[test]
     fn a_page_begins_only_where_a_page_can_have_ended() {
-        let at = |currency: &str, total: &str, room: &str| {
-            let token = page_token::write("maldives", &[currency, total, room].map(str::to_owned));
-            position(&token, "maldives")
+        let at = |currency: &str, total: &str, room: i32| {
+            position(&page_token::write("maldives", &(currency, total, room)), "maldives")
         };
-        assert_eq!(at("EUR", "780.00", "101"), Some(("EUR".to_owned(), Decimal::new(78_000, 2), 101)));
-        for (currency, total, room) in [("E\0R", "1", "1"), ("", "1", "1"), ("EUR", "dear", "1"), ("EUR", "1", "x")] {
-            assert_eq!(at(currency, total, room), None, "{currency} {total} {room}");
+        assert_eq!(at("EUR", "780.00", 101), Ok(("EUR".to_owned(), Decimal::new(78_000, 2), 101)));
+        for (currency, total) in [("E\0R", "1"), ("", "1"), ("EUR", "dear")] {
+            assert_eq!(at(currency, total, 1), Err(PageTokenError), "{currency} {total}");
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{Router, extract::State, http::StatusCode, routing::get};
 use contract::{
-    FlightOfferId,
+    FlightOfferId, Page,
     flights::{FlightOffer, FlightSearch},
     problem::FieldError,
 };
@@ -16,7 +16,7 @@ use sqlx::PgPool;
 
 use crate::{
     offer::{OfferError, find_offer},
-    search::{Clockwork, OfferPage, SearchError, search},
+    search::{Clockwork, SearchError, search},
     settings::Settings,
 };
 
@@ -39,7 +39,7 @@ pub fn router(reads: Reads) -> Router {
 async fn search_offers(
     State(reads): State<Reads>,
     Query(wanted): Query<FlightSearch>,
-) -> Result<Json<OfferPage>, ApiError> {
+) -> Result<Json<Page<FlightOffer>>, ApiError> {
     let clockwork = Clockwork { now: reads.clock.now(), offer_for: reads.settings.offer_for() };
     Ok(Json(search(&reads.pool, &wanted, clockwork).await?))
 }
@@ -73,7 +73,7 @@ impl From<SearchError> for ApiError {
             SearchError::PastDate { .. } => ("date_in_past", "date"),
             SearchError::FarDate(_) => ("date_too_far", "date"),
             SearchError::Passengers(_) => ("passengers_out_of_range", "passengers"),
-            SearchError::PageToken => return Self::bad_request("page_token_invalid", detail),
+            SearchError::PageToken(error) => return error.into(),
             SearchError::Failed(error) => return error.into(),
         };
         Self::unprocessable(code, detail.clone(), vec![FieldError { detail, pointer: format!("#/{field}") }])

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use contract::{
-    FlightOfferId, Money,
+    FlightOfferId, Money, Page, PageToken,
     flights::{FlightOffer, FlightSearch},
-    limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, TRAVELLERS_MAX},
+    limits::TRAVELLERS_MAX,
+    page::page_size,
 };
-use kit::http::page_token;
+use kit::http::page_token::{self, PageTokenError};
 use rust_decimal::Decimal;
-use serde::Serialize;
 use sqlx::PgPool;
 
 use crate::{
@@ -36,15 +36,6 @@ pub struct Clockwork {
     pub now: DateTime<Utc>,
     /// How long offers last.
     pub offer_for: Duration,
-}
-
-/// One page of offers.
-#[derive(Debug, Clone, Serialize)]
-pub struct OfferPage {
-    /// By departure.
-    pub items: Vec<FlightOffer>,
-    /// Null on the last page, and only there (AIP-158).
-    pub next_page_token: Option<String>,
 }
 
 /// Why a search cannot be answered.
@@ -76,8 +67,8 @@ pub enum SearchError {
     #[error("{0} passengers cannot be booked together: 1 to {TRAVELLERS_MAX} can")]
     Passengers(u32),
     /// Not a token of this search.
-    #[error("the page token does not belong to this search: start it again without a token")]
-    PageToken,
+    #[error(transparent)]
+    PageToken(#[from] PageTokenError),
     /// Technical.
     #[error(transparent)]
     Failed(#[from] FlightsError),
@@ -87,20 +78,24 @@ pub enum SearchError {
 ///
 /// # Errors
 /// [`SearchError`] says what is wrong with the search.
-pub async fn search(pool: &PgPool, search: &FlightSearch, clockwork: Clockwork) -> Result<OfferPage, SearchError> {
+pub async fn search(
+    pool: &PgPool,
+    search: &FlightSearch,
+    clockwork: Clockwork,
+) -> Result<Page<FlightOffer>, SearchError> {
     let passengers = i16::try_from(search.passengers)
         .ok()
         .filter(|count| (1..=TRAVELLERS_MAX).contains(&usize::from(count.unsigned_abs())))
         .ok_or(SearchError::Passengers(search.passengers))?;
     let query = query_text(search);
-    let after = match search.page_token.as_deref().filter(|token| !token.is_empty()) {
-        Some(token) => position(token, &query).ok_or(SearchError::PageToken)?,
+    let after = match &search.page_token {
+        Some(token) => position(token, &query)?,
         None => (DateTime::UNIX_EPOCH, 0),
     };
     let (origins, destinations) = places(pool, search, clockwork.now).await?;
-    let page_size = search.page_size.filter(|size| *size > 0).unwrap_or(PAGE_SIZE_DEFAULT).min(PAGE_SIZE_MAX);
+    let page_size = page_size(search.page_size);
 
-    let mut found: Vec<Found> = sqlx::query_as(
+    let found: Vec<Found> = sqlx::query_as(
         "SELECT f.flight_id, f.carrier, c.name AS carrier_name, f.number, f.origin, f.destination,
                 f.departs_at, f.departs_local, f.arrives_at, f.arrives_local, i.fare, i.currency
          FROM flight f JOIN carrier c ON c.code = f.carrier JOIN cabin_inventory i USING (flight_id)
@@ -123,14 +118,11 @@ pub async fn search(pool: &PgPool, search: &FlightSearch, clockwork: Clockwork) 
     .map_err(FlightsError::doing("searching flights"))?;
 
     let shown = usize::try_from(page_size).unwrap_or(usize::MAX);
-    let more = found.len() > shown;
-    found.truncate(shown);
-    let next_page_token = found.last().filter(|_| more).map(|last| {
-        let micros = last.leg.departs_at.timestamp_micros();
-        page_token::write(&query, &[micros.to_string(), last.leg.flight_id.to_string()])
+    let page = Page::cut(found, shown, |last| {
+        page_token::write(&query, &(last.leg.departs_at.timestamp_micros(), last.leg.flight_id))
     });
-    let items = remember(pool, search, passengers, found, clockwork).await?;
-    Ok(OfferPage { items, next_page_token })
+    let items = remember(pool, search, passengers, page.items, clockwork).await?;
+    Ok(Page { items, next_page_token: page.next_page_token })
 }
 
 #[derive(sqlx::FromRow)]
@@ -153,13 +145,11 @@ fn code(text: &str) -> String {
     text.trim().chars().take(ECHO_CHARS_MAX).map(plain).collect()
 }
 
-fn position(token: &str, query: &str) -> Option<(DateTime<Utc>, i64)> {
-    let fields = page_token::read(token, query)?;
-    let [micros, flight] = fields.as_slice() else { return None };
+fn position(token: &PageToken, query: &str) -> Result<(DateTime<Utc>, i64), PageTokenError> {
+    let (micros, flight): (i64, i64) = page_token::read(token, query)?;
     // Anybody can write a token: a time that PostgreSQL cannot hold is none of ours.
-    let departs_at = DateTime::from_timestamp_micros(micros.parse().ok()?)?;
-    let departs_at = Some(departs_at).filter(|time| (1970..10_000).contains(&time.year()))?;
-    Some((departs_at, flight.parse().ok()?))
+    let departs_at = DateTime::from_timestamp_micros(micros).filter(|time| (1970..10_000).contains(&time.year()));
+    Ok((departs_at.ok_or(PageTokenError)?, flight))
 }
 
 /// The airports behind both codes; checks the date against the wall calendar of departure.
@@ -264,11 +254,11 @@ mod tests {
 
     #[test]
     fn a_page_begins_only_where_a_page_can_have_ended() {
-        let token = |micros: &str, flight: &str| page_token::write("LHR MLE", &[micros.to_owned(), flight.to_owned()]);
+        let at = |micros: i64| position(&page_token::write("LHR MLE", &(micros, 7)), "LHR MLE");
         let departs_at = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
-        assert_eq!(position(&token("1800000000000000", "7"), "LHR MLE"), Some((departs_at, 7)));
-        for (micros, flight) in [("1800000000000000", "x"), ("", "7"), ("-1", "7"), ("8000000000000000000", "7")] {
-            assert_eq!(position(&token(micros, flight), "LHR MLE"), None, "{micros} {flight}");
+        assert_eq!(at(1_800_000_000_000_000), Ok((departs_at, 7)));
+        for micros in [-1, i64::MIN, i64::MAX, 8_000_000_000_000_000_000] {
+            assert_eq!(at(micros), Err(PageTokenError), "{micros}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use contract::{
     command::Route,
-    order::{ConfirmOrder, CreateOrder, OrderRejected, RejectOrder},
+    order::{ConfirmOrder, CreateOrder, OrderRejection, RejectOrder},
 };
 use sqlx::migrate::Migrator;
 use worker_runtime::Domain;
@@ -20,7 +20,7 @@ pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/order");
 pub fn domain() -> Domain {
     Domain::new(Route::Order, &MIGRATOR)
         .action::<CreateOrder>(Orders)
-        .compensation::<RejectOrder>(Orders, |_| OrderRejected {})
+        .compensation::<RejectOrder>(Orders, |_| OrderRejection {})
         .action::<ConfirmOrder>(Orders)
         .http(|resources| http::router(resources.pool.clone()))
 }

@@ -2,16 +2,11 @@
 
 use contract::command::Outcome;
 use contract::order::{
-    ConfirmOrder, CreateOrder, OrderConfirmed, OrderCreated, OrderRejected, OrderStatus, RejectOrder,
+    ConfirmOrder, CreateOrder, OrderConfirmation, OrderConfirmed, OrderCreated, OrderRejected, OrderRejection,
+    RejectOrder,
 };
-use serde::Serialize;
 use sqlx::PgConnection;
 use worker_runtime::{Context, Handled, Handler, HandlerError};
-
-/// Announced when everything of an order is firm and paid.
-pub const EVENT_ORDER_CONFIRMED: &str = "order.confirmed";
-/// Announced when an order was refused or withdrawn and nothing of it is left.
-pub const EVENT_ORDER_REJECTED: &str = "order.rejected";
 
 /// Carries out the domain's commands.
 #[derive(Debug, Clone, Copy)]
@@ -65,7 +60,12 @@ impl Handler<CreateOrder> for Orders {
 }
 
 impl Handler<RejectOrder> for Orders {
-    async fn handle(&self, tx: &mut PgConnection, order: RejectOrder, context: &mut Context) -> Handled<OrderRejected> {
+    async fn handle(
+        &self,
+        tx: &mut PgConnection,
+        order: RejectOrder,
+        context: &mut Context,
+    ) -> Handled<OrderRejection> {
         let changed = sqlx::query(
             "WITH changed AS (
                  UPDATE orders SET status = 'rejected', reason_code = $2, reason = $3, updated_at = $4
@@ -82,10 +82,8 @@ impl Handler<RejectOrder> for Orders {
         .execute(tx)
         .await?;
         only_if_pending(changed.rows_affected(), &order.order_id.to_string())?;
-        let news =
-            OrderNews { order_id: order.order_id, status: OrderStatus::Rejected, reason: Some(&order.reason_code) };
-        context.emit(EVENT_ORDER_REJECTED, order.order_id.to_string(), &news);
-        Ok(Outcome::done(OrderRejected {}))
+        context.emit(&OrderRejected { order_id: order.order_id, reason_code: order.reason_code });
+        Ok(Outcome::done(OrderRejection {}))
     }
 }
 
@@ -95,7 +93,7 @@ impl Handler<ConfirmOrder> for Orders {
         tx: &mut PgConnection,
         order: ConfirmOrder,
         context: &mut Context,
-    ) -> Handled<OrderConfirmed> {
+    ) -> Handled<OrderConfirmation> {
         let changed = sqlx::query(
             "WITH changed AS (
                  UPDATE orders SET status = 'confirmed', flight_reference = $2, stay_reference = $3, updated_at = $4
@@ -112,19 +110,9 @@ impl Handler<ConfirmOrder> for Orders {
         .execute(tx)
         .await?;
         only_if_pending(changed.rows_affected(), &order.order_id.to_string())?;
-        let news = OrderNews { order_id: order.order_id, status: OrderStatus::Confirmed, reason: None };
-        context.emit(EVENT_ORDER_CONFIRMED, order.order_id.to_string(), &news);
-        Ok(Outcome::done(OrderConfirmed {}))
+        context.emit(&OrderConfirmed { order_id: order.order_id });
+        Ok(Outcome::done(OrderConfirmation {}))
     }
-}
-
-/// What the events of an order say: nothing personal.
-#[derive(Serialize)]
-struct OrderNews<'a> {
-    order_id: contract::OrderId,
-    status: OrderStatus,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a str>,
 }
 
 /// Neither of the two ends may meet an order that is not pending: its one saga takes one of them, once. If it happens

@@ -1,16 +1,12 @@
 //! The domain's reads, for the gateway.
 
 use axum::{Router, extract::State, routing::get};
-use contract::{
-    OrderId, UserId,
-    limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX},
-    order::OrderView,
-};
+use contract::{OrderId, Page, PageToken, UserId, order::OrderView, page::page_size};
 use kit::{
-    http::{ApiError, Json, Path, Query},
+    http::{ApiError, Json, Path, Query, page_token},
     settings::error_chain,
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use sqlx::PgPool;
 
 use crate::view::{self, ReadError};
@@ -25,14 +21,7 @@ pub(crate) fn router(pool: PgPool) -> Router {
 struct ListQuery {
     user_id: UserId,
     page_size: Option<u32>,
-    page_token: Option<String>,
-}
-
-/// A page. A null `next_page_token` is the only sign of the end (AIP-158).
-#[derive(Serialize)]
-struct OrderPage {
-    items: Vec<OrderView>,
-    next_page_token: Option<String>,
+    page_token: Option<PageToken>,
 }
 
 async fn read(State(pool): State<PgPool>, Path(order_id): Path<OrderId>) -> Result<Json<OrderView>, ApiError> {
@@ -40,16 +29,13 @@ async fn read(State(pool): State<PgPool>, Path(order_id): Path<OrderId>) -> Resu
     found.map(Json).ok_or_else(|| ApiError::not_found("order_unknown", format!("there is no order {order_id}")))
 }
 
-async fn list(State(pool): State<PgPool>, Query(query): Query<ListQuery>) -> Result<Json<OrderPage>, ApiError> {
-    let limit = query.page_size.filter(|size| *size > 0).unwrap_or(PAGE_SIZE_DEFAULT).min(PAGE_SIZE_MAX);
-    let before = query.page_token.as_deref().map(str::parse::<OrderId>).transpose();
-    let before = before.map_err(|_| ApiError::bad_request("page_token_invalid", "this page token is not ours"))?;
+async fn list(State(pool): State<PgPool>, Query(query): Query<ListQuery>) -> Result<Json<Page<OrderView>>, ApiError> {
+    let limit = page_size(query.page_size);
+    let listing = query.user_id.to_string();
+    let before = query.page_token.map(|token| page_token::read::<OrderId>(&token, &listing)).transpose()?;
     // One more than asked for tells whether there is a next page.
-    let mut items = view::of_user(&pool, query.user_id, before, limit + 1).await?;
-    let more = items.len() > limit as usize;
-    items.truncate(limit as usize);
-    let next_page_token = items.last().filter(|_| more).map(|last| last.order_id.to_string());
-    Ok(Json(OrderPage { items, next_page_token }))
+    let found = view::of_user(&pool, query.user_id, before, limit + 1).await?;
+    Ok(Json(Page::cut(found, limit as usize, |last| page_token::write(&listing, &last.order_id))))
 }
 
 impl From<ReadError> for ApiError {

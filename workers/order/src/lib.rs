@@ -9,4 +9,4 @@ mod http;
 mod view;
 
 pub use domain::{DATABASE, MIGRATOR, domain};
-pub use handlers::{EVENT_ORDER_CONFIRMED, EVENT_ORDER_REJECTED, Orders};
+pub use handlers::Orders;

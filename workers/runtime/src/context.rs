@@ -3,8 +3,7 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use contract::{CommandId, SagaId};
-use serde::Serialize;
+use contract::{CommandId, Event, SagaId};
 
 use crate::side_effects::SideEffects;
 
@@ -42,10 +41,9 @@ impl Context {
     }
 
     /// Announces that something has happened. The event is stored in the transaction of the handler and published
-    /// after its commit, so it is true whenever a subscriber hears of it. `subject` is the thing that the event is
-    /// about, such as an order's id.
-    pub fn emit(&mut self, kind: &'static str, subject: impl Into<String>, event: &impl Serialize) {
-        self.side_effects.emit(kind, subject, event);
+    /// after its commit, so it is true whenever a subscriber hears of it.
+    pub fn emit(&mut self, event: &impl Event) {
+        self.side_effects.emit(event);
     }
 
     /// Takes back what was announced: nothing is told of what was undone.

@@ -1,6 +1,6 @@
 //! What a handler asks for beside its writes: events, which are stored in its transaction, and wakes after the commit.
 
-use serde::Serialize;
+use contract::Event;
 use serde_json::Value;
 
 use crate::handler::HandlerError;
@@ -12,6 +12,7 @@ pub(crate) type Wake = Box<dyn FnOnce() + Send + Sync>;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct NewEvent {
     pub(crate) kind: &'static str,
+    pub(crate) version: u16,
     pub(crate) subject: String,
     pub(crate) data: Value,
 }
@@ -19,14 +20,10 @@ pub(crate) struct NewEvent {
 impl NewEvent {
     /// # Errors
     /// When the event cannot be written as JSON.
-    pub(crate) fn of(
-        kind: &'static str,
-        subject: impl Into<String>,
-        event: &impl Serialize,
-    ) -> Result<Self, HandlerError> {
+    pub(crate) fn of<E: Event>(event: &E) -> Result<Self, HandlerError> {
         let data = serde_json::to_value(event)
-            .map_err(|error| HandlerError::fault(format!("event `{kind}` cannot be written as JSON: {error}")))?;
-        Ok(Self { kind, subject: subject.into(), data })
+            .map_err(|error| HandlerError::fault(format!("event `{}` cannot be written as JSON: {error}", E::NAME)))?;
+        Ok(Self { kind: E::NAME, version: E::VERSION, subject: event.subject(), data })
     }
 }
 
@@ -51,8 +48,8 @@ pub(crate) struct SideEffects {
 }
 
 impl SideEffects {
-    pub(crate) fn emit(&mut self, kind: &'static str, subject: impl Into<String>, event: &impl Serialize) {
-        match NewEvent::of(kind, subject, event) {
+    pub(crate) fn emit(&mut self, event: &impl Event) {
+        match NewEvent::of(event) {
             Ok(event) => self.events.push(event),
             // Reported by the runtime as this run's fault: a handler has no use for it.
             Err(error) => self.broken = Some(error),

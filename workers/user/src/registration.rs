@@ -4,15 +4,12 @@ use chrono::{DateTime, Utc};
 use contract::{
     UserId,
     problem::FieldError,
-    user::{Register, Role},
+    user::{Register, Role, UserCreated},
 };
 use sqlx::PgPool;
 use worker_runtime::{Events, HandlerError};
 
 use crate::password::{PasswordError, Passwords, weakness};
-
-/// The event of a registration.
-pub(crate) const EVENT_USER_CREATED: &str = "user.created";
 
 /// The longest address that mail can be sent to (RFC 5321).
 const EMAIL_BYTES_MAX: usize = 254;
@@ -66,8 +63,7 @@ pub(crate) async fn register(
     if inserted.rows_affected() == 0 {
         return Err(RegistrationError::Taken);
     }
-    let data = serde_json::json!({ "user_id": user_id, "role": role });
-    events.emit(&mut tx, now, EVENT_USER_CREATED, &user_id.to_string(), None, &data).await?;
+    events.emit(&mut tx, now, None, &UserCreated { user_id, role }).await?;
     tx.commit().await?;
     events.committed();
     Ok(())

@@ -21,10 +21,3 @@ pub struct RecordView {
     /// Every step after it.
     pub steps: Vec<StepView>,
 }
-
-/// The journal, from the start.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct JournalPage {
-    /// In order.
-    pub items: Vec<RecordView>,
-}

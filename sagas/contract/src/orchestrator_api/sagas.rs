@@ -40,15 +40,6 @@ pub struct SagaSummary {
     pub finished_at: Option<DateTime<Utc>>,
 }
 
-/// A page of a listing. A null `next_page_token` is the only sign of the end (AIP-158).
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct SagaPage {
-    /// The lines, newest first.
-    pub items: Vec<SagaSummary>,
-    /// For the next page.
-    pub next_page_token: Option<String>,
-}
-
 /// One saga, as it stands.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SagaView {

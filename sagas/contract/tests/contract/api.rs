@@ -1,10 +1,9 @@
 //! The orchestrator's interface and the user domain's bodies.
 
 use contract::{
-    Op, Route,
+    Op, Page, PageToken, Route,
     orchestrator_api::{
-        ActionRequest, DeadLetterView, JournalPage, RecordView, SagaPage, SagaStarted, SagaSummary, SagaView, StartKey,
-        StartSaga, StepView,
+        ActionRequest, DeadLetterView, RecordView, SagaStarted, SagaSummary, SagaView, StartKey, StartSaga, StepView,
     },
     saga::{Action, Cause, SagaStatus, StepKind, StepStatus},
     user::{Claims, Login, Refresh, Register, Registered, Role, TOKEN_AUDIENCE, TOKEN_ISSUER, Tokens},
@@ -26,8 +25,10 @@ pub(crate) fn all() -> Vec<Golden> {
 }
 
 fn sagas() -> Vec<Golden> {
-    let page =
-        |next: Option<&str>| SagaPage { items: vec![summary(true)], next_page_token: next.map(ToOwned::to_owned) };
+    let page = |next: Option<&str>| Page {
+        items: vec![summary(true)],
+        next_page_token: next.map(|token| PageToken::from_text(token.to_owned())),
+    };
     let started = SagaStarted { saga_id: saga(), business_key: order().to_string(), created: false };
     let statuses = [
         StepStatus::Pending,
@@ -52,7 +53,7 @@ fn sagas() -> Vec<Golden> {
         golden("saga_view", view(true)),
         golden("saga_view.least", view(false)),
         golden("record_view", record()),
-        golden("journal_page", JournalPage { items: vec![record()] }),
+        golden("journal_page", Page::only(vec![record()])),
         golden("dead_letter", dead_letter(true)),
         golden("dead_letter.least", dead_letter(false)),
     ]

@@ -5,7 +5,7 @@ use contract::{
     accommodation::{AcceptedStay, ConfirmRooms, HoldRooms, ReleaseRooms, RoomsConfirmed, RoomsHeld, RoomsReleased},
     feed::{Notice, NotifyUser, UserNotified},
     flights::{AcceptedFlight, ConfirmSeats, HoldSeats, ReleaseSeats, SeatsConfirmed, SeatsHeld, SeatsReleased},
-    order::{ConfirmOrder, CreateOrder, OrderConfirmed, OrderCreated, OrderRejected, PlaceOrder, RejectOrder},
+    order::{ConfirmOrder, CreateOrder, OrderConfirmation, OrderCreated, OrderRejection, PlaceOrder, RejectOrder},
     payment::{AuthorizePayment, CapturePayment, PaymentAuthorized, PaymentCaptured, PaymentVoided, VoidPayment},
 };
 
@@ -57,8 +57,8 @@ fn orders() -> Vec<Golden> {
     let notify = NotifyUser { user_id: user(), order_id: order(), notice: Notice::OrderConfirmed };
     let mut all = vec![golden("order.start_input", place), golden("order.confirm.least", confirm(false, false))];
     all.extend(pair(create, OrderCreated {}));
-    all.extend(pair(reject, OrderRejected {}));
-    all.extend(pair(confirm(true, true), OrderConfirmed {}));
+    all.extend(pair(reject, OrderRejection {}));
+    all.extend(pair(confirm(true, true), OrderConfirmation {}));
     all.extend(pair(notify, UserNotified {}));
     all
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    api, commands,
+    api, commands, events,
     golden::{Golden, folder},
     offers, wire,
 };
@@ -24,7 +24,7 @@ const INSIDE: &[(&str, &str)] = &[
     ("Outcome", "ReplyEnvelope"),
     ("FieldError", "Problem"),
     ("StartKey", "StartSaga"),
-    ("SagaSummary", "SagaPage"),
+    ("PageToken", "Page"),
     ("StepView", "SagaView"),
     ("Cause", "SagaView"),
     ("Action", "ActionRequest"),
@@ -32,7 +32,7 @@ const INSIDE: &[(&str, &str)] = &[
 ];
 
 fn all() -> Vec<Golden> {
-    commands::all().into_iter().chain(wire::all()).chain(api::all()).chain(offers::all()).collect()
+    commands::all().into_iter().chain(events::all()).chain(wire::all()).chain(api::all()).chain(offers::all()).collect()
 }
 
 #[test]
@@ -46,19 +46,30 @@ fn every_golden_file_has_a_message_and_only_one() {
 }
 
 #[test]
-fn every_command_name_has_a_golden_file_for_itself_and_its_reply() {
+fn every_command_and_its_reply_and_every_event_has_a_golden_file_under_its_name() {
     let files: BTreeSet<_> = all().iter().map(|golden| golden.file).collect();
-    let mut names = 0;
+    let (mut commands, mut events) = (0, 0);
     for (path, text) in sources() {
+        let mut is_command = false;
         for line in text.lines() {
+            if line.starts_with("impl ") {
+                is_command = line.starts_with("impl Command for ");
+            }
             let Some(rest) = line.trim().strip_prefix("const NAME: &'static str = \"") else { continue };
             let name = rest.trim_end_matches("\";");
-            names += 1;
             assert!(files.contains(name), "{}: `{name}` has no golden file", path.display());
-            assert!(files.contains(format!("{name}.reply").as_str()), "the reply of `{name}` has no golden file");
+            if is_command {
+                commands += 1;
+                assert!(files.contains(format!("{name}.reply").as_str()), "the reply of `{name}` has no golden file");
+            } else {
+                events += 1;
+            }
         }
     }
-    assert!(names >= 13, "only {names} commands were found: has the source changed its shape?");
+    assert!(
+        commands >= 13 && events >= 3,
+        "only {commands} commands and {events} events were found: has the source changed its shape?"
+    );
 }
 
 #[test]

@@ -10,10 +10,20 @@ mod commands;
 #[cfg(test)]
 mod complete;
 #[cfg(test)]
+mod email_addresses;
+#[cfg(test)]
+mod events;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod offers;
 #[cfg(test)]
+mod person_names;
+#[cfg(test)]
 mod samples;
+#[cfg(test)]
+mod searching;
+#[cfg(test)]
+mod spellings;
 #[cfg(test)]
 mod wire;

@@ -1,6 +1,7 @@
 //! Searches, offers and orders as the domains' internal HTTP answers them.
 
 use contract::{
+    PageToken,
     accommodation::{StayOffer, StaySearch},
     flights::{Cabin, FlightOffer, FlightSearch},
     order::{OrderStatus, OrderView, Reason},
@@ -42,7 +43,7 @@ fn flight_search(full: bool) -> FlightSearch {
         cabin: Cabin::Business,
         passengers: 2,
         page_size: full.then_some(20),
-        page_token: full.then(|| "b2Zmc2V0".into()),
+        page_token: full.then(|| PageToken::from_text("b2Zmc2V0".into())),
     }
 }
 
@@ -71,7 +72,7 @@ fn stay_search(full: bool) -> StaySearch {
         check_out: date(2026, 12, 9),
         guests: 2,
         page_size: full.then_some(20),
-        page_token: full.then(|| "b2Zmc2V0".into()),
+        page_token: full.then(|| PageToken::from_text("b2Zmc2V0".into())),
     }
 }
 

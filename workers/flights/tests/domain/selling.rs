@@ -6,12 +6,15 @@ use crate::common::empty;
 use axum::{body::Body, http::Request};
 use chrono::{DateTime, Days, Duration, NaiveDate, NaiveDateTime, TimeZone, Utc};
 use chrono_tz::Tz;
-use contract::flights::{Cabin, FlightSearch};
+use contract::{
+    Page,
+    flights::{Cabin, FlightOffer, FlightSearch},
+};
 use serde_json::Value;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
-use worker_flights::{Clockwork, OfferPage, Reads, SearchError, Settings, find_offer, keep_on_sale, search, seed};
+use worker_flights::{Clockwork, Reads, SearchError, Settings, find_offer, keep_on_sale, search, seed};
 use worker_runtime::testkit::ManualClock;
 
 const HALF_AN_HOUR: std::time::Duration = std::time::Duration::from_secs(1800);
@@ -28,7 +31,7 @@ fn wanted(from: &str, to: &str, date: NaiveDate, cabin: Cabin) -> FlightSearch {
     FlightSearch { from: from.into(), to: to.into(), date, cabin, passengers: 2, page_size: None, page_token: None }
 }
 
-async fn find(pool: &PgPool, wanted: &FlightSearch, today: NaiveDate) -> Result<OfferPage, SearchError> {
+async fn find(pool: &PgPool, wanted: &FlightSearch, today: NaiveDate) -> Result<Page<FlightOffer>, SearchError> {
     search(pool, wanted, Clockwork { now: noon(today), offer_for: HALF_AN_HOUR }).await
 }
 

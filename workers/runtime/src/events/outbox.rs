@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use contract::{SagaId, command::Route, event::CloudEvent};
-use serde::Serialize;
+use contract::{
+    SagaId,
+    command::Route,
+    event::{CloudEvent, Event},
+};
 use sqlx::PgConnection;
 use tokio::sync::Notify;
 
@@ -31,18 +34,16 @@ impl Events {
     /// Call [`Events::committed`] after the commit.
     ///
     /// # Errors
-    /// When the database fails or `data` cannot be written as JSON.
+    /// When the database fails or the event cannot be written as JSON.
     pub async fn emit(
         &self,
         tx: &mut PgConnection,
         now: DateTime<Utc>,
-        kind: &'static str,
-        subject: &str,
         flow: Option<SagaId>,
-        event: &(impl Serialize + Sync),
+        event: &impl Event,
     ) -> Result<(), HandlerError> {
         let cause = Cause { flow: flow.map(|saga| saga.to_string()), ..Cause::default() };
-        store(tx, &[self.cloud_event(NewEvent::of(kind, subject, event)?, now, cause)]).await
+        store(tx, &[self.cloud_event(NewEvent::of(event)?, now, cause)]).await
     }
 
     /// Wakes the relay. To be called after a commit that stored events; a forgotten call delays them until the next.
@@ -60,6 +61,7 @@ impl Events {
             id: kit::ids::message_id(),
             source: format!("/sojourn/{}", self.route.as_str()),
             kind: event.kind.to_owned(),
+            dataversion: event.version,
             subject: event.subject,
             time: now,
             datacontenttype: "application/json".to_owned(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{Router, routing::get};
 use contract::{
-    Outcome,
+    Event, Outcome,
     command::{Command, Route},
 };
 use serde::{Deserialize, Serialize};
@@ -99,6 +99,22 @@ command!(GiveSeat, "toy.give_seat", SeatGiven);
 command!(AskOutside, "toy.ask_outside", Granted);
 command!(TakeBack, "toy.take_back", TakenBack);
 
+#[derive(Debug, Serialize, Deserialize)]
+struct SeatWasTaken {
+    holder: Uuid,
+    number: i32,
+}
+
+impl Event for SeatWasTaken {
+    const NAME: &'static str = "seat.taken";
+    const VERSION: u16 = 1;
+    const ROUTE: Route = Route::Flights;
+
+    fn subject(&self) -> String {
+        self.holder.to_string()
+    }
+}
+
 struct Seats;
 
 impl Handler<TakeSeat> for Seats {
@@ -124,7 +140,7 @@ impl Handler<TakeSeat> for Seats {
             .bind(&command.pool)
             .execute(tx)
             .await?;
-        context.emit("seat.taken", command.holder.to_string(), &serde_json::json!({ "number": number }));
+        context.emit(&SeatWasTaken { holder: command.holder, number });
         if command.mode == Mode::RefuseLate {
             return Err(HandlerError::refused(SOLD_OUT, "no seat is left, as it turns out"));
         }
