@@ -115,7 +115,7 @@ pub(crate) async fn in_every_queue(system: &mut System, client: &Client, operato
         findings.that("a command that is answered nowhere was sent", sent.is_ok(), &sent);
     }
     // The attempt whose command died is over at once, and so is one that is answered with another type.
-    until_journal(operator, held, "dead_lettered").await;
+    until_journal(operator, held, "command_dead_lettered").await;
     until_step(operator, held, "authorize-payment", "dispatched").await;
     unreadable_reply(&broker, held).await;
     until_journal(operator, held, "reply_unreadable").await;
@@ -373,7 +373,7 @@ async fn late_replies(broker: &messaging::rabbitmq::RabbitBroker, finished: Saga
     let batch = vec![
         late(json!({ "outcome": "done", "reply": {} })),
         late(json!({ "outcome": "refused", "code": "flight_sold_out", "message": "late" })),
-        late(json!({ "outcome": "faulted", "code": "expired", "message": "late" })),
+        late(json!({ "outcome": "faulted", "code": "command_expired", "message": "late" })),
     ];
     for sent in broker.publish(batch).await {
         sent.unwrap();

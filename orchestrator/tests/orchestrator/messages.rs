@@ -82,7 +82,7 @@ async fn a_dead_command_is_told_to_its_saga_and_can_be_sent_again(rig: &Rig) {
     commands.acker().dead_letter(&delivery, "nobody reads version 1").await;
     let view = until("the saga has heard of it", async || {
         let view = running.client.view(saga).await;
-        let told = view.steps[0].error.as_ref().is_some_and(|error| error.code == "dead_lettered");
+        let told = view.steps[0].error.as_ref().is_some_and(|error| error.code == "command_dead_lettered");
         (told && view.dead_letters.len() == 1).then_some(view)
     })
     .await;

@@ -7,23 +7,23 @@ pub mod order;
 
 use machine::{Catalog, CatalogError, DefinitionError};
 
-/// Why the catalog cannot be used: a mistake in this crate, found when a program starts.
+/// A mistake in this crate, found when a program starts.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BrokenCatalog {
-    /// One definition is wrong.
+    /// A definition has mistakes.
     #[error("the definition of `{saga}` has {} mistake(s): {}", .mistakes.len(), texts(.mistakes))]
     Definition {
-        /// Name and version.
+        /// The name and version of the saga.
         saga: &'static str,
-        /// All of them.
+        /// The mistakes, in the order of the steps.
         mistakes: Vec<DefinitionError>,
     },
-    /// They do not go together.
+    /// The definitions do not go together.
     #[error("the definitions do not go together: {0}")]
     Together(#[from] CatalogError),
 }
 
-/// Every definition, old versions included.
+/// The catalog of every definition, old versions included.
 ///
 /// # Errors
 /// [`BrokenCatalog`], never in a released program: the tests build it too.

@@ -1,4 +1,4 @@
-//! What a command is, where it goes, and the three ways it can end.
+//! Commands, the domains that they go to, and the three ways in which they can end.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 pub trait Command: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The name on the wire, `domain.verb_noun`; never derived from the Rust name.
     const NAME: &'static str;
-    /// Raised when the payload changes in a way that old readers would misread.
+    /// The version of the payload, raised when it changes in a way that old readers would misread.
     const VERSION: u16;
     /// The domain that carries it out.
     const ROUTE: Route;
-    /// What a success answers.
+    /// The reply of a success.
     type Reply: Serialize + DeserializeOwned + Send + Sync + 'static;
 }
 
@@ -18,25 +18,25 @@ pub trait Command: Serialize + DeserializeOwned + Send + Sync + 'static {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Route {
-    /// Registration, profiles.
+    /// Registration and sessions of people.
     User,
     /// Orders and their history.
     Order,
-    /// Stays.
+    /// Stays, sold as rooms by the night.
     Accommodation,
-    /// Flights.
+    /// Flights, sold as seats.
     Flights,
-    /// Money.
+    /// Payments, authorized and captured at a provider.
     Payment,
-    /// Notifications.
+    /// The notices in a person's feed.
     Feed,
 }
 
 impl Route {
-    /// All of them, in the order of the architecture's picture.
+    /// Every domain, in the order of the architecture's picture.
     pub const ALL: [Self; 6] = [Self::User, Self::Order, Self::Accommodation, Self::Flights, Self::Payment, Self::Feed];
 
-    /// The routing key and the domain's name everywhere.
+    /// The name of the domain, which is also its routing key.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -50,34 +50,35 @@ impl Route {
     }
 }
 
-/// How a command ended, as the participant answers it. No answer at all is not in here: a missing reply is an
+/// The end of a command, as the participant answers it. A missing reply is none of these: it leaves the outcome
 /// unknown, and the orchestrator asks again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Outcome<R> {
-    /// It took effect.
+    /// The command took effect.
     Done {
-        /// What the participant says about it.
+        /// The participant's reply.
         reply: R,
     },
-    /// A business no. It had no effect, and will be answered the same way however often it is asked (S10).
+    /// The command met a business refusal. It had no effect, and is answered the same way however often it is sent
+    /// (S10).
     Refused(Refusal),
-    /// A technical failure. It had no effect, left no trace, and may be asked again.
+    /// The command met a technical fault. It had no effect, left no trace, and may be sent again.
     Faulted(Fault),
 }
 
 impl<R> Outcome<R> {
-    /// A success.
+    /// The outcome of a command that took effect.
     pub const fn done(reply: R) -> Self {
         Self::Done { reply }
     }
 
-    /// A business no.
+    /// The outcome of a business refusal.
     pub fn refused(code: &str, message: impl Into<String>) -> Self {
         Self::Refused(Refusal { code: code.to_owned(), message: message.into() })
     }
 
-    /// A technical failure.
+    /// The outcome of a technical fault.
     pub fn faulted(code: &str, message: impl Into<String>) -> Self {
         Self::Faulted(Fault { code: code.to_owned(), message: message.into() })
     }
@@ -92,29 +93,29 @@ impl<R> Outcome<R> {
     }
 }
 
-/// Why a business said no.
+/// A business refusal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// A stable word, from the constants beside each domain's messages.
+    /// The stable code, one of the constants beside each domain's messages.
     pub code: String,
-    /// For people.
+    /// The explanation for people.
     pub message: String,
 }
 
-/// What broke.
+/// A technical fault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
-    /// A stable word.
+    /// The stable code, one of the `FAULT_` constants.
     pub code: String,
-    /// For people.
+    /// The explanation for people.
     pub message: String,
 }
 
 /// The refusal of an action whose compensation came first (S8).
-pub const REFUSED_COMPENSATED: &str = "compensated";
+pub const REFUSED_STEP_COMPENSATED: &str = "step_compensated";
 /// The fault of a command whose deadline had passed when a worker took it up.
-pub const FAULT_EXPIRED: &str = "expired";
+pub const FAULT_COMMAND_EXPIRED: &str = "command_expired";
 /// The fault of a handler that failed on its database or another dependency.
-pub const FAULT_DEPENDENCY: &str = "dependency_failed";
+pub const FAULT_DEPENDENCY_FAILED: &str = "dependency_failed";
 /// The fault of a message that ended in the dead letters.
-pub const FAULT_DEAD_LETTERED: &str = "dead_lettered";
+pub const FAULT_COMMAND_DEAD_LETTERED: &str = "command_dead_lettered";

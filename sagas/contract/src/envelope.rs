@@ -1,5 +1,5 @@
-//! What travels on the broker: one JSON document per message, so that every adapter, every journal and a worker
-//! in any language read the same thing.
+//! The envelopes of commands and replies on the broker: one JSON document per message, so that every adapter, every
+//! journal and a worker in any language read the same thing.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -22,23 +22,23 @@ pub const KIND_EVENT: &str = "sojourn.event";
 /// A command on its way to a domain.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CommandEnvelope {
-    /// This copy of the message; a retry has another one.
+    /// The id of this copy of the message; a retry has another one.
     pub message_id: MessageId,
-    /// The work, stable over retries.
+    /// The command's identity, stable over retries.
     pub command_id: CommandId,
-    /// 1 for the first sending, and so on.
+    /// The number of this sending, counted from 1.
     pub attempt: u16,
-    /// [`crate::Command::NAME`].
+    /// The command's name, [`crate::Command::NAME`].
     pub name: String,
-    /// [`crate::Command::VERSION`].
+    /// The command's version, [`crate::Command::VERSION`].
     pub version: u16,
-    /// The domain.
+    /// The domain that carries the command out.
     pub route: Route,
     /// The routing key that replies go to.
     pub reply_to: String,
-    /// When a worker must no longer start it.
+    /// The time after which a worker must no longer start the command.
     pub deadline: DateTime<Utc>,
-    /// W3C trace context of the hop that sent it.
+    /// The W3C trace context of the hop that sent the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
     /// The command itself.
@@ -46,19 +46,19 @@ pub struct CommandEnvelope {
 }
 
 impl CommandEnvelope {
-    /// The saga that asks.
+    /// The saga that sends the command.
     #[must_use]
     pub const fn saga_id(&self) -> SagaId {
         self.command_id.saga
     }
 
-    /// The step that asks.
+    /// The step that the command belongs to.
     #[must_use]
     pub const fn step(&self) -> &StepName {
         &self.command_id.step
     }
 
-    /// Forward or back.
+    /// The direction, forward or back.
     #[must_use]
     pub const fn op(&self) -> Op {
         self.command_id.op
@@ -68,32 +68,32 @@ impl CommandEnvelope {
 /// A participant's answer on its way back to the saga's shard.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ReplyEnvelope {
-    /// This message.
+    /// The id of this message.
     pub message_id: MessageId,
-    /// The work that it answers.
+    /// The command that is answered.
     pub command_id: CommandId,
-    /// The attempt that it answers; a fault counts only for the attempt that is outstanding.
+    /// The attempt that is answered; a fault counts only for the attempt that is outstanding.
     pub attempt: u16,
-    /// How it ended.
+    /// The end of the command.
     #[serde(flatten)]
     pub outcome: Outcome<serde_json::Value>,
-    /// W3C trace context of the hop that sent it.
+    /// The W3C trace context of the hop that sent the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
 }
 
-/// Why bytes are not the message they should be.
+/// The reason why bytes are not the message that they should be.
 #[derive(Debug, thiserror::Error)]
 pub enum EnvelopeError {
-    /// More than [`MESSAGE_BYTES_MAX`].
+    /// The message has more than [`MESSAGE_BYTES_MAX`].
     #[error("the message has {0} bytes, more than {MESSAGE_BYTES_MAX}")]
     TooLarge(usize),
-    /// Not JSON, or not of this shape; the text says where.
+    /// The message is not JSON, or not of this shape; the text says where.
     #[error("the message is not a readable {what}: {source}")]
     Unreadable {
-        /// What was expected.
+        /// The message that was expected, in words.
         what: &'static str,
-        /// Where and why.
+        /// The place in the message, and what is wrong there.
         #[source]
         source: serde_json::Error,
     },

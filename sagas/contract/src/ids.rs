@@ -1,12 +1,12 @@
-//! Every identifier has a type of its own and a readable prefix, so that a saga's id can never be passed for an
-//! order's and a person reading a log knows what they look at.
+//! The identifiers. Each has a type of its own and a readable prefix, so that a saga's id can never be passed for an
+//! order's and a person who reads a log knows what they look at.
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize, de};
 use uuid::Uuid;
 
-/// Why a text is not the id it should be.
+/// The error of a text that is not the id that it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not a valid {what}: expected `{prefix}_` and 32 hexadecimal digits")]
 pub struct IdError {
@@ -25,16 +25,16 @@ macro_rules! id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// What stands before the underscore.
+            /// The letters before the underscore.
             pub const PREFIX: &'static str = $prefix;
 
-            /// Takes the id's 128 bits as they are.
+            /// The id of these 128 bits.
             #[must_use]
             pub const fn from_uuid(uuid: Uuid) -> Self {
                 Self(uuid)
             }
 
-            /// The bits, as databases store them.
+            /// The 128 bits, as databases store them.
             #[must_use]
             pub const fn uuid(self) -> Uuid {
                 self.0
@@ -158,7 +158,7 @@ pub enum OfferId {
     Stay(StayOfferId),
 }
 
-/// Why a text is not an offer's id.
+/// The error of a text that is not an offer's id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` is not an offer: an offer's id starts with `fof_` (flight) or `sof_` (stay) and has 32 hexadecimal digits"

@@ -1,7 +1,7 @@
 //! The sizes that every part agrees on. A number stands here when two programs must know it; each says why.
 
-/// The largest command payload, reply or saga input, in bytes of JSON. Ten times the largest order of the
-/// catalogue (9 travellers, 12 items); far below RabbitMQ's and PostgreSQL's own limits.
+/// The largest command payload, reply or saga input, in bytes of JSON. Ten times the largest order that can be placed
+/// (9 travellers, 12 items); far below RabbitMQ's and PostgreSQL's own limits.
 pub const PAYLOAD_BYTES_MAX: usize = 64 * 1024;
 
 /// The largest message on the broker, in bytes: a payload and its envelope.
@@ -17,13 +17,13 @@ pub const ERROR_TEXT_BYTES_MAX: usize = 2 * 1024;
 /// The most items in one order. A journey has a handful; the bound keeps one transaction short.
 pub const ORDER_ITEMS_MAX: usize = 12;
 
-/// The most travellers in one order: what airlines take in one booking.
+/// The most travellers in one order: as many as airlines take in one booking.
 pub const TRAVELLERS_MAX: usize = 9;
 
 /// The largest page of any listing; larger requests are cut to it (AIP-158).
 pub const PAGE_SIZE_MAX: u32 = 200;
 
-/// A page when the client names no size.
+/// The size of a page when the client names none.
 pub const PAGE_SIZE_DEFAULT: u32 = 50;
 
 /// The longest idempotency key, in bytes (Stripe's limit, which clients know).

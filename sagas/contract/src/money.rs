@@ -8,10 +8,10 @@ use iso_currency::Currency;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-/// The largest amount: what `NUMERIC(19,4)` columns hold before the point.
+/// The largest amount: as much as `NUMERIC(19,4)` columns hold before the point.
 const AMOUNT_MAX: Decimal = Decimal::from_parts(0xa4c6_7fff, 0x0003_8d7e, 0, false, 0);
 
-/// How many digits [`AMOUNT_MAX`] has before the point.
+/// The number of digits that [`AMOUNT_MAX`] has before the point.
 const WHOLE_DIGITS_MAX: usize = 15;
 
 /// The longest piece of a wrong amount that an error repeats, in characters; what is longer is cut.
@@ -25,35 +25,35 @@ pub struct Money {
     currency: Currency,
 }
 
-/// Why an amount is not money.
+/// The reason why an amount is not money.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MoneyError {
-    /// Three decimals of a euro, one of a yen.
+    /// The amount has more decimals than its currency: three of a euro, one of a yen.
     #[error("{amount} has more decimals than {currency} knows ({decimals})")]
     TooManyDecimals {
         /// The amount as given.
         amount: String,
-        /// Its currency's code.
+        /// The code of its currency.
         currency: &'static str,
-        /// What the currency allows.
+        /// The number of decimals that the currency has.
         decimals: u32,
     },
-    /// Below zero.
+    /// The amount is below zero.
     #[error("{0} is negative; an amount of money here never is")]
     Negative(Decimal),
-    /// More than a column holds.
+    /// The amount is more than a column holds.
     #[error("{0} is more than the largest amount, {AMOUNT_MAX}")]
     TooLarge(String),
-    /// Not a number.
+    /// The amount is not a decimal number.
     #[error("`{0}` is not a decimal number such as \"1234.50\"")]
     NotANumber(String),
-    /// Not in ISO 4217.
+    /// The currency is not in ISO 4217.
     #[error("`{0}` is not an ISO 4217 currency code such as \"EUR\"")]
     UnknownCurrency(String),
-    /// A unit of account without decimals of its own (gold, test codes).
+    /// The currency is a unit of account without decimals of its own (gold, test codes).
     #[error("{0} cannot be paid in: it has no minor unit")]
     NotPayable(&'static str),
-    /// Adding euros to yen.
+    /// Two amounts of different currencies cannot be added.
     #[error("{0} and {1} cannot be added")]
     CurrenciesDiffer(&'static str, &'static str),
 }
@@ -83,7 +83,7 @@ impl Money {
         Ok(Self { amount: exact, currency })
     }
 
-    /// Nothing, in `currency`.
+    /// The amount of nothing in `currency`.
     ///
     /// # Errors
     /// [`MoneyError::NotPayable`] for a currency without a minor unit.
@@ -91,7 +91,7 @@ impl Money {
         Self::new(Decimal::ZERO, currency)
     }
 
-    /// From a database's columns or any other two texts.
+    /// The amount that a database's columns hold.
     ///
     /// # Errors
     /// As [`Money::new`], and [`MoneyError::UnknownCurrency`].
@@ -105,7 +105,7 @@ impl Money {
         self.amount
     }
 
-    /// The currency.
+    /// The currency of the amount.
     #[must_use]
     pub const fn currency(self) -> Currency {
         self.currency
@@ -147,7 +147,7 @@ impl fmt::Display for Money {
     }
 }
 
-/// How money looks in JSON.
+/// The form of money in JSON.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Wire {
@@ -189,10 +189,10 @@ fn decimals(currency: Currency) -> Result<u32, MoneyError> {
     currency.exponent().map(u32::from).ok_or(MoneyError::NotPayable(currency.code()))
 }
 
-/// What stands before and behind the point of a decimal number, without the zeros that say nothing.
+/// The digits before and behind the point of a decimal number, without the zeros that say nothing.
 ///
 /// Stricter than [`Decimal`], which also reads underscores, a plus and bare points, and which rounds what it cannot
-/// hold: nobody may be charged another amount than the one that was written.
+/// hold: the amount that is charged must be the one that was written.
 fn digits(text: &str) -> Option<(&str, &str)> {
     let unsigned = text.strip_prefix('-').unwrap_or(text);
     let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, "0"));

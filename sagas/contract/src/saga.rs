@@ -1,4 +1,5 @@
-//! The words of a saga: where it stands, what its steps are, why it was turned around, what an operator can do to it.
+//! The words of a saga: its status, the kinds and statuses of its steps, the cause of its turning around, and the
+//! actions of operators.
 //!
 //! The machine decides in these words, the journal stores them and the HTTP interface shows them, so they belong to
 //! none of the three.
@@ -8,26 +9,26 @@ use serde_json::Value;
 
 use crate::step::StepName;
 
-/// Where a saga stands.
+/// The status of a saga.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SagaStatus {
-    /// Going forward.
+    /// The saga goes forward.
     Running,
-    /// Being undone.
+    /// The saga is being undone.
     Compensating,
-    /// Everything took effect.
+    /// Every step that applies took effect.
     Completed,
-    /// Everything was undone.
+    /// Every step that took effect, or may have, was undone.
     Compensated,
     /// A step cannot go on without a person.
     NeedsAttention,
-    /// A person gave it up, with a reason.
+    /// An operator gave the saga up, with a reason.
     Abandoned,
 }
 
 impl SagaStatus {
-    /// All of them.
+    /// Every status.
     pub const ALL: [Self; 6] =
         [Self::Running, Self::Compensating, Self::Completed, Self::Compensated, Self::NeedsAttention, Self::Abandoned];
 
@@ -54,79 +55,79 @@ impl SagaStatus {
     }
 }
 
-/// What a step is, in the words of Garcia-Molina and Richardson.
+/// The kind of a step, in the words of Garcia-Molina and Richardson.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StepKind {
-    /// Can be undone.
+    /// The step can be undone by its compensation.
     Compensatable,
-    /// The point of no return.
+    /// The step is the point of no return.
     Pivot,
-    /// After the pivot; must succeed in the end.
+    /// The step comes after the pivot and must succeed in the end.
     Retriable,
 }
 
-/// Where a step stands.
+/// The status of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StepStatus {
-    /// Not reached.
+    /// The step is not reached yet.
     Pending,
-    /// Its condition does not hold for this input.
+    /// The step's condition does not hold for this input.
     NotApplicable,
     /// The command is out; its reply is awaited.
     Dispatched,
-    /// A fault or a missing reply; it is asked again at `retry_at`.
+    /// An attempt met a fault or got no reply; the command is sent again at `retry_at`.
     Retrying,
-    /// It took effect.
+    /// The command took effect.
     Done,
-    /// A business no.
+    /// The command met a business refusal.
     Refused,
     /// Attempts ran out, or a retriable step was refused: a person is asked.
     NeedsAttention,
-    /// Its compensation is out, or waits to be sent again.
+    /// The compensation is out, or waits to be sent again.
     Compensating,
-    /// It was undone.
+    /// The step was undone.
     Compensated,
 }
 
-/// Why a saga was turned around.
+/// The reason why a saga was turned around, or why a step stands where it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cause {
     /// The step that was refused or ran out of attempts; absent for a deadline or a cancel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<StepName>,
-    /// A stable word.
+    /// The stable code, in `noun_state` form.
     pub code: String,
-    /// For people: who asked when it was refused, else only operators.
+    /// The explanation: for the client when a command was refused, otherwise for operators only.
     pub message: String,
-    /// True for a business no, whose message is made for whoever asked. Anything else says how our parts failed, or
+    /// True for a business refusal, whose message is made for the client. Other messages say how our parts failed, or
     /// what operators tell each other.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub refused: bool,
 }
 
-/// What an operator can do to a saga.
+/// An action of an operator on a saga.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Action {
-    /// Sends what is stuck or waiting again, now.
+    /// Sends the commands again that are stuck or wait for their next attempt.
     Retry {
-        /// Only this step; all when absent.
+        /// The one step that is meant; all when absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         step: Option<StepName>,
     },
     /// Turns the saga around; refused from the pivot on. With braces, as serde lets a variant without them have any
     /// fields: a cancel of one `step` must not cancel the whole saga.
     Cancel {},
-    /// Says what a step's outcome was. The reply must read as the step's reply type.
+    /// Says what a step's outcome was. The reply must read as the command's reply type.
     Skip {
-        /// The step.
+        /// The name of the step.
         step: StepName,
-        /// Its reply; for a compensation too.
+        /// The reply that stands in for the participant's, for a compensation too.
         reply: Value,
     },
-    /// Gives the saga up as it is.
+    /// Gives the saga up as it stands.
     Abandon {},
 }
 

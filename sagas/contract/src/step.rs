@@ -1,5 +1,4 @@
-//! What names one piece of a saga's work on the wire: the step, the direction, and the command id that is the
-//! same over all retries.
+//! The names of one command of a saga: its step, its direction, and the command id that is the same over all retries.
 
 use std::{fmt, str::FromStr, sync::Arc};
 
@@ -7,23 +6,23 @@ use serde::{Deserialize, Serialize, de};
 
 use crate::ids::SagaId;
 
-/// The longest step name, in bytes: it is part of keys in every inbox.
+/// The longest step name, in bytes. It is part of the keys in every inbox.
 pub const STEP_NAME_BYTES_MAX: usize = 48;
 
-/// A step's name as definitions, journals and inboxes keep it: lower-case letters, digits and hyphens.
+/// The name of a step, as definitions, journals and inboxes keep it: lower-case letters, digits and hyphens.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StepName(Arc<str>);
 
-/// Why a text is not a step's name.
+/// The error of a text that is not a step's name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a step's name: 1 to {STEP_NAME_BYTES_MAX} of a-z, 0-9 and `-`, starting with a letter")]
 pub struct StepNameError(String);
 
 impl StepName {
-    /// Checks the text.
+    /// The name, when the text is one.
     ///
     /// # Errors
-    /// When it is empty, too long, or has other characters.
+    /// When the text is empty, too long, or has other characters.
     pub fn new(text: &str) -> Result<Self, StepNameError> {
         let shaped = text.starts_with(|c: char| c.is_ascii_lowercase())
             && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
@@ -34,7 +33,7 @@ impl StepName {
         }
     }
 
-    /// The text.
+    /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -74,13 +73,13 @@ impl<'de> Deserialize<'de> for StepName {
     }
 }
 
-/// The direction of a command: forward, or taking back.
+/// The direction of a command: forward or back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Op {
-    /// The step itself.
+    /// The command carries the step out.
     Action,
-    /// What undoes it.
+    /// The command undoes the step.
     Compensation,
 }
 
@@ -95,24 +94,24 @@ impl Op {
     }
 }
 
-/// Names one piece of work, the same over every retry of it: the participant's inbox knows it by this key
-/// (invariant S11), and only the outstanding one's reply counts (S13).
+/// The identity of a command, the same over every retry of it. The participant's inbox knows the command by this key
+/// (invariant S11), and only a reply to the outstanding one counts (S13).
 ///
-/// As text: `saga_<hex>:hold-seats:action:1`. The generation is 1 and rises only when an operator retries work
+/// As text: `saga_<hex>:hold-seats:action:1`. The generation is 1 and rises only when an operator retries a command
 /// that was definitely refused: a refusal is sticky (S10), so asking again needs a new key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CommandId {
-    /// The saga that asks.
+    /// The saga that sends the command.
     pub saga: SagaId,
-    /// Its step.
+    /// The step that the command belongs to.
     pub step: StepName,
-    /// Forward or back.
+    /// The direction, forward or back.
     pub op: Op,
-    /// 1, or more after an operator's retry of a refusal.
+    /// The generation: 1, or more after an operator's retry of a refusal.
     pub generation: u16,
 }
 
-/// Why a text is not a command's id.
+/// The error of a text that is not a command's id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a command id such as `saga_<32 hex digits>:hold-seats:action:1`")]
 pub struct CommandIdError(String);

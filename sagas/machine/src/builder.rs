@@ -55,13 +55,12 @@ use crate::{
     retry::Retry,
 };
 
-/// How long a reply is awaited when nothing else is said: what a person would still wait for.
+/// The time for which a reply is awaited when nothing else is said: as long as a person would still wait.
 const REPLY_WITHIN_DEFAULT: Duration = Duration::from_secs(10);
 /// The retries before the pivot when nothing else is said: about a minute of faults.
 const BEFORE_PIVOT_DEFAULT: Retry =
     Retry::exponential(Duration::from_millis(200)).cap(Duration::from_secs(10)).attempts_max(12);
-/// The retries of what must succeed when nothing else is said: giving up early helps no one, a person would only press
-/// retry.
+/// The retries of what must succeed when nothing else is said. Giving up early would only make an operator press retry.
 const MUST_SUCCEED_DEFAULT: Retry =
     Retry::exponential(Duration::from_millis(200)).cap(Duration::from_secs(10)).attempts_max(50);
 
@@ -97,7 +96,7 @@ pub struct Sends<C> {
 }
 
 impl<I: DeserializeOwned + 'static, F: Default + 'static> Builder<I, F> {
-    /// An empty definition.
+    /// A builder without any steps.
     pub fn new(name: &str, version: u32) -> Self {
         let defaults = Defaults {
             before_pivot: BEFORE_PIVOT_DEFAULT,
@@ -126,7 +125,7 @@ impl<I: DeserializeOwned + 'static, F: Default + 'static> Builder<I, F> {
         self
     }
 
-    /// How long the replies to commands and compensations are awaited whose step does not say its own time.
+    /// The time for which the replies to the commands and compensations are awaited that do not say their own.
     pub fn reply_within(&mut self, time: Duration) -> &mut Self {
         self.defaults.reply_within = time;
         self
@@ -147,10 +146,10 @@ impl<I: DeserializeOwned + 'static, F: Default + 'static> Builder<I, F> {
         StepBuilder { builder: self, parts, command: NoCommandYet }
     }
 
-    /// The definition.
+    /// Makes the definition.
     ///
     /// # Errors
-    /// Every mistake, in the order of the steps.
+    /// All mistakes of it, in the order of the steps.
     pub fn build(self) -> Result<Definition, Vec<DefinitionError>> {
         let mut mistakes = Vec::new();
         let builder = self.id();
@@ -180,63 +179,63 @@ impl<I: DeserializeOwned + 'static, F: Default + 'static> Builder<I, F> {
 }
 
 impl<I: DeserializeOwned + 'static, F: Default + 'static, C> StepBuilder<'_, I, F, C> {
-    /// It starts when all of these are done, or do not apply.
+    /// Lets the step start when all of these are done, or do not apply.
     pub fn after(mut self, steps: impl IntoIterator<Item = StepHandle>) -> Self {
         self.parts.after.extend(steps);
         self
     }
 
-    /// The point of no return: once its command is issued the saga is only turned around by its refusal.
+    /// Makes the step the point of no return: once its command is issued the saga is only turned around by its refusal.
     pub const fn pivot(mut self) -> Self {
         self.parts.kind = StepKind::Pivot;
         self
     }
 
-    /// After the pivot: must succeed in the end.
+    /// Puts the step after the pivot: it must succeed in the end.
     pub const fn retriable(mut self) -> Self {
         self.parts.kind = StepKind::Retriable;
         self
     }
 
-    /// It applies only to such inputs; otherwise it counts as done when what it depends on is.
+    /// Lets the step apply only to such inputs; for others it counts as done when its dependencies are.
     pub fn when(mut self, condition: fn(&I) -> bool) -> Self {
         self.parts.when = Some(mapping::erase_condition(condition));
         self
     }
 
-    /// How often and how late its command is sent again.
+    /// Sets how often and how late the step's command is sent again.
     pub const fn retry(mut self, retry: Retry) -> Self {
         self.parts.forward.retry = Some(retry);
         self
     }
 
-    /// How long its reply is awaited before it is in doubt.
+    /// Sets how long the reply is awaited before the step is in doubt.
     pub const fn reply_within(mut self, time: Duration) -> Self {
         self.parts.forward.reply_within = Some(time);
         self
     }
 
-    /// How often and how late its compensation is sent again.
+    /// Sets how often and how late the step's compensation is sent again.
     pub const fn compensation_retry(mut self, retry: Retry) -> Self {
         self.parts.back.retry = Some(retry);
         self
     }
 
-    /// How long the compensation's reply is awaited before it is in doubt.
+    /// Sets how long the compensation's reply is awaited before it is in doubt.
     pub const fn compensation_within(mut self, time: Duration) -> Self {
         self.parts.back.reply_within = Some(time);
         self
     }
 
-    /// What it sets aside is let go after that time: the saga's deadline and the time that the steps from the pivot
-    /// on are given must fit in.
+    /// Says that the participant lets go of what the step holds after that time. The saga's deadline and the reply
+    /// times of the steps from the pivot on must fit in.
     pub const fn holds_for(mut self, time: Duration) -> Self {
         self.parts.holds_for = Some(time);
         self
     }
 
-    /// What undoes it, built from nothing but the start input and the cause: a step whose reply was lost must be
-    /// compensable too. Must succeed, without effect, when the step never happened.
+    /// Sets the command that undoes the step, built from nothing but the start input and the cause: a step whose reply
+    /// was lost must be compensable too. The command must succeed, without effect, when the step never happened.
     pub fn compensate<U: Command>(mut self, build: fn(&I, &Cause) -> U) -> Self {
         self.parts.undo = Some((Signature::of::<U>(), mapping::erase_undo(build)));
         self
@@ -244,8 +243,8 @@ impl<I: DeserializeOwned + 'static, F: Default + 'static, C> StepBuilder<'_, I, 
 }
 
 impl<'b, I: DeserializeOwned + 'static, F: Default + 'static> StepBuilder<'b, I, F, NoCommandYet> {
-    /// What it asks a worker for. A definition is the same for every saga, so the function can keep nothing from
-    /// where it is written:
+    /// Sets the command that the step sends to a worker. A definition is the same for every saga, so the function can
+    /// keep nothing from where it is written:
     ///
     /// ```
     /// # use contract::{flights::HoldSeats, order::PlaceOrder};
@@ -267,7 +266,7 @@ impl<'b, I: DeserializeOwned + 'static, F: Default + 'static> StepBuilder<'b, I,
 }
 
 impl<I: DeserializeOwned + 'static, F: Default + 'static, C: Command> StepBuilder<'_, I, F, Sends<C>> {
-    /// What the steps after it may know of its reply, which is that of its own command:
+    /// Keeps what the steps after this one may know of its reply, which is that of its own command:
     ///
     /// ```
     /// # use contract::{flights::ConfirmSeats, order::PlaceOrder};
@@ -292,7 +291,7 @@ impl<I: DeserializeOwned + 'static, F: Default + 'static, C: Command> StepBuilde
         self
     }
 
-    /// Makes it part of the definition.
+    /// Makes the step part of the definition.
     pub fn add(self) -> StepHandle {
         let Self { builder, parts, command: Sends { build, learn, .. } } = self;
         let handle = StepHandle { position: builder.steps.len(), builder: builder.id() };

@@ -1,4 +1,4 @@
-//! All definitions that an orchestrator knows.
+//! The definitions that an orchestrator knows, by name and version.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -10,21 +10,21 @@ pub struct Catalog {
     by_name: BTreeMap<String, BTreeMap<u32, Arc<Definition>>>,
 }
 
-/// Why definitions make no catalogue.
+/// The reason why definitions make no catalog.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CatalogError {
-    /// Two of the same name and version.
+    /// Two definitions have the same name and version.
     #[error("`{name}` version {version} is defined twice")]
     DefinedTwice {
-        /// The saga.
+        /// The name of the saga.
         name: String,
-        /// The version.
+        /// The version that both have.
         version: u32,
     },
 }
 
 impl Catalog {
-    /// Takes every definition.
+    /// A catalog of these definitions.
     ///
     /// # Errors
     /// When two have the same name and version.
@@ -40,19 +40,19 @@ impl Catalog {
         Ok(catalog)
     }
 
-    /// One version of one saga.
+    /// The definition of that name and version.
     #[must_use]
     pub fn get(&self, name: &str, version: u32) -> Option<&Arc<Definition>> {
         self.by_name.get(name)?.get(&version)
     }
 
-    /// The newest version of a saga: what new instances are started with.
+    /// The newest version of a saga, which new instances are started with.
     #[must_use]
     pub fn newest(&self, name: &str) -> Option<&Arc<Definition>> {
         self.by_name.get(name)?.last_key_value().map(|(_, definition)| definition)
     }
 
-    /// Every definition, by name and version.
+    /// All definitions, in the order of their names and versions.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Definition>> {
         self.by_name.values().flat_map(BTreeMap::values)
     }

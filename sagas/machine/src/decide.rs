@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use contract::{
-    command::{FAULT_DEAD_LETTERED, Fault, Outcome, Refusal},
+    command::{FAULT_COMMAND_DEAD_LETTERED, Fault, Outcome, Refusal},
     step::{CommandId, Op},
 };
 use serde_json::Value;
@@ -30,7 +30,7 @@ pub fn decide(definition: &Definition, state: &State, input: &Input, now: DateTi
         }
         Input::DeadLettered { command_id, attempt, reason } => {
             // It may have taken effect each time before its worker fell over, so it stays in doubt.
-            let (code, message) = (FAULT_DEAD_LETTERED.to_owned(), reason.clone());
+            let (code, message) = (FAULT_COMMAND_DEAD_LETTERED.to_owned(), reason.clone());
             let failure = Failure { in_doubt: true, code, message };
             answered(definition, state, command_id, now, |awaited| awaited.attempt_failed(*attempt, failure))
         }
@@ -63,7 +63,7 @@ fn answered<'a>(
     }
 }
 
-/// Whether an answer to this command still counts (S13, S14).
+/// Judges whether an answer to this command still counts (S13, S14).
 fn judge<'a>(
     definition: &'a Definition,
     state: &'a State,
@@ -148,8 +148,8 @@ impl Awaited<'_> {
     }
 }
 
-/// First whatever is overdue fails, then whatever has waited long enough is sent: so the same moment heard twice
-/// changes nothing the second time.
+/// Lets first the attempts fail that are overdue, then sends the commands that have waited long enough: so the same
+/// moment heard twice changes nothing the second time.
 fn time_passed(definition: &Definition, state: &State, now: DateTime<Utc>) -> Decision {
     if next_wake(definition, state).is_none_or(|wake| wake > now) {
         return Decision::unchanged(state, Verdict::Ignored("nothing is due"));

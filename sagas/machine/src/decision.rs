@@ -17,30 +17,30 @@ pub struct Decision {
     pub state: State,
     /// To be published after the commit.
     pub commands: Vec<CommandToSend>,
-    /// What the sender of the input may be told.
+    /// The verdict for the sender of the input.
     pub verdict: Verdict,
 }
 
 /// A command, complete but for what the shell adds: message id, reply address and trace.
 #[derive(Debug, Clone)]
 pub struct CommandToSend {
-    /// The work, stable over retries.
+    /// The command's identity, stable over retries.
     pub command_id: CommandId,
-    /// Which sending this is.
+    /// The number of this sending.
     pub attempt: u16,
     /// The command's name.
     pub name: &'static str,
     /// The command's version.
     pub version: u16,
-    /// The domain.
+    /// The domain that carries it out.
     pub route: Route,
-    /// When a worker must no longer start it: the reply's deadline.
+    /// The reply's deadline, after which a worker must no longer start it.
     pub deadline: DateTime<Utc>,
-    /// The command.
+    /// The command as JSON.
     pub payload: Box<RawValue>,
 }
 
-/// What became of an input.
+/// The answer to the sender of an input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// It changed the saga.
@@ -49,11 +49,11 @@ pub enum Verdict {
     Ignored(&'static str),
     /// A reply to a command that this saga never sent.
     Unknown(String),
-    /// An operator's action that is not possible now; the text says why and what is.
+    /// An operator's action that is not possible now; the text says why, and which action is.
     Refused {
-        /// A stable word.
+        /// One of [`crate::codes`].
         code: &'static str,
-        /// For people.
+        /// The explanation for people.
         message: String,
     },
 }

@@ -1,4 +1,4 @@
-//! What a saga is: a graph of steps, as a plain value that any thread may share.
+//! A definition is one version of a saga: a graph of steps, as a plain value that any thread may share.
 
 use std::{any::Any, fmt, time::Duration};
 
@@ -26,19 +26,19 @@ pub struct Definition {
 }
 
 impl Definition {
-    /// The saga's name.
+    /// The name of the saga.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The version; published ones never change.
+    /// The version of the definition; a published one never changes.
     #[must_use]
     pub const fn version(&self) -> u32 {
         self.version
     }
 
-    /// How long after its start an instance is given up, unless its pivot was issued.
+    /// The time after its start at which an instance is given up, unless its pivot was issued.
     #[must_use]
     pub const fn deadline(&self) -> Option<Duration> {
         self.deadline
@@ -56,7 +56,7 @@ impl Definition {
         self.steps.iter().find(|step| step.name == *name)
     }
 
-    /// The digest of the shape.
+    /// The digest of the definition's shape.
     #[must_use]
     pub const fn fingerprint(&self) -> &Fingerprint {
         &self.fingerprint
@@ -68,10 +68,10 @@ impl Definition {
         state.version == self.version && state.name == self.name && state.fingerprint == self.fingerprint
     }
 
-    /// Says where a value is not this saga's input.
+    /// Checks that a value is this saga's input.
     ///
     /// # Errors
-    /// The place and what is wrong there.
+    /// The place in the value, and what is wrong there.
     pub fn check_input(&self, input: &Value) -> Result<(), Mismatch> {
         (self.read_input)(input).map(drop)
     }

@@ -1,4 +1,4 @@
-//! A saga as people see it: every step of its definition and where it stands.
+//! The view of a saga's steps that people see.
 
 use contract::{orchestrator_api::StepView, saga::StepStatus, step::Op};
 
@@ -8,7 +8,7 @@ use crate::{
     step::Step,
 };
 
-/// Every step, in the definition's order.
+/// Every step of the definition and where it stands, in the definition's order.
 #[must_use]
 pub fn describe(definition: &Definition, state: &State) -> Vec<StepView> {
     let untouched = StepState::default();

@@ -1,4 +1,4 @@
-//! A definition as a drawing: Mermaid text, which the documentation keeps and a test holds fresh.
+//! The drawing of a definition as Mermaid text, which the documentation keeps and a test holds fresh.
 
 use std::fmt::Write as _;
 

@@ -39,7 +39,7 @@ const CODE_BYTES_MAX: usize = 64;
 /// A decision in the making.
 pub(crate) struct Draft<'a> {
     pub(crate) definition: &'a Definition,
-    /// As of the last recorded entry.
+    /// The state as of the last recorded entry.
     pub(crate) state: State,
     pub(crate) now: DateTime<Utc>,
     entries: Vec<Entry>,
@@ -111,7 +111,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Records a business no and what follows from it.
+    /// Records a business refusal and what follows from it.
     pub(crate) fn refuse(&mut self, step: &Step, op: Op, code: String, message: String) {
         let (code, message) = (cut_code(code), cut_error_text(message));
         let (name, cause) = (step.name.clone(), (code.clone(), message.clone()));
@@ -125,7 +125,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// From here on the saga only undoes.
+    /// Turns the saga around: from here on it only undoes.
     pub(crate) fn turn_around(&mut self, cause: Cause) {
         self.record(Entry::CompensationStarted { cause });
         self.advance();
@@ -208,7 +208,7 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// A code as it is journaled: a stable word, so a long one is cut rather than kept.
+/// The code as it is journaled. It is a stable word, so a long one is cut rather than kept.
 fn cut_code(mut code: String) -> String {
     if code.len() > CODE_BYTES_MAX {
         let end = (0..=CODE_BYTES_MAX).rev().find(|at| code.is_char_boundary(*at)).unwrap_or(0);

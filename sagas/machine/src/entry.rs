@@ -1,5 +1,5 @@
-//! The journal's entries: the only persisted form of a saga. Each variant has a golden file; a published one changes
-//! only by optional fields.
+//! The journal's entries, which are the only persisted form of a saga. Each variant has a golden file; a published one
+//! changes only by optional fields.
 
 use chrono::{DateTime, Utc};
 use contract::{
@@ -15,18 +15,18 @@ use crate::{fingerprint::Fingerprint, input::Operator};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "entry", rename_all = "snake_case")]
 pub enum Entry {
-    /// The saga exists.
+    /// A saga was started.
     SagaStarted {
         /// The definition's name.
         name: String,
         /// The definition's version.
         version: u32,
-        /// The definition's shape at the time.
+        /// The fingerprint of the definition's shape at the start.
         fingerprint: Fingerprint,
-        /// When it is given up before its pivot is issued.
+        /// The time at which the saga is given up, unless its pivot was issued by then.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         deadline_at: Option<DateTime<Utc>>,
-        /// The start input.
+        /// The start input, as it came.
         input: Value,
         /// The steps whose condition does not hold for this input.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -34,91 +34,91 @@ pub enum Entry {
     },
     /// A command was decided on; it is published after the commit.
     CommandDispatched {
-        /// The step.
+        /// The name of the step.
         step: StepName,
-        /// Forward or back.
+        /// The direction, forward or back.
         op: Op,
         /// See [`contract::step::CommandId::generation`].
         generation: u16,
-        /// Which sending.
+        /// The number of this sending, over all generations and rounds of attempts.
         attempt: u16,
-        /// When a missing reply makes it in doubt.
+        /// The time from which a missing reply leaves the step in doubt.
         reply_by: DateTime<Utc>,
     },
     /// The command took effect.
     CommandDone {
-        /// The step.
+        /// The name of the step.
         step: StepName,
-        /// Forward or back.
+        /// The direction, forward or back.
         op: Op,
-        /// What it answered.
+        /// The command's reply.
         reply: Value,
     },
-    /// A business no.
+    /// The command met a business refusal.
     CommandRefused {
-        /// The step.
+        /// The name of the step.
         step: StepName,
-        /// Forward or back.
+        /// The direction, forward or back.
         op: Op,
-        /// A stable word.
+        /// The stable code of the refusal or fault, in `noun_state` form.
         code: String,
-        /// For people.
+        /// The explanation for people.
         message: String,
     },
-    /// A fault, or no reply in time (`in_doubt`); sent again at `retry_at`.
+    /// An attempt met a fault, or got no reply in time (`in_doubt`); the command is sent again at `retry_at`.
     CommandFailed {
-        /// The step.
+        /// The name of the step.
         step: StepName,
-        /// Forward or back.
+        /// The direction, forward or back.
         op: Op,
-        /// The attempt that failed.
+        /// The number of the attempt that failed.
         attempt: u16,
-        /// True when it may have taken effect: no reply came.
+        /// True when the command may have taken effect, because no reply came.
         in_doubt: bool,
-        /// A stable word.
+        /// The stable code of the refusal or fault, in `noun_state` form.
         code: String,
-        /// For people.
+        /// The explanation for people.
         message: String,
-        /// When it is sent again; absent when attempts ran out.
+        /// The time at which the command is sent again; absent when attempts ran out.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_at: Option<DateTime<Utc>>,
     },
     /// The saga turned around.
     CompensationStarted {
-        /// Why.
+        /// The reason, as operators and compensations are told.
         cause: Cause,
     },
     /// A step cannot go on without a person.
     AttentionNeeded {
-        /// The step.
+        /// The name of the step.
         step: StepName,
-        /// Forward or back.
+        /// The direction, forward or back.
         op: Op,
-        /// A stable word.
+        /// The stable code of the refusal or fault, in `noun_state` form.
         code: String,
-        /// For people.
+        /// The explanation for people.
         message: String,
     },
-    /// A person acted. What follows from it stands in the entries behind it.
+    /// An operator acted. The consequences stand in the entries behind it.
     OperatorActed {
-        /// Who and why.
+        /// The person, and the reason given.
         operator: Operator,
-        /// What.
+        /// The action that was asked for.
         action: Action,
     },
-    /// A person said what the outcome of a step was.
+    /// An operator said what the outcome of a step was.
     StepSkipped {
-        /// The step.
+        /// The name of the step.
         step: StepName,
-        /// Forward or back.
+        /// The direction, forward or back.
         op: Op,
-        /// In place of the participant's.
+        /// The reply that stands in for the participant's.
         reply: Value,
     },
-    /// Everything took effect.
+    /// Every step that applies took effect.
     SagaCompleted,
-    /// Everything was undone.
+    /// Every step that took effect, or may have, was undone.
     SagaCompensated,
-    /// A person gave it up.
+    /// An operator gave the saga up as it stood.
     SagaAbandoned,
 }

@@ -1,4 +1,4 @@
-//! What an entry means. The only way in which a state ever changes, live and at recovery alike.
+//! The meaning of entries. A state changes in no other way, live and at recovery alike.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::{
     state::{Phase, Progress, State},
 };
 
-/// Moves a state along by one entry. Total: whatever the entry and the state, a journal can be replayed.
+/// Moves a state along by one entry. It is total: any entry can follow any state, so a journal can always be replayed.
 pub fn evolve(state: &mut State, entry: &Entry) {
     match entry {
         Entry::SagaStarted { name, version, fingerprint, deadline_at, input, not_applicable } => {
@@ -65,7 +65,7 @@ pub fn evolve(state: &mut State, entry: &Entry) {
     }
 }
 
-/// Where a saga stands that has not ended.
+/// The status of a saga that has not ended.
 fn status(state: &State) -> SagaStatus {
     let stuck = |progress: &Progress| progress.phase == Phase::Stuck;
     if state.steps.values().any(|step| stuck(&step.action) || stuck(&step.compensation)) {
@@ -88,7 +88,7 @@ fn dispatched(progress: &mut Progress, generation: u16, attempt: u16, phase: Pha
     progress.phase = phase;
 }
 
-/// A definite outcome ends every doubt.
+/// Takes a definite outcome over, which ends every doubt.
 fn conclude(progress: &mut Progress, phase: Phase) {
     progress.phase = phase;
     progress.in_doubt = false;
@@ -96,7 +96,8 @@ fn conclude(progress: &mut Progress, phase: Phase) {
     progress.error = None;
 }
 
-/// From here on only compensations count: what was under way is in doubt, and its replies come too late.
+/// Turns the state around. From here on only compensations count: the actions under way are in doubt, and their replies
+/// come too late.
 fn turned_around(state: &mut State, cause: &Cause) {
     state.cause = Some(cause.clone());
     for step in state.steps.values_mut() {

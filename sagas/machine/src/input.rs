@@ -1,4 +1,4 @@
-//! Everything that a saga can hear after its start, as one closed enum.
+//! The inputs that reach a saga after its start, as one closed enum.
 
 use contract::{command::Outcome, saga::Action, step::CommandId};
 use serde_json::Value;
@@ -8,40 +8,40 @@ use serde_json::Value;
 pub enum Input {
     /// A participant answered.
     Replied {
-        /// The work that it answers.
+        /// The id of the command that is answered.
         command_id: CommandId,
-        /// The attempt that it answers.
+        /// The number of the attempt that is answered.
         attempt: u16,
-        /// How it ended.
+        /// The participant's outcome.
         outcome: Outcome<Value>,
     },
-    /// The command could not be handled by anybody. Counts as a fault of that attempt.
+    /// The command ended in the dead letters, which counts as a fault of that attempt.
     DeadLettered {
-        /// The work.
+        /// The id of the command.
         command_id: CommandId,
-        /// The attempt.
+        /// The number of the attempt.
         attempt: u16,
-        /// Why.
+        /// The reason that the dead letter gives.
         reason: String,
     },
-    /// Time has passed: whatever is due by `now` is due. Harmless when nothing is.
+    /// Time has passed: replies, retries and deadlines that are due by `now` are acted on. Harmless when none is.
     TimePassed,
     /// An operator acts.
     Operator {
-        /// Who and why.
+        /// The person, and the reason given.
         operator: Operator,
-        /// What.
+        /// The action that is asked for.
         action: Action,
     },
 }
 
-/// Who acts on a saga by hand, and why. Journaled as it is.
+/// The person who acts on a saga by hand, and the reason given. Journaled as it is.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Operator {
-    /// The person, such as a user's id.
+    /// The person's identity, such as a user's id.
     pub actor: String,
-    /// Their role at the time.
+    /// The person's role at the time.
     pub role: String,
-    /// In their words.
+    /// The reason in the person's own words.
     pub reason: String,
 }

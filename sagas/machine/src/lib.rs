@@ -1,4 +1,4 @@
-//! The pure core: what a saga is and what it does next.
+//! The pure core of the saga engine: definitions, and the decisions on what a saga does next.
 //!
 //! Three functions decide everything, and live running, recovery, simulation and tests share them:
 //!

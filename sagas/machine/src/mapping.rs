@@ -28,7 +28,7 @@ pub(crate) type Learn = Box<dyn Fn(&mut dyn Any, &Value) -> Result<(), MappingEr
 /// Says whether a step applies to an input.
 pub(crate) type Condition = Box<dyn Fn(&dyn Any) -> Result<bool, MappingError> + Send + Sync>;
 
-/// Why a definition's function gave nothing usable.
+/// The reason why a definition's function gave nothing usable.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MappingError {
     /// The journaled input is not the definition's input.
@@ -37,9 +37,9 @@ pub enum MappingError {
     /// A journaled reply is not the command's reply.
     #[error("the reply of `{step}` is not what its definition reads: {mismatch}")]
     Reply {
-        /// Whose reply.
+        /// The step whose reply it is.
         step: String,
-        /// Where and why.
+        /// The place in the reply, and what is wrong there.
         mismatch: Mismatch,
     },
     /// The function panicked.
@@ -57,7 +57,7 @@ pub enum MappingError {
 }
 
 impl MappingError {
-    /// The stable word of a cause or an entry.
+    /// The stable code for causes and entries.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {

@@ -139,7 +139,7 @@ fn known<'d>(definition: &'d Definition, name: &StepName) -> Result<&'d Step, Ve
     })
 }
 
-/// Where a step stands, as the beginning of a sentence.
+/// The phase of a step, as the beginning of a sentence.
 fn stands(state: &State, step: &StepName, op: Op) -> String {
     let what = match op {
         Op::Action => "step",

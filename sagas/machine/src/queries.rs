@@ -11,7 +11,7 @@ use crate::{
     step_set::StepSet,
 };
 
-/// When something falls due by itself: a reply's deadline, a retry, or the saga's own deadline.
+/// The time at which something falls due by itself: a reply's deadline, a retry, or the saga's own deadline.
 #[must_use]
 pub fn next_wake(definition: &Definition, state: &State) -> Option<DateTime<Utc>> {
     if !definition.fits(state) || state.status.is_final() {
@@ -38,7 +38,7 @@ pub(crate) fn pivot_issued(definition: &Definition, state: &State) -> bool {
     })
 }
 
-/// What lies ahead of a saga in the direction that it goes.
+/// The work ahead of a saga in the direction that it goes.
 pub(crate) struct Ahead<'d> {
     /// The steps to send now, in the definition's order.
     pub(crate) ready: Vec<&'d Step>,
@@ -90,7 +90,7 @@ fn pending_undos(definition: &Definition, state: &State) -> StepSet {
     pending
 }
 
-/// True when the step took effect, or may have.
+/// True when the step took effect, or may have taken effect.
 fn needs_undo(step: &StepState) -> bool {
     match step.action.phase {
         Phase::Done { .. } | Phase::GivenUp | Phase::Outstanding { .. } | Phase::Waiting { .. } | Phase::Stuck => {

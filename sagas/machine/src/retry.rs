@@ -74,7 +74,7 @@ impl Retry {
         Duration::from_millis(drawn_ms).max(WAIT_MIN)
     }
 
-    /// All that is wrong with it.
+    /// The flaws of the policy, as clauses.
     pub(crate) fn mistakes(&self) -> impl Iterator<Item = &'static str> {
         let all = [
             (self.base < WAIT_MIN, "its first wait is shorter than a millisecond"),

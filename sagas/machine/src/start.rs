@@ -17,43 +17,43 @@ use crate::{
     step_set::StepSet,
 };
 
-/// Why a saga cannot start. Nothing is journaled then.
+/// The reason why a saga cannot start. Nothing is journaled then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StartError {
-    /// Larger than any message may be.
+    /// The input is larger than any message may be.
     #[error("the input has {bytes} bytes, more than {PAYLOAD_BYTES_MAX}")]
     TooLarge {
-        /// How many, as JSON.
+        /// The length of the input as JSON.
         bytes: usize,
     },
-    /// Not what the definition takes.
+    /// The input is not of the definition's input type.
     #[error("the input is not what `{name}` version {version} takes: {mismatch}")]
     Unreadable {
-        /// The saga.
+        /// The name of the saga.
         name: String,
-        /// The version.
+        /// The version of the definition.
         version: u32,
-        /// Where and why.
+        /// The place in the input, and what is wrong there.
         mismatch: Mismatch,
     },
-    /// A condition failed on it.
+    /// A condition of the definition failed on the input.
     #[error("whether step `{step}` applies cannot be told: {source}")]
     Undecidable {
-        /// The step.
+        /// The step whose condition it is.
         step: StepName,
-        /// Why.
+        /// The failure of the condition.
         #[source]
         source: MappingError,
     },
-    /// Two points of no return.
+    /// Two pivots apply to the input.
     #[error("for this input both `{first}` and `{second}` are the pivot; only one may be")]
     SeveralPivots {
-        /// One.
+        /// The first of them.
         first: StepName,
-        /// Another.
+        /// The second of them.
         second: StepName,
     },
-    /// It could not be undone, and nothing says that it need not be.
+    /// A retriable step applies to the input, but no pivot before it does: it could not be undone.
     #[error(
         "for this input `{step}` comes after no pivot that applies: it could run while the saga may still be undone"
     )]
@@ -111,8 +111,8 @@ fn not_applicable(definition: &Definition, input: &Value) -> Result<StepSet, Sta
     Ok(set)
 }
 
-/// What the builder cannot know: which of the conditional pivots applies, and whether what may never be undone comes
-/// after it.
+/// Checks what the builder cannot know: which of the conditional pivots applies, and whether the steps that cannot be
+/// undone come after it.
 fn check_order(definition: &Definition, not_applicable: StepSet) -> Result<(), StartError> {
     let applies = |(position, _): &(usize, &Step)| !not_applicable.contains(*position);
     let mut pivot: Option<(usize, &Step)> = None;

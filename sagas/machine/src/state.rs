@@ -1,4 +1,4 @@
-//! A saga's state: what its journal adds up to. Built by [`crate::evolve()`] only, and never persisted itself.
+//! A saga's state, which is the sum of its journal. Built by [`crate::evolve()`] only, and never persisted itself.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -12,26 +12,26 @@ use serde_json::Value;
 
 use crate::fingerprint::Fingerprint;
 
-/// What a saga's journal adds up to.
+/// The sum of a saga's journal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct State {
-    /// The instance.
+    /// The id of the instance.
     pub saga_id: SagaId,
     /// The definition's name; empty before the start.
     pub name: String,
     /// The definition's version.
     pub version: u32,
-    /// The definition's shape when the saga started.
+    /// The fingerprint of the definition's shape when the saga started.
     pub fingerprint: Fingerprint,
     /// The start input. Shared, so that a state is cheap to copy.
     pub input: Arc<Value>,
-    /// Where it stands.
+    /// The saga's status.
     pub status: SagaStatus,
-    /// When it is given up before its pivot is issued.
+    /// The time at which the saga is given up, unless its pivot was issued by then.
     pub deadline_at: Option<DateTime<Utc>>,
     /// The steps that have been touched.
     pub steps: BTreeMap<StepName, StepState>,
-    /// Why it was turned around.
+    /// The reason why the saga was turned around, when it was.
     pub cause: Option<Cause>,
 }
 
@@ -40,22 +40,22 @@ pub struct State {
 pub struct StepState {
     /// True when the step's condition does not hold for this input.
     pub not_applicable: bool,
-    /// Forward.
+    /// The progress of the forward command.
     pub action: Progress,
-    /// Back.
+    /// The progress of the compensation.
     pub compensation: Progress,
 }
 
-/// How far one direction of a step has come.
+/// The progress of one direction of a step.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Progress {
-    /// Where it stands.
+    /// The phase that this direction is in.
     pub phase: Phase,
-    /// How often it was sent, in the current round of attempts. An operator's retry begins a new round.
+    /// The number of sendings in the current round of attempts. An operator's retry begins a new round.
     pub attempts: u16,
     /// The number of the last sending. It rises over all rounds, so that an outdated fault is known as one.
     pub attempt: u16,
-    /// 0 before the first sending.
+    /// The generation of the last sending, see [`contract::step::CommandId::generation`]; 0 before the first.
     pub generation: u16,
     /// True when a sending may have taken effect without a reply.
     pub in_doubt: bool,
@@ -63,42 +63,42 @@ pub struct Progress {
     pub error: Option<Cause>,
     /// True when the last sending's generation was refused: it will be answered the same way for ever.
     pub refused: bool,
-    /// True when a person said what the outcome was.
+    /// True when an operator said what the outcome was.
     pub skipped: bool,
 }
 
 /// The phases of one direction of a step.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum Phase {
-    /// Never sent.
+    /// The command was never sent.
     #[default]
     Idle,
-    /// Sent; the reply is awaited until then.
+    /// The command was sent, and its reply is awaited.
     Outstanding {
-        /// The reply's deadline.
+        /// The time from which a missing reply counts as a failure.
         reply_by: DateTime<Utc>,
     },
-    /// Failed; sent again then. A late definite reply still counts.
+    /// An attempt failed, and the next one waits for its time. A late definite reply still counts.
     Waiting {
-        /// When.
+        /// The time of the next attempt.
         retry_at: DateTime<Utc>,
     },
-    /// Took effect.
+    /// The command took effect.
     Done {
-        /// What was answered.
+        /// The command's reply.
         reply: Arc<Value>,
     },
-    /// A business no.
+    /// The command met a business refusal.
     Refused,
     /// Attempts ran out before the pivot, or the saga was turned around in the meantime: counts as in doubt, and
     /// replies no longer count.
     GivenUp,
-    /// Waits for a person. A late definite reply still counts.
+    /// An operator has to act. A late definite reply still counts.
     Stuck,
 }
 
 impl State {
-    /// Before the first entry.
+    /// The state of a saga before its first entry.
     #[must_use]
     pub fn new(saga_id: SagaId) -> Self {
         Self {
@@ -114,13 +114,13 @@ impl State {
         }
     }
 
-    /// One direction's progress, when the step was ever touched.
+    /// The progress of one direction, when the step was ever touched.
     #[must_use]
     pub fn progress(&self, step: &StepName, op: Op) -> Option<&Progress> {
         self.steps.get(step).map(|step| step.progress(op))
     }
 
-    /// Which direction the saga is going.
+    /// The direction in which the saga goes.
     #[must_use]
     pub const fn direction(&self) -> Op {
         if self.cause.is_some() { Op::Compensation } else { Op::Action }
@@ -143,7 +143,7 @@ impl State {
 }
 
 impl StepState {
-    /// One direction's progress.
+    /// The progress of one direction.
     #[must_use]
     pub const fn progress(&self, op: Op) -> &Progress {
         match op {
@@ -191,7 +191,7 @@ impl Progress {
         }
     }
 
-    /// When something falls due by itself.
+    /// The time at which something falls due by itself.
     #[must_use]
     pub const fn due_at(&self) -> Option<DateTime<Utc>> {
         match self.phase {

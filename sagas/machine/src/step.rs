@@ -1,4 +1,4 @@
-//! One step of a definition: what it does, what undoes it, and what must be done before.
+//! A step of a definition: its command, the compensation that undoes it, and the steps that must be done before.
 
 use std::{fmt, time::Duration};
 
@@ -16,7 +16,7 @@ use crate::{
     step_set::StepSet,
 };
 
-/// One step of a definition.
+/// A step of a definition.
 pub struct Step {
     pub(crate) name: StepName,
     pub(crate) kind: StepKind,
@@ -24,14 +24,14 @@ pub struct Step {
     pub(crate) after: Vec<StepName>,
     /// The steps that are named as its dependencies.
     pub(crate) before: StepSet,
-    /// Whatever must be done before it, however far back.
+    /// All steps that must be done before it, however far back.
     pub(crate) ancestors: StepSet,
-    /// Whatever needs it, however far on.
+    /// All steps that need it, however far on.
     pub(crate) descendants: StepSet,
     pub(crate) when: Option<Condition>,
     pub(crate) forward: Forward,
     pub(crate) undo: Option<Undo>,
-    /// How long what it sets aside stays so without further ado.
+    /// The time after which what it holds is let go, unless it is confirmed.
     pub(crate) holds_for: Option<Duration>,
 }
 
@@ -56,28 +56,28 @@ pub struct CommandSpec {
     pub version: u16,
     /// [`contract::Command::ROUTE`].
     pub route: Route,
-    /// When it is sent again.
+    /// The policy by which it is sent again.
     pub retry: Retry,
-    /// How long its reply is awaited.
+    /// The time for which its reply is awaited.
     pub reply_within: Duration,
-    /// Says where a value is not the command's reply.
+    /// Checks that a value is of the command's reply type.
     pub(crate) check_reply: fn(&Value) -> Result<(), Mismatch>,
 }
 
 impl Step {
-    /// The step's name.
+    /// The name of the step.
     #[must_use]
     pub const fn name(&self) -> &StepName {
         &self.name
     }
 
-    /// Compensatable, pivot or retriable.
+    /// The kind of the step: compensatable, pivot or retriable.
     #[must_use]
     pub const fn kind(&self) -> StepKind {
         self.kind
     }
 
-    /// What it names as its dependencies, in the definition's order.
+    /// The steps that it names as its dependencies, in the definition's order.
     #[must_use]
     pub fn after(&self) -> &[StepName] {
         &self.after
@@ -89,19 +89,19 @@ impl Step {
         self.when.is_some()
     }
 
-    /// The forward command.
+    /// The command that the step sends on the way forward.
     #[must_use]
     pub const fn action(&self) -> &CommandSpec {
         &self.forward.command
     }
 
-    /// What undoes it.
+    /// The command that undoes the step.
     #[must_use]
     pub fn compensation(&self) -> Option<&CommandSpec> {
         self.undo.as_ref().map(|undo| &undo.command)
     }
 
-    /// How long what it sets aside stays so.
+    /// The time after which what the step holds is let go, unless it is confirmed.
     #[must_use]
     pub const fn holds_for(&self) -> Option<Duration> {
         self.holds_for

@@ -13,7 +13,7 @@
 
 use std::collections::BTreeMap;
 
-use contract::{CommandId, Op, Outcome, command::REFUSED_COMPENSATED};
+use contract::{CommandId, Op, Outcome, command::REFUSED_STEP_COMPENSATED};
 
 use crate::erased::StoredOutcome;
 
@@ -128,7 +128,7 @@ impl Known {
 }
 
 fn compensated() -> StoredOutcome {
-    let outcome = Outcome::<()>::refused(REFUSED_COMPENSATED, "this step was taken back before it was carried out");
+    let outcome = Outcome::<()>::refused(REFUSED_STEP_COMPENSATED, "this step was taken back before it was carried out");
     StoredOutcome::of(&outcome).unwrap_or_else(|_| unreachable!("a refusal is written as JSON"))
 }
 

@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use contract::command::FAULT_DEPENDENCY;
+use contract::command::FAULT_DEPENDENCY_FAILED;
 use kit::{clock::Clock, readiness::Readiness};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
@@ -105,9 +105,9 @@ impl Engine {
                     conflicts += 1;
                     continue;
                 }
-                Failure::Conflict(text) => Reply::fault(FAULT_DEPENDENCY, text),
+                Failure::Conflict(text) => Reply::fault(FAULT_DEPENDENCY_FAILED, text),
                 Failure::Handler(HandlerError::Fault { code, message }) => Reply::fault(code, message),
-                Failure::Handler(error) => Reply::fault(FAULT_DEPENDENCY, error.to_string()),
+                Failure::Handler(error) => Reply::fault(FAULT_DEPENDENCY_FAILED, error.to_string()),
             };
             return Ok(FollowUp::Reply(fault));
         }

@@ -4,7 +4,7 @@ use std::{future::Future, sync::Arc};
 
 use contract::{
     Refusal,
-    command::{Command, FAULT_DEPENDENCY, Outcome},
+    command::{Command, FAULT_DEPENDENCY_FAILED, Outcome},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::PgConnection;
@@ -58,7 +58,7 @@ impl HandlerError {
 
     /// A technical failure that surely had no effect.
     pub fn fault(message: impl Into<String>) -> Self {
-        Self::Fault { code: FAULT_DEPENDENCY, message: message.into() }
+        Self::Fault { code: FAULT_DEPENDENCY_FAILED, message: message.into() }
     }
 
     /// An outside call whose effect is unknown.

@@ -41,7 +41,7 @@ pub(crate) async fn call(engine: &Engine, received: &ReceivedCommand, call: &Out
             Err(HandlerError::Fault { code, message }) => ("fault", Ok(Called::Fault(Reply::fault(code, message)))),
             Err(HandlerError::Refused(refusal)) => {
                 let text = format!("a call answers; only its record may refuse ({})", refusal.code);
-                ("fault", Ok(Called::Fault(Reply::fault(contract::command::FAULT_DEPENDENCY, text))))
+                ("fault", Ok(Called::Fault(Reply::fault(contract::command::FAULT_DEPENDENCY_FAILED, text))))
             }
             // Its own database failing in the middle of a call says nothing about the outside.
             Err(HandlerError::Unclear { message }) => ("unclear", Err(message)),

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use chrono::{DateTime, Utc};
-use contract::{CommandId, Op, Outcome, command::FAULT_EXPIRED, limits::cut_error_text};
+use contract::{CommandId, Op, Outcome, command::FAULT_COMMAND_EXPIRED, limits::cut_error_text};
 use futures::FutureExt;
 use sqlx::{Connection, PgConnection};
 
@@ -126,7 +126,7 @@ impl Transaction<'_> {
         let new = matches!(ruling, Ruling::Run { .. } | Ruling::Null { .. });
         if new && received.envelope.deadline < self.now {
             let text = format!("its deadline, {}, had passed when a worker took it up", received.envelope.deadline);
-            return Ok(FollowUp::Reply(Reply::fault(FAULT_EXPIRED, text)));
+            return Ok(FollowUp::Reply(Reply::fault(FAULT_COMMAND_EXPIRED, text)));
         }
         let in_doubt = match ruling {
             Ruling::Answer(outcome) => return Ok(FollowUp::Reply(Reply { outcome, ending: Ending::Again })),

@@ -23,12 +23,13 @@ use contract::{
 };
 use machine::{Builder, Definition, DefinitionError, Retry};
 
-/// The name in journals and starts.
+/// The saga's name in journals and starts.
 pub const NAME: &str = "order";
-/// The version in journals.
+/// The definition's version in journals.
 pub const VERSION: u32 = 1;
 
-/// How long a reply is awaited: a worker answers in milliseconds, so ten seconds without one is a fault and not load.
+/// The time for which a reply is awaited: a worker answers in milliseconds, so ten seconds without one is a fault and
+/// not load.
 const REPLY_WITHIN: Duration = Duration::from_secs(10);
 
 /// The wait after a first fault: most are over at once (a deadlock, a connection that was closed).
@@ -43,22 +44,23 @@ const BEFORE_PIVOT: Retry = Retry::exponential(WAIT_FIRST).cap(WAIT_MAX).attempt
 /// before a person is asked.
 const MUST_SUCCEED: Retry = Retry::exponential(WAIT_FIRST).cap(WAIT_MAX).attempts_max(50);
 
-/// How long the flights and accommodation domains hold what is not confirmed.
+/// The time for which the flights and accommodation domains hold what is not confirmed.
 const HOLD: Duration = Duration::from_secs(20 * 60);
-/// When an order is given up before its pivot: half of [`HOLD`], so that the other half is left to confirm.
+/// The time after which an order is given up before its pivot: half of [`HOLD`], so that the other half is left to
+/// confirm.
 const DEADLINE: Duration = Duration::from_secs(10 * 60);
 
-/// What later steps know of replies.
+/// The parts of replies that later steps need.
 #[derive(Default)]
 struct Facts {
     flight_reference: Option<String>,
     stay_reference: Option<String>,
 }
 
-/// The definition.
+/// Builds the definition.
 ///
 /// # Errors
-/// Every mistake in it; none, as a test shows.
+/// The mistakes in it; none, as a test shows.
 pub fn definition() -> Result<Definition, Vec<DefinitionError>> {
     let mut saga = Builder::<PlaceOrder, Facts>::new(NAME, VERSION);
     saga.deadline(DEADLINE).reply_within(REPLY_WITHIN).before_pivot(BEFORE_PIVOT).must_succeed(MUST_SUCCEED);

@@ -1,4 +1,4 @@
-//! The laws of the machine on every saga of the catalogue, and the tests that each gets for free: each step fails,
+//! The laws of the machine on every saga of the catalog, and the tests that each gets for free: each step fails,
 //! each command comes twice, the orchestrator dies after each of its decisions.
 
 use machine::testing::{Crash, Dice, Script, Simulation, check_definition};

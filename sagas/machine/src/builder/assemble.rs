@@ -27,7 +27,7 @@ pub struct StepHandle {
 
 /// A step as its builder has gathered it, free of the builder's types.
 pub(super) struct StepParts {
-    /// As written; checked at the end.
+    /// The name as it was written; checked at the end.
     pub(super) name: String,
     pub(super) kind: StepKind,
     pub(super) after: Vec<StepHandle>,
@@ -59,7 +59,7 @@ pub(super) struct Action {
     pub(super) learn: Option<Learn>,
 }
 
-/// What the type of a command says about it.
+/// The part of a command's spec that its type says.
 pub(super) struct Signature {
     name: &'static str,
     version: u16,
@@ -119,7 +119,7 @@ pub(super) fn assemble(
     assembled
 }
 
-/// What comes before a step.
+/// The edges from the steps before a step.
 struct Edges {
     after: Vec<StepName>,
     before: StepSet,

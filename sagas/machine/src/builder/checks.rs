@@ -1,4 +1,4 @@
-//! What makes a definition safe to run, checked before anything runs.
+//! The checks that make a definition safe to run, done before anything runs.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What must hold of any run, whatever went wrong in it.
+//! The laws that must hold of any run, with any faults in it.
 
 use chrono::{DateTime, Utc};
 use contract::{
@@ -62,7 +62,8 @@ fn check_end(definition: &Definition, ended: &Ended) {
     }
 }
 
-/// Whatever took effect, or may have, is undone: also what the participants of this run happened not to do.
+/// Every step that took effect, or may have, is undone: also those that the participants of this run happened not to
+/// carry out.
 fn check_undone(definition: &Definition, state: &State) {
     for step in definition.steps().iter().filter(|step| step.compensation().is_some()) {
         let Some(touched) = state.steps.get(step.name()) else { continue };
@@ -77,7 +78,8 @@ fn check_undone(definition: &Definition, state: &State) {
     }
 }
 
-/// No compensation after the pivot; before it, each once, and only when whatever needed it is undone.
+/// No compensation is sent after the pivot; before it each is sent once, and only when the steps that needed it are
+/// undone.
 fn check_journal(definition: &Definition, ended: &Ended) {
     let mut state = State::new(ended.state.saga_id);
     let mut pivot_done = false;
@@ -125,7 +127,7 @@ fn check_in_time(definition: &Definition, state: &State, step: &StepName, reply_
     assert!(pivot_issued(definition, state) || reply_by < latest, "`{}` is sent after the deadline", step.name());
 }
 
-/// Whatever depends on `step` and may have taken effect must be undone before it.
+/// The steps that depend on `step` and may have taken effect must be undone before it.
 fn check_turn(definition: &Definition, state: &State, step: &StepName) {
     let Some(step) = definition.step(step) else { panic!("`{step}` is no step") };
     for (position, later) in definition.steps().iter().enumerate() {

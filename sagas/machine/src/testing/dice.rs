@@ -1,17 +1,17 @@
-//! Chance that repeats itself: the same seed rolls the same numbers on every machine.
+//! Repeatable chance for simulations: the same seed rolls the same numbers on every machine.
 
-/// Numbers that look random: splitmix64, the same on every machine.
+/// A row of numbers that look random (splitmix64).
 #[derive(Debug, Clone)]
 pub struct Dice(u64);
 
 impl Dice {
-    /// A row of numbers of its own for each seed.
+    /// The row of numbers that belongs to a seed.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// A number below `sides`; 0 when there are none.
+    /// The next number, below `sides`; 0 when there are none.
     pub fn below(&mut self, sides: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut drawn = self.0;

@@ -1,4 +1,4 @@
-//! A run that has ended, and what stands after it.
+//! The record of a run that has ended.
 
 use std::collections::BTreeMap;
 
@@ -8,16 +8,16 @@ use contract::{saga::SagaStatus, step::CommandId};
 use super::participants::Participants;
 use crate::{decision::CommandToSend, entry::Entry, state::State};
 
-/// A run and its world.
+/// A run that has ended, with its world.
 #[derive(Debug)]
 pub struct Ended {
-    /// As the journal adds up.
+    /// The saga's state, which is the sum of the journal.
     pub state: State,
-    /// The committed decisions, in order.
+    /// The entries of the committed decisions, in order.
     pub journal: Vec<Vec<Entry>>,
-    /// Whatever was published, resumed ones included.
+    /// The commands that were published, those of `resume` included.
     pub sent: Vec<CommandToSend>,
-    /// The other side.
+    /// The participants, with what they did.
     pub participants: Participants,
     /// The time of the last event.
     pub now: DateTime<Utc>,
@@ -34,13 +34,13 @@ impl Ended {
         self.outcome() == other.outcome() || (turned && stuck)
     }
 
-    /// True when a person's action was taken.
+    /// True when an operator's action was taken.
     #[must_use]
     pub fn was_acted_on(&self) -> bool {
         self.journal.iter().flatten().any(|entry| matches!(entry, Entry::OperatorActed { .. }))
     }
 
-    /// What stands at the end: the status, and the steps whose effect stands.
+    /// The end of the run: the status, and the steps whose effect stands.
     #[must_use]
     pub fn outcome(&self) -> (SagaStatus, Vec<String>) {
         let standing = self.participants.effects.keys().filter(|step| self.participants.stands(step));
@@ -48,7 +48,7 @@ impl Ended {
     }
 }
 
-/// Payloads by command id, when each id has but one.
+/// The payloads by command id, or an id that was sent with two.
 pub(super) fn payloads(sent: &[CommandToSend]) -> Result<BTreeMap<&CommandId, &str>, CommandId> {
     let mut payloads = BTreeMap::new();
     for command in sent {

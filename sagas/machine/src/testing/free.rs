@@ -20,14 +20,14 @@ use crate::{
     step::Step,
 };
 
-/// How many random scripts each definition and input is run with.
+/// The number of random scripts that each definition and input is run with.
 const RANDOM_RUNS: u64 = 50;
 
-/// The most decisions after which the orchestrator dies, of one run: all of an ordinary run, and of a long row of
+/// The most decisions of one run after which the orchestrator dies: all of an ordinary run, and of a long row of
 /// retries some, evenly.
 const CRASHES_MAX: usize = 12;
 
-/// Whatever can happen to a step instead of its success.
+/// The fates of a step other than success.
 const FAILURES: [Fate; 7] =
     [Fate::Refuse, Fate::Fault, Fate::LoseCommand, Fate::LoseReply, Fate::Late, Fate::Garble, Fate::DeadLetter];
 
@@ -75,8 +75,8 @@ pub fn check_definition(
     Ok(())
 }
 
-/// Before the pivot is issued everything is undone; from it on a person is asked, until a late answer makes that
-/// needless.
+/// The end of a saga after a step's fate: before the pivot is issued everything is undone; from it on a person is
+/// asked, until a late answer makes that needless.
 fn status_after(step: &Step, fate: Fate) -> SagaStatus {
     match (step.kind(), fate) {
         (StepKind::Compensatable, _) | (StepKind::Pivot, Fate::Refuse) => SagaStatus::Compensated,
@@ -85,7 +85,7 @@ fn status_after(step: &Step, fate: Fate) -> SagaStatus {
     }
 }
 
-/// Each command twice, each reply twice, and a crash after each decision: the end is the same.
+/// Runs with each command twice, each reply twice, and a crash after each decision reach the same end.
 fn assert_variations<'d>(
     plain: &Ended,
     simulation: &dyn Fn(&Script) -> Simulation<'d>,
@@ -106,7 +106,7 @@ fn assert_variations<'d>(
     Ok(())
 }
 
-/// What waits for a person goes on when the person says so.
+/// A saga that waits for a person goes on when the person says so.
 fn assert_repairable(ended: Ended, definition: &Definition, replies: &dyn Fn(&str) -> Value) {
     if ended.state.status != SagaStatus::NeedsAttention {
         return;
@@ -167,7 +167,7 @@ fn check_stuck_undo<'d>(
     Ok(())
 }
 
-/// Some faults, some lost messages, then all is well: the saga completes.
+/// A saga completes when some faults and lost messages are followed by success.
 fn check_passing_faults<'d>(simulation: &dyn Fn(&Script) -> Simulation<'d>, step: &Step) -> Result<(), StartError> {
     let allowed = step.action().retry.bound().is_none_or(|bound| bound >= 4);
     if allowed {

@@ -1,9 +1,9 @@
-//! The participants: an inbox, tombstones, and a script of what goes wrong.
+//! Participants with an inbox and tombstones, whose faults are scripted.
 
 use std::collections::BTreeMap;
 
 use contract::{
-    command::{Outcome, REFUSED_COMPENSATED},
+    command::{Outcome, REFUSED_STEP_COMPENSATED},
     step::{CommandId, Op, StepName},
 };
 use serde_json::Value;
@@ -11,14 +11,14 @@ use serde_json::Value;
 use super::dice::Dice;
 use crate::{decision::CommandToSend, definition::Definition};
 
-/// What happens to one sending of a command.
+/// The fate of one sending of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     /// It takes effect and is answered.
     Do,
-    /// A business no.
+    /// It is refused by the business.
     Refuse,
-    /// A technical fault, answered.
+    /// It meets a technical fault, which is answered.
     Fault,
     /// The command never arrives.
     LoseCommand,
@@ -38,32 +38,32 @@ pub struct Script {
     fates: BTreeMap<(StepName, Op), Vec<Fate>>,
 }
 
-/// What the participants of one saga did.
+/// The participants of one saga, with what they did.
 #[derive(Debug, Clone, Default)]
 pub struct Participants {
     script: Script,
     inbox: BTreeMap<CommandId, Outcome<Value>>,
-    /// Per step: how often it took effect, and how often that was undone.
+    /// How often each step took effect, and how often that was undone.
     pub effects: BTreeMap<StepName, (u32, u32)>,
     /// The steps whose compensation came.
     tombstones: BTreeMap<StepName, ()>,
 }
 
 impl Script {
-    /// Everything goes well.
+    /// A script in which everything goes well.
     #[must_use]
     pub fn clean() -> Self {
         Self::default()
     }
 
-    /// The same, but for one direction of a step.
+    /// The same script, with other fates for one direction of a step.
     #[must_use]
     pub fn with(mut self, step: &StepName, op: Op, fates: &[Fate]) -> Self {
         self.fates.insert((step.clone(), op), fates.to_vec());
         self
     }
 
-    /// Some things go wrong in some attempts; compensations are never refused.
+    /// A script in which some things go wrong in some attempts; compensations are never refused.
     #[must_use]
     pub fn random(definition: &Definition, dice: &mut Dice) -> Self {
         let mut script = Self::default();
@@ -77,14 +77,14 @@ impl Script {
         script
     }
 
-    /// The same, with compensations that all go well.
+    /// The same script, with compensations that all go well.
     #[must_use]
     pub fn undone_well(mut self) -> Self {
         self.fates.retain(|(_, op), _| *op == Op::Action);
         self
     }
 
-    /// Only the first generation is scripted: whatever an operator asks for anew goes well.
+    /// The fate of a sending. Only the first generation is scripted: what an operator asks for anew goes well.
     pub(super) fn fate(&self, command: &CommandToSend) -> Fate {
         let CommandId { step, op, generation, .. } = &command.command_id;
         let fates = self.fates.get(&(step.clone(), *op)).filter(|_| *generation == 1);
@@ -115,7 +115,7 @@ impl Participants {
         &self.script
     }
 
-    /// From here on everything goes well.
+    /// Lets everything go well from here on.
     pub(super) fn heal(&mut self) {
         self.script = Script::clean();
     }
@@ -126,14 +126,14 @@ impl Participants {
         self.effects.get(step).is_some_and(|(done, undone)| done > undone)
     }
 
-    /// Carries a command out, once, and answers it: `None` when the answer gets lost.
+    /// Carries a command out, once, and answers it; `None` when the answer gets lost.
     pub(super) fn handle(&mut self, command: &CommandToSend, fate: Fate, reply: Value) -> Option<Outcome<Value>> {
         let id = &command.command_id;
         if let Some(stored) = self.inbox.get(id) {
             return (fate != Fate::LoseReply).then(|| stored.clone());
         }
         if id.op == Op::Action && self.tombstones.contains_key(&id.step) {
-            let outcome = Outcome::refused(REFUSED_COMPENSATED, "its compensation came first");
+            let outcome = Outcome::refused(REFUSED_STEP_COMPENSATED, "its compensation came first");
             self.inbox.insert(id.clone(), outcome.clone());
             return Some(outcome);
         }

@@ -1,4 +1,4 @@
-//! One saga from its start to its end, with time, loss, repetition, disorder and crashes.
+//! The run of one saga from its start to its end, with time, loss, repetition, disorder and crashes.
 
 use std::collections::VecDeque;
 
@@ -28,20 +28,20 @@ use crate::{
 /// The most events of one run: far more than any script leads to, so a run that reaches it goes in circles.
 const EVENTS_MAX: usize = 200_000;
 
-/// When the orchestrator dies: between its commit and its first publishing, unless it says otherwise.
+/// The moments at which the orchestrator dies, between its commit and its first publishing unless it says otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Crash {
-    /// Never.
+    /// It never dies.
     Never,
-    /// After that decision, the start being 0.
+    /// It dies after that decision, the start being 0.
     After(usize),
-    /// After each.
+    /// It dies after each decision.
     Always,
-    /// After each, when all of it is published.
+    /// It dies after each decision, once all of it is published.
     AlwaysOncePublished,
 }
 
-/// One saga to run.
+/// The plan of a run.
 pub struct Simulation<'d> {
     definition: &'d Definition,
     input: Value,
@@ -55,7 +55,7 @@ pub struct Simulation<'d> {
     saga_id: SagaId,
 }
 
-/// What is on its way.
+/// A message that is on its way.
 enum Message {
     Command(CommandToSend),
     Reply { command_id: CommandId, attempt: u16, outcome: Outcome<Value> },
@@ -91,49 +91,50 @@ impl<'d> Simulation<'d> {
         }
     }
 
-    /// What goes wrong.
+    /// Sets what goes wrong.
     #[must_use]
     pub fn script(mut self, script: Script) -> Self {
         self.script = script;
         self
     }
 
-    /// When the orchestrator dies.
+    /// Sets when the orchestrator dies.
     #[must_use]
     pub const fn crash(mut self, crash: Crash) -> Self {
         self.crash = crash;
         self
     }
 
-    /// Each message arrives twice.
+    /// Lets each message arrive twice.
     #[must_use]
     pub const fn repeat(mut self) -> Self {
         self.repeat = true;
         self
     }
 
-    /// Messages arrive in any order.
+    /// Lets messages arrive in any order.
     #[must_use]
     pub const fn shuffle(mut self, dice: Dice) -> Self {
         self.shuffle = Some(dice);
         self
     }
 
-    /// Time also passes while messages are on their way; needs [`Simulation::shuffle`].
+    /// Lets time pass also while messages are on their way; needs [`Simulation::shuffle`].
     #[must_use]
     pub const fn impatient(mut self) -> Self {
         self.impatient = true;
         self
     }
 
-    /// A person acts once that many decisions have followed the start, and after whatever acts were asked for before.
+    /// Lets an operator act once that many decisions have followed the start, after the acts that were asked for
+    /// before.
     #[must_use]
     pub fn act(mut self, decisions: usize, action: Action) -> Self {
         self.acts.push_back((decisions, action));
         self
     }
 
-    /// Runs it until nothing more happens by itself, and checks whatever must hold of any run.
+    /// Runs the saga until nothing more happens by itself, and checks the laws of any run.
     ///
     /// # Errors
     /// When the saga does not start with this input.
@@ -170,7 +171,7 @@ impl<'d> Simulation<'d> {
 }
 
 impl Run<'_> {
-    /// Runs until nothing more happens by itself, and checks what must hold of any run.
+    /// Runs until nothing more happens by itself, and checks the laws of any run.
     fn run_on(mut self, definition: &Definition) -> Ended {
         self.go_round();
         let Self { state, journal, sent, participants, now, .. } = self;
@@ -287,7 +288,7 @@ impl Run<'_> {
         }
     }
 
-    /// Memory is gone; the journal and the broker's queues are not.
+    /// Rebuilds the state after a crash: memory is gone; the journal and the broker's queues are not.
     fn recover(&mut self) {
         let mut restored = State::new(self.simulation.saga_id);
         self.journal.iter().flatten().for_each(|entry| evolve(&mut restored, entry));

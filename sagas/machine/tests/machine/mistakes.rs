@@ -236,7 +236,7 @@ fn the_fingerprint_is_that_of_the_shape() {
 }
 
 #[test]
-fn a_catalogue_finds_by_name_and_version_and_takes_no_version_twice() {
+fn a_catalog_finds_by_name_and_version_and_takes_no_version_twice() {
     let version = |version: u32| -> Definition {
         let mut saga = Saga::new("trip", version);
         hold(&mut saga, "hold");

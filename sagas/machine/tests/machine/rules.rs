@@ -330,7 +330,7 @@ fn a_dead_letter_is_a_fault_of_its_attempt() {
     let dead =
         |attempt| Input::DeadLettered { command_id: command_id.clone(), attempt, reason: "delivery limit".into() };
     assert_eq!(talk.hear(&dead(attempt + 1)), "ignored: another attempt is awaited");
-    assert_eq!(talk.hear(&dead(attempt)), "create failed (dead_lettered, in doubt), waits");
+    assert_eq!(talk.hear(&dead(attempt)), "create failed (command_dead_lettered, in doubt), waits");
 }
 
 #[test]

@@ -228,5 +228,5 @@ fn assert_refused<C: Command>(text: &str, code: &str) {
 }
 
 fn assert_compensated<C: Command>(text: &str) {
-    assert_refused::<C>(text, contract::command::REFUSED_COMPENSATED);
+    assert_refused::<C>(text, contract::command::REFUSED_STEP_COMPENSATED);
 }

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use contract::{
     CommandId, Op, Outcome,
-    command::{FAULT_DEPENDENCY, FAULT_EXPIRED},
+    command::{FAULT_DEPENDENCY_FAILED, FAULT_COMMAND_EXPIRED},
 };
 use kit::clock::Clock;
 use worker_runtime::testkit::{
@@ -119,7 +119,7 @@ async fn faults_leave_no_trace_and_may_be_asked_again() {
         let id = action_of_a_new_saga("hold");
         let action = TakeSeat { mode, ..take("wide") };
         let Outcome::Faulted(fault) = toy.harness.deliver(&id, &action).await else { panic!("{mode:?} did not fault") };
-        assert_eq!(fault.code, FAULT_DEPENDENCY);
+        assert_eq!(fault.code, FAULT_DEPENDENCY_FAILED);
         assert_eq!(toy.count("SELECT count(*) FROM runtime.inbox").await, 0, "{mode:?} left an inbox row");
         assert_eq!(snapshot().take(toy.harness.pool()).await, before, "{mode:?} left an effect");
         let repaired = TakeSeat { mode: Mode::Well, ..action };
@@ -166,7 +166,7 @@ async fn an_expired_command_is_not_started_and_leaves_no_row() {
     let mut envelope = toy.harness.envelope(&id, &take("wide"));
     envelope.deadline = toy.clock.now() - TimeDelta::milliseconds(1);
     let Delivered::Answered(text) = toy.harness.deliver_raw(&envelope).await else { panic!("no answer") };
-    assert!(text.contains(FAULT_EXPIRED), "{text}");
+    assert!(text.contains(FAULT_COMMAND_EXPIRED), "{text}");
     assert_eq!(toy.count("SELECT count(*) FROM runtime.inbox").await, 0);
     assert_eq!(toy.count("SELECT count(*) FROM seat").await, 0);
 }
@@ -185,7 +185,7 @@ async fn a_dead_letter_replayed_after_a_month_gets_the_old_answer_and_has_no_eff
     let lost = toy.harness.envelope(&action_of_a_new_saga("hold"), &take("wide"));
     toy.clock.advance(TimeDelta::days(30));
     let Delivered::Answered(late) = toy.harness.deliver_raw(&lost).await else { panic!("no answer") };
-    assert!(late.contains(FAULT_EXPIRED), "{late}");
+    assert!(late.contains(FAULT_COMMAND_EXPIRED), "{late}");
     assert_eq!(toy.count("SELECT count(*) FROM seat").await, 1);
 }
 
@@ -203,7 +203,7 @@ async fn the_inbox_forgets_after_its_retention_but_never_an_open_intent() {
     assert_eq!(toy.count("SELECT count(*) FROM runtime.inbox WHERE state = 'p'").await, 1);
     // Forgotten, but also expired: still no second effect.
     let Delivered::Answered(late) = toy.harness.deliver_raw(&envelope).await else { panic!("no answer") };
-    assert!(late.contains(FAULT_EXPIRED), "{late}");
+    assert!(late.contains(FAULT_COMMAND_EXPIRED), "{late}");
     assert_eq!(toy.count("SELECT count(*) FROM seat").await, 1);
 }
 

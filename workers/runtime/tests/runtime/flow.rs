@@ -445,7 +445,7 @@ async fn a_command_is_late_when_its_time_passed_in_the_queue() {
     late.deadline = kit::clock::system().now() - chrono::TimeDelta::seconds(1);
     flow.send_bytes(serde_json::to_vec(&late).unwrap()).await;
     let Outcome::Faulted(fault) = flow.replies(1).await.remove(0).outcome else { panic!("it was started") };
-    assert_eq!(fault.code, contract::command::FAULT_EXPIRED);
+    assert_eq!(fault.code, contract::command::FAULT_COMMAND_EXPIRED);
     flow.stop().await;
 }
 
