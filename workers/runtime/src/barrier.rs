@@ -128,7 +128,8 @@ impl Known {
 }
 
 fn compensated() -> StoredOutcome {
-    let outcome = Outcome::<()>::refused(REFUSED_STEP_COMPENSATED, "this step was taken back before it was carried out");
+    let outcome =
+        Outcome::<()>::refused(REFUSED_STEP_COMPENSATED, "this step was taken back before it was carried out");
     StoredOutcome::of(&outcome).unwrap_or_else(|_| unreachable!("a refusal is written as JSON"))
 }
 

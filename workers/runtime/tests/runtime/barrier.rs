@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use contract::{
     CommandId, Op, Outcome,
-    command::{FAULT_DEPENDENCY_FAILED, FAULT_COMMAND_EXPIRED},
+    command::{FAULT_COMMAND_EXPIRED, FAULT_DEPENDENCY_FAILED},
 };
 use kit::clock::Clock;
 use worker_runtime::testkit::{
