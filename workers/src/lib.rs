@@ -47,7 +47,10 @@ pub fn domain(
         Route::Order => worker_order::domain(),
         Route::Accommodation => worker_accommodation::domain(&settings.accommodation, !production),
         Route::Flights => worker_flights::domain(&settings.flights, !production),
-        Route::Payment => worker_payment::domain(worker_payment::sandbox(database_url, Arc::clone(clock))?),
+        Route::Payment => {
+            let sandbox = worker_payment::SandboxProvider::connect_lazy(database_url, Arc::clone(clock))?;
+            worker_payment::domain(Arc::new(sandbox))
+        }
         Route::Feed => worker_feed::domain(),
     })
 }

@@ -160,15 +160,19 @@ pub(crate) async fn that_only_the_domains_can_refuse(system: &System, client: &C
         .unwrap();
     let good = start_of(client, &offer);
     let cheap = json!({ "amount": "1.00", "currency": offer["total"]["currency"] });
+    let cheaper =
+        |start: &Value| with(&with(start, "/input/items/0/total", cheap.clone()), "/input/total", cheap.clone());
     let cases = [
+        // Sent past the door, which would have summed the items itself.
+        (with(&start_of(client, &offer), "/input/total/amount", "0.01"), "order_total_mismatch"),
         (start_of(client, &expired), "flight_offer_expired"),
         (with(&good, "/input/items/0/offer_id", "fof_00000000000000000000000000000001"), "flight_offer_unknown"),
-        (with(&start_of(client, &offer), "/input/items/0/total", cheap.clone()), "flight_price_changed"),
+        (cheaper(&start_of(client, &offer)), "flight_price_changed"),
         (
             with(&start_of(client, &stay), "/input/items/0/offer_id", "sof_00000000000000000000000000000001"),
             "stay_offer_unknown",
         ),
-        (with(&start_of(client, &stay), "/input/items/0/total", cheap), "stay_price_changed"),
+        (cheaper(&start_of(client, &stay)), "stay_price_changed"),
         (with(&start_of(client, &offer), "/input/payment_token", "tok_of_nobody"), "payment_token_unknown"),
         (with(&start_of(client, &offer), "/input/payment_token", "tok_insufficient"), "insufficient_funds"),
     ];

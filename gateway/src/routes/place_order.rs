@@ -21,7 +21,7 @@ use contract::{
     accommodation::StayOffer,
     flights::{FlightOffer, REFUSED_TRAVELLERS_MISMATCH},
     orchestrator_api::{SagaStarted, StartKey, StartSaga},
-    order::{OrderItem, OrderStatus, PlaceOrder},
+    order::{OrderItem, OrderStatus, PlaceOrder, TotalError, total_of},
     problem::FieldError,
 };
 use futures::future::{join, join_all};
@@ -201,19 +201,14 @@ fn describe_stay(offer: &StayOffer) -> String {
 }
 
 fn sum(items: &[OrderItem]) -> Result<Money, ApiError> {
-    let mut totals = items.iter().map(|item| item.total);
-    let first = totals.next().ok_or_else(ApiError::internal)?;
-    let other = items.iter().position(|item| item.total.currency() != first.currency());
-    if let Some(index) = other {
-        let detail =
-            format!("is priced in {}, the first item in {}", items[index].total.currency_code(), first.currency_code());
-        let place = FieldError { detail, pointer: format!("#/items/{index}/offer_id") };
-        let detail = "one order is paid in one currency; order what is priced in another one separately";
-        return Err(ApiError::unprocessable("currencies_mixed", detail, vec![place]));
-    }
-    totals
-        .try_fold(first, Money::checked_add)
-        .map_err(|error| ApiError::unprocessable("total_too_large", error.to_string(), Vec::new()))
+    total_of(items).map_err(|error| {
+        let place = |index| FieldError { detail: error.to_string(), pointer: format!("#/items/{index}/offer_id") };
+        let places = match &error {
+            TotalError::CurrenciesMixed { index, .. } => vec![place(*index)],
+            TotalError::NoItems | TotalError::TooLarge(_) => Vec::new(),
+        };
+        ApiError::unprocessable(error.code(), error.to_string(), places)
+    })
 }
 
 async fn start(

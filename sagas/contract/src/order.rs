@@ -1,74 +1,137 @@
-//! The order domain's messages, the start input of the `order` saga, and what the door shows of an order.
+//! The order domain's messages, the start input of the `order` saga, and the view of an order.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    birth_date::BirthDate,
     command::{Command, Route},
+    email_address::EmailAddress,
     event::Event,
     ids::{OfferId, OrderId, UserId},
-    money::Money,
+    money::{Money, MoneyError},
     payment::PaymentToken,
+    person_name::PersonName,
 };
+
+/// Refusal: the total of an order is not the sum of its items.
+pub const REFUSED_TOTAL_MISMATCH: &str = "order_total_mismatch";
+/// Refusal: the sum of an order's items is more than an amount can be.
+pub const REFUSED_TOTAL_TOO_LARGE: &str = "total_too_large";
+/// Refusal: the items of an order are priced in several currencies.
+pub const REFUSED_CURRENCIES_MIXED: &str = "currencies_mixed";
+/// Refusal: the number of items or travellers, or a date of birth, is not possible.
+pub const REFUSED_INVALID: &str = "order_invalid";
 
 /// A person who travels.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Traveller {
-    /// As in the passport.
-    pub given_name: String,
-    /// As in the passport.
-    pub family_name: String,
-    /// Date of birth.
-    pub born_on: NaiveDate,
-    /// Where tickets go.
-    pub email: String,
+    /// The given name, as in the passport.
+    pub given_name: PersonName,
+    /// The family name, as in the passport.
+    pub family_name: PersonName,
+    /// The date of birth.
+    pub born_on: BirthDate,
+    /// The address that tickets are sent to.
+    pub email: EmailAddress,
 }
 
 /// One thing ordered, at the price that the client accepted (S25).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderItem {
-    /// What was offered.
+    /// The offer that was accepted.
     pub offer_id: OfferId,
-    /// For people: "LHR to MLE, 2026-12-01, business, 2 seats".
+    /// The item in words: "LHR to MLE, 2026-12-01, business, 2 seats".
     pub description: String,
     /// The offer's total at the time of ordering.
     pub total: Money,
 }
 
+/// Why items have no total.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TotalError {
+    /// There is no item, so there is no currency either.
+    #[error("an order without items has no total")]
+    NoItems,
+    /// One item is priced in another currency than the first one.
+    #[error("the item at {index} is priced in {currency}, the first one in {first}; one order is paid in one currency")]
+    CurrenciesMixed {
+        /// The place of that item.
+        index: usize,
+        /// Its currency.
+        currency: &'static str,
+        /// The currency of the first item.
+        first: &'static str,
+    },
+    /// The sum is more than an amount can be.
+    #[error(transparent)]
+    TooLarge(#[from] MoneyError),
+}
+
+impl TotalError {
+    /// The code under which an order is refused for it.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoItems => REFUSED_INVALID,
+            Self::CurrenciesMixed { .. } => REFUSED_CURRENCIES_MIXED,
+            Self::TooLarge(_) => REFUSED_TOTAL_TOO_LARGE,
+        }
+    }
+}
+
+/// The sum of the items, in their one currency: the only total that an order of them can have.
+///
+/// # Errors
+/// When the items have no such sum.
+pub fn total_of(items: &[OrderItem]) -> Result<Money, TotalError> {
+    let (first, others) = items.split_first().ok_or(TotalError::NoItems)?;
+    let mut sum = first.total;
+    for (index, item) in (1..).zip(others) {
+        if item.total.currency() != sum.currency() {
+            let (currency, first) = (item.total.currency_code(), sum.currency_code());
+            return Err(TotalError::CurrenciesMixed { index, currency, first });
+        }
+        sum = sum.checked_add(item.total)?;
+    }
+    Ok(sum)
+}
+
 /// The start input of the `order` saga.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlaceOrder {
-    /// Minted at the door.
+    /// The order's id, minted at the door.
     pub order_id: OrderId,
-    /// Who orders.
+    /// The person who orders.
     pub user_id: UserId,
-    /// What; 1 to [`crate::limits::ORDER_ITEMS_MAX`].
+    /// The items; 1 to [`crate::limits::ORDER_ITEMS_MAX`].
     pub items: Vec<OrderItem>,
-    /// Who travels; 1 to [`crate::limits::TRAVELLERS_MAX`].
+    /// The people who travel; 1 to [`crate::limits::TRAVELLERS_MAX`].
     pub travellers: Vec<Traveller>,
     /// The sum of the items.
     pub total: Money,
-    /// What the provider gave the client's page in place of a card.
+    /// The provider's token in place of a card.
     pub payment_token: PaymentToken,
 }
 
-/// Makes the order visible as pending, with its price snapshot.
+/// Makes the order visible as pending, with its price snapshot. An order that breaks a rule is refused, and stays
+/// visible as rejected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateOrder {
-    /// The order.
+    /// The order to be made.
     pub order_id: OrderId,
-    /// Whose it is.
+    /// The person who orders.
     pub user_id: UserId,
-    /// The price snapshot.
+    /// The items at the prices that the client accepted.
     pub items: Vec<OrderItem>,
-    /// Who travels.
+    /// The people who travel.
     pub travellers: Vec<Traveller>,
-    /// The sum.
+    /// The total that the client accepted; must be the sum of the items.
     pub total: Money,
 }
 
-/// The order exists, pending.
+/// The reply: the order exists, pending.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderCreated {}
 
@@ -82,15 +145,15 @@ impl Command for CreateOrder {
 /// Undoes [`CreateOrder`]: the order stays visible as rejected, with the reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RejectOrder {
-    /// The order.
+    /// The order to be rejected.
     pub order_id: OrderId,
     /// A refusal's code, such as `card_declined`.
     pub reason_code: String,
-    /// For people.
+    /// The reason in words, for the client.
     pub reason: String,
 }
 
-/// Answers [`RejectOrder`]: the order is rejected.
+/// The reply: the order is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderRejection {}
 
@@ -104,7 +167,7 @@ impl Command for RejectOrder {
 /// The order is firm: everything is confirmed and paid.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfirmOrder {
-    /// The order.
+    /// The order to be confirmed.
     pub order_id: OrderId,
     /// The airline's record locator, when there are flights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -114,7 +177,7 @@ pub struct ConfirmOrder {
     pub stay_reference: Option<String>,
 }
 
-/// Answers [`ConfirmOrder`]: the order is confirmed.
+/// The reply: the order is confirmed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderConfirmation {}
 
@@ -128,7 +191,7 @@ impl Command for ConfirmOrder {
 /// Announces that everything of an order is firm and paid. Nothing personal is in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderConfirmed {
-    /// The order.
+    /// The order that was confirmed.
     pub order_id: OrderId,
 }
 
@@ -145,9 +208,9 @@ impl Event for OrderConfirmed {
 /// Announces that an order was refused or withdrawn and nothing of it is left. Nothing personal is in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderRejected {
-    /// The order.
+    /// The order that was rejected.
     pub order_id: OrderId,
-    /// A refusal's code, such as `card_declined`.
+    /// The code of the refusal, such as `card_declined`.
     pub reason_code: String,
 }
 
@@ -161,20 +224,20 @@ impl Event for OrderRejected {
     }
 }
 
-/// Where an order stands.
+/// The state of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderStatus {
-    /// Its saga is at work.
+    /// The order's saga is at work.
     Pending,
-    /// Firm.
+    /// The order is firm: everything is confirmed and paid.
     Confirmed,
-    /// Refused or withdrawn; nothing is held or charged.
+    /// The order was refused or withdrawn; nothing is held or charged.
     Rejected,
 }
 
 impl OrderStatus {
-    /// The word in columns.
+    /// The word in JSON and in columns.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -185,16 +248,16 @@ impl OrderStatus {
     }
 }
 
-/// What a client is told when an order was undone for a technical reason or by a person: how our parts failed is not
+/// The words for a client whose order was undone for a technical reason or by a person: how our parts failed is not
 /// theirs to know.
 pub const NOT_COMPLETED: &str = "The order could not be completed. Nothing is booked or charged.";
 
-/// Why an order was rejected.
+/// The reason why an order was rejected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
-    /// A refusal's code.
+    /// The code of the refusal.
     pub code: String,
-    /// For the client: the refusal's words, or [`NOT_COMPLETED`].
+    /// The words for the client: the refusal's own, or [`NOT_COMPLETED`].
     pub message: String,
 }
 
@@ -202,20 +265,20 @@ pub struct Reason {
 /// `GET /internal/orders?user_id=...`; the gateway passes it on without `user_id`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderView {
-    /// The order.
+    /// The order's id.
     pub order_id: OrderId,
-    /// Whose it is.
+    /// The person who ordered.
     pub user_id: UserId,
-    /// Where it stands.
+    /// The state of the order.
     pub status: OrderStatus,
-    /// When rejected.
+    /// The reason, of a rejected order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
-    /// The price snapshot.
+    /// The items at the prices that the client accepted.
     pub items: Vec<OrderItem>,
-    /// Who travels.
+    /// The people who travel.
     pub travellers: Vec<Traveller>,
-    /// The sum.
+    /// The total that the client accepted.
     pub total: Money,
     /// The airline's record locator, once confirmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -223,8 +286,41 @@ pub struct OrderView {
     /// The properties' confirmation, once confirmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stay_reference: Option<String>,
-    /// When the order was placed.
+    /// The time at which the order was placed.
     pub created_at: DateTime<Utc>,
-    /// When its status last changed.
+    /// The time of the last change of its state.
     pub updated_at: DateTime<Utc>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn items(totals: &[(&str, &str)]) -> Vec<OrderItem> {
+        let offer_id: OfferId = "fof_01900000000070008000000000000004".parse().unwrap();
+        let item = |(amount, currency): &(&str, &str)| OrderItem {
+            offer_id,
+            description: String::new(),
+            total: Money::from_parts(amount.parse().unwrap(), currency).unwrap(),
+        };
+        totals.iter().map(item).collect()
+    }
+
+    #[test]
+    fn a_total_is_the_sum_of_all_items_to_the_last_cent() {
+        let total = |totals: &[(&str, &str)]| total_of(&items(totals)).map(|total| total.to_string());
+        assert_eq!(total(&[("4801.00", "EUR")]).unwrap(), "4801.00 EUR");
+        assert_eq!(total(&[("0.10", "EUR"), ("0.20", "EUR"), ("0.01", "EUR")]).unwrap(), "0.31 EUR");
+        assert_eq!(total(&[("1.001", "KWD"), ("2.009", "KWD")]).unwrap(), "3.010 KWD");
+    }
+
+    #[test]
+    fn items_without_a_sum_are_told_by_code_and_place() {
+        assert_eq!(total_of(&[]), Err(TotalError::NoItems));
+        let mixed = total_of(&items(&[("1", "EUR"), ("1", "EUR"), ("100", "JPY")])).unwrap_err();
+        assert_eq!(mixed, TotalError::CurrenciesMixed { index: 2, currency: "JPY", first: "EUR" });
+        assert_eq!(mixed.code(), "currencies_mixed");
+        let large = total_of(&items(&[("999999999999999", "EUR"), ("1", "EUR")])).unwrap_err();
+        assert_eq!(large.code(), "total_too_large");
+    }
 }

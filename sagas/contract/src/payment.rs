@@ -23,10 +23,10 @@ pub const REFUSED_NOT_AUTHORIZED: &str = "payment_not_authorized";
 /// Refusal: the authorization can no longer be captured.
 pub const REFUSED_CAPTURE: &str = "capture_refused";
 
-/// The longest token, in bytes.
+/// The longest token, in bytes: providers' tokens have some thirty.
 pub const TOKEN_BYTES_MAX: usize = 128;
 
-/// What the provider gave the client's page in place of a card: `tok_` and letters, digits or underscores.
+/// The provider's token, which a client's page gets in place of a card: `tok_` and letters, digits or underscores.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct PaymentToken(String);
@@ -79,22 +79,22 @@ impl From<PaymentToken> for String {
 /// Reserves the money, without taking it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuthorizePayment {
-    /// The order; one live authorization each (S23).
+    /// The order that is paid for; it has one live authorization (S23).
     pub order_id: OrderId,
-    /// The order's total.
+    /// The total of the order.
     pub amount: Money,
-    /// In place of a card.
+    /// The token in place of a card.
     pub token: PaymentToken,
 }
 
-/// The money is reserved.
+/// The reply: the money is reserved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaymentAuthorized {
-    /// Our payment.
+    /// The payment that was made for the order.
     pub payment_id: PaymentId,
-    /// What the provider knows it by.
+    /// The provider's own name of the authorization.
     pub provider_reference: String,
-    /// After that the provider lets the money go.
+    /// The end of the authorization: then the provider lets the money go.
     pub capture_before: DateTime<Utc>,
 }
 
@@ -108,11 +108,11 @@ impl Command for AuthorizePayment {
 /// Undoes [`AuthorizePayment`]: lets the money go, or gives it back if it was taken. Never refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VoidPayment {
-    /// The order.
+    /// The order whose payment is undone.
     pub order_id: OrderId,
 }
 
-/// Nothing is reserved or taken for the order.
+/// The reply: nothing is reserved or taken for the order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaymentVoided {}
 
@@ -126,16 +126,16 @@ impl Command for VoidPayment {
 /// Takes the reserved money.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CapturePayment {
-    /// The order.
+    /// The order whose money is taken.
     pub order_id: OrderId,
-    /// The order's total; at most what was authorized.
+    /// The total of the order; at most what was authorized.
     pub amount: Money,
 }
 
-/// The money is taken.
+/// The reply: the money is taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaymentCaptured {
-    /// Our payment.
+    /// The payment of the order.
     pub payment_id: PaymentId,
 }
 

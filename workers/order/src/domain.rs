@@ -1,4 +1,4 @@
-//! The domain as the `worker` program runs it.
+//! The order domain as the `worker` program runs it: its commands, its reads, its tables.
 
 use contract::{
     command::Route,
@@ -7,7 +7,7 @@ use contract::{
 use sqlx::migrate::Migrator;
 use worker_runtime::Domain;
 
-use crate::{handlers::Orders, http};
+use crate::{commands::Orders, reads};
 
 /// The database of this domain.
 pub const DATABASE: &str = "sojourn_order";
@@ -22,5 +22,5 @@ pub fn domain() -> Domain {
         .action::<CreateOrder>(Orders)
         .compensation::<RejectOrder>(Orders, |_| OrderRejection {})
         .action::<ConfirmOrder>(Orders)
-        .http(|resources| http::router(resources.pool.clone()))
+        .http(|resources| reads::router(resources.pool.clone()))
 }

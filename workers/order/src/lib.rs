@@ -4,9 +4,9 @@
 //! `confirmed` only at the very end (S26).
 
 mod domain;
-mod handlers;
-mod http;
-mod view;
+mod rules;
+
+mod commands;
+mod reads;
 
 pub use domain::{DATABASE, MIGRATOR, domain};
-pub use handlers::Orders;

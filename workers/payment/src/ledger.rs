@@ -5,16 +5,16 @@ use contract::{Money, PaymentId};
 use sqlx::PgConnection;
 use worker_runtime::HandlerError;
 
-/// Memorandum: what is reserved at the provider.
+/// Memorandum: the money that is reserved at the provider.
 const AUTHORIZATIONS_OPEN: &str = "authorizations_open";
-/// Memorandum: the counterpart of what is reserved.
+/// Memorandum: the counterpart of the reserved money.
 const AUTHORIZATIONS_GRANTED: &str = "authorizations_granted";
-/// What the provider owes us.
+/// The money that the provider owes us.
 const PROVIDER_RECEIVABLE: &str = "provider_receivable";
-/// What we owe our clients in travel.
+/// The travel that we owe our clients, in money.
 const CLIENT_DEPOSITS: &str = "client_deposits";
 
-/// What happened to a payment.
+/// One movement of a payment's money.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Movement {
     Authorize { amount: Money },
@@ -47,7 +47,7 @@ impl Movement {
     }
 }
 
-/// Writes a movement down.
+/// Posts a movement: one line on each of its accounts.
 pub(crate) async fn post(
     tx: &mut PgConnection,
     payment_id: PaymentId,

@@ -10,12 +10,16 @@
 //! The provider is asked outside of any transaction, under the command's id as its idempotency key; an answer that
 //! never came is looked up by that key, never guessed.
 
-mod authorize;
-mod capture;
 mod domain;
-mod ledger;
-mod payments;
-pub mod provider;
-mod void;
 
-pub use domain::{DATABASE, MIGRATOR, domain, sandbox};
+mod commands;
+
+mod ledger;
+mod lookup;
+mod payments;
+
+pub mod provider;
+mod sandbox;
+
+pub use domain::{DATABASE, MIGRATOR, domain};
+pub use sandbox::SandboxProvider;

@@ -1,4 +1,4 @@
-//! The payment's row, as the handlers read it.
+//! The row of a payment, as the commands read it.
 
 use chrono::{DateTime, Utc};
 use contract::{Money, OrderId, PaymentId};
@@ -7,9 +7,9 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 use worker_runtime::HandlerError;
 
-use crate::provider::{Answer, Key, PaymentProvider, ProviderError, Reference};
+use crate::provider::Reference;
 
-/// Where a payment stands.
+/// The state of a payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Status {
     Authorized,
@@ -30,7 +30,7 @@ pub(crate) struct Payment {
     pub(crate) under_way: Option<UnderWay>,
 }
 
-/// What is being asked of the provider about a payment, from the intent to its record.
+/// The question that the provider is being asked about a payment, from the intent to its record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum UnderWay {
     Capture,
@@ -114,33 +114,4 @@ impl Row {
             under_way,
         })
     }
-}
-
-/// Turns a lost answer into a found one: after an unclear call the provider is asked what became of the key. When it
-/// never took effect the call stays unclear, and is made again under the same key.
-pub(crate) async fn settled(
-    provider: &dyn PaymentProvider,
-    key: &Key,
-    called: Result<Answer, ProviderError>,
-) -> Result<Answer, HandlerError> {
-    match called {
-        Ok(answer) => Ok(answer),
-        Err(ProviderError::Unclear(lost)) => match provider.lookup(key).await {
-            Ok(Some(answer)) => Ok(answer),
-            Ok(None) => Err(HandlerError::unclear(format!("{lost}; the provider has no record of {}", key.0))),
-            Err(ProviderError::Unclear(again)) => Err(HandlerError::unclear(format!("{lost}; {again}"))),
-        },
-    }
-}
-
-/// What an earlier, interrupted call was answered, when there was one.
-pub(crate) async fn earlier(
-    provider: &dyn PaymentProvider,
-    key: &Key,
-    resumed: bool,
-) -> Result<Option<Answer>, HandlerError> {
-    if !resumed {
-        return Ok(None);
-    }
-    provider.lookup(key).await.map_err(|ProviderError::Unclear(lost)| HandlerError::unclear(lost))
 }

@@ -1,20 +1,16 @@
-//! The port to whoever moves the money. An adapter turns its provider's answers into these closed enums; nothing of a
+//! The port to the payment provider. An adapter turns its provider's answers into these closed enums; nothing of a
 //! provider's own words goes further.
-
-mod sandbox;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use contract::{Money, payment::PaymentToken};
 use serde::{Deserialize, Serialize};
 
-pub use sandbox::SandboxProvider;
-
-/// What a provider is asked under: the same for every repetition of one request.
+/// The idempotency key of a request to the provider: the same for every repetition of one request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Key(pub String);
 
-/// What a provider knows one authorization by.
+/// The provider's own name of one authorization.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Reference(pub String);
 
@@ -24,23 +20,23 @@ pub struct Reference(pub String);
 pub enum Answer {
     /// The money is reserved.
     Authorized {
-        /// The authorization.
+        /// The name of the authorization.
         reference: Reference,
-        /// After that the provider lets the money go.
+        /// The end of the authorization: then the provider lets the money go.
         capture_before: DateTime<Utc>,
     },
-    /// It was done: captured, voided, refunded, or surely never to be.
+    /// The request took effect: captured, voided, refunded, or surely never to be.
     Done,
-    /// A business no.
+    /// The provider refused.
     Refused {
         /// One of the `REFUSED_` codes of [`contract::payment`].
         code: String,
-        /// For people.
+        /// The refusal in words.
         message: String,
     },
 }
 
-/// No definite answer.
+/// The failure to get a definite answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ProviderError {
     /// No answer in time, or the connection broke: it may have been done or not. [`PaymentProvider::lookup`] tells.
@@ -48,10 +44,10 @@ pub enum ProviderError {
     Unclear(String),
 }
 
-/// Somebody who moves money.
+/// A payment provider.
 #[async_trait]
 pub trait PaymentProvider: Send + Sync + std::fmt::Debug {
-    /// Reserves money.
+    /// Reserves money, without taking it.
     async fn authorize(&self, key: &Key, amount: Money, token: &PaymentToken) -> Result<Answer, ProviderError>;
 
     /// Takes reserved money, at most what was reserved; the rest is let go.
@@ -63,10 +59,10 @@ pub trait PaymentProvider: Send + Sync + std::fmt::Debug {
     /// Gives taken money back, all of it.
     async fn refund(&self, key: &Key, reference: &Reference) -> Result<Answer, ProviderError>;
 
-    /// Makes sure that whatever was or will be authorized under `action_key` reserves nothing: voids it if it was,
-    /// and refuses it if it comes later.
+    /// Makes sure that an authorization under `action_key` reserves nothing: voids it if it was made, and refuses it
+    /// if it comes later.
     async fn abandon(&self, key: &Key, action_key: &Key) -> Result<Answer, ProviderError>;
 
-    /// What was answered under a key, or none if it never took effect.
+    /// The answer that was given under a key, or none if the request never took effect.
     async fn lookup(&self, key: &Key) -> Result<Option<Answer>, ProviderError>;
 }

@@ -121,6 +121,14 @@ fn a_declined_card_releases_what_is_held_and_rejects_the_order_with_the_reason()
 }
 
 #[test]
+fn an_order_that_its_domain_refuses_ends_before_anything_is_held_or_paid() {
+    let ended = run(&[FLIGHT, STAY], refusing("create-order"));
+    assert_eq!(sent(&ended), ["order.create"]);
+    assert_eq!(ended.state.status, SagaStatus::Compensated);
+    assert_eq!(ended.state.error_fingerprint().as_deref(), Some("create-order/no"));
+}
+
+#[test]
 fn what_failed_within_is_not_told_to_the_client() {
     let lost = Script::clean().with(&"authorize-payment".parse().unwrap(), Op::Action, &[Fate::LoseReply]);
     let reject: RejectOrder = serde_json::from_value(payload(&run(&[FLIGHT], lost), "order.reject")).unwrap();

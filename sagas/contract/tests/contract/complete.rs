@@ -17,6 +17,7 @@ const INSIDE: &[(&str, &str)] = &[
     ("AcceptedFlight", "HoldSeats"),
     ("AcceptedStay", "HoldRooms"),
     ("Traveller", "PlaceOrder"),
+    ("BirthDate", "PlaceOrder"),
     ("OrderItem", "PlaceOrder"),
     ("Reason", "OrderView"),
     ("PaymentToken", "AuthorizePayment"),

@@ -66,10 +66,10 @@ pub(crate) fn work(op: Op) -> CommandId {
 
 pub(crate) fn travellers() -> Vec<Traveller> {
     vec![Traveller {
-        given_name: "Zo\u{eb}".into(),
-        family_name: "Okafor".into(),
-        born_on: date(1984, 2, 29),
-        email: "zoe@example.com".into(),
+        given_name: "Zo\u{eb}".parse().unwrap(),
+        family_name: "Okafor".parse().unwrap(),
+        born_on: "1984-02-29".parse().unwrap(),
+        email: "zoe@example.com".parse().unwrap(),
     }]
 }
 

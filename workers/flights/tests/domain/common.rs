@@ -194,10 +194,10 @@ pub(crate) fn euros(amount: i64) -> Money {
 
 pub(crate) fn people(count: usize) -> Vec<Traveller> {
     let traveller = |index: usize| Traveller {
-        given_name: format!("Ada {index}"),
-        family_name: "Lovelace".into(),
+        given_name: format!("Ada {index}").parse().unwrap(),
+        family_name: "Lovelace".parse().unwrap(),
         born_on: "1985-12-10".parse().unwrap(),
-        email: "ada@example.com".into(),
+        email: "ada@example.com".parse().unwrap(),
     };
     (0..count).map(traveller).collect()
 }

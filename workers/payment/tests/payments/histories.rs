@@ -43,7 +43,7 @@ fn asks() -> impl Strategy<Value = Vec<(Ask, Reach)>> {
 }
 
 #[test]
-fn whatever_happens_the_money_is_where_the_books_say() {
+fn after_any_history_the_money_is_where_the_books_say() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let till = runtime.block_on(Till::open());
     let mut runner = TestRunner::new(ProptestConfig { cases: 60, failure_persistence: None, ..Default::default() });

@@ -7,7 +7,7 @@ use contract::{
     payment::{AuthorizePayment, CapturePayment, PaymentToken, VoidPayment},
 };
 use sqlx::PgPool;
-use worker_payment::provider::SandboxProvider;
+use worker_payment::SandboxProvider;
 use worker_runtime::testkit::{Harness, ManualClock, Snapshot};
 
 /// The payment domain on a fresh database.
@@ -29,7 +29,7 @@ impl Till {
         sqlx::query_scalar(sql).fetch_one(self.harness.pool()).await.unwrap()
     }
 
-    /// What holds after every history (S23). Each query counts what must not exist.
+    /// The rules that hold after every history (S23). Each query counts rows that must not exist.
     pub(crate) async fn assert_sound(&self) {
         for (wrong, sql) in [
             (
@@ -70,7 +70,7 @@ impl Till {
     }
 }
 
-/// What a voided authorization leaves as it was.
+/// The rows that a voided authorization leaves as they were.
 pub(crate) fn snapshot() -> Snapshot {
     Snapshot::new([
         "SELECT order_id FROM payment WHERE status IN ('authorized', 'captured')",

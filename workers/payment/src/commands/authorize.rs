@@ -9,14 +9,15 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use worker_runtime::{Context, Handled, HandlerError, OutsideHandler, Prepare};
 
+use super::Payments;
 use crate::{
-    domain::Payments,
     ledger::{self, Movement},
-    payments::{Status, earlier, of_order, settled},
+    lookup::ask_once,
+    payments::{Status, of_order},
     provider::{Answer, Key},
 };
 
-/// What the call needs.
+/// The arguments of the call, stored until its record.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Prepared {
     key: Key,
@@ -50,10 +51,7 @@ impl OutsideHandler<AuthorizePayment> for Payments {
 
     async fn call(&self, prepared: &Prepared, resumed: bool) -> Result<Answer, HandlerError> {
         let Prepared { key, amount, token, .. } = prepared;
-        if let Some(answer) = earlier(&*self.provider, key, resumed).await? {
-            return Ok(answer);
-        }
-        settled(&*self.provider, key, self.provider.authorize(key, *amount, token).await).await
+        ask_once(&*self.provider, key, resumed, self.provider.authorize(key, *amount, token)).await
     }
 
     async fn record(

@@ -1,80 +1,24 @@
 //! The order domain on real PostgreSQL: its commands under the barrier, its events, its reads.
 
 #[cfg(test)]
+mod common;
+#[cfg(test)]
+mod rules;
+
+#[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use axum::{
-        body::{Body, to_bytes},
-        http::{Request, StatusCode},
-    };
+    use axum::http::StatusCode;
     use chrono::TimeDelta;
-    use contract::{
-        Money, OfferId, OrderId, Outcome, UserId,
-        order::{ConfirmOrder, CreateOrder, OrderItem, OrderStatus, OrderView, RejectOrder, Traveller},
-    };
+    use contract::{Outcome, order::OrderStatus};
     use kit::{clock::Clock, ids};
-    use tower::ServiceExt;
-    use worker_runtime::testkit::{
-        Harness, ManualClock, Snapshot, action_of_a_new_saga, compensation_of, conformance::check_pair,
-    };
+    use worker_runtime::testkit::{action_of_a_new_saga, compensation_of, conformance::check_pair};
 
-    async fn orders() -> (Harness, Arc<ManualClock>) {
-        let database = private_servers::testing::database("order").await;
-        let clock = Arc::new(ManualClock::new(kit::clock::system().now()));
-        (Harness::open(worker_order::domain(), &database, clock.clone()).await, clock)
-    }
-
-    fn money(amount: &str) -> Money {
-        Money::from_parts(amount.parse().unwrap(), "EUR").unwrap()
-    }
-
-    fn create(user_id: UserId) -> CreateOrder {
-        let item = |offer_id, total| OrderItem { offer_id, description: "an item".to_owned(), total: money(total) };
-        let traveller = |given_name: &str| Traveller {
-            given_name: given_name.to_owned(),
-            family_name: "Larsson".to_owned(),
-            born_on: chrono::NaiveDate::from_ymd_opt(1980, 2, 29).unwrap(),
-            email: "a@example.org".to_owned(),
-        };
-        CreateOrder {
-            order_id: ids::order_id(),
-            user_id,
-            items: vec![
-                item(OfferId::Flight(ids::flight_offer_id()), "1000.10"),
-                item(OfferId::Stay(ids::stay_offer_id()), "0.05"),
-            ],
-            travellers: vec![traveller("Ada"), traveller("Bo")],
-            total: money("1000.15"),
-        }
-    }
-
-    fn reject(order_id: OrderId) -> RejectOrder {
-        RejectOrder { order_id, reason_code: "card_declined".to_owned(), reason: "the issuer said no".to_owned() }
-    }
-
-    fn confirm(order_id: OrderId) -> ConfirmOrder {
-        ConfirmOrder { order_id, flight_reference: Some("X7K2QP".to_owned()), stay_reference: None }
-    }
-
-    async fn get(harness: &Harness, path: &str) -> (StatusCode, Vec<u8>) {
-        let request = Request::get(format!("/internal/order{path}")).body(Body::empty()).unwrap();
-        let response = harness.reads().oneshot(request).await.unwrap();
-        let status = response.status();
-        (status, to_bytes(response.into_body(), usize::MAX).await.unwrap().to_vec())
-    }
-
-    async fn view(harness: &Harness, order_id: OrderId) -> OrderView {
-        let (status, body) = get(harness, &format!("/orders/{order_id}")).await;
-        assert_eq!(status, StatusCode::OK);
-        serde_json::from_slice(&body).unwrap()
-    }
+    use crate::common::{confirm, create, get, orders, reject, snapshot, view};
 
     #[tokio::test]
     async fn creating_and_rejecting_keep_every_promise_of_the_barrier() {
         let (harness, _) = orders().await;
-        let snapshot = Snapshot::new(["SELECT order_id FROM orders WHERE status <> 'rejected'"]);
-        check_pair(&harness, &snapshot, || {
+        check_pair(&harness, &snapshot(), || {
             let create = create(ids::user_id());
             let reject = reject(create.order_id);
             (create, reject)
@@ -137,7 +81,7 @@ mod tests {
         assert_eq!(shown.status, OrderStatus::Rejected);
         assert_eq!(shown.reason.unwrap().code, "card_declined");
 
-        let other = self::create(ids::user_id());
+        let other = crate::common::create(ids::user_id());
         let id = action_of_a_new_saga("create-order");
         harness.deliver(&id, &other).await;
         harness.deliver(&action_of_a_new_saga("confirm-order"), &confirm(other.order_id)).await;
@@ -196,8 +140,10 @@ mod tests {
         assert_eq!(get(&harness, &format!("/orders/{}", ids::order_id())).await.0, StatusCode::NOT_FOUND);
         assert_eq!(get(&harness, "/orders/ord_1").await.0, StatusCode::NOT_FOUND);
         assert_eq!(get(&harness, "/orders").await.0, StatusCode::BAD_REQUEST);
-        let made_up = format!("/orders?user_id={}&page_token=made-up", ids::user_id());
-        assert_eq!(get(&harness, &made_up).await.0, StatusCode::BAD_REQUEST);
+        for token in ["", "made-up", &ids::order_id().to_string()] {
+            let made_up = format!("/orders?user_id={}&page_token={token}", ids::user_id());
+            assert_eq!(get(&harness, &made_up).await.0, StatusCode::BAD_REQUEST, "{token}");
+        }
         sqlx::query("ALTER TABLE orders DROP CONSTRAINT orders_status_check").execute(harness.pool()).await.unwrap();
         let order = create(ids::user_id());
         harness.deliver(&action_of_a_new_saga("create-order"), &order).await;

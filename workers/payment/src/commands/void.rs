@@ -1,4 +1,4 @@
-//! `payment.void`: undoes an authorization, whatever became of it: lets reserved money go, gives taken money back, and
+//! `payment.void`: undoes an authorization in any state: lets reserved money go, gives taken money back, and
 //! makes sure that an authorization that is still on its way reserves nothing.
 
 use contract::{
@@ -10,29 +10,30 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use worker_runtime::{Context, Handled, HandlerError, OutsideHandler, Prepare};
 
+use super::Payments;
 use crate::{
-    domain::Payments,
     ledger::{self, Movement},
-    payments::{Payment, Status, UnderWay, earlier, of_order, settled},
+    lookup::ask_once,
+    payments::{Payment, Status, UnderWay, of_order},
     provider::{Answer, Key, Reference},
 };
 
-/// What the call needs.
+/// The arguments of the call, stored until its record.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Prepared {
     key: Key,
     undo: Undo,
 }
 
-/// How it is undone.
+/// The way in which a payment is undone.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "undo", rename_all = "snake_case")]
 enum Undo {
-    /// Reserved: let go.
+    /// The money is reserved, and let go.
     Void { payment_id: PaymentId, reference: Reference, amount: Money },
-    /// Taken: given back.
+    /// The money is taken, and given back.
     Refund { payment_id: PaymentId, reference: Reference, amount: Money },
-    /// Asked for, and nobody knows more.
+    /// An authorization was asked for, and its answer is not known.
     Abandon { action_key: Key },
 }
 
@@ -65,15 +66,12 @@ impl OutsideHandler<VoidPayment> for Payments {
 
     async fn call(&self, prepared: &Prepared, resumed: bool) -> Result<Answer, HandlerError> {
         let Prepared { key, undo } = prepared;
-        if let Some(answer) = earlier(&*self.provider, key, resumed).await? {
-            return Ok(answer);
-        }
-        let called = match undo {
-            Undo::Void { reference, .. } => self.provider.void(key, reference).await,
-            Undo::Refund { reference, .. } => self.provider.refund(key, reference).await,
-            Undo::Abandon { action_key } => self.provider.abandon(key, action_key).await,
+        let call = match undo {
+            Undo::Void { reference, .. } => self.provider.void(key, reference),
+            Undo::Refund { reference, .. } => self.provider.refund(key, reference),
+            Undo::Abandon { action_key } => self.provider.abandon(key, action_key),
         };
-        settled(&*self.provider, key, called).await
+        ask_once(&*self.provider, key, resumed, call).await
     }
 
     async fn record(
@@ -121,7 +119,7 @@ const fn nothing_left() -> Prepare<Prepared, PaymentVoided> {
     Prepare::Answer(Outcome::done(PaymentVoided {}))
 }
 
-/// What is left to undo of a recorded payment.
+/// The rest of a recorded payment that is to be undone.
 fn undo_of(payment: &Payment) -> Option<Undo> {
     let (payment_id, reference) = (payment.payment_id, payment.reference.clone());
     match payment.status {

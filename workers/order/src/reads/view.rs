@@ -1,17 +1,20 @@
-//! Reading orders back.
+//! Orders as the database has them, read back into views.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use contract::{
     Money, OrderId, UserId,
+    birth_date::BirthDate,
+    email_address::EmailAddress,
     order::{OrderItem, OrderStatus, OrderView, Reason, Traveller},
+    person_name::PersonName,
 };
 use rust_decimal::Decimal;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-/// Why orders cannot be read.
+/// The failure to read orders.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReadError {
     #[error("reading orders")]
@@ -99,8 +102,7 @@ async fn with_parts(pool: &PgPool, orders: Vec<OrderRow>) -> Result<Vec<OrderVie
     }
     let mut travellers: BTreeMap<Uuid, Vec<Traveller>> = BTreeMap::new();
     for row in traveller_rows {
-        let TravellerRow { order_id, given_name, family_name, born_on, email } = row;
-        travellers.entry(order_id).or_default().push(Traveller { given_name, family_name, born_on, email });
+        travellers.entry(row.order_id).or_default().push(traveller(row)?);
     }
     orders
         .into_iter()
@@ -132,6 +134,22 @@ fn view(row: OrderRow, items: Vec<OrderItem>, travellers: Vec<Traveller>) -> Res
         stay_reference: row.stay_reference,
         created_at: row.created_at,
         updated_at: row.updated_at,
+    })
+}
+
+fn traveller(row: TravellerRow) -> Result<Traveller, ReadError> {
+    let order = OrderId::from_uuid(row.order_id);
+    let broken = |column, error: &dyn std::error::Error| ReadError::BrokenRow {
+        table: "order_traveller",
+        column,
+        row: order,
+        detail: error.to_string(),
+    };
+    Ok(Traveller {
+        given_name: PersonName::parse(&row.given_name).map_err(|error| broken("given_name", &error))?,
+        family_name: PersonName::parse(&row.family_name).map_err(|error| broken("family_name", &error))?,
+        born_on: BirthDate::new(row.born_on).map_err(|error| broken("born_on", &error))?,
+        email: EmailAddress::parse(&row.email).map_err(|error| broken("email", &error))?,
     })
 }
 

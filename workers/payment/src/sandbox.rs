@@ -1,8 +1,8 @@
 //! A provider of our own for development and tests: stateful, idempotent by key, and able to go wrong on demand.
 //!
-//! What happens is chosen by the token:
+//! The token chooses the outcome:
 //!
-//! | token | what happens |
+//! | token | outcome |
 //! |---|---|
 //! | `tok_ok` | everything works |
 //! | `tok_declined` | the authorization is refused: `card_declined` |
@@ -24,16 +24,22 @@ use contract::{
         REFUSED_TOKEN_UNKNOWN,
     },
 };
-use kit::clock::Clock;
+use kit::{clock::Clock, postgres::OpenError};
 use rust_decimal::Decimal;
-use sqlx::{PgConnection, PgPool, types::Json};
+use sqlx::{PgConnection, PgPool, postgres::PgPoolOptions, types::Json};
 
-use super::{Answer, Key, PaymentProvider, ProviderError, Reference};
+use crate::{
+    domain::DATABASE,
+    provider::{Answer, Key, PaymentProvider, ProviderError, Reference},
+};
 
-/// For how long an authorization holds: what card schemes give to a payment that its owner started.
+/// The life of an authorization: card schemes give as much to a payment that its owner started.
 const AUTHORIZATION: Duration = Duration::days(7);
-/// For how long one holds that expires fast: long enough for an order that nothing delays.
+/// The life of an authorization that expires fast: long enough for an order that nothing delays.
 const AUTHORIZATION_FAST: Duration = Duration::minutes(1);
+
+/// Connections of the sandbox: it answers as many calls at once as the runtime makes.
+const CONNECTIONS_MAX: u32 = 8;
 
 const TOKEN_OK: &str = "tok_ok";
 const TOKEN_DECLINED: &str = "tok_declined";
@@ -73,14 +79,23 @@ impl SandboxProvider {
         Self { pool, clock }
     }
 
-    async fn authorized(&self, key: &Key, amount: Money, token: &PaymentToken) -> Result<Reply, sqlx::Error> {
+    /// A sandbox with its state beside the domain's tables on the same server. It connects when it is first asked.
+    ///
+    /// # Errors
+    /// When `database_url` is no PostgreSQL address.
+    pub fn connect_lazy(database_url: &str, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        let options = kit::postgres::options(database_url, DATABASE)?;
+        Ok(Self::new(PgPoolOptions::new().max_connections(CONNECTIONS_MAX).connect_lazy_with(options), clock))
+    }
+
+    async fn authorized(&self, key: &Key, amount: Money, token: &PaymentToken) -> Result<Response, sqlx::Error> {
         let mut tx = self.pool.begin().await?;
         if let Some(reply) = begin(&mut tx, key).await? {
             return Ok(reply);
         }
         if first_try(&mut tx, key).await? && token.as_str() == TOKEN_TIMEOUT_BEFORE_COMMIT {
             tx.commit().await?;
-            return Ok(Reply::Lost);
+            return Ok(Response::Lost);
         }
         let refused =
             |code: &str, message: &str| Answer::Refused { code: code.to_owned(), message: message.to_owned() };
@@ -116,7 +131,7 @@ impl SandboxProvider {
         };
         keep(&mut tx, key, "authorize", reference, &answer).await?;
         tx.commit().await?;
-        Ok(Reply::new(answer, token.as_str() == TOKEN_TIMEOUT_AFTER_COMMIT))
+        Ok(Response::new(answer, token.as_str() == TOKEN_TIMEOUT_AFTER_COMMIT))
     }
 
     /// Changes a charge from one of the states in `from`, once per key.
@@ -126,7 +141,7 @@ impl SandboxProvider {
         reference: &Reference,
         kind: &'static str,
         change: impl FnOnce(&Charge) -> Change + Send,
-    ) -> Result<Reply, sqlx::Error> {
+    ) -> Result<Response, sqlx::Error> {
         let mut tx = self.pool.begin().await?;
         if let Some(reply) = begin(&mut tx, key).await? {
             return Ok(reply);
@@ -141,7 +156,7 @@ impl SandboxProvider {
         let token = charge.as_ref().map(|charge| charge.token.clone()).unwrap_or_default();
         if first && token == TOKEN_TIMEOUT_BEFORE_COMMIT {
             tx.commit().await?;
-            return Ok(Reply::Lost);
+            return Ok(Response::Lost);
         }
         let change = match &charge {
             Some(charge) => change(charge),
@@ -167,10 +182,10 @@ impl SandboxProvider {
         };
         keep(&mut tx, key, kind, charge.is_some().then_some(reference), &answer).await?;
         tx.commit().await?;
-        Ok(Reply::new(answer, token == TOKEN_TIMEOUT_AFTER_COMMIT))
+        Ok(Response::new(answer, token == TOKEN_TIMEOUT_AFTER_COMMIT))
     }
 
-    async fn abandoned(&self, key: &Key, action_key: &Key) -> Result<Reply, sqlx::Error> {
+    async fn abandoned(&self, key: &Key, action_key: &Key) -> Result<Response, sqlx::Error> {
         let mut tx = self.pool.begin().await?;
         if let Some(reply) = begin(&mut tx, key).await? {
             return Ok(reply);
@@ -196,27 +211,27 @@ impl SandboxProvider {
         }
         keep(&mut tx, key, "abandon", None, &Answer::Done).await?;
         tx.commit().await?;
-        Ok(Reply::Heard(Answer::Done))
+        Ok(Response::Heard(Answer::Done))
     }
 }
 
-/// What becomes of a charge.
+/// The change of a charge that an operation makes.
 enum Change {
-    /// A new state.
+    /// The charge enters another state.
     To { status: &'static str, captured: Decimal, refunded: bool },
-    /// It is so already.
+    /// The charge is in that state already.
     None,
-    /// Not possible.
+    /// The operation is refused.
     No { code: &'static str, message: String },
 }
 
-/// What the caller hears.
-enum Reply {
+/// The response of the sandbox, which may get lost on its way.
+enum Response {
     Heard(Answer),
     Lost,
 }
 
-impl Reply {
+impl Response {
     fn new(answer: Answer, lost: bool) -> Self {
         if lost { Self::Lost } else { Self::Heard(answer) }
     }
@@ -285,18 +300,18 @@ impl PaymentProvider for SandboxProvider {
     }
 }
 
-fn heard(reply: Result<Reply, sqlx::Error>) -> Result<Answer, ProviderError> {
+fn heard(reply: Result<Response, sqlx::Error>) -> Result<Answer, ProviderError> {
     match reply {
-        Ok(Reply::Heard(answer)) => Ok(answer),
-        Ok(Reply::Lost) => Err(ProviderError::Unclear("no answer in time".to_owned())),
+        Ok(Response::Heard(answer)) => Ok(answer),
+        Ok(Response::Lost) => Err(ProviderError::Unclear("no answer in time".to_owned())),
         Err(error) => Err(ProviderError::Unclear(error.to_string())),
     }
 }
 
 /// Makes requests under one key one after the other, and finds what was answered before.
-async fn begin(tx: &mut PgConnection, key: &Key) -> Result<Option<Reply>, sqlx::Error> {
+async fn begin(tx: &mut PgConnection, key: &Key) -> Result<Option<Response>, sqlx::Error> {
     lock(tx, key).await?;
-    Ok(kept(tx, key).await?.map(Reply::Heard))
+    Ok(kept(tx, key).await?.map(Response::Heard))
 }
 
 async fn lock(tx: &mut PgConnection, key: &Key) -> Result<(), sqlx::Error> {

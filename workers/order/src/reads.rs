@@ -1,7 +1,13 @@
-//! The domain's reads, for the gateway.
+//! The domain's reads over internal HTTP, for the gateway.
+
+mod view;
 
 use axum::{Router, extract::State, routing::get};
-use contract::{OrderId, Page, PageToken, UserId, order::OrderView, page::page_size};
+use contract::{
+    OrderId, UserId,
+    order::OrderView,
+    page::{Page, PageToken, page_size},
+};
 use kit::{
     http::{ApiError, Json, Path, Query, page_token},
     settings::error_chain,
@@ -9,7 +15,7 @@ use kit::{
 use serde::Deserialize;
 use sqlx::PgPool;
 
-use crate::view::{self, ReadError};
+use self::view::ReadError;
 
 /// The routes, to be served under `/internal/order`.
 pub(crate) fn router(pool: PgPool) -> Router {
@@ -30,12 +36,11 @@ async fn read(State(pool): State<PgPool>, Path(order_id): Path<OrderId>) -> Resu
 }
 
 async fn list(State(pool): State<PgPool>, Query(query): Query<ListQuery>) -> Result<Json<Page<OrderView>>, ApiError> {
-    let limit = page_size(query.page_size);
-    let listing = query.user_id.to_string();
+    let listing = format!("orders of {}", query.user_id);
     let before = query.page_token.map(|token| page_token::read::<OrderId>(&token, &listing)).transpose()?;
-    // One more than asked for tells whether there is a next page.
-    let found = view::of_user(&pool, query.user_id, before, limit + 1).await?;
-    Ok(Json(Page::cut(found, limit as usize, |last| page_token::write(&listing, &last.order_id))))
+    let size = page_size(query.page_size);
+    let found = view::of_user(&pool, query.user_id, before, size + 1).await?;
+    Ok(Json(Page::cut(found, size as usize, |last| page_token::write(&listing, &last.order_id))))
 }
 
 impl From<ReadError> for ApiError {

@@ -1,0 +1,18 @@
+//! The domain's commands, a file each. Each is one statement, so that a batch of them costs one round trip each.
+
+mod confirm;
+mod create;
+mod reject;
+
+use contract::OrderId;
+use worker_runtime::HandlerError;
+
+/// Carries out the domain's commands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Orders;
+
+/// Neither of an order's two ends may meet an order that is not pending: its one saga takes one of them, once. If it
+/// happens it is a bug, and waits for a person; it must not pass as a business refusal.
+fn only_if_pending(changed: u64, order_id: OrderId) -> Result<(), HandlerError> {
+    if changed == 1 { Ok(()) } else { Err(HandlerError::fault(format!("the order {order_id} is not pending"))) }
+}
