@@ -26,7 +26,6 @@ const SERIALIZED: &[(&str, &str)] = &[
     ("workers/feed/src/http", "HTTP bodies"),
     ("workers/flights/src/http", "HTTP bodies"),
     ("workers/flights/src/search.rs", "a page of offers, an HTTP body"),
-    ("workers/order/src/reads.rs", "HTTP bodies"),
     ("workers/payment/src/", "HTTP bodies, what is sent to the provider, and the intents kept while it is called"),
     ("workers/user/src/http", "HTTP bodies"),
     ("workers/runtime/src/job.rs", "the head of a reply's envelope, whose outcome is bytes already"),
