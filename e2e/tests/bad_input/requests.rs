@@ -73,7 +73,7 @@ pub(crate) async fn searches(client: &Client, findings: &mut Findings) {
     let swap = |from: &str, to: &str| good.replace(from, to);
     let (check_in, check_out) = (format!("check_in={arrival}"), format!("check_out={departure}"));
     let stays: [(String, u16, &str, &[&str]); 10] = [
-        (swap("place=Maldives", "place="), 422, "place_missing", &["#/place"]),
+        (swap("place=Maldives", "place="), 422, "place_invalid", &["#/place"]),
         (swap(&check_in, &format!("check_in={yesterday}")), 422, "date_in_past", &["#/check_in"]),
         (swap(&check_out, &format!("check_out={arrival}")), 422, "stay_without_nights", &["#/check_out"]),
         (swap(&check_out, &format!("check_out={}", in_days(200))), 422, "stay_too_long", &["#/check_out"]),

@@ -18,6 +18,8 @@ pub const REFUSED_OFFER_UNKNOWN: &str = "stay_offer_unknown";
 pub const REFUSED_OFFER_EXPIRED: &str = "stay_offer_expired";
 /// Refusal: the offer's total is not the one that was accepted (S25).
 pub const REFUSED_PRICE_CHANGED: &str = "stay_price_changed";
+/// Refusal: on a night of the order, its rooms are offered for fewer people than travel.
+pub const REFUSED_TRAVELLERS_MISMATCH: &str = "stay_travellers_mismatch";
 /// Refusal: the hold ran out before it was confirmed (S22).
 pub const REFUSED_HOLD_EXPIRED: &str = "room_hold_expired";
 /// Refusal: the order has a hold already. One order is one saga, so this is a mistake of the caller's.
@@ -41,6 +43,8 @@ pub struct HoldRooms {
     pub order_id: OrderId,
     /// The stays.
     pub offers: Vec<AcceptedStay>,
+    /// The number of people who travel: on every night the rooms must be offered for as many.
+    pub travellers: u32,
 }
 
 /// Rooms are held.

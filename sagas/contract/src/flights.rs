@@ -21,7 +21,7 @@ pub const REFUSED_OFFER_EXPIRED: &str = "flight_offer_expired";
 pub const REFUSED_PRICE_CHANGED: &str = "flight_price_changed";
 /// Refusal: the hold ran out before it was confirmed (S22).
 pub const REFUSED_HOLD_EXPIRED: &str = "seat_hold_expired";
-/// Refusal: the number of travellers is not the number of seats.
+/// Refusal: a flight of the order is offered for another number of people than travel.
 pub const REFUSED_TRAVELLERS_MISMATCH: &str = "flight_travellers_mismatch";
 /// Refusal: the order has a hold already. One order is one saga, so this is a mistake of the caller's.
 pub const REFUSED_HOLD_EXISTS: &str = "seat_hold_exists";
@@ -44,6 +44,8 @@ pub struct HoldSeats {
     pub order_id: OrderId,
     /// The flights.
     pub offers: Vec<AcceptedFlight>,
+    /// The number of people who travel: each flight must be offered for as many.
+    pub travellers: u32,
 }
 
 /// Seats are held.

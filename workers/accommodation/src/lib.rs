@@ -1,4 +1,4 @@
-//! The accommodation domain: properties, rooms and villas by the night, what they cost, who holds and who booked them.
+//! The accommodation domain: it sells stays and holds rooms and villas by the night.
 //!
 //! ```text
 //!  search --> offer (30 min, price guaranteed) --> hold (20 min) --> confirm: booking, and a villa where villas
@@ -7,30 +7,47 @@
 //!                                                    '-----> expired by the sweeper
 //! ```
 //!
-//! Rooms are counters in `room_night`, whose own constraints refuse what would oversell (invariant S21). Every
-//! statement that moves them first locks those rows, in the order of (room type, night), and only then looks at the
-//! hold: so two of them never wait for each other in a circle, and a hold is confirmed, released or expired by whoever
-//! comes first (S22).
+//! Rooms are counters in `room_night`, whose own constraints refuse what would oversell (invariant S21).
 
-mod confirm;
-mod domain;
-mod error;
-mod hold;
-mod http;
-mod offer;
-mod release;
-mod search;
+mod commands;
+mod jobs;
+mod reads;
 mod seed;
 mod settings;
-mod sweeper;
-mod villas;
 
-pub use confirm::METRIC_VILLAS_MOVED;
-pub use domain::{Accommodation, DATABASE, MIGRATOR, domain};
-pub use error::AccommodationError;
-pub use http::{Reads, router};
-pub use offer::{OfferError, find_offer};
-pub use search::{Clockwork, SearchError, search};
-pub use seed::{keep_on_sale, seed};
+use contract::{
+    accommodation::{ConfirmRooms, HoldRooms, ReleaseRooms, RoomsReleased},
+    command::Route,
+};
+use sqlx::migrate::Migrator;
+use worker_runtime::{Domain, OfferReads, Resources};
+
+pub use commands::Accommodation;
+pub use jobs::{expire_due, next_expiry, run_sweeper};
+pub use reads::{SearchError, find_offer, router, search};
+pub use seed::seed;
 pub use settings::Settings;
-pub use sweeper::{expire_due, next_expiry, run as run_sweeper};
+
+/// The domain's tables.
+pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/accommodation");
+
+/// The domain as the `worker` program runs it: commands, reads and the sweeper of expired holds. With `demonstration`,
+/// stays are put on sale at every start and on every new day.
+#[must_use]
+pub fn domain(settings: &Settings, demonstration: bool) -> Domain {
+    let Settings { accommodation_offer_minutes: offer_for, accommodation_hold_minutes: hold_for } = *settings;
+    let accommodation = Accommodation { hold_for };
+    let domain = Domain::new(Route::Accommodation, &MIGRATOR)
+        .action::<HoldRooms>(accommodation.clone())
+        .compensation::<ReleaseRooms>(accommodation.clone(), |_| RoomsReleased {})
+        .action::<ConfirmRooms>(accommodation)
+        .http(move |resources: &Resources| router(OfferReads::new(resources, offer_for)))
+        .background(move |Resources { pool, clock, token, .. }| async move {
+            run_sweeper(&pool, clock.as_ref(), hold_for.duration(), token).await;
+        });
+    if demonstration {
+        domain.demonstration("stays", |pool, today| async move { seed(&pool, today).await })
+    } else {
+        domain
+    }
+}

@@ -3,46 +3,22 @@
 //! Deterministic: the same day always gives the same nights and rates. Run at every start in development, and on every
 //! new day, it adds what is missing and leaves alone what is there.
 
-use std::{sync::Arc, time::Duration};
-
 use chrono::{Datelike, Days, NaiveDate};
-use kit::clock::Clock;
 use sqlx::PgPool;
-use tokio_util::sync::CancellationToken;
-use worker_runtime::on_each_new_day;
-
-use crate::error::AccommodationError;
+use worker_runtime::{DomainError, begin_seed};
 
 /// How far ahead nights are sold, in days: a year, and some weeks for days that are missed.
 const DAYS_AHEAD: u64 = 400;
 
 const PROPERTIES: &str = include_str!("../seed/properties.sql");
 
-/// Seeds again on every new day, until the token is cancelled: a process that runs for months sells as far ahead as a
-/// new one. Looks at the clock this often, and asks the database only when the day is another than `seeded_for`.
-pub async fn keep_on_sale(
-    pool: PgPool,
-    clock: Arc<dyn Clock>,
-    seeded_for: NaiveDate,
-    look_every: Duration,
-    token: CancellationToken,
-) {
-    let what = "putting the demonstration's rooms on sale";
-    on_each_new_day(what, clock.as_ref(), seeded_for, look_every, token, |today| seed(&pool, today)).await;
-}
-
 /// Makes sure that the demonstration's rooms are on sale from `today` on.
 ///
 /// # Errors
 /// When the database fails; then nothing has changed.
-pub async fn seed(pool: &PgPool, today: NaiveDate) -> Result<(), AccommodationError> {
-    let mut tx = pool.begin().await.map_err(AccommodationError::doing("starting to seed"))?;
-    // Two processes that start together take turns.
-    sqlx::query("SELECT pg_advisory_xact_lock(hashtext('seed'))")
-        .execute(&mut *tx)
-        .await
-        .map_err(AccommodationError::doing("waiting to seed"))?;
-    sqlx::raw_sql(PROPERTIES).execute(&mut *tx).await.map_err(AccommodationError::doing("seeding properties"))?;
+pub async fn seed(pool: &PgPool, today: NaiveDate) -> Result<(), DomainError> {
+    let mut tx = begin_seed(pool).await?;
+    sqlx::raw_sql(PROPERTIES).execute(&mut *tx).await.map_err(DomainError::doing("seeding properties"))?;
     // From yesterday, because it is still yesterday somewhere.
     let from = today.pred_opt().unwrap_or(today);
     let until = today.checked_add_days(Days::new(DAYS_AHEAD)).unwrap_or(today);
@@ -51,20 +27,20 @@ pub async fn seed(pool: &PgPool, today: NaiveDate) -> Result<(), AccommodationEr
     let last = NaiveDate::from_ymd_opt(until.year(), 12, 31).unwrap_or(until);
     for (statement, doing) in [(RATES, "seeding rates"), (RESTRICTIONS, "seeding restrictions")] {
         let write = sqlx::query(statement).bind(first).bind(last).execute(&mut *tx);
-        write.await.map_err(AccommodationError::doing(doing))?;
+        write.await.map_err(DomainError::doing(doing))?;
     }
     sqlx::query(NIGHTS)
         .bind(from)
         .bind(until)
         .execute(&mut *tx)
         .await
-        .map_err(AccommodationError::doing("seeding nights"))?;
+        .map_err(DomainError::doing("seeding nights"))?;
     // Without statistics the first searches would read whole tables.
     sqlx::raw_sql("ANALYZE room_night, rate, restriction")
         .execute(&mut *tx)
         .await
-        .map_err(AccommodationError::doing("counting nights"))?;
-    tx.commit().await.map_err(AccommodationError::doing("seeding rooms"))
+        .map_err(DomainError::doing("counting nights"))?;
+    tx.commit().await.map_err(DomainError::doing("seeding rooms"))
 }
 
 /// One price range for each season of each year, rounded to what the property's currency has.

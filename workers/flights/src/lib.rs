@@ -1,4 +1,4 @@
-//! The flights domain: what flies, what it costs, who holds and who bought the seats.
+//! The flights domain: it sells flights and holds seats.
 //!
 //! ```text
 //!  search --> offer (30 min, price guaranteed) --> hold (20 min) --> confirm: booking and tickets
@@ -6,28 +6,47 @@
 //!                                                    '-----> expired by the sweeper
 //! ```
 //!
-//! Seats are counters in `cabin_inventory`, whose own constraints refuse what would oversell (invariant S21). Every
-//! statement that moves them first locks those rows, in the order of (flight, cabin), and only then looks at the hold:
-//! so two of them never wait for each other in a circle, and a hold is confirmed, released or expired by whoever comes
-//! first (S22).
+//! Seats are counters in `cabin_inventory`, whose own constraints refuse what would oversell (invariant S21).
 
-mod confirm;
-mod domain;
-mod error;
-mod hold;
-mod http;
-mod offer;
-mod release;
-mod search;
+mod commands;
+mod jobs;
+mod reads;
 mod seed;
 mod settings;
-mod sweeper;
 
-pub use domain::{DATABASE, Flights, MIGRATOR, domain};
-pub use error::FlightsError;
-pub use http::{Reads, router};
-pub use offer::{OfferError, find_offer};
-pub use search::{Clockwork, SearchError, search};
-pub use seed::{keep_on_sale, seed};
+use contract::{
+    command::Route,
+    flights::{ConfirmSeats, HoldSeats, ReleaseSeats, SeatsReleased},
+};
+use sqlx::migrate::Migrator;
+use worker_runtime::{Domain, OfferReads, Resources};
+
+pub use commands::Flights;
+pub use jobs::{expire_due, next_expiry, run_sweeper};
+pub use reads::{SearchError, find_offer, router, search};
+pub use seed::seed;
 pub use settings::Settings;
-pub use sweeper::{expire_due, next_expiry, run as run_sweeper};
+
+/// The domain's tables.
+pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/flights");
+
+/// The domain as the `worker` program runs it: commands, reads and the sweeper of expired holds. With `demonstration`,
+/// flights are put on sale at every start and on every new day.
+#[must_use]
+pub fn domain(settings: &Settings, demonstration: bool) -> Domain {
+    let Settings { flights_offer_minutes: offer_for, flights_hold_minutes: hold_for } = *settings;
+    let flights = Flights { hold_for };
+    let domain = Domain::new(Route::Flights, &MIGRATOR)
+        .action::<HoldSeats>(flights.clone())
+        .compensation::<ReleaseSeats>(flights.clone(), |_| SeatsReleased {})
+        .action::<ConfirmSeats>(flights)
+        .http(move |resources: &Resources| router(OfferReads::new(resources, offer_for)))
+        .background(move |Resources { pool, clock, token, .. }| async move {
+            run_sweeper(&pool, clock.as_ref(), hold_for.duration(), token).await;
+        });
+    if demonstration {
+        domain.demonstration("flights", |pool, today| async move { seed(&pool, today).await })
+    } else {
+        domain
+    }
+}

@@ -3,15 +3,9 @@
 //! Deterministic: the same day always gives the same flights and fares. Run at every start in development, and on
 //! every new day, it adds what is missing and leaves alone what is there.
 
-use std::{sync::Arc, time::Duration};
-
 use chrono::{Days, NaiveDate};
-use kit::clock::Clock;
 use sqlx::PgPool;
-use tokio_util::sync::CancellationToken;
-use worker_runtime::on_each_new_day;
-
-use crate::error::FlightsError;
+use worker_runtime::{DomainError, begin_seed};
 
 /// How far ahead flights are sold, in days. The door promises 90; the rest is for days that are missed.
 const DAYS_AHEAD: u64 = 120;
@@ -19,35 +13,17 @@ const DAYS_AHEAD: u64 = 120;
 const AIRPORTS: &str = include_str!("../seed/airports.sql");
 const SCHEDULES: &str = include_str!("../seed/schedules.sql");
 
-/// Seeds again on every new day, until the token is cancelled: a process that runs for months sells as far ahead as a
-/// new one. Looks at the clock this often, and asks the database only when the day is another than `seeded_for`.
-pub async fn keep_on_sale(
-    pool: PgPool,
-    clock: Arc<dyn Clock>,
-    seeded_for: NaiveDate,
-    look_every: Duration,
-    token: CancellationToken,
-) {
-    let what = "putting the demonstration's flights on sale";
-    on_each_new_day(what, clock.as_ref(), seeded_for, look_every, token, |today| seed(&pool, today)).await;
-}
-
 /// Makes sure that the demonstration's flights are on sale from `today` on.
 ///
 /// # Errors
 /// When the database fails; then nothing has changed.
-pub async fn seed(pool: &PgPool, today: NaiveDate) -> Result<(), FlightsError> {
-    let mut tx = pool.begin().await.map_err(FlightsError::doing("starting to seed"))?;
-    // Two processes that start together take turns.
-    sqlx::query("SELECT pg_advisory_xact_lock(hashtext('seed'))")
-        .execute(&mut *tx)
-        .await
-        .map_err(FlightsError::doing("waiting to seed"))?;
+pub async fn seed(pool: &PgPool, today: NaiveDate) -> Result<(), DomainError> {
+    let mut tx = begin_seed(pool).await?;
     for statements in [AIRPORTS, SCHEDULES] {
         sqlx::raw_sql(statements)
             .execute(&mut *tx)
             .await
-            .map_err(FlightsError::doing("seeding places and schedules"))?;
+            .map_err(DomainError::doing("seeding places and schedules"))?;
     }
     // From yesterday, because it is still yesterday somewhere.
     let from = today.pred_opt().unwrap_or(today);
@@ -76,7 +52,7 @@ pub async fn seed(pool: &PgPool, today: NaiveDate) -> Result<(), FlightsError> {
     .bind(until)
     .execute(&mut *tx)
     .await
-    .map_err(FlightsError::doing("seeding flights"))?;
+    .map_err(DomainError::doing("seeding flights"))?;
     // Fares: 12 % up on Friday, Saturday and Sunday, 35 % up from 18 December to 5 January, and up to 9 % up or down
     // by an arithmetic that looks like chance and is the same for everybody.
     sqlx::query(
@@ -96,11 +72,11 @@ pub async fn seed(pool: &PgPool, today: NaiveDate) -> Result<(), FlightsError> {
     .bind(until)
     .execute(&mut *tx)
     .await
-    .map_err(FlightsError::doing("seeding seats"))?;
+    .map_err(DomainError::doing("seeding seats"))?;
     // Without statistics the first searches would read whole tables.
     sqlx::raw_sql("ANALYZE flight, cabin_inventory")
         .execute(&mut *tx)
         .await
-        .map_err(FlightsError::doing("counting flights"))?;
-    tx.commit().await.map_err(FlightsError::doing("seeding flights"))
+        .map_err(DomainError::doing("counting flights"))?;
+    tx.commit().await.map_err(DomainError::doing("seeding flights"))
 }

@@ -20,6 +20,12 @@ mod context;
 mod domain;
 mod handler;
 
+mod demonstration;
+mod domain_error;
+mod hold_settings;
+mod offers;
+mod sweeper;
+
 mod barrier;
 mod consumer;
 mod engine;
@@ -44,8 +50,12 @@ mod erased;
 mod observe;
 
 pub use context::Context;
+pub use demonstration::begin_seed;
 pub use domain::{Domain, Resources};
+pub use domain_error::DomainError;
 pub use events::outbox::Events;
 pub use handler::{Handled, Handler, HandlerError, OutsideHandler, Prepare};
-pub use new_day::on_each_new_day;
+pub use hold_settings::{HoldMinutes, Minutes, MinutesError, OfferMinutes};
+pub use offers::{OfferError, OfferReads, OfferTimes};
+pub use sweeper::run_sweeper;
 pub use worker::{DATABASE_PREFIX, Settings, StartError, Worker, start};

@@ -146,7 +146,7 @@ fn codes_are_found_wherever_they_are_written() {
         Vec::<String>::new()
     );
     assert_eq!(found("pub const REFUSED_PAST: &str = \"pivot_passed\";"), ["pivot_passed"]);
-    assert_eq!(found("            SearchError::Place => (\"place_missing\", \"place\"),"), ["place_missing"]);
+    assert_eq!(found("            SearchError::Place => (\"place_invalid\", \"place\"),"), ["place_invalid"]);
     let function = "    pub const fn code(&self) -> &'static str {\n        match self {\n            Self::Busy(_) => \"busy\",\n        }\n    }\n";
     assert_eq!(found(function), ["busy"]);
     assert_eq!(found("OperationError { code: \"given_up\".to_owned() }"), ["given_up"]);

@@ -84,7 +84,11 @@ pub fn definition() -> Result<Definition, Vec<DefinitionError>> {
         .step("hold-seats")
         .when(has_flights)
         .after([create])
-        .command(|order, _| HoldSeats { order_id: order.order_id, offers: accepted_flights(order) })
+        .command(|order, _| HoldSeats {
+            order_id: order.order_id,
+            offers: accepted_flights(order),
+            travellers: travellers(order),
+        })
         .compensate(|order, _| ReleaseSeats { order_id: order.order_id })
         .holds_for(HOLD)
         .add();
@@ -92,7 +96,11 @@ pub fn definition() -> Result<Definition, Vec<DefinitionError>> {
         .step("hold-rooms")
         .when(has_rooms)
         .after([create])
-        .command(|order, _| HoldRooms { order_id: order.order_id, offers: accepted_stays(order) })
+        .command(|order, _| HoldRooms {
+            order_id: order.order_id,
+            offers: accepted_stays(order),
+            travellers: travellers(order),
+        })
         .compensate(|order, _| ReleaseRooms { order_id: order.order_id })
         .holds_for(HOLD)
         .add();
@@ -182,6 +190,11 @@ fn accepted_stays(order: &PlaceOrder) -> Vec<AcceptedStay> {
         OfferId::Flight(_) => None,
     });
     stays.collect()
+}
+
+/// How many people travel: the domains judge their offers by it.
+fn travellers(order: &PlaceOrder) -> u32 {
+    u32::try_from(order.travellers.len()).unwrap_or(u32::MAX)
 }
 
 /// The property expects the traveller who was named first.

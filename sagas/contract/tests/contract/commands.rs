@@ -68,10 +68,10 @@ fn holds() -> Vec<Golden> {
     let stays = vec![AcceptedStay { offer_id: stay(), total: money("480000", "JPY") }];
     let tickets = SeatsConfirmed { booking_reference: "X7PQ2M".into(), tickets: vec!["125-2400000001".into()] };
     let mut all = Vec::new();
-    all.extend(pair(HoldSeats { order_id: order(), offers: flights }, SeatsHeld { expires_at: at(20) }));
+    all.extend(pair(HoldSeats { order_id: order(), offers: flights, travellers: 2 }, SeatsHeld { expires_at: at(20) }));
     all.extend(pair(ReleaseSeats { order_id: order() }, SeatsReleased {}));
     all.extend(pair(ConfirmSeats { order_id: order(), travellers: travellers() }, tickets));
-    all.extend(pair(HoldRooms { order_id: order(), offers: stays }, RoomsHeld { expires_at: at(20) }));
+    all.extend(pair(HoldRooms { order_id: order(), offers: stays, travellers: 2 }, RoomsHeld { expires_at: at(20) }));
     all.extend(pair(ReleaseRooms { order_id: order() }, RoomsReleased {}));
     all.extend(pair(
         ConfirmRooms { order_id: order(), guest_name: "Zo\u{eb} Okafor".into() },

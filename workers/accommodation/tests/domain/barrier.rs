@@ -10,9 +10,10 @@ use worker_accommodation::{Settings, domain};
 use worker_runtime::testkit::{
     Harness, ManualClock, Snapshot, action_of_a_new_saga,
     conformance::{check_pair, check_refusal},
+    lab::at,
 };
 
-use crate::common::{assert_conserved, at, offer, put_on_sale};
+use crate::common::{assert_conserved, offer, put_on_sale};
 
 async fn harness(name: &str, rooms: i32, villas: i32) -> Harness {
     let database = private_servers::testing::database(name).await;
@@ -32,7 +33,7 @@ fn rooms() -> Snapshot {
 }
 
 fn hold(order_id: OrderId, offers: &[&AcceptedStay]) -> HoldRooms {
-    HoldRooms { order_id, offers: offers.iter().map(|offer| (*offer).clone()).collect() }
+    HoldRooms { order_id, offers: offers.iter().map(|offer| (*offer).clone()).collect(), travellers: 2 }
 }
 
 #[tokio::test]
@@ -48,7 +49,7 @@ async fn holding_and_releasing_keep_every_promise_of_the_barrier() {
 }
 
 #[tokio::test]
-async fn sold_out_stays_sold_out_for_whoever_heard_it() {
+async fn a_refusal_as_sold_out_stays_when_a_room_is_free_again() {
     let harness = harness("stays_sticky", 1, 1).await;
     let (long, short) = (offer(harness.pool(), 1, 0, 9).await, offer(harness.pool(), 1, 8, 10).await);
     let first = hold(kit::ids::order_id(), &[&long]);

@@ -1,15 +1,16 @@
 //! An accommodation database with one property, and the handlers as the runtime would call them.
 
-use chrono::{DateTime, Days, Duration, NaiveDate, Utc};
+use chrono::{DateTime, Days, NaiveDate, Utc};
 use contract::{
-    Command, CommandId, Money, Op, OrderId, Outcome, SagaId, StepName,
+    Command, OrderId, Outcome,
     accommodation::{AcceptedStay, ConfirmRooms, HoldRooms, ReleaseRooms, RoomsConfirmed, RoomsHeld},
 };
-use rust_decimal::Decimal;
-use sqlx::{PgPool, postgres::PgPoolOptions};
-use uuid::Uuid;
-use worker_accommodation::{Accommodation, MIGRATOR, Settings};
-use worker_runtime::{Context, Handled, Handler};
+use sqlx::PgPool;
+use worker_accommodation::{Accommodation, MIGRATOR};
+use worker_runtime::{
+    Handler, HoldMinutes,
+    testkit::lab::{self, at, euros},
+};
 
 /// A night of every room here, in euros.
 pub(crate) const NIGHTLY: i64 = 100;
@@ -22,25 +23,13 @@ pub(crate) struct Lab {
     pub(crate) now: DateTime<Utc>,
 }
 
-/// A minute of the test's own time, on [`night`] 0.
-pub(crate) fn at(minute: i64) -> DateTime<Utc> {
-    DateTime::from_timestamp_secs(1_800_000_000).unwrap() + Duration::minutes(minute)
-}
-
 /// A night of the test's own calendar.
 pub(crate) fn night(number: u64) -> NaiveDate {
     at(0).date_naive() + Days::new(number)
 }
 
-pub(crate) fn order(number: u128) -> OrderId {
-    OrderId::from_uuid(Uuid::from_u128(number))
-}
-
 pub(crate) async fn empty(name: &str) -> PgPool {
-    let url = private_servers::testing::database(name).await;
-    let pool = PgPoolOptions::new().max_connections(24).connect(&url).await.unwrap();
-    MIGRATOR.run(&pool).await.unwrap();
-    pool
+    lab::migrated(&private_servers::testing::database(name).await, &MIGRATOR).await
 }
 
 impl Lab {
@@ -48,7 +37,7 @@ impl Lab {
     pub(crate) async fn with_rooms(name: &str, rooms: i32, villas: i32) -> Self {
         let pool = empty(name).await;
         put_on_sale(&pool, rooms, villas).await;
-        Self { pool, domain: Accommodation::new(Settings::default()), now: at(0) }
+        Self { pool, domain: Accommodation { hold_for: HoldMinutes::default() }, now: at(0) }
     }
 
     /// An offer of room type 1 (rooms) or 2 (villas), made at minute 0 and good for 30.
@@ -61,11 +50,21 @@ impl Lab {
     where
         Accommodation: Handler<C>,
     {
-        run(&self.pool, &self.domain, command, now).await.unwrap()
+        lab::run(&self.pool, &self.domain, command, now).await.unwrap()
     }
 
+    /// Holds for two travellers: every offer here is for two guests.
     pub(crate) async fn hold(&self, order_id: OrderId, offers: &[AcceptedStay]) -> Outcome<RoomsHeld> {
-        self.run(HoldRooms { order_id, offers: offers.to_vec() }, self.now).await
+        self.hold_for(2, order_id, offers).await
+    }
+
+    pub(crate) async fn hold_for(
+        &self,
+        travellers: u32,
+        order_id: OrderId,
+        offers: &[AcceptedStay],
+    ) -> Outcome<RoomsHeld> {
+        self.run(HoldRooms { order_id, offers: offers.to_vec(), travellers }, self.now).await
     }
 
     pub(crate) async fn release(&self, order_id: OrderId) {
@@ -75,21 +74,6 @@ impl Lab {
 
     pub(crate) async fn confirm(&self, order_id: OrderId, now: DateTime<Utc>) -> Outcome<RoomsConfirmed> {
         self.run(ConfirmRooms { order_id, guest_name: "Ada Lovelace".into() }, now).await
-    }
-
-    /// Returns once the task waits for somebody's lock in this database, or is done.
-    pub(crate) async fn until_waiting<T>(&self, task: &tokio::task::JoinHandle<T>) {
-        while !task.is_finished() {
-            let (waiting,): (bool,) = sqlx::query_as(
-                "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')",
-            )
-            .fetch_one(&self.pool)
-            .await
-            .unwrap();
-            if waiting {
-                break;
-            }
-        }
     }
 
     /// Held and sold rooms of all nights together; checks conservation everywhere on the way.
@@ -150,31 +134,6 @@ pub(crate) async fn offer(pool: &PgPool, room_type_id: i32, from: u64, until: u6
     AcceptedStay { offer_id, total }
 }
 
-pub(crate) async fn run<C: Command>(
-    pool: &PgPool,
-    domain: &Accommodation,
-    command: C,
-    now: DateTime<Utc>,
-) -> Handled<C::Reply>
-where
-    Accommodation: Handler<C>,
-{
-    let mut tx = pool.begin().await?;
-    let outcome = domain.handle(&mut tx, command, &mut context(now)).await?;
-    tx.commit().await?;
-    Ok(outcome)
-}
-
-pub(crate) fn context(now: DateTime<Utc>) -> Context {
-    let command_id = CommandId {
-        saga: SagaId::from_uuid(Uuid::from_u128(1)),
-        step: StepName::new("step").unwrap(),
-        op: Op::Action,
-        generation: 1,
-    };
-    Context::new(command_id, 1, now)
-}
-
 pub(crate) async fn assert_conserved(pool: &PgPool) {
     let broken: Vec<(i32, NaiveDate)> =
         sqlx::query_as("SELECT room_type_id, night FROM inventory_conservation WHERE NOT conserved")
@@ -185,16 +144,4 @@ pub(crate) async fn assert_conserved(pool: &PgPool) {
     let (homeless,): (i64,) =
         sqlx::query_as("SELECT count(*) FROM unit_conservation WHERE NOT conserved").fetch_one(pool).await.unwrap();
     assert_eq!(homeless, 0, "stays without their villa, or villas without their stay");
-}
-
-pub(crate) fn euros(amount: i64) -> Money {
-    Money::from_parts(Decimal::from(amount), "EUR").unwrap()
-}
-
-pub(crate) fn code<R: std::fmt::Debug>(outcome: Outcome<R>) -> String {
-    match outcome {
-        Outcome::Done { .. } => "done".to_owned(),
-        Outcome::Refused(refusal) => refusal.code,
-        Outcome::Faulted(fault) => panic!("faulted: {fault:?}"),
-    }
 }

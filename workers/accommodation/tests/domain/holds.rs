@@ -3,19 +3,18 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
-use contract::accommodation::REFUSED_HOLD_EXISTS;
 use contract::{
     Money, Outcome,
     accommodation::{
-        REFUSED_HOLD_EXPIRED, REFUSED_HOLD_UNKNOWN, REFUSED_OFFER_EXPIRED, REFUSED_OFFER_UNKNOWN,
-        REFUSED_PRICE_CHANGED, REFUSED_SOLD_OUT,
+        REFUSED_HOLD_EXISTS, REFUSED_HOLD_EXPIRED, REFUSED_HOLD_UNKNOWN, REFUSED_OFFER_EXPIRED, REFUSED_OFFER_UNKNOWN,
+        REFUSED_PRICE_CHANGED, REFUSED_SOLD_OUT, REFUSED_TRAVELLERS_MISMATCH,
     },
 };
 use tokio_util::sync::CancellationToken;
 use worker_accommodation::{expire_due, next_expiry, run_sweeper};
-use worker_runtime::testkit::ManualClock;
+use worker_runtime::testkit::{ManualClock, lab::{at, code, euros, order}};
 
-use crate::common::{Lab, at, code, euros, night, order};
+use crate::common::{Lab, night};
 
 #[tokio::test]
 async fn a_held_room_becomes_a_booking() {
@@ -101,13 +100,32 @@ async fn what_is_wrong_with_an_offer_is_named() {
 }
 
 #[tokio::test]
+async fn rooms_are_held_for_as_many_travellers_as_they_were_offered_for() {
+    let lab = Lab::with_rooms("stays_travellers", 9, 1).await;
+    let (first, second) = (lab.offer(1, 3, 5).await, lab.offer(1, 3, 5).await);
+    for travellers in [0, 3, 9] {
+        let refused = lab.hold_for(travellers, order(1), std::slice::from_ref(&first)).await;
+        assert_eq!(code(refused), REFUSED_TRAVELLERS_MISMATCH, "{travellers}");
+    }
+    assert_eq!(lab.rooms(1).await, (0, 0));
+    assert_eq!(code(lab.hold_for(1, order(1), std::slice::from_ref(&first)).await), "done");
+    assert_eq!(code(lab.hold_for(4, order(2), &[first, second]).await), "done");
+    let longer = [lab.offer(1, 3, 5).await, lab.offer(1, 3, 6).await];
+    assert_eq!(code(lab.hold_for(4, order(3), &longer).await), REFUSED_TRAVELLERS_MISMATCH);
+    assert_eq!(lab.rooms(1).await, (6, 0));
+}
+
+#[tokio::test]
 async fn the_sweeper_gives_back_at_its_hour_and_forgets_old_offers() {
     let lab = Lab::with_rooms("stays_sweeper", 2, 1).await;
     let offer = lab.offer(1, 0, 3).await;
     assert_eq!(code(lab.hold(order(1), &[offer]).await), "done");
     let clock = Arc::new(ManualClock::new(lab.now));
     let token = CancellationToken::new();
-    let sweeping = tokio::spawn(run_sweeper(lab.pool.clone(), clock.clone(), Duration::from_millis(10), token.clone()));
+    let (pool, its_clock, its_token) = (lab.pool.clone(), clock.clone(), token.clone());
+    let sweeping = tokio::spawn(async move {
+        run_sweeper(&pool, its_clock.as_ref(), Duration::from_millis(10), its_token).await;
+    });
     // Years: the ids of offers are of the machine's time and not of the test's.
     clock.advance(TimeDelta::days(50 * 365));
     let remembered =

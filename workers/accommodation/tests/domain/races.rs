@@ -5,9 +5,9 @@ use std::sync::Arc;
 use contract::accommodation::{AcceptedStay, ConfirmRooms, HoldRooms, REFUSED_SOLD_OUT, ReleaseRooms};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use worker_accommodation::expire_due;
-use worker_runtime::Handler;
+use worker_runtime::{Handler, testkit::lab::{at, code, context, order, run, until_waiting}};
 
-use crate::common::{Lab, assert_conserved, at, code, context, order, run};
+use crate::common::{Lab, assert_conserved};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_buyers_of_the_last_room_leave_one_owner() {
@@ -48,7 +48,7 @@ async fn a_hold_is_confirmed_or_expired_and_never_both() {
             let outcome = lab.domain.handle(&mut tx, command, &mut context(confirm_at)).await.unwrap();
             let sweeper = lab.pool.clone();
             let sweep = tokio::spawn(async move { expire_due(&sweeper, sweep_at).await.unwrap() });
-            lab.until_waiting(&sweep).await;
+            until_waiting(&lab.pool, &sweep).await;
             tx.commit().await.unwrap();
             let swept = sweep.await.unwrap();
             assert!(!(code(outcome) == "done" && swept > 0), "round {round}: confirmed and expired");
@@ -112,7 +112,7 @@ async fn live(lab: &Lab, offers: &[AcceptedStay], client: u64) {
             0..4 => {
                 let count = random.random_range(1..4);
                 let some = (0..count).map(|_| offers[random.random_range(0..offers.len())].clone()).collect();
-                run(&lab.pool, &lab.domain, HoldRooms { order_id, offers: some }, now).await.unwrap();
+                run(&lab.pool, &lab.domain, HoldRooms { order_id, offers: some, travellers: 2 }, now).await.unwrap();
             }
             4..6 => {
                 run(&lab.pool, &lab.domain, ReleaseRooms { order_id }, now).await.unwrap();

@@ -1,16 +1,18 @@
 //! Searching and reading offers on the demonstration's properties.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::collections::BTreeSet;
 
 use axum::{body::Body, http::Request};
-use chrono::{DateTime, Days, NaiveDate, Utc};
-use contract::accommodation::{StayOffer, StaySearch};
+use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+use contract::{
+    accommodation::{StayOffer, StaySearch},
+    text::{composed, search_form},
+};
 use serde_json::Value;
 use sqlx::PgPool;
-use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
-use worker_accommodation::{Clockwork, Reads, SearchError, Settings, find_offer, keep_on_sale, search, seed};
-use worker_runtime::testkit::ManualClock;
+use worker_accommodation::{SearchError, find_offer, router, search, seed};
+use worker_runtime::{OfferMinutes, OfferReads, OfferTimes};
 
 use crate::common::empty;
 
@@ -31,8 +33,11 @@ fn wanted(place: &str, check_in: &str, nights: u64) -> StaySearch {
 }
 
 async fn find(pool: &PgPool, wanted: &StaySearch) -> Result<Vec<StayOffer>, SearchError> {
-    let clockwork = Clockwork { now: noon(day(TODAY)), offer_for: Duration::from_secs(1800) };
-    search(pool, wanted, clockwork).await.map(|page| page.items)
+    search(pool, wanted, times(day(TODAY))).await.map(|page| page.items)
+}
+
+fn times(today: NaiveDate) -> OfferTimes {
+    OfferTimes { now: noon(today), expires_at: noon(today) + TimeDelta::minutes(30) }
 }
 
 async fn seeded(name: &str) -> PgPool {
@@ -82,16 +87,9 @@ async fn villas_in_the_maldives_are_on_sale_on_every_night() {
 async fn a_process_that_runs_for_months_sells_as_far_ahead_as_a_new_one() {
     let pool = seeded("stays_rolling").await;
     let later = day(TODAY) + Days::new(60);
-    let clock = Arc::new(ManualClock::new(noon(later)));
-    let token = CancellationToken::new();
-    let rolling = tokio::spawn(keep_on_sale(pool.clone(), clock, day(TODAY), Duration::from_millis(1), token.clone()));
-    let clockwork = Clockwork { now: noon(later), offer_for: Duration::from_secs(1800) };
+    seed(&pool, later).await.unwrap();
     let last = wanted("Maldives", &(later + Days::new(399)).to_string(), 1);
-    while search(&pool, &last, clockwork).await.unwrap().items.is_empty() {
-        tokio::task::yield_now().await;
-    }
-    token.cancel();
-    rolling.await.unwrap();
+    assert!(!search(&pool, &last, times(later)).await.unwrap().items.is_empty());
     let (nights,): (i64,) = sqlx::query_as(
         "SELECT count(DISTINCT night) FROM room_night n JOIN rate r ON r.room_type_id = n.room_type_id AND r.valid @> night
          WHERE n.room_type_id = 101 AND night BETWEEN $1 AND $1 + 399",
@@ -187,16 +185,25 @@ async fn places_are_found_by_name_country_or_property_and_paged_by_price() {
         assert_eq!(found.len(), properties, "{place}");
     }
     assert!(find(&pool, &wanted("%", "2027-02-10", 2)).await.unwrap().is_empty());
+    // One place however it is typed: composed, decomposed, in capitals, in wide letters, with another apostrophe.
+    for spellings in [
+        ["Saint-Barth\u{e9}lemy", "Saint-Barthe\u{301}lemy", "SAINT BARTH\u{c9}LEMY", "Saint\u{2010}BARTHE\u{301}LEMY"],
+        ["Reykjav\u{ed}k", "Reykjavi\u{301}k", "REYKJAV\u{cd}K", "\u{ff32}eykjavik"],
+        ["c\u{f4}te d'azur", "co\u{302}te d\u{2019}azur", "C\u{d4}TE D'AZUR", "  cote   d'azur "],
+    ] {
+        for typed in spellings {
+            assert!(!find(&pool, &wanted(typed, "2027-02-10", 2)).await.unwrap().is_empty(), "{typed:?}");
+        }
+    }
 
-    let clockwork = Clockwork { now: noon(day(TODAY)), offer_for: Duration::from_secs(1800) };
     let mut paged = wanted("Maldives", "2027-02-10", 2);
-    let whole = search(&pool, &paged, clockwork).await.unwrap();
+    let whole = search(&pool, &paged, times(day(TODAY))).await.unwrap();
     assert!(whole.next_page_token.is_none() && whole.items.len() > 8);
     assert!(whole.items.windows(2).all(|pair| pair[0].total.amount() <= pair[1].total.amount()));
     paged.page_size = Some(3);
     let mut rooms = Vec::new();
     loop {
-        let page = search(&pool, &paged, clockwork).await.unwrap();
+        let page = search(&pool, &paged, times(day(TODAY))).await.unwrap();
         assert!(page.items.len() <= 3);
         rooms.extend(page.items.into_iter().map(|offer| (offer.property, offer.room_type)));
         paged.page_token = page.next_page_token;
@@ -208,11 +215,27 @@ async fn places_are_found_by_name_country_or_property_and_paged_by_price() {
     assert_eq!(rooms, all);
 }
 
+/// What is searched is stored in the form in which it is looked for, and says its property's name and place in it.
+#[tokio::test]
+async fn properties_are_stored_in_the_form_in_which_they_are_looked_for() {
+    let pool = seeded("stays_search_texts").await;
+    let rows: Vec<(String, String, String)> =
+        sqlx::query_as("SELECT name, place, search_text FROM property").fetch_all(&pool).await.unwrap();
+    assert!(rows.len() > 20);
+    for (name, place, search_text) in rows {
+        assert_eq!(search_form(&search_text), search_text);
+        assert!(search_text.contains(&search_form(&name)), "{name}: {search_text}");
+        for word in search_form(&place).split(' ') {
+            assert!(search_text.contains(word), "{place}: {search_text}");
+        }
+        assert_eq!((composed(&name), composed(&place)), (name.as_str().into(), place.as_str().into()));
+    }
+}
+
 #[tokio::test]
 async fn a_wrong_search_is_answered_with_what_is_wrong() {
     let pool = seeded("stays_wrong_searches").await;
-    let router =
-        worker_accommodation::router(Reads { pool, clock: kit::clock::system(), settings: Settings::default() });
+    let router = router(OfferReads { pool, clock: kit::clock::system(), offer_for: OfferMinutes::default() });
     let ask = |query: &str| {
         let (router, query) = (router.clone(), query.to_owned());
         async move {
@@ -226,7 +249,9 @@ async fn a_wrong_search_is_answered_with_what_is_wrong() {
         }
     };
     for (query, code, field) in [
-        ("place=%20&check_in=2099-01-01&check_out=2099-01-02&guests=1", "place_missing", "place"),
+        ("place=%20&check_in=2099-01-01&check_out=2099-01-02&guests=1", "place_invalid", "place"),
+        ("place=%E2%80%8B&check_in=2099-01-01&check_out=2099-01-02&guests=1", "place_invalid", "place"),
+        ("place=a%00b&check_in=2099-01-01&check_out=2099-01-02&guests=1", "place_invalid", "place"),
         ("place=x&check_in=2020-01-01&check_out=2020-01-02&guests=1", "date_in_past", "check_in"),
         ("place=x&check_in=2099-01-02&check_out=2099-01-02&guests=1", "stay_without_nights", "check_out"),
         ("place=x&check_in=2099-01-02&check_out=2099-01-01&guests=1", "stay_without_nights", "check_out"),

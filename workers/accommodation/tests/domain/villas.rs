@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use contract::accommodation::ConfirmRooms;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use uuid::Uuid;
-use worker_runtime::Handler;
+use worker_runtime::{Handler, testkit::lab::{at, code, context, order}};
 
-use crate::common::{Lab, at, code, context, night, order};
+use crate::common::{Lab, night};
 
 async fn villas(lab: &Lab) -> BTreeMap<u128, i32> {
     let rows: Vec<(Uuid, i32)> =

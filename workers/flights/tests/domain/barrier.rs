@@ -10,9 +10,10 @@ use worker_flights::{Settings, domain};
 use worker_runtime::testkit::{
     Harness, ManualClock, Snapshot, action_of_a_new_saga,
     conformance::{check_pair, check_refusal},
+    lab::at,
 };
 
-use crate::common::{assert_conserved, at, offer, people, put_on_sale};
+use crate::common::{assert_conserved, offer, people, put_on_sale};
 
 async fn harness(name: &str, capacities: &[i32]) -> Harness {
     let database = private_servers::testing::database(name).await;
@@ -30,30 +31,30 @@ fn seats() -> Snapshot {
     ])
 }
 
-fn hold(order_id: OrderId, offers: &[&AcceptedFlight]) -> HoldSeats {
-    HoldSeats { order_id, offers: offers.iter().map(|offer| (*offer).clone()).collect() }
+fn hold(order_id: OrderId, travellers: u32, offers: &[&AcceptedFlight]) -> HoldSeats {
+    HoldSeats { order_id, offers: offers.iter().map(|offer| (*offer).clone()).collect(), travellers }
 }
 
 #[tokio::test]
 async fn holding_and_releasing_keep_every_promise_of_the_barrier() {
     let harness = harness("flights_barrier", &[9, 9]).await;
-    let (one, two) = (offer(harness.pool(), 1, 2).await, offer(harness.pool(), 2, 1).await);
+    let (one, two) = (offer(harness.pool(), 1, 2).await, offer(harness.pool(), 2, 2).await);
     check_pair(&harness, &seats(), || {
         let order_id = kit::ids::order_id();
-        (hold(order_id, &[&two, &one]), ReleaseSeats { order_id })
+        (hold(order_id, 2, &[&two, &one]), ReleaseSeats { order_id })
     })
     .await;
     assert_conserved(harness.pool()).await;
 }
 
 #[tokio::test]
-async fn sold_out_stays_sold_out_for_whoever_heard_it() {
+async fn a_refusal_as_sold_out_stays_when_a_seat_is_free_again() {
     let harness = harness("flights_sticky", &[2]).await;
     let (all, one) = (offer(harness.pool(), 1, 2).await, offer(harness.pool(), 1, 1).await);
-    let first = hold(kit::ids::order_id(), &[&all]);
+    let first = hold(kit::ids::order_id(), 2, &[&all]);
     harness.deliver(&action_of_a_new_saga("hold-seats"), &first).await;
     let order_id = kit::ids::order_id();
-    let late = (hold(order_id, &[&one]), ReleaseSeats { order_id });
+    let late = (hold(order_id, 1, &[&one]), ReleaseSeats { order_id });
     check_refusal(&harness, &seats(), &late, REFUSED_SOLD_OUT, async || {
         let release = ReleaseSeats { order_id: first.order_id };
         harness.deliver(&action_of_a_new_saga("release"), &release).await;
@@ -67,7 +68,7 @@ async fn a_batch_of_buyers_shares_what_is_left_and_confirms_together() {
     let harness = harness("flights_batch", &[5]).await;
     let one = offer(harness.pool(), 1, 1).await;
     let buyers: Vec<_> =
-        (0..8).map(|_| (action_of_a_new_saga("hold-seats"), hold(kit::ids::order_id(), &[&one]))).collect();
+        (0..8).map(|_| (action_of_a_new_saga("hold-seats"), hold(kit::ids::order_id(), 1, &[&one]))).collect();
     let replies = harness.deliver_together(&buyers).await;
     let held = |reply: &String| reply.starts_with(r#"{"outcome":"done""#);
     assert_eq!(replies.iter().filter(|reply| held(reply)).count(), 5);

@@ -1,16 +1,18 @@
 //! A flights database with a few flights, and the handlers as the runtime would call them.
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Utc};
 use contract::{
-    Command, CommandId, FlightOfferId, Money, Op, OrderId, Outcome, SagaId, StepName,
+    Command, FlightOfferId, OrderId, Outcome,
     flights::{AcceptedFlight, ConfirmSeats, HoldSeats, ReleaseSeats, SeatsConfirmed, SeatsHeld},
     order::Traveller,
 };
 use rust_decimal::Decimal;
-use sqlx::{PgPool, postgres::PgPoolOptions};
-use uuid::Uuid;
-use worker_flights::{Flights, MIGRATOR, Settings};
-use worker_runtime::{Context, Handled, Handler};
+use sqlx::PgPool;
+use worker_flights::{Flights, MIGRATOR};
+use worker_runtime::{
+    Handler, HoldMinutes,
+    testkit::lab::{self, at, euros},
+};
 
 /// The fare of every seat here, in euros.
 pub(crate) const FARE: i64 = 1000;
@@ -23,20 +25,8 @@ pub(crate) struct Lab {
     pub(crate) now: DateTime<Utc>,
 }
 
-/// A minute of the test's own time.
-pub(crate) fn at(minute: i64) -> DateTime<Utc> {
-    DateTime::from_timestamp_secs(1_800_000_000).unwrap() + Duration::minutes(minute)
-}
-
-pub(crate) fn order(number: u128) -> OrderId {
-    OrderId::from_uuid(Uuid::from_u128(number))
-}
-
 pub(crate) async fn empty(name: &str) -> PgPool {
-    let url = private_servers::testing::database(name).await;
-    let pool = PgPoolOptions::new().max_connections(24).connect(&url).await.unwrap();
-    MIGRATOR.run(&pool).await.unwrap();
-    pool
+    lab::migrated(&private_servers::testing::database(name).await, &MIGRATOR).await
 }
 
 impl Lab {
@@ -44,7 +34,7 @@ impl Lab {
     pub(crate) async fn with_seats(name: &str, capacities: &[i32]) -> Self {
         let pool = empty(name).await;
         put_on_sale(&pool, capacities).await;
-        Self { pool, flights: Flights::new(Settings::default()), now: at(0) }
+        Self { pool, flights: Flights { hold_for: HoldMinutes::default() }, now: at(0) }
     }
 
     /// An offer of `passengers` seats on the flight with this number, made at minute 0 and good for 30.
@@ -57,11 +47,16 @@ impl Lab {
     where
         Flights: Handler<C>,
     {
-        run(&self.pool, &self.flights, command, now).await.unwrap()
+        lab::run(&self.pool, &self.flights, command, now).await.unwrap()
     }
 
-    pub(crate) async fn hold(&self, order_id: OrderId, offers: &[AcceptedFlight]) -> Outcome<SeatsHeld> {
-        self.run(HoldSeats { order_id, offers: offers.to_vec() }, self.now).await
+    pub(crate) async fn hold(
+        &self,
+        travellers: u32,
+        order_id: OrderId,
+        offers: &[AcceptedFlight],
+    ) -> Outcome<SeatsHeld> {
+        self.run(HoldSeats { order_id, offers: offers.to_vec(), travellers }, self.now).await
     }
 
     pub(crate) async fn release(&self, order_id: OrderId) {
@@ -76,21 +71,6 @@ impl Lab {
         now: DateTime<Utc>,
     ) -> Outcome<SeatsConfirmed> {
         self.run(ConfirmSeats { order_id, travellers: people(travellers) }, now).await
-    }
-
-    /// Returns once the task waits for somebody's lock in this database, or is done.
-    pub(crate) async fn until_waiting<T>(&self, task: &tokio::task::JoinHandle<T>) {
-        while !task.is_finished() {
-            let (waiting,): (bool,) = sqlx::query_as(
-                "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')",
-            )
-            .fetch_one(&self.pool)
-            .await
-            .unwrap();
-            if waiting {
-                break;
-            }
-        }
     }
 
     /// Held and sold seats of a flight; checks conservation everywhere on the way.
@@ -154,31 +134,6 @@ pub(crate) async fn offer(pool: &PgPool, flight: i16, passengers: u32) -> Accept
     AcceptedFlight { offer_id, total }
 }
 
-pub(crate) async fn run<C: Command>(
-    pool: &PgPool,
-    flights: &Flights,
-    command: C,
-    now: DateTime<Utc>,
-) -> Handled<C::Reply>
-where
-    Flights: Handler<C>,
-{
-    let mut tx = pool.begin().await?;
-    let outcome = flights.handle(&mut tx, command, &mut context(now)).await?;
-    tx.commit().await?;
-    Ok(outcome)
-}
-
-pub(crate) fn context(now: DateTime<Utc>) -> Context {
-    let command_id = CommandId {
-        saga: SagaId::from_uuid(Uuid::from_u128(1)),
-        step: StepName::new("step").unwrap(),
-        op: Op::Action,
-        generation: 1,
-    };
-    Context::new(command_id, 1, now)
-}
-
 pub(crate) async fn assert_conserved(pool: &PgPool) {
     let broken: Vec<(i64, String)> =
         sqlx::query_as("SELECT flight_id, cabin FROM inventory_conservation WHERE NOT conserved")
@@ -186,10 +141,6 @@ pub(crate) async fn assert_conserved(pool: &PgPool) {
             .await
             .unwrap();
     assert_eq!(broken, [], "seats appeared or vanished");
-}
-
-pub(crate) fn euros(amount: i64) -> Money {
-    Money::from_parts(Decimal::from(amount), "EUR").unwrap()
 }
 
 pub(crate) fn people(count: usize) -> Vec<Traveller> {
@@ -200,12 +151,4 @@ pub(crate) fn people(count: usize) -> Vec<Traveller> {
         email: "ada@example.com".parse().unwrap(),
     };
     (0..count).map(traveller).collect()
-}
-
-pub(crate) fn code<R: std::fmt::Debug>(outcome: Outcome<R>) -> String {
-    match outcome {
-        Outcome::Done { .. } => "done".to_owned(),
-        Outcome::Refused(refusal) => refusal.code,
-        Outcome::Faulted(fault) => panic!("faulted: {fault:?}"),
-    }
 }

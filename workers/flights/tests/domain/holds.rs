@@ -2,25 +2,25 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::common::{Lab, at, code, euros, order};
 use chrono::TimeDelta;
-use contract::flights::{REFUSED_HOLD_EXISTS, REFUSED_TRAVELLERS_MISMATCH};
 use contract::{
     Money, Outcome,
     flights::{
-        REFUSED_HOLD_EXPIRED, REFUSED_HOLD_UNKNOWN, REFUSED_OFFER_EXPIRED, REFUSED_OFFER_UNKNOWN,
-        REFUSED_PRICE_CHANGED, REFUSED_SOLD_OUT,
+        REFUSED_HOLD_EXISTS, REFUSED_HOLD_EXPIRED, REFUSED_HOLD_UNKNOWN, REFUSED_OFFER_EXPIRED, REFUSED_OFFER_UNKNOWN,
+        REFUSED_PRICE_CHANGED, REFUSED_SOLD_OUT, REFUSED_TRAVELLERS_MISMATCH,
     },
 };
 use tokio_util::sync::CancellationToken;
 use worker_flights::{expire_due, next_expiry, run_sweeper};
-use worker_runtime::testkit::ManualClock;
+use worker_runtime::testkit::{ManualClock, lab::{at, code, euros, order}};
+
+use crate::common::Lab;
 
 #[tokio::test]
 async fn a_held_seat_becomes_a_ticket() {
     let lab = Lab::with_seats("flights_ticket", &[5, 5]).await;
     let offers = [lab.offer(1, 2).await, lab.offer(2, 2).await];
-    let Outcome::Done { reply } = lab.hold(order(1), &offers).await else { panic!("refused") };
+    let Outcome::Done { reply } = lab.hold(2, order(1), &offers).await else { panic!("refused") };
     assert_eq!(reply.expires_at, at(20));
     assert_eq!((lab.seats(1).await, lab.seats(2).await), ((2, 0), (2, 0)));
 
@@ -42,12 +42,12 @@ async fn a_held_seat_becomes_a_ticket() {
 async fn all_flights_are_held_or_none() {
     let lab = Lab::with_seats("flights_all_or_none", &[9, 1]).await;
     let offers = [lab.offer(1, 2).await, lab.offer(2, 2).await];
-    assert_eq!(code(lab.hold(order(1), &offers).await), REFUSED_SOLD_OUT);
+    assert_eq!(code(lab.hold(2, order(1), &offers).await), REFUSED_SOLD_OUT);
     assert_eq!((lab.seats(1).await, lab.seats(2).await), ((0, 0), (0, 0)));
     let twice = [offers[0].clone(), offers[0].clone()];
-    assert_eq!(code(lab.hold(order(2), &twice).await), "done");
+    assert_eq!(code(lab.hold(2, order(2), &twice).await), "done");
     assert_eq!(lab.seats(1).await, (4, 0));
-    assert_eq!(code(lab.hold(order(2), &twice[..1]).await), REFUSED_HOLD_EXISTS);
+    assert_eq!(code(lab.hold(2, order(2), &twice[..1]).await), REFUSED_HOLD_EXISTS);
     assert_eq!(lab.seats(1).await, (4, 0));
 }
 
@@ -55,7 +55,7 @@ async fn all_flights_are_held_or_none() {
 async fn a_release_gives_back_once_whatever_has_happened_to_the_flight() {
     let lab = Lab::with_seats("flights_release", &[5]).await;
     let offer = lab.offer(1, 3).await;
-    assert_eq!(code(lab.hold(order(1), std::slice::from_ref(&offer)).await), "done");
+    assert_eq!(code(lab.hold(3, order(1), std::slice::from_ref(&offer)).await), "done");
     // S12: off sale, dearer, the offer gone; what was held is given back all the same.
     sqlx::raw_sql("UPDATE flight SET active = false; UPDATE cabin_inventory SET fare = 9; DELETE FROM flight_offer")
         .execute(&lab.pool)
@@ -77,34 +77,53 @@ async fn what_is_wrong_with_an_offer_is_named() {
 
     let mut tampered = offer.clone();
     tampered.total = euros(1);
-    assert_eq!(code(lab.hold(order(1), &[tampered.clone()]).await), REFUSED_PRICE_CHANGED);
+    assert_eq!(code(lab.hold(1, order(1), &[tampered.clone()]).await), REFUSED_PRICE_CHANGED);
     tampered.total = Money::from_parts(1000.into(), "JPY").unwrap();
-    assert_eq!(code(lab.hold(order(1), &[tampered]).await), REFUSED_PRICE_CHANGED);
+    assert_eq!(code(lab.hold(1, order(1), &[tampered]).await), REFUSED_PRICE_CHANGED);
 
     let mut unknown = offer.clone();
     unknown.offer_id = kit::ids::flight_offer_id();
-    assert_eq!(code(lab.hold(order(1), &[offer.clone(), unknown]).await), REFUSED_OFFER_UNKNOWN);
-    assert_eq!(code(lab.hold(order(1), &[]).await), REFUSED_OFFER_UNKNOWN);
+    assert_eq!(code(lab.hold(1, order(1), &[offer.clone(), unknown]).await), REFUSED_OFFER_UNKNOWN);
+    assert_eq!(code(lab.hold(1, order(1), &[]).await), REFUSED_OFFER_UNKNOWN);
 
     lab.now = at(30);
-    assert_eq!(code(lab.hold(order(1), std::slice::from_ref(&offer)).await), REFUSED_OFFER_EXPIRED);
+    assert_eq!(code(lab.hold(1, order(1), std::slice::from_ref(&offer)).await), REFUSED_OFFER_EXPIRED);
     lab.now = at(29);
     sqlx::query("UPDATE flight SET departs_at = $1").bind(at(28)).execute(&lab.pool).await.unwrap();
-    assert_eq!(code(lab.hold(order(1), std::slice::from_ref(&offer)).await), REFUSED_SOLD_OUT, "it has left");
+    assert_eq!(code(lab.hold(1, order(1), std::slice::from_ref(&offer)).await), REFUSED_SOLD_OUT, "it has left");
     sqlx::query("UPDATE flight SET departs_at = $1").bind(at(90)).execute(&lab.pool).await.unwrap();
     sqlx::query("UPDATE flight SET active = false").execute(&lab.pool).await.unwrap();
-    assert_eq!(code(lab.hold(order(1), &[offer]).await), REFUSED_SOLD_OUT);
+    assert_eq!(code(lab.hold(1, order(1), &[offer]).await), REFUSED_SOLD_OUT);
     assert_eq!(lab.seats(1).await, (0, 0));
+}
+
+#[tokio::test]
+async fn seats_are_held_for_as_many_travellers_as_they_were_offered_for() {
+    let lab = Lab::with_seats("flights_travellers", &[20, 20]).await;
+    let (out, back) = (lab.offer(1, 2).await, lab.offer(2, 2).await);
+    let both = [out.clone(), back];
+    for travellers in [0, 1, 3, 4] {
+        assert_eq!(code(lab.hold(travellers, order(1), &both).await), REFUSED_TRAVELLERS_MISMATCH, "{travellers}");
+    }
+    let (alone, three) = (lab.offer(2, 1).await, lab.offer(2, 3).await);
+    for other in [alone, three] {
+        assert_eq!(code(lab.hold(2, order(1), &[out.clone(), other]).await), REFUSED_TRAVELLERS_MISMATCH);
+    }
+    assert_eq!((lab.seats(1).await, lab.seats(2).await), ((0, 0), (0, 0)));
+    assert_eq!(code(lab.hold(2, order(1), &both).await), "done");
 }
 
 #[tokio::test]
 async fn the_sweeper_gives_back_at_its_hour_and_forgets_old_offers() {
     let lab = Lab::with_seats("flights_sweeper", &[5]).await;
     let offer = lab.offer(1, 2).await;
-    assert_eq!(code(lab.hold(order(1), &[offer]).await), "done");
+    assert_eq!(code(lab.hold(2, order(1), &[offer]).await), "done");
     let clock = Arc::new(ManualClock::new(lab.now));
     let token = CancellationToken::new();
-    let sweeping = tokio::spawn(run_sweeper(lab.pool.clone(), clock.clone(), Duration::from_millis(10), token.clone()));
+    let (pool, its_clock, its_token) = (lab.pool.clone(), clock.clone(), token.clone());
+    let sweeping = tokio::spawn(async move {
+        run_sweeper(&pool, its_clock.as_ref(), Duration::from_millis(10), its_token).await;
+    });
     // Years: the ids of offers are of the machine's time and not of the test's.
     clock.advance(TimeDelta::days(50 * 365));
     let remembered =
@@ -122,7 +141,7 @@ async fn a_hold_that_ran_out_is_given_back_once_and_never_confirmed() {
     let lab = Lab::with_seats("flights_expiry", &[5]).await;
     let offer = lab.offer(1, 2).await;
     assert_eq!(next_expiry(&lab.pool).await.unwrap(), None);
-    lab.hold(order(1), &[offer]).await;
+    lab.hold(2, order(1), &[offer]).await;
     assert_eq!(next_expiry(&lab.pool).await.unwrap(), Some(at(20)));
     assert_eq!(expire_due(&lab.pool, at(19)).await.unwrap(), 0);
 
@@ -141,7 +160,7 @@ async fn a_hold_that_ran_out_is_given_back_once_and_never_confirmed() {
 async fn a_ticket_needs_a_name_and_a_name_a_seat() {
     let lab = Lab::with_seats("flights_names", &[5]).await;
     let offer = lab.offer(1, 2).await;
-    lab.hold(order(1), &[offer]).await;
+    lab.hold(2, order(1), &[offer]).await;
     for travellers in [0, 1, 3] {
         assert_eq!(code(lab.confirm(order(1), travellers, at(1)).await), REFUSED_TRAVELLERS_MISMATCH);
     }
@@ -154,7 +173,7 @@ async fn a_ticket_needs_a_name_and_a_name_a_seat() {
 async fn the_tables_refuse_what_the_program_must_not_do() {
     let lab = Lab::with_seats("flights_constraints", &[2]).await;
     let offer = lab.offer(1, 2).await;
-    lab.hold(order(1), &[offer]).await;
+    lab.hold(2, order(1), &[offer]).await;
     for wrong in [
         "UPDATE cabin_inventory SET held = held + 1",
         "UPDATE cabin_inventory SET held = -1",

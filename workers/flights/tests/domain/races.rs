@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::common::{Lab, assert_conserved, at, code, context, order, people, run};
 use contract::flights::{AcceptedFlight, ConfirmSeats, HoldSeats, REFUSED_SOLD_OUT, ReleaseSeats};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use worker_flights::expire_due;
-use worker_runtime::Handler;
+use worker_runtime::{Handler, testkit::lab::{at, code, context, order, run, until_waiting}};
+
+use crate::common::{Lab, assert_conserved, people};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_buyers_of_the_last_seat_leave_one_owner() {
@@ -14,7 +15,7 @@ async fn two_hundred_buyers_of_the_last_seat_leave_one_owner() {
     let offer = lab.offer(1, 1).await;
     let buyers = (0..200).map(|number| {
         let (lab, offer) = (Arc::clone(&lab), offer.clone());
-        tokio::spawn(async move { code(lab.hold(order(number), &[offer]).await) })
+        tokio::spawn(async move { code(lab.hold(1, order(number), &[offer]).await) })
     });
     let mut codes = Vec::new();
     for buyer in buyers.collect::<Vec<_>>() {
@@ -38,7 +39,7 @@ async fn orders_over_the_same_flights_never_deadlock() {
             offers.reverse();
         }
         tokio::spawn(async move {
-            assert_eq!(code(lab.hold(order(number), &offers).await), "done");
+            assert_eq!(code(lab.hold(1, order(number), &offers).await), "done");
             match number % 3 {
                 0 => lab.release(order(number)).await,
                 1 => assert_eq!(code(lab.confirm(order(number), 1, at(1)).await), "done"),
@@ -64,7 +65,7 @@ async fn a_hold_is_confirmed_or_expired_and_never_both() {
     let (mut confirmed, mut expired) = (0, 0);
     for round in 0..1000_u128 {
         let offer = lab.offer(1, 1).await;
-        assert_eq!(code(lab.hold(order(round), &[offer]).await), "done");
+        assert_eq!(code(lab.hold(1, order(round), &[offer]).await), "done");
         // Clocks of two machines differ: either may think that the hour has come.
         let confirm_at = at(20) - chrono::Duration::microseconds(random.random_range(0..3));
         let sweep_at = at(20) - chrono::Duration::microseconds(random.random_range(-1..2));
@@ -75,7 +76,7 @@ async fn a_hold_is_confirmed_or_expired_and_never_both() {
             let outcome = lab.flights.handle(&mut tx, command, &mut context(confirm_at)).await.unwrap();
             let sweeper = lab.pool.clone();
             let sweep = tokio::spawn(async move { expire_due(&sweeper, sweep_at).await.unwrap() });
-            lab.until_waiting(&sweep).await;
+            until_waiting(&lab.pool, &sweep).await;
             tx.commit().await.unwrap();
             let swept = sweep.await.unwrap();
             assert!(!(code(outcome) == "done" && swept > 0), "round {round}: confirmed and expired");
@@ -126,10 +127,11 @@ async fn a_hold_is_confirmed_or_expired_and_never_both() {
 #[tokio::test(flavor = "multi_thread")]
 async fn seats_are_conserved_over_random_histories() {
     let lab = Arc::new(Lab::with_seats("flights_histories", &[3, 4, 40]).await);
-    let mut offers = Vec::new();
-    for flight in 1..=3 {
-        for passengers in 1..=2 {
-            offers.push(lab.offer(flight, passengers).await);
+    // Of every flight, for one traveller and for two.
+    let mut offers = [Vec::new(), Vec::new()];
+    for (travellers, offers) in (1..).zip(&mut offers) {
+        for flight in 1..=3 {
+            offers.push(lab.offer(flight, travellers).await);
         }
     }
     let clients = (0..8_u64).map(|client| {
@@ -146,16 +148,19 @@ async fn seats_are_conserved_over_random_histories() {
     }
 }
 
-async fn live(lab: &Lab, offers: &[AcceptedFlight], client: u64) {
+async fn live(lab: &Lab, offers: &[Vec<AcceptedFlight>; 2], client: u64) {
     let mut random = StdRng::seed_from_u64(client);
     for _ in 0..60 {
         let order_id = order(u128::from(random.random_range(0..40_u64)));
         let now = at(random.random_range(0..28));
         match random.random_range(0..10) {
             0..4 => {
+                let travellers = random.random_range(1..3);
+                let offers = &offers[travellers - 1];
                 let count = random.random_range(1..4);
                 let some = (0..count).map(|_| offers[random.random_range(0..offers.len())].clone()).collect();
-                run(&lab.pool, &lab.flights, HoldSeats { order_id, offers: some }, now).await.unwrap();
+                let travellers = u32::try_from(travellers).unwrap();
+                run(&lab.pool, &lab.flights, HoldSeats { order_id, offers: some, travellers }, now).await.unwrap();
             }
             4..6 => {
                 run(&lab.pool, &lab.flights, ReleaseSeats { order_id }, now).await.unwrap();

@@ -1,8 +1,7 @@
 //! Searching and reading offers on the demonstration's flights.
 
-use std::{collections::BTreeSet, str::FromStr, sync::Arc};
+use std::{collections::BTreeSet, str::FromStr};
 
-use crate::common::empty;
 use axum::{body::Body, http::Request};
 use chrono::{DateTime, Days, Duration, NaiveDate, NaiveDateTime, TimeZone, Utc};
 use chrono_tz::Tz;
@@ -12,12 +11,15 @@ use contract::{
 };
 use serde_json::Value;
 use sqlx::PgPool;
-use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
-use worker_flights::{Clockwork, Reads, SearchError, Settings, find_offer, keep_on_sale, search, seed};
-use worker_runtime::testkit::ManualClock;
+use worker_flights::{SearchError, find_offer, router, search, seed};
+use worker_runtime::{OfferMinutes, OfferReads, OfferTimes};
 
-const HALF_AN_HOUR: std::time::Duration = std::time::Duration::from_secs(1800);
+use crate::common::empty;
+
+fn half_an_hour() -> Duration {
+    Duration::minutes(30)
+}
 
 fn day(text: &str) -> NaiveDate {
     text.parse().unwrap()
@@ -32,7 +34,7 @@ fn wanted(from: &str, to: &str, date: NaiveDate, cabin: Cabin) -> FlightSearch {
 }
 
 async fn find(pool: &PgPool, wanted: &FlightSearch, today: NaiveDate) -> Result<Page<FlightOffer>, SearchError> {
-    search(pool, wanted, Clockwork { now: noon(today), offer_for: HALF_AN_HOUR }).await
+    search(pool, wanted, OfferTimes { now: noon(today), expires_at: noon(today) + half_an_hour() }).await
 }
 
 #[tokio::test]
@@ -65,16 +67,7 @@ async fn a_process_that_runs_for_months_sells_as_far_ahead_as_a_new_one() {
     let today = day("2026-11-22");
     seed(&pool, today).await.unwrap();
     let later = today + Days::new(60);
-    let clock = Arc::new(ManualClock::new(noon(later)));
-    let token = CancellationToken::new();
-    let often = std::time::Duration::from_millis(1);
-    let rolling = tokio::spawn(keep_on_sale(pool.clone(), clock, today, often, token.clone()));
-    let last = wanted("LHR", "MLE", later + Days::new(90), Cabin::Business);
-    while find(&pool, &last, later).await.unwrap().items.is_empty() {
-        tokio::task::yield_now().await;
-    }
-    token.cancel();
-    rolling.await.unwrap();
+    seed(&pool, later).await.unwrap();
     for ahead in 0..=90 {
         let date = later + Days::new(ahead);
         let page = find(&pool, &wanted("LHR", "MLE", date, Cabin::Business), later).await.unwrap();
@@ -154,7 +147,7 @@ async fn a_search_pages_through_a_metropolitan_area_and_every_offer_reads_back()
     let offer = all.items.into_iter().next().unwrap();
     let now = noon(today);
     assert_eq!(find_offer(&pool, offer.offer_id, now).await.unwrap(), offer);
-    assert_eq!(offer.expires_at, now + HALF_AN_HOUR);
+    assert_eq!(offer.expires_at, now + half_an_hour());
     let one = find(&pool, &FlightSearch { passengers: 1, ..wanted.clone() }, today).await.unwrap();
     let single = one.items.iter().find(|other| other.flight_number == offer.flight_number).unwrap();
     assert_eq!(single.total.times(2).unwrap(), offer.total);
@@ -175,8 +168,7 @@ async fn a_wrong_search_is_answered_with_what_is_wrong() {
     let pool = empty("flights_wrong_searches").await;
     let today = day("2026-11-22");
     seed(&pool, today).await.unwrap();
-    let settings = Settings::default();
-    let router = worker_flights::router(Reads { pool, clock: kit::clock::system(), settings });
+    let router = router(OfferReads { pool, clock: kit::clock::system(), offer_for: OfferMinutes::default() });
     let ask = |query: &str| {
         let (router, query) = (router.clone(), query.to_owned());
         async move {

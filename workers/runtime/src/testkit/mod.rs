@@ -10,6 +10,7 @@
 
 mod clock;
 pub mod conformance;
+pub mod lab;
 mod pause;
 
 use std::sync::Arc;

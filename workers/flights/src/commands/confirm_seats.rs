@@ -7,9 +7,9 @@ use contract::{
     flights::{ConfirmSeats, REFUSED_HOLD_EXPIRED, REFUSED_HOLD_UNKNOWN, REFUSED_TRAVELLERS_MISMATCH, SeatsConfirmed},
 };
 use sqlx::PgConnection;
-use worker_runtime::{Context, Handled, Handler};
+use worker_runtime::{Context, DomainError, Handled, Handler};
 
-use crate::{domain::Flights, error::FlightsError};
+use super::Flights;
 
 impl Handler<ConfirmSeats> for Flights {
     async fn handle(
@@ -31,7 +31,7 @@ async fn sell(
     tx: &mut PgConnection,
     command: &ConfirmSeats,
     now: DateTime<Utc>,
-) -> Result<Option<SeatsConfirmed>, FlightsError> {
+) -> Result<Option<SeatsConfirmed>, DomainError> {
     let given: Vec<&str> = command.travellers.iter().map(|traveller| traveller.given_name.as_str()).collect();
     let family: Vec<&str> = command.travellers.iter().map(|traveller| traveller.family_name.as_str()).collect();
     let travellers = i32::try_from(command.travellers.len()).unwrap_or(i32::MAX);
@@ -77,7 +77,7 @@ async fn sell(
     .bind(&family)
     .fetch_optional(tx)
     .await
-    .map_err(FlightsError::doing("selling held seats"))?;
+    .map_err(DomainError::doing("selling held seats"))?;
     Ok(sold.map(|(booking_reference, tickets)| SeatsConfirmed { booking_reference, tickets }))
 }
 
@@ -94,7 +94,7 @@ async fn why_not(
     tx: &mut PgConnection,
     command: &ConfirmSeats,
     now: DateTime<Utc>,
-) -> Result<Outcome<SeatsConfirmed>, FlightsError> {
+) -> Result<Outcome<SeatsConfirmed>, DomainError> {
     let order_id = command.order_id;
     let hold: Option<HoldRow> = sqlx::query_as(
         "SELECT h.status, h.expires_at,
@@ -107,7 +107,7 @@ async fn why_not(
     .bind(order_id.uuid())
     .fetch_optional(tx)
     .await
-    .map_err(FlightsError::doing("reading a hold"))?;
+    .map_err(DomainError::doing("reading a hold"))?;
     Ok(match hold {
         // The same order again under another command: the answer is the booking that it has.
         Some(HoldRow { reference: Some(booking_reference), tickets, .. }) => {

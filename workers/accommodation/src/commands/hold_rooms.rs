@@ -10,27 +10,27 @@ use contract::{
     Outcome, Refusal,
     accommodation::{
         AcceptedStay, HoldRooms, REFUSED_HOLD_EXISTS, REFUSED_OFFER_EXPIRED, REFUSED_OFFER_UNKNOWN,
-        REFUSED_PRICE_CHANGED, REFUSED_SOLD_OUT, RoomsHeld,
+        REFUSED_PRICE_CHANGED, REFUSED_SOLD_OUT, REFUSED_TRAVELLERS_MISMATCH, RoomsHeld,
     },
     limits::ORDER_ITEMS_MAX,
 };
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
 use uuid::Uuid;
-use worker_runtime::{Context, Handled, Handler};
+use worker_runtime::{Context, DomainError, Handled, Handler};
 
-use crate::{domain::Accommodation, error::AccommodationError};
+use super::Accommodation;
 
 impl Handler<HoldRooms> for Accommodation {
     async fn handle(&self, tx: &mut PgConnection, command: HoldRooms, context: &mut Context) -> Handled<RoomsHeld> {
         let now = context.now;
         let quotes = lock_quotes(tx, &command.offers).await?;
-        let taken = match decide(&command.offers, &quotes, now) {
+        let taken = match decide(&command, &quotes, now) {
             Ok(taken) => taken,
             Err(refusal) => return Ok(Outcome::Refused(refusal)),
         };
-        let expires_at = now + self.settings.hold_for();
-        if write_hold(tx, &command, &taken, now, self.settings.hold_for()).await? {
+        let expires_at = now + self.hold_for.duration();
+        if write_hold(tx, &command, &taken, now, self.hold_for.duration()).await? {
             Ok(Outcome::done(RoomsHeld { expires_at }))
         } else {
             let message = format!("{} already has a hold of rooms", command.order_id);
@@ -62,7 +62,7 @@ struct Taken<'a> {
     rooms: BTreeMap<(i32, NaiveDate), i32>,
 }
 
-async fn lock_quotes(tx: &mut PgConnection, accepted: &[AcceptedStay]) -> Result<Vec<Quoted>, AccommodationError> {
+async fn lock_quotes(tx: &mut PgConnection, accepted: &[AcceptedStay]) -> Result<Vec<Quoted>, DomainError> {
     let ids: Vec<Uuid> = accepted.iter().map(|stay| stay.offer_id.uuid()).collect();
     sqlx::query_as(
         "WITH locked AS MATERIALIZED (
@@ -90,11 +90,13 @@ async fn lock_quotes(tx: &mut PgConnection, accepted: &[AcceptedStay]) -> Result
     .bind(&ids)
     .fetch_all(tx)
     .await
-    .map_err(AccommodationError::doing("locking the nights of offers"))
+    .map_err(DomainError::doing("locking the nights of offers"))
 }
 
-/// The most urgent problem first: what is unknown, then expired, then priced differently, then sold out.
-fn decide<'a>(accepted: &[AcceptedStay], quotes: &'a [Quoted], now: DateTime<Utc>) -> Result<Taken<'a>, Refusal> {
+/// The most urgent problem first: what is unknown, then expired, then too small, then priced differently, then sold
+/// out.
+fn decide<'a>(command: &HoldRooms, quotes: &'a [Quoted], now: DateTime<Utc>) -> Result<Taken<'a>, Refusal> {
+    let accepted = &command.offers;
     let refuse = |code: &str, message: String| Refusal { code: code.to_owned(), message };
     if accepted.is_empty() || accepted.len() > ORDER_ITEMS_MAX {
         let message = format!("a hold takes 1 to {ORDER_ITEMS_MAX} offers, not {}", accepted.len());
@@ -111,6 +113,9 @@ fn decide<'a>(accepted: &[AcceptedStay], quotes: &'a [Quoted], now: DateTime<Utc
             let message = format!("the offer {} was valid until {}", stay.offer_id, quote.expires_at);
             return Err(refuse(REFUSED_OFFER_EXPIRED, message));
         }
+    }
+    if let Some(message) = without_a_place(&stays, command.travellers) {
+        return Err(refuse(REFUSED_TRAVELLERS_MISMATCH, message));
     }
     for (stay, quote) in accepted.iter().zip(&stays) {
         if stay.total.amount() != quote.total || stay.total.currency_code() != quote.currency {
@@ -130,7 +135,7 @@ fn decide<'a>(accepted: &[AcceptedStay], quotes: &'a [Quoted], now: DateTime<Utc
         if !quote.on_sale {
             return Err(refuse(REFUSED_SOLD_OUT, format!("{} is no longer on sale for these nights", quote.room)));
         }
-        for night in quote.check_in.iter_days().take_while(|night| *night < quote.check_out) {
+        for night in nights_of(quote) {
             let wanted = rooms.entry((quote.room_type_id, night)).or_insert(0);
             *wanted += 1;
             let at = quote.nights.binary_search(&night).ok();
@@ -144,6 +149,27 @@ fn decide<'a>(accepted: &[AcceptedStay], quotes: &'a [Quoted], now: DateTime<Utc
     Ok(Taken { stays, rooms })
 }
 
+/// The reason why not every traveller has a place, if there is one. Rooms of one night share the travellers out, and
+/// every night is judged by itself: a place in a room of another night is no place to sleep. A room may stay partly
+/// empty. Infants count like everybody else, because an offer's guests do.
+fn without_a_place(stays: &[&Quoted], travellers: u32) -> Option<String> {
+    if travellers == 0 {
+        return Some("nobody travels, so there is no guest to hold a room for".to_owned());
+    }
+    let mut places: BTreeMap<NaiveDate, u32> = BTreeMap::new();
+    for stay in stays {
+        for night in nights_of(stay) {
+            *places.entry(night).or_default() += u32::from(stay.guests.unsigned_abs());
+        }
+    }
+    let (night, places) = places.into_iter().find(|(_, places)| *places < travellers)?;
+    Some(format!("{travellers} people travel, but the rooms of the night of {night} were offered for {places}"))
+}
+
+fn nights_of(stay: &Quoted) -> impl Iterator<Item = NaiveDate> {
+    stay.check_in.iter_days().take_while(|night| *night < stay.check_out)
+}
+
 /// Writes everything, or nothing when the order already has a hold. The nights are locked by now, so the order of the
 /// updates does not matter.
 async fn write_hold(
@@ -152,7 +178,7 @@ async fn write_hold(
     taken: &Taken<'_>,
     now: DateTime<Utc>,
     hold_for: Duration,
-) -> Result<bool, AccommodationError> {
+) -> Result<bool, DomainError> {
     let stays = &taken.stays;
     let moved = sqlx::query(
         "WITH hold AS (
@@ -186,13 +212,13 @@ async fn write_hold(
     .bind(taken.rooms.values().copied().collect::<Vec<_>>())
     .execute(tx)
     .await
-    .map_err(AccommodationError::doing("holding rooms"))?;
+    .map_err(DomainError::doing("holding rooms"))?;
     Ok(moved.rows_affected() > 0)
 }
 
 #[cfg(test)]
 mod tests {
-    use contract::{Money, StayOfferId};
+    use contract::{Money, OrderId, StayOfferId};
 
     use super::*;
 
@@ -223,8 +249,13 @@ mod tests {
     }
 
     fn code(accepted: &[AcceptedStay], quotes: &[Quoted], now: i64) -> String {
+        code_for(2, accepted, quotes, now)
+    }
+
+    fn code_for(travellers: u32, accepted: &[AcceptedStay], quotes: &[Quoted], now: i64) -> String {
         let now = DateTime::from_timestamp_secs(now).unwrap();
-        let decided = decide(accepted, quotes, now);
+        let command = HoldRooms { order_id: OrderId::from_uuid(Uuid::nil()), offers: accepted.to_vec(), travellers };
+        let decided = decide(&command, quotes, now);
         decided.map_or_else(|refusal| refusal.code, |taken| format!("{} nights", taken.rooms.len()))
     }
 
@@ -236,11 +267,60 @@ mod tests {
         assert_eq!(code(&both, &[quote(1, 1, 4, &[2, 2, 2]), quote(2, 3, 6, &[2, 2, 2])], 0), "5 nights");
     }
 
+    /// A room of the order: its guests, its first night and its last morning.
+    type Room = (i16, u32, u32);
+
+    fn code_of_rooms(travellers: u32, rooms: &[Room]) -> String {
+        let ids = 1..=u128::try_from(rooms.len()).unwrap();
+        let stays: Vec<_> = ids.clone().map(|id| accepted(id, 100_000)).collect();
+        let quotes = ids.zip(rooms).map(|(id, (guests, from, until))| Quoted {
+            guests: *guests,
+            // Each in a room type of its own.
+            room_type_id: i32::try_from(id).unwrap(),
+            ..quote(id, *from, *until, &[9; 20])
+        });
+        code_for(travellers, &stays, &quotes.collect::<Vec<_>>(), 0)
+    }
+
+    #[test]
+    fn every_traveller_has_a_place_on_every_night() {
+        let held = |nights: u32| format!("{nights} nights");
+        let refused = || REFUSED_TRAVELLERS_MISMATCH.to_owned();
+        for (travellers, rooms, expected) in [
+            // One room: as many as its guests, fewer, more, very many, none.
+            (2, &[(2, 1, 4)][..], held(3)),
+            (1, &[(2, 1, 4)], held(3)),
+            (3, &[(2, 1, 4)], refused()),
+            (9, &[(2, 1, 4)], refused()),
+            (u32::MAX, &[(2, 1, 4)], refused()),
+            (0, &[(2, 1, 4)], refused()),
+            // Two rooms on the same nights share the travellers out.
+            (4, &[(2, 1, 4), (2, 1, 4)], held(6)),
+            (3, &[(2, 1, 4), (2, 1, 4)], held(6)),
+            (3, &[(2, 1, 4), (1, 1, 4)], held(6)),
+            (5, &[(2, 1, 4), (2, 1, 4)], refused()),
+            (9, &[(3, 1, 3), (3, 1, 3), (3, 1, 3)], held(6)),
+            // One room after the other: each has to have a place for everybody.
+            (2, &[(2, 1, 4), (2, 4, 6)], held(5)),
+            (4, &[(2, 1, 4), (2, 4, 6)], refused()),
+            (2, &[(2, 1, 4), (1, 4, 6)], refused()),
+            (2, &[(1, 1, 4), (2, 4, 6)], refused()),
+            (2, &[(2, 1, 4), (2, 9, 12)], held(6)),
+            // Rooms that share some of their nights only.
+            (4, &[(2, 1, 6), (2, 1, 4)], refused()),
+            (4, &[(4, 1, 6), (2, 3, 4)], held(6)),
+            (4, &[(2, 1, 6), (2, 1, 4), (2, 4, 6)], held(10)),
+        ] {
+            assert_eq!(code_of_rooms(travellers, rooms), expected, "{travellers} in {rooms:?}");
+        }
+    }
+
     #[test]
     fn the_most_urgent_problem_is_named() {
         assert_eq!(code(&[], &[], 0), REFUSED_OFFER_UNKNOWN);
         assert_eq!(code(&[accepted(2, 1)], &[quote(1, 1, 2, &[1])], 0), REFUSED_OFFER_UNKNOWN);
         assert_eq!(code(&[accepted(1, 1)], &[quote(1, 1, 2, &[0])], 1000), REFUSED_OFFER_EXPIRED);
+        assert_eq!(code_for(3, &[accepted(1, 1)], &[quote(1, 1, 2, &[0])], 999), REFUSED_TRAVELLERS_MISMATCH);
         assert_eq!(code(&[accepted(1, 1)], &[quote(1, 1, 2, &[0])], 999), REFUSED_PRICE_CHANGED);
         assert_eq!(code(&[accepted(1, 100_000)], &[quote(1, 1, 3, &[1, 0])], 999), REFUSED_SOLD_OUT);
         // A night that is not in the tables at all.

@@ -10,15 +10,14 @@ use contract::{
     flights::{FlightOffer, FlightSearch},
     limits::TRAVELLERS_MAX,
     page::page_size,
+    text::search_form,
 };
 use kit::http::page_token::{self, PageTokenError};
 use rust_decimal::Decimal;
 use sqlx::PgPool;
+use worker_runtime::{DomainError, OfferTimes};
 
-use crate::{
-    error::FlightsError,
-    offer::{Leg, Quote},
-};
+use super::offer::{Leg, Quote};
 
 /// Seats of a flight are no longer sold this shortly before it leaves: an offer, a hold and a ticket need the time.
 const SALES_CLOSE_BEFORE: Duration = Duration::from_secs(2 * 3600);
@@ -28,15 +27,6 @@ const SEARCH_DAYS_MAX: i64 = 361;
 
 /// The longest piece of a wrong code that an error repeats, in characters.
 const ECHO_CHARS_MAX: usize = 16;
-
-/// The times that a search needs to know.
-#[derive(Debug, Clone, Copy)]
-pub struct Clockwork {
-    /// Now.
-    pub now: DateTime<Utc>,
-    /// How long offers last.
-    pub offer_for: Duration,
-}
 
 /// Why a search cannot be answered.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +61,7 @@ pub enum SearchError {
     PageToken(#[from] PageTokenError),
     /// Technical.
     #[error(transparent)]
-    Failed(#[from] FlightsError),
+    Failed(#[from] DomainError),
 }
 
 /// Finds flights and writes an offer for each one shown.
@@ -81,7 +71,7 @@ pub enum SearchError {
 pub async fn search(
     pool: &PgPool,
     search: &FlightSearch,
-    clockwork: Clockwork,
+    times: OfferTimes,
 ) -> Result<Page<FlightOffer>, SearchError> {
     let passengers = i16::try_from(search.passengers)
         .ok()
@@ -92,7 +82,7 @@ pub async fn search(
         Some(token) => position(token, &query)?,
         None => (DateTime::UNIX_EPOCH, 0),
     };
-    let (origins, destinations) = places(pool, search, clockwork.now).await?;
+    let (origins, destinations) = places(pool, search, times.now).await?;
     let page_size = page_size(search.page_size);
 
     let found: Vec<Found> = sqlx::query_as(
@@ -108,20 +98,20 @@ pub async fn search(
     .bind(search.date)
     .bind(search.cabin.as_str())
     .bind(i32::from(passengers))
-    .bind(clockwork.now + SALES_CLOSE_BEFORE)
+    .bind(times.now + SALES_CLOSE_BEFORE)
     .bind(after.0)
     .bind(after.1)
     // One more than shown tells whether there is another page.
     .bind(i64::from(page_size) + 1)
     .fetch_all(pool)
     .await
-    .map_err(FlightsError::doing("searching flights"))?;
+    .map_err(DomainError::doing("searching flights"))?;
 
     let shown = usize::try_from(page_size).unwrap_or(usize::MAX);
     let page = Page::cut(found, shown, |last| {
         page_token::write(&query, &(last.leg.departs_at.timestamp_micros(), last.leg.flight_id))
     });
-    let items = remember(pool, search, passengers, page.items, clockwork).await?;
+    let items = remember(pool, search, passengers, page.items, times).await?;
     Ok(Page { items, next_page_token: page.next_page_token })
 }
 
@@ -139,10 +129,12 @@ fn query_text(search: &FlightSearch) -> String {
     format!("{} {} {date} {} {passengers}", code(from), code(to), cabin.as_str())
 }
 
-/// A code as it was meant. What PostgreSQL's text cannot hold (NUL) becomes what no code has.
-fn code(text: &str) -> String {
+/// A code as it was meant, however it was typed. What PostgreSQL's text cannot hold (NUL) becomes what no code has.
+fn code(typed: &str) -> String {
     let plain = |letter: char| if letter.is_control() { '?' } else { letter.to_ascii_uppercase() };
-    text.trim().chars().take(ECHO_CHARS_MAX).map(plain).collect()
+    // Far more than a code has, and so little that a long text costs nothing.
+    let typed: String = typed.trim().chars().take(ECHO_CHARS_MAX).collect();
+    search_form(&typed).chars().map(plain).collect()
 }
 
 fn position(token: &PageToken, query: &str) -> Result<(DateTime<Utc>, i64), PageTokenError> {
@@ -170,7 +162,7 @@ async fn places(
     .bind(now)
     .fetch_all(pool)
     .await
-    .map_err(FlightsError::doing("looking up airports"))?;
+    .map_err(DomainError::doing("looking up airports"))?;
 
     let side = |wanted: bool| -> Vec<String> {
         airports.iter().filter(|(is_from, ..)| *is_from == wanted).map(|(_, iata, _)| iata.clone()).collect()
@@ -202,12 +194,11 @@ async fn remember(
     search: &FlightSearch,
     passengers: i16,
     found: Vec<Found>,
-    clockwork: Clockwork,
-) -> Result<Vec<FlightOffer>, FlightsError> {
+    times: OfferTimes,
+) -> Result<Vec<FlightOffer>, DomainError> {
     if found.is_empty() {
         return Ok(Vec::new());
     }
-    let expires_at = clockwork.now + clockwork.offer_for;
     let mut ids = Vec::with_capacity(found.len());
     let mut flights = Vec::with_capacity(found.len());
     let mut totals = Vec::with_capacity(found.len());
@@ -215,20 +206,14 @@ async fn remember(
     let mut offers = Vec::with_capacity(found.len());
     for Found { leg, fare, currency } in found {
         let total =
-            Money::from_parts(fare, &currency).and_then(|fare| fare.times(search.passengers)).map_err(|source| {
-                FlightsError::BrokenRow {
-                    table: "cabin_inventory",
-                    row: format!("{} {}", leg.flight_id, search.cabin.as_str()),
-                    source,
-                }
-            })?;
+            Money::from_parts(fare, &currency).and_then(|fare| fare.times(search.passengers)).map_err(|error| DomainError::broken_row("cabin_inventory", "fare", format!("{} {}", leg.flight_id, search.cabin.as_str()), error))?;
         let offer_id: FlightOfferId = kit::ids::flight_offer_id();
         ids.push(offer_id.uuid());
         flights.push(leg.flight_id);
         totals.push(total.amount());
         currencies.push(total.currency_code());
         let passengers = search.passengers;
-        offers.push(leg.offered(Quote { offer_id, cabin: search.cabin, passengers, total, expires_at }));
+        offers.push(leg.offered(Quote { offer_id, cabin: search.cabin, passengers, total, expires_at: times.expires_at }));
     }
     sqlx::query(
         "INSERT INTO flight_offer (offer_id, flight_id, cabin, passengers, total, currency, expires_at)
@@ -241,16 +226,27 @@ async fn remember(
     .bind(&currencies)
     .bind(search.cabin.as_str())
     .bind(passengers)
-    .bind(expires_at)
+    .bind(times.expires_at)
     .execute(pool)
     .await
-    .map_err(FlightsError::doing("writing offers"))?;
+    .map_err(DomainError::doing("writing offers"))?;
     Ok(offers)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_code_is_the_same_however_it_is_typed() {
+        for typed in ["ZRH", "zrh", " Zrh ", "\u{ff3a}\u{ff32}\u{ff28}", "\u{ff5a}rh"] {
+            assert_eq!(code(typed), "ZRH", "{typed}");
+        }
+        // One letter in its composed and in its decomposed form.
+        assert_eq!(code("Z\u{fc}R"), code("Zu\u{308}R"));
+        assert_eq!(code("L\0R"), "L?R");
+        assert!(code(&"x".repeat(9999)).len() <= ECHO_CHARS_MAX);
+    }
 
     #[test]
     fn a_page_begins_only_where_a_page_can_have_ended() {

@@ -5,9 +5,9 @@ use contract::{
     accommodation::{ReleaseRooms, RoomsReleased},
 };
 use sqlx::PgConnection;
-use worker_runtime::{Context, Handled, Handler};
+use worker_runtime::{Context, DomainError, Handled, Handler};
 
-use crate::{domain::Accommodation, error::AccommodationError};
+use super::Accommodation;
 
 impl Handler<ReleaseRooms> for Accommodation {
     async fn handle(
@@ -39,7 +39,7 @@ impl Handler<ReleaseRooms> for Accommodation {
         .bind(context.now)
         .execute(tx)
         .await
-        .map_err(AccommodationError::doing("releasing rooms"))?;
+        .map_err(DomainError::doing("releasing rooms"))?;
         Ok(Outcome::done(RoomsReleased {}))
     }
 }

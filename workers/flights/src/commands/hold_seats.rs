@@ -10,20 +10,20 @@ use contract::{
     Outcome, Refusal,
     flights::{
         AcceptedFlight, HoldSeats, REFUSED_HOLD_EXISTS, REFUSED_OFFER_EXPIRED, REFUSED_OFFER_UNKNOWN,
-        REFUSED_PRICE_CHANGED, REFUSED_SOLD_OUT, SeatsHeld,
+        REFUSED_PRICE_CHANGED, REFUSED_SOLD_OUT, REFUSED_TRAVELLERS_MISMATCH, SeatsHeld,
     },
     limits::ORDER_ITEMS_MAX,
 };
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
 use uuid::Uuid;
-use worker_runtime::{Context, Handled, Handler};
+use worker_runtime::{Context, DomainError, Handled, Handler};
 
-use crate::{domain::Flights, error::FlightsError};
+use super::Flights;
 
 impl Handler<HoldSeats> for Flights {
     async fn handle(&self, tx: &mut PgConnection, command: HoldSeats, context: &mut Context) -> Handled<SeatsHeld> {
-        Ok(hold(tx, &command, context.now, self.settings.hold_for()).await?)
+        Ok(hold(tx, &command, context.now, self.hold_for.duration()).await?)
     }
 }
 
@@ -32,9 +32,9 @@ async fn hold(
     command: &HoldSeats,
     now: DateTime<Utc>,
     hold_for: Duration,
-) -> Result<Outcome<SeatsHeld>, FlightsError> {
+) -> Result<Outcome<SeatsHeld>, DomainError> {
     let quotes = lock_quotes(tx, &command.offers, now).await?;
-    let taken = match decide(&command.offers, &quotes, now) {
+    let taken = match decide(command, &quotes, now) {
         Ok(taken) => taken,
         Err(refusal) => return Ok(Outcome::Refused(refusal)),
     };
@@ -66,7 +66,7 @@ async fn lock_quotes(
     tx: &mut PgConnection,
     accepted: &[AcceptedFlight],
     now: DateTime<Utc>,
-) -> Result<Vec<Quoted>, FlightsError> {
+) -> Result<Vec<Quoted>, DomainError> {
     let ids: Vec<Uuid> = accepted.iter().map(|flight| flight.offer_id.uuid()).collect();
     sqlx::query_as(
         "SELECT o.offer_id, i.flight_id, i.cabin, f.carrier || ' ' || f.number AS flight, o.passengers, o.total,
@@ -80,16 +80,13 @@ async fn lock_quotes(
     .bind(now)
     .fetch_all(tx)
     .await
-    .map_err(FlightsError::doing("locking the seats of offers"))
+    .map_err(DomainError::doing("locking the seats of offers"))
 }
 
-/// The most urgent problem first: what is unknown, then expired, then priced differently, then sold out. Returns the
-/// quotes in the order of the command.
-fn decide<'a>(
-    accepted: &[AcceptedFlight],
-    quotes: &'a [Quoted],
-    now: DateTime<Utc>,
-) -> Result<Vec<&'a Quoted>, Refusal> {
+/// The most urgent problem first: what is unknown, then expired, then for another number of travellers, then priced
+/// differently, then sold out. Returns the quotes in the order of the command.
+fn decide<'a>(command: &HoldSeats, quotes: &'a [Quoted], now: DateTime<Utc>) -> Result<Vec<&'a Quoted>, Refusal> {
+    let accepted = &command.offers;
     let refuse = |code: &str, message: String| Err(Refusal { code: code.to_owned(), message });
     if accepted.is_empty() || accepted.len() > ORDER_ITEMS_MAX {
         let message = format!("a hold takes 1 to {ORDER_ITEMS_MAX} offers, not {}", accepted.len());
@@ -106,6 +103,14 @@ fn decide<'a>(
         if quote.expires_at <= now {
             let message = format!("the offer {} was valid until {}", flight.offer_id, quote.expires_at);
             return refuse(REFUSED_OFFER_EXPIRED, message);
+        }
+    }
+    for quote in &taken {
+        // Every traveller gets a ticket on every flight.
+        if i64::from(quote.passengers) != i64::from(command.travellers) {
+            let (travellers, seats) = (command.travellers, quote.passengers);
+            let message = format!("{travellers} people travel, but {} was offered for {seats}", quote.flight);
+            return refuse(REFUSED_TRAVELLERS_MISMATCH, message);
         }
     }
     for (flight, quote) in accepted.iter().zip(&taken) {
@@ -147,7 +152,7 @@ async fn write_hold(
     taken: &[&Quoted],
     now: DateTime<Utc>,
     expires_at: DateTime<Utc>,
-) -> Result<bool, FlightsError> {
+) -> Result<bool, DomainError> {
     let offers: Vec<Uuid> = taken.iter().map(|quote| quote.offer_id).collect();
     let flights: Vec<i64> = taken.iter().map(|quote| quote.flight_id).collect();
     let cabins: Vec<&str> = taken.iter().map(|quote| quote.cabin.as_str()).collect();
@@ -181,13 +186,13 @@ async fn write_hold(
     .bind(&currencies)
     .execute(tx)
     .await
-    .map_err(FlightsError::doing("holding seats"))?;
+    .map_err(DomainError::doing("holding seats"))?;
     Ok(moved.rows_affected() > 0)
 }
 
 #[cfg(test)]
 mod tests {
-    use contract::{FlightOfferId, Money};
+    use contract::{FlightOfferId, Money, OrderId};
     use iso_currency::Currency;
 
     use super::*;
@@ -213,8 +218,39 @@ mod tests {
     }
 
     fn code(accepted: &[AcceptedFlight], quotes: &[Quoted], now: i64) -> String {
+        code_for(2, accepted, quotes, now)
+    }
+
+    fn code_for(travellers: u32, accepted: &[AcceptedFlight], quotes: &[Quoted], now: i64) -> String {
         let now = DateTime::from_timestamp_secs(now).unwrap();
-        decide(accepted, quotes, now).map_or_else(|refusal| refusal.code, |taken| format!("{} taken", taken.len()))
+        let command = HoldSeats { order_id: OrderId::from_uuid(Uuid::nil()), offers: accepted.to_vec(), travellers };
+        decide(&command, quotes, now).map_or_else(|refusal| refusal.code, |taken| format!("{} taken", taken.len()))
+    }
+
+    #[test]
+    fn every_flight_of_an_order_has_one_seat_for_each_traveller() {
+        let (out, back) = (accepted(1, 100_000), accepted(2, 100_000));
+        let both = [out.clone(), back];
+        for (travellers, seats_out, seats_back, expected) in [
+            (2, 2, 2, "2 taken"),
+            (1, 1, 1, "2 taken"),
+            (9, 9, 9, "2 taken"),
+            (1, 2, 2, REFUSED_TRAVELLERS_MISMATCH),
+            (3, 2, 2, REFUSED_TRAVELLERS_MISMATCH),
+            (0, 2, 2, REFUSED_TRAVELLERS_MISMATCH),
+            (u32::MAX, 2, 2, REFUSED_TRAVELLERS_MISMATCH),
+            // Every flight is judged by itself: seats are not shared out among flights.
+            (2, 2, 1, REFUSED_TRAVELLERS_MISMATCH),
+            (2, 1, 3, REFUSED_TRAVELLERS_MISMATCH),
+            (4, 2, 2, REFUSED_TRAVELLERS_MISMATCH),
+        ] {
+            let quotes = [quote(1, 7, seats_out, 20), quote(2, 8, seats_back, 20)];
+            assert_eq!(code_for(travellers, &both, &quotes, 0), expected, "{travellers}: {seats_out}, {seats_back}");
+        }
+        // The same flight twice, for two parties of one order: each offer is for all of them.
+        let twice = [quote(1, 7, 2, 20), quote(2, 7, 2, 20)];
+        assert_eq!(code_for(4, &both, &twice, 0), REFUSED_TRAVELLERS_MISMATCH);
+        assert_eq!(code_for(2, &[out.clone(), out], &twice, 0), "2 taken");
     }
 
     #[test]
@@ -230,6 +266,7 @@ mod tests {
         assert_eq!(code(&[], &[], 0), REFUSED_OFFER_UNKNOWN);
         assert_eq!(code(&[accepted(2, 1)], &[quote(1, 7, 2, 4)], 0), REFUSED_OFFER_UNKNOWN);
         assert_eq!(code(&[accepted(1, 1)], &[quote(1, 7, 2, 0)], 1000), REFUSED_OFFER_EXPIRED);
+        assert_eq!(code(&[accepted(1, 1)], &[quote(1, 7, 3, 0)], 999), REFUSED_TRAVELLERS_MISMATCH);
         assert_eq!(code(&[accepted(1, 1)], &[quote(1, 7, 2, 0)], 999), REFUSED_PRICE_CHANGED);
         let mut off_sale = quote(1, 7, 2, 4);
         off_sale.on_sale = false;

@@ -10,9 +10,7 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use sqlx::PgConnection;
 use uuid::Uuid;
-use worker_runtime::HandlerError;
-
-use crate::error::AccommodationError;
+use worker_runtime::{DomainError, HandlerError};
 
 /// A confirmed stay in a villa of one room type.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -48,7 +46,7 @@ pub(crate) async fn assign(
     .bind(room_type_id)
     .execute(&mut *tx)
     .await
-    .map_err(AccommodationError::doing("assigning a free villa"))?;
+    .map_err(DomainError::doing("assigning a free villa"))?;
     if free.rows_affected() == 1 {
         return Ok(0);
     }
@@ -65,7 +63,7 @@ async fn rearrange(
         .bind(room_type_id)
         .fetch_all(&mut *tx)
         .await
-        .map_err(AccommodationError::doing("reading villas"))?;
+        .map_err(DomainError::doing("reading villas"))?;
     let mut stays: Vec<Stay> = sqlx::query_as(
         "SELECT s.order_id, s.line, lower(s.stay) AS check_in, upper(s.stay) AS check_out, s.unit_id
          FROM unit_stay s JOIN unit u USING (unit_id) WHERE u.room_type_id = $1 AND upper(s.stay) > $2",
@@ -74,7 +72,7 @@ async fn rearrange(
     .bind(today)
     .fetch_all(&mut *tx)
     .await
-    .map_err(AccommodationError::doing("reading stays in villas"))?;
+    .map_err(DomainError::doing("reading stays in villas"))?;
     let before: BTreeMap<(Uuid, i16), Option<i32>> =
         stays.iter().map(|stay| ((stay.order, stay.line), stay.unit)).collect();
     let new = (stay.order, stay.line);
@@ -101,7 +99,7 @@ async fn rearrange(
     .bind(&lines)
     .execute(&mut *tx)
     .await
-    .map_err(AccommodationError::doing("moving stays out of villas"))?;
+    .map_err(DomainError::doing("moving stays out of villas"))?;
     sqlx::query(
         "INSERT INTO unit_stay (order_id, line, unit_id, stay)
          SELECT c.order_id, c.line, c.unit_id, daterange(c.check_in, c.check_out)
@@ -115,7 +113,7 @@ async fn rearrange(
     .bind(changed.iter().map(|stay| stay.check_out).collect::<Vec<_>>())
     .execute(&mut *tx)
     .await
-    .map_err(AccommodationError::doing("moving stays into villas"))?;
+    .map_err(DomainError::doing("moving stays into villas"))?;
     let moved = changed.iter().filter(|stay| (stay.order, stay.line) != new).count();
     Ok(u64::try_from(moved).unwrap_or(u64::MAX))
 }

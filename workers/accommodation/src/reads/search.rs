@@ -10,40 +10,28 @@ use contract::{
     accommodation::{StayOffer, StaySearch},
     limits::TRAVELLERS_MAX,
     page::page_size,
+    text::{SearchText, SearchTextError},
 };
 use kit::http::page_token::{self, PageTokenError};
 use rust_decimal::Decimal;
 use sqlx::PgPool;
+use worker_runtime::{DomainError, OfferTimes};
 
-use crate::{
-    error::AccommodationError,
-    offer::{Quote, Room},
-};
+use super::offer::{Quote, Room};
 
 /// The longest stay, in nights: as the large booking platforms have it.
 const STAY_NIGHTS_MAX: i64 = 90;
 /// The farthest departure that can be searched, in days.
 const SEARCH_DAYS_MAX: i64 = 500;
-/// The longest text that is looked for, in characters: no place on earth needs more.
-const PLACE_CHARS_MAX: usize = 100;
 /// How far behind UTC the last place on earth is: until then it is still yesterday somewhere.
 const LATEST_ZONE: Duration = Duration::from_secs(12 * 3600);
-
-/// The times that a search needs to know.
-#[derive(Debug, Clone, Copy)]
-pub struct Clockwork {
-    /// Now.
-    pub now: DateTime<Utc>,
-    /// How long offers last.
-    pub offer_for: Duration,
-}
 
 /// Why a search cannot be answered.
 #[derive(Debug, thiserror::Error)]
 pub enum SearchError {
-    /// Empty, or a whole novel.
-    #[error("`place` must have 1 to {PLACE_CHARS_MAX} characters, such as \"Maldives\"")]
-    Place,
+    /// The place is empty, too long, or has characters that cannot be seen.
+    #[error("`place` cannot be looked for: {0}")]
+    Place(#[from] SearchTextError),
     /// Arrival in the past.
     #[error("{0} is in the past everywhere")]
     PastDate(NaiveDate),
@@ -69,31 +57,31 @@ pub enum SearchError {
     PageToken(#[from] PageTokenError),
     /// Technical.
     #[error(transparent)]
-    Failed(#[from] AccommodationError),
+    Failed(#[from] DomainError),
 }
 
 /// Finds stays and writes an offer for each one shown.
 ///
 /// # Errors
 /// [`SearchError`] says what is wrong with the search.
-pub async fn search(pool: &PgPool, search: &StaySearch, clockwork: Clockwork) -> Result<Page<StayOffer>, SearchError> {
-    let asked = Asked::check(search, clockwork.now)?;
+pub async fn search(pool: &PgPool, search: &StaySearch, times: OfferTimes) -> Result<Page<StayOffer>, SearchError> {
+    let asked = Asked::check(search, times.now)?;
     let query = asked.query_text();
     let after = search.page_token.as_ref().map(|token| position(token, &query)).transpose()?;
     let page_size = page_size(search.page_size);
-    let found = asked.find(pool, after, clockwork.now, page_size).await?;
+    let found = asked.find(pool, after, times.now, page_size).await?;
 
     let shown = usize::try_from(page_size).unwrap_or(usize::MAX);
     let page = Page::cut(found, shown, |last| {
         page_token::write(&query, &(&last.currency, last.total, last.room.room_type_id))
     });
-    let items = remember(pool, &asked, page.items, clockwork).await?;
+    let items = remember(pool, &asked, page.items, times).await?;
     Ok(Page { items, next_page_token: page.next_page_token })
 }
 
 /// A search that makes sense.
 struct Asked {
-    place: String,
+    place: SearchText,
     check_in: NaiveDate,
     check_out: NaiveDate,
     nights: i64,
@@ -114,10 +102,7 @@ struct Found {
 impl Asked {
     fn check(search: &StaySearch, now: DateTime<Utc>) -> Result<Self, SearchError> {
         let StaySearch { check_in, check_out, guests, .. } = *search;
-        let place = fold(&search.place);
-        if place.is_empty() || search.place.chars().count() > PLACE_CHARS_MAX {
-            return Err(SearchError::Place);
-        }
+        let place = SearchText::parse(&search.place)?;
         let guests = i16::try_from(guests)
             .ok()
             .filter(|count| (1..=TRAVELLERS_MAX).contains(&usize::from(count.unsigned_abs())))
@@ -141,7 +126,7 @@ impl Asked {
 
     /// What a page token is bound to: everything but the page itself.
     fn query_text(&self) -> String {
-        format!("{} {} {} {}", self.place, self.check_in, self.check_out, self.guests)
+        format!("{} {} {} {}", self.place.as_str(), self.check_in, self.check_out, self.guests)
     }
 
     /// Free on every night, with a price for every night, and nothing against it. Two dozen properties are read
@@ -152,7 +137,7 @@ impl Asked {
         after: Option<Position>,
         now: DateTime<Utc>,
         page_size: u32,
-    ) -> Result<Vec<Found>, AccommodationError> {
+    ) -> Result<Vec<Found>, DomainError> {
         let (currency, total, room_type_id) = after.unwrap_or_default();
         sqlx::query_as(
             "SELECT t.room_type_id, t.name AS room_type, p.name AS property, p.place, p.country, p.currency, s.total
@@ -174,7 +159,7 @@ impl Asked {
                AND (p.currency, s.total, t.room_type_id) > ($7, $8, $9)
              ORDER BY p.currency, s.total, t.room_type_id LIMIT $10",
         )
-        .bind(&self.place)
+        .bind(self.place.as_str())
         .bind(self.check_in)
         .bind(self.check_out)
         .bind(self.nights)
@@ -187,7 +172,7 @@ impl Asked {
         .bind(i64::from(page_size) + 1)
         .fetch_all(pool)
         .await
-        .map_err(AccommodationError::doing("searching stays"))
+        .map_err(DomainError::doing("searching stays"))
     }
 }
 
@@ -199,55 +184,30 @@ fn position(token: &PageToken, query: &str) -> Result<Position, PageTokenError> 
     if plain { Ok(position) } else { Err(PageTokenError) }
 }
 
-/// Small letters without the accents of the languages that our places have, as in `property.search_text`.
-fn fold(text: &str) -> String {
-    let plain = |letter: char| match letter {
-        'à' | 'á' | 'â' | 'ã' | 'ä' | 'å' => 'a',
-        'ç' => 'c',
-        'è' | 'é' | 'ê' | 'ë' => 'e',
-        'ì' | 'í' | 'î' | 'ï' => 'i',
-        'ñ' => 'n',
-        'ò' | 'ó' | 'ô' | 'õ' | 'ö' | 'ø' => 'o',
-        'ù' | 'ú' | 'û' | 'ü' => 'u',
-        'ý' | 'ÿ' => 'y',
-        '’' => '\'',
-        '-' | '.' | ',' => ' ',
-        other => other,
-    };
-    let folded: String = text.chars().take(PLACE_CHARS_MAX).flat_map(char::to_lowercase).map(plain).collect();
-    // PostgreSQL's text knows no NUL.
-    folded.replace('\0', " ").split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
 /// Writes all offers of a page in one statement.
 async fn remember(
     pool: &PgPool,
     asked: &Asked,
     found: Vec<Found>,
-    clockwork: Clockwork,
-) -> Result<Vec<StayOffer>, AccommodationError> {
+    times: OfferTimes,
+) -> Result<Vec<StayOffer>, DomainError> {
     if found.is_empty() {
         return Ok(Vec::new());
     }
-    let expires_at = clockwork.now + clockwork.offer_for;
     let mut ids = Vec::with_capacity(found.len());
     let mut rooms = Vec::with_capacity(found.len());
     let mut totals = Vec::with_capacity(found.len());
     let mut currencies = Vec::with_capacity(found.len());
     let mut offers = Vec::with_capacity(found.len());
     for Found { room, total, currency } in found {
-        let total = Money::from_parts(total, &currency).map_err(|source| AccommodationError::BrokenRow {
-            table: "rate",
-            row: room.room_type_id.to_string(),
-            source,
-        })?;
+        let total = Money::from_parts(total, &currency).map_err(|error| DomainError::broken_row("rate", "nightly", room.room_type_id, error))?;
         let offer_id = kit::ids::stay_offer_id();
         ids.push(offer_id.uuid());
         rooms.push(room.room_type_id);
         totals.push(total.amount());
         currencies.push(total.currency_code());
         let (check_in, check_out, guests) = (asked.check_in, asked.check_out, u32::from(asked.guests.unsigned_abs()));
-        offers.push(room.offered(Quote { offer_id, check_in, check_out, guests, total, expires_at }));
+        offers.push(room.offered(Quote { offer_id, check_in, check_out, guests, total, expires_at: times.expires_at }));
     }
     sqlx::query(
         "INSERT INTO stay_offer (offer_id, room_type_id, check_in, check_out, guests, total, currency, expires_at)
@@ -261,25 +221,16 @@ async fn remember(
     .bind(asked.check_in)
     .bind(asked.check_out)
     .bind(asked.guests)
-    .bind(expires_at)
+    .bind(times.expires_at)
     .execute(pool)
     .await
-    .map_err(AccommodationError::doing("writing offers"))?;
+    .map_err(DomainError::doing("writing offers"))?;
     Ok(offers)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn places_are_found_however_they_are_typed() {
-        assert_eq!(fold("  St. Barths "), "st barths");
-        assert_eq!(fold("Saint-Barthélemy"), "saint barthelemy");
-        assert_eq!(fold("MALDIVES"), "maldives");
-        assert_eq!(fold("a\0b"), "a b");
-        assert_eq!(fold(" - "), "");
-    }
 
     #[test]
     fn a_page_begins_only_where_a_page_can_have_ended() {

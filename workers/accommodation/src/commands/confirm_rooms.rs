@@ -7,12 +7,12 @@ use contract::{
     accommodation::{ConfirmRooms, REFUSED_HOLD_EXPIRED, REFUSED_HOLD_UNKNOWN, RoomsConfirmed},
 };
 use sqlx::PgConnection;
-use worker_runtime::{Context, Handled, Handler, HandlerError};
+use worker_runtime::{Context, DomainError, Handled, Handler, HandlerError};
 
-use crate::{domain::Accommodation, error::AccommodationError, villas};
+use super::{Accommodation, villas};
 
-/// Counts guests who were moved to another villa, before their arrival, to make room.
-pub const METRIC_VILLAS_MOVED: &str = "sojourn_accommodation_villas_moved_total";
+/// The number of guests who were moved to another villa, before their arrival, to make room.
+const METRIC_VILLAS_MOVED: &str = "sojourn_accommodation_villas_moved_total";
 
 impl Handler<ConfirmRooms> for Accommodation {
     async fn handle(
@@ -36,7 +36,7 @@ async fn sell(
     tx: &mut PgConnection,
     command: &ConfirmRooms,
     now: DateTime<Utc>,
-) -> Result<Option<String>, AccommodationError> {
+) -> Result<Option<String>, DomainError> {
     sqlx::query_scalar(
         "WITH taken AS (
              SELECT n.room_type_id, n.night, count(*)::int AS rooms
@@ -64,7 +64,7 @@ async fn sell(
     .bind(&command.guest_name)
     .fetch_optional(tx)
     .await
-    .map_err(AccommodationError::doing("selling held rooms"))
+    .map_err(DomainError::doing("selling held rooms"))
 }
 
 /// Gives every stay in a named villa its villa; returns how many other guests had to be moved for it.
@@ -81,7 +81,7 @@ async fn assign_villas(tx: &mut PgConnection, command: &ConfirmRooms, now: DateT
     .bind(now)
     .fetch_all(&mut *tx)
     .await
-    .map_err(AccommodationError::doing("reading the stays in villas"))?;
+    .map_err(DomainError::doing("reading the stays in villas"))?;
     let mut moved = 0;
     for (room_type_id, line, check_in, check_out, today) in stays {
         let stay = villas::Stay { order: command.order_id.uuid(), line, check_in, check_out, unit: None };
@@ -94,7 +94,7 @@ async fn why_not(
     tx: &mut PgConnection,
     command: &ConfirmRooms,
     now: DateTime<Utc>,
-) -> Result<Outcome<RoomsConfirmed>, AccommodationError> {
+) -> Result<Outcome<RoomsConfirmed>, DomainError> {
     let order_id = command.order_id;
     let hold: Option<(String, DateTime<Utc>, Option<String>)> = sqlx::query_as(
         "SELECT h.status, h.expires_at, b.confirmation
@@ -103,7 +103,7 @@ async fn why_not(
     .bind(order_id.uuid())
     .fetch_optional(tx)
     .await
-    .map_err(AccommodationError::doing("reading a hold"))?;
+    .map_err(DomainError::doing("reading a hold"))?;
     Ok(match hold {
         // The same order again under another command: the answer is the booking that it has.
         Some((_, _, Some(confirmation))) => Outcome::done(RoomsConfirmed { confirmation }),

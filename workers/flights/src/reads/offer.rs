@@ -1,4 +1,4 @@
-//! Offers: priced flights that the server remembers, so that nobody has to believe a client's total (S25).
+//! Offers: priced flights that the server remembers, so that no client's total has to be believed (S25).
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use contract::{
@@ -8,28 +8,14 @@ use contract::{
 use rust_decimal::Decimal;
 use sqlx::PgPool;
 use uuid::Uuid;
+use worker_runtime::{DomainError, OfferError};
 
-use crate::error::FlightsError;
-
-/// Why there is no offer to show.
-#[derive(Debug, thiserror::Error)]
-pub enum OfferError {
-    /// Never made, or long gone.
-    #[error("there is no offer {0}")]
-    Unknown(FlightOfferId),
-    /// Its time is over.
-    #[error("the offer {0} was valid until {1}")]
-    Expired(FlightOfferId, DateTime<Utc>),
-    /// Technical.
-    #[error(transparent)]
-    Failed(#[from] FlightsError),
-}
 
 /// Reads one offer that is still good at `now`.
 ///
 /// # Errors
-/// [`OfferError`].
-pub async fn find_offer(pool: &PgPool, offer_id: FlightOfferId, now: DateTime<Utc>) -> Result<FlightOffer, OfferError> {
+/// [`OfferError`] says why there is no offer to show.
+pub async fn find_offer(pool: &PgPool, offer_id: FlightOfferId, now: DateTime<Utc>) -> Result<FlightOffer, OfferError<FlightOfferId>> {
     let row: Option<OfferRow> = sqlx::query_as(
         "SELECT o.offer_id, o.passengers, o.total, o.currency, o.expires_at, o.cabin,
                 f.flight_id, f.carrier, c.name AS carrier_name, f.number, f.origin, f.destination,
@@ -40,7 +26,7 @@ pub async fn find_offer(pool: &PgPool, offer_id: FlightOfferId, now: DateTime<Ut
     .bind(offer_id.uuid())
     .fetch_optional(pool)
     .await
-    .map_err(FlightsError::doing("reading an offer"))?;
+    .map_err(DomainError::doing("reading an offer"))?;
     let row = row.ok_or(OfferError::Unknown(offer_id))?;
     if row.expires_at <= now {
         return Err(OfferError::Expired(offer_id, row.expires_at));
@@ -61,13 +47,9 @@ struct OfferRow {
 }
 
 impl OfferRow {
-    fn into_offer(self) -> Result<FlightOffer, FlightsError> {
+    fn into_offer(self) -> Result<FlightOffer, DomainError> {
         let offer_id = FlightOfferId::from_uuid(self.offer_id);
-        let total = Money::from_parts(self.total, &self.currency).map_err(|source| FlightsError::BrokenRow {
-            table: "flight_offer",
-            row: offer_id.to_string(),
-            source,
-        })?;
+        let total = Money::from_parts(self.total, &self.currency).map_err(|error| DomainError::broken_row("flight_offer", "total", offer_id, error))?;
         let quote = Quote {
             offer_id,
             cabin: cabin_from_column(&self.cabin),

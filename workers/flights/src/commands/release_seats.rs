@@ -5,9 +5,9 @@ use contract::{
     flights::{ReleaseSeats, SeatsReleased},
 };
 use sqlx::PgConnection;
-use worker_runtime::{Context, Handled, Handler};
+use worker_runtime::{Context, DomainError, Handled, Handler};
 
-use crate::{domain::Flights, error::FlightsError};
+use super::Flights;
 
 impl Handler<ReleaseSeats> for Flights {
     async fn handle(
@@ -38,7 +38,7 @@ impl Handler<ReleaseSeats> for Flights {
         .bind(context.now)
         .execute(tx)
         .await
-        .map_err(FlightsError::doing("releasing seats"))?;
+        .map_err(DomainError::doing("releasing seats"))?;
         Ok(Outcome::done(SeatsReleased {}))
     }
 }

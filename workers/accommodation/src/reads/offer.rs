@@ -1,32 +1,18 @@
-//! Offers: priced stays that the server remembers, so that nobody has to believe a client's total (S25).
+//! Offers: priced stays that the server remembers, so that no client's total has to be believed (S25).
 
 use chrono::{DateTime, NaiveDate, Utc};
 use contract::{Money, StayOfferId, accommodation::StayOffer};
 use rust_decimal::Decimal;
 use sqlx::PgPool;
 use uuid::Uuid;
+use worker_runtime::{DomainError, OfferError};
 
-use crate::error::AccommodationError;
-
-/// Why there is no offer to show.
-#[derive(Debug, thiserror::Error)]
-pub enum OfferError {
-    /// Never made, or long gone.
-    #[error("there is no offer {0}")]
-    Unknown(StayOfferId),
-    /// Its time is over.
-    #[error("the offer {0} was valid until {1}")]
-    Expired(StayOfferId, DateTime<Utc>),
-    /// Technical.
-    #[error(transparent)]
-    Failed(#[from] AccommodationError),
-}
 
 /// Reads one offer that is still good at `now`.
 ///
 /// # Errors
-/// [`OfferError`].
-pub async fn find_offer(pool: &PgPool, offer_id: StayOfferId, now: DateTime<Utc>) -> Result<StayOffer, OfferError> {
+/// [`OfferError`] says why there is no offer to show.
+pub async fn find_offer(pool: &PgPool, offer_id: StayOfferId, now: DateTime<Utc>) -> Result<StayOffer, OfferError<StayOfferId>> {
     let row: Option<OfferRow> = sqlx::query_as(
         "SELECT o.offer_id, o.check_in, o.check_out, o.guests, o.total, o.currency, o.expires_at,
                 t.room_type_id, t.name AS room_type, p.name AS property, p.place, p.country
@@ -36,7 +22,7 @@ pub async fn find_offer(pool: &PgPool, offer_id: StayOfferId, now: DateTime<Utc>
     .bind(offer_id.uuid())
     .fetch_optional(pool)
     .await
-    .map_err(AccommodationError::doing("reading an offer"))?;
+    .map_err(DomainError::doing("reading an offer"))?;
     let row = row.ok_or(OfferError::Unknown(offer_id))?;
     if row.expires_at <= now {
         return Err(OfferError::Expired(offer_id, row.expires_at));
@@ -58,13 +44,9 @@ struct OfferRow {
 }
 
 impl OfferRow {
-    fn into_offer(self) -> Result<StayOffer, AccommodationError> {
+    fn into_offer(self) -> Result<StayOffer, DomainError> {
         let offer_id = StayOfferId::from_uuid(self.offer_id);
-        let total = Money::from_parts(self.total, &self.currency).map_err(|source| AccommodationError::BrokenRow {
-            table: "stay_offer",
-            row: offer_id.to_string(),
-            source,
-        })?;
+        let total = Money::from_parts(self.total, &self.currency).map_err(|error| DomainError::broken_row("stay_offer", "total", offer_id, error))?;
         Ok(self.room.offered(Quote {
             offer_id,
             check_in: self.check_in,

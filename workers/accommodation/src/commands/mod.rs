@@ -1,0 +1,20 @@
+//! The commands: hold rooms, release them, confirm them. Each file has one, with its SQL; `villas` is a part of
+//! confirming.
+//!
+//! Every statement that moves rooms first locks their `room_night` rows, in the order of (room type, night), and only
+//! then looks at the hold: so two of them never wait for each other in a circle, and a hold is confirmed, released or
+//! expired by the one that comes first (S22).
+
+mod confirm_rooms;
+mod hold_rooms;
+mod release_rooms;
+mod villas;
+
+use worker_runtime::HoldMinutes;
+
+/// The handlers of the domain's commands.
+#[derive(Debug, Clone)]
+pub struct Accommodation {
+    /// How long a hold lasts.
+    pub hold_for: HoldMinutes,
+}

@@ -1,0 +1,18 @@
+//! The commands: hold seats, release them, confirm them. Each file has one, with its SQL.
+//!
+//! Every statement that moves seats first locks their `cabin_inventory` rows, in the order of (flight, cabin), and only
+//! then looks at the hold: so two of them never wait for each other in a circle, and a hold is confirmed, released or
+//! expired by the one that comes first (S22).
+
+mod confirm_seats;
+mod hold_seats;
+mod release_seats;
+
+use worker_runtime::HoldMinutes;
+
+/// The handlers of the domain's commands.
+#[derive(Debug, Clone)]
+pub struct Flights {
+    /// How long a hold lasts.
+    pub hold_for: HoldMinutes,
+}

@@ -1,0 +1,51 @@
+//! The reads, for the gateway: a search makes offers, and an offer is read again by its id.
+
+mod offer;
+mod search;
+
+use axum::{Router, extract::State, routing::get};
+use contract::{
+    FlightOfferId, Page,
+    flights::{FlightOffer, FlightSearch},
+    problem::FieldError,
+};
+use kit::http::{ApiError, Json, Path, Query};
+use worker_runtime::OfferReads;
+
+pub use offer::find_offer;
+pub use search::{SearchError, search};
+
+/// The routes, to be served under `/internal/flights`.
+pub fn router(reads: OfferReads) -> Router {
+    Router::new().route("/offers", get(search_offers)).route("/offers/{offer_id}", get(read_offer)).with_state(reads)
+}
+
+async fn search_offers(
+    State(reads): State<OfferReads>,
+    Query(wanted): Query<FlightSearch>,
+) -> Result<Json<Page<FlightOffer>>, ApiError> {
+    Ok(Json(search(&reads.pool, &wanted, reads.times()).await?))
+}
+
+async fn read_offer(
+    State(reads): State<OfferReads>,
+    Path(offer_id): Path<FlightOfferId>,
+) -> Result<Json<FlightOffer>, ApiError> {
+    Ok(Json(find_offer(&reads.pool, offer_id, reads.times().now).await?))
+}
+
+impl From<SearchError> for ApiError {
+    fn from(error: SearchError) -> Self {
+        let detail = error.to_string();
+        let (code, field) = match error {
+            SearchError::UnknownAirport { field, .. } => ("airport_unknown", field),
+            SearchError::SamePlace => ("same_place", "to"),
+            SearchError::PastDate { .. } => ("date_in_past", "date"),
+            SearchError::FarDate(_) => ("date_too_far", "date"),
+            SearchError::Passengers(_) => ("passengers_out_of_range", "passengers"),
+            SearchError::PageToken(error) => return error.into(),
+            SearchError::Failed(error) => return error.into(),
+        };
+        Self::unprocessable(code, detail.clone(), vec![FieldError { detail, pointer: format!("#/{field}") }])
+    }
+}

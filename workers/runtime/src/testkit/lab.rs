@@ -1,0 +1,101 @@
+//! Handlers without the runtime around them: one command in a transaction of its own, at a time that the test chooses.
+//! For races and histories, where the test itself begins, holds back and commits.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use contract::{Command, CommandId, Money, Op, OrderId, Outcome, SagaId, StepName};
+use rust_decimal::Decimal;
+use sqlx::{PgPool, migrate::Migrator, postgres::PgPoolOptions};
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use crate::{Context, Handled, Handler};
+
+/// Enough for many buyers side by side.
+const CONNECTIONS_MAX: u32 = 24;
+
+/// The database of `database_url` with the domain's tables, and none of the runtime's.
+///
+/// # Panics
+/// When the database does not do it.
+pub async fn migrated(database_url: &str, migrator: &Migrator) -> PgPool {
+    let pool = PgPoolOptions::new().max_connections(CONNECTIONS_MAX).connect(database_url).await;
+    let pool = pool.unwrap_or_else(|error| panic!("no connection to {database_url}: {error}"));
+    migrator.run(&pool).await.unwrap_or_else(|error| panic!("the tables cannot be made: {error}"));
+    pool
+}
+
+/// A minute of the test's own time, which begins on 15 January 2027 at 8 o'clock.
+#[must_use]
+pub fn at(minute: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::seconds(1_800_000_000) + TimeDelta::minutes(minute)
+}
+
+/// The order with this number.
+#[must_use]
+pub fn order(number: u128) -> OrderId {
+    OrderId::from_uuid(Uuid::from_u128(number))
+}
+
+/// An amount in euros.
+///
+/// # Panics
+/// When it is none.
+#[must_use]
+pub fn euros(amount: i64) -> Money {
+    Money::from_parts(Decimal::from(amount), "EUR").expect("whole euros are money")
+}
+
+/// The surroundings of a command at `now`.
+#[must_use]
+pub fn context(now: DateTime<Utc>) -> Context {
+    let step = StepName::new("step").unwrap_or_else(|_| unreachable!("`step` is a step's name"));
+    let saga = SagaId::from_uuid(Uuid::from_u128(1));
+    Context::new(CommandId { saga, step, op: Op::Action, generation: 1 }, 1, now)
+}
+
+/// Carries out one command at `now` in a transaction of its own; an error rolls it back.
+///
+/// # Errors
+/// The handler's, or the database's.
+pub async fn run<C: Command>(
+    pool: &PgPool,
+    handlers: &impl Handler<C>,
+    command: C,
+    now: DateTime<Utc>,
+) -> Handled<C::Reply> {
+    let mut tx = pool.begin().await?;
+    let outcome = handlers.handle(&mut tx, command, &mut context(now)).await?;
+    tx.commit().await?;
+    Ok(outcome)
+}
+
+/// Returns once the task waits for a lock in this database, or is done.
+///
+/// # Panics
+/// When the database cannot be asked.
+pub async fn until_waiting<T>(pool: &PgPool, task: &JoinHandle<T>) {
+    while !task.is_finished() {
+        let waiting: bool = sqlx::query_scalar(
+            "SELECT EXISTS (
+                 SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')",
+        )
+        .fetch_one(pool)
+        .await
+        .expect("the database tells what waits");
+        if waiting {
+            break;
+        }
+    }
+}
+
+/// The word for an outcome: `done`, or the refusal's code.
+///
+/// # Panics
+/// When it is a fault.
+pub fn code<R: std::fmt::Debug>(outcome: Outcome<R>) -> String {
+    match outcome {
+        Outcome::Done { .. } => "done".to_owned(),
+        Outcome::Refused(refusal) => refusal.code,
+        Outcome::Faulted(fault) => panic!("faulted: {fault:?}"),
+    }
+}
