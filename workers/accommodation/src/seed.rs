@@ -29,12 +29,7 @@ pub async fn seed(pool: &PgPool, today: NaiveDate) -> Result<(), DomainError> {
         let write = sqlx::query(statement).bind(first).bind(last).execute(&mut *tx);
         write.await.map_err(DomainError::doing(doing))?;
     }
-    sqlx::query(NIGHTS)
-        .bind(from)
-        .bind(until)
-        .execute(&mut *tx)
-        .await
-        .map_err(DomainError::doing("seeding nights"))?;
+    sqlx::query(NIGHTS).bind(from).bind(until).execute(&mut *tx).await.map_err(DomainError::doing("seeding nights"))?;
     // Without statistics the first searches would read whole tables.
     sqlx::raw_sql("ANALYZE room_night, rate, restriction")
         .execute(&mut *tx)

@@ -7,12 +7,15 @@ use sqlx::PgPool;
 use uuid::Uuid;
 use worker_runtime::{DomainError, OfferError};
 
-
 /// Reads one offer that is still good at `now`.
 ///
 /// # Errors
 /// [`OfferError`] says why there is no offer to show.
-pub async fn find_offer(pool: &PgPool, offer_id: StayOfferId, now: DateTime<Utc>) -> Result<StayOffer, OfferError<StayOfferId>> {
+pub async fn find_offer(
+    pool: &PgPool,
+    offer_id: StayOfferId,
+    now: DateTime<Utc>,
+) -> Result<StayOffer, OfferError<StayOfferId>> {
     let row: Option<OfferRow> = sqlx::query_as(
         "SELECT o.offer_id, o.check_in, o.check_out, o.guests, o.total, o.currency, o.expires_at,
                 t.room_type_id, t.name AS room_type, p.name AS property, p.place, p.country
@@ -46,7 +49,8 @@ struct OfferRow {
 impl OfferRow {
     fn into_offer(self) -> Result<StayOffer, DomainError> {
         let offer_id = StayOfferId::from_uuid(self.offer_id);
-        let total = Money::from_parts(self.total, &self.currency).map_err(|error| DomainError::broken_row("stay_offer", "total", offer_id, error))?;
+        let total = Money::from_parts(self.total, &self.currency)
+            .map_err(|error| DomainError::broken_row("stay_offer", "total", offer_id, error))?;
         Ok(self.room.offered(Quote {
             offer_id,
             check_in: self.check_in,

@@ -200,7 +200,8 @@ async fn remember(
     let mut currencies = Vec::with_capacity(found.len());
     let mut offers = Vec::with_capacity(found.len());
     for Found { room, total, currency } in found {
-        let total = Money::from_parts(total, &currency).map_err(|error| DomainError::broken_row("rate", "nightly", room.room_type_id, error))?;
+        let total = Money::from_parts(total, &currency)
+            .map_err(|error| DomainError::broken_row("rate", "nightly", room.room_type_id, error))?;
         let offer_id = kit::ids::stay_offer_id();
         ids.push(offer_id.uuid());
         rooms.push(room.room_type_id);

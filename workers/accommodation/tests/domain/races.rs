@@ -5,7 +5,10 @@ use std::sync::Arc;
 use contract::accommodation::{AcceptedStay, ConfirmRooms, HoldRooms, REFUSED_SOLD_OUT, ReleaseRooms};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use worker_accommodation::expire_due;
-use worker_runtime::{Handler, testkit::lab::{at, code, context, order, run, until_waiting}};
+use worker_runtime::{
+    Handler,
+    testkit::lab::{at, code, context, order, run, until_waiting},
+};
 
 use crate::common::{Lab, assert_conserved};
 

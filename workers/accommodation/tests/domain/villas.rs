@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use contract::accommodation::ConfirmRooms;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use uuid::Uuid;
-use worker_runtime::{Handler, testkit::lab::{at, code, context, order}};
+use worker_runtime::{
+    Handler,
+    testkit::lab::{at, code, context, order},
+};
 
 use crate::common::{Lab, night};
 

@@ -10,12 +10,15 @@ use sqlx::PgPool;
 use uuid::Uuid;
 use worker_runtime::{DomainError, OfferError};
 
-
 /// Reads one offer that is still good at `now`.
 ///
 /// # Errors
 /// [`OfferError`] says why there is no offer to show.
-pub async fn find_offer(pool: &PgPool, offer_id: FlightOfferId, now: DateTime<Utc>) -> Result<FlightOffer, OfferError<FlightOfferId>> {
+pub async fn find_offer(
+    pool: &PgPool,
+    offer_id: FlightOfferId,
+    now: DateTime<Utc>,
+) -> Result<FlightOffer, OfferError<FlightOfferId>> {
     let row: Option<OfferRow> = sqlx::query_as(
         "SELECT o.offer_id, o.passengers, o.total, o.currency, o.expires_at, o.cabin,
                 f.flight_id, f.carrier, c.name AS carrier_name, f.number, f.origin, f.destination,
@@ -49,7 +52,8 @@ struct OfferRow {
 impl OfferRow {
     fn into_offer(self) -> Result<FlightOffer, DomainError> {
         let offer_id = FlightOfferId::from_uuid(self.offer_id);
-        let total = Money::from_parts(self.total, &self.currency).map_err(|error| DomainError::broken_row("flight_offer", "total", offer_id, error))?;
+        let total = Money::from_parts(self.total, &self.currency)
+            .map_err(|error| DomainError::broken_row("flight_offer", "total", offer_id, error))?;
         let quote = Quote {
             offer_id,
             cabin: cabin_from_column(&self.cabin),

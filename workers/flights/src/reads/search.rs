@@ -68,11 +68,7 @@ pub enum SearchError {
 ///
 /// # Errors
 /// [`SearchError`] says what is wrong with the search.
-pub async fn search(
-    pool: &PgPool,
-    search: &FlightSearch,
-    times: OfferTimes,
-) -> Result<Page<FlightOffer>, SearchError> {
+pub async fn search(pool: &PgPool, search: &FlightSearch, times: OfferTimes) -> Result<Page<FlightOffer>, SearchError> {
     let passengers = i16::try_from(search.passengers)
         .ok()
         .filter(|count| (1..=TRAVELLERS_MAX).contains(&usize::from(count.unsigned_abs())))
@@ -206,14 +202,27 @@ async fn remember(
     let mut offers = Vec::with_capacity(found.len());
     for Found { leg, fare, currency } in found {
         let total =
-            Money::from_parts(fare, &currency).and_then(|fare| fare.times(search.passengers)).map_err(|error| DomainError::broken_row("cabin_inventory", "fare", format!("{} {}", leg.flight_id, search.cabin.as_str()), error))?;
+            Money::from_parts(fare, &currency).and_then(|fare| fare.times(search.passengers)).map_err(|error| {
+                DomainError::broken_row(
+                    "cabin_inventory",
+                    "fare",
+                    format!("{} {}", leg.flight_id, search.cabin.as_str()),
+                    error,
+                )
+            })?;
         let offer_id: FlightOfferId = kit::ids::flight_offer_id();
         ids.push(offer_id.uuid());
         flights.push(leg.flight_id);
         totals.push(total.amount());
         currencies.push(total.currency_code());
         let passengers = search.passengers;
-        offers.push(leg.offered(Quote { offer_id, cabin: search.cabin, passengers, total, expires_at: times.expires_at }));
+        offers.push(leg.offered(Quote {
+            offer_id,
+            cabin: search.cabin,
+            passengers,
+            total,
+            expires_at: times.expires_at,
+        }));
     }
     sqlx::query(
         "INSERT INTO flight_offer (offer_id, flight_id, cabin, passengers, total, currency, expires_at)

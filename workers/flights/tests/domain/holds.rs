@@ -12,7 +12,10 @@ use contract::{
 };
 use tokio_util::sync::CancellationToken;
 use worker_flights::{expire_due, next_expiry, run_sweeper};
-use worker_runtime::testkit::{ManualClock, lab::{at, code, euros, order}};
+use worker_runtime::testkit::{
+    ManualClock,
+    lab::{at, code, euros, order},
+};
 
 use crate::common::Lab;
 

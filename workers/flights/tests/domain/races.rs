@@ -5,7 +5,10 @@ use std::sync::Arc;
 use contract::flights::{AcceptedFlight, ConfirmSeats, HoldSeats, REFUSED_SOLD_OUT, ReleaseSeats};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use worker_flights::expire_due;
-use worker_runtime::{Handler, testkit::lab::{at, code, context, order, run, until_waiting}};
+use worker_runtime::{
+    Handler,
+    testkit::lab::{at, code, context, order, run, until_waiting},
+};
 
 use crate::common::{Lab, assert_conserved, people};
 
