@@ -176,6 +176,12 @@ pub(crate) async fn orders(system: &System, client: &Client, findings: &mut Find
             vec!["#/payment/token"],
         ),
         (
+            "a card number and its code for a name",
+            with(&good, "/travellers/0/given_name", "4111 1111 1111 1111 123"),
+            "card_number_refused",
+            vec!["#/travellers/0/given_name"],
+        ),
+        (
             "unknown offers",
             with(&good, "/items/0/offer_id", "fof_00000000000000000000000000000001"),
             "offer_unknown",
@@ -309,11 +315,25 @@ pub(crate) async fn operators(system: &System, client: &Client, operator: &Clien
     let path = format!("/ops/api/sagas/{saga}/actions");
     let act = async |path: &str, body: Value| operator.call(Method::POST, path, Some(body)).await.unwrap();
     let retry = json!({ "action": "retry", "reason": "because of this" });
-    let actions: [(&str, Value, u16, &str, &[&str]); 9] = [
+    let actions: [(&str, Value, u16, &str, &[&str]); 11] = [
         ("no reason", without(&retry, "", "reason"), 422, "body_invalid", &[]),
         ("an empty reason", with(&retry, "/reason", "  "), 422, "reason_invalid", &["#/reason"]),
         ("a long reason", with(&retry, "/reason", "x".repeat(501)), 422, "reason_invalid", &["#/reason"]),
         ("U+0000 in the reason", with(&retry, "/reason", "no\0no"), 422, "reason_invalid", &["#/reason"]),
+        (
+            "a card number in the reason",
+            with(&retry, "/reason", "paid with 4111 1111 1111 1111 123"),
+            422,
+            "card_number_refused",
+            &["#/reason"],
+        ),
+        (
+            "a card number in a skipped step's reply",
+            json!({ "action": "skip", "step": "create-order", "reason": "because", "reply": { "note": "4111111111111111" } }),
+            422,
+            "card_number_refused",
+            &["#/reply/note"],
+        ),
         ("an unknown action", with(&retry, "/action", "explode"), 422, "body_invalid", &[]),
         (
             "a step's name that is none",

@@ -75,6 +75,15 @@ impl ApiError {
         error
     }
 
+    /// 422: text that is going to be stored holds a card number at these places, as JSON pointers. It is not repeated.
+    #[must_use]
+    pub fn card_number_refused(pointers: Vec<String>) -> Self {
+        let place = |pointer| FieldError { detail: "looks like a card number".to_owned(), pointer };
+        let detail =
+            "this looks like a card number; a card is traded for a token at the payment provider and never sent here";
+        Self::unprocessable("card_number_refused", detail, pointers.into_iter().map(place).collect())
+    }
+
     /// 503: later; `detail` names what is missing.
     #[must_use]
     pub fn unavailable(

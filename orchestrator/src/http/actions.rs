@@ -8,9 +8,10 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use contract::{
-    SagaId,
+    SagaId, card_number,
     orchestrator_api::{ActionRequest, SagaView},
     problem::FieldError,
+    saga::Action,
 };
 use kit::http::{ApiError, Json, Path};
 use machine::codes::REFUSED_REPLY_MISMATCH;
@@ -32,6 +33,7 @@ pub(super) async fn act(
     Json(request): Json<ActionRequest>,
 ) -> Result<Json<SagaView>, ApiError> {
     let operator = operator::read(&headers, &request.reason)?;
+    refuse_card_number(&request.action)?;
     reads::stored(&api.shared, id).await?;
     let action = request.action.as_str();
     tracing::info!(saga_id = %id, action, actor = operator.actor, role = operator.role, "an operator acts");
@@ -52,6 +54,15 @@ pub(super) async fn act(
         None => return Err(no_answer()),
     }
     reads::saga_view(&api.shared, id).await.map(Json)
+}
+
+/// A reply that an operator writes is journaled.
+fn refuse_card_number(action: &Action) -> Result<(), ApiError> {
+    let place = match action {
+        Action::Skip { reply, .. } => card_number::place_in(reply, "#/reply"),
+        Action::Retry { .. } | Action::Cancel {} | Action::Abandon {} => None,
+    };
+    place.map_or(Ok(()), |place| Err(ApiError::card_number_refused(vec![place])))
 }
 
 fn verdict(id: SagaId, end: ActEnd) -> Result<(), ApiError> {

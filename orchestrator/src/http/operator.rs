@@ -1,8 +1,11 @@
 //! Who acts: the operator's name, role and reason, without which nothing is changed by hand.
 
 use axum::http::HeaderMap;
-use contract::orchestrator_api::{HEADER_ACTOR, HEADER_ROLE, REASON_BYTES_MAX};
-use contract::problem::FieldError;
+use contract::{
+    card_number,
+    orchestrator_api::{HEADER_ACTOR, HEADER_ROLE, REASON_BYTES_MAX},
+    problem::FieldError,
+};
 use kit::http::ApiError;
 use machine::Operator;
 
@@ -17,6 +20,9 @@ pub(super) fn read(headers: &HeaderMap, reason: &str) -> Result<Operator, ApiErr
     let actor = header(headers, HEADER_ACTOR, "actor_missing")?;
     let role = header(headers, HEADER_ROLE, "operator_role_missing")?;
     let reason = reason.trim();
+    if card_number::appears_in(reason) {
+        return Err(ApiError::card_number_refused(vec!["#/reason".to_owned()]));
+    }
     let wrong = if !(REASON_BYTES_MIN..=REASON_BYTES_MAX).contains(&reason.len()) {
         format!("has {} bytes; {REASON_BYTES_MIN} to {REASON_BYTES_MAX} are taken", reason.len())
     } else if reason.contains('\0') {
@@ -53,6 +59,7 @@ mod tests {
         for bad in ["", "  a ", &"x".repeat(REASON_BYTES_MAX + 1), "no\0no"] {
             assert_eq!(read(&headers, bad).unwrap_err().code(), "reason_invalid", "{bad:?}");
         }
+        assert_eq!(read(&headers, "paid with 4111 1111 1111 1111 123").unwrap_err().code(), "card_number_refused");
         assert_eq!(read(&headers, " because ").unwrap().reason, "because");
     }
 }

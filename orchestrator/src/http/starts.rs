@@ -8,8 +8,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use contract::{
-    SagaId,
-    orchestrator_api::{SagaStarted, StartSaga},
+    SagaId, card_number,
+    orchestrator_api::{HEADER_ACTOR, SagaStarted, StartSaga},
     saga::SagaStatus,
 };
 use kit::http::{ApiError, Json, Query};
@@ -43,6 +43,10 @@ pub(super) async fn start(
     headers: HeaderMap,
     Json(start): Json<StartSaga>,
 ) -> Result<Response, ApiError> {
+    // What an operator writes has come through no other door; what a client writes has been read by the gateway.
+    if headers.contains_key(HEADER_ACTOR) {
+        refuse_card_number(&start)?;
+    }
     let longest = preferred_wait(&headers);
     let (started, waiting) =
         start_saga(&api.shared, start, longest.is_some()).await.map_err(|refused| problems::start(&refused))?;
@@ -59,6 +63,18 @@ pub(super) async fn start(
         response.headers_mut().insert(PREFERENCE_APPLIED, HeaderValue::from_static("wait"));
     }
     Ok(response)
+}
+
+/// All text of a start is stored.
+fn refuse_card_number(start: &StartSaga) -> Result<(), ApiError> {
+    let texts = [
+        ("#/business_key", Some(start.business_key.as_str())),
+        ("#/owner", start.owner.as_deref()),
+        ("#/idempotency/key", start.idempotency.as_ref().map(|key| key.key.as_str())),
+    ];
+    let in_text = texts.into_iter().find(|(_, text)| text.is_some_and(card_number::appears_in));
+    let place = in_text.map(|(place, _)| place.to_owned()).or_else(|| card_number::place_in(&start.input, "#/input"));
+    place.map_or(Ok(()), |place| Err(ApiError::card_number_refused(vec![place])))
 }
 
 #[derive(Debug, Deserialize)]

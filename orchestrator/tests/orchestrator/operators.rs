@@ -2,14 +2,18 @@
 
 use contract::saga::{SagaStatus, StepStatus};
 use reqwest::{Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::rig::{Rig, Running, SHARDS, on_both_journals, on_real_servers, until};
+use crate::{
+    client::start_body,
+    rig::{Rig, Running, SHARDS, on_both_journals, on_real_servers, until},
+};
 
 on_both_journals!(
     whichever_orchestrator_is_asked_the_saga_hears_its_operator,
     what_cannot_be_done_is_refused_with_its_reason,
     an_action_needs_a_name_a_role_and_a_reason,
+    no_text_of_an_operator_brings_a_card_number_in,
 );
 
 on_real_servers!(whichever_orchestrator_is_asked_the_saga_hears_its_operator);
@@ -89,5 +93,32 @@ async fn an_action_needs_a_name_a_role_and_a_reason(rig: &Rig) {
     ] {
         let (status, problem) = running.client.post(&path, &body).await;
         assert_eq!((status.as_u16(), &problem["code"]), (422, &json!(code)), "{problem}");
+    }
+}
+
+async fn no_text_of_an_operator_brings_a_card_number_in(rig: &Rig) {
+    let running = rig.orchestrator().await;
+    let saga = running.client.start("trip", "").await;
+    let actions = format!("/api/sagas/{saga}/actions");
+    let start = |name: &str, value: Value| {
+        let mut body = start_body("trip", "");
+        body[name] = value;
+        body
+    };
+    let card = "2026-11 4242 4242 4242 4242 123";
+    let skip = json!({ "action": "skip", "step": "hold-room", "reason": "because", "reply": { "reference": card } });
+    for (path, body, place) in [
+        (actions.as_str(), json!({ "action": "cancel", "reason": card }), "#/reason"),
+        (actions.as_str(), skip, "#/reply/reference"),
+        ("/api/dead-letters/4711/redrive", json!({ "reason": card }), "#/reason"),
+        ("/api/sagas", start("input", json!({ "place": card, "script": "" })), "#/input/place"),
+        ("/api/sagas", start("business_key", json!(card)), "#/business_key"),
+        ("/api/sagas", start("owner", json!(card)), "#/owner"),
+        ("/api/sagas", start("idempotency", json!({ "key": card, "fingerprint": "f" })), "#/idempotency/key"),
+    ] {
+        let (status, problem) = running.client.post(path, &body).await;
+        assert_eq!((status.as_u16(), &problem["code"]), (422, &json!("card_number_refused")), "{problem}");
+        assert_eq!(problem["errors"][0]["pointer"], place);
+        assert!(!problem.to_string().contains("4242"), "{problem}");
     }
 }

@@ -12,6 +12,7 @@ pub mod saga;
 pub mod step;
 pub mod traceparent;
 
+pub mod card_number;
 pub mod email_address;
 pub mod page;
 pub mod person_name;

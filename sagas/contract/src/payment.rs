@@ -1,7 +1,7 @@
 //! The payment domain's messages. No card number ever appears: a client's page trades the card for a token at the
 //! provider.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -59,6 +59,14 @@ impl PaymentToken {
 impl fmt::Debug for PaymentToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PaymentToken(...)")
+    }
+}
+
+impl FromStr for PaymentToken {
+    type Err = PaymentTokenError;
+
+    fn from_str(text: &str) -> Result<Self, PaymentTokenError> {
+        Self::new(text)
     }
 }
 

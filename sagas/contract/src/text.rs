@@ -82,7 +82,8 @@ pub fn check(text: &str) -> Result<(), UnfitCharacter> {
     Ok(())
 }
 
-fn category(character: char) -> GeneralCategory {
+/// The general category of a character.
+pub(crate) fn category(character: char) -> GeneralCategory {
     CodePointMapData::<GeneralCategory>::new().get(character)
 }
 
