@@ -87,13 +87,8 @@ impl System {
         system.spawn("orchestrator-1", "orchestrator", Vec::new())?;
         system.spawn("orchestrator-2", "orchestrator", Vec::new())?;
         let at = |name: &str| system.ready[name].clone();
-        let gateway = vec![
-            format!("--orchestrator-url={},{}", at("orchestrator-1"), at("orchestrator-2")),
-            format!("--user-url={}", at("user")),
-            format!("--order-url={}", at("order")),
-            format!("--accommodation-url={}", at("accommodation")),
-            format!("--flights-url={}", at("flights")),
-        ];
+        let mut gateway = vec![format!("--orchestrator-url={},{}", at("orchestrator-1"), at("orchestrator-2"))];
+        gateway.extend(DOMAINS.map(|domain| format!("--{domain}-url={}", at(domain))));
         system.spawn("gateway", "gateway", gateway)?;
         system.gateway = system.ready["gateway"].clone();
         for name in DOMAINS.into_iter().chain(["orchestrator-1", "orchestrator-2", "gateway"]) {

@@ -1,5 +1,5 @@
-//! One request, however often it is sent: the client's key, the digest of what was asked, and which of them are being
-//! worked on by this process. What lasts, the first start under a key, is the orchestrator's to keep.
+//! Idempotency of requests that start a saga: the client's key, the digest of what was asked, and the keys that this
+//! process is working on. The first start under a key is kept by the orchestrator.
 
 use std::{
     collections::HashSet,
@@ -13,7 +13,7 @@ use kit::http::ApiError;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-/// The header.
+/// The header of a client's key.
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// A key within its person's keys.
@@ -25,7 +25,7 @@ impl ScopedKey {
     pub(crate) fn read(headers: &HeaderMap, user: UserId) -> Result<Self, ApiError> {
         let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
         let missing = || {
-            let detail = "an order needs an Idempotency-Key header, so that it can be repeated safely; a new UUID for each order will do";
+            let detail = "this needs an Idempotency-Key header, so that it can be repeated safely; a new UUID for each request will do";
             ApiError::bad_request("idempotency_key_missing", detail)
         };
         let first = values.next().ok_or_else(missing)?;
@@ -70,9 +70,9 @@ fn unquoted(text: &str) -> Option<String> {
     Some(plain)
 }
 
-/// The digest of what was asked: equal for equal JSON, however it is spaced and ordered.
-pub(crate) fn fingerprint(body: &Value) -> String {
-    let mut canonical = String::from("order\n");
+/// The digest of a request for a saga of that name: equal for equal JSON, however it is spaced and ordered.
+pub(crate) fn fingerprint(saga: &str, body: &Value) -> String {
+    let mut canonical = format!("{saga}\n");
     write_canonical(body, &mut canonical);
     hex(&Sha256::digest(canonical.as_bytes()))
 }
@@ -180,7 +180,9 @@ mod tests {
     #[test]
     fn a_fingerprint_sees_through_spacing_and_order_only() {
         let parse = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+        let fingerprint = |body: &Value| super::fingerprint("order", body);
         let one = fingerprint(&parse(r#"{"a": [1, {"b": "x", "c": null}], "d": true}"#));
+        assert_ne!(one, super::fingerprint("booking", &parse(r#"{"a": [1, {"b": "x", "c": null}], "d": true}"#)));
         assert_eq!(one, fingerprint(&parse(r#"{"d":true,"a":[1,{"c":null,"b":"x"}]}"#)));
         for other in [r#"{"a":[1,{"b":"x","c":null}],"d":false}"#, r#"{"a":[{"b":"x","c":null},1],"d":true}"#, "{}"] {
             assert_ne!(one, fingerprint(&parse(other)), "{other}");

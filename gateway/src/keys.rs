@@ -16,7 +16,7 @@ use jsonwebtoken::{
 use tokio::{sync::Mutex, time::Instant};
 
 use crate::{
-    guard::Hop,
+    hop::Hop,
     upstream::{Call, Upstream, UpstreamError},
 };
 
@@ -32,7 +32,7 @@ const AGE_MAX: Duration = Duration::from_secs(300);
 /// The most keys of a set; two are needed while keys are changed.
 const KEYS_MAX: usize = 32;
 
-/// See the module.
+/// The user service's keys, as they were last published.
 pub(crate) struct Keys {
     user: Arc<Upstream>,
     known: RwLock<Known>,
@@ -49,12 +49,12 @@ struct Known {
     got_at: Option<Instant>,
 }
 
-/// Why there is no such key.
+/// A reason why there is no such key.
 #[derive(Debug)]
 pub(crate) enum NoKey {
     /// The user service does not have it.
     Unknown,
-    /// The user service could not be asked: it may have it, and nobody knows.
+    /// The user service could not be asked, and may have it.
     NotAsked(UpstreamError),
 }
 
@@ -85,7 +85,7 @@ impl Keys {
         self.read(|known| known.published.clone()).ok_or(UpstreamError::TimedOut { service: self.user.service() })
     }
 
-    /// Asks again when what is known is old. What is missing, in words, only while nothing is known at all.
+    /// Asks again when the keys are old. An error, in words for readiness, only while there are none at all.
     pub(crate) async fn keep_fresh(&self) -> Result<(), String> {
         let fresh = self.read(|known| known.got_at.is_some_and(|at| at.elapsed() < AGE_MAX));
         if !fresh {
@@ -100,7 +100,7 @@ impl Keys {
     }
 
     async fn ask_unless_just_done(&self) -> Result<(), UpstreamError> {
-        // Whoever waits here finds the answer of the one before, and does not ask again.
+        // A call that waits here finds the answer of the one before, and does not ask again.
         let _asking = self.asking.lock().await;
         let just_done = self.read(|known| {
             let interval = if known.by_id.is_empty() { ASK_INTERVAL_MIN_EMPTY } else { ASK_INTERVAL_MIN };
@@ -139,7 +139,7 @@ impl Keys {
     }
 }
 
-/// The Ed25519 signing keys of a set; others are none of our business.
+/// The Ed25519 signing keys of a set; others are left out.
 fn usable(set: &JwkSet) -> HashMap<String, Arc<DecodingKey>> {
     let named = set.keys.iter().take(KEYS_MAX).filter(|jwk| is_ed25519(jwk));
     named.filter_map(|jwk| Some((jwk.common.key_id.clone()?, Arc::new(DecodingKey::from_jwk(jwk).ok()?)))).collect()

@@ -3,31 +3,30 @@
 //!
 //! ```text
 //!  connection limits            server     headers read in time, at most so many, so large
-//!   request cleaned             guard      what only the inside may say is taken off; a trace is begun
+//!   request cleaned             middleware what only the inside may say is taken off; a trace is begun
 //!    request id, log, panics,   kit        the same around every program
 //!    time and size limits
-//!     (limits by address)       --         later: a layer here, keyed by the connection's address
-//!      who asks                 auth       the token's signature and claims, per route of the table
-//!       (limits by person)      --         later: a layer here, by the route's `limit` class
-//!        (roles, tenants)       --         later: finer than the table's `auth`
-//!         the route             routes/    one file each; GraphQL will be one more row of the table
-//!   response headers            guard      the same on every answer, whoever made it
+//!      who asks                 access     the token's signature and claims, by the route's `access`
+//!       a place and a task      kit        the call runs to its end, also when its caller hangs up
+//!        the route             routes/    declared beside its handler; a saga's start is client_saga's
+//!   response headers            middleware the same on every response, the kit's own ones too
 //! ```
 
-mod auth;
-mod door;
-mod guard;
+mod access;
+mod app;
+mod client_saga;
+mod endpoint;
+mod fields;
+mod hop;
+mod idempotency;
 mod keys;
+mod middleware;
 mod routes;
 mod server;
 pub mod settings;
-mod table;
+mod streams;
 mod upstream;
-
-mod card;
-mod idempotency;
-mod order_request;
-mod public;
+mod views;
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -35,12 +34,12 @@ use kit::{clock::Clock, http::Calls, readiness::Readiness};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+pub use routes::route_table;
 pub use settings::{Cli, Settings, SettingsError};
-pub use table::markdown as route_table;
 
-use crate::door::Door;
+use crate::{app::App, upstream::Part};
 
-/// Why the gateway could not start.
+/// A reason why the gateway could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// A setting cannot work.
@@ -49,23 +48,23 @@ pub enum RunError {
     /// The HTTP client could not be made.
     #[error("preparing HTTP towards the other parts")]
     Client(#[source] reqwest::Error),
-    /// Somebody else listens there, or the address is not this machine's.
+    /// Another program listens there, or the address is not this machine's.
     #[error("listening on {address}")]
     Listen {
-        /// Where.
+        /// The address that was asked for.
         address: SocketAddr,
-        /// Why not.
+        /// The system's reason.
         #[source]
         source: std::io::Error,
     },
 }
 
-/// A gateway that serves.
+/// A running gateway.
 #[derive(Debug)]
 pub struct Gateway {
     /// The address in force.
     pub address: SocketAddr,
-    /// What it needs, by name.
+    /// The parts behind the door that are missing, by name.
     pub readiness: Readiness,
     task: JoinHandle<()>,
 }
@@ -83,16 +82,16 @@ impl Gateway {
 /// there yet: until they are, `/ready` names them and requests that need them are answered with 503.
 ///
 /// # Errors
-/// [`RunError`].
+/// [`RunError`] names what could not be done.
 pub async fn start(settings: Settings, clock: Arc<dyn Clock>, token: CancellationToken) -> Result<Gateway, RunError> {
     settings.validate()?;
     let readiness = Readiness::new();
-    let door = Door::new(&settings, clock, token.clone()).map_err(RunError::Client)?;
-    door.clone().watch(readiness.clone());
+    let app = App::new(&settings, clock, token.clone()).map_err(RunError::Client)?;
+    app.clone().watch(parts(), readiness.clone());
     // A connection has one call at a time, so that only callers who hung up can take the places of others.
     let calls = Calls::new(u32::try_from(settings.connections_max).unwrap_or(u32::MAX));
-    let router = kit::http::base(table::router(&door, &calls), &kit::metrics::install(), readiness.clone());
-    let router = guard::around(router, &settings);
+    let router = kit::http::base(routes::router(&app, &calls), &kit::metrics::install(), readiness.clone());
+    let router = middleware::around(router, &settings);
     let (address, task) = server::serve(settings.listen, router, settings.connections_max, calls, token)
         .await
         .map_err(|source| RunError::Listen { address: settings.listen, source })?;
@@ -100,10 +99,21 @@ pub async fn start(settings: Settings, clock: Arc<dyn Clock>, token: Cancellatio
     Ok(Gateway { address, readiness, task })
 }
 
+/// The parts that routes need.
+fn parts() -> Vec<Part> {
+    let mut parts: Vec<Part> = Vec::new();
+    for endpoint in routes::ROUTES {
+        if !parts.contains(&endpoint.part) {
+            parts.push(endpoint.part);
+        }
+    }
+    parts
+}
+
 /// Runs a gateway on the machine's clock until `token` is cancelled.
 ///
 /// # Errors
-/// [`RunError`].
+/// [`RunError`] names what could not be done.
 pub async fn run(settings: Settings, token: CancellationToken) -> Result<(), RunError> {
     start(settings, kit::clock::system(), token).await?.stopped().await;
     Ok(())

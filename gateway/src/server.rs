@@ -27,18 +27,18 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// How long clients are waited for.
+/// The waits for clients, each of which ends a connection.
 #[derive(Debug, Clone, Copy)]
 struct Patience {
     /// A request's head to arrive, and a connection to be idle: longer than a phone on a bad network needs, short
     /// enough that held-open connections cost their owner effort.
     head: Duration,
     /// An answer to be read on when not one byte of it can be written: twice the sign of life of a stream, so that
-    /// a phone in a tunnel is not cut off, and whoever never reads does not keep its place.
+    /// a phone in a tunnel is not cut off, and a client that never reads does not keep its place.
     unread: Duration,
 }
 
-/// In force.
+/// The patience with real clients; tests have less.
 const PATIENCE: Patience = Patience { head: Duration::from_secs(30), unread: Duration::from_secs(30) };
 
 /// The most headers of a request; browsers send some twenty.
@@ -218,7 +218,7 @@ mod tests {
         TcpStream::connect(address).await.unwrap()
     }
 
-    /// What comes until the server closes.
+    /// The bytes that come until the server closes.
     async fn to_the_end(stream: &mut TcpStream) -> String {
         let mut said = Vec::new();
         let end = tokio::time::timeout(FAR_TOO_LONG, stream.read_to_end(&mut said)).await;
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_that_nobody_reads_is_broken_off() {
+    async fn an_answer_that_is_never_read_is_broken_off() {
         let dropped = CancellationToken::new();
         let body = {
             let dropped = dropped.clone();

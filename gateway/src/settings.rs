@@ -1,11 +1,14 @@
-//! What the gateway can be told: where it listens, and where the parts behind it are.
+//! The gateway's settings: where it listens, and where the parts behind it are.
 
-use std::net::SocketAddr;
+use std::{collections::BTreeMap, net::SocketAddr};
 
-use clap::Parser;
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, Parser, value_parser};
+use contract::Route;
 use kit::settings::{Common, DEVELOPMENT_INTERNAL_TOKEN};
 use reqwest::Url;
 use secrecy::SecretString;
+
+use crate::upstream::Part;
 
 /// Where the gateway listens when it is not told.
 pub const LISTEN_DEFAULT: &str = "127.0.0.1:8080";
@@ -22,7 +25,7 @@ pub const CONNECTIONS_MAX_DEFAULT: usize = 10_000;
 #[derive(Debug, Clone, Parser)]
 #[command(name = "gateway", version)]
 pub struct Cli {
-    /// What every program takes.
+    /// The settings of every program.
     #[command(flatten)]
     pub common: Common,
     /// The address of the door.
@@ -31,18 +34,9 @@ pub struct Cli {
     /// The orchestrators; several are separated by commas, and any of them will do.
     #[arg(long, env = "SOJOURN_ORCHESTRATOR_URL", value_delimiter = ',', default_value = ORCHESTRATOR_DEFAULT)]
     pub orchestrator_url: Vec<Url>,
-    /// The workers that run the domain `user`.
-    #[arg(long, env = "SOJOURN_USER_URL", value_delimiter = ',', default_value = WORKERS_DEFAULT)]
-    pub user_url: Vec<Url>,
-    /// The workers that run the domain `order`.
-    #[arg(long, env = "SOJOURN_ORDER_URL", value_delimiter = ',', default_value = WORKERS_DEFAULT)]
-    pub order_url: Vec<Url>,
-    /// The workers that run the domain `flights`.
-    #[arg(long, env = "SOJOURN_FLIGHTS_URL", value_delimiter = ',', default_value = WORKERS_DEFAULT)]
-    pub flights_url: Vec<Url>,
-    /// The workers that run the domain `accommodation`.
-    #[arg(long, env = "SOJOURN_ACCOMMODATION_URL", value_delimiter = ',', default_value = WORKERS_DEFAULT)]
-    pub accommodation_url: Vec<Url>,
+    /// The workers of each domain.
+    #[command(flatten)]
+    pub domains: DomainUrls,
     /// The most open connections; past it new ones wait.
     #[arg(long, env = "SOJOURN_CONNECTIONS_MAX", default_value_t = CONNECTIONS_MAX_DEFAULT)]
     pub connections_max: usize,
@@ -57,34 +51,68 @@ impl Cli {
             internal_token: self.common.internal_token.clone(),
             production: self.common.is_production(),
             orchestrator: self.orchestrator_url.clone(),
-            user: self.user_url.clone(),
-            order: self.order_url.clone(),
-            flights: self.flights_url.clone(),
-            accommodation: self.accommodation_url.clone(),
+            domains: self.domains.0.clone(),
             connections_max: self.connections_max,
         }
     }
 }
 
-/// What a gateway is told by whoever runs it in a process.
+/// Where the workers of each domain are: one flag `--<domain>-url` for each domain of the contract.
+#[derive(Debug, Clone)]
+pub struct DomainUrls(BTreeMap<Route, Vec<Url>>);
+
+impl DomainUrls {
+    fn flag(route: Route) -> String {
+        format!("{}-url", route.as_str())
+    }
+}
+
+impl Args for DomainUrls {
+    fn augment_args(command: Command) -> Command {
+        command.args(Route::ALL.map(|route| {
+            let name = route.as_str();
+            Arg::new(Self::flag(route))
+                .long(Self::flag(route))
+                .env(format!("SOJOURN_{}_URL", name.to_uppercase()))
+                .value_name(format!("{}_URL", name.to_uppercase()))
+                .value_delimiter(',')
+                .value_parser(value_parser!(Url))
+                .default_value(WORKERS_DEFAULT)
+                .action(clap::ArgAction::Append)
+                .help(format!("The workers that run the domain `{name}`"))
+        }))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for DomainUrls {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let urls = |route| matches.get_many::<Url>(&Self::flag(route)).into_iter().flatten().cloned().collect();
+        Ok(Self(Route::ALL.map(|route| (route, urls(route))).into()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// The settings of a gateway, however the process that runs it came by them.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Where the door listens; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// What the parts of the installation show each other.
+    /// The token that the parts of the installation show each other.
     pub internal_token: SecretString,
     /// True in front of clients: browsers are told to insist on TLS.
     pub production: bool,
-    /// Any of these.
+    /// The orchestrators; any of them will do.
     pub orchestrator: Vec<Url>,
-    /// Any of these.
-    pub user: Vec<Url>,
-    /// Any of these.
-    pub order: Vec<Url>,
-    /// Any of these.
-    pub flights: Vec<Url>,
-    /// Any of these.
-    pub accommodation: Vec<Url>,
+    /// The workers of each domain; any of them will do.
+    pub domains: BTreeMap<Route, Vec<Url>>,
     /// Past it new connections wait.
     pub connections_max: usize,
 }
@@ -98,48 +126,42 @@ impl Settings {
             internal_token: SecretString::from(DEVELOPMENT_INTERNAL_TOKEN),
             production: false,
             orchestrator: vec![orchestrator],
-            user: vec![workers.clone()],
-            order: vec![workers.clone()],
-            flights: vec![workers.clone()],
-            accommodation: vec![workers],
+            domains: Route::ALL.map(|route| (route, vec![workers.clone()])).into(),
             connections_max: CONNECTIONS_MAX_DEFAULT,
         }
     }
 }
 
-/// What is wrong with the settings.
+/// A setting that cannot work.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
-    /// Not something that HTTP can be spoken with.
+    /// An address that is not one of an HTTP server.
     #[error("--{part}-url: `{url}` is not an http or https address of a host")]
     NotHttp {
-        /// Whose address.
+        /// The part whose address it is.
         part: &'static str,
-        /// The address.
+        /// The address as it was given.
         url: String,
     },
-    /// Nothing to speak with.
+    /// A part without an address.
     #[error("--{part}-url: at least one address is needed")]
     NoAddress {
-        /// Whose address.
+        /// The part whose address it is.
         part: &'static str,
     },
 }
 
 impl Settings {
-    /// Looks for what cannot work.
+    /// Looks for addresses that cannot be called.
     ///
     /// # Errors
     /// [`SettingsError`] names the setting.
     pub fn validate(&self) -> Result<(), SettingsError> {
-        let parts = [
-            ("orchestrator", &self.orchestrator),
-            ("user", &self.user),
-            ("order", &self.order),
-            ("flights", &self.flights),
-            ("accommodation", &self.accommodation),
-        ];
-        for (part, urls) in parts {
+        let urls_of = |route| self.domains.get(&route).map_or(&[][..], Vec::as_slice);
+        let domains = Route::ALL.map(|route| (Part::Domain(route), urls_of(route)));
+        let orchestrator = (Part::Orchestrator, self.orchestrator.as_slice());
+        for (part, urls) in domains.into_iter().chain([orchestrator]) {
+            let part = part.as_str();
             if urls.is_empty() {
                 return Err(SettingsError::NoAddress { part });
             }

@@ -1,5 +1,5 @@
 //! Calls to the parts behind the door: time limits, size limits, the next address when one does not answer, and every
-//! failure turned into an answer that names the part and nothing else.
+//! failure turned into a problem that names the part and nothing else.
 
 use std::{
     sync::{
@@ -11,13 +11,13 @@ use std::{
 
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use bytes::Bytes;
-use contract::problem::Problem;
+use contract::{Route, problem::Problem};
 use kit::{http::ApiError, settings::error_chain};
 use reqwest::{Response, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::guard::{Hop, REQUEST_ID, TRACEPARENT};
+use crate::hop::{Hop, REQUEST_ID, TRACEPARENT};
 
 /// How long a connection inside the installation may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -37,7 +37,7 @@ const ALIVE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The largest answer, in bytes: a page of the largest orders.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// When to come again after a part was missing, in seconds.
+/// The seconds after which a missing part is worth another try.
 const RETRY_AFTER_SECONDS: u32 = 1;
 
 /// The longest wait that a part's own `Retry-After` can ask a client for, in seconds.
@@ -63,6 +63,24 @@ pub(crate) fn client() -> Result<reqwest::Client, reqwest::Error> {
         .build()
 }
 
+/// A part of the installation that the gateway calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    Orchestrator,
+    /// The workers of a domain.
+    Domain(Route),
+}
+
+impl Part {
+    /// The name in addresses, logs, metrics and problems.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Orchestrator => "orchestrator",
+            Self::Domain(route) => route.as_str(),
+        }
+    }
+}
+
 /// A part and its addresses.
 pub(crate) struct Upstream {
     service: &'static str,
@@ -75,7 +93,7 @@ pub(crate) struct Upstream {
     token: SecretString,
 }
 
-/// One address.
+/// One address of a part.
 struct Base {
     url: String,
     /// When it last gave no usable answer; none once it has answered again.
@@ -102,7 +120,7 @@ pub(crate) enum Repeat {
     Unsent,
 }
 
-/// A call.
+/// A call to a part.
 pub(crate) struct Call {
     pub(crate) method: Method,
     /// With the query.
@@ -114,7 +132,7 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// A read.
+    /// A read, which may be repeated.
     pub(crate) fn get(path: impl Into<String>) -> Self {
         Self {
             method: Method::GET,
@@ -126,7 +144,13 @@ impl Call {
         }
     }
 
-    /// A write.
+    /// A read with a query.
+    pub(crate) fn get_with(path: &str, query: impl IntoIterator<Item = (&'static str, String)>) -> Self {
+        let mut pairs = form_urlencoded::Serializer::new(String::new());
+        Self::get(format!("{path}?{}", pairs.extend_pairs(query).finish()))
+    }
+
+    /// A write of a JSON body.
     pub(crate) fn post(path: impl Into<String>, body: &impl Serialize, repeat: Repeat) -> Result<Self, UpstreamError> {
         let body = serde_json::to_vec(body).map_err(UpstreamError::Unsendable)?;
         let mut headers = HeaderMap::new();
@@ -136,15 +160,15 @@ impl Call {
     }
 }
 
-/// An answer below 500.
+/// A whole response with a status below 500.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct UpstreamResponse {
     service: &'static str,
     pub(crate) status: StatusCode,
     pub(crate) body: Bytes,
 }
 
-/// Why there is no usable answer.
+/// A reason why there is no usable response.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UpstreamError {
     /// No address could be reached.
@@ -168,7 +192,7 @@ pub(crate) enum UpstreamError {
         retry_after_seconds: Option<u32>,
         problem: Option<Box<Problem>>,
     },
-    /// It answered what nobody agreed on.
+    /// It answered something that is not in the contract.
     #[error("the {service} service gave an answer that cannot be used")]
     Unusable { service: &'static str, why: String },
     /// Our own mistake.
@@ -236,10 +260,10 @@ fn said(status: StatusCode, problem: Problem) -> ApiError {
 }
 
 impl Upstream {
-    pub(crate) fn new(service: &'static str, urls: &[Url], http: reqwest::Client, token: SecretString) -> Self {
+    pub(crate) fn new(part: Part, urls: &[Url], http: reqwest::Client, token: SecretString) -> Self {
         let url = |url: &Url| url.as_str().trim_end_matches('/').to_owned();
         let bases = urls.iter().map(|one| Base { url: url(one), failed_at: Mutex::new(None) }).collect();
-        Self { service, bases, reads: AtomicUsize::new(0), writes: AtomicUsize::new(0), http, token }
+        Self { service: part.as_str(), bases, reads: AtomicUsize::new(0), writes: AtomicUsize::new(0), http, token }
     }
 
     pub(crate) const fn service(&self) -> &'static str {
@@ -247,9 +271,9 @@ impl Upstream {
     }
 
     /// Calls and reads the whole answer.
-    pub(crate) async fn call(&self, hop: &Hop, call: Call) -> Result<Answer, UpstreamError> {
-        match self.attempts(hop, &call, Wanted::Answer).await? {
-            Received::Answer(answer) => Ok(answer),
+    pub(crate) async fn call(&self, hop: &Hop, call: Call) -> Result<UpstreamResponse, UpstreamError> {
+        match self.attempts(hop, &call, Wanted::Whole).await? {
+            Received::Whole(answer) => Ok(answer),
             Received::Open(response) => self.read(response).await,
         }
     }
@@ -258,7 +282,7 @@ impl Upstream {
     pub(crate) async fn open(&self, hop: &Hop, call: Call) -> Result<Response, UpstreamError> {
         match self.attempts(hop, &call, Wanted::Open).await? {
             Received::Open(response) => Ok(response),
-            Received::Answer(answer) => Ok(answer.into_response()),
+            Received::Whole(answer) => Ok(answer.into_response()),
         }
     }
 
@@ -316,7 +340,7 @@ impl Upstream {
     async fn attempt(&self, base: &Base, hop: &Hop, call: &Call, wanted: Wanted) -> Result<Received, UpstreamError> {
         let response = self.send(base, hop, call).await?;
         match wanted {
-            Wanted::Answer => Ok(Received::Answer(self.read(response).await?)),
+            Wanted::Whole => Ok(Received::Whole(self.read(response).await?)),
             Wanted::Open => Ok(Received::Open(response)),
         }
     }
@@ -375,7 +399,7 @@ impl Upstream {
         Ok(rebuilt)
     }
 
-    async fn read(&self, mut response: Response) -> Result<Answer, UpstreamError> {
+    async fn read(&self, mut response: Response) -> Result<UpstreamResponse, UpstreamError> {
         let service = self.service;
         let status = response.status();
         let mut body = Vec::new();
@@ -387,7 +411,7 @@ impl Upstream {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer { service, status, body: body.into() })
+        Ok(UpstreamResponse { service, status, body: body.into() })
     }
 
     /// All addresses, in turn, so that each bears its part; those that rest come last.
@@ -411,7 +435,7 @@ impl Upstream {
                 }
                 other => error_chain(other),
             };
-            // The path without its query: searches are nobody's business.
+            // The path without its query: what people search for is private.
             let path = call.path.split('?').next().unwrap_or_default();
             tracing::warn!(service = self.service, method = %call.method, path, why, "a part behind the door failed");
         }
@@ -422,18 +446,18 @@ impl Upstream {
 #[derive(Debug, Clone, Copy)]
 enum Wanted {
     /// All of it.
-    Answer,
-    /// Its head.
+    Whole,
+    /// Its head; the body is read as it comes.
     Open,
 }
 
-/// See [`Wanted`].
+/// As much of a response as was [`Wanted`].
 enum Received {
-    Answer(Answer),
+    Whole(UpstreamResponse),
     Open(Response),
 }
 
-impl Answer {
+impl UpstreamResponse {
     fn into_response(self) -> Response {
         let mut response = axum::http::Response::new(self.body);
         *response.status_mut() = self.status;
@@ -459,7 +483,7 @@ impl Answer {
         said(self.status, problem)
     }
 
-    /// A status that nobody agreed on.
+    /// The error for a status that is not in the contract.
     pub(crate) fn unexpected(&self) -> UpstreamError {
         self.unusable(&format!("unexpected status {}", self.status))
     }

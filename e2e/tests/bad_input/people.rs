@@ -18,13 +18,18 @@ pub(crate) async fn registrations_and_logins(system: &System, findings: &mut Fin
     };
     let post = async |path: &str, body: Value| stranger.call(Method::POST, path, Some(body)).await.unwrap();
 
-    for path in [REGISTER, LOGIN, REFRESH] {
+    let members: [(&str, &[&str]); 3] = [
+        (REGISTER, &["#/email", "#/password", "#/name"]),
+        (LOGIN, &["#/email", "#/password"]),
+        (REFRESH, &["#/refresh_token"]),
+    ];
+    for (path, members) in members {
         let at = |what: &str| format!("{path}: {what}");
         findings.problem(&at("no media type"), &raw(path, &[], "{}").await, 415, "unsupported_media_type", &[]);
         findings.problem(&at("cut JSON"), &raw(path, &json, "{").await, 400, "json_malformed", &[]);
         findings.problem(&at("no JSON"), &raw(path, &json, "\u{fffd}\u{0}").await, 400, "json_malformed", &[]);
-        findings.problem(&at("an empty object"), &post(path, json!({})).await, 422, "body_invalid", &[]);
-        findings.problem(&at("a list"), &post(path, json!([7])).await, 422, "body_invalid", &[]);
+        findings.problem(&at("an empty object"), &post(path, json!({})).await, 422, "body_invalid", members);
+        findings.problem(&at("a list"), &post(path, json!([7])).await, 422, "body_invalid", &["#/"]);
         let huge = json!({ "email": "x".repeat(20_000) });
         findings.problem(&at("a huge body"), &post(path, huge).await, 413, "body_too_large", &[]);
         let read = stranger.get(path).await.unwrap();
@@ -33,9 +38,10 @@ pub(crate) async fn registrations_and_logins(system: &System, findings: &mut Fin
 
     let email = format!("eve-{}@example.com", kit::ids::uuid_random().simple());
     let person = json!({ "email": email, "password": "a long enough passphrase", "name": "Eve" });
-    let wrong: [(&str, Value, &str, &[&str]); 8] = [
-        ("no password", without(&person, "", "password"), "body_invalid", &[]),
-        ("a number for a name", with(&person, "/name", 7), "body_invalid", &[]),
+    let wrong: [(&str, Value, &str, &[&str]); 9] = [
+        ("no password", without(&person, "", "password"), "body_invalid", &["#/password"]),
+        ("a number for a name", with(&person, "/name", 7), "body_invalid", &["#/name"]),
+        ("a card number for a name", with(&person, "/name", "4111111111111111"), "card_number_refused", &["#/name"]),
         ("a short password", with(&person, "/password", "short"), "registration_invalid", &["#/password"]),
         ("a common password", with(&person, "/password", "Password12345"), "registration_invalid", &["#/password"]),
         ("no address", with(&person, "/email", "eve"), "registration_invalid", &["#/email"]),

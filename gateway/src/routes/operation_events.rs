@@ -1,27 +1,44 @@
 //! `GET /v1/operations/{operation_id}/events`: the saga's records as they are committed, each as the operation's
 //! public document. A client that lost its connection sends the last event's id and misses nothing.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, time::Duration};
 
 use axum::{
     extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{
         IntoResponse as _, Response,
         sse::{Event, KeepAlive, Sse},
     },
+    routing::on,
 };
 use contract::{SagaId, orchestrator_api::RecordView, saga::Cause};
 use eventsource_stream::Eventsource as _;
 use futures::{Stream, StreamExt as _, stream};
 use kit::http::{ApiError, Path};
 use serde_json::Value;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{auth::Caller, door::Door, guard::Hop, public::Operation, routes::operations::own_saga, upstream::Call};
+use super::operations::own_saga;
+use crate::{
+    access::{Access, Caller},
+    app::App,
+    endpoint::{Endpoint, Limit, NO_BODY_BYTES_MAX, Verb},
+    hop::Hop,
+    streams::{LAST_EVENT_ID, until_ended},
+    upstream::{Call, Part},
+    views::Operation,
+};
 
-/// The header of a reader that takes a stream up again.
-pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+pub(crate) const FOLLOW: Endpoint = Endpoint {
+    verb: Verb::Get,
+    path: "/v1/operations/{operation_id}/events",
+    access: Access::Client,
+    limit: Limit::Stream,
+    body_bytes_max: NO_BODY_BYTES_MAX,
+    part: Part::Orchestrator,
+    about: "follows an order live (server-sent events)",
+    handler: |methods| on(methods, follow),
+};
 
 /// How often a silent stream gives a sign of life: below the minute after which middle boxes forget connections.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -29,20 +46,15 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How soon a reader that lost the stream should come back.
 const COME_BACK: Duration = Duration::from_secs(1);
 
-/// How long one stream may last: as long as an access token, so that rights are looked at again. Readers come back by
-/// themselves and go on where they were.
-pub(crate) const STREAM_DURATION_MAX: Duration = Duration::from_secs(15 * 60);
-
-/// Serves the route.
-pub(crate) async fn follow(
-    State(door): State<Door>,
+async fn follow(
+    State(app): State<App>,
     caller: Caller,
     hop: Hop,
     headers: HeaderMap,
     Path(id): Path<SagaId>,
 ) -> Result<Response, ApiError> {
-    let place = take_place(&door.streams)?;
-    let saga = own_saga(&door, &hop, caller, id).await?;
+    let place = app.streams.take()?;
+    let saga = own_saga(&app, &hop, caller, id).await?;
     let last: Option<u64> = headers.get(LAST_EVENT_ID).and_then(|value| value.to_str().ok()?.trim().parse().ok());
     if saga.summary.status.is_final() && last.is_some_and(|last| last >= saga.head) {
         // By the standard, the one answer that makes a reader stop asking.
@@ -53,7 +65,7 @@ pub(crate) async fn follow(
     if let Some(last) = last {
         call.headers.insert(LAST_EVENT_ID, HeaderValue::from(last));
     }
-    let response = door.orchestrator.open(&hop, call).await?;
+    let response = app.orchestrator.open(&hop, call).await?;
     if response.status() != StatusCode::OK {
         tracing::error!(status = %response.status(), "the orchestrator did not open a stream");
         return Err(ApiError::unavailable(
@@ -65,30 +77,13 @@ pub(crate) async fn follow(
     let teller = Teller { id, cause: saga.cause };
     let events = told(response.bytes_stream().eventsource(), teller);
     let first = stream::once(async { Ok(Event::default().retry(COME_BACK)) });
-    let ended = until_ended(&door);
+    let ended = until_ended(&app.stopping);
     let events = first.chain(events).take_until(ended).map(move |event| {
         // The place is free again when the stream is dropped.
         let _held = &place;
         event
     });
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
-}
-
-/// One of the places for streams.
-pub(crate) fn take_place(places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, ApiError> {
-    let busy = |_| ApiError::unavailable("too_many_streams", "too many streams are open right now", 5);
-    Arc::clone(places).try_acquire_owned().map_err(busy)
-}
-
-/// Resolves when a stream must end: after its longest time, or because the gateway stops.
-pub(crate) fn until_ended(door: &Door) -> impl Future<Output = ()> + Send + use<> {
-    let stopping = door.stopping.clone();
-    async move {
-        tokio::select! {
-            () = tokio::time::sleep(STREAM_DURATION_MAX) => {}
-            () = stopping.cancelled_owned() => {}
-        }
-    }
 }
 
 /// Turns the orchestrator's events into the client's. Anything that breaks ends the stream: the reader comes back.
@@ -115,7 +110,7 @@ fn told<E: std::fmt::Display>(
     })
 }
 
-/// What is known of a saga while its records go by.
+/// The state of a saga while its records go by.
 struct Teller {
     id: SagaId,
     cause: Option<Cause>,
@@ -154,7 +149,7 @@ impl Teller {
     }
 }
 
-/// Why the saga turned around, when this entry says so.
+/// The reason why the saga turned around, when this entry is its turn.
 fn cause_of(entry: &Value) -> Option<Cause> {
     let turned = entry.get("entry").and_then(Value::as_str) == Some("compensation_started");
     turned.then(|| serde_json::from_value(entry.get("cause")?.clone()).ok()).flatten()

@@ -8,26 +8,39 @@ use axum::{
     extract::{OriginalUri, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     response::{IntoResponse as _, Response},
+    routing::on,
 };
 use contract::orchestrator_api::{HEADER_ACTOR, HEADER_ROLE};
 use futures::StreamExt as _;
 use kit::http::ApiError;
 
 use crate::{
-    auth::Caller,
-    door::Door,
-    guard::Hop,
-    routes::operation_events::{LAST_EVENT_ID, take_place, until_ended},
-    upstream::{Call, READ_TIMEOUT, Repeat, UpstreamError},
+    access::{Access, Caller},
+    app::App,
+    endpoint::{Endpoint, Limit, OPERATION_BYTES_MAX, Verb},
+    hop::Hop,
+    streams::{LAST_EVENT_ID, until_ended},
+    upstream::{Call, Part, READ_TIMEOUT, Repeat, UpstreamError},
+};
+
+pub(crate) const PASS: Endpoint = Endpoint {
+    verb: Verb::Any,
+    path: "/ops/api/{*path}",
+    access: Access::Operator,
+    limit: Limit::Operate,
+    body_bytes_max: OPERATION_BYTES_MAX,
+    part: Part::Orchestrator,
+    about: "the orchestrator's interface, for operators",
+    handler: |methods| on(methods, pass),
 };
 
 /// How long the orchestrator may take to answer an act: longer than it waits for the saga's verdict (15 s), so that it
 /// can say itself that none has come.
 const ACT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What stands before the orchestrator's own paths at the door.
+/// The part of a path that stands before the orchestrator's own one at the door.
 const PREFIX: &str = "/ops";
-/// What the orchestrator's own paths begin with.
+/// The beginning of the orchestrator's own paths.
 const API: &str = "/api/";
 
 /// How the content type of a live stream begins.
@@ -38,7 +51,8 @@ const PASSED_IN: [HeaderName; 5] =
     [header::ACCEPT, header::CONTENT_TYPE, header::IF_MATCH, header::IF_NONE_MATCH, LAST_EVENT_ID];
 
 /// The headers of an answer that mean something to operators.
-const PASSED_BACK: [HeaderName; 6] = [
+const PASSED_BACK: [HeaderName; 7] = [
+    header::ALLOW,
     header::CONTENT_TYPE,
     header::CACHE_CONTROL,
     header::CONTENT_DISPOSITION,
@@ -47,9 +61,8 @@ const PASSED_BACK: [HeaderName; 6] = [
     header::VARY,
 ];
 
-/// Serves the route.
-pub(crate) async fn pass(
-    State(door): State<Door>,
+async fn pass(
+    State(app): State<App>,
     caller: Caller,
     hop: Hop,
     method: Method,
@@ -68,8 +81,8 @@ pub(crate) async fn pass(
         timeout: if reading { READ_TIMEOUT } else { ACT_TIMEOUT },
         method,
     };
-    let place = take_place(&door.operator_streams)?;
-    let answer = door.orchestrator.open(&hop, call).await.map_err(UpstreamError::for_operators)?;
+    let place = app.operator_streams.take()?;
+    let answer = app.orchestrator.open(&hop, call).await.map_err(UpstreamError::for_operators)?;
     let status = answer.status();
     let mut passed = HeaderMap::new();
     for name in PASSED_BACK {
@@ -83,11 +96,12 @@ pub(crate) async fn pass(
         chunk
     });
     // Only what has no end of its own is ended: half a document would pass for a whole one.
-    let body = if live { Body::from_stream(body.take_until(until_ended(&door))) } else { Body::from_stream(body) };
+    let body =
+        if live { Body::from_stream(body.take_until(until_ended(&app.stopping))) } else { Body::from_stream(body) };
     Ok((status, passed, body).into_response())
 }
 
-/// The orchestrator's path for one of ours. What would climb out of `/api/` once somebody resolves it is refused.
+/// The orchestrator's path for one of ours. What would climb out of `/api/` once it is resolved is refused.
 fn inside(path: &str) -> Result<&str, ApiError> {
     let inner = path.strip_prefix(PREFIX).filter(|inner| inner.starts_with(API));
     let climbs = |path: &str| {

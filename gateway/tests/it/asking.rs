@@ -1,9 +1,9 @@
-//! Who asks: tokens, roles, keys.
+//! Callers: tokens, roles, keys, registrations.
 
 use std::fmt::Write as _;
 
 use chrono::TimeDelta;
-use contract::user::Role;
+use contract::{Route, user::Role};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use kit::clock::Clock as _;
 use serde_json::json;
@@ -118,8 +118,7 @@ async fn keys_are_kept_while_the_user_service_is_away() {
 
 #[tokio::test]
 async fn without_any_keys_tokens_cannot_be_verified_yet() {
-    let house =
-        House::with_orchestrators(1, |settings| settings.user = vec!["http://127.0.0.1:9".parse().unwrap()]).await;
+    let house = House::without(Route::User).await;
     let said = with_token(&house, &house.client_token(1)).await;
     assert_eq!((said.status, said.header("retry-after")), (503, "1"));
     insta::assert_snapshot!("no_keys", said.shown());
@@ -161,6 +160,19 @@ async fn registration_and_login_pass_with_their_refusals() {
     let greedy =
         post("/v1/auth/register", json!({"email": "a@b.org", "password": "x", "name": "A", "role": "operator"})).await;
     assert_eq!((greedy.status, greedy.code().as_str()), (422, "body_invalid"));
+
+    let card =
+        post("/v1/auth/register", json!({"email": "a@b.org", "password": "x", "name": "4111-1111-1111-1111"})).await;
+    assert_eq!((card.status, card.code().as_str()), (422, "card_number_refused"));
+    assert_eq!(card.json()["errors"][0]["pointer"], "#/name");
+    let hashed = json!({"email": "b@b.org", "password": "4111 1111 1111 1111", "name": "Bo"});
+    assert_eq!(post("/v1/auth/register", hashed).await.status, 201);
+    let numeric = post("/v1/auth/login", json!({"email": 5, "password": 8_642_013_579_u64})).await;
+    assert_eq!((numeric.status, numeric.code().as_str()), (422, "body_invalid"));
+    let places: Vec<_> =
+        numeric.json()["errors"].as_array().unwrap().iter().map(|error| error["pointer"].clone()).collect();
+    assert_eq!(places, ["#/email", "#/password"]);
+    assert!(!numeric.body.contains("8642013579"), "{}", numeric.body);
 
     let right = post("/v1/auth/login", json!({"email": "a@b.org", "password": "correct horse battery"})).await;
     assert_eq!((right.status, right.header("cache-control")), (200, "no-store"));

@@ -1,6 +1,8 @@
-//! When what stands behind the door is away, slow or broken.
+//! Parts behind the door that are away, slow or broken.
 
 use std::time::Duration;
+
+use contract::Route;
 
 use crate::{
     house::{FAR_TOO_LONG, House, Said},
@@ -87,8 +89,7 @@ async fn a_busy_orchestrator_says_when_to_come_again() {
 
 #[tokio::test]
 async fn what_is_missing_is_named_by_readiness_and_health_stays() {
-    let house =
-        House::with_orchestrators(1, |settings| settings.flights = vec!["http://127.0.0.1:9".parse().unwrap()]).await;
+    let house = House::without(Route::Flights).await;
     let deadline = tokio::time::Instant::now() + FAR_TOO_LONG;
     loop {
         let missing: Vec<_> = house.gateway.readiness.missing().into_keys().collect();

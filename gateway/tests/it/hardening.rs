@@ -1,4 +1,4 @@
-//! What strangers meet.
+//! Requests of strangers: headers, methods, limits.
 
 use reqwest::Method;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -46,7 +46,7 @@ async fn unknown_addresses_and_methods_are_problems() {
 }
 
 #[tokio::test]
-async fn numbers_are_for_whoever_shows_the_internal_token() {
+async fn numbers_are_for_callers_with_the_internal_token() {
     let house = House::open().await;
     assert_eq!(Said::of(house.http.get(house.url("/metrics"))).await.code(), "not_found");
     let wrong = Said::of(house.http.get(house.url("/metrics")).bearer_auth("guess")).await;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use contract::{problem::Problem, user::Role};
+use contract::{Route, problem::Problem, user::Role};
 use gateway::{Gateway, Settings};
 use kit::clock::Clock;
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -54,6 +54,12 @@ impl House {
         let house = Self::with_orchestrators(1, |_| {}).await;
         house.ready().await;
         house
+    }
+
+    /// A domain's workers are where nothing listens.
+    pub(crate) async fn without(domain: Route) -> Self {
+        let nothing = "http://127.0.0.1:9".parse().unwrap();
+        Self::with_orchestrators(1, |settings| drop(settings.domains.insert(domain, vec![nothing]))).await
     }
 
     /// Settings can be changed before the start.

@@ -14,3 +14,4 @@ mod operating;
 mod ordering;
 mod program;
 mod reading;
+mod readme;

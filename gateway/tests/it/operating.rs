@@ -1,4 +1,4 @@
-//! `/ops/api/...`.
+//! Operators' calls through `/ops/api/...`.
 
 use std::sync::Arc;
 
@@ -58,6 +58,8 @@ async fn every_method_body_and_answer_passes_as_it_is() {
         );
         assert_eq!(echoed["body"], "{\"x\":1}");
     }
+    let wrong = Said::of(house.http.put(house.url("/ops/api/starts")).bearer_auth(house.operator_token())).await;
+    assert_eq!((wrong.status, wrong.header("allow")), (405, "GET,HEAD"));
 }
 
 #[tokio::test]

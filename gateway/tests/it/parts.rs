@@ -53,7 +53,7 @@ pub(crate) enum Mood {
     Distrustful,
 }
 
-/// What all parts remember.
+/// The memory that all parts share.
 #[derive(Default)]
 pub(crate) struct Memory {
     pub(crate) keys: Vec<Value>,
@@ -62,9 +62,9 @@ pub(crate) struct Memory {
     pub(crate) orders: HashMap<OrderId, OrderView>,
     pub(crate) sagas: BTreeMap<SagaId, SagaView>,
     pub(crate) starts: Vec<StartSaga>,
-    /// By key.
+    /// Saga, business key and fingerprint of each start, by its idempotency key.
     pub(crate) started: HashMap<String, (SagaId, String, String)>,
-    /// What the live stream of any saga says.
+    /// The text of the live stream of any saga.
     pub(crate) stream: Vec<String>,
     /// `METHOD path?query` of every call.
     pub(crate) asked: Vec<String>,
@@ -163,7 +163,7 @@ impl Running {
         format!("http://{}", self.address).parse().unwrap()
     }
 
-    /// Returns when nobody listens there any more. Connections that are open are used up by the next calls.
+    /// Returns when no server listens there any more. Connections that are open are used up by the next calls.
     pub(crate) async fn stop(self) {
         self.token.cancel();
         while tokio::net::TcpStream::connect(self.address).await.is_ok() {
@@ -250,9 +250,15 @@ async fn stay(State(parts): State<Parts>, Path(id): Path<StayOfferId>) -> Result
     found.map(Json).ok_or_else(|| ApiError::new(StatusCode::GONE, "offer_expired", "The offer's time is over"))
 }
 
-async fn orders(State(parts): State<Parts>) -> Json<Value> {
+async fn orders(
+    State(parts): State<Parts>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Result<Json<Value>, ApiError> {
+    if query.contains_key("page_token") {
+        return Err(kit::http::page_token::PageTokenError.into());
+    }
     let items: Vec<_> = parts.memory().orders.values().cloned().collect();
-    Json(json!({ "items": items }))
+    Ok(Json(json!({ "items": items, "next_page_token": null })))
 }
 
 async fn order(State(parts): State<Parts>, Path(id): Path<OrderId>) -> Result<Json<OrderView>, ApiError> {

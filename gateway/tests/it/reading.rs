@@ -21,7 +21,7 @@ async fn placed(house: &House) -> (String, String) {
     (body["order_id"].as_str().unwrap().to_owned(), body["operation_id"].as_str().unwrap().to_owned())
 }
 
-/// What the order service makes of it.
+/// Has the order service store the order of the first start.
 fn stored(house: &House, status: OrderStatus) -> OrderView {
     let placed: PlaceOrder = serde_json::from_value(house.parts.memory().starts[0].input.clone()).unwrap();
     let view = OrderView {
@@ -77,7 +77,13 @@ async fn an_order_is_visible_at_once_and_then_as_the_order_service_has_it() {
 
     let list = house.get("/v1/orders?page_size=10").await;
     assert_eq!(list.json()["items"], json!([late.json()]));
-    for wrong in ["page_size=-1", "page_token=a%26b", "user_id=usr_1"] {
+    // A page token is the order service's to read, whatever is in it.
+    for token in ["", "a%26user_id%3Dusr_1"] {
+        let said = house.get(&format!("/v1/orders?page_token={token}")).await;
+        assert_eq!((said.status, said.code().as_str()), (400, "page_token_invalid"), "{token}");
+        assert_eq!(house.parts.asked_for(&format!("&page_token={token}")), 1, "{token}");
+    }
+    for wrong in ["page_size=-1", "user_id=usr_1"] {
         assert_eq!(house.get(&format!("/v1/orders?{wrong}")).await.status, 400, "{wrong}");
     }
 }

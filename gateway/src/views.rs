@@ -1,4 +1,4 @@
-//! What clients see: the documents of the door, made from what the parts behind it say, without what is only theirs.
+//! The documents that clients see, made from what the parts behind the door say, without what is only for the inside.
 
 use chrono::{DateTime, Utc};
 use contract::{
@@ -9,7 +9,7 @@ use contract::{
 };
 use serde::Serialize;
 
-/// What a client is told when a person gave the saga up as it was: something of it may stand.
+/// The message of an operation that an operator gave up as it was: something of it may stand.
 const GIVEN_UP: &str = "The order could not be completed. Our staff is looking after what was begun.";
 
 /// `GET /v1/orders/{order_id}`: [`OrderView`] without its owner, who is the one that asks.
@@ -68,7 +68,7 @@ impl Order {
     }
 }
 
-/// `POST /v1/orders`.
+/// The answer to `POST /v1/orders`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Accepted {
     pub(crate) order_id: OrderId,
@@ -95,11 +95,11 @@ pub(crate) enum OperationStatus {
     Running,
     /// Everything took effect.
     Succeeded,
-    /// Nothing did.
+    /// Nothing took effect, or an operator gave it up.
     Failed,
 }
 
-/// One step.
+/// One step of an operation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct OperationStep {
     name: String,
@@ -119,7 +119,7 @@ enum OperationStepStatus {
     Undone,
 }
 
-/// Why an operation failed.
+/// The reason why an operation failed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct OperationError {
     code: String,

@@ -1,4 +1,4 @@
-//! Who asks. Access tokens are JWTs signed with EdDSA; nothing in a token chooses how it is verified, except for the
+//! The caller of a route, and the layer that lets in only callers whom the route is for. Access tokens are JWTs signed with EdDSA; nothing in a token chooses how it is verified, except for the
 //! name of one of the keys that the user service publishes (RFC 8725).
 
 use axum::{
@@ -16,7 +16,7 @@ use jsonwebtoken::{Algorithm, Validation, errors::ErrorKind};
 use kit::http::ApiError;
 use serde::Deserialize;
 
-use crate::{door::Door, keys::NoKey};
+use crate::{app::App, keys::NoKey};
 
 /// The longest token, in bytes: ours have some 400.
 const TOKEN_BYTES_MAX: usize = 4 * 1024;
@@ -27,18 +27,16 @@ const KEY_ID_BYTES_MAX: usize = 128;
 /// How far apart the clocks of the machines may be.
 const CLOCK_SKEW_SECONDS: i64 = 5;
 
-/// Who may use a route.
+/// The people that a route is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Auth {
-    /// Everybody.
+pub(crate) enum Access {
     Public,
-    /// Whoever has an account, for what is their own.
+    /// People with an account, for what is their own.
     Client,
-    /// Operators.
     Operator,
 }
 
-impl Auth {
+impl Access {
     /// The word in documentation.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
@@ -49,7 +47,7 @@ impl Auth {
     }
 }
 
-/// Who asks: taken from a verified token only.
+/// The person who calls, known from a verified token only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Caller {
     pub(crate) user_id: UserId,
@@ -60,12 +58,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        // Missing only when a route of the table is public and asks for a caller: our mistake, not the client's.
+        // Missing only when a route is public and asks for a caller: our mistake, not the client's.
         parts.extensions.get::<Self>().copied().ok_or_else(ApiError::internal)
     }
 }
 
-/// Why a token does not tell who asks.
+/// A reason why the caller is not known, or not let in.
 #[derive(Debug, thiserror::Error)]
 enum TokenError {
     #[error("this needs an access token: `Authorization: Bearer ...`")]
@@ -78,7 +76,7 @@ enum TokenError {
     UnknownKey,
     #[error("the access token's signature is wrong")]
     WrongSignature,
-    #[error("the access token was issued by somebody else or for something else")]
+    #[error("the access token was issued by another installation or for another purpose")]
     WrongPurpose,
     #[error("the access token has expired; get a new one with the refresh token")]
     Expired,
@@ -120,18 +118,18 @@ fn invalid(detail: &str) -> String {
     format!(", error=\"invalid_token\", error_description=\"{}\"", detail.replace(['"', '\\'], "'"))
 }
 
-/// The layer: lets a request through that its route's row allows, with its [`Caller`].
+/// The layer: lets a request through that its route allows, with its [`Caller`].
 pub(crate) async fn authenticate(
-    State((door, auth)): State<(Door, Auth)>,
+    State((app, access)): State<(App, Access)>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    if auth == Auth::Public {
+    if access == Access::Public {
         return next.run(request).await;
     }
-    let now = door.clock.now();
-    let known = match verify(&door, request.headers(), now).await {
-        Ok(caller) if auth == Auth::Operator && caller.role != Role::Operator => Err(TokenError::WrongRole),
+    let now = app.clock.now();
+    let known = match verify(&app, request.headers(), now).await {
+        Ok(caller) if access == Access::Operator && caller.role != Role::Operator => Err(TokenError::WrongRole),
         other => other,
     };
     match known {
@@ -143,7 +141,7 @@ pub(crate) async fn authenticate(
     }
 }
 
-async fn verify(door: &Door, headers: &HeaderMap, now: DateTime<Utc>) -> Result<Caller, TokenError> {
+async fn verify(app: &App, headers: &HeaderMap, now: DateTime<Utc>) -> Result<Caller, TokenError> {
     let token = bearer(headers)?;
     let head = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Malformed)?;
     let typed = head.typ.as_deref().is_some_and(|typ| {
@@ -154,7 +152,7 @@ async fn verify(door: &Door, headers: &HeaderMap, now: DateTime<Utc>) -> Result<
         return Err(TokenError::Malformed);
     }
     let key_id = head.kid.filter(|id| id.len() <= KEY_ID_BYTES_MAX).ok_or(TokenError::UnknownKey)?;
-    let key = door.keys.find(&key_id).await.map_err(|none| match none {
+    let key = app.keys.find(&key_id).await.map_err(|none| match none {
         NoKey::Unknown => TokenError::UnknownKey,
         NoKey::NotAsked(error) => TokenError::NoKeys(error),
     })?;

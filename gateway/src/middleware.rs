@@ -1,31 +1,28 @@
-//! What holds for every request and every answer, whatever the route: nobody outside may speak as the inside, every
-//! request belongs to a trace, every answer tells browsers to be careful.
+//! The layer around every route: headers that only the inside may send are taken off a request, a trace is begun or
+//! continued, and every response tells browsers to be careful.
 
 use axum::{
     Router,
-    extract::{FromRequestParts, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts},
+    extract::{Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, header},
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
 };
 use kit::http::{ApiError, shows_token};
 use secrecy::SecretString;
 
-use crate::settings::Settings;
+use crate::{
+    hop::{REQUEST_ID, TRACEPARENT},
+    settings::Settings,
+};
 
-/// Headers that only parts of the installation may send begin so.
+/// How headers begin that only parts of the installation may send.
 const INTERNAL_PREFIX: &str = "x-sojourn-";
-
-/// The header that follows a request through all parts.
-pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// W3C trace context.
-pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The longest request id that is taken over from a client, in bytes: a UUID fits three times.
 const REQUEST_ID_BYTES_MAX: usize = 128;
 
-/// On every answer. Nothing here is meant to be framed, sniffed, cached by strangers or to run scripts.
+/// The headers of every response. Nothing here is meant to be framed, sniffed, cached by strangers or to run scripts.
 const RESPONSE_HEADERS: [(HeaderName, HeaderValue); 6] = [
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
@@ -35,24 +32,24 @@ const RESPONSE_HEADERS: [(HeaderName, HeaderValue); 6] = [
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
 ];
 
-/// Insisting on TLS for half a year.
+/// Has browsers insist on TLS for half a year.
 const STRICT_TRANSPORT: HeaderValue = HeaderValue::from_static("max-age=15552000; includeSubDomains");
 
-/// What the guard knows.
+/// The settings that the layer needs.
 #[derive(Clone)]
-struct Guard {
+struct Checks {
     production: bool,
     internal_token: SecretString,
 }
 
-/// Puts the guard around everything, the kit's own routes included.
+/// Puts the layer around everything, the kit's own routes included.
 pub(crate) fn around(router: Router, settings: &Settings) -> Router {
-    let guard = Guard { production: settings.production, internal_token: settings.internal_token.clone() };
-    router.layer(middleware::from_fn_with_state(guard, watch_over))
+    let checks = Checks { production: settings.production, internal_token: settings.internal_token.clone() };
+    router.layer(middleware::from_fn_with_state(checks, check))
 }
 
-async fn watch_over(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
-    let metrics = request.uri().path() == "/metrics" && !shows_token(request.headers(), &guard.internal_token);
+async fn check(State(checks): State<Checks>, mut request: Request, next: Next) -> Response {
+    let metrics = request.uri().path() == "/metrics" && !shows_token(request.headers(), &checks.internal_token);
     clean(request.headers_mut());
     let mut response = if metrics {
         // The numbers of a business are not for its clients; that there are any is not either.
@@ -63,13 +60,13 @@ async fn watch_over(State(guard): State<Guard>, mut request: Request, next: Next
     for (name, value) in RESPONSE_HEADERS {
         response.headers_mut().entry(name).or_insert(value);
     }
-    if guard.production {
+    if checks.production {
         response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, STRICT_TRANSPORT);
     }
     response
 }
 
-/// Takes off what only the inside may say, and begins a trace or goes on with the client's.
+/// Takes off the headers that only the inside may send, and begins a trace or goes on with the client's.
 fn clean(headers: &mut HeaderMap) {
     let internal: Vec<HeaderName> =
         headers.keys().filter(|name| name.as_str().starts_with(INTERNAL_PREFIX)).cloned().collect();
@@ -107,36 +104,6 @@ fn continued(outer: &str, own: &str) -> Option<String> {
         version == "00" && hex(&trace, 32) && !zero(&trace) && hex(&parent, 16) && !zero(&parent) && hex(&flags, 2);
     let [_, _, span, _] = fields(own)?;
     good.then(|| format!("00-{trace}-{span}-{flags}"))
-}
-
-/// What goes along with every call to a part behind the door.
-#[derive(Debug, Clone)]
-pub(crate) struct Hop {
-    /// For logs.
-    pub(crate) request_id: Option<HeaderValue>,
-    /// For traces.
-    pub(crate) traceparent: Option<HeaderValue>,
-}
-
-impl Hop {
-    /// For the gateway's own calls, which no client asked for.
-    pub(crate) fn own() -> Self {
-        Self { request_id: None, traceparent: None }
-    }
-
-    /// The trace as a message carries it.
-    pub(crate) fn traceparent_text(&self) -> Option<String> {
-        Some(self.traceparent.as_ref()?.to_str().ok()?.to_owned())
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Hop {
-    type Rejection = std::convert::Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        let take = |name: &HeaderName| parts.headers.get(name).cloned();
-        Ok(Self { request_id: take(&REQUEST_ID), traceparent: take(&TRACEPARENT) })
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,141 @@
+//! The parts of a route's declaration, and the layers around its handler. Each route is declared beside its handler;
+//! `routes` collects them.
+
+use std::{
+    convert::Infallible,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request, State},
+    middleware::{self, Next},
+    response::Response,
+    routing::{MethodFilter, MethodRouter},
+};
+use kit::http::Calls;
+
+use crate::{
+    access::{self, Access},
+    app::App,
+    upstream::Part,
+};
+
+/// The largest registration or login, in bytes: an address, a password and a name, several times over.
+pub(crate) const LOGIN_BYTES_MAX: usize = 8 * 1024;
+
+/// The largest request that starts a saga, in bytes: the largest input that a saga can have.
+pub(crate) const START_BYTES_MAX: usize = contract::limits::PAYLOAD_BYTES_MAX;
+
+/// The largest request of an operator, in bytes: a skipped step's reply and a reason.
+pub(crate) const OPERATION_BYTES_MAX: usize = kit::http::BODY_BYTES_MAX;
+
+/// Reads have no body.
+pub(crate) const NO_BODY_BYTES_MAX: usize = 0;
+
+/// How long a body may take to arrive: 64 KiB over the slowest network of a phone, and time left for an answer.
+const BODY_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// One route of the door.
+pub(crate) struct Endpoint {
+    pub(crate) verb: Verb,
+    /// The address, in axum's notation.
+    pub(crate) path: &'static str,
+    pub(crate) access: Access,
+    pub(crate) limit: Limit,
+    pub(crate) body_bytes_max: usize,
+    /// The part behind the door that answers.
+    pub(crate) part: Part,
+    /// The README's words for what it does.
+    pub(crate) about: &'static str,
+    /// The handler, bound to the methods of the verb.
+    pub(crate) handler: fn(MethodFilter) -> MethodRouter<App>,
+}
+
+/// The methods of a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verb {
+    Get,
+    Post,
+    /// Every method that has a meaning in HTTP APIs.
+    Any,
+}
+
+impl Verb {
+    /// The word in documentation.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Any => "any",
+        }
+    }
+
+    const fn filter(self) -> MethodFilter {
+        match self {
+            Self::Get => MethodFilter::GET,
+            Self::Post => MethodFilter::POST,
+            Self::Any => MethodFilter::GET
+                .or(MethodFilter::POST)
+                .or(MethodFilter::PUT)
+                .or(MethodFilter::PATCH)
+                .or(MethodFilter::DELETE),
+        }
+    }
+}
+
+/// The cost of a call: the classes by which metrics are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Limit {
+    /// Cheap and unchanging.
+    Light,
+    /// A query of one domain.
+    Read,
+    /// A password is hashed, or guessed.
+    Login,
+    /// A saga is started.
+    Write,
+    /// A connection stays open.
+    Stream,
+    /// An operator acts.
+    Operate,
+}
+
+impl Limit {
+    /// The word in metrics.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Light => "light",
+            Self::Read => "read",
+            Self::Login => "login",
+            Self::Write => "write",
+            Self::Stream => "stream",
+            Self::Operate => "operate",
+        }
+    }
+}
+
+impl Endpoint {
+    /// Adds the route, with its layers, to a router.
+    pub(crate) fn serve(&self, router: Router<App>, app: &App, calls: &Calls) -> Router<App> {
+        // The last layer is the outermost: measured first, then who asks, then the body's size, then the body; what is
+        // then done with it is not broken off.
+        let served = (self.handler)(self.verb.filter())
+            .layer::<_, Infallible>(middleware::from_fn_with_state(calls.clone(), kit::http::run_to_end))
+            .layer::<_, Infallible>(middleware::from_fn_with_state(BODY_TIMEOUT, kit::http::read_body_in_time))
+            .layer(DefaultBodyLimit::max(self.body_bytes_max))
+            .layer(middleware::from_fn_with_state(self.body_bytes_max, kit::http::refuse_large_body))
+            .layer(middleware::from_fn_with_state((app.clone(), self.access), access::authenticate))
+            .layer(middleware::from_fn_with_state((self.path, self.limit), measure));
+        router.route(self.path, served)
+    }
+}
+
+async fn measure(State((path, limit)): State<(&'static str, Limit)>, request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let response = next.run(request).await;
+    let status = response.status().as_str().to_owned();
+    let labels = [("route", path.to_owned()), ("class", limit.as_str().to_owned()), ("status", status)];
+    metrics::histogram!("sojourn_gateway_request_seconds", &labels).record(begun.elapsed());
+    response
+}

@@ -1,0 +1,64 @@
+//! The list of everything that the door answers. The router is built from it, and the README's table of routes is
+//! printed from it.
+
+pub(crate) mod auth;
+pub(crate) mod keys;
+pub(crate) mod offers;
+pub(crate) mod operation_events;
+pub(crate) mod operations;
+pub(crate) mod operators;
+mod order_request;
+pub(crate) mod orders;
+pub(crate) mod place_order;
+
+use axum::Router;
+use kit::http::Calls;
+
+use crate::{app::App, endpoint::Endpoint};
+
+/// All routes. `/health`, `/ready` and `/metrics` (for a caller that shows the internal token) come from the kit.
+pub(crate) const ROUTES: [&Endpoint; 12] = [
+    &auth::REGISTER,
+    &auth::LOGIN,
+    &auth::REFRESH,
+    &keys::PUBLISHED,
+    &offers::FLIGHTS,
+    &offers::STAYS,
+    &place_order::PLACE,
+    &orders::LIST,
+    &orders::SHOW,
+    &operations::SHOW,
+    &operation_events::FOLLOW,
+    &operators::PASS,
+];
+
+/// Every route as axum serves it. Each call runs to its end on one of the places of `calls`.
+pub(crate) fn router(app: &App, calls: &Calls) -> Router {
+    let router = ROUTES.iter().fold(Router::new(), |router, endpoint| endpoint.serve(router, app, calls));
+    router.with_state(app.clone())
+}
+
+/// The list as the README's table.
+#[must_use]
+pub fn route_table() -> String {
+    let mut text = String::from("\n| call | for | what it does | answered by |\n|---|---|---|---|\n");
+    for route in ROUTES {
+        let path = route.path.replace("{*path}", "...");
+        let (verb, access, part) = (route.verb.as_str(), route.access.as_str(), route.part.as_str());
+        text.push_str(&format!("| `{verb} {path}` | {access} | {} | {part} |\n", route.about));
+    }
+    text + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{access::Access, endpoint::Limit};
+
+    #[test]
+    fn only_logins_searches_and_keys_are_public() {
+        let public: Vec<_> =
+            ROUTES.iter().filter(|route| route.access == Access::Public).map(|route| route.limit).collect();
+        assert!(public.iter().all(|limit| matches!(limit, Limit::Login | Limit::Read | Limit::Light)), "{public:?}");
+    }
+}

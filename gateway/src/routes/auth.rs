@@ -1,0 +1,100 @@
+//! Accounts and logins: read for their shape, passed to the user service, and its answer passed back.
+
+use axum::{
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse as _, Response},
+    routing::on,
+};
+use contract::{
+    Route,
+    user::{Login, Refresh, Register, Registered, Tokens},
+};
+use kit::http::{ApiError, Json};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::{
+    access::Access,
+    app::App,
+    endpoint::{Endpoint, LOGIN_BYTES_MAX, Limit, Verb},
+    fields::{self, Object},
+    hop::Hop,
+    upstream::{Call, Part, Repeat},
+};
+
+pub(crate) const REGISTER: Endpoint =
+    endpoint("/v1/auth/register", "makes an account", |methods| on(methods, register));
+
+pub(crate) const LOGIN: Endpoint =
+    endpoint("/v1/auth/login", "trades a password for tokens", |methods| on(methods, login));
+
+pub(crate) const REFRESH: Endpoint =
+    endpoint("/v1/auth/refresh", "trades a refresh token for new tokens", |methods| on(methods, refresh));
+
+const fn endpoint(
+    path: &'static str,
+    about: &'static str,
+    handler: fn(axum::routing::MethodFilter) -> axum::routing::MethodRouter<App>,
+) -> Endpoint {
+    Endpoint {
+        verb: Verb::Post,
+        path,
+        access: Access::Public,
+        limit: Limit::Login,
+        body_bytes_max: LOGIN_BYTES_MAX,
+        part: Part::Domain(Route::User),
+        about,
+        handler,
+    }
+}
+
+async fn register(State(app): State<App>, hop: Hop, Json(body): Json<Value>) -> Result<Response, ApiError> {
+    let person = read(&body, |body| {
+        body.only(&["email", "password", "name"]);
+        let (email, password, name) = (body.text("email"), body.secret("password"), body.text("name"));
+        Some(Register { email: email?, password: password?, name: name? })
+    })?;
+    pass::<Registered>(&app, &hop, "/internal/user/users", &person).await
+}
+
+async fn login(State(app): State<App>, hop: Hop, Json(body): Json<Value>) -> Result<Response, ApiError> {
+    let login = read(&body, |body| {
+        body.only(&["email", "password"]);
+        let (email, password) = (body.secret("email"), body.secret("password"));
+        Some(Login { email: email?, password: password? })
+    })?;
+    pass::<Tokens>(&app, &hop, "/internal/user/sessions", &login).await
+}
+
+async fn refresh(State(app): State<App>, hop: Hop, Json(body): Json<Value>) -> Result<Response, ApiError> {
+    let old = read(&body, |body| {
+        body.only(&["refresh_token"]);
+        Some(Refresh { refresh_token: body.secret("refresh_token")? })
+    })?;
+    pass::<Tokens>(&app, &hop, "/internal/user/sessions/refresh", &old).await
+}
+
+fn read<T>(body: &Value, read: impl FnOnce(&Object<'_>) -> Option<T>) -> Result<T, ApiError> {
+    let detail = "the body has not the members that are asked for; see `errors`";
+    let invalid = |errors| ApiError::unprocessable("body_invalid", detail, errors);
+    fields::read(body, read).map_err(|mistakes| mistakes.into_error(invalid))
+}
+
+async fn pass<T: Serialize + DeserializeOwned>(
+    app: &App,
+    hop: &Hop,
+    path: &str,
+    body: &impl Serialize,
+) -> Result<Response, ApiError> {
+    // None of these may be sent twice: a second registration is taken, a second refresh revokes the login.
+    let response = app.domain(Route::User).call(hop, Call::post(path, body, Repeat::Unsent)?).await?;
+    match response.status {
+        StatusCode::OK | StatusCode::CREATED => Ok((response.status, Json(response.json::<T>()?)).into_response()),
+        StatusCode::BAD_REQUEST
+        | StatusCode::UNAUTHORIZED
+        | StatusCode::CONFLICT
+        | StatusCode::UNPROCESSABLE_ENTITY => Err(response.problem()),
+        _ => Err(response.unexpected().into()),
+    }
+}
