@@ -1,4 +1,4 @@
-//! The persistent names of the orchestrator: metrics, readiness, message kinds. Dashboards and alarms know them.
+//! The persistent names of metrics and readiness. Dashboards and alarms know them.
 
 /// Sagas whose start was committed, by definition.
 pub(crate) const STARTED: &str = "sojourn_orchestrator_sagas_started_total";

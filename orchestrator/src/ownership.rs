@@ -1,4 +1,4 @@
-//! Which shards this process serves. One supervisor a shard waits for its ownership, runs its lane, and begins again
+//! The ownership of shards. One supervisor a shard waits for its ownership, runs its lane, and begins again
 //! when the lane ends; the balancer gives away what is more than a fair share.
 //!
 //! ```text

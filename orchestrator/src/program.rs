@@ -1,4 +1,4 @@
-//! The orchestrator as a program of its own, on PostgreSQL and RabbitMQ, with a catalogue of sagas: the agency's in the
+//! The orchestrator as a program of its own, on PostgreSQL and RabbitMQ, with a catalog of sagas: the agency's in the
 //! released program, another one in the benchmark.
 
 use std::sync::Arc;

@@ -8,9 +8,12 @@ use journal::{JournalError, Stored};
 use machine::{Catalog, CommandToSend, Decision, Definition, Entry, Input, StartError, State};
 use serde_json::Value;
 
+/// The code of content that the journal refuses to store.
+pub(crate) const REFUSED_UNSTORABLE: &str = "content_unstorable";
+
 /// A saga that a lane can advance.
 #[derive(Debug)]
-pub(crate) struct Active {
+pub(crate) struct SagaInstance {
     pub(crate) state: State,
     /// The last committed number; 0 before the start is committed.
     pub(crate) head: u64,
@@ -20,9 +23,9 @@ pub(crate) struct Active {
     pub(crate) error: Option<String>,
 }
 
-/// A saga that begins, and what is to be committed and published for it.
+/// A saga that begins, with its first entries and commands.
 pub(crate) struct Begun {
-    pub(crate) active: Active,
+    pub(crate) instance: SagaInstance,
     pub(crate) entries: Vec<Entry>,
     pub(crate) commands: Vec<CommandToSend>,
 }
@@ -42,7 +45,7 @@ pub(crate) enum Parked {
     /// Its journal has a gap or no start.
     #[error("the journal has {0}")]
     BrokenJournal(String),
-    /// What was decided about it cannot be stored, and it decided so by itself.
+    /// Its next record cannot be stored, and no message brought it about.
     #[error("the journal cannot store what follows: {0}")]
     Unstorable(String),
     /// The machine failed on it: a bug.
@@ -58,7 +61,7 @@ impl Parked {
             Self::FingerprintMismatch { .. } => "fingerprint_mismatch",
             Self::BrokenRow(_) => "row_broken",
             Self::BrokenJournal(_) => "journal_broken",
-            Self::Unstorable(_) => "unstorable",
+            Self::Unstorable(_) => REFUSED_UNSTORABLE,
             Self::MachineFailed(_) => "machine_failed",
         }
     }
@@ -77,7 +80,7 @@ impl Parked {
     }
 }
 
-impl Active {
+impl SagaInstance {
     /// Rebuilds a saga from its journal.
     pub(crate) fn restore(catalog: &Catalog, stored: &Stored) -> Result<Self, Parked> {
         let state = replay(stored)?;
@@ -87,7 +90,7 @@ impl Active {
         Ok(Self { state, head, definition, traceparent, error })
     }
 
-    /// Rebuilds a saga whose definition nobody knows, under another one, which does not fit: the machine then takes
+    /// Rebuilds a saga whose definition is unknown here under another one, which does not fit: the machine then takes
     /// nothing but giving up. None without any definition.
     pub(crate) fn without_definition(catalog: &Catalog, stored: &Stored) -> Option<Result<Self, Parked>> {
         let definition = Arc::clone(catalog.iter().next()?);
@@ -110,8 +113,8 @@ impl Active {
         let started = guarded(|| machine::start(definition, saga_id, input, now))?;
         let begun = started.map(|Decision { entries, state, commands, verdict: _ }| {
             let definition = Arc::clone(definition);
-            let active = Self { state, head: 0, definition, traceparent: Some(traceparent), error: None };
-            Begun { active, entries, commands }
+            let instance = Self { state, head: 0, definition, traceparent: Some(traceparent), error: None };
+            Begun { instance, entries, commands }
         });
         Ok(begun)
     }
@@ -121,7 +124,7 @@ impl Active {
     }
 
     /// Decides one input. The caller takes the reached state over and commits the entries, or throws this saga away.
-    pub(crate) fn hear(&self, input: &Input, now: DateTime<Utc>) -> Result<Decision, Parked> {
+    pub(crate) fn decide(&self, input: &Input, now: DateTime<Utc>) -> Result<Decision, Parked> {
         guarded(|| machine::decide(&self.definition, &self.state, input, now))
     }
 

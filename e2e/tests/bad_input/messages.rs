@@ -391,7 +391,7 @@ async fn redriven(system: &System, operator: &Client, findings: &mut Findings) {
     let because = Some(json!({ "reason": "the worker was repaired" }));
     let redrive = |letter: &Value| format!("/ops/api/dead-letters/{}/redrive", letter["id"]);
     let answer = operator.call(Method::POST, &redrive(&unroutable), because).await.unwrap();
-    findings.problem("a letter of no exchange", &answer, 409, "dead_letter_without_exchange", &[]);
+    findings.problem("a letter of no exchange", &answer, 409, "dead_letter_exchange_unknown", &[]);
     let letter = pick("version 99 is not known here");
     let without_reason = operator.call(Method::POST, &redrive(&letter), Some(json!({ "reason": "" }))).await.unwrap();
     findings.problem("a redrive without a reason", &without_reason, 422, "reason_invalid", &["#/reason"]);

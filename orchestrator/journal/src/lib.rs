@@ -1,4 +1,4 @@
-//! Where sagas are kept: an append-only journal, arbitrated by its key, and the indexed columns that operators search.
+//! The storage of sagas: an append-only journal, arbitrated by its key, and the indexed columns that operators search.
 
 pub mod port;
 

@@ -54,7 +54,7 @@ pub(super) async fn redrive(
     tracing::info!(letter = id, actor, role, reason = operator.reason, "a dead letter is sent again");
     dead_letters::redrive(&api.shared, id).await.map(Json).map_err(|error| match error {
         RedriveError::Unknown(_) => ApiError::not_found("dead_letter_unknown", error.to_string()),
-        RedriveError::NoExchange => ApiError::conflict("dead_letter_without_exchange", error.to_string()),
+        RedriveError::NoExchange => ApiError::conflict("dead_letter_exchange_unknown", error.to_string()),
         RedriveError::Journal(error) => problems::journal(&error),
         RedriveError::Publish(error) => {
             tracing::warn!(letter = id, %error, "a dead letter could not be sent again");

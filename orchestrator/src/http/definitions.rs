@@ -1,4 +1,4 @@
-//! `GET /api/definitions`: what this orchestrator knows how to carry out.
+//! `GET /api/definitions`: the sagas that this orchestrator can carry out.
 
 use axum::extract::State;
 use contract::{SagaId, StepName, orchestrator_api::StepView};

@@ -130,14 +130,21 @@ impl Stream {
 
     async fn read(&mut self) {
         let saga_id = self.following.saga();
-        match self.api.shared.journal.get(saga_id).await {
-            Ok(Some(stored)) => self.take(&stored.records),
+        let journal = Arc::clone(&self.api.shared.journal);
+        // On a task of its own: a client that hangs up must not break a read off half-way.
+        let read = tokio::spawn(async move { journal.get(saga_id).await });
+        match read.await {
+            Ok(Ok(Some(stored))) => self.take(&stored.records),
             // It was there when the stream began, so its partition was dropped: nothing more will come.
-            Ok(None) => self.ended = true,
-            Err(error) => {
+            Ok(Ok(None)) => self.ended = true,
+            Ok(Err(error)) => {
                 tracing::debug!(%saga_id, error = kit::settings::error_chain(&error), "the stream waits");
                 tokio::time::sleep(READ_AGAIN).await;
                 self.api.shared.watchers.look(saga_id);
+            }
+            Err(error) => {
+                tracing::error!(%saga_id, %error, "a read of the journal panicked");
+                self.ended = true;
             }
         }
     }

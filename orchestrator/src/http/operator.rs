@@ -1,4 +1,4 @@
-//! Who acts: the operator's name, role and reason, without which nothing is changed by hand.
+//! The operator of a change by hand: name, role and reason, without which nothing is changed.
 
 use axum::http::HeaderMap;
 use contract::{

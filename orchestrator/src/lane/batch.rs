@@ -1,94 +1,99 @@
-//! One saga's part of a batch, from the first input to the append.
+//! The sagas of one turn, each with everything that it decided and that is not committed yet.
 
 use std::{collections::HashMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use contract::{SagaId, saga::SagaStatus};
 use journal::{Append, Change, Record, SagaRow};
-use machine::{CommandToSend, Entry, Input};
-use messaging::Delivery;
+use machine::{CommandToSend, Decision, Entry, Verdict};
 
+use super::input::{Origin, PendingInput};
 use crate::{
-    messages::wire::{ActAnswer, RequestId},
-    saga_instance::Active,
+    saga_instance::{Begun, Parked, SagaInstance},
     starts::lanes::StartRequest,
     watching::watchers::Watchers,
 };
 
-/// One input of one saga, with what is to be settled when it has been heard.
+/// One saga's part of a turn.
 #[derive(Debug)]
-pub(super) struct Heard {
-    pub(super) saga: SagaId,
-    pub(super) input: Input,
-    /// The word in metrics.
-    pub(super) kind: &'static str,
-    /// Who awaits the verdict.
-    pub(super) answer_to: Option<(RequestId, String)>,
-    /// None for a timer.
-    pub(super) delivery: Option<Delivery>,
-    /// How often it was decided in vain.
-    pub(super) tries: u8,
-    /// To be decided with no other input of its saga, because together they could not be stored.
-    pub(super) alone: bool,
-}
-
-/// One saga's part of a batch.
-#[derive(Debug)]
-pub(super) struct Work {
-    pub(super) active: Active,
+pub(super) struct BatchedSaga {
+    /// The saga as it stands after the last decision.
+    pub(super) instance: SagaInstance,
     /// The status as committed; none before the start.
     pub(super) before: Option<SagaStatus>,
     pub(super) entries: Vec<Entry>,
     pub(super) commands: Vec<CommandToSend>,
-    pub(super) heard: Vec<Heard>,
-    pub(super) answers: Vec<(String, ActAnswer)>,
+    /// The inputs that were decided, each with the machine's verdict.
+    pub(super) heard: Vec<(PendingInput, Verdict)>,
     pub(super) start: Option<StartRequest>,
-    /// What followers of the saga in this process are given.
+    /// The record for this process's followers of the saga.
     pub(super) record: Option<Arc<Record>>,
-    /// A timer fired and the machine had nothing to do: it must not fire again at once.
-    pub(super) woken_in_vain: bool,
 }
 
-impl Work {
-    pub(super) fn on(active: Active) -> Self {
-        let before = Some(active.state.status);
-        Self {
-            active,
-            before,
-            entries: Vec::new(),
-            commands: Vec::new(),
-            heard: Vec::new(),
-            answers: Vec::new(),
-            start: None,
-            record: None,
-            woken_in_vain: false,
-        }
+impl BatchedSaga {
+    /// A saga as the journal holds it.
+    pub(super) fn loaded(instance: SagaInstance) -> Self {
+        let before = Some(instance.state.status);
+        let (entries, commands, heard) = (Vec::new(), Vec::new(), Vec::new());
+        Self { instance, before, entries, commands, heard, start: None, record: None }
+    }
+
+    /// A saga that begins in this turn.
+    pub(super) fn begun(begun: Begun, start: StartRequest) -> Self {
+        let Begun { instance, entries, commands } = begun;
+        Self { instance, before: None, entries, commands, heard: Vec::new(), start: Some(start), record: None }
+    }
+
+    pub(super) fn id(&self) -> SagaId {
+        self.instance.id()
+    }
+
+    /// Whether the input may stand in one record with the ones before it.
+    pub(super) fn goes_with(&self, input: &PendingInput) -> bool {
+        self.heard.is_empty() || !(input.alone || self.heard.iter().any(|(other, _)| other.alone))
+    }
+
+    /// Decides one input on top of the ones before it.
+    pub(super) fn decide(&mut self, input: &PendingInput, now: DateTime<Utc>) -> Result<Verdict, Parked> {
+        let Decision { entries, state, commands, verdict } = self.instance.decide(&input.input, now)?;
+        self.instance.state = state;
+        self.entries.extend(entries);
+        self.commands.extend(commands);
+        Ok(verdict)
+    }
+
+    /// True when a timer fired and the machine had nothing to do: it must not fire again at once.
+    pub(super) fn was_woken_in_vain(&self) -> bool {
+        let in_vain = |(input, verdict): &(PendingInput, Verdict)| {
+            matches!(input.origin, Origin::Timer) && matches!(verdict, Verdict::Ignored(_))
+        };
+        self.heard.iter().any(in_vain)
     }
 
     /// The append of everything that was decided; takes the entries out.
     pub(super) fn append(&mut self, shard: u16, now: DateTime<Utc>, watchers: &Watchers) -> Append {
         let entries = std::mem::take(&mut self.entries);
-        let error = self.active.state.error_fingerprint();
+        let error = self.instance.state.error_fingerprint();
         let change = match &self.start {
             Some(start) => {
                 let row = self.row(start, shard, error.clone(), now);
                 Change::Started { row: Box::new(row), key: start.key.clone() }
             }
-            None if self.before != Some(self.active.state.status) || error != self.active.error => {
-                Change::Status { status: self.active.state.status, error: error.clone() }
+            None if self.before != Some(self.instance.state.status) || error != self.instance.error => {
+                Change::Status { status: self.instance.state.status, error: error.clone() }
             }
             None => Change::None,
         };
-        self.active.error = error;
-        let record = Record { seq: self.active.head + 1, at: now, entries };
-        if watchers.is_followed(self.active.id()) {
+        self.instance.error = error;
+        let record = Record { seq: self.instance.head + 1, at: now, entries };
+        if watchers.is_followed(self.id()) {
             self.record = Some(Arc::new(record.clone()));
         }
-        Append { saga_id: self.active.id(), record, change }
+        Append { saga_id: self.id(), record, change }
     }
 
     fn row(&self, start: &StartRequest, shard: u16, error: Option<String>, now: DateTime<Utc>) -> SagaRow {
-        let state = &self.active.state;
+        let state = &self.instance.state;
         SagaRow {
             id: state.saga_id,
             name: state.name.clone(),
@@ -98,7 +103,7 @@ impl Work {
             status: state.status,
             business_key: start.business_key.clone(),
             owner: start.owner.clone(),
-            traceparent: self.active.traceparent.clone(),
+            traceparent: self.instance.traceparent.clone(),
             error,
             created_at: now,
             updated_at: now,
@@ -107,35 +112,29 @@ impl Work {
     }
 }
 
-/// The sagas of one batch.
+/// The sagas of one turn, in the order in which they came into it.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    works: Vec<Option<Work>>,
-    of: HashMap<SagaId, usize>,
+    sagas: Vec<Option<BatchedSaga>>,
+    places: HashMap<SagaId, usize>,
 }
 
 impl Batch {
-    pub(super) fn get(&mut self, saga: SagaId) -> Option<&mut Work> {
-        self.works.get_mut(*self.of.get(&saga)?)?.as_mut()
+    pub(super) fn get(&mut self, saga: SagaId) -> Option<&mut BatchedSaga> {
+        self.sagas.get_mut(*self.places.get(&saga)?)?.as_mut()
     }
 
-    pub(super) fn add(&mut self, work: Work) {
-        self.of.insert(work.active.id(), self.works.len());
-        self.works.push(Some(work));
+    pub(super) fn add(&mut self, saga: BatchedSaga) {
+        self.places.insert(saga.id(), self.sagas.len());
+        self.sagas.push(Some(saga));
     }
 
     /// Takes a saga out of the batch: nothing of it will be committed.
-    pub(super) fn remove(&mut self, saga: SagaId) -> Option<Work> {
-        self.works.get_mut(self.of.remove(&saga)?)?.take()
+    pub(super) fn remove(&mut self, saga: SagaId) -> Option<BatchedSaga> {
+        self.sagas.get_mut(self.places.remove(&saga)?)?.take()
     }
 
-    pub(super) fn into_works(self) -> impl Iterator<Item = Work> {
-        self.works.into_iter().flatten()
+    pub(super) fn into_sagas(self) -> impl Iterator<Item = BatchedSaga> {
+        self.sagas.into_iter().flatten()
     }
-}
-
-/// Which start key a request takes: two of the same cannot stand in one batch.
-pub(super) fn start_key(start: &StartRequest) -> Option<(Arc<str>, String)> {
-    let key = start.key.as_ref()?;
-    Some((start.definition.name().into(), key.key.clone()))
 }

@@ -1,33 +1,30 @@
-//! Committing a batch and settling it: what is durable becomes the memory, the rest is thrown away.
+//! The commit of a turn: durable decisions become the memory of their sagas, the others are thrown away.
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::{DateTime, TimeDelta, Utc};
-use contract::{
-    SagaId,
-    envelope::{CommandEnvelope, KIND_COMMAND},
-    saga::SagaStatus,
-};
-use journal::{Appended, ExistingStart};
-use machine::CommandToSend;
-use messaging::{Message, Outgoing, headers};
+use chrono::TimeDelta;
+use contract::{SagaId, saga::SagaStatus};
+use journal::{Appended, ExistingStart, LaneJournal};
+use machine::Verdict;
 use tokio::time::Instant;
 
 use super::{
-    Lane, Lost,
-    batch::{Batch, Work},
-    publisher::{Command, Job},
+    after_commit::{AfterCommit, Command},
+    batch::BatchedSaga,
+    input::{Origin, PendingInput, count_input},
+    lost::Lost,
+    turn::Turn,
 };
 use crate::{
-    messages::wire::{ActAnswer, ActEnd, Committed, act_answer, committed},
+    messages::wire::{self, ActAnswer, ActEnd},
     names,
-    saga_instance::{Active, Parked},
+    saga_instance::{REFUSED_UNSTORABLE, Parked, SagaInstance},
     shared::Shared,
     starts::lanes::{LaneAnswer, StartRequest},
 };
 
 /// How often an input is decided again after another writer was faster. Once is a coincidence that a takeover explains;
-/// more means that somebody else serves this shard.
+/// more means that another process serves this shard.
 const TRIES_MAX: u8 = 3;
 
 /// When a timer fired and nothing was due, it fires again no sooner.
@@ -38,208 +35,218 @@ const RESOLVE_WAIT: Duration = Duration::from_secs(10);
 /// Between two such attempts.
 const RESOLVE_AGAIN: Duration = Duration::from_millis(200);
 
-impl Lane {
-    /// Appends what the batch decided, and settles each saga by the journal's word.
-    pub(super) async fn commit(&mut self, batch: Batch, now: DateTime<Utc>, job: &mut Job) -> Result<(), Lost> {
+/// A turn whose records the journal has judged.
+pub(super) struct Committed {
+    pub(super) after_commit: AfterCommit,
+    /// A saga that another writer was faster with too often: the lane is to end.
+    pub(super) contended: Option<SagaId>,
+}
+
+impl Turn<'_> {
+    /// Appends everything that the turn decided, and goes by the journal's word for each saga.
+    pub(super) async fn commit(mut self, journal: &mut dyn LaneJournal) -> Result<Committed, Lost> {
         let mut writing = Vec::new();
-        for work in batch.into_works() {
-            if work.entries.is_empty() {
-                self.unchanged(work, now, job);
+        for saga in std::mem::take(&mut self.batch).into_sagas() {
+            if saga.entries.is_empty() {
+                self.unchanged(saga);
             } else {
-                writing.push(work);
+                writing.push(saga);
             }
         }
-        if writing.is_empty() {
-            return Ok(());
-        }
-        let watchers = &self.shared.watchers;
-        let appends: Vec<_> = writing.iter_mut().map(|work| work.append(self.shard, now, watchers)).collect();
-        record_size(appends.len());
-        let since = Instant::now();
-        let appended = self.journal.append(appends).await;
-        metrics::histogram!(names::COMMIT_SECONDS).record(since.elapsed());
-        let answers = match appended {
-            Ok(answers) => answers,
-            Err(error) => {
-                let starts: Vec<_> = writing.into_iter().filter_map(|work| work.start).collect();
-                tokio::spawn(resolve(Arc::clone(&self.shared), starts));
-                return Err(Lost::Journal(error));
-            }
-        };
         let mut contended = None;
-        for (work, answer) in writing.into_iter().zip(answers) {
-            match answer {
-                Appended::Committed => self.committed(work, now, job),
-                Appended::SeqTaken => contended = contended.or(self.taken(work)),
-                Appended::KeyTaken(existing) => key_taken(work, existing),
-                Appended::Unstorable { detail } => self.unstorable(work, detail, job),
+        for (saga, appended) in self.append(writing, journal).await? {
+            match appended {
+                Appended::Committed => self.committed(saga),
+                Appended::SeqTaken => contended = contended.or(self.taken(saga)),
+                Appended::KeyTaken(existing) => key_taken(saga, existing),
+                Appended::Unstorable { detail } => self.unstorable(saga, detail),
             }
         }
-        contended.map_or(Ok(()), |saga| Err(Lost::Contended(saga)))
+        Ok(Committed { after_commit: self.after_commit, contended })
+    }
+
+    /// Writes all records in one transaction.
+    async fn append(
+        &self,
+        mut writing: Vec<BatchedSaga>,
+        journal: &mut dyn LaneJournal,
+    ) -> Result<Vec<(BatchedSaga, Appended)>, Lost> {
+        if writing.is_empty() {
+            return Ok(Vec::new());
+        }
+        let shared = &self.sagas.shared;
+        let append = |saga: &mut BatchedSaga| saga.append(self.sagas.shard, self.now, &shared.watchers);
+        let appends: Vec<_> = writing.iter_mut().map(append).collect();
+        metrics::histogram!(names::COMMIT_SIZE).record(f64::from(u32::try_from(appends.len()).unwrap_or(u32::MAX)));
+        let since = Instant::now();
+        let appended = journal.append(appends).await;
+        metrics::histogram!(names::COMMIT_SECONDS).record(since.elapsed());
+        match appended {
+            Ok(appended) => Ok(writing.into_iter().zip(appended).collect()),
+            Err(error) => {
+                let starts: Vec<_> = writing.into_iter().filter_map(|saga| saga.start).collect();
+                tokio::spawn(resolve(Arc::clone(shared), starts));
+                Err(Lost::Journal(error))
+            }
+        }
     }
 
     /// Nothing was decided: the memory is as true as before.
-    fn unchanged(&mut self, work: Work, now: DateTime<Utc>, job: &mut Job) {
-        let Work { active, heard, answers, woken_in_vain, .. } = work;
-        let mut wake = active.next_wake();
-        if woken_in_vain {
-            wake = wake.map(|wake| wake.max(now + WOKEN_IN_VAIN));
+    fn unchanged(&mut self, saga: BatchedSaga) {
+        let mut wake = saga.instance.next_wake();
+        if saga.was_woken_in_vain() {
+            wake = wake.map(|wake| wake.max(self.now + WOKEN_IN_VAIN));
         }
-        self.timers.set(active.id(), wake);
-        self.settle(heard, answers, job);
-        self.memory.put(active);
+        self.sagas.timers.set(saga.id(), wake);
+        self.settle_all(saga.heard);
+        self.sagas.memory.put(saga.instance);
     }
 
-    /// It is durable: the decisions become the memory, and the effects may happen.
-    fn committed(&mut self, work: Work, now: DateTime<Utc>, job: &mut Job) {
-        let Work { mut active, before, commands, heard, answers, start, record, .. } = work;
-        let id = active.id();
-        active.head += 1;
-        let status = active.state.status;
-        job.commands.extend(commands.into_iter().filter_map(|command| self.command(&active, command)));
-        self.timers.set(id, active.next_wake());
-        if let Some(StartRequest { answer, permit, .. }) = start {
-            metrics::counter!(names::STARTED, "name" => active.state.name.clone()).increment(1);
-            tracing::debug!(saga_id = %id, name = active.state.name, "started");
-            drop(permit);
-            answer.send(LaneAnswer::Created).ok();
+    /// It is durable: the decisions become the memory, and their commands may be sent.
+    fn committed(&mut self, saga: BatchedSaga) {
+        let BatchedSaga { mut instance, before, commands, heard, start, record, .. } = saga;
+        let (id, status) = (instance.id(), instance.state.status);
+        instance.head += 1;
+        let command = |command| Command::new(&instance, command, &self.sagas.queue);
+        self.after_commit.commands.extend(commands.into_iter().filter_map(command));
+        self.sagas.timers.set(id, instance.next_wake());
+        if let Some(start) = start {
+            started(start, &instance);
         }
         if before != Some(status) {
-            self.status_changed(&active);
+            status_changed(&instance);
         }
-        self.settle(heard, answers, job);
-        let note = Committed { saga_id: id, head: Some(active.head) };
-        self.shared.watchers.committed(id, status, record);
-        let own = self.shared.own_queue.as_str();
-        let told = self.watches.of(id, now).iter().map(|(queue, _)| queue).filter(|queue| *queue != own);
-        job.notes.extend(told.map(|queue| committed(queue, &note)));
+        self.settle_all(heard);
+        self.sagas.shared.watchers.committed(id, status, record);
+        self.tell_watching_orchestrators(&instance);
         if status.is_final() {
-            self.watches.forget(id);
+            self.sagas.watches.forget(id);
         }
-        self.memory.put(active);
+        self.sagas.memory.put(instance);
     }
 
-    fn status_changed(&self, active: &Active) {
-        let (saga_id, name, status) = (active.id(), &active.state.name, active.state.status);
-        let error = active.error.as_deref().unwrap_or("");
-        match status {
-            SagaStatus::NeedsAttention => tracing::warn!(%saga_id, name, error, "the saga needs a person"),
-            SagaStatus::Abandoned => tracing::info!(%saga_id, name, error, "the saga was given up by hand"),
-            SagaStatus::Running | SagaStatus::Compensating | SagaStatus::Completed | SagaStatus::Compensated => {
-                tracing::debug!(%saga_id, name, status = status.as_str(), error, "the saga's status changed");
-            }
-        }
-        if status.is_final() {
-            metrics::counter!(names::FINISHED, "name" => name.clone(), "status" => status.as_str()).increment(1);
-        }
+    /// Other processes read the journal when they are told; this one has the record already.
+    fn tell_watching_orchestrators(&mut self, saga: &SagaInstance) {
+        let own = self.sagas.shared.own_queue.as_str();
+        let told = wire::Committed { saga_id: saga.id(), head: Some(saga.head) };
+        let queues = self.sagas.watches.of(saga.id(), self.now).iter().map(|(queue, _)| queue);
+        let messages = queues.filter(|queue| *queue != own).map(|queue| wire::committed(queue, &told));
+        self.after_commit.messages.extend(messages);
     }
 
     /// Another writer was faster: this memory is outdated. The inputs are heard again after a reload. Answers the saga
     /// when that has happened too often.
-    fn taken(&mut self, work: Work) -> Option<SagaId> {
-        let saga = work.active.id();
+    fn taken(&mut self, saga: BatchedSaga) -> Option<SagaId> {
+        let id = saga.id();
         metrics::counter!(names::SEQ_TAKEN).increment(1);
-        tracing::warn!(saga_id = %saga, seq = work.active.head + 1, "another writer was faster; loading again");
-        self.doubtful.insert(saga);
-        if let Some(start) = work.start {
+        tracing::warn!(saga_id = %id, seq = saga.instance.head + 1, "another writer was faster; loading again");
+        self.sagas.recovery.doubt(id);
+        if let Some(start) = saga.start {
             start.answer.send(LaneAnswer::Failed).ok();
         }
         let mut contended = None;
-        for mut heard in work.heard {
-            heard.tries += 1;
-            if heard.tries > TRIES_MAX {
-                contended = Some(saga);
+        for (mut input, _) in saga.heard {
+            input.tries += 1;
+            if input.tries > TRIES_MAX {
+                contended = Some(id);
             }
-            self.carried.push(heard);
+            self.sagas.carried.inputs.push(input);
         }
         contended
     }
 
     /// The journal refuses what one of the inputs brings, and would refuse it again. Each is tried by itself; the one
-    /// that cannot be stored is nobody's to handle. The others of the batch are not affected.
-    fn unstorable(&mut self, work: Work, detail: String, job: &mut Job) {
-        let saga = work.active.id();
-        tracing::error!(saga_id = %saga, detail, "what was decided cannot be stored");
-        if let Some(start) = work.start {
+    /// that cannot be stored is turned away. The other sagas of the turn are not affected.
+    fn unstorable(&mut self, saga: BatchedSaga, detail: String) {
+        let id = saga.id();
+        tracing::error!(saga_id = %id, detail, "the decided records cannot be stored");
+        if let Some(start) = saga.start {
             start.answer.send(LaneAnswer::Unstorable(detail)).ok();
             return;
         }
-        self.doubtful.insert(saga);
-        let mut heard = work.heard;
-        if heard.len() > 1 {
-            self.carried.extend(heard.into_iter().map(|one| super::Heard { alone: true, ..one }));
-            return;
+        self.sagas.recovery.doubt(id);
+        let mut inputs: Vec<_> = saga.heard.into_iter().map(|(input, _)| input).collect();
+        if inputs.len() > 1 {
+            let alone = inputs.into_iter().map(|input| PendingInput { alone: true, ..input });
+            return self.sagas.carried.inputs.extend(alone);
         }
-        let Some(one) = heard.pop() else { return };
-        match (one.answer_to, one.delivery) {
-            (Some((request_id, queue)), delivery) => {
-                job.acks.extend(delivery);
-                let end = ActEnd::Refused { code: "unstorable".to_owned(), message: detail };
-                self.answer(queue, ActAnswer { request_id, end }, job);
+        let Some(input) = inputs.pop() else { return };
+        if matches!(input.origin, Origin::Timer) {
+            return self.sagas.memory.park(id, Parked::Unstorable(detail));
+        }
+        let reason = format!("it cannot be stored: {detail}");
+        self.turn_away(input, ActEnd::Refused { code: REFUSED_UNSTORABLE.to_owned(), message: detail }, reason);
+    }
+
+    fn settle_all(&mut self, heard: Vec<(PendingInput, Verdict)>) {
+        for (input, verdict) in heard {
+            self.settle(input, verdict);
+        }
+    }
+
+    /// Acknowledges and answers an input whose decision counts from now on.
+    fn settle(&mut self, input: PendingInput, verdict: Verdict) {
+        let (saga_id, kind) = (input.saga, input.kind());
+        let end = match verdict {
+            Verdict::Accepted => {
+                count_input(kind, "accepted");
+                ActEnd::Accepted
             }
-            (None, Some(delivery)) => job.dead.push((delivery, format!("it cannot be stored: {detail}"))),
-            (None, None) => self.memory.park(saga, Parked::Unstorable(detail)),
-        }
-    }
-
-    fn settle(&mut self, heard: Vec<super::Heard>, answers: Vec<(String, ActAnswer)>, job: &mut Job) {
-        for (_, answer) in &answers {
-            self.acts.push_back(answer.request_id);
-            if self.acts.len() > super::ACTS_MAX {
-                self.acts.pop_front();
+            Verdict::Ignored(why) => {
+                count_input(kind, "ignored");
+                tracing::debug!(%saga_id, kind, why, "an input changed nothing");
+                ActEnd::Unchanged { why: why.to_owned() }
             }
-        }
-        job.acks.extend(heard.into_iter().filter_map(|heard| heard.delivery));
-        for (queue, answer) in answers {
-            self.answer(queue, answer, job);
-        }
-    }
-
-    /// Answers an act: here when it came from here, else over the broker.
-    pub(super) fn answer(&self, queue: String, answer: ActAnswer, job: &mut Job) {
-        if queue == self.shared.own_queue.as_str() {
-            self.shared.pending_requests.answer(answer);
-        } else {
-            job.notes.push(act_answer(&queue, &answer));
-        }
-    }
-
-    /// A committed command as it travels.
-    pub(super) fn command(&self, active: &Active, command: CommandToSend) -> Option<Command> {
-        let CommandToSend { command_id, attempt, name, version, route, deadline, payload } = command;
-        let envelope = CommandEnvelope {
-            message_id: kit::ids::message_id(),
-            command_id,
-            attempt,
-            name: name.to_owned(),
-            version,
-            route,
-            reply_to: self.queue.as_str().to_owned(),
-            deadline,
-            traceparent: active.traceparent.clone(),
-            payload,
-        };
-        let body = match serde_json::to_vec(&envelope) {
-            Ok(body) => body,
-            Err(error) => {
-                // The payload is JSON already and the rest cannot fail; the step's deadline would notice all the same.
-                tracing::error!(saga_id = %active.id(), %error, "a command cannot be written");
-                return None;
+            Verdict::Unknown(reason) => {
+                count_input(kind, "unknown");
+                tracing::warn!(%saga_id, kind, reason, "an input fits no command that was sent");
+                let end = ActEnd::Refused { code: "command_unknown".to_owned(), message: reason.clone() };
+                return self.turn_away(input, end, reason);
+            }
+            Verdict::Refused { code, message } => {
+                count_input(kind, "refused");
+                ActEnd::Refused { code: code.to_owned(), message }
             }
         };
-        let mut message = Message::new(envelope.message_id.to_string(), KIND_COMMAND, body);
-        if let Some(traceparent) = envelope.traceparent {
-            message = message.with_header(headers::TRACEPARENT, traceparent);
+        match input.origin {
+            Origin::Timer => {}
+            Origin::Message(delivery) => self.after_commit.acks.push(delivery),
+            Origin::Act { delivery, request_id, answer_to } => {
+                self.sagas.answered_acts.add(request_id);
+                self.after_commit.acks.push(delivery);
+                self.answer(answer_to, ActAnswer { request_id, end });
+            }
         }
-        let outgoing = Outgoing::command(route.as_str(), message);
-        Some(Command { id: envelope.command_id, deadline, outgoing })
     }
 }
 
-fn key_taken(work: Work, existing: ExistingStart) {
-    if let Some(start) = work.start {
+fn started(start: StartRequest, saga: &SagaInstance) {
+    let StartRequest { answer, permit, .. } = start;
+    metrics::counter!(names::STARTED, "name" => saga.state.name.clone()).increment(1);
+    tracing::debug!(saga_id = %saga.id(), name = saga.state.name, "started");
+    drop(permit);
+    answer.send(LaneAnswer::Created).ok();
+}
+
+fn key_taken(saga: BatchedSaga, existing: ExistingStart) {
+    if let Some(start) = saga.start {
         tracing::info!(saga_id = %existing.saga_id, "a repeated start found its saga");
         start.answer.send(LaneAnswer::KeyTaken(existing)).ok();
+    }
+}
+
+fn status_changed(saga: &SagaInstance) {
+    let (saga_id, name, status) = (saga.id(), &saga.state.name, saga.state.status);
+    let error = saga.error.as_deref().unwrap_or("");
+    match status {
+        SagaStatus::NeedsAttention => tracing::warn!(%saga_id, name, error, "the saga needs a person"),
+        SagaStatus::Abandoned => tracing::info!(%saga_id, name, error, "the saga was given up by hand"),
+        SagaStatus::Running | SagaStatus::Compensating | SagaStatus::Completed | SagaStatus::Compensated => {
+            tracing::debug!(%saga_id, name, status = status.as_str(), error, "the saga's status changed");
+        }
+    }
+    if status.is_final() {
+        metrics::counter!(names::FINISHED, "name" => name.clone(), "status" => status.as_str()).increment(1);
     }
 }
 
@@ -257,12 +264,4 @@ async fn resolve(shared: Arc<Shared>, starts: Vec<StartRequest>) {
         };
         start.answer.send(if found { LaneAnswer::Created } else { LaneAnswer::Unknown }).ok();
     }
-}
-
-fn record_size(appends: usize) {
-    metrics::histogram!(names::COMMIT_SIZE).record(as_f64(appends));
-}
-
-fn as_f64(count: usize) -> f64 {
-    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }

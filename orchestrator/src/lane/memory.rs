@@ -1,4 +1,4 @@
-//! What a lane keeps of its sagas between batches. Everything in here can be dropped and loaded again; it is bounded
+//! The sagas that a lane keeps between turns. Everything in here can be dropped and loaded again; it is bounded
 //! by count, and what was not touched for longest goes first.
 
 use std::{
@@ -10,7 +10,7 @@ use contract::{SagaId, saga::SagaStatus};
 
 use crate::{
     names,
-    saga_instance::{Active, Parked},
+    saga_instance::{SagaInstance, Parked},
     starts::admission::Admission,
 };
 
@@ -36,7 +36,7 @@ pub(super) struct Memory {
 
 #[derive(Debug)]
 struct Slot {
-    active: Active,
+    saga: SagaInstance,
     touched: u64,
 }
 
@@ -48,16 +48,16 @@ impl Memory {
     }
 
     /// Takes a saga out to work on it. It is put back after the commit, or was never changed.
-    pub(super) fn take(&mut self, id: SagaId) -> Option<Active> {
-        self.sagas.remove(&id).map(|slot| slot.active)
+    pub(super) fn take(&mut self, id: SagaId) -> Option<SagaInstance> {
+        self.sagas.remove(&id).map(|slot| slot.saga)
     }
 
     /// Puts a saga in as the journal holds it.
-    pub(super) fn put(&mut self, active: Active) {
-        let (id, status) = (active.id(), active.state.status);
+    pub(super) fn put(&mut self, saga: SagaInstance) {
+        let (id, status) = (saga.id(), saga.state.status);
         self.open.set(id, status);
         self.tick += 1;
-        let known = self.sagas.insert(id, Slot { active, touched: self.tick });
+        let known = self.sagas.insert(id, Slot { saga, touched: self.tick });
         if status.is_final() && known.is_none() && !self.finished.contains(&id) {
             self.finished.push_back(id);
             if self.finished.len() > FINISHED_MAX
@@ -69,8 +69,8 @@ impl Memory {
         self.evict();
     }
 
-    pub(super) fn get(&self, id: SagaId) -> Option<&Active> {
-        self.sagas.get(&id).map(|slot| &slot.active)
+    pub(super) fn get(&self, id: SagaId) -> Option<&SagaInstance> {
+        self.sagas.get(&id).map(|slot| &slot.saga)
     }
 
     pub(super) fn knows(&self, id: SagaId) -> bool {
@@ -94,11 +94,11 @@ impl Memory {
     }
 
     /// Takes a saga up again that was left alone.
-    pub(super) fn unpark(&mut self, active: Active) {
-        if self.parked.remove(&active.id()).is_some() {
-            self.parked_order.retain(|id| *id != active.id());
+    pub(super) fn unpark(&mut self, saga: SagaInstance) {
+        if self.parked.remove(&saga.id()).is_some() {
+            self.parked_order.retain(|id| *id != saga.id());
         }
-        self.put(active);
+        self.put(saga);
     }
 
     pub(super) fn parked(&self, id: SagaId) -> Option<&Parked> {
@@ -164,7 +164,7 @@ impl Open {
 }
 
 impl Drop for Open {
-    /// The lane ends: whoever owns the shard next counts them.
+    /// The lane ends: the next owner of the shard counts them.
     fn drop(&mut self) {
         for (status, count) in OPEN_STATUSES.into_iter().zip(self.counts) {
             if count != 0 {

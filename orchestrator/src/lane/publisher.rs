@@ -1,33 +1,33 @@
-//! What a lane does after a commit: publish commands, send notes, acknowledge deliveries. A task of its own, so that
-//! all of it overlaps the next batch's commit.
+//! The task that does a lane's work after a commit: it publishes commands, sends messages and acknowledges deliveries,
+//! all of which overlaps the next turn's commit.
 //!
 //! The journal is the outbox. A command that the broker does not take stays here and is sent again, until its reply's
 //! deadline has passed and the step's own retry takes over; if this process dies, the shard's next owner resumes from
 //! the journal. So nothing in here has to be kept, only to be tried.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{HashMap, hash_map},
     sync::Arc,
     time::Duration,
 };
 
-use chrono::{DateTime, Utc};
 use contract::CommandId;
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use messaging::{Acker, Delivery, Outgoing, PublishError};
+use messaging::{Acker, PublishError};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::AbortHandle,
     time::Instant,
 };
 
+use super::after_commit::{AfterCommit, Command};
 use crate::{names, shared::Shared};
 
 /// Publishes under way at once: enough that a slow confirm does not hold the next batch up.
 const PUBLISHES_MAX: usize = 8;
 
-/// Jobs that wait for a place. A lane that runs further ahead of its broker than this waits.
-const JOBS_MAX: usize = 64;
+/// Submissions that wait for a place. A lane that runs further ahead of its broker than this waits.
+const SUBMISSIONS_MAX: usize = 64;
 
 /// Messages in one publish.
 const PUBLISH_BATCH_MAX: usize = 512;
@@ -37,82 +37,50 @@ const AGAIN_MIN: Duration = Duration::from_millis(100);
 /// The longest one. A worker's queue that appears is found within it.
 const AGAIN_MAX: Duration = Duration::from_secs(5);
 
-/// What is to be done after a commit.
-#[derive(Debug, Default)]
-pub(super) struct Job {
-    /// Committed commands.
-    pub(super) commands: Vec<Command>,
-    /// Notes to orchestrators, sent once: whoever misses one asks again.
-    pub(super) notes: Vec<Outgoing>,
-    /// Deliveries that are done with.
-    pub(super) acks: Vec<Delivery>,
-    /// Deliveries that nobody can handle, with the reason.
-    pub(super) dead: Vec<(Delivery, String)>,
-}
-
-/// One command on its way out.
-#[derive(Debug, Clone)]
-pub(super) struct Command {
-    pub(super) id: CommandId,
-    /// Past it the step is asked again under a new attempt, and this copy would only be refused as expired.
-    pub(super) deadline: DateTime<Utc>,
-    pub(super) outgoing: Outgoing,
-}
-
-impl Job {
-    fn is_empty(&self) -> bool {
-        self.commands.is_empty() && self.notes.is_empty() && self.acks.is_empty() && self.dead.is_empty()
-    }
-
-    fn append(&mut self, mut more: Self) {
-        self.commands.append(&mut more.commands);
-        self.notes.append(&mut more.notes);
-        self.acks.append(&mut more.acks);
-        self.dead.append(&mut more.dead);
-    }
-}
-
 /// The lane's side. Dropping it ends the task at once.
-#[derive(Debug)]
 pub(super) struct Publisher {
-    jobs: mpsc::Sender<Order>,
+    shared: Arc<Shared>,
+    submissions: mpsc::Sender<Submission>,
     task: AbortHandle,
 }
 
-enum Order {
-    Job(Job),
+enum Submission {
+    Work(AfterCommit),
     /// Answer when nothing is under way any more.
     Flush(oneshot::Sender<()>),
 }
 
 impl Publisher {
     pub(super) fn start(shared: Arc<Shared>, acker: Acker) -> Self {
-        let (jobs, orders) = mpsc::channel(JOBS_MAX);
+        let (submissions, received) = mpsc::channel(SUBMISSIONS_MAX);
         let connected = shared.broker.connected();
         let task = Task {
-            shared,
+            shared: Arc::clone(&shared),
             acker,
             connected,
             under_way: FuturesUnordered::new(),
             waiting: HashMap::new(),
             again: Again::default(),
         };
-        let task = tokio::spawn(task.run(orders)).abort_handle();
-        Self { jobs, task }
+        let task = tokio::spawn(task.run(received)).abort_handle();
+        Self { shared, submissions, task }
     }
 
-    /// Hands a job over; waits while too many are before it.
-    pub(super) async fn submit(&self, job: Job) {
-        if !job.is_empty() {
+    /// Hands the work over; waits while too much is before it. Requests of this process are answered at once.
+    pub(super) async fn submit(&self, mut work: AfterCommit) {
+        for answer in work.own_answers.drain(..) {
+            self.shared.pending_requests.answer(answer);
+        }
+        if !work.is_empty() {
             // The task ends only with this handle.
-            self.jobs.send(Order::Job(job)).await.ok();
+            self.submissions.send(Submission::Work(work)).await.ok();
         }
     }
 
     /// Waits until everything that was submitted is done or waits for the broker.
     pub(super) async fn flush(&self) {
         let (done, flushed) = oneshot::channel();
-        if self.jobs.send(Order::Flush(done)).await.is_ok() {
+        if self.submissions.send(Submission::Flush(done)).await.is_ok() {
             flushed.await.ok();
         }
     }
@@ -162,7 +130,7 @@ impl Again {
 }
 
 impl Task {
-    async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+    async fn run(mut self, mut submissions: mpsc::Receiver<Submission>) {
         let mut flushes: Vec<oneshot::Sender<()>> = Vec::new();
         loop {
             if self.under_way.is_empty() {
@@ -173,10 +141,10 @@ impl Task {
             let free = self.under_way.len() < PUBLISHES_MAX;
             let again = self.again.at.filter(|_| free && !self.waiting.is_empty());
             tokio::select! {
-                Some(published) = self.under_way.next() => self.settle(published),
-                order = orders.recv(), if free => match order {
+                Some(published) = self.under_way.next() => self.published(published),
+                submission = submissions.recv(), if free => match submission {
                     None => return,
-                    Some(order) => self.take(order, &mut orders, &mut flushes),
+                    Some(submission) => self.take(submission, &mut submissions, &mut flushes),
                 },
                 () = sleep_until(again), if again.is_some() => self.publish_again(),
                 changed = self.connected.changed() => match changed {
@@ -189,49 +157,55 @@ impl Task {
         }
     }
 
-    /// Takes an order and all that came behind it into as few publishes as they fit in.
-    fn take(&mut self, first: Order, orders: &mut mpsc::Receiver<Order>, flushes: &mut Vec<oneshot::Sender<()>>) {
-        let mut job = Job::default();
+    /// Takes a submission and all that came behind it into as few publishes as they fit in.
+    fn take(
+        &mut self,
+        first: Submission,
+        submissions: &mut mpsc::Receiver<Submission>,
+        flushes: &mut Vec<oneshot::Sender<()>>,
+    ) {
+        let mut work = AfterCommit::default();
         let mut next = Some(first);
-        while let Some(order) = next {
-            match order {
-                Order::Job(more) => job.append(more),
-                Order::Flush(done) => flushes.push(done),
+        while let Some(submission) = next {
+            match submission {
+                Submission::Work(more) => work.append(more),
+                Submission::Flush(done) => flushes.push(done),
             }
-            next = if job.commands.len() < PUBLISH_BATCH_MAX { orders.try_recv().ok() } else { None };
+            next = if work.commands.len() < PUBLISH_BATCH_MAX { submissions.try_recv().ok() } else { None };
         }
         if !self.waiting.is_empty() {
             // A newer attempt makes the copy that still waits pointless.
             let before = self.waiting.len();
-            job.commands.iter().for_each(|command| drop(self.waiting.remove(&command.id)));
+            work.commands.iter().for_each(|command| drop(self.waiting.remove(&command.id)));
             self.count_waiting(-isize::try_from(before - self.waiting.len()).unwrap_or(0));
         }
-        self.publish(job, false);
+        self.publish(work, false);
     }
 
-    fn publish(&mut self, job: Job, again: bool) {
-        if job.is_empty() {
+    fn publish(&mut self, work: AfterCommit, again: bool) {
+        if work.is_empty() {
             return;
         }
         let (shared, acker, since) = (Arc::clone(&self.shared), self.acker.clone(), Instant::now());
-        let work = async move {
-            let Job { commands, notes, acks, dead } = job;
-            // The notes stand behind the commands, so that the results of the commands come first.
-            let batch: Vec<_> = commands.iter().map(|command| command.outgoing.clone()).chain(notes).collect();
+        let under_way = async move {
+            let AfterCommit { commands, messages, acks, dead, own_answers: _ } = work;
+            // The messages stand behind the commands, so that the results of the commands come first.
+            let batch: Vec<_> = commands.iter().map(|command| command.outgoing.clone()).chain(messages).collect();
             let publish = async { if batch.is_empty() { Vec::new() } else { shared.broker.publish(batch).await } };
-            let settle = async {
+            let acknowledge = async {
                 acker.ack(&acks).await;
                 for (delivery, reason) in &dead {
                     acker.dead_letter(delivery, reason).await;
                 }
             };
-            let (results, ()) = tokio::join!(publish, settle);
+            let (results, ()) = tokio::join!(publish, acknowledge);
             Published { commands, results, again, since }
         };
-        self.under_way.push(work.boxed());
+        self.under_way.push(under_way.boxed());
     }
 
-    fn settle(&mut self, published: Published) {
+    /// A publish has ended: the commands that the broker did not take are kept.
+    fn published(&mut self, published: Published) {
         let Published { commands, results, again, since } = published;
         let (mut sent, mut failed) = (0_usize, 0_usize);
         for (command, result) in commands.into_iter().zip(results) {
@@ -289,7 +263,7 @@ impl Task {
         let chosen: Vec<_> = self.waiting.keys().take(PUBLISH_BATCH_MAX).cloned().collect();
         let commands: Vec<_> = chosen.iter().filter_map(|id| self.waiting.remove(id)).collect();
         self.count_waiting(isize::try_from(self.waiting.len()).unwrap_or(0) - isize::try_from(before).unwrap_or(0));
-        self.publish(Job { commands, ..Job::default() }, true);
+        self.publish(AfterCommit { commands, ..AfterCommit::default() }, true);
     }
 
     fn count_waiting(&self, change: isize) {
@@ -310,11 +284,11 @@ impl Drop for Task {
 /// an earlier attempt must not take the place of a later one.
 fn keep_newest(waiting: &mut HashMap<CommandId, Command>, command: Command) -> bool {
     match waiting.entry(command.id.clone()) {
-        Entry::Vacant(place) => {
+        hash_map::Entry::Vacant(place) => {
             place.insert(command);
             true
         }
-        Entry::Occupied(mut kept) => {
+        hash_map::Entry::Occupied(mut kept) => {
             if kept.get().deadline < command.deadline {
                 kept.insert(command);
             }
@@ -332,9 +306,9 @@ async fn sleep_until(at: Option<Instant>) {
 
 #[cfg(test)]
 mod tests {
-    use chrono::TimeDelta;
+    use chrono::{DateTime, TimeDelta};
     use contract::{StepName, step::Op};
-    use messaging::Message;
+    use messaging::{Message, Outgoing};
 
     use super::*;
 

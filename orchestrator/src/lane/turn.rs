@@ -1,105 +1,107 @@
-//! Deciding a batch: every input that was gathered is heard by its saga, in memory.
+//! A turn: one batch of inputs, decided in memory. Nothing of it counts before `commit`.
 
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use contract::SagaId;
-use machine::{Decision, Input, Verdict};
+use journal::LaneJournal;
+use machine::Input;
 use messaging::Delivery;
 use tokio::time::Instant;
 
 use super::{
-    Gathered, Lane, Lost,
-    batch::{Batch, Heard, Work, start_key},
-    publisher::Job,
+    after_commit::AfterCommit,
+    batch::{Batch, BatchedSaga},
+    inbox::Gathered,
+    input::{Origin, PendingInput, count_input},
+    loading::Loaded,
+    lost::Lost,
+    sagas::Sagas,
 };
 use crate::{
-    messages::wire::{ActAnswer, ActEnd, Committed, LaneMessage, Watch, committed},
+    messages::wire::{ActAnswer, ActEnd, Committed, LaneMessage, Watch, act_answer, committed},
     names,
-    saga_instance::{Active, Begun, Parked},
+    saga_instance::{Parked, SagaInstance},
     starts::lanes::{LaneAnswer, StartRequest},
 };
 
-impl Lane {
-    /// One batch from what was gathered to what is to be published.
-    pub(super) async fn turn(&mut self, gathered: Gathered) -> Result<(), Lost> {
-        let now = self.shared.clock.now();
-        let mut job = Job::default();
-        let heard = self.read(gathered.deliveries, gathered.due, now, &mut job);
-        let absent = self.load_missing(&heard, &mut job).await?;
-        self.load_given_up(&heard).await?;
+/// One batch on its way from inputs to records.
+pub(super) struct Turn<'a> {
+    pub(super) sagas: &'a mut Sagas,
+    /// The time of every decision and record of the turn.
+    pub(super) now: DateTime<Utc>,
+    pub(super) batch: Batch,
+    pub(super) after_commit: AfterCommit,
+}
+
+impl<'a> Turn<'a> {
+    pub(super) fn new(sagas: &'a mut Sagas, now: DateTime<Utc>) -> Self {
+        Self { sagas, now, batch: Batch::default(), after_commit: AfterCommit::default() }
+    }
+
+    /// Decides everything that was gathered, after loading the sagas that it is for.
+    pub(super) async fn decide(&mut self, gathered: Gathered, journal: &mut dyn LaneJournal) -> Result<(), Lost> {
+        let Gathered { deliveries, starts, due } = gathered;
+        let inputs = self.read(deliveries, due);
+        let Loaded { commands, absent } = self.sagas.load_missing(&inputs, journal).await?;
+        self.after_commit.commands.extend(commands);
+        self.sagas.load_given_up(&inputs, journal).await?;
 
         let since = Instant::now();
-        let mut batch = Batch::default();
-        self.begin(gathered.starts, now, &mut batch);
-        for one in heard {
-            self.hear(one, &absent, now, &mut batch, &mut job);
+        self.begin(starts);
+        for input in inputs {
+            self.hear(input, &absent);
         }
         metrics::histogram!(names::DECIDE_SECONDS).record(since.elapsed());
-
-        let committed = self.commit(batch, now, &mut job).await;
-        if matches!(committed, Err(Lost::Journal(_))) {
-            // Nothing is known, so nothing may happen: what is not acknowledged comes again.
-            return committed;
-        }
-        self.publisher.submit(job).await;
-        committed?;
-        self.recover().await?;
-        count_timers(self.shard, self.timers.len());
         Ok(())
     }
 
-    /// Reads deliveries and timers as inputs; what was carried over comes first.
-    fn read(&mut self, deliveries: Vec<Delivery>, due: Vec<SagaId>, now: DateTime<Utc>, job: &mut Job) -> Vec<Heard> {
-        let mut heard = std::mem::take(&mut self.carried);
-        heard.reserve(deliveries.len() + due.len());
+    /// Reads deliveries and timers as inputs; the ones that were carried over come first.
+    fn read(&mut self, deliveries: Vec<Delivery>, due: Vec<SagaId>) -> Vec<PendingInput> {
+        let mut inputs = std::mem::take(&mut self.sagas.carried.inputs);
+        inputs.reserve(deliveries.len() + due.len());
         for delivery in deliveries {
-            let note = LaneMessage::read(&delivery).and_then(|note| self.check_shard(note));
-            match note {
-                Ok(LaneMessage::Watch(watch)) => {
-                    self.watch(watch, now, job);
-                    job.acks.push(delivery);
+            match LaneMessage::read(&delivery).and_then(|message| self.check_shard(message)) {
+                Ok(LaneMessage::Reply(reply)) => inputs.push(PendingInput::reply(reply, delivery)),
+                Ok(LaneMessage::DeadCommand(dead)) => inputs.push(PendingInput::dead_command(dead, delivery)),
+                Ok(LaneMessage::Act(act)) if self.sagas.answered_acts.contains(act.request_id) => {
+                    self.after_commit.acks.push(delivery);
                 }
-                Ok(LaneMessage::Act(act)) if self.acts.contains(&act.request_id) => job.acks.push(delivery),
-                Ok(note) => heard.extend(to_input(note, delivery)),
+                Ok(LaneMessage::Act(act)) => inputs.push(PendingInput::act(act, delivery)),
+                Ok(LaneMessage::Watch(watch)) => {
+                    self.watch(watch);
+                    self.after_commit.acks.push(delivery);
+                }
                 Err(reason) => {
-                    tracing::warn!(shard = self.shard, reason, "a message of the shard's queue is unusable");
+                    tracing::warn!(shard = self.sagas.shard, reason, "a message of the shard's queue is unusable");
                     count_input("unreadable", "dead");
-                    job.dead.push((delivery, reason));
+                    self.after_commit.dead.push((delivery, reason));
                 }
             }
         }
-        heard.extend(due.into_iter().map(|saga| Heard {
-            saga,
-            input: Input::TimePassed,
-            kind: "timer",
-            answer_to: None,
-            delivery: None,
-            tries: 0,
-            alone: false,
-        }));
-        heard
+        inputs.extend(due.into_iter().map(PendingInput::timer));
+        inputs
     }
 
-    fn check_shard(&self, note: LaneMessage) -> Result<LaneMessage, String> {
-        let saga = note.saga_id();
-        let shard = saga.shard(self.shared.shards);
-        if shard == self.shard { Ok(note) } else { Err(format!("saga {saga} belongs to shard {shard}")) }
+    fn check_shard(&self, message: LaneMessage) -> Result<LaneMessage, String> {
+        let saga = message.saga_id();
+        let shard = saga.shard(self.sagas.shared.shards);
+        if shard == self.sagas.shard { Ok(message) } else { Err(format!("saga {saga} belongs to shard {shard}")) }
     }
 
-    /// Notes a watcher, and tells it at once where the saga stands: what was committed between its reading and now
-    /// must not stay unseen.
-    fn watch(&mut self, watch: Watch, now: DateTime<Utc>, job: &mut Job) {
+    /// Notes a watcher, and tells it at once where the saga stands: a commit between its reading and now must not stay
+    /// unseen.
+    fn watch(&mut self, watch: Watch) {
         count_input("watch", "accepted");
         let Watch { saga_id, notify_to, until } = watch;
-        let head = self.memory.get(saga_id).map(|active| active.head);
-        job.notes.push(committed(&notify_to, &Committed { saga_id, head }));
-        self.watches.add(saga_id, notify_to, until, now);
+        let head = self.sagas.memory.get(saga_id).map(|saga| saga.head);
+        self.after_commit.messages.push(committed(&notify_to, &Committed { saga_id, head }));
+        self.sagas.watches.add(saga_id, notify_to, until, self.now);
     }
 
     /// Begins the sagas that were asked for.
-    fn begin(&mut self, starts: Vec<StartRequest>, now: DateTime<Utc>, batch: &mut Batch) {
-        let mut starts: Vec<_> = self.carried_starts.drain(..).chain(starts).collect();
+    fn begin(&mut self, starts: Vec<StartRequest>) {
+        let mut starts: Vec<_> = self.sagas.carried.starts.drain(..).chain(starts).collect();
         // Lanes that write the same keys at the same time do so in the same order, and cannot lock each other out.
         starts.sort_by_cached_key(start_key);
         let mut keys = HashSet::new();
@@ -107,20 +109,13 @@ impl Lane {
             if let Some(key) = start_key(&start)
                 && !keys.insert(key)
             {
-                self.carried_starts.push(start);
+                self.sagas.carried.starts.push(start);
                 continue;
             }
             let input = std::mem::take(&mut start.input);
-            let begun = Active::begin(&start.definition, start.saga_id, input, start.traceparent.clone(), now);
-            match begun {
-                Ok(Ok(Begun { active, entries, commands })) => {
-                    let mut work = Work::on(active);
-                    work.before = None;
-                    work.entries = entries;
-                    work.commands = commands;
-                    work.start = Some(start);
-                    batch.add(work);
-                }
+            let traceparent = start.traceparent.clone();
+            match SagaInstance::begin(&start.definition, start.saga_id, input, traceparent, self.now) {
+                Ok(Ok(begun)) => self.batch.add(BatchedSaga::begun(begun, start)),
                 Ok(Err(refused)) => {
                     start.answer.send(LaneAnswer::Refused(refused)).ok();
                 }
@@ -133,131 +128,83 @@ impl Lane {
     }
 
     /// Lets one saga hear one input.
-    fn hear(&mut self, heard: Heard, absent: &HashSet<SagaId>, now: DateTime<Utc>, batch: &mut Batch, job: &mut Job) {
-        let saga = heard.saga;
-        if batch.get(saga).is_none() {
-            match self.memory.take(saga) {
-                Some(active) => batch.add(Work::on(active)),
-                None => return self.nobody_hears(heard, absent, job),
+    fn hear(&mut self, input: PendingInput, absent: &HashSet<SagaId>) {
+        let id = input.saga;
+        if self.batch.get(id).is_none() {
+            match self.sagas.memory.take(id) {
+                Some(saga) => self.batch.add(BatchedSaga::loaded(saga)),
+                None => return self.hear_without_saga(input, absent),
             }
         }
-        let Some(work) = batch.get(saga) else { return };
-        if !work.heard.is_empty() && (heard.alone || work.heard.iter().any(|other| other.alone)) {
-            return self.carried.push(heard);
+        let Some(saga) = self.batch.get(id) else { return };
+        if !saga.goes_with(&input) {
+            return self.sagas.carried.inputs.push(input);
         }
-        let decision = match work.active.hear(&heard.input, now) {
-            Ok(decision) => decision,
-            Err(parked) => {
-                let others = batch.remove(saga).map(|work| work.heard).unwrap_or_default();
-                for one in others.into_iter().chain([heard]) {
-                    self.refuse_parked(one, &parked, job);
-                }
-                self.timers.set(saga, None);
-                return self.memory.park(saga, parked);
-            }
-        };
-        let Decision { entries, state, commands, verdict } = decision;
-        work.active.state = state;
-        work.entries.extend(entries);
-        work.commands.extend(commands);
-        settle_verdict(work, heard, verdict, job);
+        match saga.decide(&input, self.now) {
+            Ok(verdict) => saga.heard.push((input, verdict)),
+            Err(parked) => self.park(input, parked),
+        }
     }
 
     /// The saga is not in memory: it does not exist, is left alone, or was dropped again to make room.
-    fn nobody_hears(&mut self, heard: Heard, absent: &HashSet<SagaId>, job: &mut Job) {
-        if let Some(parked) = self.memory.parked(heard.saga).cloned() {
-            return self.refuse_parked(heard, &parked, job);
+    fn hear_without_saga(&mut self, input: PendingInput, absent: &HashSet<SagaId>) {
+        let id = input.saga;
+        if let Some(parked) = self.sagas.memory.parked(id).cloned() {
+            self.turn_away_from_parked(input, &parked);
+        } else if absent.contains(&id) {
+            count_input(input.kind(), "no_saga");
+            self.turn_away(input, ActEnd::NoSuchSaga, format!("no saga {id}"));
+        } else {
+            self.sagas.carried.inputs.push(input);
         }
-        if !absent.contains(&heard.saga) {
-            return self.carried.push(heard);
+    }
+
+    /// The machine failed on the saga: it is left alone, and all that it was to hear in this turn is turned away.
+    fn park(&mut self, input: PendingInput, parked: Parked) {
+        let id = input.saga;
+        let heard = self.batch.remove(id).map(|saga| saga.heard).unwrap_or_default();
+        for input in heard.into_iter().map(|(input, _)| input).chain([input]) {
+            self.turn_away_from_parked(input, &parked);
         }
-        count_input(heard.kind, "no_saga");
-        let Heard { saga, input, answer_to, delivery, .. } = heard;
-        match (answer_to, delivery) {
-            (Some((request_id, queue)), delivery) => {
-                job.acks.extend(delivery);
-                self.answer(queue, ActAnswer { request_id, end: ActEnd::NoSuchSaga }, job);
+        self.sagas.timers.set(id, None);
+        self.sagas.memory.park(id, parked);
+    }
+
+    fn turn_away_from_parked(&mut self, input: PendingInput, parked: &Parked) {
+        count_input(input.kind(), "parked");
+        let reason = format!("saga {} is left alone: {parked}", input.saga);
+        let end = ActEnd::Parked { code: parked.code().to_owned(), detail: parked.to_string() };
+        self.turn_away(input, end, reason);
+    }
+
+    /// Does away with an input that no saga can hear: its act is answered, its message goes to the dead letters. But the
+    /// news of a dead command does not, whose own letter is kept.
+    pub(super) fn turn_away(&mut self, input: PendingInput, end: ActEnd, reason: String) {
+        match input.origin {
+            Origin::Timer => {}
+            Origin::Message(delivery) if matches!(input.input, Input::DeadLettered { .. }) => {
+                self.after_commit.acks.push(delivery);
             }
-            (None, Some(delivery)) => bury(&input, delivery, format!("no saga {saga}"), job),
-            (None, None) => {}
-        }
-    }
-
-    fn refuse_parked(&self, heard: Heard, parked: &Parked, job: &mut Job) {
-        count_input(heard.kind, "parked");
-        let Heard { answer_to, input, delivery, saga, .. } = heard;
-        match (answer_to, delivery) {
-            (Some((request_id, queue)), delivery) => {
-                job.acks.extend(delivery);
-                let end = ActEnd::Parked { code: parked.code().to_owned(), detail: parked.to_string() };
-                self.answer(queue, ActAnswer { request_id, end }, job);
+            Origin::Message(delivery) => self.after_commit.dead.push((delivery, reason)),
+            Origin::Act { delivery, request_id, answer_to } => {
+                self.after_commit.acks.push(delivery);
+                self.answer(answer_to, ActAnswer { request_id, end });
             }
-            (None, Some(delivery)) => bury(&input, delivery, format!("saga {saga} is left alone: {parked}"), job),
-            (None, None) => {}
+        }
+    }
+
+    /// Answers an act: in memory when this process sent it, else over the broker.
+    pub(super) fn answer(&mut self, answer_to: String, answer: ActAnswer) {
+        if answer_to == self.sagas.shared.own_queue.as_str() {
+            self.after_commit.own_answers.push(answer);
+        } else {
+            self.after_commit.messages.push(act_answer(&answer_to, &answer));
         }
     }
 }
 
-/// What nobody can hear goes to the dead letters; but not the news of a dead command, whose own letter is kept.
-fn bury(input: &Input, delivery: Delivery, reason: String, job: &mut Job) {
-    if matches!(input, Input::DeadLettered { .. }) {
-        job.acks.push(delivery);
-    } else {
-        job.dead.push((delivery, reason));
-    }
-}
-
-fn to_input(note: LaneMessage, delivery: Delivery) -> Option<Heard> {
-    let (saga, kind) = (note.saga_id(), note.kind());
-    let (input, answer_to) = match note {
-        LaneMessage::Reply(reply) => {
-            let (command_id, attempt, outcome) = (reply.command_id, reply.attempt, reply.outcome);
-            (Input::Replied { command_id, attempt, outcome }, None)
-        }
-        LaneMessage::DeadCommand(dead) => {
-            let (command_id, attempt, reason) = (dead.command_id, dead.attempt, dead.reason);
-            (Input::DeadLettered { command_id, attempt, reason }, None)
-        }
-        LaneMessage::Act(act) => {
-            let (operator, action) = (act.operator, act.action);
-            (Input::Operator { operator, action }, Some((act.request_id, act.answer_to)))
-        }
-        LaneMessage::Watch(_) => return None,
-    };
-    Some(Heard { saga, input, kind, answer_to, delivery: Some(delivery), tries: 0, alone: false })
-}
-
-/// Keeps what is to be told and acknowledged once the saga's part of the batch is committed.
-fn settle_verdict(work: &mut Work, mut heard: Heard, verdict: Verdict, job: &mut Job) {
-    let (word, end) = match verdict {
-        Verdict::Accepted => ("accepted", ActEnd::Accepted),
-        Verdict::Ignored(why) => {
-            tracing::debug!(saga_id = %heard.saga, kind = heard.kind, why, "an input changed nothing");
-            work.woken_in_vain |= heard.delivery.is_none();
-            ("ignored", ActEnd::Unchanged { why: why.to_owned() })
-        }
-        Verdict::Unknown(reason) => {
-            tracing::warn!(saga_id = %heard.saga, kind = heard.kind, reason, "an input fits nothing that was sent");
-            if let Some(delivery) = heard.delivery.take() {
-                bury(&heard.input, delivery, reason.clone(), job);
-            }
-            ("unknown", ActEnd::Refused { code: "command_unknown".to_owned(), message: reason })
-        }
-        Verdict::Refused { code, message } => ("refused", ActEnd::Refused { code: code.to_owned(), message }),
-    };
-    count_input(heard.kind, word);
-    if let Some((request_id, queue)) = &heard.answer_to {
-        work.answers.push((queue.clone(), ActAnswer { request_id: *request_id, end }));
-    }
-    work.heard.push(heard);
-}
-
-/// How many timers this process holds for a shard: none once its lane has ended.
-pub(super) fn count_timers(shard: u16, timers: usize) {
-    let timers = u32::try_from(timers).unwrap_or(u32::MAX);
-    metrics::gauge!(names::TIMERS, "shard" => shard.to_string()).set(timers);
-}
-
-fn count_input(kind: &'static str, verdict: &'static str) {
-    metrics::counter!(names::INPUTS, "kind" => kind, "verdict" => verdict).increment(1);
+/// The start key that a request takes: two of the same cannot stand in one batch.
+fn start_key(start: &StartRequest) -> Option<(String, String)> {
+    let key = start.key.as_ref()?;
+    Some((start.definition.name().to_owned(), key.key.clone()))
 }

@@ -1,5 +1,5 @@
-//! Which orchestrators want to hear of which saga's commits. Asked for again and again by whoever still watches, so
-//! that a lost lane or a lost watcher needs no goodbye.
+//! The orchestrators that want to hear of a saga's commits. They ask again for as long as they watch, so that a lost
+//! lane or a lost watcher needs no goodbye.
 
 use std::collections::HashMap;
 

@@ -15,7 +15,7 @@ use contract::{
     orchestrator_api::DeadLetterView,
 };
 use journal::{JournalError, KeptDeadLetter, NewDeadLetter};
-use messaging::{BrokerError, Delivery, Exchange, Message, Outgoing, PublishError, QueueName, Subscription};
+use messaging::{Delivery, Exchange, Message, Outgoing, PublishError, QueueName, Subscription};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -25,7 +25,7 @@ use crate::{names, shared::Shared};
 /// Letters at a time. They should be rare, and each is a write to the journal.
 const PREFETCH: u16 = 32;
 
-/// Between attempts when the broker or the journal does not answer.
+/// Between attempts to keep a letter while the journal does not answer.
 const AGAIN: Duration = Duration::from_millis(500);
 
 /// Why a letter could not be sent again.
@@ -47,24 +47,12 @@ pub(crate) enum RedriveError {
 
 /// Takes dead letters until the end.
 pub(crate) async fn collect(shared: Arc<Shared>, stop: CancellationToken) {
-    let queue = QueueName::dead_letters();
-    stop.run_until_cancelled(async {
-        loop {
-            match shared.broker.subscribe(&queue, PREFETCH).await {
-                Ok(subscription) => {
-                    take_letters(&shared, subscription).await;
-                    return;
-                }
-                Err(BrokerError::Closed) => return,
-                Err(error) => {
-                    let error = kit::settings::error_chain(&error);
-                    tracing::warn!(error, %queue, "cannot subscribe yet");
-                    tokio::time::sleep(AGAIN).await;
-                }
-            }
+    let collecting = async {
+        if let Some(subscription) = shared.broker.subscribe_with_retry(&QueueName::dead_letters(), PREFETCH).await {
+            take_letters(&shared, subscription).await;
         }
-    })
-    .await;
+    };
+    stop.run_until_cancelled(collecting).await;
 }
 
 /// Publishes a kept letter to where it was first published, under a new message id: should it die again, it is a new

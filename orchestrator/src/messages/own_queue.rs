@@ -1,8 +1,8 @@
 //! This orchestrator's own queue: answers to its requests, and news of watched sagas that other processes advance.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use messaging::{BrokerError, Subscription};
+use messaging::Subscription;
 use tokio_util::sync::CancellationToken;
 
 use super::wire::OwnMessage;
@@ -11,28 +11,14 @@ use crate::shared::Shared;
 /// Unacknowledged messages at a time. They are small and handled at once.
 const PREFETCH: u16 = 256;
 
-/// Between attempts to subscribe when the broker does not answer.
-const SUBSCRIBE_AGAIN: Duration = Duration::from_millis(500);
-
 /// Takes what comes to this orchestrator's own queue, until the end.
 pub(crate) async fn listen(shared: Arc<Shared>, stop: CancellationToken) {
-    stop.run_until_cancelled(async {
-        loop {
-            match shared.broker.subscribe(&shared.own_queue, PREFETCH).await {
-                Ok(subscription) => {
-                    take_messages(&shared, subscription).await;
-                    return;
-                }
-                Err(BrokerError::Closed) => return,
-                Err(error) => {
-                    let error = kit::settings::error_chain(&error);
-                    tracing::warn!(error, queue = %shared.own_queue, "cannot subscribe yet");
-                    tokio::time::sleep(SUBSCRIBE_AGAIN).await;
-                }
-            }
+    let listening = async {
+        if let Some(subscription) = shared.broker.subscribe_with_retry(&shared.own_queue, PREFETCH).await {
+            take_messages(&shared, subscription).await;
         }
-    })
-    .await;
+    };
+    stop.run_until_cancelled(listening).await;
 }
 
 async fn take_messages(shared: &Shared, mut subscription: Subscription) {

@@ -141,16 +141,6 @@ impl LaneMessage {
             Self::Watch(watch) => watch.saga_id,
         }
     }
-
-    /// The word in metrics.
-    pub(crate) const fn kind(&self) -> &'static str {
-        match self {
-            Self::Reply(_) => "reply",
-            Self::Act(_) => "act",
-            Self::DeadCommand(_) => "dead_command",
-            Self::Watch(_) => "watch",
-        }
-    }
 }
 
 impl OwnMessage {

@@ -1,4 +1,4 @@
-//! How much work is taken in. What is accepted is never dropped, so the only place to say no is here, before a start.
+//! The bound of the work that is taken in. An accepted start is never dropped, so the only place to refuse one is here.
 
 use std::sync::{
     Arc,

@@ -3,6 +3,8 @@
 use contract::{SagaId, limits::PAYLOAD_BYTES_MAX};
 use machine::StartError;
 
+use crate::saga_instance::REFUSED_UNSTORABLE;
+
 /// Why a start was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StartRefused {
@@ -52,7 +54,7 @@ impl StartRefused {
             Self::UnknownVersion { .. } => "version_unknown",
             Self::Field { .. } => "field_invalid",
             Self::InputTooLarge { .. } => "input_too_large",
-            Self::Unstorable(_) => "unstorable",
+            Self::Unstorable(_) => REFUSED_UNSTORABLE,
             Self::Input(_) => "input_invalid",
             Self::KeyReused(_) => "idempotency_key_reused",
             Self::Busy(_) => "busy",

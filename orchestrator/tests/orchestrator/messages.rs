@@ -1,4 +1,4 @@
-//! Messages that nobody can handle, sagas that cannot be read: named, kept, shown, and in nobody's way.
+//! Messages that no saga can hear, sagas that cannot be read: named, kept, shown, and in no other saga's way.
 
 use std::sync::Arc;
 
@@ -19,18 +19,18 @@ use crate::{
 };
 
 on_both_journals!(
-    an_unusable_message_is_kept_shown_and_in_nobodys_way,
+    an_unusable_message_is_kept_and_shown_and_holds_nothing_up,
     a_dead_command_is_told_to_its_saga_and_can_be_sent_again,
     a_saga_of_another_programs_version_is_left_alone,
     a_broken_row_costs_its_own_saga_only,
 );
 
 on_real_servers!(
-    an_unusable_message_is_kept_shown_and_in_nobodys_way,
+    an_unusable_message_is_kept_and_shown_and_holds_nothing_up,
     a_dead_command_is_told_to_its_saga_and_can_be_sent_again,
 );
 
-async fn an_unusable_message_is_kept_shown_and_in_nobodys_way(rig: &Rig) {
+async fn an_unusable_message_is_kept_and_shown_and_holds_nothing_up(rig: &Rig) {
     let running = rig.orchestrator().await;
     let worker = rig.worker().await;
     let broker = rig.broker().await;
@@ -39,9 +39,9 @@ async fn an_unusable_message_is_kept_shown_and_in_nobodys_way(rig: &Rig) {
     let known = worker.envelope(saga, "create-order").unwrap();
     let queue = known.reply_to.clone();
 
-    let nobody = kit::ids::saga_id(saga.shard(SHARDS), SHARDS);
+    let unknown = kit::ids::saga_id(saga.shard(SHARDS), SHARDS);
     let of = |saga| CommandId { saga, step: StepName::new("no-such-step").unwrap(), op: Op::Action, generation: 1 };
-    let saga_unknown = CommandEnvelope { command_id: of(nobody), ..known.clone() };
+    let saga_unknown = CommandEnvelope { command_id: of(unknown), ..known.clone() };
     let command_unknown = CommandEnvelope { command_id: of(saga), ..known.clone() };
     let broken = format!(r#"{{"command_id":"{}","outcome":"perhaps"}}"#, known.command_id);
     let letters = vec![
@@ -60,7 +60,7 @@ async fn an_unusable_message_is_kept_shown_and_in_nobodys_way(rig: &Rig) {
     })
     .await;
     let reasons: Vec<_> = kept.iter().map(|letter| letter["reason"].as_str().unwrap()).collect();
-    for part in ["not a readable reply", "sojourn.novelty", &format!("no saga {nobody}")] {
+    for part in ["not a readable reply", "sojourn.novelty", &format!("no saga {unknown}")] {
         assert!(reasons.iter().any(|reason| reason.contains(part)), "{part}: {reasons:?}");
     }
     assert!(kept.iter().all(|letter| letter["queue"] == json!(queue)), "{kept:?}");
@@ -79,7 +79,7 @@ async fn a_dead_command_is_told_to_its_saga_and_can_be_sent_again(rig: &Rig) {
     let mut commands = broker.subscribe(&QueueName::commands("order"), 1).await.unwrap();
     let delivery = commands.next_batch(1).await.unwrap().remove(0);
     assert_eq!(delivery.message.kind, KIND_COMMAND);
-    commands.acker().dead_letter(&delivery, "nobody reads version 1").await;
+    commands.acker().dead_letter(&delivery, "version 1 is not read here").await;
     let view = until("the saga has heard of it", async || {
         let view = running.client.view(saga).await;
         let told = view.steps[0].error.as_ref().is_some_and(|error| error.code == "command_dead_lettered");
@@ -104,7 +104,7 @@ async fn a_saga_of_another_programs_version_is_left_alone(rig: &Rig) {
     old.owns_all().await;
     let saga = old.client.start("trip", "").await;
     let head = old.client.view(saga).await.head;
-    // The journal in memory lives as long as somebody takes part.
+    // The journal in memory lives as long as one process takes part.
     let parts = Parts { catalog: trip::later_catalog(), ..rig.parts().await };
     old.stop.cancel();
     old.orchestrator.join().await;

@@ -74,8 +74,8 @@ async fn what_cannot_be_done_is_refused_with_its_reason(rig: &Rig) {
     let (status, problem) = running.client.act(waiting, skip).await;
     assert_eq!((status.as_u16(), &problem["code"]), (409, &json!("step_unknown")), "{problem}");
 
-    let nobody = kit::ids::saga_id(0, SHARDS);
-    let (status, problem) = running.client.act(nobody, json!({ "action": "cancel" })).await;
+    let unknown = kit::ids::saga_id(0, SHARDS);
+    let (status, problem) = running.client.act(unknown, json!({ "action": "cancel" })).await;
     assert_eq!((status.as_u16(), &problem["code"]), (404, &json!("saga_unknown")), "{problem}");
 }
 

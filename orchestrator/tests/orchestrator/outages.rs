@@ -1,4 +1,4 @@
-//! Servers that go away and come back, and commits of which nobody knows the outcome.
+//! Servers that go away and come back, and commits of unknown outcome.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -132,7 +132,7 @@ async fn a_taken_number_is_read_again_and_decided_anew(rig: &Rig) {
     let parts = Parts { journal: Arc::clone(&journal) as Arc<dyn Journal>, ..rig.parts().await };
     let running = Running::start(parts).await;
     let worker = rig.worker().await;
-    // Once is a coincidence; five times in a row mean that the shard belongs to somebody else.
+    // Once is a coincidence; five times in a row mean that the shard belongs to another process.
     for times in [1, 5] {
         worker.answer(false);
         let saga = running.client.start("trip", "").await;

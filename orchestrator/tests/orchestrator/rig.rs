@@ -21,7 +21,7 @@ use crate::{client::Client, trip, worker::Worker};
 /// Two are enough to be distributed.
 pub(crate) const SHARDS: u16 = 2;
 
-/// What a test waits for comes long before, also on a busy machine.
+/// A state that a test waits for comes long before, also on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// On which servers an installation stands.
@@ -46,7 +46,7 @@ enum Bus {
     Rabbit(Namespace),
 }
 
-/// One installation.
+/// One installation, and the way to its servers.
 pub(crate) struct Rig {
     storage: Opened,
     bus: Bus,
@@ -59,7 +59,7 @@ pub(crate) struct Running {
     pub(crate) stop: CancellationToken,
 }
 
-/// What an orchestrator of a test may have different.
+/// The parts in which the orchestrator of a test may differ.
 pub(crate) struct Parts {
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) broker: Arc<dyn Broker>,
@@ -118,7 +118,7 @@ impl Rig {
     pub(crate) fn revoke(&self, shard: u16) {
         let Opened::Memory(members) = &self.storage else { panic!("only the journal in memory can do that") };
         let alive = members.lock().unwrap().iter().find_map(Weak::upgrade);
-        alive.expect("somebody takes part").revoke(shard);
+        alive.expect("a process takes part").revoke(shard);
     }
 
     /// A process's client of the broker.

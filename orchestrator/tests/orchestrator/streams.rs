@@ -13,7 +13,7 @@ on_both_journals!(a_stream_tells_every_record_and_ends_with_the_saga, a_stream_o
 
 on_real_servers!(a_stream_on_another_orchestrator_hears_at_once);
 
-/// What a stream told: the events' names and numbers.
+/// The events of a stream: names and numbers.
 async fn follow(client: &Client, saga: SagaId, last: Option<u64>, until_seq: Option<u64>) -> Vec<(String, String)> {
     read(open(client, saga, last).await, until_seq).await
 }
@@ -72,8 +72,8 @@ async fn a_stream_tells_every_record_and_ends_with_the_saga(rig: &Rig) {
     let wrong = running.client.request(Method::GET, &format!("/api/sagas/{saga}/events"));
     let wrong = wrong.header("last-event-id", "yesterday").send().await.unwrap();
     assert_eq!(wrong.status(), StatusCode::BAD_REQUEST);
-    let nobody = kit::ids::saga_id(0, SHARDS);
-    assert_eq!(running.client.get(&format!("/api/sagas/{nobody}/events")).await.0, StatusCode::NOT_FOUND);
+    let unknown = kit::ids::saga_id(0, SHARDS);
+    assert_eq!(running.client.get(&format!("/api/sagas/{unknown}/events")).await.0, StatusCode::NOT_FOUND);
 }
 
 async fn a_stream_on_another_orchestrator_hears_at_once(rig: &Rig) {

@@ -40,7 +40,7 @@ async fn three_orchestrators_on_four_shards_all_own_some(rig: &Rig) {
     for _ in 0..3 {
         all.push(Running::start_waiting(rig.parts_of(4).await).await);
     }
-    until("nobody is left without a shard", async || {
+    until("every one owns a shard", async || {
         let owned = all.iter().map(|running| *running.orchestrator.owned_shards().borrow());
         let mut owned: Vec<_> = owned.collect();
         owned.sort_unstable();

@@ -32,7 +32,7 @@ macro_rules! command {
     };
 }
 
-/// What every step answers.
+/// The reply of every step.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Reference {
     pub(crate) reference: String,

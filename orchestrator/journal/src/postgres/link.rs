@@ -1,4 +1,4 @@
-//! Who takes part: one connection a process, over which it is counted and hears when to count again.
+//! The membership of processes: one connection a process, over which it is counted and hears when to count again.
 //!
 //! Every process holds a shared lock, and the members are those who hold it: a process that dies is out as soon as the
 //! server notices. There is no polling: counting happens when a process joins or a shard changes hands, and twice more

@@ -1,5 +1,5 @@
-//! Rows as they are stored, and as the program knows them. What cannot be read is named, never guessed and never a
-//! panic.
+//! Rows as they are stored, and as the program knows them. One that cannot be read is named, never guessed and never
+//! a panic.
 
 use chrono::{DateTime, Utc};
 use contract::{SagaId, saga::SagaStatus};

@@ -1,4 +1,4 @@
-//! How the journal's sessions are set up, and what their errors mean.
+//! The settings of the journal's sessions, and the meaning of their errors.
 
 use sqlx::{ConnectOptions, postgres::PgConnectOptions};
 

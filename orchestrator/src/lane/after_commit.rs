@@ -1,0 +1,83 @@
+//! The work that follows a commit: commands to publish, messages to send, deliveries to acknowledge.
+
+use chrono::{DateTime, Utc};
+use contract::{
+    CommandId,
+    envelope::{CommandEnvelope, KIND_COMMAND},
+};
+use machine::CommandToSend;
+use messaging::{Delivery, Message, Outgoing, QueueName, headers};
+
+use crate::{messages::wire::ActAnswer, saga_instance::SagaInstance};
+
+/// The work that a turn leaves for after its commit.
+#[derive(Debug, Default)]
+pub(super) struct AfterCommit {
+    /// Committed commands.
+    pub(super) commands: Vec<Command>,
+    /// Messages to orchestrators, sent once: a process that misses one asks again.
+    pub(super) messages: Vec<Outgoing>,
+    /// Answers to acts that this very process sent.
+    pub(super) own_answers: Vec<ActAnswer>,
+    /// Deliveries that are done with.
+    pub(super) acks: Vec<Delivery>,
+    /// Deliveries that no saga can hear, with the reason.
+    pub(super) dead: Vec<(Delivery, String)>,
+}
+
+impl AfterCommit {
+    /// True when there is nothing to publish or acknowledge.
+    pub(super) fn is_empty(&self) -> bool {
+        self.commands.is_empty() && self.messages.is_empty() && self.acks.is_empty() && self.dead.is_empty()
+    }
+
+    pub(super) fn append(&mut self, mut more: Self) {
+        self.commands.append(&mut more.commands);
+        self.messages.append(&mut more.messages);
+        self.own_answers.append(&mut more.own_answers);
+        self.acks.append(&mut more.acks);
+        self.dead.append(&mut more.dead);
+    }
+}
+
+/// One command on its way out.
+#[derive(Debug, Clone)]
+pub(super) struct Command {
+    pub(super) id: CommandId,
+    /// Past it the step is asked again under a new attempt, and this copy would only be refused as expired.
+    pub(super) deadline: DateTime<Utc>,
+    pub(super) outgoing: Outgoing,
+}
+
+impl Command {
+    /// A committed command of a saga as it travels, to be answered on the shard's queue.
+    pub(super) fn new(saga: &SagaInstance, command: CommandToSend, reply_to: &QueueName) -> Option<Self> {
+        let CommandToSend { command_id, attempt, name, version, route, deadline, payload } = command;
+        let envelope = CommandEnvelope {
+            message_id: kit::ids::message_id(),
+            command_id,
+            attempt,
+            name: name.to_owned(),
+            version,
+            route,
+            reply_to: reply_to.as_str().to_owned(),
+            deadline,
+            traceparent: saga.traceparent.clone(),
+            payload,
+        };
+        let body = match serde_json::to_vec(&envelope) {
+            Ok(body) => body,
+            Err(error) => {
+                // The payload is JSON already and the rest cannot fail; the step's deadline would notice all the same.
+                tracing::error!(saga_id = %saga.id(), %error, "a command cannot be written");
+                return None;
+            }
+        };
+        let mut message = Message::new(envelope.message_id.to_string(), KIND_COMMAND, body);
+        if let Some(traceparent) = envelope.traceparent {
+            message = message.with_header(headers::TRACEPARENT, traceparent);
+        }
+        let outgoing = Outgoing::command(route.as_str(), message);
+        Some(Self { id: envelope.command_id, deadline, outgoing })
+    }
+}

@@ -1,0 +1,91 @@
+//! One input of a saga on its way through a turn, and where it came from.
+
+use contract::{SagaId, envelope::ReplyEnvelope};
+use machine::Input;
+use messaging::Delivery;
+
+use crate::{
+    messages::wire::{Act, DeadCommand, RequestId},
+    names,
+    starts::lanes::StartRequest,
+};
+
+/// One input that a saga has not heard yet, or whose decision is not committed yet.
+#[derive(Debug)]
+pub(super) struct PendingInput {
+    pub(super) saga: SagaId,
+    pub(super) input: Input,
+    pub(super) origin: Origin,
+    /// How often it was decided in vain.
+    pub(super) tries: u8,
+    /// To be decided with no other input of its saga, because together they could not be stored.
+    pub(super) alone: bool,
+}
+
+/// Where an input came from, and so what is owed for it.
+#[derive(Debug)]
+pub(super) enum Origin {
+    /// A timer of this lane: nothing is owed.
+    Timer,
+    /// A reply, or the news of a dead command: an acknowledgment.
+    Message(Delivery),
+    /// An operator's act: an acknowledgment, and the verdict.
+    Act { delivery: Delivery, request_id: RequestId, answer_to: String },
+}
+
+/// Inputs that are left for the next turn.
+#[derive(Debug, Default)]
+pub(super) struct Carried {
+    /// Inputs of sagas that are to be loaded again.
+    pub(super) inputs: Vec<PendingInput>,
+    /// Starts whose key another start of the turn before had.
+    pub(super) starts: Vec<StartRequest>,
+}
+
+impl Carried {
+    pub(super) fn is_empty(&self) -> bool {
+        self.inputs.is_empty() && self.starts.is_empty()
+    }
+}
+
+impl PendingInput {
+    pub(super) fn reply(reply: ReplyEnvelope, delivery: Delivery) -> Self {
+        let ReplyEnvelope { command_id, attempt, outcome, .. } = reply;
+        let saga = command_id.saga;
+        Self::new(saga, Input::Replied { command_id, attempt, outcome }, Origin::Message(delivery))
+    }
+
+    pub(super) fn dead_command(dead: DeadCommand, delivery: Delivery) -> Self {
+        let DeadCommand { command_id, attempt, reason } = dead;
+        let saga = command_id.saga;
+        Self::new(saga, Input::DeadLettered { command_id, attempt, reason }, Origin::Message(delivery))
+    }
+
+    pub(super) fn act(act: Act, delivery: Delivery) -> Self {
+        let Act { request_id, answer_to, saga_id, action, operator } = act;
+        Self::new(saga_id, Input::Operator { operator, action }, Origin::Act { delivery, request_id, answer_to })
+    }
+
+    pub(super) const fn timer(saga: SagaId) -> Self {
+        Self::new(saga, Input::TimePassed, Origin::Timer)
+    }
+
+    const fn new(saga: SagaId, input: Input, origin: Origin) -> Self {
+        Self { saga, input, origin, tries: 0, alone: false }
+    }
+
+    /// The word in metrics.
+    pub(super) const fn kind(&self) -> &'static str {
+        match self.input {
+            Input::Replied { .. } => "reply",
+            Input::DeadLettered { .. } => "dead_command",
+            Input::TimePassed => "timer",
+            Input::Operator { .. } => "act",
+        }
+    }
+}
+
+/// Counts one message or timer that a lane took, by kind and verdict.
+pub(super) fn count_input(kind: &'static str, verdict: &'static str) {
+    metrics::counter!(names::INPUTS, "kind" => kind, "verdict" => verdict).increment(1);
+}

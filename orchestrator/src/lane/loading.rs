@@ -1,0 +1,141 @@
+//! The way of sagas from the journal into a lane's memory: all open ones after a takeover, page by page between the
+//! turns, and single ones when an input comes for them.
+//!
+//! There is one way for both: fold the journal, then `resume`. The commands that the owner before had committed and
+//! perhaps not published are published (again) here; participants know duplicates.
+
+use std::collections::HashSet;
+
+use contract::{SagaId, saga::Action};
+use journal::{LaneJournal, Stored};
+use machine::Input;
+
+use super::{after_commit::Command, input::PendingInput, lost::Lost, sagas::Sagas};
+use crate::saga_instance::{Parked, SagaInstance};
+
+/// Sagas in one read: some hundred kilobytes, and a pause between turns of a few milliseconds.
+const PAGE_SAGAS_MAX: usize = 256;
+
+/// The outcome of loading some sagas. Those that were found are in memory.
+#[derive(Debug, Default)]
+pub(super) struct Loaded {
+    /// Commands that must be outstanding and may never have been published.
+    pub(super) commands: Vec<Command>,
+    /// Sagas that do not exist.
+    pub(super) absent: HashSet<SagaId>,
+}
+
+impl Sagas {
+    /// Loads the next page of open sagas, if there are more; answers the commands to publish for them.
+    pub(super) async fn recover(&mut self, journal: &mut dyn LaneJournal) -> Result<Vec<Command>, Lost> {
+        if self.recovery.is_done() {
+            return Ok(Vec::new());
+        }
+        let limit = u32::try_from(PAGE_SAGAS_MAX).unwrap_or(u32::MAX);
+        let page = journal.open_sagas(self.recovery.after, limit).await.map_err(Lost::Journal)?;
+        let Some(last) = page.last().copied() else {
+            self.recovery.stop();
+            tracing::info!(shard = self.shard, sagas = self.recovery.loaded(), "all open sagas are loaded");
+            return Ok(Vec::new());
+        };
+        let missing: Vec<_> = page.iter().copied().filter(|id| !self.memory.knows(*id)).collect();
+        let mut loaded = Loaded::default();
+        self.load(&missing, journal, &mut loaded).await?;
+        self.recovery.note_page(last, page.len());
+        Ok(loaded.commands)
+    }
+
+    /// Loads the sagas that these inputs are for and that are not in memory.
+    pub(super) async fn load_missing(
+        &mut self,
+        inputs: &[PendingInput],
+        journal: &mut dyn LaneJournal,
+    ) -> Result<Loaded, Lost> {
+        let missing: HashSet<_> = inputs.iter().map(|input| input.saga).filter(|id| !self.memory.knows(*id)).collect();
+        let missing: Vec<_> = missing.into_iter().collect();
+        let mut loaded = Loaded::default();
+        for page in missing.chunks(PAGE_SAGAS_MAX) {
+            self.load(page, journal, &mut loaded).await?;
+        }
+        Ok(loaded)
+    }
+
+    /// Brings sagas that are left alone for want of their definition back for as long as it takes to give them up:
+    /// abandoning needs no definition, and is the only way out of a saga that no program knows any more.
+    pub(super) async fn load_given_up(
+        &mut self,
+        inputs: &[PendingInput],
+        journal: &mut dyn LaneJournal,
+    ) -> Result<(), Lost> {
+        for input in inputs {
+            let given_up = matches!(&input.input, Input::Operator { action: Action::Abandon {}, .. });
+            if !given_up || !self.memory.parked(input.saga).is_some_and(Parked::lacks_definition) {
+                continue;
+            }
+            let Some(Ok(stored)) = journal.load(&[input.saga]).await.map_err(Lost::Journal)?.pop() else { continue };
+            if let Some(Ok(saga)) = SagaInstance::without_definition(&self.shared.catalog, &stored) {
+                self.memory.unpark(saga);
+            }
+        }
+        Ok(())
+    }
+
+    /// Loads sagas into memory. A broken one is left alone and disturbs no other.
+    async fn load(
+        &mut self,
+        ids: &[SagaId],
+        journal: &mut dyn LaneJournal,
+        loaded: &mut Loaded,
+    ) -> Result<(), Lost> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let mut absent: HashSet<_> = ids.iter().copied().collect();
+        let mut broken = false;
+        for found in journal.load(ids).await.map_err(Lost::Journal)? {
+            match found {
+                Ok(stored) => {
+                    absent.remove(&stored.row.id);
+                    loaded.commands.extend(self.adopt(&stored));
+                }
+                Err(_) => broken = true,
+            }
+        }
+        if broken {
+            // The error names the row for people; one by one it is certain which saga it belongs to.
+            for id in absent.clone() {
+                match journal.load(&[id]).await.map_err(Lost::Journal)?.pop() {
+                    Some(Ok(stored)) => loaded.commands.extend(self.adopt(&stored)),
+                    Some(Err(error)) => self.memory.park(id, Parked::broken(&error)),
+                    None => continue,
+                }
+                absent.remove(&id);
+            }
+        }
+        loaded.absent.extend(absent);
+        Ok(())
+    }
+
+    /// Takes a saga into memory, or leaves it alone; answers the commands to publish for it.
+    fn adopt(&mut self, stored: &Stored) -> Vec<Command> {
+        let id = stored.row.id;
+        let resumes = self.recovery.resumes(id);
+        let adopted = SagaInstance::restore(&self.shared.catalog, stored).and_then(|saga| {
+            let commands = if resumes { saga.resume()? } else { Vec::new() };
+            Ok((saga, commands))
+        });
+        match adopted {
+            Ok((saga, commands)) => {
+                let commands = commands.into_iter().filter_map(|command| Command::new(&saga, command, &self.queue));
+                let commands = commands.collect();
+                self.timers.set(id, saga.next_wake());
+                self.memory.put(saga);
+                commands
+            }
+            Err(parked) => {
+                self.memory.park(id, parked);
+                Vec::new()
+            }
+        }
+    }
+}

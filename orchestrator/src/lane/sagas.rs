@@ -1,0 +1,64 @@
+//! Everything that a lane holds of its sagas from one turn to the next. All of it can be dropped: the next owner of the
+//! shard loads it from the journal, and the broker hands out again what was not acknowledged.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use messaging::QueueName;
+
+use super::{input::Carried, memory::Memory, recovery::Recovery, timers::Timers, watches::Watches};
+use crate::{messages::wire::RequestId, shared::Shared};
+
+/// Acts remembered against redelivery: far more than operators send within a broker's reconnect.
+const ACTS_MAX: usize = 1_024;
+
+/// The sagas of one shard.
+pub(super) struct Sagas {
+    pub(super) shared: Arc<Shared>,
+    pub(super) shard: u16,
+    /// The shard's queue, to which replies are to be sent.
+    pub(super) queue: QueueName,
+    pub(super) memory: Memory,
+    pub(super) timers: Timers,
+    pub(super) watches: Watches,
+    pub(super) recovery: Recovery,
+    pub(super) carried: Carried,
+    pub(super) answered_acts: AnsweredActs,
+}
+
+impl Sagas {
+    pub(super) fn new(shared: Arc<Shared>, shard: u16) -> Self {
+        Self {
+            shard,
+            queue: QueueName::replies(shard),
+            memory: Memory::new(shared.settings.limits.lane_memory_sagas_max, Arc::clone(&shared.admission)),
+            timers: Timers::new(shard),
+            watches: Watches::default(),
+            recovery: Recovery::default(),
+            carried: Carried::default(),
+            answered_acts: AnsweredActs::default(),
+            shared,
+        }
+    }
+
+    /// True when the next turn has no work but what arrives.
+    pub(super) fn may_wait(&self) -> bool {
+        self.carried.is_empty() && self.recovery.is_done()
+    }
+}
+
+/// The acts that were answered last, so that a redelivered one is not carried out twice.
+#[derive(Debug, Default)]
+pub(super) struct AnsweredActs(VecDeque<RequestId>);
+
+impl AnsweredActs {
+    pub(super) fn add(&mut self, request: RequestId) {
+        self.0.push_back(request);
+        if self.0.len() > ACTS_MAX {
+            self.0.pop_front();
+        }
+    }
+
+    pub(super) fn contains(&self, request: RequestId) -> bool {
+        self.0.contains(&request)
+    }
+}
