@@ -1,13 +1,9 @@
 //! `GET /api/dead-letters` and sending one again.
 
 use axum::{extract::State, http::HeaderMap};
-use contract::{
-    SagaId,
-    limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX},
-    orchestrator_api::DeadLetterView,
-};
+use contract::{Page, SagaId, orchestrator_api::DeadLetterView, page::page_size};
 use kit::http::{ApiError, Json, Path, Query};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::{Api, operator, problems};
 use crate::messages::dead_letters::{self, RedriveError};
@@ -22,12 +18,6 @@ pub(super) struct Asked {
     page_size: Option<u32>,
 }
 
-/// Kept letters, newest first.
-#[derive(Debug, Serialize)]
-pub(super) struct Letters {
-    items: Vec<DeadLetterView>,
-}
-
 /// Why a letter is sent again.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,11 +25,13 @@ pub(super) struct Redrive {
     reason: String,
 }
 
-/// The newest letters, of all sagas or of one.
-pub(super) async fn list(State(api): State<Api>, Query(asked): Query<Asked>) -> Result<Json<Letters>, ApiError> {
-    let limit = asked.page_size.filter(|size| *size > 0).unwrap_or(PAGE_SIZE_DEFAULT).min(PAGE_SIZE_MAX);
-    let items = api.shared.journal.dead_letters(asked.saga_id, limit).await;
-    Ok(Json(Letters { items: items.map_err(|error| problems::journal(&error))? }))
+/// The newest letters, of all sagas or of one: one page, which nothing follows.
+pub(super) async fn list(
+    State(api): State<Api>,
+    Query(asked): Query<Asked>,
+) -> Result<Json<Page<DeadLetterView>>, ApiError> {
+    let items = api.shared.journal.dead_letters(asked.saga_id, page_size(asked.page_size)).await;
+    Ok(Json(Page::only(items.map_err(|error| problems::journal(&error))?)))
 }
 
 /// Sends a letter again.

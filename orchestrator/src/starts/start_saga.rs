@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use contract::{
-    SagaId,
+    SagaId, Traceparent,
     orchestrator_api::{SagaStarted, StartKey, StartSaga},
 };
 use journal::{ExistingStart, JournalError};
@@ -17,9 +17,6 @@ use super::{
     refused::StartRefused,
 };
 use crate::{names, shared::Shared, watching::watchers::Waiting};
-
-/// The length of a W3C traceparent of version 00.
-const TRACEPARENT_BYTES: usize = 55;
 
 /// How long a start waits for its commit. Longer than a takeover, shorter than the server's time limit, so that the
 /// answer can say that the outcome is unknown.
@@ -90,7 +87,7 @@ fn place(
             key: start.idempotency,
             business_key: start.business_key,
             owner: start.owner,
-            traceparent: start.traceparent.filter(|text| is_traceparent(text)).unwrap_or_else(kit::ids::traceparent),
+            traceparent: traceparent(start.traceparent.as_deref()),
             input: start.input,
             answer: sender,
             permit,
@@ -152,12 +149,10 @@ fn find_definition(shared: &Shared, start: &StartSaga) -> Result<Arc<Definition>
     }
 }
 
-fn is_traceparent(text: &str) -> bool {
-    let shaped = text.bytes().enumerate().all(|(i, byte)| match i {
-        2 | 35 | 52 => byte == b'-',
-        _ => byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte),
-    });
-    text.len() == TRACEPARENT_BYTES && shaped
+/// The caller's trace, or a new one when it sends none that can be read.
+fn traceparent(sent: Option<&str>) -> String {
+    let readable = sent.and_then(|text| text.parse::<Traceparent>().ok());
+    readable.map_or_else(kit::ids::traceparent, |traceparent| traceparent.to_string())
 }
 
 fn cut(text: &str) -> String {
@@ -170,10 +165,11 @@ mod tests {
 
     #[test]
     fn only_a_real_traceparent_is_carried_on() {
-        assert!(is_traceparent(&kit::ids::traceparent()));
-        assert!(is_traceparent("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"));
-        for bad in ["", "00-4bf9-00f0-01", "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01"] {
-            assert!(!is_traceparent(bad), "{bad}");
+        let real = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        assert_eq!(traceparent(Some(real)), real);
+        for unreadable in [None, Some(""), Some("00-4bf9-00f0-01")] {
+            let begun = traceparent(unreadable);
+            assert!(begun.parse::<Traceparent>().is_ok(), "{begun}");
         }
     }
 }

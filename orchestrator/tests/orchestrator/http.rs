@@ -49,6 +49,7 @@ async fn wrong_requests_are_refused_by_name(rig: &Rig) {
         ("/api/sagas?status=sleeping", 400),
         ("/api/sagas?page_size=many", 400),
         ("/api/sagas?page_token=x", 400),
+        ("/api/sagas?page_token=", 400),
         ("/api/sagas?color=red", 400),
         ("/api/nothing", 404),
     ] {
