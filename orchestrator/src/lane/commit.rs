@@ -18,7 +18,7 @@ use super::{
 use crate::{
     messages::wire::{self, ActAnswer, ActEnd},
     names,
-    saga_instance::{REFUSED_UNSTORABLE, Parked, SagaInstance},
+    saga_instance::{Parked, REFUSED_UNSTORABLE, SagaInstance},
     shared::Shared,
     starts::lanes::{LaneAnswer, StartRequest},
 };

@@ -81,12 +81,7 @@ impl Sagas {
     }
 
     /// Loads sagas into memory. A broken one is left alone and disturbs no other.
-    async fn load(
-        &mut self,
-        ids: &[SagaId],
-        journal: &mut dyn LaneJournal,
-        loaded: &mut Loaded,
-    ) -> Result<(), Lost> {
+    async fn load(&mut self, ids: &[SagaId], journal: &mut dyn LaneJournal, loaded: &mut Loaded) -> Result<(), Lost> {
         if ids.is_empty() {
             return Ok(());
         }

@@ -10,7 +10,7 @@ use contract::{SagaId, saga::SagaStatus};
 
 use crate::{
     names,
-    saga_instance::{SagaInstance, Parked},
+    saga_instance::{Parked, SagaInstance},
     starts::admission::Admission,
 };
 
