@@ -83,7 +83,8 @@ impl System {
         }
         match &self.postgres {
             Some(postgres) => {
-                println!("  PostgreSQL   {}   (private, in {})", postgres.url("postgres"), postgres.folder().display())
+                let (user, port, file) = (postgres.user(), postgres.port(), postgres.password_file());
+                println!("  PostgreSQL   127.0.0.1:{port}, user {user}, password in {}   (private)", file.display());
             }
             None => println!("  PostgreSQL   as DATABASE_URL says"),
         }

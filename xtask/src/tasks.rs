@@ -15,18 +15,26 @@ use xtask::workspace;
 
 use crate::{
     child::{self, End, Stop, cargo},
-    servers::{self, Servers},
+    servers::{self, SERVERS, Servers},
 };
 
 /// With a PostgreSQL of the user's, none has to be installed.
 const DATABASE_URL: &str = "DATABASE_URL";
 
+/// What to expect of a test run.
+const BUILD_TIME: &str = "On two cores the first build takes a quarter of an hour and all tests take another; one \
+                          package is `cargo xtask test -p machine`.";
+
 /// `cargo xtask run`: the platform, which starts its own private PostgreSQL below `./data`.
 pub(crate) async fn run(arguments: Vec<String>, stop: &Stop) -> anyhow::Result<ExitCode> {
+    eprintln!(
+        "Builds Sojourn and starts all of it in one process. The first build takes minutes (seven on two cores), later \
+         ones seconds; then it prints the addresses. Ctrl-C stops everything."
+    );
     if std::env::var_os(DATABASE_URL).is_none() && !names(&arguments, "--database-url") {
-        servers::ensure(&[Tool::PostgreSql])?;
+        servers::ensure(&[Tool::PostgreSql], stop).await?;
     }
-    let built = child::run(cargo(["build", "--quiet", "--package", "sojourn"]), stop).await?;
+    let built = child::run(cargo(["build", "--package", "sojourn"]), stop).await?;
     if !built.is_success() {
         return Ok(built.code());
     }
@@ -44,6 +52,12 @@ pub(crate) async fn run(arguments: Vec<String>, stop: &Stop) -> anyhow::Result<E
 /// `cargo xtask test`: every test on private servers, or those that the arguments choose.
 pub(crate) async fn test(arguments: Vec<String>, stop: &Stop) -> anyhow::Result<ExitCode> {
     let everything = arguments.is_empty();
+    eprintln!(
+        "Builds the programs and the tests, starts a private PostgreSQL and RabbitMQ, and runs {} on them. {BUILD_TIME} \
+         Ctrl-C stops everything.",
+        if everything { "every test" } else { "the chosen tests" }
+    );
+    servers::ensure(&SERVERS, stop).await?;
     // Tests that run the real programs need all of them, whichever tests were chosen.
     let built = child::run(cargo(["build", "--workspace", "--bins"]), stop).await?;
     if !built.is_success() {
@@ -95,7 +109,11 @@ pub(crate) async fn ci(stop: &Stop) -> anyhow::Result<ExitCode> {
 
 /// `cargo xtask bench`: the benchmark, which builds and starts what it measures.
 pub(crate) async fn bench(arguments: Vec<String>, stop: &Stop) -> anyhow::Result<ExitCode> {
-    servers::ensure(&[Tool::PostgreSql, Tool::RabbitMq])?;
+    eprintln!(
+        "Builds the programs for speed, starts them on private servers, and measures them. On two cores the first build \
+         takes twenty minutes and the measurement ten."
+    );
+    servers::ensure(&SERVERS, stop).await?;
     let built = child::run(cargo(["build", "--release", "--workspace", "--bins"]), stop).await?;
     if !built.is_success() {
         return Ok(built.code());

@@ -9,7 +9,8 @@ use std::{
 
 use crate::{
     Error,
-    packages::{self, Tool},
+    managers::{Tool, install_command},
+    path::on_path,
 };
 
 /// Names the folder that holds `postgres` and `initdb`.
@@ -74,12 +75,6 @@ pub(crate) fn find_rabbitmq() -> Result<PathBuf, Error> {
     scripts.into_iter().find(|script| script.is_file()).ok_or_else(|| missing(Tool::RabbitMq, RABBITMQ_SERVER_VARIABLE))
 }
 
-/// Every place with a program of this name on the PATH.
-pub(crate) fn on_path(program: &str) -> Vec<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).map(|folder| folder.join(program)).filter(|file| file.is_file()).collect()
-}
-
 fn postgres_bins() -> Vec<PathBuf> {
     let mut bins: Vec<PathBuf> = Vec::new();
     if let Some(named) = env::var_os(POSTGRESQL_BIN_VARIABLE) {
@@ -119,5 +114,5 @@ fn folders_in(parent: &Path) -> Vec<PathBuf> {
 }
 
 fn missing(tool: Tool, variable: &'static str) -> Error {
-    Error::Missing { server: tool.name(), install: packages::install_command(tool), variable }
+    Error::Missing { server: tool.name(), install: install_command(tool), variable }
 }

@@ -43,11 +43,23 @@ pub enum Error {
         /// Who owns it.
         uid: u32,
     },
-    /// Root started the server and no unprivileged user exists for it.
+    /// Root started the server, and its user is missing and could not be made.
     #[error(
-        "PostgreSQL cannot run as root, and neither of the users postgres and nobody exists: make one with `useradd --system postgres`"
+        "PostgreSQL cannot run as root, and its user {user} could not be made: make it with `useradd --system --user-group {user}`"
     )]
-    NoUser,
+    NoUser {
+        /// The user's name.
+        user: &'static str,
+    },
+    /// The server does not know the password that lies beside its data.
+    #[error(
+        "PostgreSQL does not take the password in {}: remove that file, and the next start sets a new password",
+        file.display()
+    )]
+    WrongPassword {
+        /// Where the password lies.
+        file: PathBuf,
+    },
     /// A file or folder could not be read or written.
     #[error("could not {doing} {}", path.display())]
     File {
@@ -121,7 +133,7 @@ pub enum Error {
         message: String,
     },
     /// A package could not be installed.
-    #[error("{server} is missing and could not be installed ({reason}): run `{install}`")]
+    #[error("{server} is missing and was not installed ({reason}): run `{install}`")]
     Install {
         /// The server that is missing.
         server: &'static str,

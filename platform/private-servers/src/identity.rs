@@ -1,4 +1,4 @@
-//! The unprivileged user as whom PostgreSQL runs when root starts it.
+//! The user as whom PostgreSQL runs when root starts it.
 
 use std::{
     os::unix::{fs::MetadataExt, process::CommandExt},
@@ -8,8 +8,19 @@ use std::{
 
 use crate::Error;
 
-/// Users that may run the server, the best first: the one that the package made, then the one that owns nothing.
-const CANDIDATES: [&str; 2] = ["postgres", "nobody"];
+/// The system user that runs private servers, and nothing else.
+const OWN_USER: &str = "sojourn-postgres";
+/// Users that others run programs as too: the one of the system's PostgreSQL, and the one that owns nothing. Earlier
+/// versions ran the server as one of them.
+const SHARED_USERS: [&str; 2] = ["postgres", "nobody"];
+/// Programs that make a system user without a home, a shell or a password, as systems have them.
+const USER_MAKERS: [(&str, &[&str]); 2] = [
+    (
+        "useradd",
+        &["--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent", "--shell", "/bin/false"],
+    ),
+    ("adduser", &["-S", "-D", "-H", "-h", "/nonexistent", "-s", "/bin/false"]),
+];
 
 /// A user to run as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,14 +35,39 @@ impl Identity {
         rustix::process::geteuid().is_root()
     }
 
-    /// Who runs the server: nobody else unless this process is root.
+    /// The user that runs the server when this process is root, made when it is missing; none when this process runs
+    /// it itself.
     pub(crate) fn unprivileged() -> Result<Option<Identity>, Error> {
         if !Self::is_root() {
             return Ok(None);
         }
-        let found =
-            CANDIDATES.iter().find_map(|name| Some(Identity { uid: id_of("-u", name)?, gid: id_of("-g", name)? }));
-        found.map(Some).ok_or(Error::NoUser)
+        if let Some(found) = Self::of(OWN_USER) {
+            return Ok(Some(found));
+        }
+        for (program, arguments) in USER_MAKERS {
+            let mut command = Command::new(program);
+            // It fails when another process makes the same user at this moment: then it is there all the same.
+            let _ = command
+                .args(arguments)
+                .arg(OWN_USER)
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status();
+            if let Some(made) = Self::of(OWN_USER) {
+                return Ok(Some(made));
+            }
+        }
+        Err(Error::NoUser { user: OWN_USER })
+    }
+
+    /// Whether other programs run as this user too.
+    pub(crate) fn is_shared(self) -> bool {
+        SHARED_USERS.iter().any(|user| Self::of(user).is_some_and(|shared| shared.uid == self.uid))
+    }
+
+    fn of(user: &str) -> Option<Identity> {
+        Some(Identity { uid: id_of("-u", user)?, gid: id_of("-g", user)? })
     }
 
     /// The owner of a folder that holds data already, so that what one run made the next can read.

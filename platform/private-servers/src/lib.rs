@@ -1,4 +1,4 @@
-//! Private PostgreSQL and RabbitMQ servers, started as child processes of whoever needs them.
+//! Private PostgreSQL and RabbitMQ servers, started as child processes of the program that needs them.
 //!
 //! `sojourn` keeps its data in one of these, and tests and benchmarks run on them, so that nobody has
 //! to set a server up and no server that is already on the machine is touched. Everything listens
@@ -10,8 +10,9 @@
 //!      +--- starts ---------> server          ends the whole group
 //! ```
 //!
-//! PostgreSQL refuses to run as root. Started by root it runs as the user `postgres`, or `nobody`
-//! where there is no such user.
+//! PostgreSQL lets in only who has the password that lies beside its data, in a file for its owner. It
+//! refuses to run as root: started by root it runs as a system user of its own, `sojourn-postgres`,
+//! which is made when it is missing.
 
 pub mod packages;
 pub mod testing;
@@ -20,11 +21,14 @@ mod binaries;
 mod error;
 mod folder;
 mod identity;
+mod managers;
+mod path;
 mod ports;
 mod postgres;
 mod postgres_wire;
 mod process;
 mod rabbitmq;
+mod secret;
 
 pub use binaries::{POSTGRESQL_BIN_VARIABLE, RABBITMQ_SERVER_VARIABLE};
 pub use error::Error;

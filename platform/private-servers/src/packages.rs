@@ -3,30 +3,24 @@
 //! Installing a package must not start a server of the system, now or at the next boot: on Debian and
 //! its kin a `policy-rc.d` forbids it for the time of the installation, no cluster is made, and units
 //! that were not there before are disabled. Servers that were installed before are not touched, because
-//! nothing is installed then.
+//! nothing is installed then. Whether a package may be installed is the caller's to ask.
 
 use std::{
     env, fs,
     io::{IsTerminal, Write},
-    os::unix::fs::PermissionsExt,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
     path::Path,
     process::{Command, Stdio},
 };
 
+pub use crate::managers::{Tool, install_command};
 use crate::{
     Error,
-    binaries::{find_postgres, find_rabbitmq, on_path},
+    binaries::{find_postgres, find_rabbitmq},
     identity::Identity,
+    managers::Manager,
+    path::on_path,
 };
-
-/// A server that can be had from the system's packages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tool {
-    /// The database.
-    PostgreSql,
-    /// The broker.
-    RabbitMq,
-}
 
 /// Asked by Debian's package scripts whether a service may start; 101 means no.
 const POLICY_FILE: &str = "/usr/sbin/policy-rc.d";
@@ -39,120 +33,37 @@ const NO_CLUSTER: &str =
 /// How long apt waits for another installation to end: a machine that has just come up often updates itself.
 const LOCK_SECONDS_MAX: u16 = 300;
 
-/// Package managers, in the order in which they are looked for. Homebrew comes last: on Linux it stands beside
-/// the system's own.
-const MANAGERS: [Manager; 6] = [
-    Manager {
-        program: "apt-get",
-        arguments: &["install", "-y", "--no-install-recommends"],
-        postgres: "postgresql",
-        rabbit: "rabbitmq-server",
-        root: true,
-    },
-    Manager {
-        program: "dnf",
-        arguments: &["install", "-y"],
-        postgres: "postgresql-server",
-        rabbit: "rabbitmq-server",
-        root: true,
-    },
-    Manager {
-        program: "apk",
-        arguments: &["add", "--update-cache"],
-        postgres: "postgresql",
-        rabbit: "rabbitmq-server",
-        root: true,
-    },
-    Manager {
-        program: "pacman",
-        arguments: &["-S", "--noconfirm", "--needed"],
-        postgres: "postgresql",
-        rabbit: "rabbitmq",
-        root: true,
-    },
-    Manager {
-        program: "zypper",
-        arguments: &["--non-interactive", "install"],
-        postgres: "postgresql-server",
-        rabbit: "rabbitmq-server",
-        root: true,
-    },
-    Manager { program: "brew", arguments: &["install"], postgres: "postgresql@17", rabbit: "rabbitmq", root: false },
-];
-
-struct Manager {
-    program: &'static str,
-    arguments: &'static [&'static str],
-    postgres: &'static str,
-    rabbit: &'static str,
-    /// Whether it must run as root; Homebrew must not.
-    root: bool,
+/// Those of the servers that are not on this machine.
+pub fn missing(tools: &[Tool]) -> Vec<Tool> {
+    tools.iter().copied().filter(|tool| !is_installed(*tool)).collect()
 }
 
-impl Tool {
-    /// What people call it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Tool::PostgreSql => "PostgreSQL",
-            Tool::RabbitMq => "RabbitMQ",
-        }
-    }
-
-    fn is_installed(self) -> bool {
-        match self {
-            Tool::PostgreSql => find_postgres(None).is_ok(),
-            Tool::RabbitMq => find_rabbitmq().is_ok(),
-        }
-    }
-}
-
-impl Manager {
-    fn of_this_system() -> Option<&'static Manager> {
-        MANAGERS.iter().find(|manager| !on_path(manager.program).is_empty())
-    }
-
-    fn package(&self, tool: Tool) -> &'static str {
-        match tool {
-            Tool::PostgreSql => self.postgres,
-            Tool::RabbitMq => self.rabbit,
-        }
-    }
-
-    /// How a person would say it.
-    fn shown(&self, tool: Tool) -> String {
-        let sudo = if self.root && !Identity::is_root() { "sudo " } else { "" };
-        let refresh = if self.program == "apt-get" { format!("{sudo}apt-get update && ") } else { String::new() };
-        format!("{refresh}{sudo}{} {} {}", self.program, self.arguments.join(" "), self.package(tool))
-    }
-}
-
-/// The command that gets a server on this system.
-pub fn install_command(tool: Tool) -> String {
-    match Manager::of_this_system() {
-        Some(manager) => manager.shown(tool),
-        None => format!("your system's package manager (the package is called {})", MANAGERS[0].package(tool)),
-    }
-}
-
-/// Installs the servers that are missing. `report` hears a line before anything is done.
-pub fn ensure(tools: &[Tool], report: &mut dyn FnMut(&str)) -> Result<(), Error> {
+/// Installs servers. It blocks, and a Ctrl-C at the terminal does not reach it: an installation that is broken off
+/// leaves packages that are half there.
+pub fn install(tools: &[Tool]) -> Result<(), Error> {
     // The lists of packages are read anew once, not for each.
     let mut refreshed = false;
-    for tool in tools.iter().copied().filter(|tool| !tool.is_installed()) {
+    for tool in tools.iter().copied() {
         let failed = |reason: String| Error::Install { server: tool.name(), reason, install: install_command(tool) };
         let manager = Manager::of_this_system().ok_or_else(|| failed("no known package manager is here".to_owned()))?;
-        report(&format!("{} is missing: {}", tool.name(), manager.shown(tool)));
-        install(manager, tool, &mut refreshed).map_err(failed)?;
-        if !tool.is_installed() {
+        install_one(manager, tool, &mut refreshed).map_err(failed)?;
+        if !is_installed(tool) {
             return Err(failed("its programs are still not found".to_owned()));
         }
     }
     Ok(())
 }
 
-fn install(manager: &Manager, tool: Tool, refreshed: &mut bool) -> Result<(), String> {
+fn is_installed(tool: Tool) -> bool {
+    match tool {
+        Tool::PostgreSql => find_postgres(None).is_ok(),
+        Tool::RabbitMq => find_rabbitmq().is_ok(),
+    }
+}
+
+fn install_one(manager: &Manager, tool: Tool, refreshed: &mut bool) -> Result<(), String> {
     let elevate = manager.root && !Identity::is_root();
-    if elevate && !succeeds(sudo().arg("true")) {
+    if elevate && !sudo_works() {
         return Err("that needs root, and sudo is missing or wants a password".to_owned());
     }
     let package = manager.package(tool);
@@ -248,7 +159,7 @@ fn disable_unit(elevate: bool, tool: Tool) {
 fn run(elevate: bool, program: &str, arguments: &[&str]) -> Result<(), String> {
     let mut command = elevated(elevate, program);
     // What package managers say goes to standard error, so that it does not mix with results.
-    command.args(arguments).stdin(Stdio::null()).stdout(std::io::stderr());
+    command.args(arguments).stdin(Stdio::null()).stdout(std::io::stderr()).process_group(0);
     match command.status() {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(format!("{program} ended with {status}")),
@@ -271,22 +182,22 @@ fn elevated(elevate: bool, program: &str) -> Command {
     command
 }
 
-/// Asks for a password where there is somebody to answer: it does so at the terminal itself, whatever its input is.
+/// Root's rights without a question, which a process outside of the terminal's foreground could not ask.
 fn sudo() -> Command {
+    let mut command = Command::new("sudo");
+    command.arg("-n");
+    command
+}
+
+/// Whether sudo gives root's rights. It may ask for a password, at the terminal itself, when a person is there; what
+/// follows finds it answered.
+fn sudo_works() -> bool {
     let mut command = Command::new("sudo");
     if !std::io::stdin().is_terminal() {
         command.arg("-n");
     }
-    command
-}
-
-fn succeeds(command: &mut Command) -> bool {
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
+    command.arg("true").stdin(Stdio::null()).stdout(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
 }
 
 #[cfg(test)]
@@ -294,15 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_for_a_person_names_the_package() {
-        assert!(install_command(Tool::PostgreSql).contains("postgresql"));
-        assert!(install_command(Tool::RabbitMq).contains("rabbitmq"));
-    }
-
-    #[test]
-    fn what_is_installed_is_left_alone() {
-        let mut lines = Vec::new();
-        ensure(&[Tool::PostgreSql, Tool::RabbitMq], &mut |line| lines.push(line.to_owned())).unwrap();
-        assert!(lines.is_empty(), "{lines:?}");
+    fn what_is_installed_is_not_missing() {
+        assert_eq!(missing(&[Tool::PostgreSql, Tool::RabbitMq]), []);
     }
 }

@@ -2,9 +2,14 @@
 //!
 //! ```text
 //! <place>/cluster        PostgreSQL's data folder, owned by the user it runs as
+//! <place>/password       of its superuser, for the owner of this file only
+//! <place>/pg_hba.conf    who is let in: written anew at every start
 //! <place>/port           the port of the last run: the next one prefers it
 //! <place>/postgres.log
 //! ```
+//!
+//! No cluster stands open for a moment: before its first start, and whenever the password's file is gone, a server in
+//! single-user mode, which has no other client than this process, sets a new password.
 
 use std::{
     fs,
@@ -15,6 +20,7 @@ use std::{
 };
 
 use rustix::process::Signal;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
     Error, Place,
@@ -23,11 +29,14 @@ use crate::{
     identity::Identity,
     ports,
     postgres_wire::{Connection, Failure},
-    process::{Group, Log, folder_of, name_of, run},
+    process::{Group, Log, folder_of, name_of, run, run_with_input},
+    secret,
 };
 
 /// The superuser of private clusters.
 const SUPERUSER: &str = "postgres";
+/// The file that says who is let in, in the server's folder.
+const ACCESS_FILE: &str = "pg_hba.conf";
 /// How long a start may take: recovery after a kill replays what was written since the last checkpoint.
 const START_LIMIT: Duration = Duration::from_secs(120);
 /// How long an orderly stop may take: it writes a checkpoint.
@@ -38,6 +47,12 @@ const POLL: Duration = Duration::from_millis(20);
 const ATTEMPTS_MAX: u32 = 10;
 /// How long to wait before such a try.
 const ATTEMPT_PAUSE: Duration = Duration::from_millis(300);
+/// Who is let in, in the words of `pg_hba.conf`: over TCP on this machine, with the password.
+const ACCESS: &str = "host all all 127.0.0.1/32 scram-sha-256\n";
+/// Which rights the file of that has: the server's user reads it, and there is no secret in it.
+const ACCESS_MODE: u32 = 0o644;
+/// SQLSTATE of a login with another password.
+const WRONG_PASSWORD: &str = "28P01";
 /// SQLSTATEs of a server that will soon let clients in: starting up, or shutting down before a restart.
 const NOT_YET: [&str; 2] = ["57P03", "53300"];
 
@@ -86,6 +101,7 @@ pub struct Postgres {
     identity: Option<Identity>,
     options: PostgresOptions,
     port: u16,
+    password: SecretString,
     folder: Folder,
 }
 
@@ -103,16 +119,30 @@ impl Postgres {
             make_cluster(&programs, folder.path(), unprivileged, options.durable).await?;
             (programs, unprivileged)
         };
+        let password = match secret::kept(folder.path())? {
+            Some(password) => password,
+            None => new_password(&programs, folder.path(), identity, options.durable).await?,
+        };
         let port = choose_port(&options, folder.path())?;
         let group = Group::new(&folder)?;
-        let mut postgres = Postgres { group, programs, identity, options, port, folder };
+        let mut postgres = Postgres { group, programs, identity, options, port, password, folder };
         postgres.launch().await?;
         Ok(postgres)
     }
 
-    /// The address of a database of this server, with its superuser.
+    /// The address of a database of this server, with its superuser and the password: a secret.
     pub fn url(&self, database: &str) -> String {
-        format!("postgres://{SUPERUSER}@127.0.0.1:{}/{database}", self.port)
+        format!("postgres://{SUPERUSER}:{}@127.0.0.1:{}/{database}", self.password.expose_secret(), self.port)
+    }
+
+    /// The superuser's name.
+    pub fn user(&self) -> &'static str {
+        SUPERUSER
+    }
+
+    /// The file with the superuser's password.
+    pub fn password_file(&self) -> PathBuf {
+        secret::file_in(self.folder.path())
     }
 
     /// The port on 127.0.0.1.
@@ -132,7 +162,7 @@ impl Postgres {
 
     /// Makes a database unless it is there.
     pub async fn create_database(&self, name: &str) -> Result<(), Error> {
-        create_database(self.port, name).await.map(|_made| ())
+        create_database(self.port, &self.password, name).await.map(|_made| ())
     }
 
     /// Whether the server's first process still runs.
@@ -165,6 +195,7 @@ impl Postgres {
     async fn launch(&mut self) -> Result<(), Error> {
         for attempt in 1.. {
             remove_stale_lock(&self.folder.path().join("cluster"))?;
+            write_access(&self.folder.path().join(ACCESS_FILE))?;
             let log = Log::open(self.folder.path().join("postgres.log"))?;
             self.group.start(self.command(), &log)?;
             let Err(error) = self.until_accepting(&log).await else {
@@ -195,6 +226,7 @@ impl Postgres {
             ("listen_addresses", "127.0.0.1".to_owned()),
             ("port", self.port.to_string()),
             ("unix_socket_directories", String::new()),
+            ("hba_file", self.folder.path().join(ACCESS_FILE).to_string_lossy().into_owned()),
             ("max_connections", self.options.connections_max.to_string()),
             ("fsync", on_off.to_owned()),
             // Always: without it a killed server, not only a power cut, loses what it has confirmed.
@@ -207,10 +239,7 @@ impl Postgres {
         for (name, value) in settings.into_iter().chain(further) {
             command.arg("-c").arg(format!("{name}={value}"));
         }
-        // A user's own PGDATA, PGPORT and the like must not reach a private server.
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PG")) {
-            command.env_remove(name);
-        }
+        without_settings_of_the_user(&mut command);
         Identity::apply(self.identity, &mut command);
         command
     }
@@ -227,9 +256,12 @@ impl Postgres {
                     tail: log.tail(),
                 });
             }
-            match Connection::open(self.port, SUPERUSER, "postgres").await {
+            match Connection::open(self.port, SUPERUSER, &self.password, "postgres").await {
                 // Somebody else may answer on a port that our server could not get.
                 Ok(_) if self.group.server_exit().is_none() => return Ok(()),
+                Err(Failure::Refused(refusal)) if refusal.code == WRONG_PASSWORD => {
+                    return Err(Error::WrongPassword { file: self.password_file() });
+                }
                 Err(Failure::Refused(refusal)) if !NOT_YET.contains(&refusal.code.as_str()) => {
                     return Err(statement_error(self.port, "connect", &Failure::Refused(refusal)));
                 }
@@ -244,11 +276,11 @@ impl Postgres {
 }
 
 /// Makes a database on a private server. Returns whether it was not there before.
-pub(crate) async fn create_database(port: u16, name: &str) -> Result<bool, Error> {
+pub(crate) async fn create_database(port: u16, password: &SecretString, name: &str) -> Result<bool, Error> {
     /// SQLSTATE of a database that exists.
     const DUPLICATE: &str = "42P04";
     let statement = format!("CREATE DATABASE \"{}\"", name.replace('"', "\"\""));
-    let made = async { Connection::open(port, SUPERUSER, "postgres").await?.execute(&statement).await }.await;
+    let made = async { Connection::open(port, SUPERUSER, password, "postgres").await?.execute(&statement).await }.await;
     match made {
         Ok(()) => Ok(true),
         Err(Failure::Refused(refusal)) if refusal.code == DUPLICATE => Ok(false),
@@ -260,17 +292,53 @@ fn statement_error(port: u16, statement: &str, failure: &Failure) -> Error {
     Error::Statement { port, statement: statement.to_owned(), message: failure.to_string() }
 }
 
-/// Who runs the server on a cluster that exists: its owner, so that no file changes hands. Only what root
-/// itself owns (copied from a backup, say) is handed over.
+/// Who runs the server on a cluster that exists: its owner, so that no file changes hands. Handed over is what root
+/// itself owns (copied from a backup, say), and what a user owns whom other programs run as too.
 async fn adopt(cluster: &Path, unprivileged: Option<Identity>) -> Result<Option<Identity>, Error> {
-    match (Identity::owner_of(cluster)?, unprivileged) {
-        (None, Some(user)) => {
+    let owner = Identity::owner_of(cluster)?;
+    match unprivileged.filter(|_| owner.is_none_or(Identity::is_shared)) {
+        None => Ok(owner),
+        Some(user) => {
             let mut command = Command::new("chown");
             command.arg("-R").arg(format!("{}:{}", user.uid, user.gid)).arg(cluster);
             run(command).await?;
             Ok(Some(user))
         }
-        (owner, _) => Ok(owner),
+    }
+}
+
+/// Sets a new password on a cluster whose server does not run, and keeps it beside the cluster.
+async fn new_password(
+    programs: &PostgresPrograms,
+    folder: &Path,
+    identity: Option<Identity>,
+    durable: bool,
+) -> Result<SecretString, Error> {
+    let cluster = folder.join("cluster");
+    remove_stale_lock(&cluster)?;
+    let password = secret::random()?;
+    let mut command = Command::new(programs.bin.join("postgres"));
+    command.arg("--single").arg("-D").arg(&cluster).current_dir(&cluster);
+    command.args(["-c", "password_encryption=scram-sha-256", "-c", "logging_collector=off"]);
+    command.args((!durable).then_some("-F"));
+    command.arg("postgres");
+    without_settings_of_the_user(&mut command);
+    Identity::apply(identity, &mut command);
+    run_with_input(command, &format!("ALTER ROLE {SUPERUSER} PASSWORD '{}'\n", password.expose_secret())).await?;
+    secret::keep(folder, &password)?;
+    Ok(password)
+}
+
+fn write_access(file: &Path) -> Result<(), Error> {
+    let written =
+        fs::write(file, ACCESS).and_then(|()| fs::set_permissions(file, fs::Permissions::from_mode(ACCESS_MODE)));
+    written.map_err(Error::file("write", file))
+}
+
+/// A user's own PGDATA, PGPORT and the like must not reach a private server.
+fn without_settings_of_the_user(command: &mut Command) {
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PG")) {
+        command.env_remove(name);
     }
 }
 
@@ -294,7 +362,7 @@ async fn make_cluster(
     let initdb = |locale: &str| {
         let mut command = Command::new(programs.bin.join("initdb"));
         command.arg("-D").arg(&unfinished).current_dir(&unfinished);
-        command.args(["--username", SUPERUSER, "--auth", "trust", "--encoding", "UTF8", "--locale", locale]);
+        command.args(["--username", SUPERUSER, "--auth", "reject", "--encoding", "UTF8", "--locale", locale]);
         // What is not durable later need not be durable now.
         command.args((!durable).then_some("--no-sync"));
         Identity::apply(identity, &mut command);

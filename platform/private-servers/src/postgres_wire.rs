@@ -1,26 +1,33 @@
-//! Just enough of PostgreSQL's protocol to know when a server is ready and to run a statement on it.
-//!
-//! A private server lets its superuser in without a password, so this needs neither a driver nor
-//! `psql`, and xtask stays quick to build.
+//! Just enough of PostgreSQL's protocol to know when a server is ready and to run a statement on it. With this there is
+//! need of neither a driver nor `psql`, and xtask stays quick to build.
 
 use std::{io, net::Ipv4Addr, time::Duration};
 
+use bytes::BytesMut;
+use fallible_iterator::FallibleIterator as _;
+use postgres_protocol::{
+    authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256},
+    message::{
+        backend::{ErrorResponseBody, Message},
+        frontend,
+    },
+};
+use secrecy::{ExposeSecret, SecretString};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     time::timeout,
 };
 
-/// Version 3.0 of the protocol, as it stands in the first message.
-const PROTOCOL_VERSION: i32 = 196_608;
 /// Longest answer that is taken: statements here return next to nothing.
-const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 /// How long a server may take to let a client in once it has accepted the connection.
 const LOGIN_LIMIT: Duration = Duration::from_secs(5);
 
 /// A connection of the superuser.
 pub(crate) struct Connection {
     stream: TcpStream,
+    received: BytesMut,
 }
 
 /// An error that the server reported.
@@ -56,18 +63,19 @@ impl From<io::Error> for Failure {
 }
 
 impl Connection {
-    /// Connects and waits until the server is ready for statements.
-    pub(crate) async fn open(port: u16, user: &str, database: &str) -> Result<Connection, Failure> {
+    /// Connects with a password and waits until the server is ready for statements.
+    pub(crate) async fn open(
+        port: u16,
+        user: &str,
+        password: &SecretString,
+        database: &str,
+    ) -> Result<Connection, Failure> {
         let login = async {
-            let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
-            let mut body = PROTOCOL_VERSION.to_be_bytes().to_vec();
-            for text in ["user", user, "database", database] {
-                body.extend_from_slice(text.as_bytes());
-                body.push(0);
-            }
-            body.push(0);
-            stream.write_all(&framed(&body)?).await?;
-            let mut connection = Connection { stream };
+            let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
+            let mut connection = Connection { stream, received: BytesMut::new() };
+            let parameters = [("user", user), ("database", database)];
+            connection.send(|message| frontend::startup_message(parameters, message)).await?;
+            connection.prove(password).await?;
             connection.until_ready().await?;
             Ok(connection)
         };
@@ -76,65 +84,88 @@ impl Connection {
 
     /// Runs one statement without results.
     pub(crate) async fn execute(&mut self, statement: &str) -> Result<(), Failure> {
-        let mut body = statement.as_bytes().to_vec();
-        body.push(0);
-        let mut message = vec![b'Q'];
-        message.extend(framed(&body)?);
-        self.stream.write_all(&message).await?;
+        self.send(|message| frontend::query(statement, message)).await?;
         self.until_ready().await
+    }
+
+    /// Proves to the server that the password is known, and hears from the server that it knows it too.
+    async fn prove(&mut self, password: &SecretString) -> Result<(), Failure> {
+        match self.receive().await? {
+            Message::AuthenticationSasl(offer) => {
+                if !offer.mechanisms().any(|mechanism| Ok(mechanism == SCRAM_SHA_256))? {
+                    return Err(invalid("a server that does not offer SCRAM-SHA-256"));
+                }
+            }
+            Message::ErrorResponse(error) => return Err(Failure::Refused(refusal(&error)?)),
+            _ => return Err(invalid("a server that does not ask for a password")),
+        }
+        let mut scram = ScramSha256::new(password.expose_secret().as_bytes(), ChannelBinding::unsupported());
+        self.send(|message| frontend::sasl_initial_response(SCRAM_SHA_256, scram.message(), message)).await?;
+        match self.receive().await? {
+            Message::AuthenticationSaslContinue(challenge) => scram.update(challenge.data())?,
+            Message::ErrorResponse(error) => return Err(Failure::Refused(refusal(&error)?)),
+            _ => return Err(invalid("a login without a challenge")),
+        }
+        self.send(|message| frontend::sasl_response(scram.message(), message)).await?;
+        match self.receive().await? {
+            Message::AuthenticationSaslFinal(proof) => Ok(scram.finish(proof.data())?),
+            Message::ErrorResponse(error) => Err(Failure::Refused(refusal(&error)?)),
+            _ => Err(invalid("a login without an end")),
+        }
     }
 
     /// Reads up to `ReadyForQuery`; the first error on the way is the result.
     async fn until_ready(&mut self) -> Result<(), Failure> {
-        let mut refusal = None;
+        let mut refused = None;
         loop {
-            let kind = match self.stream.read_u8().await {
+            match self.receive().await {
                 // A server that refuses a login closes the connection after its error.
-                Err(error) => return Err(refusal.map_or(Failure::Broken(error), Failure::Refused)),
-                Ok(kind) => kind,
-            };
-            let length = self.stream.read_u32().await?;
-            let length = usize::try_from(length).unwrap_or(usize::MAX).saturating_sub(4);
-            if length > MESSAGE_BYTES_MAX {
-                return Err(invalid("an answer that is too long"));
-            }
-            let mut body = vec![0; length];
-            self.stream.read_exact(&mut body).await?;
-            match kind {
-                b'Z' => return refusal.map_or(Ok(()), |refusal| Err(Failure::Refused(refusal))),
-                b'E' => refusal = refusal.or_else(|| Some(parse_refusal(&body))),
-                b'R' if body != [0; 4] => return Err(invalid("a server that wants a password")),
-                _ => {}
+                Err(error) => return Err(refused.map_or(error, Failure::Refused)),
+                Ok(Message::ReadyForQuery(_)) => {
+                    return refused.map_or(Ok(()), |refusal| Err(Failure::Refused(refusal)));
+                }
+                Ok(Message::ErrorResponse(error)) if refused.is_none() => refused = Some(refusal(&error)?),
+                Ok(_) => {}
             }
         }
     }
-}
 
-fn framed(body: &[u8]) -> Result<Vec<u8>, Failure> {
-    let length = i32::try_from(body.len() + 4).map_err(|_| invalid("a statement that is too long"))?;
-    Ok([&length.to_be_bytes(), body].concat())
+    async fn send(&mut self, write: impl FnOnce(&mut BytesMut) -> io::Result<()>) -> Result<(), Failure> {
+        let mut message = BytesMut::new();
+        write(&mut message)?;
+        Ok(self.stream.write_all(&message).await?)
+    }
+
+    async fn receive(&mut self) -> Result<Message, Failure> {
+        loop {
+            if let Some(message) = Message::parse(&mut self.received)? {
+                return Ok(message);
+            }
+            if self.received.len() > ANSWER_BYTES_MAX {
+                return Err(invalid("an answer that is too long"));
+            }
+            if self.stream.read_buf(&mut self.received).await? == 0 {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+            }
+        }
+    }
 }
 
 fn invalid(what: &'static str) -> Failure {
     Failure::Broken(io::Error::new(io::ErrorKind::InvalidData, what))
 }
 
-/// An error's fields: a letter and a text each, ended by a zero.
-fn parse_refusal(body: &[u8]) -> Refusal {
-    let field = |letter: u8| {
-        let found = body.split(|byte| *byte == 0).find(|field| field.first() == Some(&letter));
-        String::from_utf8_lossy(found.and_then(|field| field.get(1..)).unwrap_or_default()).into_owned()
-    };
-    Refusal { code: field(b'C'), message: field(b'M') }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_error_is_read_by_its_letters() {
-        let refusal = parse_refusal(b"SFATAL\0C57P03\0Mthe database system is starting up\0\0");
-        assert_eq!((refusal.code.as_str(), refusal.message.as_str()), ("57P03", "the database system is starting up"));
+/// What an error says, of its many fields.
+fn refusal(error: &ErrorResponseBody) -> Result<Refusal, Failure> {
+    let mut refusal = Refusal { code: String::new(), message: String::new() };
+    let mut fields = error.fields();
+    while let Some(field) = fields.next()? {
+        let text = String::from_utf8_lossy(field.value_bytes()).into_owned();
+        match field.type_() {
+            b'C' => refusal.code = text,
+            b'M' => refusal.message = text,
+            _ => {}
+        }
     }
+    Ok(refusal)
 }

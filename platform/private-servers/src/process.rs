@@ -11,7 +11,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{Read, Seek, SeekFrom},
-    os::unix::process::CommandExt,
+    os::unix::{fs::OpenOptionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     thread,
@@ -19,6 +19,7 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use tokio::io::AsyncWriteExt as _;
 
 use crate::{Error, folder::Folder};
 
@@ -53,7 +54,13 @@ impl Log {
     }
 
     fn writer(&self) -> Result<File, Error> {
-        OpenOptions::new().create(true).append(true).open(&self.path).map_err(Error::file("open", &self.path))
+        // Not for others: statements with personal data may stand in it.
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(&self.path)
+            .map_err(Error::file("open", &self.path))
     }
 
     /// The end of what this run has written.
@@ -171,10 +178,23 @@ impl Drop for Group {
 
 /// Runs a program to its end and returns what it printed.
 pub(crate) async fn run(command: Command) -> Result<String, Error> {
+    run_with_input(command, "").await
+}
+
+/// Runs a program to its end with something to read, and returns what it printed.
+pub(crate) async fn run_with_input(command: Command, input: &str) -> Result<String, Error> {
     let program = command.get_program().to_string_lossy().into_owned();
     let mut command = tokio::process::Command::from(command);
-    command.stdin(Stdio::null()).kill_on_drop(true);
-    let output = command.output().await.map_err(|source| Error::Spawn { program: program.clone(), source })?;
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let run = async {
+        let mut child = command.spawn()?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // A program that ends without reading it says why by how it ends.
+            let _ = stdin.write_all(input.as_bytes()).await;
+        }
+        child.wait_with_output().await
+    };
+    let output = run.await.map_err(|source| Error::Spawn { program: program.clone(), source })?;
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     if output.status.success() {
         return Ok(printed);

@@ -28,8 +28,9 @@ use tokio::{
 
 use crate::{
     Error, Place,
-    binaries::{find_rabbitmq, on_path},
+    binaries::find_rabbitmq,
     folder::{Folder, make_passable},
+    path::on_path,
     ports,
     process::{Group, Log, run},
 };

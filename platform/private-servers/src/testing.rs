@@ -5,6 +5,8 @@
 
 use std::{env, path::Path};
 
+use secrecy::SecretString;
+
 use crate::{Error, Place, folder::Folder, ports, postgres};
 
 /// Names the private PostgreSQL of a test run.
@@ -23,11 +25,11 @@ const NAME_BYTES_MAX: usize = 40;
 /// When there is no server: tests are started by `cargo xtask test`.
 pub async fn database(name: &str) -> String {
     let server = required(DATABASE_VARIABLE);
-    let (address, port) = parse(&server).unwrap_or_else(|| {
-        panic!("{DATABASE_VARIABLE} must be postgres://postgres@127.0.0.1:PORT/postgres, not {server}")
+    let (address, password, port) = parse(&server).unwrap_or_else(|| {
+        panic!("{DATABASE_VARIABLE} must be postgres://postgres:PASSWORD@127.0.0.1:PORT/postgres, as `cargo xtask servers` says")
     });
     let name = unique(name);
-    match postgres::create_database(port, &name).await {
+    match postgres::create_database(port, &password, &name).await {
         Ok(true) => format!("{address}/{name}"),
         Ok(false) => panic!("the database {name} exists already"),
         Err(error) => panic!("{error}"),
@@ -96,16 +98,18 @@ fn required(variable: &str) -> String {
     env::var(variable).unwrap_or_else(|_| panic!("{variable} is not set: run `cargo xtask test`"))
 }
 
-/// The address without the database, and the port.
-fn parse(url: &str) -> Option<(&str, u16)> {
+/// The address without the database, the password, and the port.
+fn parse(url: &str) -> Option<(&str, SecretString, u16)> {
     let (address, _database) = url.rsplit_once('/')?;
-    let (host, port) = address.rsplit_once(':')?;
-    host.ends_with("@127.0.0.1").then_some(())?;
-    Some((address, port.parse().ok()?))
+    let (login, port) = address.strip_prefix("postgres://")?.split_once("@127.0.0.1:")?;
+    let (_user, password) = login.split_once(':')?;
+    Some((address, password.into(), port.parse().ok()?))
 }
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret as _;
+
     use super::*;
 
     #[test]
@@ -118,10 +122,10 @@ mod tests {
 
     #[test]
     fn only_a_private_server_is_taken() {
-        assert_eq!(
-            parse("postgres://postgres@127.0.0.1:15432/postgres"),
-            Some(("postgres://postgres@127.0.0.1:15432", 15432))
-        );
-        assert_eq!(parse("postgres://postgres@db.example.com:5432/postgres"), None);
+        let (address, password, port) = parse("postgres://postgres:pw@127.0.0.1:15432/postgres").unwrap();
+        let private = ("postgres://postgres:pw@127.0.0.1:15432", "pw", 15432);
+        assert_eq!((address, password.expose_secret(), port), private);
+        assert!(parse("postgres://postgres:pw@db.example.com:5432/postgres").is_none());
+        assert!(parse("postgres://postgres@127.0.0.1:15432/postgres").is_none());
     }
 }

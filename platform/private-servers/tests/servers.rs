@@ -2,6 +2,7 @@
 
 use std::{
     net::{Ipv4Addr, TcpStream},
+    os::unix::{fs::MetadataExt, process::CommandExt},
     path::Path,
     process::Command,
     time::{Duration, Instant},
@@ -48,9 +49,102 @@ async fn what_postgresql_committed_survives_a_kill_a_stop_and_a_second_start() {
     drop(first);
 
     let second = Postgres::start(lasting(folder.path())).await.unwrap();
-    assert_eq!(second.port(), port, "the last port is preferred");
+    assert_eq!((second.url("shop"), second.port()), (url.clone(), port), "the last port and password are kept");
     assert_eq!(sql(&url, "SELECT sum(n) FROM kept"), "3");
     assert_eq!(sql(&url, "SHOW server_encoding"), "UTF8");
+}
+
+/// The number of a user, where the system knows it.
+fn uid_of(user: &str) -> Option<u32> {
+    let output = Command::new("id").args(["-u", user]).output().expect("id runs");
+    String::from_utf8_lossy(&output.stdout).trim().parse().ok()
+}
+
+/// Runs a program as another user where this one may, else as this one. Returns whether it succeeded and what it said.
+fn as_user(uid: u32, program: &str, arguments: &[&str], password: Option<&str>) -> (bool, String) {
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir("/").env("PGPASSFILE", "/dev/null").env_remove("PGPASSWORD");
+    command.envs(password.map(|password| ("PGPASSWORD", password)));
+    if uid_of("root") == Some(own_uid()) {
+        command.uid(uid);
+    }
+    let output = command.output().expect("it runs");
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+}
+
+fn own_uid() -> u32 {
+    std::fs::metadata("/proc/self").map_or(u32::MAX, |own| own.uid())
+}
+
+#[tokio::test]
+async fn another_user_of_the_machine_finds_no_way_into_postgresql() {
+    let postgres = Postgres::start(PostgresOptions::for_tests()).await.unwrap();
+    let port = postgres.port().to_string();
+    let login = ["-X", "-w", "-h", "127.0.0.1", "-p", &port, "-c", "SELECT 1", "-U"];
+    let nobody = uid_of("nobody").expect("every system has nobody");
+    for uid in [Some(nobody), uid_of("postgres")].into_iter().flatten() {
+        for role in ["postgres", "nobody", "root"] {
+            for password in [None, Some(""), Some("postgres")] {
+                let (entered, said) = as_user(uid, "psql", &[&login[..], &[role, "postgres"]].concat(), password);
+                assert!(!entered && said.contains("password"), "{uid} as {role}: {said}");
+            }
+        }
+    }
+    let file = postgres.password_file();
+    assert_eq!(std::fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
+    if own_uid() == 0 {
+        for path in [file, postgres.folder().join("cluster/base"), postgres.folder().join("postgres.log")] {
+            let (read, said) = as_user(nobody, "ls", &["-d", &path.join(".").to_string_lossy()], None);
+            let (opened, text) = as_user(nobody, "cat", &[&path.to_string_lossy()], None);
+            assert!(!read && !opened, "{}: {said}{text}", path.display());
+        }
+    }
+    assert_eq!(sql(&postgres.url("postgres"), "SELECT 1"), "1");
+}
+
+#[tokio::test]
+async fn a_cluster_whose_password_is_lost_gets_a_new_one_and_keeps_its_data() {
+    let folder = open_folder();
+    let mut first = Postgres::start(lasting(folder.path())).await.unwrap();
+    let (old, file) = (first.url("postgres"), first.password_file());
+    sql(&old, "CREATE TABLE kept (n int); INSERT INTO kept VALUES (1)");
+    first.kill();
+    drop(first);
+
+    std::fs::remove_file(&file).unwrap();
+    let mut second = Postgres::start(lasting(folder.path())).await.unwrap();
+    assert_ne!(second.url("postgres"), old);
+    assert_eq!(sql(&second.url("postgres"), "SELECT n FROM kept"), "1");
+    second.stop().await;
+    drop(second);
+
+    std::fs::write(&file, "another\n").unwrap();
+    let refused = Postgres::start(lasting(folder.path())).await.unwrap_err().to_string();
+    assert!(refused.contains(&format!("{}: remove that file", file.display())), "{refused}");
+}
+
+#[tokio::test]
+async fn root_lets_postgresql_run_as_a_user_of_its_own_and_hands_old_data_over_to_it() {
+    let folder = open_folder();
+    let mut first = Postgres::start(lasting(folder.path())).await.unwrap();
+    let cluster = first.folder().join("cluster");
+    let owner = std::fs::metadata(&cluster).unwrap().uid();
+    if own_uid() != 0 {
+        assert_eq!(owner, own_uid());
+        return;
+    }
+    assert_eq!(Some(owner), uid_of("sojourn-postgres"));
+    sql(&first.url("postgres"), "CREATE TABLE kept (n int)");
+    first.stop().await;
+    drop(first);
+    // As earlier versions left it: of a user whom others are too, and without a password.
+    let handed = Command::new("chown").args(["-R", "nobody"]).arg(&cluster).status().unwrap();
+    assert!(handed.success());
+    std::fs::remove_file(cluster.with_file_name("password")).unwrap();
+    let second = Postgres::start(lasting(folder.path())).await.unwrap();
+    assert_eq!(std::fs::metadata(cluster.join("base")).unwrap().uid(), owner);
+    assert_eq!(sql(&second.url("postgres"), "SELECT count(*) FROM kept"), "0");
 }
 
 #[tokio::test]
