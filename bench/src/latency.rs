@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// What one run of `in_flight` concurrent loops did.
+/// The latencies and the rate of one run of `in_flight` concurrent loops.
 #[derive(Debug, Clone)]
 pub(crate) struct Run {
     pub(crate) completed: usize,

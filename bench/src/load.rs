@@ -21,7 +21,7 @@ use crate::{
     workload::{BenchInput, DECLINED_EVERY, SAGA},
 };
 
-/// What every loop shares: sagas are numbered, and every tenth is declined.
+/// The state that all loops share: sagas are numbered, and every tenth is declined.
 #[derive(Debug, Default)]
 pub(crate) struct Numbers(AtomicU64);
 

@@ -27,7 +27,7 @@ struct Cli {
     part: Option<Part>,
 }
 
-/// What the benchmark starts as processes of their own.
+/// The parts that the benchmark starts as processes of their own.
 #[derive(Debug, Subcommand)]
 enum Part {
     /// One orchestrator with the benchmark's saga.

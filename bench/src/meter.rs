@@ -1,4 +1,4 @@
-//! What a group of processes uses, as the kernel accounts it in `/proc`: processor time, peak memory, bytes written.
+//! The use that a group of processes makes of the machine, as the kernel accounts it in `/proc`: processor time, peak memory, bytes written.
 //! A group is a process and everything below it, so that PostgreSQL's backends and RabbitMQ's helpers count.
 
 use std::{collections::BTreeMap, fs};
@@ -13,12 +13,12 @@ pub(crate) struct Usage {
     pub(crate) cpu_seconds: f64,
     /// The sum of the members' peaks, with what they map together (PostgreSQL's buffers, the program itself) counted once.
     pub(crate) memory_peak_bytes: u64,
-    /// What reached the block layer.
+    /// The bytes that reached the block layer.
     pub(crate) written_bytes: u64,
 }
 
 impl Usage {
-    /// What was used since `before`; the peak is not a difference.
+    /// The use since `before`; the peak is not a difference.
     pub(crate) fn since(self, before: Self) -> Self {
         Self {
             cpu_seconds: self.cpu_seconds - before.cpu_seconds,

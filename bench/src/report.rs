@@ -7,7 +7,7 @@ use crate::{
     meter::Usage,
 };
 
-/// What one run at one load showed.
+/// The figures of one run at one load.
 #[derive(Debug)]
 pub(crate) struct Sample {
     pub(crate) in_flight: usize,

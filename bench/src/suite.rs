@@ -30,7 +30,7 @@ const FLOOR_CONNECTIONS_MAX: u32 = 16;
 /// How long a part may take until it is ready.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
-/// What is measured, and how long.
+/// The loads that are measured, and how long.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Plan {
     /// Sagas in flight, one table each.

@@ -1,4 +1,4 @@
-//! What must be true after a run, by SQL: every saga ended as it had to, in every database.
+//! The truths after a run, by SQL: every saga ended as it had to, in every database.
 
 use anyhow::{Result, ensure};
 use sqlx::{Connection, PgConnection};

@@ -1,4 +1,4 @@
-//! What is measured: a saga of four command steps, each one transaction of an inbox row and one domain row, with a
+//! The work that is measured: a saga of four command steps, each one transaction of an inbox row and one domain row, with a
 //! 500-byte input; one saga in ten is declined at its third step and undone.
 //!
 //! The floor runs the very same statements without a broker, a journal or an orchestrator.
@@ -21,7 +21,7 @@ pub(crate) const SAGA: &str = "bench";
 pub(crate) const PAYLOAD_BYTES: usize = 500;
 /// One saga in so many is declined.
 pub(crate) const DECLINED_EVERY: u64 = 10;
-/// What a decline answers.
+/// The code of a decline.
 pub(crate) const DECLINED: &str = "card_declined";
 
 /// Inserts the domain's row.
@@ -61,12 +61,12 @@ macro_rules! command {
     };
 }
 
-/// What every step answers.
+/// The reply of every step.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Answered {}
 
 command!(
-    /// Step 1.
+    /// Step 1 inserts its row.
     CreateOrder, "order.create", Order
 );
 command!(
@@ -74,7 +74,7 @@ command!(
     RejectOrder, "order.reject", Order
 );
 command!(
-    /// Step 2.
+    /// Step 2 inserts its row.
     HoldRoom, "accommodation.hold_rooms", Accommodation
 );
 command!(
@@ -94,7 +94,6 @@ command!(
     ConfirmOrder, "order.confirm", Order
 );
 
-/// The definition.
 pub(crate) fn definition() -> Result<Definition, Vec<DefinitionError>> {
     let mut saga = Builder::<BenchInput>::new(SAGA, 1);
     let retry = Retry::exponential(Duration::from_millis(200)).attempts_max(10);

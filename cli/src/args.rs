@@ -32,7 +32,7 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-/// What every command understands.
+/// The flags of every command.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Common options")]
 pub(crate) struct Global {
@@ -50,7 +50,7 @@ pub(crate) struct Global {
 /// The shapes of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
-    /// For people
+    /// A table for people
     Table,
     /// One JSON document
     Json,
@@ -60,7 +60,6 @@ pub(crate) enum Output {
     Ids,
 }
 
-/// The verbs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// List sagas, newest first
@@ -131,12 +130,12 @@ The session is kept in $XDG_CONFIG_HOME/sojourn/sessions.json (or ~/.config/sojo
     /// Print a shell's completion script
     #[command(hide = true)]
     Completions {
-        /// The shell
+        /// The shell that completes
         shell: clap_complete::Shell,
     },
 }
 
-/// What a listing may be narrowed to.
+/// The filters of a listing.
 #[derive(Debug, Args)]
 pub(crate) struct List {
     /// Only this status; may be repeated
@@ -165,14 +164,12 @@ pub(crate) struct List {
     pub(crate) limit: u32,
 }
 
-/// One saga.
 #[derive(Debug, Args)]
 pub(crate) struct One {
     /// The saga's id
     pub(crate) id: String,
 }
 
-/// Sagas.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Ids {
     /// Ids of sagas; `-` reads them from stdin, one a line
@@ -180,7 +177,7 @@ pub(crate) struct Ids {
     pub(crate) ids: Vec<String>,
 }
 
-/// What every change needs.
+/// The reason that every change needs.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Act {
     #[command(flatten)]
@@ -200,7 +197,6 @@ pub(crate) struct Consent {
     pub(crate) yes: bool,
 }
 
-/// `retry`.
 #[derive(Debug, Args)]
 pub(crate) struct Retry {
     #[command(flatten)]
@@ -210,7 +206,6 @@ pub(crate) struct Retry {
     pub(crate) step: Option<StepName>,
 }
 
-/// `skip`.
 #[derive(Debug, Args)]
 pub(crate) struct Skip {
     #[command(flatten)]
@@ -223,7 +218,6 @@ pub(crate) struct Skip {
     pub(crate) reply: serde_json::Value,
 }
 
-/// `dead-letters ...`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum DeadLetters {
     /// List them, newest first
@@ -249,7 +243,6 @@ Examples:
     },
 }
 
-/// Dead letters.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Letters {
     /// Numbers of dead letters; `-` reads them from stdin, one a line
@@ -257,7 +250,6 @@ pub(crate) struct Letters {
     pub(crate) ids: Vec<String>,
 }
 
-/// `login`.
 #[derive(Debug, Args)]
 pub(crate) struct Login {
     /// The operator's e-mail address

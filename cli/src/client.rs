@@ -42,7 +42,6 @@ enum Credentials {
     Missing,
 }
 
-/// A gateway.
 pub(crate) struct Client {
     http: reqwest::Client,
     base: String,
@@ -154,7 +153,7 @@ impl Client {
         }
     }
 
-    /// A fresh access token in place of `stale`; whoever comes second takes what the first one got.
+    /// A fresh access token in place of `stale`; a second caller takes what the first one got.
     async fn refresh(&self, store: &Store, session: &Mutex<Session>, stale: &str) -> Result<String, Failure> {
         let mut session = session.lock().await;
         if session.access_token != stale {
@@ -234,7 +233,7 @@ fn base_of(url: &str) -> Result<String, Failure> {
     Ok(parsed.as_str().trim_end_matches('/').to_owned())
 }
 
-/// What an error answer means for the person and the exit code.
+/// The message and the exit code that an error answer leads to.
 fn refused(status: StatusCode, body: &[u8]) -> Failure {
     let exit = match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Exit::Auth,

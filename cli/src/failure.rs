@@ -20,7 +20,6 @@ pub(crate) enum Exit {
     Partial,
     /// The saga does not allow it where it stands now.
     Conflict,
-    /// Ctrl-C.
     Interrupted,
 }
 
@@ -43,7 +42,6 @@ impl Exit {
 /// Why a command stopped.
 #[derive(Debug, Clone)]
 pub(crate) struct Failure {
-    /// The ending.
     pub(crate) exit: Exit,
     /// For people, on stderr; empty when there is nothing left to say.
     pub(crate) message: String,
@@ -55,7 +53,7 @@ impl Failure {
         Self { exit, message: message.into() }
     }
 
-    /// What no other exit code names.
+    /// A failure that no other exit code names.
     pub(crate) fn error(message: impl Into<String>) -> Self {
         Self::new(Exit::Error, message)
     }
@@ -65,7 +63,6 @@ impl Failure {
         Self::new(Exit::Usage, message)
     }
 
-    /// Ctrl-C.
     pub(crate) fn interrupted() -> Self {
         Self::new(Exit::Interrupted, "interrupted")
     }

@@ -19,7 +19,6 @@ const LINE_BYTES_MAX: usize = 64 * 1024;
 /// The ids, in the order given, each once.
 #[derive(Debug)]
 pub(crate) struct Selected<I> {
-    /// The ids.
     pub(crate) ids: Vec<I>,
     /// True when stdin was read for them, so that it cannot be asked for consent any more.
     pub(crate) from_stdin: bool,

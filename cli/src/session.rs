@@ -17,10 +17,9 @@ use crate::failure::Failure;
 const FILE_NAME: &str = "sessions.json";
 const LOCK_NAME: &str = "sessions.lock";
 
-/// What a login left.
+/// The tokens that a login left.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Session {
-    /// The JWT.
     pub(crate) access_token: String,
     /// Good for one more login without a password.
     pub(crate) refresh_token: String,

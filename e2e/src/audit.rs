@@ -17,7 +17,6 @@ use crate::system::System;
 pub struct Tally {
     /// Firm and paid.
     pub confirmed: usize,
-    /// Undone.
     pub rejected: usize,
 }
 

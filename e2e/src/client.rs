@@ -32,7 +32,6 @@ pub struct Client {
 pub struct Answer {
     /// The HTTP status.
     pub status: StatusCode,
-    /// The headers.
     pub headers: reqwest::header::HeaderMap,
     /// The body as JSON; null when it is not JSON.
     pub body: Value,

@@ -1,4 +1,4 @@
-//! What is not as it should be, collected, so that one run of a long test tells everything that it found.
+//! Deviations from what should be, collected, so that one run of a long test tells everything that it found.
 
 use std::path::Path;
 

@@ -12,4 +12,4 @@ pub use audit::Tally;
 pub use client::{Answer, Client, events, order_of};
 pub use findings::Findings;
 pub use process::{Ended, Program, free_port, run};
-pub use system::{DEMO_PASSWORD, DOMAINS, Part, System};
+pub use system::{DEMO_PASSWORD, Part, System, domains};

@@ -146,9 +146,7 @@ impl Drop for Program {
 pub struct Ended {
     /// Its exit code; none when a signal ended it.
     pub code: Option<i32>,
-    /// Its data.
     pub stdout: String,
-    /// Everything else.
     pub stderr: String,
 }
 

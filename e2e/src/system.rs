@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, Result};
+use contract::Route;
 use kit::settings::DEVELOPMENT_INTERNAL_TOKEN;
 use messaging::rabbitmq::{RabbitBroker, RabbitOptions};
 use private_servers::{Postgres, PostgresOptions, RabbitMq, RabbitMqOptions, testing::free_ports};
@@ -27,16 +28,17 @@ const ACCESS_TOKEN_MINUTES: u16 = 60;
 /// The password of the demo data's people.
 pub const DEMO_PASSWORD: &str = "sojourn-end-to-end";
 
-/// What can be killed.
+/// A part of the system that can be killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// A program, by its name: `orchestrator-1`, `orchestrator-2`, `gateway`, or a domain.
     Program(&'static str),
-    /// The broker.
     RabbitMq,
-    /// All databases.
     PostgreSql,
 }
+
+/// The programs beside the domains.
+const OTHERS: [&str; 3] = ["orchestrator-1", "orchestrator-2", "gateway"];
 
 /// The running system. Everything ends when it is dropped.
 pub struct System {
@@ -51,8 +53,10 @@ pub struct System {
     _folder: TempDir,
 }
 
-/// The domains, each a process of its own.
-pub const DOMAINS: [&str; 6] = ["user", "order", "accommodation", "flights", "payment", "feed"];
+/// The domains, each a process of its own, by their names.
+pub fn domains() -> impl Iterator<Item = &'static str> {
+    Route::ALL.into_iter().map(Route::as_str)
+}
 
 impl System {
     /// Starts everything and waits until the door is open.
@@ -71,10 +75,10 @@ impl System {
             rabbitmq,
             postgres,
             // Picked at once: one at a time, two programs that have not yet listened could be given the same.
-            ports: free_ports(DOMAINS.len() + 3)?,
+            ports: free_ports(domains().count() + OTHERS.len())?,
             _folder: folder,
         };
-        for domain in DOMAINS {
+        for domain in domains() {
             let key = system._folder.path().join("jwt.pem");
             let mut arguments = vec![domain.to_owned()];
             if domain == "user" {
@@ -87,11 +91,12 @@ impl System {
         system.spawn("orchestrator-1", "orchestrator", Vec::new())?;
         system.spawn("orchestrator-2", "orchestrator", Vec::new())?;
         let at = |name: &str| system.ready[name].clone();
-        let mut gateway = vec![format!("--orchestrator-url={},{}", at("orchestrator-1"), at("orchestrator-2"))];
-        gateway.extend(DOMAINS.map(|domain| format!("--{domain}-url={}", at(domain))));
+        let orchestrators = format!("--orchestrator-url={},{}", at("orchestrator-1"), at("orchestrator-2"));
+        let workers = domains().map(|domain| format!("--{domain}-url={}", at(domain)));
+        let gateway = std::iter::once(orchestrators).chain(workers).collect();
         system.spawn("gateway", "gateway", gateway)?;
         system.gateway = system.ready["gateway"].clone();
-        for name in DOMAINS.into_iter().chain(["orchestrator-1", "orchestrator-2", "gateway"]) {
+        for name in domains().chain(OTHERS) {
             system.until_ready(name).await;
         }
         Ok(system)
@@ -160,7 +165,7 @@ impl System {
         Ok(())
     }
 
-    /// Starts a killed or terminated program again and waits until it is ready, whatever else is missing.
+    /// Starts a killed or terminated program again and waits until it is ready, though others may be missing.
     ///
     /// # Errors
     /// When it cannot be started.

@@ -1,15 +1,15 @@
-//! What `docker-compose.yml` starts is what the programs take, and what the image holds. No container is needed for that.
+//! The programs take every command of `docker-compose.yml`, and the image holds them. No container is needed for that.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
-use e2e::{DOMAINS, run};
+use e2e::{domains, run};
 
 /// How long a check of settings may take.
 const CHECKED_WITHIN: Duration = Duration::from_secs(30);
 
-/// What the containers find in their environment.
+/// The environment of the containers.
 const ENVIRONMENT: [(&str, &str); 3] = [
     ("DATABASE_URL", "postgres://sojourn:development@postgres:5432"),
     ("AMQP_URL", "amqp://sojourn:development@rabbitmq:5672"),
@@ -41,18 +41,18 @@ fn commands(compose: &str) -> Vec<Vec<String>> {
 async fn the_programs_take_every_command_of_the_compose_file_and_are_in_the_image() {
     let (compose, image) = (file("docker-compose.yml"), file("Dockerfile"));
     let commands = commands(&compose);
-    let mut domains = BTreeSet::new();
+    let mut started = BTreeSet::new();
     for command in &commands {
         let program = command[0].as_str();
         assert!(image.contains(&format!("target/release/{program} ")), "{program} is not in the image");
         if program == "worker" {
-            domains.insert(command[1].as_str());
+            started.insert(command[1].as_str());
         }
         let arguments: Vec<&str> = command[1..].iter().map(String::as_str).chain(["--check-config"]).collect();
         let checked = run(program, &arguments, &ENVIRONMENT, "", CHECKED_WITHIN).await.unwrap();
         assert_eq!(checked.code, Some(0), "{command:?}: {checked:?}");
     }
-    assert_eq!(domains, BTreeSet::from(DOMAINS));
+    assert_eq!(started, domains().collect());
     assert_eq!(commands.iter().filter(|command| command[0] == "orchestrator").count(), 2);
     assert_eq!(commands.iter().filter(|command| command[0] == "gateway").count(), 1);
 }

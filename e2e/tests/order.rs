@@ -84,7 +84,7 @@ async fn an_order_is_accepted_carried_out_or_undone_and_belongs_to_its_client() 
     let alone = client.until_settled(alone.body["order_id"].as_str().unwrap(), SETTLED_WITHIN).await;
     assert_eq!(alone["status"], "confirmed", "{alone}\n{}", system.logs());
 
-    // Nobody else sees it.
+    // Other clients do not see it.
     let other = system.client("eve").await.unwrap();
     assert_eq!(other.get(&format!("/v1/orders/{order_id}")).await.unwrap().status, StatusCode::NOT_FOUND);
     assert_eq!(other.get(&format!("/v1/operations/{operation_id}")).await.unwrap().status, StatusCode::NOT_FOUND);

@@ -58,7 +58,7 @@ fn table() -> String {
     table + "\n"
 }
 
-/// What a program's `--help` says of its flags, as clap lays it out.
+/// The flags in a program's `--help`, as clap lays it out.
 fn settings(program: &str) -> Vec<(String, Setting)> {
     let binary = private_servers::testing::binary(program);
     let help = Command::new(binary).arg("--help").env_clear().output().unwrap();

@@ -1,4 +1,4 @@
-//! What every program of Sojourn has in common: settings, logs, metrics, health, HTTP errors, the clock.
+//! The common ground of all programs of Sojourn: settings, logs, metrics, health, HTTP errors, the clock.
 //!
 //! Nothing in here knows a business rule or a saga; the one place where the machine's clock and random bits enter a
 //! program is [`clock`] and [`ids`].

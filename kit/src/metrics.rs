@@ -8,7 +8,6 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 const SECONDS_BUCKETS: [f64; 14] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
 
-/// Batch sizes.
 const SIZE_BUCKETS: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
 
 /// How often recorded values are folded into their histograms. Until then each costs memory of its own, whether anybody
@@ -18,7 +17,7 @@ const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 /// The thread that does it; at most 15 bytes, or the system cuts them.
 const UPKEEP_THREAD: &str = "metrics-upkeep";
 
-/// What renders the metrics.
+/// The handle that renders the metrics.
 #[derive(Clone)]
 pub struct MetricsHandle(PrometheusHandle);
 

@@ -28,39 +28,30 @@ pub enum OpenError {
     /// Not a PostgreSQL URL.
     #[error("the database address is not a postgres:// URL: {0}")]
     BadUrl(String),
-    /// Nobody answers, or not as PostgreSQL does.
+    /// No server answers at that address, or one that is no PostgreSQL.
     #[error(
         "cannot connect to PostgreSQL at {address} (database {database}): start everything with `cargo xtask run`, or \
          start a PostgreSQL and set DATABASE_URL to its address"
     )]
     Connect {
-        /// Host and port.
         address: String,
-        /// The database.
         database: String,
-        /// What was met.
         #[source]
         source: sqlx::Error,
     },
     /// The database is missing and cannot be made.
     #[error("the database {database} is missing at {address} and could not be made")]
     Create {
-        /// Host and port.
         address: String,
-        /// The database.
         database: String,
-        /// What was met.
         #[source]
         source: sqlx::Error,
     },
     /// A migration failed, or the database is newer than the program.
     #[error("migrating the database {database} at {address} failed")]
     Migrate {
-        /// Host and port.
         address: String,
-        /// The database.
         database: String,
-        /// What was met.
         #[source]
         source: sqlx::migrate::MigrateError,
     },

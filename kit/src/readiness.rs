@@ -30,7 +30,7 @@ impl Readiness {
         }
     }
 
-    /// What is missing: the need and why. Empty when ready.
+    /// The needs that are not met, each with the reason. Empty when ready.
     #[must_use]
     pub fn missing(&self) -> BTreeMap<String, String> {
         let needs = self.lock();

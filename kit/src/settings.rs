@@ -19,7 +19,7 @@ pub const DEVELOPMENT_INTERNAL_TOKEN: &str = "development-internal-token";
 /// The shortest internal token that production takes, in bytes: 128 bits in hexadecimal.
 const INTERNAL_TOKEN_BYTES_MIN: usize = 32;
 
-/// What every program takes.
+/// The settings of every program.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Common {
     /// A TOML file with the same names as the flags.
@@ -37,7 +37,7 @@ pub struct Common {
     /// Which logs are written, as `level` or `module=level,...`.
     #[arg(long, env = "SOJOURN_LOG", default_value = "info")]
     pub log_level: String,
-    /// What the parts of one installation show each other. The same for all of them.
+    /// The token that the parts of one installation show each other. The same for all of them.
     #[arg(long, env = "SOJOURN_INTERNAL_TOKEN", default_value = DEVELOPMENT_INTERNAL_TOKEN, hide_default_value = true, hide_env_values = true)]
     pub internal_token: SecretString,
 }
@@ -47,35 +47,31 @@ pub struct Common {
 pub enum Environment {
     /// On somebody's own machine.
     Development,
-    /// For clients.
     Production,
 }
 
 /// How logs look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// Lines for people.
     Text,
     /// One JSON object a line.
     Json,
 }
 
-/// What is wrong with the settings.
+/// Settings that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// The file cannot be read.
     #[error("cannot read the settings file {path}")]
     Unreadable {
-        /// Which.
         path: PathBuf,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
     /// The file is not TOML.
     #[error("the settings file {path} is not TOML: {detail}")]
     NotToml {
-        /// Which.
         path: PathBuf,
         /// Where and why.
         detail: String,
@@ -83,9 +79,7 @@ pub enum SettingsError {
     /// A key that no flag has.
     #[error("the settings file {path} has `{key}`, which is no setting of this program; it knows: {known}")]
     UnknownKey {
-        /// Which.
         path: PathBuf,
-        /// The key.
         key: String,
         /// The right ones.
         known: String,
@@ -95,9 +89,7 @@ pub enum SettingsError {
         "the settings file {path} has `{key}` as something other than a text, a number, true, false or a list of those"
     )]
     WrongValue {
-        /// Which.
         path: PathBuf,
-        /// The key.
         key: String,
     },
     /// Not something that logs are chosen by.
@@ -105,13 +97,12 @@ pub enum SettingsError {
     WrongLogLevel {
         /// As it was given.
         level: String,
-        /// Why.
         detail: String,
     },
     /// A secret that everybody knows.
     #[error("production refuses {what}: set {env}")]
     DefaultSecret {
-        /// What is wrong.
+        /// The text of the refusal, with the place.
         what: &'static str,
         /// How to set it.
         env: &'static str,
@@ -164,7 +155,6 @@ pub fn load<T: Parser>() -> T {
 pub enum LoadError {
     /// Help, version, or a wrong flag.
     Clap(clap::Error),
-    /// The file.
     Settings(SettingsError),
 }
 

@@ -6,7 +6,7 @@ use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitEx
 
 use crate::settings::{Common, LogFormat};
 
-/// What is kept out of the log whatever level is asked for.
+/// Filters that hold at every level that is asked for.
 const NEVER_LOGGED: [&str; 1] = ["lapin::returned_messages=off"];
 
 /// Sets up logging for the process. A second call changes nothing, so that several parts can run in one process.

@@ -1,4 +1,4 @@
-//! The server around every program's routes, over real connections: whatever goes wrong is a problem document.
+//! The server around every program's routes, over real connections: every failure is a problem document.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

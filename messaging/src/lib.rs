@@ -11,6 +11,8 @@
 //! knows lapin, and [`in_process::InProcessBroker`] is a second real adapter for the single process and
 //! the simulation. One conformance suite (`tests/conformance`) holds both to the same behavior.
 
+#![warn(missing_docs)]
+
 mod broker;
 mod error;
 mod message;

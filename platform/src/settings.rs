@@ -1,4 +1,4 @@
-//! What the one-process form of Sojourn can be told.
+//! The settings of the one-process form of Sojourn.
 
 use std::{net::SocketAddr, path::PathBuf};
 

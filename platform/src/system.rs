@@ -23,7 +23,7 @@ use crate::settings::Cli;
 /// How many shards a new journal gets: one process needs no more, and each costs a connection.
 const SHARDS: u16 = 2;
 
-/// Nobody but this process and its machine.
+/// A port that only this machine reaches.
 const ANY_LOOPBACK_PORT: &str = "127.0.0.1:0";
 
 /// Everything that runs. Each part has a token of its own, so that they can end one after the other.

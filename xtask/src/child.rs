@@ -25,7 +25,6 @@ const STOP_LIMIT: Duration = Duration::from_secs(60);
 /// How a child ended.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum End {
-    /// By itself.
     Exited(ExitStatus),
     /// Because xtask was told to stop, with this signal.
     Stopped(Signal),
@@ -36,7 +35,7 @@ impl End {
         matches!(self, End::Exited(status) if status.success())
     }
 
-    /// What xtask itself ends with.
+    /// The exit code that xtask itself ends with.
     pub(crate) fn code(self) -> ExitCode {
         match self {
             End::Exited(status) => {

@@ -29,7 +29,7 @@ pub fn lock(root: &Path) -> anyhow::Result<()> {
     fs::write(&file, text).with_context(|| format!("could not write {}", file.display()))
 }
 
-/// What is wrong with the migrations: those that were recorded and are not what they were.
+/// The recorded migrations that are not what they were, as messages.
 pub fn edited(root: &Path) -> anyhow::Result<Vec<String>> {
     let folder = root.join("migrations");
     let present = present(&folder)?;

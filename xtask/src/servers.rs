@@ -93,7 +93,7 @@ fn is_yes(answer: &str) -> bool {
     ["", "y", "yes"].contains(&answer.trim().to_lowercase().as_str())
 }
 
-/// Writes a file that only its owner reads, whatever file was there before.
+/// Writes a file that only its owner reads, in place of one that was there before.
 fn write_secret(file: &Path, text: &str) -> std::io::Result<()> {
     match fs::remove_file(file) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),

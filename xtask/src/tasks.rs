@@ -21,7 +21,7 @@ use crate::{
 /// With a PostgreSQL of the user's, none has to be installed.
 const DATABASE_URL: &str = "DATABASE_URL";
 
-/// What to expect of a test run.
+/// How long a test run takes.
 const BUILD_TIME: &str = "On two cores the first build takes a quarter of an hour and all tests take another; one \
                           package is `cargo xtask test -p machine`.";
 

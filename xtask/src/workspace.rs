@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
-/// What `cargo metadata` tells about the workspace's own packages.
+/// The answer of `cargo metadata` about the workspace's own packages.
 #[derive(Debug, Deserialize)]
 pub struct Metadata {
     /// The packages of the workspace.
@@ -21,9 +21,7 @@ pub struct Metadata {
 /// One package of the workspace.
 #[derive(Debug, Deserialize)]
 pub struct Package {
-    /// Its name.
     pub name: String,
-    /// Its Cargo.toml.
     pub manifest_path: PathBuf,
     /// Everything that its Cargo.toml names.
     pub dependencies: Vec<Dependency>,

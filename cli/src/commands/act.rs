@@ -18,7 +18,6 @@ use crate::{
 /// The shortest reason, in bytes, that can still say something.
 const REASON_BYTES_MIN: usize = 3;
 
-/// `retry`.
 pub(crate) async fn retry(
     client: &Client,
     retry: Retry,
@@ -28,7 +27,6 @@ pub(crate) async fn retry(
     run(client, Action::Retry { step: retry.step }, &retry.act, output, interrupted).await
 }
 
-/// `cancel`.
 pub(crate) async fn cancel(
     client: &Client,
     act: Act,
@@ -38,7 +36,6 @@ pub(crate) async fn cancel(
     run(client, Action::Cancel {}, &act, output, interrupted).await
 }
 
-/// `skip`.
 pub(crate) async fn skip(
     client: &Client,
     skip: Skip,
@@ -48,7 +45,6 @@ pub(crate) async fn skip(
     run(client, Action::Skip { step: skip.step, reply: skip.reply }, &skip.act, output, interrupted).await
 }
 
-/// `abandon`.
 pub(crate) async fn abandon(
     client: &Client,
     act: Act,

@@ -1,4 +1,4 @@
-//! What became of several items: the ones that worked, and a table of those that did not.
+//! The results of an act on several items: the ones that worked, and a table of those that did not.
 
 use std::fmt::Display;
 
@@ -9,7 +9,7 @@ use crate::{
 
 /// The account of a command over several items.
 pub(crate) struct Report<T> {
-    /// What worked, in order.
+    /// The items that worked, in order.
     pub(crate) done: Vec<T>,
     failed: Vec<(String, Failure)>,
     left: usize,

@@ -12,19 +12,16 @@ use crate::{
     output, select,
 };
 
-/// `GET /dead-letters`.
 #[derive(Deserialize)]
 struct Page {
     items: Vec<DeadLetterView>,
 }
 
-/// `POST /dead-letters/{id}/redrive`.
 #[derive(Serialize)]
 struct Redrive<'a> {
     reason: &'a str,
 }
 
-/// `dead-letters list`.
 pub(crate) async fn list(client: &Client, saga: Option<&str>, output: Output) -> Result<(), Failure> {
     let saga: Option<SagaId> =
         saga.map(str::parse).transpose().map_err(|error| Failure::usage(format!("--saga: {error}")))?;
@@ -39,7 +36,6 @@ pub(crate) async fn list(client: &Client, saga: Option<&str>, output: Output) ->
     }
 }
 
-/// `dead-letters redrive`.
 pub(crate) async fn redrive(
     client: &Client,
     selection: &Letters,

@@ -15,7 +15,6 @@ use crate::{
 /// The longest password read from stdin, in bytes: what the door accepts, with room for the line's end.
 const PASSWORD_BYTES_MAX: u64 = 1024;
 
-/// `login`.
 pub(crate) async fn login(client: &Client, login: args::Login) -> Result<(), Failure> {
     let store = store()?;
     let password = password(login.password_stdin)?;
@@ -33,7 +32,6 @@ pub(crate) async fn login(client: &Client, login: args::Login) -> Result<(), Fai
     }
 }
 
-/// `logout`.
 pub(crate) fn logout(client: &Client) -> Result<(), Failure> {
     let known = store()?.lock()?.forget(client.base())?;
     output::note(&format!("{} {}", if known { "logged out of" } else { "there was no login for" }, client.base()));

@@ -62,7 +62,7 @@ fn not_understood(error: &serde_json::Error) -> Failure {
     Failure::error(format!("a record that this sagactl does not understand: {error}"))
 }
 
-/// What has been told already.
+/// The statuses that were told already.
 struct Watcher {
     id: SagaId,
     output: Output,

@@ -26,7 +26,7 @@ use serde_json::json;
 /// The token that the door accepts at first.
 pub(crate) const TOKEN: &str = "operator-token";
 
-/// What the door knows and has seen.
+/// The answers that the door gives and the calls that it has seen.
 #[derive(Default)]
 pub(crate) struct Inner {
     pub(crate) sagas: BTreeMap<SagaId, SagaView>,
@@ -84,7 +84,7 @@ impl Door {
         id
     }
 
-    /// What was asked so far, as `METHOD path?query` and body.
+    /// The calls so far, as `METHOD path?query` and body.
     pub(crate) fn seen(&self) -> Vec<(String, String)> {
         self.inner().seen.clone()
     }
@@ -259,7 +259,7 @@ async fn list(State(door): State<Door>, Query(query): Query<BTreeMap<String, Str
         return response;
     }
     let start: usize = query.get("page_token").map_or(0, |token| token.parse().unwrap());
-    // Pages of two, whatever is asked: a short page is not the end.
+    // Pages of two, although more are asked for: a short page is not the end.
     let size: usize = query.get("page_size").map_or(2, |size| size.parse::<usize>().unwrap().min(2));
     let inner = door.inner();
     let items: Vec<_> = inner.sagas.values().skip(start).take(size).map(|view| view.summary.clone()).collect();

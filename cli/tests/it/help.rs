@@ -1,4 +1,4 @@
-//! What the program says about itself.
+//! The help texts, as snapshots.
 
 use crate::run::Sagactl;
 

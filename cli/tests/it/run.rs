@@ -62,7 +62,7 @@ impl Sagactl {
         self
     }
 
-    /// Whoever would read its output has gone before it begins.
+    /// The reader of its output has gone before it begins.
     pub(crate) fn without_reader(mut self) -> Self {
         self.read = false;
         self

@@ -1,4 +1,4 @@
-//! `watch`.
+//! `watch` follows a saga to its end, over lost streams.
 
 use contract::orchestrator_api::RecordView;
 use contract::saga::SagaStatus;

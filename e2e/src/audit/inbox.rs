@@ -1,4 +1,4 @@
-//! What the journal counted against what the participants remember and did: the invariants of the barrier (S4 to S11)
+//! The effects that the journal counted against what the participants remember and did: the invariants of the barrier (S4 to S11)
 //! and of replies (S13), over all databases.
 
 use std::collections::BTreeMap;
@@ -9,12 +9,12 @@ use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::none;
-use crate::system::{DOMAINS, System};
+use crate::system::{System, domains};
 
 /// A step of a saga in one direction: `a`, the action, or `c`, the compensation.
 type Key = (Uuid, String, String);
 
-/// What a participant remembers of one.
+/// A participant's memory of one command.
 #[derive(Debug, FromRow)]
 struct Remembered {
     saga_id: Uuid,
@@ -75,7 +75,7 @@ impl System {
     /// Compares the journal's outcomes, the participants' inboxes and the effects.
     pub(super) async fn audit_inboxes(&self) -> Result<()> {
         let mut inbox: BTreeMap<Key, Remembered> = BTreeMap::new();
-        for domain in DOMAINS {
+        for domain in domains() {
             let mut database = self.database(&format!("sojourn_{domain}")).await?;
             let repeated = format!("S11: commands of {domain} that were asked for anew, though nobody retried them");
             none(&mut database, &repeated, "SELECT count(*) FROM runtime.inbox WHERE generation <> 1").await?;
@@ -126,7 +126,7 @@ fn counted_as_remembered(inbox: &BTreeMap<Key, Remembered>, saga: Uuid, entry: &
     Ok(())
 }
 
-/// What took effect in a compensated saga was undone, whether the saga heard of it or not; what was not to happen did
+/// Every effect in a compensated saga was undone, whether the saga heard of it or not; what was not to happen did
 /// not; and nothing of a completed saga was undone (S3, S6 to S9, S17).
 fn undone_with_its_saga(
     inbox: &BTreeMap<Key, Remembered>,

@@ -1,4 +1,4 @@
-//! Whatever is wrong gets a clear answer that names it: wrong requests, wrong starts, messages that nobody can read,
+//! Everything wrong gets a clear answer that names it: wrong requests, wrong starts, messages that cannot be read,
 //! broken rows, missing servers, wrong settings. Nothing of it makes a program panic, loses a message or stops others.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]

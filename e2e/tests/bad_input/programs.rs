@@ -7,7 +7,7 @@ use e2e::{Client, Ended, Findings, free_port, run, wait};
 /// How long a program may take to say that it cannot start: it tries for a while, since servers may come up with it.
 const ENDS_WITHIN: Duration = Duration::from_secs(60);
 
-/// What each program needs to be told at least.
+/// The settings that the programs cannot do without.
 const PROGRAMS: [(&str, &[&str]); 4] =
     [("orchestrator", SERVERS), ("worker", &["flights", SERVERS[0], SERVERS[1]]), ("gateway", &[]), ("sojourn", &[])];
 const SERVERS: &[&str] =

@@ -237,7 +237,7 @@ pub(crate) async fn orders(system: &System, client: &Client, findings: &mut Find
 
 pub(crate) async fn repeated_orders(system: &System, client: &Client, findings: &mut Findings) {
     let good = order_of(&[&flight(client, 32).await], "tok_ok");
-    // The same request ten times at once is one order, whoever is answered first.
+    // The same request ten times at once is one order, and all are answered alike.
     let answers = join_all((0..10).map(|_| client.order("parallel", &good))).await;
     let mut taken = Vec::new();
     for answer in answers {

@@ -160,7 +160,7 @@ async fn given_up(operator: &Client, saga: &str, findings: &mut Findings) {
     findings.problem("giving it up again", &act("abandon").await, 409, "finished", &[]);
 }
 
-/// What the saga would have heard is kept among the dead letters, under its id.
+/// The reply that the saga would have heard is kept among the dead letters, under its id.
 async fn replies_are_kept(operator: &Client, broken: &[Broken]) {
     for one in broken {
         wait::until(&format!("{}: the letter of its reply", one.what), Duration::from_secs(30), || async {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{SETTLED_WITHIN, flight, in_days, with, without};
 
-/// What the gateway would send for one offer.
+/// The input that the gateway would send for one offer.
 fn start_of(client: &Client, offer: &Value) -> Value {
     let order_id = kit::ids::order_id().to_string();
     json!({

@@ -1,4 +1,4 @@
-//! What the scenarios share: the system, a client, an operator with `sagactl`, and what was found.
+//! The common ground of the scenarios: the system, a client, an operator with `sagactl`, and what was found.
 
 use e2e::{Client, DEMO_PASSWORD, Ended, Findings, System};
 

@@ -1,4 +1,4 @@
-//! What operators see and do, with the real `sagactl`, on real sagas; and programs that are asked to end.
+//! Operators at work, with the real `sagactl`, on real sagas; and programs that are asked to end.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

@@ -14,15 +14,15 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-/// How much of a refused body is read and thrown away, in bytes: several times any body that is taken. Whoever sends
-/// more than that gets the connection closed.
+/// How much of a refused body is read and thrown away, in bytes: several times any body that is taken. A client
+/// that sends more than that gets the connection closed.
 const THROWN_AWAY_BYTES_MAX: u64 = 1024 * 1024;
 
 /// How long that may take.
 const THROWN_AWAY_WITHIN: Duration = Duration::from_secs(5);
 
 /// The layer: refuses a body that says that it is larger than the state's number of bytes. A body that does not say how
-/// large it is, is measured by whoever reads it.
+/// large it is, is measured while it is read.
 pub async fn refuse_large_body(State(bytes_max): State<usize>, mut request: Request, next: Next) -> Response {
     let length = request.headers().get(header::CONTENT_LENGTH);
     let length: Option<u64> = length.and_then(|value| value.to_str().ok()?.parse().ok());

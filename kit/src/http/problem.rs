@@ -51,7 +51,6 @@ impl ApiError {
         Self::new(StatusCode::FORBIDDEN, code, "This is not allowed").detail(detail)
     }
 
-    /// 404.
     #[must_use]
     pub fn not_found(code: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, code, "There is no such thing").detail(detail)
@@ -102,34 +101,32 @@ impl ApiError {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side")
     }
 
-    /// What is wrong this time.
+    /// Says in the body why this request is refused.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
         self
     }
 
-    /// Where the body is wrong.
+    /// Points at the wrong places of the body.
     #[must_use]
     pub fn errors(mut self, errors: Vec<FieldError>) -> Self {
         self.errors = errors;
         self
     }
 
-    /// When to try again.
+    /// Tells the caller after how many seconds to try again.
     #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after_seconds = Some(seconds);
         self
     }
 
-    /// The HTTP status.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// The stable word.
     #[must_use]
     pub fn code(&self) -> &str {
         &self.code

@@ -1,5 +1,7 @@
 //! The storage of sagas: an append-only journal, arbitrated by its key, and the indexed columns that operators search.
 
+#![warn(missing_docs)]
+
 pub mod port;
 
 pub mod memory;

@@ -1,4 +1,4 @@
-//! What can go wrong while a private server is found, prepared, started or stopped. Each variant says
+//! The failures of a private server while it is found, prepared, started or stopped. Each variant says
 //! what was being done, and where a person can act, what to do.
 
 use std::{io, path::PathBuf, time::Duration};
@@ -22,7 +22,6 @@ pub enum Error {
     /// The data folder was made by a version of PostgreSQL that is not on this machine.
     #[error("{} holds data of PostgreSQL {wanted}, but only these are installed: {found}", folder.display())]
     WrongVersion {
-        /// The data folder.
         folder: PathBuf,
         /// The major version that made it.
         wanted: String,
@@ -32,15 +31,12 @@ pub enum Error {
     /// Another process works in the data folder.
     #[error("{} is in use by another process: stop it first, or choose another data folder", folder.display())]
     InUse {
-        /// The data folder.
         folder: PathBuf,
     },
     /// The folder belongs to another user and this process may not run as that user.
     #[error("{} belongs to another user (uid {uid}): run as that user, or choose another data folder", folder.display())]
     ForeignFolder {
-        /// The data folder.
         folder: PathBuf,
-        /// Who owns it.
         uid: u32,
     },
     /// Root started the server, and its user is missing and could not be made.
@@ -63,7 +59,6 @@ pub enum Error {
     /// A file or folder could not be read or written.
     #[error("could not {doing} {}", path.display())]
     File {
-        /// What was being done.
         doing: &'static str,
         /// To which file or folder.
         path: PathBuf,
@@ -74,7 +69,6 @@ pub enum Error {
     /// A program could not be started at all.
     #[error("could not run {program}")]
     Spawn {
-        /// The program.
         program: String,
         /// The system's answer.
         #[source]
@@ -83,9 +77,7 @@ pub enum Error {
     /// A program ended with an error.
     #[error("{program} failed ({status}):\n{output}")]
     Failed {
-        /// The program.
         program: String,
-        /// How it ended.
         status: String,
         /// The end of what it printed.
         output: String,
@@ -93,11 +85,8 @@ pub enum Error {
     /// The server ended while it was starting.
     #[error("{server} ended while it was starting ({status}); the end of {}:\n{tail}", log.display())]
     Ended {
-        /// The server.
         server: &'static str,
-        /// How it ended.
         status: String,
-        /// Its log.
         log: PathBuf,
         /// The end of its log.
         tail: String,
@@ -105,11 +94,9 @@ pub enum Error {
     /// The server did not accept connections in time.
     #[error("{server} did not accept connections within {} s; the end of {}:\n{tail}", limit.as_secs(), log.display())]
     Slow {
-        /// The server.
         server: &'static str,
         /// How long it was waited for.
         limit: Duration,
-        /// Its log.
         log: PathBuf,
         /// The end of its log.
         tail: String,
@@ -117,7 +104,6 @@ pub enum Error {
     /// No free port was found, or the demanded one is taken.
     #[error("no free port on 127.0.0.1 for {server}: {detail}")]
     Port {
-        /// The server.
         server: &'static str,
         /// Which ports were tried.
         detail: String,
@@ -127,7 +113,6 @@ pub enum Error {
     Statement {
         /// The server's port.
         port: u16,
-        /// The statement.
         statement: String,
         /// The server's or the connection's answer.
         message: String,

@@ -128,8 +128,8 @@ fn temporary_parent(wanted: PathBuf, identity: Option<Identity>) -> Result<PathB
     Ok(PathBuf::from(ELSEWHERE))
 }
 
-/// Removes what servers left behind whose parent was killed and could not clean up. Whatever cannot be
-/// removed belongs to somebody else.
+/// Removes what servers left behind whose parent was killed and could not clean up. A folder that cannot be
+/// removed belongs to another user.
 fn sweep(parent: &Path) {
     let Ok(entries) = fs::read_dir(parent) else { return };
     for entry in entries.filter_map(Result::ok) {

@@ -5,9 +5,7 @@ use crate::{identity::Identity, path::on_path};
 /// A server that can be had from the system's packages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tool {
-    /// The database.
     PostgreSql,
-    /// The broker.
     RabbitMq,
 }
 

@@ -33,7 +33,7 @@ pub(crate) struct Connection {
 /// An error that the server reported.
 #[derive(Debug)]
 pub(crate) struct Refusal {
-    /// SQLSTATE.
+    /// The five letters of SQLSTATE.
     pub(crate) code: String,
     pub(crate) message: String,
 }
@@ -155,7 +155,7 @@ fn invalid(what: &'static str) -> Failure {
     Failure::Broken(io::Error::new(io::ErrorKind::InvalidData, what))
 }
 
-/// What an error says, of its many fields.
+/// Code and message, of the many fields of an error.
 fn refusal(error: &ErrorResponseBody) -> Result<Refusal, Failure> {
     let mut refusal = Refusal { code: String::new(), message: String::new() };
     let mut fields = error.fields();

@@ -23,7 +23,7 @@ use tokio::io::AsyncWriteExt as _;
 
 use crate::{Error, folder::Folder};
 
-/// What the guard runs. It ignores the signals that it sends to its own group before the last one.
+/// The guard's script. It ignores the signals that it sends to its own group before the last one.
 /// SIGQUIT makes PostgreSQL end at once with all its children, which are not in the group.
 const GUARD: &str = "trap '' HUP INT QUIT TERM; read -r _; kill -QUIT 0; sleep 3; kill -KILL 0";
 /// How often a process is looked at while its end is awaited.

@@ -37,7 +37,7 @@ use crate::{
 
 /// The node's name. The same everywhere: each private node is alone on its own port mapper.
 const NODE: &str = "sojourn@localhost";
-/// What a client of AMQP 0-9-1 says first.
+/// The first bytes of every client of AMQP 0-9-1.
 const PROTOCOL_HEADER: &[u8; 8] = b"AMQP\x00\x00\x09\x01";
 /// How long a start may take: seconds on an idle machine, more beside a build on two cores.
 const START_LIMIT: Duration = Duration::from_secs(180);

@@ -13,7 +13,7 @@ use crate::Error;
 
 /// The file's name, in the server's folder.
 const FILE: &str = "password";
-/// As many random bytes as a key of AES-192 has: nobody guesses it.
+/// As many random bytes as a key of AES-192 has, far beyond guessing.
 const RANDOM_BYTES: usize = 24;
 /// For its owner only.
 const MODE: u32 = 0o600;

@@ -1,4 +1,4 @@
-//! What tests use: a fresh database, and the broker's address, on the servers that `cargo xtask test` started.
+//! The servers as tests use them: a fresh database, and the broker's address, on the servers that `cargo xtask test` started.
 //!
 //! All tests share one RabbitMQ. A test keeps to itself by giving its exchanges and queues a prefix from
 //! [`unique`].

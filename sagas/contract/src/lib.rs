@@ -4,6 +4,8 @@
 //! program's memory, so each message has a golden JSON file (`tests/golden/`) and changes only by a new version.
 //! The crate is pure: no clock, no randomness, no I/O.
 
+#![warn(missing_docs)]
+
 pub mod birth_date;
 pub mod ids;
 pub mod limits;

@@ -10,6 +10,8 @@
 //!
 //! There is no clock, no randomness and no I/O in here: time is a parameter, and jitter is drawn from the saga's id.
 
+#![warn(missing_docs)]
+
 pub mod builder;
 pub mod catalog;
 pub mod definition;

@@ -14,6 +14,8 @@
 //!
 //! What handlers promise to the runtime stands at [`Handler`] and [`OutsideHandler`].
 
+#![warn(missing_docs)]
+
 pub mod limits;
 
 mod context;

@@ -81,7 +81,7 @@ fn the_tests_that_hold_the_invariants_are_where_the_document_says() {
     nothing_wrong("An invariant without its test is a wish.", lost.collect());
 }
 
-/// What is wrong with the numbers of `0001<separator>name<ending>`, `0002...`.
+/// The mistakes in the numbers of `0001<separator>name<ending>`, `0002...`.
 fn numbering(names: &[String], separator: char, ending: &str) -> Vec<String> {
     let mut problems = Vec::new();
     let mut numbers = Vec::new();

@@ -81,7 +81,7 @@ fn every_code_has_a_page_and_every_page_a_code() {
     nothing_wrong("Whoever meets a code finds out what it means and what to do.", problems);
 }
 
-/// What runs only on developers' machines.
+/// Whether a source runs only on developers' machines.
 fn is_not_shipped(path: &str) -> bool {
     ["xtask/", "e2e/", "bench/", "platform/private-servers/"].iter().any(|folder| path.starts_with(folder))
 }

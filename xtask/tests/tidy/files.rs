@@ -8,7 +8,7 @@ use xtask::workspace;
 pub(crate) struct TextFile {
     /// From the root, with `/`.
     pub(crate) path: String,
-    /// What it says.
+    /// All of its content.
     pub(crate) text: String,
 }
 
@@ -52,7 +52,7 @@ fn walk(root: &Path, folder: &Path, found: &mut Vec<TextFile>) {
     }
 }
 
-/// What belongs to git (a folder, or a file in a linked worktree) and cargo, and the platform's data.
+/// Whether a path belongs to git (a folder, or a file in a linked worktree) and cargo, and the platform's data.
 fn is_foreign(root: &Path, path: &Path) -> bool {
     let data = path == root.join("data");
     data || path.file_name().is_some_and(|name| name == ".git") || path.join("CACHEDIR.TAG").exists()

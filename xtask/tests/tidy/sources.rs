@@ -1,4 +1,4 @@
-//! What a source file must have and must not have.
+//! The rules that every source file keeps: its opening, its size, its words, its place.
 
 use crate::{
     files::{self, TextFile},
@@ -28,9 +28,14 @@ const SERIALIZED: &[(&str, &str)] = &[
     ("workers/flights/src/search.rs", "a page of offers, an HTTP body"),
     ("workers/payment/src/", "HTTP bodies, what is sent to the provider, and the intents kept while it is called"),
     ("workers/user/src/http", "HTTP bodies"),
-    ("workers/runtime/src/job.rs", "the head of a reply's envelope, whose outcome is bytes already"),
+    ("workers/runtime/src/received.rs", "the head of a reply's envelope, whose outcome is bytes already"),
     ("bench/src/", "the benchmark's own commands and its report"),
 ];
+
+/// The packages whose every public item is documented: what others build on.
+const DOCUMENTED: &[&str] = &["sagas/contract", "sagas/machine", "orchestrator/journal", "messaging", "workers/runtime"];
+/// The line that demands it.
+const MISSING_DOCS: &str = "#![warn(missing_docs)]";
 
 /// Where the clock may be read and ids may be made.
 const AMBIENT_CALLS: &[&str] = &["kit/src/clock.rs", "kit/src/ids.rs", "cli/src/main.rs"];
@@ -68,6 +73,20 @@ fn every_module_says_why_it_exists() {
         !lines.next().is_some_and(|line| line.starts_with("//! ") && line.len() > "//! ".len())
     });
     nothing_wrong("A module begins with `//!` and why it exists.", silent.map(|file| file.path).collect());
+}
+
+#[test]
+fn every_public_item_is_documented_where_others_build_on_it() {
+    let mut problems = Vec::new();
+    for file in rust_files() {
+        let package = file.path.strip_suffix("/src/lib.rs").unwrap_or_default();
+        let wanted = DOCUMENTED.contains(&package);
+        if wanted != file.text.lines().any(|line| line == MISSING_DOCS) {
+            let (path, what) = (file.path, if wanted { "lacks" } else { "must not have" });
+            problems.push(format!("{path} {what} `{MISSING_DOCS}`"));
+        }
+    }
+    nothing_wrong("Where documentation is demanded, it is read; elsewhere it is written where it says something.", problems);
 }
 
 #[test]
