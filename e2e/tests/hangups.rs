@@ -55,7 +55,8 @@ async fn callers_who_hang_up_leave_no_open_transaction_and_lose_no_answer() {
         assert_eq!(settled["status"], "rejected", "{settled}");
     }
 
-    let begun = json!({ "name": "order", "business_key": "x", "input": {}, "idempotency": { "key": "x", "fingerprint": "x" } });
+    let begun =
+        json!({ "name": "order", "business_key": "x", "input": {}, "idempotency": { "key": "x", "fingerprint": "x" } });
     let orchestrator = system.address("orchestrator-1");
     everyone_hangs_up(orchestrator, |_| request("/api/sagas", token, "", &begun)).await;
 

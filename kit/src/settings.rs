@@ -88,10 +88,7 @@ pub enum SettingsError {
     #[error(
         "the settings file {path} has `{key}` as something other than a text, a number, true, false or a list of those"
     )]
-    WrongValue {
-        path: PathBuf,
-        key: String,
-    },
+    WrongValue { path: PathBuf, key: String },
     /// Not something that logs are chosen by.
     #[error("the log level `{level}` cannot be read: {detail}")]
     WrongLogLevel {

@@ -30,15 +30,10 @@ pub enum Error {
     },
     /// Another process works in the data folder.
     #[error("{} is in use by another process: stop it first, or choose another data folder", folder.display())]
-    InUse {
-        folder: PathBuf,
-    },
+    InUse { folder: PathBuf },
     /// The folder belongs to another user and this process may not run as that user.
     #[error("{} belongs to another user (uid {uid}): run as that user, or choose another data folder", folder.display())]
-    ForeignFolder {
-        folder: PathBuf,
-        uid: u32,
-    },
+    ForeignFolder { folder: PathBuf, uid: u32 },
     /// Root started the server, and its user is missing and could not be made.
     #[error(
         "PostgreSQL cannot run as root, and its user {user} could not be made: make it with `useradd --system --user-group {user}`"

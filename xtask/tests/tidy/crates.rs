@@ -40,10 +40,8 @@ const NO_DOMAIN: &str = "worker-runtime";
 const FOR_TESTS: &[&str] = &["private-servers"];
 
 /// Drivers, and the packages that may name them.
-const DRIVERS: &[(&str, &[&str])] = &[
-    ("lapin", &["messaging"]),
-    ("sqlx", &["journal", "kit", "worker-runtime", EVERY_DOMAIN, "bench", "e2e"]),
-];
+const DRIVERS: &[(&str, &[&str])] =
+    &[("lapin", &["messaging"]), ("sqlx", &["journal", "kit", "worker-runtime", EVERY_DOMAIN, "bench", "e2e"])];
 
 /// Packages that decide and do nothing else.
 const PURE: &[&str] = &["contract", "machine", "catalog"];

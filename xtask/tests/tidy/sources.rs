@@ -33,7 +33,8 @@ const SERIALIZED: &[(&str, &str)] = &[
 ];
 
 /// The packages whose every public item is documented: what others build on.
-const DOCUMENTED: &[&str] = &["sagas/contract", "sagas/machine", "orchestrator/journal", "messaging", "workers/runtime"];
+const DOCUMENTED: &[&str] =
+    &["sagas/contract", "sagas/machine", "orchestrator/journal", "messaging", "workers/runtime"];
 /// The line that demands it.
 const MISSING_DOCS: &str = "#![warn(missing_docs)]";
 
@@ -86,7 +87,10 @@ fn every_public_item_is_documented_where_others_build_on_it() {
             problems.push(format!("{path} {what} `{MISSING_DOCS}`"));
         }
     }
-    nothing_wrong("Where documentation is demanded, it is read; elsewhere it is written where it says something.", problems);
+    nothing_wrong(
+        "Where documentation is demanded, it is read; elsewhere it is written where it says something.",
+        problems,
+    );
 }
 
 #[test]
