@@ -55,10 +55,20 @@ async fn callers_who_hang_up_leave_no_open_transaction_and_lose_no_answer() {
         assert_eq!(settled["status"], "rejected", "{settled}");
     }
 
-    let begun =
-        json!({ "name": "order", "business_key": "x", "input": {}, "idempotency": { "key": "x", "fingerprint": "x" } });
-    let orchestrator = system.address("orchestrator-1");
-    everyone_hangs_up(orchestrator, |_| request("/api/sagas", token, "", &begun)).await;
+    let offer = flight(&client, 31).await;
+    let starts: Vec<Value> = (0..CALLERS).map(|caller| start(&client, &offer, caller)).collect();
+    let at = |caller: u32| &starts[usize::try_from(caller).unwrap()];
+    everyone_hangs_up(system.address("orchestrator-1"), |caller| request("/api/sagas", token, "", at(caller))).await;
+    let inside = system.internal("orchestrator-1");
+    let mut sagas = BTreeSet::new();
+    for caller in 0..CALLERS {
+        let repeat = async || inside.call(Method::POST, "/api/sagas", Some(at(caller).clone())).await.unwrap();
+        let (first, again) = (repeat().await, repeat().await);
+        assert!(matches!(first.status.as_u16(), 200 | 201), "{first:?}");
+        assert_eq!((again.status.as_u16(), &again.body["saga_id"]), (200, &first.body["saga_id"]));
+        sagas.insert(first.body["saga_id"].to_string());
+    }
+    assert_eq!(sagas.len(), starts.len(), "each key has a saga of its own");
 
     no_open_transaction(&system).await;
     // Every pool still serves: more calls than it has connections.
@@ -70,6 +80,26 @@ async fn callers_who_hang_up_leave_no_open_transaction_and_lose_no_answer() {
 
 fn key(caller: u32) -> String {
     format!("hung-up-{caller}")
+}
+
+/// A start of an order as the door would send it.
+fn start(client: &Client, offer: &Value, caller: u32) -> Value {
+    let order_id = kit::ids::order_id().to_string();
+    let item = json!({ "offer_id": offer["offer_id"], "description": "a journey", "total": offer["total"] });
+    json!({
+        "name": "order",
+        "business_key": order_id,
+        "owner": client.user_id,
+        "idempotency": { "key": key(caller), "fingerprint": "the same" },
+        "input": {
+            "order_id": order_id,
+            "user_id": client.user_id,
+            "items": [item],
+            "travellers": order_of(&[offer], "")["travellers"],
+            "total": offer["total"],
+            "payment_token": "tok_declined",
+        },
+    })
 }
 
 /// A refresh token that was traded in: each further use writes and commits.
