@@ -5,19 +5,21 @@
 
 use std::{
     fs::Permissions,
-    net::{Ipv4Addr, TcpStream},
+    net::{Ipv4Addr, TcpListener, TcpStream},
     os::unix::fs::PermissionsExt,
     path::Path,
     time::Duration,
 };
 
 use chrono::Days;
-use e2e::{Client, Program, free_port, order_of, wait};
+use e2e::{Client, Program, free_port, order_of, run, wait};
 use kit::clock::Clock;
 use serde_json::Value;
 
 /// How long a start may take on a busy machine: a new cluster is made and seeded.
 const OPEN_WITHIN: Duration = Duration::from_secs(120);
+/// How long it may take to refuse an address that is taken: no server is started.
+const REFUSED_WITHIN: Duration = Duration::from_secs(20);
 /// How long one order may take.
 const SETTLED_WITHIN: Duration = Duration::from_secs(60);
 /// How long an orderly end may take: PostgreSQL writes a checkpoint.
@@ -63,6 +65,21 @@ async fn an_order_outlives_the_process_however_that_ends_and_its_postgresql_does
     assert_eq!(sojourn.terminate(ENDS_WITHIN).await.unwrap(), Some(0), "{}", sojourn.log_tail());
     assert!(!listens(&data), "SIGTERM leaves nothing behind");
     assert_eq!(sojourn.panics(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_taken_address_is_told_at_once_with_what_to_do_and_nothing_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let door = taken.local_addr().unwrap().to_string();
+    let arguments = [format!("--data-dir={}", data.display()), format!("--listen={door}")];
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let ended = run("sojourn", &arguments, &[], "", REFUSED_WITHIN).await.unwrap();
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains(&format!("another program listens on {door}")), "{ended:?}");
+    assert!(ended.stderr.contains("--listen"), "{ended:?}");
+    assert!(!data.exists());
 }
 
 async fn until_open(gateway: &str, sojourn: &Program) {

@@ -31,7 +31,7 @@ mod views;
 use std::{net::SocketAddr, sync::Arc};
 
 use kit::{clock::Clock, http::Calls, readiness::Readiness};
-use tokio::task::JoinHandle;
+use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 pub use routes::route_table;
@@ -84,7 +84,24 @@ impl Gateway {
 /// # Errors
 /// [`RunError`] names what could not be done.
 pub async fn start(settings: Settings, clock: Arc<dyn Clock>, token: CancellationToken) -> Result<Gateway, RunError> {
+    let address = settings.listen;
+    let bound = TcpListener::bind(address).await;
+    start_on(bound.map_err(|source| RunError::Listen { address, source })?, settings, clock, token)
+}
+
+/// Starts a gateway at an address that is bound already, for a program that would not begin anything without it.
+///
+/// # Errors
+/// [`RunError`] names what could not be done.
+pub fn start_on(
+    listener: TcpListener,
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+    token: CancellationToken,
+) -> Result<Gateway, RunError> {
     settings.validate()?;
+    let bound = listener.local_addr();
+    let address = bound.map_err(|source| RunError::Listen { address: settings.listen, source })?;
     let readiness = Readiness::new();
     let app = App::new(&settings, clock, token.clone()).map_err(RunError::Client)?;
     app.clone().watch(parts(), readiness.clone());
@@ -92,9 +109,7 @@ pub async fn start(settings: Settings, clock: Arc<dyn Clock>, token: Cancellatio
     let calls = Calls::new(u32::try_from(settings.connections_max).unwrap_or(u32::MAX));
     let router = kit::http::base(routes::router(&app, &calls), &kit::metrics::install(), readiness.clone());
     let router = middleware::around(router, &settings);
-    let (address, task) = server::serve(settings.listen, router, settings.connections_max, calls, token)
-        .await
-        .map_err(|source| RunError::Listen { address: settings.listen, source })?;
+    let task = server::serve(listener, router, settings.connections_max, calls, token);
     tracing::info!(%address, "the gateway listens");
     Ok(Gateway { address, readiness, task })
 }

@@ -54,16 +54,14 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Binds, then serves until `token` is cancelled and open requests are answered.
-pub(crate) async fn serve(
-    address: SocketAddr,
+pub(crate) fn serve(
+    listener: TcpListener,
     router: Router,
     connections_max: usize,
     calls: Calls,
     token: CancellationToken,
-) -> io::Result<(SocketAddr, JoinHandle<()>)> {
-    let listener = TcpListener::bind(address).await?;
-    let bound = listener.local_addr()?;
-    Ok((bound, tokio::spawn(accept(listener, router, connections_max, calls, PATIENCE, token))))
+) -> JoinHandle<()> {
+    tokio::spawn(accept(listener, router, connections_max, calls, PATIENCE, token))
 }
 
 async fn accept(

@@ -1,8 +1,8 @@
 //! All parts started in the order of their needs, and stopped in the opposite one.
 
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{io::ErrorKind, net::SocketAddr, path::Path, sync::Arc};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use contract::Route;
 use gateway::Gateway;
 use journal::{PgJournal, PgJournalOptions};
@@ -15,6 +15,7 @@ use orchestrator::Orchestrator;
 use private_servers::{Postgres, PostgresOptions};
 use reqwest::Url;
 use secrecy::ExposeSecret;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use worker_runtime::Worker;
 
@@ -38,6 +39,8 @@ pub(crate) struct System {
 impl System {
     /// Starts all parts.
     pub(crate) async fn start(cli: &Cli) -> Result<Self> {
+        // First, because it alone can be taken by a program that is not ours: that is told before anything is made.
+        let door = bind_door(cli.listen).await?;
         let clock = kit::clock::system();
         let catalog = catalog::all().context("the catalogue of sagas is wrong")?;
         let (postgres, database_url) = database(cli).await?;
@@ -65,7 +68,7 @@ impl System {
         let mut settings = gateway::Settings::development(cli.listen, url(orchestrator_address)?, url(worker_address)?);
         settings.internal_token = cli.common.internal_token.clone();
         settings.production = cli.common.is_production();
-        let gateway = (gateway::start(settings, clock, token.clone()).await?, token);
+        let gateway = (gateway::start_on(door, settings, clock, token.clone())?, token);
         Ok(Self { gateway, orchestrator, worker, brokers: vec![for_worker, for_orchestrator], postgres })
     }
 
@@ -114,6 +117,16 @@ impl System {
         }
         println!("Sojourn is closed; the data is kept.");
     }
+}
+
+async fn bind_door(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        ErrorKind::AddrInUse => anyhow!(
+            "another program listens on {address}: stop it, or give the door another address, such as `--listen \
+             127.0.0.1:8090`"
+        ),
+        _ => anyhow!(error).context(format!("the door cannot listen on {address}")),
+    })
 }
 
 async fn database(cli: &Cli) -> Result<(Option<Postgres>, String)> {

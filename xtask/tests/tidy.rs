@@ -1,6 +1,8 @@
 //! The house rules as tests: what may know what, what a source file must have and must not have, what may
 //! no longer change. Each test lists everything that breaks its rule at once.
 
+#[path = "tidy/circles.rs"]
+mod circles;
 #[path = "tidy/crates.rs"]
 mod crates;
 #[path = "tidy/documents.rs"]
