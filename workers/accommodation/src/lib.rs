@@ -15,10 +15,7 @@ mod reads;
 mod seed;
 mod settings;
 
-use contract::{
-    accommodation::{ConfirmRooms, HoldRooms, ReleaseRooms, RoomsReleased},
-    command::Route,
-};
+use contract::command::Route;
 use sqlx::migrate::Migrator;
 use worker_runtime::{Domain, OfferReads, Resources};
 
@@ -37,10 +34,8 @@ pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/accommodation")
 pub fn domain(settings: &Settings, demonstration: bool) -> Domain {
     let Settings { accommodation_offer_minutes: offer_for, accommodation_hold_minutes: hold_for } = *settings;
     let accommodation = Accommodation { hold_for };
-    let domain = Domain::new(Route::Accommodation, &MIGRATOR)
-        .action::<HoldRooms>(accommodation.clone())
-        .compensation::<ReleaseRooms>(accommodation.clone(), |_| RoomsReleased {})
-        .action::<ConfirmRooms>(accommodation)
+    let domain = accommodation
+        .register(Domain::new(Route::Accommodation, &MIGRATOR))
         .http(move |resources: &Resources| router(OfferReads::new(resources, offer_for)))
         .background(move |Resources { pool, clock, token, .. }| async move {
             run_sweeper(&pool, clock.as_ref(), hold_for.duration(), token).await;

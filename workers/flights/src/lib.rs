@@ -14,10 +14,7 @@ mod reads;
 mod seed;
 mod settings;
 
-use contract::{
-    command::Route,
-    flights::{ConfirmSeats, HoldSeats, ReleaseSeats, SeatsReleased},
-};
+use contract::command::Route;
 use sqlx::migrate::Migrator;
 use worker_runtime::{Domain, OfferReads, Resources};
 
@@ -36,10 +33,8 @@ pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/flights");
 pub fn domain(settings: &Settings, demonstration: bool) -> Domain {
     let Settings { flights_offer_minutes: offer_for, flights_hold_minutes: hold_for } = *settings;
     let flights = Flights { hold_for };
-    let domain = Domain::new(Route::Flights, &MIGRATOR)
-        .action::<HoldSeats>(flights.clone())
-        .compensation::<ReleaseSeats>(flights.clone(), |_| SeatsReleased {})
-        .action::<ConfirmSeats>(flights)
+    let domain = flights
+        .register(Domain::new(Route::Flights, &MIGRATOR))
         .http(move |resources: &Resources| router(OfferReads::new(resources, offer_for)))
         .background(move |Resources { pool, clock, token, .. }| async move {
             run_sweeper(&pool, clock.as_ref(), hold_for.duration(), token).await;

@@ -4,12 +4,25 @@ mod confirm;
 mod create;
 mod reject;
 
-use contract::OrderId;
-use worker_runtime::HandlerError;
+use contract::{
+    OrderId,
+    order::{ConfirmOrder, CreateOrder, OrderRejection, RejectOrder},
+};
+use worker_runtime::{Domain, HandlerError};
 
 /// Carries out the domain's commands.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Orders;
+
+impl Orders {
+    /// Gives the domain its commands.
+    pub(crate) fn register(self, domain: Domain) -> Domain {
+        domain
+            .action::<CreateOrder>(self)
+            .compensation::<RejectOrder>(self, |_| OrderRejection {})
+            .action::<ConfirmOrder>(self)
+    }
+}
 
 /// Neither of an order's two ends may meet an order that is not pending: its one saga takes one of them, once. If it
 /// happens it is a bug, and waits for a person; it must not pass as a business refusal.

@@ -1,9 +1,6 @@
 //! The order domain as the `worker` program runs it: its commands, its reads, its tables.
 
-use contract::{
-    command::Route,
-    order::{ConfirmOrder, CreateOrder, OrderRejection, RejectOrder},
-};
+use contract::command::Route;
 use sqlx::migrate::Migrator;
 use worker_runtime::Domain;
 
@@ -18,9 +15,5 @@ pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/order");
 /// The order domain: its commands and its reads.
 #[must_use]
 pub fn domain() -> Domain {
-    Domain::new(Route::Order, &MIGRATOR)
-        .action::<CreateOrder>(Orders)
-        .compensation::<RejectOrder>(Orders, |_| OrderRejection {})
-        .action::<ConfirmOrder>(Orders)
-        .http(|resources| reads::router(resources.pool.clone()))
+    Orders.register(Domain::new(Route::Order, &MIGRATOR)).http(|resources| reads::router(resources.pool.clone()))
 }

@@ -6,10 +6,23 @@ mod void;
 
 use std::sync::Arc;
 
+use contract::payment::{AuthorizePayment, CapturePayment, PaymentVoided, VoidPayment};
+use worker_runtime::Domain;
+
 use crate::provider::PaymentProvider;
 
 /// Carries out the domain's commands.
 #[derive(Debug, Clone)]
 pub(crate) struct Payments {
     pub(crate) provider: Arc<dyn PaymentProvider>,
+}
+
+impl Payments {
+    /// Gives the domain its commands.
+    pub(crate) fn register(self, domain: Domain) -> Domain {
+        domain
+            .outside_action::<AuthorizePayment>(self.clone())
+            .outside_action::<CapturePayment>(self.clone())
+            .outside_compensation::<VoidPayment>(self, |_| PaymentVoided {})
+    }
 }

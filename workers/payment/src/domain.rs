@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use contract::{
-    command::Route,
-    payment::{AuthorizePayment, CapturePayment, PaymentVoided, VoidPayment},
-};
+use contract::command::Route;
 use sqlx::migrate::Migrator;
 use worker_runtime::Domain;
 
@@ -20,9 +17,5 @@ pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/payment");
 /// The payment domain on a provider.
 #[must_use]
 pub fn domain(provider: Arc<dyn PaymentProvider>) -> Domain {
-    let payments = Payments { provider };
-    Domain::new(Route::Payment, &MIGRATOR)
-        .outside_action::<AuthorizePayment>(payments.clone())
-        .outside_action::<CapturePayment>(payments.clone())
-        .outside_compensation::<VoidPayment>(payments, |_| PaymentVoided {})
+    Payments { provider }.register(Domain::new(Route::Payment, &MIGRATOR))
 }

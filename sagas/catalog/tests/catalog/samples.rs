@@ -14,9 +14,9 @@ pub(crate) fn inputs(definition: &Definition) -> Map<String, Value> {
     }
 }
 
-/// The reply to a command, as the contract's golden files have it.
+/// The reply to a command, as the command's golden file has it.
 pub(crate) fn reply(command: &str) -> Value {
-    read(&format!("../contract/tests/golden/{command}.reply.json"))
+    read(&format!("../contract/tests/golden/{command}.json"))["reply"].take()
 }
 
 fn read(file: &str) -> Value {

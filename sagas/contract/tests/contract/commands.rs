@@ -9,6 +9,8 @@ use contract::{
     payment::{AuthorizePayment, CapturePayment, PaymentAuthorized, PaymentCaptured, PaymentVoided, VoidPayment},
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     golden::{Golden, golden},
     samples::{at, flight, items, money, order, payment, stay, token, travellers, user},
@@ -23,9 +25,15 @@ pub(crate) fn all() -> Vec<Golden> {
     orders().into_iter().chain(holds()).chain(payments()).collect()
 }
 
-/// A command and its reply, in files named by the command.
-fn pair<C: Command>(command: C, reply: C::Reply) -> [Golden; 2] {
-    [golden(C::NAME, command), golden(format!("{}.reply", C::NAME).leak(), reply)]
+/// A command and its reply, in one file named by the command.
+#[derive(Serialize, Deserialize)]
+struct Pair<C, R> {
+    command: C,
+    reply: R,
+}
+
+fn pair<C: Command>(command: C, reply: C::Reply) -> Golden {
+    golden(C::NAME, Pair { command, reply })
 }
 
 fn orders() -> Vec<Golden> {
@@ -56,10 +64,10 @@ fn orders() -> Vec<Golden> {
     };
     let notify = NotifyUser { user_id: user(), order_id: order(), notice: Notice::OrderConfirmed };
     let mut all = vec![golden("order.start_input", place), golden("order.confirm.least", confirm(false, false))];
-    all.extend(pair(create, OrderCreated {}));
-    all.extend(pair(reject, OrderRejection {}));
-    all.extend(pair(confirm(true, true), OrderConfirmation {}));
-    all.extend(pair(notify, UserNotified {}));
+    all.push(pair(create, OrderCreated {}));
+    all.push(pair(reject, OrderRejection {}));
+    all.push(pair(confirm(true, true), OrderConfirmation {}));
+    all.push(pair(notify, UserNotified {}));
     all
 }
 
@@ -68,12 +76,12 @@ fn holds() -> Vec<Golden> {
     let stays = vec![AcceptedStay { offer_id: stay(), total: money("480000", "JPY") }];
     let tickets = SeatsConfirmed { booking_reference: "X7PQ2M".into(), tickets: vec!["125-2400000001".into()] };
     let mut all = Vec::new();
-    all.extend(pair(HoldSeats { order_id: order(), offers: flights, travellers: 2 }, SeatsHeld { expires_at: at(20) }));
-    all.extend(pair(ReleaseSeats { order_id: order() }, SeatsReleased {}));
-    all.extend(pair(ConfirmSeats { order_id: order(), travellers: travellers() }, tickets));
-    all.extend(pair(HoldRooms { order_id: order(), offers: stays, travellers: 2 }, RoomsHeld { expires_at: at(20) }));
-    all.extend(pair(ReleaseRooms { order_id: order() }, RoomsReleased {}));
-    all.extend(pair(
+    all.push(pair(HoldSeats { order_id: order(), offers: flights, travellers: 2 }, SeatsHeld { expires_at: at(20) }));
+    all.push(pair(ReleaseSeats { order_id: order() }, SeatsReleased {}));
+    all.push(pair(ConfirmSeats { order_id: order(), travellers: travellers() }, tickets));
+    all.push(pair(HoldRooms { order_id: order(), offers: stays, travellers: 2 }, RoomsHeld { expires_at: at(20) }));
+    all.push(pair(ReleaseRooms { order_id: order() }, RoomsReleased {}));
+    all.push(pair(
         ConfirmRooms { order_id: order(), guest_name: "Zo\u{eb} Okafor".into() },
         RoomsConfirmed { confirmation: "VX-42".into() },
     ));
@@ -88,8 +96,8 @@ fn payments() -> Vec<Golden> {
         capture_before: at(45),
     };
     let mut all = Vec::new();
-    all.extend(pair(AuthorizePayment { order_id: order(), amount: amount(), token: token() }, authorized));
-    all.extend(pair(VoidPayment { order_id: order() }, PaymentVoided {}));
-    all.extend(pair(CapturePayment { order_id: order(), amount: amount() }, PaymentCaptured { payment_id: payment() }));
+    all.push(pair(AuthorizePayment { order_id: order(), amount: amount(), token: token() }, authorized));
+    all.push(pair(VoidPayment { order_id: order() }, PaymentVoided {}));
+    all.push(pair(CapturePayment { order_id: order(), amount: amount() }, PaymentCaptured { payment_id: payment() }));
     all
 }

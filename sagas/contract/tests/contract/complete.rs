@@ -59,12 +59,8 @@ fn every_command_and_its_reply_and_every_event_has_a_golden_file_under_its_name(
             let Some(rest) = line.trim().strip_prefix("const NAME: &'static str = \"") else { continue };
             let name = rest.trim_end_matches("\";");
             assert!(files.contains(name), "{}: `{name}` has no golden file", path.display());
-            if is_command {
-                commands += 1;
-                assert!(files.contains(format!("{name}.reply").as_str()), "the reply of `{name}` has no golden file");
-            } else {
-                events += 1;
-            }
+            // A command's file has the reply too.
+            *(if is_command { &mut commands } else { &mut events }) += 1;
         }
     }
     assert!(

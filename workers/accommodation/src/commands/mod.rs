@@ -10,11 +10,22 @@ mod hold_rooms;
 mod release_rooms;
 mod villas;
 
-use worker_runtime::HoldMinutes;
+use contract::accommodation::{ConfirmRooms, HoldRooms, ReleaseRooms, RoomsReleased};
+use worker_runtime::{Domain, HoldMinutes};
 
 /// The handlers of the domain's commands.
 #[derive(Debug, Clone)]
 pub struct Accommodation {
     /// How long a hold lasts.
     pub hold_for: HoldMinutes,
+}
+
+impl Accommodation {
+    /// Gives the domain its commands.
+    pub(crate) fn register(self, domain: Domain) -> Domain {
+        domain
+            .action::<HoldRooms>(self.clone())
+            .compensation::<ReleaseRooms>(self.clone(), |_| RoomsReleased {})
+            .action::<ConfirmRooms>(self)
+    }
 }

@@ -8,11 +8,22 @@ mod confirm_seats;
 mod hold_seats;
 mod release_seats;
 
-use worker_runtime::HoldMinutes;
+use contract::flights::{ConfirmSeats, HoldSeats, ReleaseSeats, SeatsReleased};
+use worker_runtime::{Domain, HoldMinutes};
 
 /// The handlers of the domain's commands.
 #[derive(Debug, Clone)]
 pub struct Flights {
     /// How long a hold lasts.
     pub hold_for: HoldMinutes,
+}
+
+impl Flights {
+    /// Gives the domain its commands.
+    pub(crate) fn register(self, domain: Domain) -> Domain {
+        domain
+            .action::<HoldSeats>(self.clone())
+            .compensation::<ReleaseSeats>(self.clone(), |_| SeatsReleased {})
+            .action::<ConfirmSeats>(self)
+    }
 }
