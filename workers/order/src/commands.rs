@@ -1,8 +1,8 @@
 //! The domain's commands, a file each. Each is one statement, so that a batch of them costs one round trip each.
 
-mod confirm;
-mod create;
-mod reject;
+mod confirm_order;
+mod create_order;
+mod reject_order;
 
 use contract::{
     OrderId,

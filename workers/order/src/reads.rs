@@ -1,6 +1,6 @@
 //! The domain's reads over internal HTTP, for the gateway.
 
-mod view;
+mod orders;
 
 use axum::{Router, extract::State, routing::get};
 use contract::{
@@ -15,7 +15,7 @@ use kit::{
 use serde::Deserialize;
 use sqlx::PgPool;
 
-use self::view::ReadError;
+use self::orders::ReadError;
 
 /// The routes, to be served under `/internal/order`.
 pub(crate) fn router(pool: PgPool) -> Router {
@@ -31,7 +31,7 @@ struct ListQuery {
 }
 
 async fn read(State(pool): State<PgPool>, Path(order_id): Path<OrderId>) -> Result<Json<OrderView>, ApiError> {
-    let found = view::find(&pool, order_id).await?;
+    let found = orders::find(&pool, order_id).await?;
     found.map(Json).ok_or_else(|| ApiError::not_found("order_unknown", format!("there is no order {order_id}")))
 }
 
@@ -39,7 +39,7 @@ async fn list(State(pool): State<PgPool>, Query(query): Query<ListQuery>) -> Res
     let listing = format!("orders of {}", query.user_id);
     let before = query.page_token.map(|token| page_token::read::<OrderId>(&token, &listing)).transpose()?;
     let size = page_size(query.page_size);
-    let found = view::of_user(&pool, query.user_id, before, size + 1).await?;
+    let found = orders::of_user(&pool, query.user_id, before, size + 1).await?;
     Ok(Json(Page::cut(found, size as usize, |last| page_token::write(&listing, &last.order_id))))
 }
 

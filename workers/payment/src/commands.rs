@@ -1,8 +1,8 @@
 //! The domain's commands, a file each. Each asks the provider outside of any transaction, under the command's id.
 
-mod authorize;
-mod capture;
-mod void;
+mod authorize_payment;
+mod capture_payment;
+mod void_payment;
 
 use std::sync::Arc;
 
