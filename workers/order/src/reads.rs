@@ -8,14 +8,9 @@ use contract::{
     order::OrderView,
     page::{Page, PageToken, page_size},
 };
-use kit::{
-    http::{ApiError, Json, Path, Query, page_token},
-    settings::error_chain,
-};
+use kit::http::{ApiError, Json, Path, Query, page_token};
 use serde::Deserialize;
 use sqlx::PgPool;
-
-use self::orders::ReadError;
 
 /// The routes, to be served under `/internal/order`.
 pub(crate) fn router(pool: PgPool) -> Router {
@@ -41,16 +36,4 @@ async fn list(State(pool): State<PgPool>, Query(query): Query<ListQuery>) -> Res
     let size = page_size(query.page_size);
     let found = orders::of_user(&pool, query.user_id, before, size + 1).await?;
     Ok(Json(Page::cut(found, size as usize, |last| page_token::write(&listing, &last.order_id))))
-}
-
-impl From<ReadError> for ApiError {
-    fn from(error: ReadError) -> Self {
-        tracing::error!(error = error_chain(&error), "orders cannot be read");
-        match error {
-            ReadError::Database(_) => {
-                Self::unavailable("database_unavailable", "the order domain's database does not answer", 1)
-            }
-            ReadError::BrokenRow { .. } => Self::internal(),
-        }
-    }
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use contract::{Money, PaymentId};
 use sqlx::PgConnection;
-use worker_runtime::HandlerError;
+use worker_runtime::DomainError;
 
 /// Memorandum: the money that is reserved at the provider.
 const AUTHORIZATIONS_OPEN: &str = "authorizations_open";
@@ -53,7 +53,7 @@ pub(crate) async fn post(
     payment_id: PaymentId,
     movement: Movement,
     now: DateTime<Utc>,
-) -> Result<(), HandlerError> {
+) -> Result<(), DomainError> {
     let (mut accounts, mut amounts, mut currencies) = (Vec::new(), Vec::new(), Vec::new());
     for (debit, credit, money) in movement.pairs() {
         accounts.extend([debit, credit]);
@@ -75,6 +75,7 @@ pub(crate) async fn post(
     .bind(amounts)
     .bind(currencies)
     .execute(tx)
-    .await?;
+    .await
+    .map_err(DomainError::doing("posting a movement"))?;
     Ok(())
 }

@@ -5,7 +5,7 @@ use contract::{Money, OrderId, PaymentId};
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
 use uuid::Uuid;
-use worker_runtime::HandlerError;
+use worker_runtime::DomainError;
 
 use crate::provider::Reference;
 
@@ -46,12 +46,13 @@ impl UnderWay {
     }
 
     /// Keeps the opposite from being asked until the record says how this one ended.
-    pub(crate) async fn begin(self, tx: &mut PgConnection, payment_id: PaymentId) -> Result<(), HandlerError> {
+    pub(crate) async fn begin(self, tx: &mut PgConnection, payment_id: PaymentId) -> Result<(), DomainError> {
         sqlx::query("UPDATE payment SET under_way = $2 WHERE payment_id = $1")
             .bind(payment_id.uuid())
             .bind(self.as_str())
             .execute(tx)
-            .await?;
+            .await
+            .map_err(DomainError::doing("marking a payment as under way"))?;
         Ok(())
     }
 }
@@ -70,7 +71,7 @@ struct Row {
 }
 
 /// The order's newest payment, locked until the transaction ends.
-pub(crate) async fn of_order(tx: &mut PgConnection, order_id: OrderId) -> Result<Option<Payment>, HandlerError> {
+pub(crate) async fn of_order(tx: &mut PgConnection, order_id: OrderId) -> Result<Option<Payment>, DomainError> {
     let row: Option<Row> = sqlx::query_as(
         "SELECT payment_id, status, authorized_amount, captured_amount, currency, provider_reference, capture_before,
                 under_way
@@ -78,16 +79,15 @@ pub(crate) async fn of_order(tx: &mut PgConnection, order_id: OrderId) -> Result
     )
     .bind(order_id.uuid())
     .fetch_optional(tx)
-    .await?;
+    .await
+    .map_err(DomainError::doing("reading a payment"))?;
     row.map(Row::read).transpose()
 }
 
 impl Row {
-    fn read(self) -> Result<Payment, HandlerError> {
+    fn read(self) -> Result<Payment, DomainError> {
         let payment_id = PaymentId::from_uuid(self.payment_id);
-        let broken = |column: &str, detail: String| {
-            HandlerError::fault(format!("row {payment_id} of payment is broken in column {column}: {detail}"))
-        };
+        let broken = |column, detail: String| DomainError::broken_row("payment", column, payment_id, detail);
         let status = match self.status.as_str() {
             "authorized" => Status::Authorized,
             "captured" => Status::Captured,

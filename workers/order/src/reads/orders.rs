@@ -13,15 +13,7 @@ use contract::{
 use rust_decimal::Decimal;
 use sqlx::PgPool;
 use uuid::Uuid;
-
-/// The failure to read orders.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ReadError {
-    #[error("reading orders")]
-    Database(#[from] sqlx::Error),
-    #[error("row {row} of {table} is broken in column {column}: {detail}")]
-    BrokenRow { table: &'static str, column: &'static str, row: OrderId, detail: String },
-}
+use worker_runtime::DomainError;
 
 #[derive(sqlx::FromRow)]
 struct OrderRow {
@@ -57,9 +49,9 @@ struct TravellerRow {
 }
 
 /// One order, or none.
-pub(crate) async fn find(pool: &PgPool, order_id: OrderId) -> Result<Option<OrderView>, ReadError> {
-    let rows = sqlx::query_as("SELECT * FROM orders WHERE order_id = $1").bind(order_id.uuid()).fetch_all(pool).await?;
-    Ok(with_parts(pool, rows).await?.pop())
+pub(crate) async fn find(pool: &PgPool, order_id: OrderId) -> Result<Option<OrderView>, DomainError> {
+    let rows = sqlx::query_as("SELECT * FROM orders WHERE order_id = $1").bind(order_id.uuid()).fetch_all(pool).await;
+    Ok(with_parts(pool, rows.map_err(DomainError::doing("reading an order"))?).await?.pop())
 }
 
 /// A person's orders below `before`, newest first.
@@ -68,7 +60,7 @@ pub(crate) async fn of_user(
     user_id: UserId,
     before: Option<OrderId>,
     limit: u32,
-) -> Result<Vec<OrderView>, ReadError> {
+) -> Result<Vec<OrderView>, DomainError> {
     let rows = sqlx::query_as(
         "SELECT * FROM orders WHERE user_id = $1 AND ($2::uuid IS NULL OR order_id < $2)
          ORDER BY order_id DESC LIMIT $3",
@@ -77,11 +69,12 @@ pub(crate) async fn of_user(
     .bind(before.map(OrderId::uuid))
     .bind(i64::from(limit))
     .fetch_all(pool)
-    .await?;
+    .await
+    .map_err(DomainError::doing("reading orders"))?;
     with_parts(pool, rows).await
 }
 
-async fn with_parts(pool: &PgPool, orders: Vec<OrderRow>) -> Result<Vec<OrderView>, ReadError> {
+async fn with_parts(pool: &PgPool, orders: Vec<OrderRow>) -> Result<Vec<OrderView>, DomainError> {
     if orders.is_empty() {
         return Ok(Vec::new());
     }
@@ -90,12 +83,14 @@ async fn with_parts(pool: &PgPool, orders: Vec<OrderRow>) -> Result<Vec<OrderVie
         sqlx::query_as("SELECT * FROM order_item WHERE order_id = ANY($1) ORDER BY order_id, place")
             .bind(&ids)
             .fetch_all(pool)
-            .await?;
+            .await
+            .map_err(DomainError::doing("reading the items of orders"))?;
     let traveller_rows: Vec<TravellerRow> =
         sqlx::query_as("SELECT * FROM order_traveller WHERE order_id = ANY($1) ORDER BY order_id, place")
             .bind(&ids)
             .fetch_all(pool)
-            .await?;
+            .await
+            .map_err(DomainError::doing("reading the travellers of orders"))?;
     let mut items: BTreeMap<Uuid, Vec<OrderItem>> = BTreeMap::new();
     for row in item_rows {
         items.entry(row.order_id).or_default().push(item(row)?);
@@ -113,9 +108,9 @@ async fn with_parts(pool: &PgPool, orders: Vec<OrderRow>) -> Result<Vec<OrderVie
         .collect()
 }
 
-fn view(row: OrderRow, items: Vec<OrderItem>, travellers: Vec<Traveller>) -> Result<OrderView, ReadError> {
+fn view(row: OrderRow, items: Vec<OrderItem>, travellers: Vec<Traveller>) -> Result<OrderView, DomainError> {
     let order_id = OrderId::from_uuid(row.order_id);
-    let broken = |column, detail: String| ReadError::BrokenRow { table: "orders", column, row: order_id, detail };
+    let broken = |column, detail: String| DomainError::broken_row("orders", column, order_id, detail);
     let status = [OrderStatus::Pending, OrderStatus::Confirmed, OrderStatus::Rejected]
         .into_iter()
         .find(|status| status.as_str() == row.status)
@@ -137,14 +132,10 @@ fn view(row: OrderRow, items: Vec<OrderItem>, travellers: Vec<Traveller>) -> Res
     })
 }
 
-fn traveller(row: TravellerRow) -> Result<Traveller, ReadError> {
-    let order = OrderId::from_uuid(row.order_id);
-    let broken = |column, error: &dyn std::error::Error| ReadError::BrokenRow {
-        table: "order_traveller",
-        column,
-        row: order,
-        detail: error.to_string(),
-    };
+fn traveller(row: TravellerRow) -> Result<Traveller, DomainError> {
+    let order_id = OrderId::from_uuid(row.order_id);
+    let broken =
+        |column, error: &dyn std::error::Error| DomainError::broken_row("order_traveller", column, order_id, error);
     Ok(Traveller {
         given_name: PersonName::parse(&row.given_name).map_err(|error| broken("given_name", &error))?,
         family_name: PersonName::parse(&row.family_name).map_err(|error| broken("family_name", &error))?,
@@ -153,9 +144,9 @@ fn traveller(row: TravellerRow) -> Result<Traveller, ReadError> {
     })
 }
 
-fn item(row: ItemRow) -> Result<OrderItem, ReadError> {
-    let order = OrderId::from_uuid(row.order_id);
-    let broken = |column, detail: String| ReadError::BrokenRow { table: "order_item", column, row: order, detail };
+fn item(row: ItemRow) -> Result<OrderItem, DomainError> {
+    let order_id = OrderId::from_uuid(row.order_id);
+    let broken = |column, detail: String| DomainError::broken_row("order_item", column, order_id, detail);
     Ok(OrderItem {
         offer_id: row.offer_id.parse().map_err(|error| broken("offer_id", format!("{error}")))?,
         description: row.description,
