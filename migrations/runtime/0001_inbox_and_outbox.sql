@@ -1,4 +1,5 @@
--- What the runtime keeps in every domain's database: which commands were carried out, and which events are to be told.
+-- The runtime's own tables in every domain's database: commands that were carried out, events that were taken in, and
+-- events that are still to be told.
 CREATE SCHEMA IF NOT EXISTS runtime;
 
 -- One row per command, written in the transaction of its effect. The primary key is the arbiter: of an action and an
@@ -20,8 +21,21 @@ CREATE TABLE runtime.inbox (
     CHECK ((state = 'p') = (prepared IS NOT NULL))
 );
 
--- For pruning by age. Rows arrive in the order of their time, so a BRIN index of a few pages serves.
-CREATE INDEX inbox_created_at ON runtime.inbox USING brin (created_at) WITH (pages_per_range = 32);
+-- One row per event that took effect, written in the transaction of that effect: a copy of it finds the key taken
+-- (invariant S26). The id comes first because it begins with the event's time: new rows go to one end of the index, and
+-- old ones are removed from the other.
+CREATE TABLE runtime.event_inbox (
+    event_id   uuid        NOT NULL,
+    source     text        NOT NULL,
+    kind       text        NOT NULL,
+    created_at timestamptz NOT NULL,
+    PRIMARY KEY (event_id, source)
+);
+
+-- The smallest UUIDv7 of a moment: 48 bits of milliseconds, then nothing. Keys of sagas, events and offers begin with
+-- their time, so rows that are older than a moment are found by their primary key.
+CREATE FUNCTION runtime.first_id_of(moment timestamptz) RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN rpad(lpad(to_hex(floor(extract(epoch FROM moment) * 1000)::bigint), 12, '0'), 32, '0')::uuid;
 
 -- Events that are true and not yet told. The body is published as it stands here.
 CREATE TABLE runtime.outbox (

@@ -7,8 +7,8 @@
 //!                          refused or unknown -> nothing to undo: leave a tombstone
 //! ```
 //!
-//! What is ruled here on a reading of the inbox is only made true by the insert at the end of the transaction: if
-//! somebody else was there in the meantime the key is taken, everything rolls back and is ruled anew. "Change instead
+//! A ruling stands on a reading of the inbox, and only the insert at the end of the transaction makes it true: when
+//! another transaction was faster the key is taken, everything rolls back and is ruled anew. "Change instead
 //! of check" is what makes an overlap of action and compensation converge (S9).
 
 use std::collections::BTreeMap;
@@ -37,7 +37,7 @@ impl InboxEntry {
     }
 }
 
-/// What a command may do.
+/// The ruling on a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ruling {
     /// It was carried out before: the same answer again.
@@ -56,7 +56,7 @@ pub(crate) enum Ruling {
     },
 }
 
-/// What the inbox knows of some steps.
+/// The inbox's knowledge of some steps.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Known(BTreeMap<CommandId, InboxEntry>);
 

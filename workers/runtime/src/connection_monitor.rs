@@ -1,5 +1,5 @@
-//! Notices that the database went away while nobody asks it anything: an open connection on which nothing is ever sent
-//! ends when its server does. So readiness is true at idle too, and nothing is polled.
+//! The watch over the database at idle: a connection on which nothing is ever sent ends when its server does. So
+//! readiness is true without any query, and nothing is polled.
 
 use sqlx::postgres::PgListener;
 use tokio_util::sync::CancellationToken;
@@ -32,7 +32,7 @@ async fn watch(engine: &Engine) {
 async fn listen(listener: &mut PgListener) -> String {
     loop {
         match listener.try_recv().await {
-            // Nobody notifies this channel-less listener; if somebody did, it would be no news.
+            // The listener has no channel, so a notice would be no news.
             Ok(Some(_)) => {}
             Ok(None) => return "the server closed the connection".to_owned(),
             Err(error) => return error.to_string(),

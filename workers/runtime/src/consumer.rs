@@ -16,7 +16,7 @@ use std::{
 };
 
 use contract::{CommandId, command::Route};
-use messaging::{Acker, Broker, Delivery, Outgoing, PublishError, QueueName, Subscription};
+use messaging::{Acker, Broker, Delivery, Outgoing, PublishError, QueueName};
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -62,7 +62,7 @@ struct Finished {
     called: Called,
 }
 
-/// What is under way outside: by command, the further copies of it that wait for the same answer.
+/// The calls under way: by command, the further copies of it that wait for the same answer.
 type Followers = HashMap<CommandId, Vec<(ReceivedCommand, Delivery)>>;
 
 /// Commands and the deliveries that they came in, side by side.
@@ -75,7 +75,9 @@ struct Batch {
 impl Consumer {
     /// Consumes until told to drain, or until the client of the broker is closed.
     pub(crate) async fn run(&self) {
-        let Some(mut subscription) = self.subscribe().await else { return };
+        let queue = QueueName::commands(self.route.as_str());
+        let subscribed = self.broker.subscribe_with_retry(&queue, self.prefetch_commands);
+        let Some(Some(mut subscription)) = self.drain.run_until_cancelled(subscribed).await else { return };
         let acker = subscription.acker();
         let (parcels, parcels_in) = mpsc::channel(UNCONFIRMED_BATCHES_MAX);
         let sender = tokio::spawn(send_replies(
@@ -124,22 +126,6 @@ impl Consumer {
         }
         calls.shutdown().await;
         subscription.cancel().await;
-    }
-
-    /// Waits for the broker as long as it takes.
-    async fn subscribe(&self) -> Option<Subscription> {
-        let queue = QueueName::commands(self.route.as_str());
-        for pause in pauses() {
-            match self.broker.subscribe(&queue, self.prefetch_commands).await {
-                Ok(subscription) => return Some(subscription),
-                Err(error) => tracing::warn!(%queue, %error, "cannot subscribe yet"),
-            }
-            tokio::select! {
-                () = self.drain.cancelled() => break,
-                () = tokio::time::sleep(pause) => {}
-            }
-        }
-        None
     }
 
     /// Reads what was taken; what cannot be read goes to the dead letters, with the reason, and nothing else happens.

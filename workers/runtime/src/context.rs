@@ -1,9 +1,9 @@
-//! What a handler knows besides its command, and what it may ask for beside its transaction.
+//! The surroundings of a command: facts that its handler needs, and requests that it may make beside its transaction.
 
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use contract::{CommandId, Event, SagaId};
+use contract::{CommandId, SagaId, event::Event};
 
 use crate::side_effects::SideEffects;
 
@@ -42,7 +42,7 @@ impl Context {
 
     /// Announces that something has happened. The event is stored in the transaction of the handler and published
     /// after its commit, so it is true whenever a subscriber hears of it.
-    pub fn emit(&mut self, event: &impl Event) {
+    pub fn emit<E: Event>(&mut self, event: &E) {
         self.side_effects.emit(event);
     }
 

@@ -6,6 +6,7 @@ use axum::Router;
 use contract::{
     Outcome,
     command::{Command, Route},
+    event::Event,
 };
 use kit::clock::Clock;
 use serde_json::value::RawValue;
@@ -14,16 +15,21 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     erased::{self, AnyCommand, AnyHandler, StoredOutcome},
-    events::outbox::Events,
-    handler::{Handler, HandlerError, OutsideHandler},
+    events::{
+        handler::{EventHandler, RegisteredEvent, Subscriptions},
+        outbox::Events,
+    },
+    handler::{Handler, OutsideHandler},
+    handler_error::HandlerError,
+    retention::Retention,
 };
 
-/// What a domain's reads and background work stand on.
+/// The ground that a domain's reads and background work stand on.
 #[derive(Clone)]
 pub struct Resources {
     /// The domain's own database.
     pub pool: PgPool,
-    /// The time.
+    /// The clock that every time of the domain comes from.
     pub clock: Arc<dyn Clock>,
     /// Cancelled when the worker stops.
     pub token: CancellationToken,
@@ -47,6 +53,8 @@ pub struct Domain {
     pub(crate) route: Route,
     pub(crate) migrator: &'static Migrator,
     pub(crate) commands: Commands,
+    pub(crate) subscriptions: Subscriptions,
+    pub(crate) retentions: Vec<Retention>,
     pub(crate) reads: Option<Reads>,
     pub(crate) setups: Vec<Background>,
     pub(crate) background: Vec<Background>,
@@ -69,7 +77,16 @@ impl Domain {
     /// A domain without commands. `migrator` makes its tables, in the database `sojourn_<route>`.
     #[must_use]
     pub fn new(route: Route, migrator: &'static Migrator) -> Self {
-        Self { route, migrator, commands: BTreeMap::new(), reads: None, setups: Vec::new(), background: Vec::new() }
+        Self {
+            route,
+            migrator,
+            commands: BTreeMap::new(),
+            subscriptions: Subscriptions::new(),
+            retentions: Vec::new(),
+            reads: None,
+            setups: Vec::new(),
+            background: Vec::new(),
+        }
     }
 
     /// The domain's name.
@@ -107,6 +124,25 @@ impl Domain {
         null_reply: fn(&C) -> C::Reply,
     ) -> Self {
         self.with::<C>(AnyHandler::outside::<C>(handler), Some(null::<C>(null_reply)))
+    }
+
+    /// Subscribes to `E`: each one takes effect here once, however often it is delivered; see [`EventHandler`]. A domain
+    /// has one queue for all its subscriptions, `events.<domain>`, which keeps what arrives while no worker runs.
+    ///
+    /// # Panics
+    /// When an event is subscribed to twice: that is a mistake of the program's text.
+    #[must_use]
+    pub fn on<E: Event>(mut self, handler: impl EventHandler<E>) -> Self {
+        let before = self.subscriptions.insert(E::NAME, Arc::new(RegisteredEvent::of(handler)));
+        assert!(before.is_none(), "`{}` is subscribed to twice", E::NAME);
+        self
+    }
+
+    /// Removes rows when they have ended for so long.
+    #[must_use]
+    pub fn keep(mut self, retention: Retention) -> Self {
+        self.retentions.push(retention);
+        self
     }
 
     /// Serves reads under `/internal/<domain>/`; the routes of the router start after that.
@@ -153,6 +189,7 @@ impl fmt::Debug for Domain {
         f.debug_struct("Domain")
             .field("route", &self.route)
             .field("commands", &self.commands.keys().collect::<Vec<_>>())
+            .field("subscriptions", &self.subscriptions.keys().collect::<Vec<_>>())
             .finish_non_exhaustive()
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Display;
 
 use kit::{http::ApiError, settings::error_chain};
 
-use crate::{failure::Failure, handler::HandlerError};
+use crate::{failure::Failure, handler_error::HandlerError};
 
 /// How soon a caller may ask again when the database could not be reached: it is back within seconds or not at all.
 const RETRY_AFTER_SECONDS: u32 = 1;

@@ -8,26 +8,26 @@
 //! The engine never gives up on the database: while it is gone, the commands wait here, unacknowledged. So a fault
 //! is only answered when it is known that nothing happened, and an outage of seconds causes no faults at all.
 
-use std::sync::Arc;
+use std::{future::Future, sync::Arc};
 
 use contract::command::FAULT_DEPENDENCY_FAILED;
 use kit::{clock::Clock, readiness::Readiness};
-use sqlx::PgPool;
+use sqlx::{PgPool, Postgres, Transaction};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     barrier::{InboxEntry, Ruling},
     events::outbox::Events,
     failure::{Failure, pauses},
-    handler::HandlerError,
+    handler_error::HandlerError,
     inbox::{self, NewInboxEntry, Written},
     limits, observe,
     received::{Part, ReceivedCommand},
-    transaction::{FollowUp, Mode, Reply, Transaction, Writes},
+    transaction::{CommandBatch, FollowUp, Mode, Reply, Writes},
 };
 
 /// How often a command alone is run again because somebody else got in its way, before that is a fault.
-const CONFLICT_TRIES_MAX: u32 = 8;
+pub(crate) const CONFLICT_TRIES_MAX: u32 = 8;
 
 /// The limits travel with the BEGIN, in one round trip: no lock and no statement may hold up the queue behind it for
 /// longer than a reply is waited for, and a worker that is frozen in a transaction loses it.
@@ -58,7 +58,7 @@ impl Engine {
             _ => {}
         }
         loop {
-            match self.transaction(batch, Mode::Together).await {
+            match self.within_limits(self.transact(batch, Mode::Together)).await {
                 Ok(followed) => return Ok(followed),
                 Err(Failure::Gone(error)) => self.wait_for_database(&error).await?,
                 Err(failure) => {
@@ -79,7 +79,7 @@ impl Engine {
         // The first try goes without the savepoint, for its two round trips; only a refusal after writes needs it.
         let mut mode = Mode::Together;
         loop {
-            let failure = match self.transaction(std::slice::from_ref(received), mode).await {
+            let failure = match self.within_limits(self.transact(std::slice::from_ref(received), mode)).await {
                 Ok(mut followed) => match followed.pop() {
                     Some(followed) => return Ok(followed),
                     None => unreachable!("one received has one result"),
@@ -116,7 +116,7 @@ impl Engine {
     /// Whether the inbox has moved on since a command was read there. Waits for a copy that is about to commit.
     async fn is_ended_elsewhere(&self, received: &ReceivedCommand) -> bool {
         let asked = async {
-            let mut tx = self.pool.begin_with(BEGIN).await?;
+            let mut tx = self.begin().await?;
             let known = inbox::load(&mut tx, std::iter::once(&received.envelope.command_id)).await?;
             let open = match received.part {
                 Part::First => {
@@ -146,12 +146,20 @@ impl Engine {
         asked.await.unwrap_or(false)
     }
 
-    /// One transaction over all of `batch`.
-    async fn transaction(&self, batch: &[ReceivedCommand], mode: Mode) -> Result<Vec<FollowUp>, Failure> {
+    /// Begins a transaction whose locks and statements have limits.
+    pub(crate) async fn begin(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+        self.pool.begin_with(BEGIN).await
+    }
+
+    /// Carries out a transaction unless it takes too long or the worker stops.
+    pub(crate) async fn within_limits<T>(
+        &self,
+        transaction: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
         tokio::select! {
-            // What becomes of it nobody knows, which is what `Gone` says; the wait for the database then ends at once.
+            // It is unknown what becomes of it, as `Gone` says; the wait for the database then ends at once.
             () = self.stop.cancelled() => Err(Failure::Gone(sqlx::Error::PoolClosed)),
-            result = tokio::time::timeout(limits::TRANSACTION_MAX, self.transact(batch, mode)) => match result {
+            result = tokio::time::timeout(limits::TRANSACTION_MAX, transaction) => match result {
                 Ok(result) => result,
                 // Only a network that swallows packets gets here: everything else has a limit of the database's own.
                 Err(_) => Err(Failure::Gone(sqlx::Error::PoolTimedOut)),
@@ -159,11 +167,12 @@ impl Engine {
         }
     }
 
+    /// One transaction over all of `batch`.
     async fn transact(&self, batch: &[ReceivedCommand], mode: Mode) -> Result<Vec<FollowUp>, Failure> {
-        let mut tx = self.pool.begin_with(BEGIN).await?;
+        let mut tx = self.begin().await?;
         let known = inbox::load(&mut tx, batch.iter().map(|received| &received.envelope.command_id)).await?;
         let now = self.clock.now();
-        let mut transaction = Transaction { mode, now, events: &self.events, known, writes: Writes::default() };
+        let mut transaction = CommandBatch { mode, now, events: &self.events, known, writes: Writes::default() };
         let mut followed = Vec::with_capacity(batch.len());
         for received in batch {
             followed.push(transaction.carry_out(&mut tx, received).await?);
@@ -176,7 +185,7 @@ impl Engine {
     }
 
     /// Waits until the database answers.
-    async fn wait_for_database(&self, error: &sqlx::Error) -> Result<(), Stopped> {
+    pub(crate) async fn wait_for_database(&self, error: &sqlx::Error) -> Result<(), Stopped> {
         self.readiness.set(&self.need(), Err(format!("no connection to PostgreSQL: {error}")));
         for pause in pauses() {
             tokio::select! {
@@ -192,7 +201,7 @@ impl Engine {
                 break;
             }
         }
-        // A commit whose answer was lost may have stored events, and when it did nobody else wakes the relay for them.
+        // A commit whose answer was lost may have stored events, and then the relay is woken for them only here.
         self.events.committed();
         Ok(())
     }

@@ -8,7 +8,8 @@ use sqlx::PgConnection;
 
 use crate::{
     context::Context,
-    handler::{Handled, Handler, HandlerError, OutsideHandler, Prepare},
+    handler::{Handled, Handler, OutsideHandler, Prepare},
+    handler_error::HandlerError,
 };
 
 /// A future of a handler.
@@ -17,7 +18,7 @@ pub(crate) type Run<'a, T> = Pin<Box<dyn Future<Output = Result<T, HandlerError>
 /// A decoded command.
 pub(crate) type AnyCommand = Box<dyn Any + Send + Sync>;
 
-/// What a call learned.
+/// The answer of somebody outside, of any type.
 pub(crate) type AnyAnswer = Box<dyn Any + Send + Sync>;
 
 /// A handler's outcome as it is stored and sent: JSON text, of which every copy is the same bytes (S5).
@@ -40,7 +41,7 @@ impl StoredOutcome {
     }
 }
 
-/// What a business says to a command.
+/// The business's response to a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Response {
     /// As it is stored and sent.
@@ -59,7 +60,7 @@ impl Response {
     }
 }
 
-/// What the first transaction of a command leads to.
+/// The end of a command's first transaction.
 pub(crate) enum Prepared {
     /// The command has its response.
     Answered(Response),
@@ -106,7 +107,7 @@ pub(crate) trait AnyOutside: Send + Sync {
         context: &'a mut Context,
     ) -> Run<'a, Prepared>;
 
-    /// Asks outside.
+    /// Asks somebody outside, without a transaction.
     fn call<'a>(&'a self, prepared: &'a str, resumed: bool) -> Run<'a, AnyAnswer>;
 
     /// Records what the outside said.

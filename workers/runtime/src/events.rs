@@ -6,5 +6,10 @@
 //! ```
 
 pub(crate) mod announcements;
+pub(crate) mod handler;
+pub(crate) mod inbox;
+pub(crate) mod intake;
 pub(crate) mod outbox;
+pub(crate) mod received;
 pub(crate) mod relay;
+pub(crate) mod subscriber;

@@ -1,10 +1,11 @@
 //! Why a transaction did not commit, and what that means for another try.
 
-use std::time::Duration;
+use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
 
 use backon::BackoffBuilder;
+use futures::FutureExt;
 
-use crate::{handler::HandlerError, limits};
+use crate::{handler_error::HandlerError, limits};
 
 /// Why a transaction did not commit.
 #[derive(Debug)]
@@ -55,7 +56,7 @@ impl From<sqlx::Error> for Failure {
     }
 }
 
-/// What an error of the database means for a retry.
+/// The meaning of a database's error for another try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum DatabaseErrorKind {
     /// No connection, or one that is going: it is unknown what was committed.
@@ -83,6 +84,14 @@ fn kind(error: &sqlx::Error) -> DatabaseErrorKind {
             _ => DatabaseErrorKind::Other,
         },
         _ => DatabaseErrorKind::Other,
+    }
+}
+
+/// Awaits a handler, whose panic is a fault: its transaction rolls back, so nothing happened.
+pub(crate) async fn guarded<T>(run: impl Future<Output = Result<T, HandlerError>>) -> Result<T, HandlerError> {
+    match AssertUnwindSafe(run).catch_unwind().await {
+        Ok(result) => result,
+        Err(_) => Err(HandlerError::fault("the handler panicked; the worker's log has the place")),
     }
 }
 

@@ -1,15 +1,12 @@
-//! What a domain writes: handlers, and the ways in which they end.
+//! The side of a command that a domain writes: handlers, and the ways in which they end.
 
 use std::{future::Future, sync::Arc};
 
-use contract::{
-    Refusal,
-    command::{Command, FAULT_DEPENDENCY_FAILED, Outcome},
-};
+use contract::command::{Command, Outcome};
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::PgConnection;
 
-use crate::context::Context;
+use crate::{context::Context, handler_error::HandlerError};
 
 /// How a handler ends. `Ok` carries the business's answer, `Err` what kept it from one.
 ///
@@ -18,54 +15,6 @@ use crate::context::Context;
 /// [`HandlerError::refused`] instead, which takes the writes back. The conformance kit's `check_refusal` holds this.
 /// Never return `Ok(Outcome::Faulted(..))`: faults are `Err`.
 pub type Handled<R> = Result<Outcome<R>, HandlerError>;
-
-/// Why a handler gave no answer of its own.
-#[derive(Debug, thiserror::Error)]
-pub enum HandlerError {
-    /// The database failed. A lost connection is waited for and the command run again; anything else is answered
-    /// as a fault.
-    #[error("the database failed: {0}")]
-    Database(#[from] sqlx::Error),
-    /// A business no that was found out after something was written, or because a constraint was violated: the
-    /// handler's writes are undone, then the refusal is stored and answered.
-    ///
-    /// It costs the batch: everybody in it starts over alone. Where a no is common, find it out with one
-    /// conditional statement that writes nothing, and return `Ok(Outcome::refused(..))`.
-    #[error("refused ({}): {}", .0.code, .0.message)]
-    Refused(Refusal),
-    /// Something else failed, and surely had no effect: answered as a fault, for the orchestrator to retry.
-    #[error("{message}")]
-    Fault {
-        /// A stable word.
-        code: &'static str,
-        /// For people.
-        message: String,
-    },
-    /// Only from [`OutsideHandler::call`]: nobody can tell whether it took effect. It is called again, with
-    /// `resumed`, until the command's deadline; then it stays unanswered, which the orchestrator reads as in doubt.
-    #[error("the outcome is unclear: {message}")]
-    Unclear {
-        /// For people.
-        message: String,
-    },
-}
-
-impl HandlerError {
-    /// A business no whose writes must be undone; see [`HandlerError::Refused`].
-    pub fn refused(code: &str, message: impl Into<String>) -> Self {
-        Self::Refused(Refusal { code: code.to_owned(), message: message.into() })
-    }
-
-    /// A technical failure that surely had no effect.
-    pub fn fault(message: impl Into<String>) -> Self {
-        Self::Fault { code: FAULT_DEPENDENCY_FAILED, message: message.into() }
-    }
-
-    /// An outside call whose effect is unknown.
-    pub fn unclear(message: impl Into<String>) -> Self {
-        Self::Unclear { message: message.into() }
-    }
-}
 
 /// Carries out one kind of command within a transaction that the runtime begins and commits.
 ///
@@ -110,9 +59,9 @@ impl<C: Command, H: Handler<C>> Handler<C> for Arc<H> {
 /// ([`Context::action_in_doubt`]). Its record can no longer happen by then, but its call may still be on the way, so
 /// the compensation's call has to make sure at the provider, by the action's key, that nothing stays or appears.
 pub trait OutsideHandler<C: Command>: Send + Sync + 'static {
-    /// What the call needs, and a resumed call after a restart; stored as JSON until the record.
+    /// The needs of the call, and of a resumed call after a restart; stored as JSON until the record.
     type Prepared: Serialize + DeserializeOwned + Send + Sync + 'static;
-    /// What the call learned. Cloned when the record has to be run again.
+    /// The outside's answer. Cloned when the record has to be run again.
     type Answer: Clone + Send + Sync + 'static;
 
     /// Decides in a transaction what is to be asked for, and writes the intent's business rows.
@@ -176,7 +125,7 @@ impl<C: Command, H: OutsideHandler<C>> OutsideHandler<C> for Arc<H> {
     }
 }
 
-/// What a prepare decides.
+/// The decision of a prepare.
 #[derive(Debug, Clone)]
 pub enum Prepare<P, R> {
     /// The outside has to be asked, with this.

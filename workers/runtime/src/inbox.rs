@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::{
     barrier::{InboxEntry, Known},
     erased::StoredOutcome,
-    handler::HandlerError,
+    handler_error::HandlerError,
 };
 
 const OP_ACTION: i8 = b'a' as i8;
@@ -28,7 +28,7 @@ pub(crate) struct NewInboxEntry {
     pub(crate) entry: InboxEntry,
 }
 
-/// What became of a write.
+/// The result of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Written {
     /// All rows are in.
@@ -55,7 +55,7 @@ pub(crate) async fn load<'a>(
 ) -> Result<Known, HandlerError> {
     let steps: BTreeSet<(Uuid, &str)> = commands.map(|id| (id.saga.uuid(), id.step.as_str())).collect();
     let (sagas, steps): (Vec<Uuid>, Vec<&str>) = steps.into_iter().unzip();
-    // The subquery's limit makes it one index probe a step, whatever the planner thinks of the table's size. The
+    // The subquery's limit makes it one index probe a step, however large the planner thinks the table is. The
     // latest generations come first, and nothing is ruled by a refusal as old as those beyond the limit.
     let rows = sqlx::query_as::<_, Row>(
         "SELECT i.* FROM unnest($1::uuid[], $2::text[]) AS k (saga_id, step)

@@ -12,7 +12,7 @@
 //! or a compensation takes effect once however often it is delivered, a compensation that overtakes its action
 //! keeps that action from ever happening, refusals are sticky, and faults leave no trace.
 //!
-//! What handlers promise to the runtime stands at [`Handler`] and [`OutsideHandler`].
+//! The promises that handlers make in return stand at [`Handler`], [`OutsideHandler`] and [`EventHandler`].
 
 #![warn(missing_docs)]
 
@@ -21,6 +21,7 @@ pub mod limits;
 mod context;
 mod domain;
 mod handler;
+mod handler_error;
 
 mod demonstration;
 mod domain_error;
@@ -42,7 +43,11 @@ mod events;
 
 mod connection_monitor;
 mod new_day;
-mod prune;
+mod pruner;
+mod retention;
+mod running_domain;
+mod settings;
+mod start_error;
 mod worker;
 
 #[cfg(feature = "testkit")]
@@ -55,9 +60,16 @@ pub use context::Context;
 pub use demonstration::begin_seed;
 pub use domain::{Domain, Resources};
 pub use domain_error::DomainError;
-pub use events::outbox::Events;
-pub use handler::{Handled, Handler, HandlerError, OutsideHandler, Prepare};
+pub use events::{
+    handler::{EventContext, EventHandler},
+    outbox::Events,
+};
+pub use handler::{Handled, Handler, OutsideHandler, Prepare};
+pub use handler_error::HandlerError;
 pub use hold_settings::{HoldMinutes, Minutes, MinutesError, OfferMinutes};
 pub use offers::{OfferError, OfferReads, OfferTimes};
+pub use retention::Retention;
+pub use settings::{DATABASE_PREFIX, Settings};
+pub use start_error::StartError;
 pub use sweeper::run_sweeper;
-pub use worker::{DATABASE_PREFIX, Settings, StartError, Worker, start};
+pub use worker::{Worker, start};

@@ -35,7 +35,7 @@ pub const CONNECTIONS_MIN: u32 = 4;
 /// because a forgotten command would be carried out twice (S11).
 pub const INBOX_RETENTION: TimeDelta = TimeDelta::days(90);
 
-/// How often the inbox is pruned. Nothing else is ever polled.
+/// How often ended rows are removed. They harm nothing, they only take room; and nothing else is ever polled.
 pub const PRUNE_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// How many rows one pruning statement deletes, so that it holds no locks for long.
@@ -44,14 +44,30 @@ pub const PRUNE_ROWS_MAX: i64 = 5_000;
 /// How many events one publish takes from the outbox.
 pub const OUTBOX_BATCH_EVENTS_MAX: i64 = 256;
 
-/// The shortest and the longest pause between two tries to reach a database or broker that is gone.
+/// The most events taken in by one transaction, for the same reasons as [`BATCH_COMMANDS_MAX`].
+pub const BATCH_EVENTS_MAX: usize = 128;
+
+/// How many events one domain holds unacknowledged: a batch at work, and as many again that wait for another try.
+pub const PREFETCH_EVENTS: u16 = 256;
+
+/// After so many tries an event that keeps failing goes to the dead letters. With the pauses in between that is some
+/// six minutes: long enough for what the event depends on to arrive, short enough for a person to hear of it today.
+pub const EVENT_TRIES_MAX: u32 = 15;
+
+/// The pause after the first failed try of an event; each further one is twice as long.
+pub const EVENT_RETRY_PAUSE_MIN: Duration = Duration::from_millis(100);
+
+/// The longest pause between two tries of an event.
+pub const EVENT_RETRY_PAUSE_MAX: Duration = Duration::from_secs(60);
+
+/// The shortest pause between two tries to reach a database or broker that is gone.
 pub const RECONNECT_PAUSE_MIN: Duration = Duration::from_millis(50);
-/// See [`RECONNECT_PAUSE_MIN`].
+/// The longest such pause.
 pub const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// How long a stopping worker may take for what it holds.
 pub const DRAIN_MAX: Duration = Duration::from_secs(20);
 
 /// How long, after that, its parts may take to let go. One that does not, because it waits for a server that neither
-/// answers nor closes the connection, is left behind: whatever it holds is resumed elsewhere.
+/// answers nor closes the connection, is left behind: its commands are resumed elsewhere.
 pub const LET_GO_MAX: Duration = Duration::from_secs(5);

@@ -7,7 +7,7 @@ use kit::clock::Clock;
 use tokio_util::sync::CancellationToken;
 
 /// Does the day's work (UTC) on every day but `done_for`, which is done, until the token is cancelled. Looks at the
-/// clock this often, and asks nobody else on a day that is done. Work that fails is logged as `what` and tried again at
+/// clock this often, and at nothing else on a day that is done. Work that fails is logged as `what` and tried again at
 /// the next look.
 pub(crate) async fn on_each_new_day<E: Error + 'static, F: Future<Output = Result<(), E>>>(
     what: &'static str,

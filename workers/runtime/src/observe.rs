@@ -1,8 +1,9 @@
-//! What a worker tells its operators: one place for the names of metrics and the words of logs. Never a payload.
+//! The metrics and logs of a worker: one place for their names and words. A payload is never in them.
 
 use std::time::Duration;
 
 use crate::{
+    events::received::{Intake, ReceivedEvent},
     received::ReceivedCommand,
     transaction::{Ending, Reply},
 };
@@ -16,8 +17,9 @@ const UNANSWERED_TOTAL: &str = "sojourn_worker_unanswered_commands_total";
 const UNROUTABLE_REPLIES_TOTAL: &str = "sojourn_worker_unroutable_replies_total";
 const OUTSIDE_SECONDS: &str = "sojourn_worker_outside_call_seconds";
 const OUTSIDE_CALLS: &str = "sojourn_worker_outside_calls";
+const TAKEN_EVENTS_TOTAL: &str = "sojourn_worker_taken_events_total";
 const EVENTS_TOTAL: &str = "sojourn_worker_published_events_total";
-const PRUNED_TOTAL: &str = "sojourn_worker_pruned_inbox_rows_total";
+const PRUNED_TOTAL: &str = "sojourn_worker_pruned_rows_total";
 
 /// A command is about to be answered.
 pub(crate) fn ended(domain: &'static str, received: &ReceivedCommand, reply: &Reply) {
@@ -63,7 +65,7 @@ pub(crate) fn one_by_one(domain: &'static str, commands: usize, why: &str) {
     metrics::counter!(ONE_BY_ONE_TOTAL, "domain" => domain).increment(1);
 }
 
-/// A message cannot be carried out by anybody.
+/// A message that can never be carried out goes to the dead letters.
 pub(crate) fn dead_letter(domain: &'static str, message_id: &str, reason: &str) {
     tracing::warn!(domain, message_id, reason, "to the dead letters");
     metrics::counter!(DEAD_LETTERS_TOTAL, "domain" => domain).increment(1);
@@ -80,17 +82,41 @@ pub(crate) fn calls(domain: &'static str, under_way: usize) {
     metrics::gauge!(OUTSIDE_CALLS, "domain" => domain).set(under_way as f64);
 }
 
-/// An outside call stayed unclear until the command's deadline: nobody is told anything, because nothing is known.
+/// An outside call stayed unclear until the command's deadline: no answer is given, because nothing is known.
 pub(crate) fn unanswered(domain: &'static str, received: &ReceivedCommand, why: &str) {
     let (saga_id, command_id) = (received.envelope.saga_id(), &received.envelope.command_id);
     tracing::warn!(%saga_id, %command_id, command = received.registered.name, why, "left in doubt: no answer is given");
     metrics::counter!(UNANSWERED_TOTAL, "domain" => domain).increment(1);
 }
 
-/// Nobody listens at a command's reply address.
+/// No queue stands behind a command's reply address.
 pub(crate) fn unroutable_reply(domain: &'static str, address: &str) {
     tracing::warn!(domain, address, "no queue takes this reply; the stored answer waits to be asked for again");
     metrics::counter!(UNROUTABLE_REPLIES_TOTAL, "domain" => domain).increment(1);
+}
+
+/// A try to take an event in has ended.
+pub(crate) fn event(domain: &'static str, received: &ReceivedEvent, tries: u32, intake: &Intake) {
+    let (name, event_id) = (received.registered.name, &received.event.id);
+    let outcome = match intake {
+        Intake::Applied => {
+            tracing::debug!(domain, %event_id, name, tries, "taken in");
+            "applied"
+        }
+        Intake::Duplicate => {
+            tracing::debug!(domain, %event_id, name, tries, "taken in before");
+            "duplicate"
+        }
+        Intake::Refused(why) => {
+            tracing::warn!(domain, %event_id, name, tries, why, "refused");
+            "refused"
+        }
+        Intake::Faulted(why) => {
+            tracing::warn!(domain, %event_id, name, tries, why, "faulted");
+            "faulted"
+        }
+    };
+    metrics::counter!(TAKEN_EVENTS_TOTAL, "domain" => domain, "event" => name, "outcome" => outcome).increment(1);
 }
 
 /// Events were published.
@@ -98,8 +124,8 @@ pub(crate) fn published(domain: &'static str, events: usize) {
     metrics::counter!(EVENTS_TOTAL, "domain" => domain).increment(events as u64);
 }
 
-/// Inbox rows were forgotten.
-pub(crate) fn pruned(domain: &'static str, rows: u64) {
-    tracing::info!(domain, rows, "pruned the inbox");
-    metrics::counter!(PRUNED_TOTAL, "domain" => domain).increment(rows);
+/// Ended rows were removed.
+pub(crate) fn pruned(domain: &'static str, rows: &'static str, removed: u64) {
+    tracing::info!(domain, rows, removed, "pruned");
+    metrics::counter!(PRUNED_TOTAL, "domain" => domain, "rows" => rows).increment(removed);
 }

@@ -8,7 +8,7 @@ use crate::{
     engine::Engine,
     erased::AnyAnswer,
     failure::pauses,
-    handler::HandlerError,
+    handler_error::HandlerError,
     limits, observe,
     received::ReceivedCommand,
     transaction::{OutsideCall, Reply},
@@ -20,7 +20,7 @@ pub(crate) enum Called {
     Answer(AnyAnswer),
     /// It surely had no effect.
     Fault(Reply),
-    /// Nobody knows, and the command's time is over: no answer is given, so the orchestrator takes the step as in
+    /// It is unknown, and the command's time is over: no answer is given, so the orchestrator takes the step as in
     /// doubt. A fault would be a lie, because a fault promises that nothing happened.
     Unclear(String),
     /// The worker stops: the command goes back to the queue, and is resumed from there.

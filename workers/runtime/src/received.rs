@@ -14,7 +14,7 @@ use crate::{
     context::Context,
     domain::{Commands, Registered},
     erased::{AnyAnswer, AnyCommand, AnyOutside, StoredOutcome},
-    handler::HandlerError,
+    handler_error::HandlerError,
 };
 
 /// How much of a strange kind its dead letter repeats, in characters.
@@ -35,9 +35,9 @@ pub(crate) enum Part {
     Record {
         /// The command's handler.
         handler: Arc<dyn AnyOutside>,
-        /// What the prepare stored.
+        /// The JSON that the prepare stored.
         prepared: String,
-        /// What the call learned.
+        /// The answer to the call.
         answer: AnyAnswer,
     },
 }

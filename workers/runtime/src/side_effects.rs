@@ -1,11 +1,11 @@
-//! What a handler asks for beside its writes: events, which are stored in its transaction, and wakes after the commit.
+//! The requests of a handler beside its writes: events, which are stored in its transaction, and wakes after the commit.
 
-use contract::Event;
+use contract::event::Event;
 use serde_json::Value;
 
-use crate::handler::HandlerError;
+use crate::handler_error::HandlerError;
 
-/// What is run after a commit.
+/// Work for after the commit. Lost in a crash.
 pub(crate) type Wake = Box<dyn FnOnce() + Send + Sync>;
 
 /// An event on its way into the outbox.
@@ -38,7 +38,7 @@ pub(crate) struct Cause {
     pub(crate) traceparent: Option<String>,
 }
 
-/// What one run of a handler has asked for.
+/// The requests of one run of a handler.
 #[derive(Default)]
 pub(crate) struct SideEffects {
     pub(crate) events: Vec<NewEvent>,
@@ -48,7 +48,7 @@ pub(crate) struct SideEffects {
 }
 
 impl SideEffects {
-    pub(crate) fn emit(&mut self, event: &impl Event) {
+    pub(crate) fn emit<E: Event>(&mut self, event: &E) {
         match NewEvent::of(event) {
             Ok(event) => self.events.push(event),
             // Reported by the runtime as this run's fault: a handler has no use for it.

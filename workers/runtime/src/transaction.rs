@@ -4,7 +4,6 @@ use std::{fmt, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use contract::{CommandId, Op, Outcome, command::FAULT_COMMAND_EXPIRED, limits::cut_error_text};
-use futures::FutureExt;
 use sqlx::{Connection, PgConnection};
 
 use crate::{
@@ -12,19 +11,19 @@ use crate::{
     context::Context,
     erased::{AnyHandler, AnyOutside, Prepared, Response, StoredOutcome},
     events::{announcements::Announcements, outbox::Events},
-    failure::Failure,
-    handler::HandlerError,
+    failure::{Failure, guarded},
+    handler_error::HandlerError,
     inbox::{self, NewInboxEntry, Written},
     received::{Part, ReceivedCommand},
     side_effects::Cause,
 };
 
-/// What is to be done for a command after the commit.
+/// The work that is due for a command after the commit.
 #[derive(Debug)]
 pub(crate) enum FollowUp {
-    /// Answer it.
+    /// The command is to be answered.
     Reply(Reply),
-    /// Ask outside, then come back with [`Part::Record`].
+    /// Somebody outside is to be asked; then the command comes back with [`Part::Record`].
     Call(OutsideCall),
 }
 
@@ -32,7 +31,7 @@ pub(crate) enum FollowUp {
 pub(crate) struct OutsideCall {
     /// The command's handler.
     pub(crate) handler: Arc<dyn AnyOutside>,
-    /// What the prepare stored.
+    /// The JSON that the prepare stored.
     pub(crate) prepared: String,
     /// Whether an earlier call may have been made.
     pub(crate) resumed: bool,
@@ -78,8 +77,8 @@ pub(crate) enum Mode {
     Alone,
 }
 
-/// The work of one transaction, between its BEGIN and its COMMIT.
-pub(crate) struct Transaction<'e> {
+/// The commands of one transaction, between its BEGIN and its COMMIT.
+pub(crate) struct CommandBatch<'e> {
     pub(crate) mode: Mode,
     pub(crate) now: DateTime<Utc>,
     pub(crate) events: &'e Events,
@@ -87,7 +86,7 @@ pub(crate) struct Transaction<'e> {
     pub(crate) writes: Writes,
 }
 
-/// What a transaction is going to write at its end, and do after it.
+/// The rows that a transaction is going to write at its end, and the announcements for after it.
 #[derive(Default)]
 pub(crate) struct Writes {
     inserts: Vec<NewInboxEntry>,
@@ -95,7 +94,7 @@ pub(crate) struct Writes {
     pub(crate) announcements: Announcements,
 }
 
-impl Transaction<'_> {
+impl CommandBatch<'_> {
     /// Carries out the due part of one command.
     pub(crate) async fn carry_out(
         &mut self,
@@ -141,7 +140,7 @@ impl Transaction<'_> {
         };
         let mut context = received.context(self.now);
         context.action_in_doubt.clone_from(&in_doubt);
-        let led_to = guarded(tx, self.mode, received, &mut context).await?;
+        let led_to = run_in_mode(tx, self.mode, received, &mut context).await?;
         if let Some(action) = in_doubt {
             self.close(received, action, InboxEntry::tombstone());
         }
@@ -172,7 +171,7 @@ impl Transaction<'_> {
             }
         }
         let mut context = received.context(self.now);
-        match guarded(tx, self.mode, received, &mut context).await? {
+        match run_in_mode(tx, self.mode, received, &mut context).await? {
             Prepared::Answered(response) => {
                 let (entry, reply) = self.answered(received, context, response)?;
                 self.close(received, id.clone(), entry);
@@ -247,8 +246,8 @@ fn outside_call(received: &ReceivedCommand, prepared: String, resumed: bool) -> 
     }
 }
 
-/// Runs a handler so that its panic is a fault and, alone, so that a refusal after writes takes them back.
-async fn guarded(
+/// Runs a handler so that, alone, a refusal after writes takes them back.
+async fn run_in_mode(
     tx: &mut PgConnection,
     mode: Mode,
     received: &ReceivedCommand,
@@ -289,8 +288,5 @@ async fn handle(
             }
         }
     };
-    match std::panic::AssertUnwindSafe(run).catch_unwind().await {
-        Ok(result) => result,
-        Err(_) => Err(HandlerError::fault("the handler panicked; the worker's log has the place")),
-    }
+    guarded(run).await
 }

@@ -1,4 +1,4 @@
-//! What the handlers of one transaction announce: stored in it, and told after its commit.
+//! The announcements of one transaction's handlers: stored in it, and told after its commit.
 
 use chrono::{DateTime, Utc};
 use contract::event::CloudEvent;
@@ -6,11 +6,11 @@ use sqlx::PgConnection;
 
 use super::outbox::{self, Events};
 use crate::{
-    handler::HandlerError,
+    handler_error::HandlerError,
     side_effects::{Cause, SideEffects, Wake},
 };
 
-/// What all handlers of one transaction have asked for.
+/// The events and wakes that all handlers of one transaction have asked for.
 #[derive(Default)]
 pub(crate) struct Announcements {
     events: Vec<CloudEvent>,
@@ -18,7 +18,7 @@ pub(crate) struct Announcements {
 }
 
 impl Announcements {
-    /// Takes over what one handler has asked for.
+    /// Takes over the side effects of one handler.
     ///
     /// # Errors
     /// When one of its events could not be written as JSON.
@@ -45,7 +45,7 @@ impl Announcements {
         if self.events.is_empty() { Ok(()) } else { outbox::store(tx, &self.events).await }
     }
 
-    /// The transaction has committed: wakes the relay and whatever else was to be woken.
+    /// The transaction has committed: wakes the relay, and runs the wakes.
     pub(crate) fn committed(self, outbox: &Events) {
         if !self.events.is_empty() {
             outbox.committed();

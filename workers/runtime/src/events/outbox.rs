@@ -12,9 +12,12 @@ use sqlx::PgConnection;
 use tokio::sync::Notify;
 
 use crate::{
-    handler::HandlerError,
+    handler_error::HandlerError,
     side_effects::{Cause, NewEvent},
 };
+
+/// The version of CloudEvents.
+pub(crate) const SPEC_VERSION: &str = "1.0";
 
 /// A domain's event outbox, for work that no command causes.
 #[derive(Debug, Clone)]
@@ -35,12 +38,12 @@ impl Events {
     ///
     /// # Errors
     /// When the database fails or the event cannot be written as JSON.
-    pub async fn emit(
+    pub async fn emit<E: Event>(
         &self,
         tx: &mut PgConnection,
         now: DateTime<Utc>,
         flow: Option<SagaId>,
-        event: &impl Event,
+        event: &E,
     ) -> Result<(), HandlerError> {
         let cause = Cause { flow: flow.map(|saga| saga.to_string()), ..Cause::default() };
         store(tx, &[self.cloud_event(NewEvent::of(event)?, now, cause)]).await
@@ -57,7 +60,7 @@ impl Events {
 
     pub(crate) fn cloud_event(&self, event: NewEvent, now: DateTime<Utc>, cause: Cause) -> CloudEvent {
         CloudEvent {
-            specversion: "1.0".to_owned(),
+            specversion: SPEC_VERSION.to_owned(),
             id: kit::ids::message_id(),
             source: format!("/sojourn/{}", self.route.as_str()),
             kind: event.kind.to_owned(),

@@ -104,7 +104,7 @@ impl Relay {
         let mut failed = Vec::new();
         for (position, result) in positions.into_iter().zip(results) {
             match result {
-                // Without a subscriber there is nobody to tell.
+                // An event without a subscriber has been told.
                 Ok(()) | Err(PublishError::Unroutable { .. }) => taken.push(position),
                 Err(error @ PublishError::TooLarge { .. }) => {
                     tracing::error!(domain = self.domain, position, %error, "an event can never be published");

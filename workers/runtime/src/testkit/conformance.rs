@@ -1,4 +1,4 @@
-//! What must hold of every action and its compensation: each invariant of the participant barrier as a check.
+//! The invariants of the participant barrier, each as a check of an action and its compensation.
 
 use contract::{CommandId, Op, command::Command};
 use futures::future::join_all;

@@ -1,5 +1,5 @@
 //! The conformance kit for handlers: delivers commands to a domain on a real database without a broker, and checks
-//! what must hold of every action and its compensation, whatever they do.
+//! the invariants of every action, compensation and subscription.
 //!
 //! ```text
 //!  let harness = Harness::open(domain(), &private_servers::testing::database("flights").await, clock).await;
@@ -10,6 +10,7 @@
 
 mod clock;
 pub mod conformance;
+mod events;
 pub mod lab;
 mod pause;
 
@@ -29,14 +30,16 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     domain::{Commands, Domain, Resources},
     engine::Engine,
-    events::outbox::Events,
+    events::{handler::Subscriptions, outbox::Events},
     outside::{self, Called},
+    pruner::Pruner,
     received::{Part, ReceivedCommand},
+    running_domain,
     transaction::{FollowUp, OutsideCall},
-    worker,
 };
 
 pub use clock::ManualClock;
+pub use events::{DeliveredEvent, check_subscription};
 pub use pause::{Overlap, PauseAt};
 
 /// How long a command of the harness may take, in the time of its clock.
@@ -53,11 +56,13 @@ pub struct Harness {
     engine: Engine,
     route: Route,
     commands: Commands,
+    subscriptions: Subscriptions,
+    pruner: Pruner,
     resources: Resources,
     reads: Router,
 }
 
-/// What becomes of a command that was delivered once.
+/// The fate of a command that was delivered once.
 #[derive(Debug)]
 pub enum Delivered {
     /// The answer, byte for byte: the JSON of an `Outcome`.
@@ -80,7 +85,7 @@ impl std::fmt::Debug for HalfWay {
     }
 }
 
-/// What the prepare of a command led to.
+/// The end of a command's prepare.
 #[derive(Debug)]
 pub enum AfterPrepare {
     /// The call is due.
@@ -93,7 +98,7 @@ impl Harness {
     /// Opens the very database of `database_url`, with the domain's tables and the runtime's.
     pub async fn open(domain: Domain, database_url: &str, clock: Arc<dyn Clock>) -> Self {
         let name = database_url.rsplit('/').next().unwrap_or_default().to_owned();
-        let opened = worker::open(database_url, &name, CONNECTIONS_MAX, &domain).await;
+        let opened = running_domain::open(database_url, &name, CONNECTIONS_MAX, &domain).await;
         let pool = opened.unwrap_or_else(|error| panic!("{error}: {:?}", std::error::Error::source(&error)));
         let events = Events::new(domain.route);
         let resources = Resources {
@@ -110,8 +115,17 @@ impl Harness {
             readiness: Readiness::new(),
             stop: CancellationToken::new(),
         };
-        let reads = worker::nested_reads(domain.route, domain.reads, &resources);
-        Self { engine, route: domain.route, commands: domain.commands, resources, reads }
+        let reads = running_domain::nested_reads(domain.route, domain.reads, &resources);
+        let pruner = Pruner::new(engine.pool.clone(), Arc::clone(&engine.clock), engine.domain, domain.retentions);
+        Self {
+            engine,
+            route: domain.route,
+            commands: domain.commands,
+            subscriptions: domain.subscriptions,
+            pruner,
+            resources,
+            reads,
+        }
     }
 
     /// The domain's database.
@@ -120,7 +134,7 @@ impl Harness {
         &self.engine.pool
     }
 
-    /// What reads and background work of the domain would get.
+    /// The resources that reads and background work of the domain would get.
     #[must_use]
     pub const fn resources(&self) -> &Resources {
         &self.resources
@@ -256,13 +270,12 @@ impl Harness {
         rows.into_iter().map(read).collect()
     }
 
-    /// Forgets what the inbox has kept for long enough; answers how many rows that were.
+    /// Removes all rows, the runtime's and the domain's own, that have been kept for long enough; answers how many.
     ///
     /// # Panics
     /// When the database does not do it.
     pub async fn prune(&self) -> u64 {
-        let pruned = crate::prune::prune(self.pool(), self.engine.clock.as_ref()).await;
-        pruned.expect("the inbox can be pruned")
+        self.pruner.prune_all().await.expect("ended rows can be removed")
     }
 
     /// Takes the inbox's key away: what is left checks and then acts. The overlap of S9 must go wrong now, or the
@@ -315,7 +328,7 @@ pub fn compensation_of(action: &CommandId) -> CommandId {
     CommandId { op: Op::Compensation, generation: 1, ..action.clone() }
 }
 
-/// What must be the same before and after: the rows of some queries, as JSON.
+/// The state that must be the same before and after: the rows of some queries, as JSON.
 #[derive(Debug, Clone)]
 pub struct Snapshot(Vec<String>);
 

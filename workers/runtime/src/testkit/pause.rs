@@ -26,16 +26,16 @@ pub enum PauseAt {
     BeforeTheCommit,
 }
 
-/// What an overlap left behind.
+/// The traces of an overlap.
 #[derive(Debug)]
 pub struct Overlap {
     /// The snapshot before.
     pub before: Vec<String>,
     /// The snapshot after.
     pub after: Vec<String>,
-    /// What the action was answered.
+    /// The outcome of the action.
     pub action: String,
-    /// What the compensation was answered.
+    /// The outcome of the compensation.
     pub compensation: String,
 }
 

@@ -181,7 +181,7 @@ async fn a_dead_letter_replayed_after_a_month_gets_the_old_answer_and_has_no_eff
     let Delivered::Answered(again) = toy.harness.deliver_raw(&envelope).await else { panic!("no answer") };
     assert_eq!(again, first);
     assert_eq!(toy.count("SELECT count(*) FROM seat").await, 1);
-    // What never arrived is too old to be started.
+    // A command that never arrived is too old to be started.
     let lost = toy.harness.envelope(&action_of_a_new_saga("hold"), &take("wide"));
     toy.clock.advance(TimeDelta::days(30));
     let Delivered::Answered(late) = toy.harness.deliver_raw(&lost).await else { panic!("no answer") };

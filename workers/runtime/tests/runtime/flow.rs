@@ -39,7 +39,7 @@ pub(crate) struct Flow {
     pub(crate) settings: Settings,
 }
 
-/// What a test may choose about its worker.
+/// The choices of a test about its worker.
 #[derive(Default)]
 pub(crate) struct Choices<'a> {
     /// From the database's address to what the worker is given, such as a proxy's.
@@ -367,7 +367,7 @@ async fn workers_side_by_side_answer_everything_and_tell_every_event_though_one_
 #[tokio::test]
 async fn an_event_without_subscribers_does_not_stay_in_the_outbox() {
     let mut flow = Flow::in_process().await;
-    // This worker's kind of event goes to `test`; one of another kind to nobody.
+    // This worker's kind of event goes to `test`; one of another kind has no subscriber.
     let pool = sqlx::PgPool::connect(&flow.database_url).await.unwrap();
     sqlx::query("INSERT INTO runtime.outbox (event_id, kind, body) VALUES (gen_random_uuid(), 'nobody.cares', '{}')")
         .execute(&pool)
@@ -468,7 +468,7 @@ async fn reads_need_the_internal_token_and_readiness_does_not() {
     flow.stop().await;
 }
 
-/// Waits until nobody takes commands any more, and tells how many lie there. A quorum queue hears of the end of a
+/// Waits until the queue of commands has no consumer any more, and tells how many lie there. A quorum queue hears of the end of a
 /// consumer a moment after the consumer itself, and only then has back what that one had not acknowledged.
 pub(crate) async fn commands_left_alone(broker: &dyn Broker) -> u64 {
     let deadline = tokio::time::Instant::now() + PATIENCE;

@@ -7,8 +7,14 @@ mod batches;
 #[cfg(test)]
 mod flow;
 #[cfg(test)]
+mod guests;
+#[cfg(test)]
+mod hang_ups;
+#[cfg(test)]
 mod outages;
 #[cfg(test)]
 mod outside;
+#[cfg(test)]
+mod subscriptions;
 #[cfg(test)]
 mod toy;

@@ -27,13 +27,13 @@ use crate::{
     toy::take,
 };
 
-/// What a way to the database does with what is sent over it.
+/// The state of a way to the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     Open,
     /// Every connection ends, and no new one lasts.
     Cut,
-    /// Nothing gets through, and nobody is told.
+    /// Nothing gets through, and no connection ends.
     Frozen,
 }
 

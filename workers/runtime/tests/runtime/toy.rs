@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::{Router, routing::get};
+use axum::{
+    Router,
+    extract::State,
+    http::StatusCode,
+    routing::{get, post},
+};
 use contract::{
     Event, Outcome,
     command::{Command, Route},
@@ -16,7 +21,7 @@ use worker_runtime::{
     testkit::{Harness, Snapshot},
 };
 
-static MIGRATOR: Migrator = sqlx::migrate!("tests/runtime/migrations");
+pub(crate) static MIGRATOR: Migrator = sqlx::migrate!("tests/runtime/migrations");
 
 /// The refusal of the toy.
 pub(crate) const SOLD_OUT: &str = "sold_out";
@@ -188,6 +193,13 @@ impl Outside {
         sqlx::query_scalar("SELECT count(*) FROM outside.call").fetch_one(&self.pool).await.unwrap()
     }
 
+    /// Notes a try for a guest, which no rollback takes back; answers how many there were.
+    pub(crate) async fn tries_of(&self, guest: Uuid) -> Result<i64, sqlx::Error> {
+        let key = guest.to_string();
+        sqlx::query("INSERT INTO outside.call VALUES ($1)").bind(&key).execute(&self.pool).await?;
+        sqlx::query_scalar("SELECT count(*) FROM outside.call WHERE key = $1").bind(&key).fetch_one(&self.pool).await
+    }
+
     async fn granted(&self, key: &str) -> Result<bool, sqlx::Error> {
         sqlx::query("INSERT INTO outside.call VALUES ($1)").bind(key).execute(&self.pool).await?;
         sqlx::query("INSERT INTO outside.grant_of VALUES ($1, true) ON CONFLICT DO NOTHING")
@@ -294,10 +306,26 @@ pub(crate) fn domain(outside: Outside) -> Domain {
         .compensation::<GiveSeat>(Seats, |_| SeatGiven {})
         .outside_action::<AskOutside>(outside.clone())
         .outside_compensation::<TakeBack>(outside, |_| TakenBack {})
-        .http(|_| Router::new().route("/seats", get(async || "seats")))
+        .http(|resources| {
+            let visits = Router::new().route("/visits", post(visit)).with_state(resources.pool.clone());
+            Router::new().route("/seats", get(async || "seats")).merge(visits)
+        })
 }
 
-/// The part of the toy that asks nobody outside.
+/// A call that comes over HTTP: it begins on one connection and is carried out in a transaction on another.
+async fn visit(State(pool): State<PgPool>) -> Result<(), StatusCode> {
+    carry_out_visit(&pool).await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)
+}
+
+async fn carry_out_visit(pool: &PgPool) -> Result<(), sqlx::Error> {
+    let visit = kit::ids::uuid_v7();
+    sqlx::query("INSERT INTO visit VALUES ($1)").bind(visit).execute(pool).await?;
+    let mut tx = pool.begin().await?;
+    sqlx::query("UPDATE visit SET ended_at = now() WHERE visit_id = $1").bind(visit).execute(&mut *tx).await?;
+    tx.commit().await
+}
+
+/// The part of the toy that makes no calls.
 pub(crate) fn local_domain() -> Domain {
     Domain::new(Route::Flights, &MIGRATOR).action::<TakeSeat>(Seats).compensation::<GiveSeat>(Seats, |_| SeatGiven {})
 }
