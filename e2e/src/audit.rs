@@ -66,9 +66,10 @@ impl System {
         )
         .await?;
         self.audit_money(&confirmed).await?;
-        let told: Vec<Uuid> = sqlx::query_scalar("SELECT order_id FROM notice ORDER BY order_id")
-            .fetch_all(&mut self.database("sojourn_feed").await?)
-            .await?;
+        let told: Vec<Uuid> =
+            sqlx::query_scalar("SELECT order_id FROM notice WHERE kind = 'order_confirmed' ORDER BY order_id")
+                .fetch_all(&mut self.database("sojourn_feed").await?)
+                .await?;
         ensure!(told == confirmed.keys().copied().collect::<Vec<_>>(), "S26: notices and confirmed orders differ");
         Ok(tally)
     }

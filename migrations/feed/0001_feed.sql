@@ -1,11 +1,19 @@
--- What people are told.
+-- The notices that people find in their feed.
 
 CREATE TABLE notice (
     notice_id  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     user_id    uuid NOT NULL,
-    order_id   uuid NOT NULL,
-    kind       text NOT NULL CHECK (kind IN ('order_confirmed')),
+    -- The order that it is about, when it is about one.
+    order_id   uuid,
+    kind       text NOT NULL CHECK (kind IN ('welcome', 'order_confirmed')),
     created_at timestamptz NOT NULL,
-    -- Nobody is told the same thing twice.
-    UNIQUE (user_id, order_id, kind)
+    CHECK ((kind = 'order_confirmed') = (order_id IS NOT NULL)),
+    -- A person is told the same thing once.
+    UNIQUE NULLS NOT DISTINCT (user_id, order_id, kind)
 );
+
+-- A person's feed, the newest first.
+CREATE INDEX notice_of_user ON notice (user_id, notice_id DESC);
+
+-- Old notices, to be removed.
+CREATE INDEX notice_created_at ON notice (created_at);

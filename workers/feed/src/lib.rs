@@ -1,8 +1,10 @@
-//! The feed domain: what people are told, in first form. Recommendations and search come with the agency's pages.
+//! The feed domain tells people what concerns them, in first form. Recommendations and search come with the agency's
+//! pages.
 
+mod commands;
 mod domain;
-mod handlers;
-mod http;
+mod events;
+mod notice;
+mod reads;
 
 pub use domain::{DATABASE, MIGRATOR, domain};
-pub use handlers::Feed;

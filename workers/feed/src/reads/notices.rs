@@ -1,4 +1,4 @@
-//! The domain's reads, for the gateway.
+//! The newest notices of one person.
 
 use axum::{Router, extract::State, routing::get};
 use chrono::{DateTime, Utc};
@@ -30,13 +30,14 @@ struct Notices {
 
 #[derive(Serialize)]
 struct NoticeView {
-    order_id: OrderId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order_id: Option<OrderId>,
     kind: String,
     created_at: DateTime<Utc>,
 }
 
 async fn list(State(pool): State<PgPool>, Query(query): Query<NoticeQuery>) -> Result<Json<Notices>, ApiError> {
-    let rows: Vec<(Uuid, String, DateTime<Utc>)> = sqlx::query_as(
+    let rows: Vec<(Option<Uuid>, String, DateTime<Utc>)> = sqlx::query_as(
         "SELECT order_id, kind, created_at FROM notice WHERE user_id = $1 ORDER BY notice_id DESC LIMIT $2",
     )
     .bind(query.user_id.uuid())
@@ -49,7 +50,7 @@ async fn list(State(pool): State<PgPool>, Query(query): Query<NoticeQuery>) -> R
     })?;
     let items = rows
         .into_iter()
-        .map(|(order_id, kind, created_at)| NoticeView { order_id: OrderId::from_uuid(order_id), kind, created_at })
+        .map(|(order_id, kind, created_at)| NoticeView { order_id: order_id.map(OrderId::from_uuid), kind, created_at })
         .collect();
     Ok(Json(Notices { items }))
 }

@@ -1,0 +1,3 @@
+//! The commands that sagas send to this domain.
+
+pub(crate) mod notify_user;

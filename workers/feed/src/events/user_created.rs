@@ -1,0 +1,21 @@
+//! A new person finds a word of welcome in the feed.
+
+use contract::user::UserCreated;
+use sqlx::PgConnection;
+use worker_runtime::{EventContext, EventHandler, HandlerError};
+
+use crate::notice::{self, WELCOME};
+
+/// Puts the welcome into the new person's feed.
+pub(crate) struct Welcome;
+
+impl EventHandler<UserCreated> for Welcome {
+    async fn handle(
+        &self,
+        tx: &mut PgConnection,
+        event: UserCreated,
+        context: &mut EventContext,
+    ) -> Result<(), HandlerError> {
+        Ok(notice::put(tx, event.user_id, WELCOME, None, context.now).await?)
+    }
+}

@@ -1,0 +1,3 @@
+//! The reads that the gateway asks this domain for.
+
+pub(crate) mod notices;
