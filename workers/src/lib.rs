@@ -1,4 +1,4 @@
-//! All domains of the agency by name, for whoever runs some of them in a process.
+//! All domains of the agency by name, for the programs that run some of them in a process.
 
 use std::sync::Arc;
 
@@ -6,16 +6,16 @@ use contract::Route;
 use kit::{clock::Clock, postgres::OpenError};
 use worker_runtime::Domain;
 
-/// What operators may choose about the domains.
+/// The settings of the domains.
 #[derive(Debug, Clone, clap::Args)]
 pub struct DomainSettings {
-    /// About people and their sessions.
+    /// Settings of the user domain.
     #[command(flatten)]
     pub user: worker_user::Settings,
-    /// About flights.
+    /// Settings of the flights domain.
     #[command(flatten)]
     pub flights: worker_flights::Settings,
-    /// About stays.
+    /// Settings of the accommodation domain.
     #[command(flatten)]
     pub accommodation: worker_accommodation::Settings,
 }
@@ -61,10 +61,13 @@ pub fn domain(
 /// Names the right ones.
 pub fn route(name: &str) -> Result<Route, String> {
     let known = Route::ALL.into_iter().find(|route| route.as_str() == name);
-    known.ok_or_else(|| {
-        let names: Vec<&str> = Route::ALL.iter().map(|route| route.as_str()).collect();
-        format!("there is no domain `{name}`; there are {}", names.join(", "))
-    })
+    known.ok_or_else(|| format!("there is no domain `{name}`; there are {}", names()))
+}
+
+/// The names of all domains, for people.
+#[must_use]
+pub fn names() -> String {
+    Route::ALL.map(Route::as_str).join(", ")
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use messaging::{
     rabbitmq::{RabbitBroker, RabbitOptions},
 };
 use secrecy::{ExposeSecret, SecretString};
-use workers::{DomainSettings, domain, route};
+use workers::{DomainSettings, domain, names, route};
 
 /// The workers of Sojourn: they carry out the commands of one domain or several.
 #[derive(Debug, Parser)]
@@ -19,8 +19,7 @@ use workers::{DomainSettings, domain, route};
 struct Cli {
     #[command(flatten)]
     common: Common,
-    /// Which domains: user, order, accommodation, flights, payment, feed.
-    #[arg(required = true, value_parser = route, value_name = "DOMAIN")]
+    #[arg(required = true, value_parser = route, value_name = "DOMAIN", help = format!("The domains to run: {}", names()))]
     domains: Vec<Route>,
     /// The PostgreSQL server, as postgres://user:password@host:port; each domain has its own database there.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]

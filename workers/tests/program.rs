@@ -17,7 +17,7 @@ mod tests {
         format!("{out}{err}")
     }
 
-    /// Nobody listens here.
+    /// An address without a server.
     const NO_DATABASE: &str = "postgres://nobody@127.0.0.1:1/none";
     const NO_BROKER: &str = "amqp://guest:secret-word@127.0.0.1:1/%2f";
 

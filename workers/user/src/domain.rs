@@ -2,19 +2,18 @@
 
 use std::sync::Arc;
 
-use chrono::Duration;
+use chrono::TimeDelta;
 use contract::command::Route;
 use kit::settings::error_chain;
 use secrecy::SecretString;
 use sqlx::migrate::Migrator;
 use tokio::sync::OnceCell;
-use worker_runtime::{Domain, Resources};
+use worker_runtime::{Domain, Resources, Retention};
 
 use crate::{
     demo::ensure_people,
     http::{self, People},
     keys::{KeyError, SigningKey},
-    prune,
     registration::RegistrationError,
     session::Lifetimes,
     settings::Settings,
@@ -25,6 +24,17 @@ pub const DATABASE: &str = "sojourn_user";
 
 /// Makes the domain's tables.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/user");
+
+/// Sessions go with all their refresh tokens, of which each may have thousands. They are kept for a day, until no refresh
+/// that began before their end can still be under way.
+const ENDED_SESSIONS: Retention = Retention {
+    rows: "ended sessions",
+    kept_for: TimeDelta::days(1),
+    batch_rows_max: 100,
+    delete: "DELETE FROM session WHERE session_id IN (
+                 SELECT session_id FROM session WHERE expires_at < $1 ORDER BY expires_at LIMIT $2
+             )",
+};
 
 /// Why the domain cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -41,8 +51,8 @@ pub enum SetupError {
 pub fn domain(settings: &Settings, production: bool) -> Result<Domain, SetupError> {
     let key = SigningKey::load(&settings.jwt_signing_key_file, !production)?;
     let lifetimes = Lifetimes {
-        access: Duration::minutes(settings.access_token_minutes.into()),
-        session: Duration::days(settings.session_days.into()),
+        access: TimeDelta::minutes(settings.access_token_minutes.into()),
+        session: TimeDelta::days(settings.session_days.into()),
     };
     let passwords = Arc::new(OnceCell::new());
     let people = move |resources: &Resources| People {
@@ -54,9 +64,8 @@ pub fn domain(settings: &Settings, production: bool) -> Result<Domain, SetupErro
         passwords: Arc::clone(&passwords),
     };
     let reads = people.clone();
-    let mut domain = Domain::new(Route::User, &MIGRATOR)
-        .http(move |resources| http::router(reads(resources)))
-        .background(prune::run);
+    let mut domain =
+        Domain::new(Route::User, &MIGRATOR).http(move |resources| http::router(reads(resources))).keep(ENDED_SESSIONS);
     if let Some(password) = settings.demo_password(production).cloned() {
         domain = domain.setup(move |resources| make_demo_people(people(&resources), password));
     }

@@ -183,12 +183,10 @@ mod tests {
         people.refresh(&old).await;
         people.clock.advance(TimeDelta::days(2));
         let young = people.log_in("ada@example.com").await;
-        let forget =
-            async || worker_user::forget_ended_sessions(people.harness.pool(), people.clock.now()).await.unwrap();
         people.clock.advance(TimeDelta::days(28));
-        assert_eq!(forget().await, 0, "its hour is over, but not for long");
+        assert_eq!(people.harness.prune().await, 0, "its hour is over, but not for long");
         people.clock.advance(TimeDelta::days(1) + TimeDelta::hours(12));
-        assert_eq!(forget().await, 1);
+        assert_eq!(people.harness.prune().await, 1);
         let tokens: i64 =
             sqlx::query_scalar("SELECT count(*) FROM refresh_token").fetch_one(people.harness.pool()).await.unwrap();
         assert_eq!(tokens, 1);
