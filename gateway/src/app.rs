@@ -125,7 +125,7 @@ mod tests {
         let settings = Settings::development("127.0.0.1:0".parse().unwrap(), url.clone(), url);
         let app = App::new(&settings, kit::clock::system(), CancellationToken::new()).unwrap();
         let crowd: Vec<_> = std::iter::from_fn(|| app.streams.take().ok()).collect();
-        assert_eq!(app.streams.take().unwrap_err().code(), "too_many_streams");
+        assert_eq!(app.streams.take().unwrap_err().code(), "streams_exhausted");
         assert!(app.operator_streams.take().is_ok());
         drop(crowd);
         assert!(app.streams.take().is_ok());

@@ -29,7 +29,7 @@ impl Places {
     /// One of the places, free again when it is dropped.
     pub(crate) fn take(&self) -> Result<OwnedSemaphorePermit, ApiError> {
         let detail = "too many streams are open right now";
-        let busy = |_| ApiError::unavailable("too_many_streams", detail, RETRY_AFTER_SECONDS);
+        let busy = |_| ApiError::unavailable("streams_exhausted", detail, RETRY_AFTER_SECONDS);
         Arc::clone(&self.0).try_acquire_owned().map_err(busy)
     }
 }

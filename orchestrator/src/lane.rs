@@ -50,7 +50,7 @@ use crate::{
 /// How long the deliveries of an ended lane may take to go back to the queue.
 const CANCEL_WAIT: Duration = Duration::from_secs(5);
 
-/// Why a lane ended.
+/// The end of a lane, in order or not.
 #[derive(Debug)]
 pub(crate) enum LaneEnd {
     /// It was told to, and left everything in order.

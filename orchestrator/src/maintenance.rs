@@ -9,7 +9,7 @@ use crate::{names, shared::Shared};
 /// How often room is made in the journal: partitions are made days ahead.
 const PREPARE_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// When that failed, it is tried again so soon.
+/// The pause before another attempt after that failed.
 const PREPARE_AGAIN: Duration = Duration::from_secs(60);
 
 /// How often a journal that failed is asked whether it is back. A journal that works is not asked.

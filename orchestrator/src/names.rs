@@ -10,9 +10,9 @@ pub(crate) const OPEN: &str = "sojourn_orchestrator_sagas_open";
 pub(crate) const PARKED: &str = "sojourn_orchestrator_sagas_parked_total";
 /// Appends in one commit.
 pub(crate) const COMMIT_SIZE: &str = "sojourn_orchestrator_commit_size";
-/// How long a commit took.
+/// The duration of a commit.
 pub(crate) const COMMIT_SECONDS: &str = "sojourn_orchestrator_commit_seconds";
-/// How long a batch's decisions took.
+/// The duration of a turn's decisions.
 pub(crate) const DECIDE_SECONDS: &str = "sojourn_orchestrator_decide_seconds";
 /// From a commit to the broker's confirm of its commands.
 pub(crate) const PUBLISH_SECONDS: &str = "sojourn_orchestrator_publish_seconds";

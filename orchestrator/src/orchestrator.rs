@@ -24,7 +24,7 @@ use crate::{
     watching::watchers::Watchers,
 };
 
-/// Why an orchestrator could not begin.
+/// The reason why an orchestrator could not begin.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The journal did not answer.
@@ -143,7 +143,7 @@ pub async fn start(
 }
 
 impl Orchestrator {
-    /// Where the HTTP interface listens.
+    /// The address of the HTTP interface.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
@@ -155,7 +155,7 @@ impl Orchestrator {
         self.shared.readiness.clone()
     }
 
-    /// How many shards this process owns, and every change of it.
+    /// The number of shards that this process owns, and every change of it.
     #[must_use]
     pub fn owned_shards(&self) -> tokio::sync::watch::Receiver<usize> {
         self.shared.lanes.owned()

@@ -14,7 +14,7 @@ use secrecy::ExposeSecret;
 
 use crate::{orchestrator::RunError, settings::Cli};
 
-/// Why the program ended badly.
+/// The reason why the program ended badly.
 #[derive(Debug, thiserror::Error)]
 pub enum ProgramError {
     /// A setting cannot work.

@@ -30,7 +30,7 @@ pub(crate) struct Begun {
     pub(crate) commands: Vec<CommandToSend>,
 }
 
-/// Why a saga is left alone. The saga stays as it is in the journal; nothing is guessed about it.
+/// The reason why a saga is left alone. The saga stays as it is in the journal; nothing is guessed about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Parked {
     /// This program does not know the definition.
@@ -133,7 +133,7 @@ impl SagaInstance {
         guarded(|| machine::resume(&self.definition, &self.state))
     }
 
-    /// When the machine wants to hear that time has passed.
+    /// The time at which the machine wants to hear that time has passed.
     pub(crate) fn next_wake(&self) -> Option<DateTime<Utc>> {
         machine::next_wake(&self.definition, &self.state)
     }

@@ -7,7 +7,7 @@ use contract::InstanceId;
 use kit::settings::{Common, DEVELOPMENT_INTERNAL_TOKEN};
 use secrecy::SecretString;
 
-/// Where an orchestrator listens when it is not told.
+/// The address of the HTTP interface unless set otherwise.
 pub const LISTEN_DEFAULT: &str = "127.0.0.1:8081";
 
 /// How many shards a new installation gets. A shard is a lane is a stream of commits: few enough that batches grow
@@ -70,7 +70,7 @@ impl Cli {
 pub struct Settings {
     /// This run of the program.
     pub instance: InstanceId,
-    /// Where the HTTP interface listens; port 0 takes a free one.
+    /// The address of the HTTP interface; port 0 takes a free one.
     pub listen: SocketAddr,
     /// The installation's token, which callers must show.
     pub internal_token: SecretString,

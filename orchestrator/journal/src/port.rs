@@ -23,7 +23,7 @@ use machine::Entry;
 pub struct Record {
     /// From 1, without gaps.
     pub seq: u64,
-    /// When it was decided. Kept to the microsecond, like every time outside the entries.
+    /// The time of the decision. Kept to the microsecond, like every time outside the entries.
     pub at: DateTime<Utc>,
     /// At least one.
     pub entries: Vec<Entry>,
@@ -52,11 +52,11 @@ pub struct SagaRow {
     pub traceparent: Option<String>,
     /// Groups sagas that failed the same way.
     pub error: Option<String>,
-    /// When it started.
+    /// The time of the start.
     pub created_at: DateTime<Utc>,
-    /// When the status last changed.
+    /// The time of the last change of status.
     pub updated_at: DateTime<Utc>,
-    /// When it ended.
+    /// The time of the end.
     pub finished_at: Option<DateTime<Utc>>,
 }
 
@@ -168,13 +168,13 @@ pub struct NewDeadLetter {
     pub exchange: Option<String>,
     /// The routing key to send it again with.
     pub routing_key: String,
-    /// Why it was given up.
+    /// The reason why it was given up.
     pub reason: String,
     /// The message's kind.
     pub kind: String,
     /// The message's body, as it came.
     pub body: Vec<u8>,
-    /// When it arrived.
+    /// The time of its arrival in the dead letters.
     pub received_at: DateTime<Utc>,
 }
 
@@ -190,9 +190,9 @@ pub struct KeptDeadLetter {
 /// A process among those that take part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Membership {
-    /// How many there are, this one included.
+    /// The number of processes, this one included.
     pub members: usize,
-    /// How many of them stand before this one, in an order that all of them see alike.
+    /// The number of those that stand before this one, in an order that all of them see alike.
     pub place: usize,
 }
 
@@ -206,7 +206,7 @@ impl Membership {
     }
 }
 
-/// Why the journal could not do something.
+/// The reason why the journal could not do something.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// The database cannot be reached, or broke off: nothing is known about the outcome of a write.
@@ -241,7 +241,7 @@ pub enum JournalError {
 /// The journal as one process sees it: lanes to write with, and reads.
 #[async_trait]
 pub trait Journal: Send + Sync {
-    /// How many shards this installation has. Fixed when the journal was first made.
+    /// The number of shards of this installation. Fixed when the journal was first made.
     fn shards(&self) -> u16;
 
     /// Waits until this process owns the shard, without polling, and returns the session that owns it. Dropping the

@@ -55,7 +55,7 @@ pub struct PgJournalOptions {
     pub url: String,
     /// The database; made when it is missing.
     pub database: Option<String>,
-    /// How many shards the journal has; fixed when it is first made.
+    /// The number of shards; fixed when the journal is first made.
     pub shards: u16,
     /// This process, noted beside the shards that it owns.
     pub instance: InstanceId,
@@ -103,7 +103,7 @@ impl fmt::Debug for PgJournalOptions {
     }
 }
 
-/// Why the journal could not be opened.
+/// The reason why the journal could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenJournalError {
     /// The database cannot be reached, made or migrated.

@@ -22,7 +22,7 @@ use crate::messages::wire::{self, Act, ActEnd, RequestId};
 /// How long the verdict is awaited: longer than a takeover takes.
 const ANSWER_WAIT: Duration = Duration::from_secs(15);
 
-/// When to look again after no verdict came, in seconds.
+/// The pause asked of a caller when no verdict came, in seconds.
 const NO_ANSWER_RETRY_AFTER: u32 = 5;
 
 /// Acts, and answers with the saga as it stands after the act was committed.

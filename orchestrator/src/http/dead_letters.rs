@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::{Api, operator, problems};
 use crate::messages::dead_letters::{self, RedriveError};
 
-/// When to try again, in seconds, while the broker does not take messages.
+/// The pause asked of a caller, in seconds, while the broker does not take messages.
 const BROKER_RETRY_AFTER: u32 = 5;
 
 #[derive(Debug, Deserialize)]
@@ -18,7 +18,7 @@ pub(super) struct Asked {
     page_size: Option<u32>,
 }
 
-/// Why a letter is sent again.
+/// The body of a redrive: the operator's reason.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Redrive {

@@ -39,10 +39,10 @@ const WATCH_FOR: TimeDelta = TimeDelta::seconds(45);
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(10);
 /// Between attempts to read while the journal does not answer.
 const READ_AGAIN: Duration = Duration::from_secs(1);
-/// When to come back, in seconds, while there are too many streams.
+/// The pause asked of a caller, in seconds, while there are too many streams.
 const FULL_RETRY_AFTER: u32 = 5;
 
-/// Where a client takes up again.
+/// The header that names the record after which a client takes up again.
 const LAST_EVENT_ID: &str = "last-event-id";
 
 /// Streams a saga's records, those after `Last-Event-ID` only, until it has ended.
@@ -54,7 +54,7 @@ pub(super) async fn stream(
     let sent = last_event_id(&headers)?;
     // Followed before the first read: what is committed in between is noticed.
     let following = api.shared.watchers.follow(id).ok_or_else(|| {
-        ApiError::unavailable("too_many_streams", "too many event streams are open here", FULL_RETRY_AFTER)
+        ApiError::unavailable("streams_exhausted", "too many event streams are open here", FULL_RETRY_AFTER)
     })?;
     let stored = reads::stored(&api.shared, id).await?;
     let replay = Replay::new(Arc::clone(&api.shared.catalog), &stored.row);

@@ -8,9 +8,9 @@ use machine::StartError;
 
 use crate::starts::refused::StartRefused;
 
-/// When to come back, in seconds, to an orchestrator that is full: a batch later there is room.
+/// The pause asked of a caller, in seconds, when this orchestrator is full: a turn later there is room.
 const BUSY_RETRY_AFTER: u32 = 1;
-/// When to come back after a takeover, in seconds.
+/// The pause asked of a caller during a takeover, in seconds.
 const TAKEOVER_RETRY_AFTER: u32 = 2;
 
 /// A read or a write that the journal refused.
@@ -55,7 +55,7 @@ pub(super) fn start(refused: &StartRefused) -> ApiError {
     }
 }
 
-/// Where the input is wrong.
+/// The places where the input is wrong.
 fn input_errors(error: &StartError) -> Vec<FieldError> {
     match error {
         StartError::Unreadable { mismatch, .. } => {

@@ -44,7 +44,7 @@ impl BatchedSaga {
         Self { instance, before: None, entries, commands, heard: Vec::new(), start: Some(start), record: None }
     }
 
-    pub(super) fn id(&self) -> SagaId {
+    pub(super) const fn id(&self) -> SagaId {
         self.instance.id()
     }
 

@@ -27,7 +27,7 @@ use crate::{
 /// more means that another process serves this shard.
 const TRIES_MAX: u8 = 3;
 
-/// When a timer fired and nothing was due, it fires again no sooner.
+/// The shortest pause of a timer that fired when nothing was due.
 const WOKEN_IN_VAIN: TimeDelta = TimeDelta::seconds(1);
 
 /// How long it is tried to find out whether a start was committed.

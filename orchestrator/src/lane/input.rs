@@ -22,7 +22,7 @@ pub(super) struct PendingInput {
     pub(super) alone: bool,
 }
 
-/// Where an input came from, and so what is owed for it.
+/// The origin of an input, and so what is owed for it.
 #[derive(Debug)]
 pub(super) enum Origin {
     /// A timer of this lane: nothing is owed.

@@ -45,7 +45,7 @@ pub(super) struct Publisher {
 }
 
 enum Submission {
-    Work(AfterCommit),
+    AfterCommit(AfterCommit),
     /// Answer when nothing is under way any more.
     Flush(oneshot::Sender<()>),
 }
@@ -73,7 +73,7 @@ impl Publisher {
         }
         if !work.is_empty() {
             // The task ends only with this handle.
-            self.submissions.send(Submission::Work(work)).await.ok();
+            self.submissions.send(Submission::AfterCommit(work)).await.ok();
         }
     }
 
@@ -102,7 +102,7 @@ struct Task {
     again: Again,
 }
 
-/// How a publish ended, with what is needed to repeat it.
+/// The end of a publish, with the commands that may have to be repeated.
 struct Published {
     commands: Vec<Command>,
     results: Vec<Result<(), PublishError>>,
@@ -110,7 +110,7 @@ struct Published {
     since: Instant,
 }
 
-/// When unpublished commands are tried next.
+/// The time of the next attempt with unpublished commands.
 #[derive(Debug, Default)]
 struct Again {
     pause: Duration,
@@ -168,7 +168,7 @@ impl Task {
         let mut next = Some(first);
         while let Some(submission) = next {
             match submission {
-                Submission::Work(more) => work.append(more),
+                Submission::AfterCommit(more) => work.append(more),
                 Submission::Flush(done) => flushes.push(done),
             }
             next = if work.commands.len() < PUBLISH_BATCH_MAX { submissions.try_recv().ok() } else { None };

@@ -1,4 +1,4 @@
-//! How far a lane has come in taking over the sagas of its shard.
+//! The progress of a lane in taking over the sagas of its shard.
 
 use std::collections::HashSet;
 
@@ -31,7 +31,7 @@ impl Recovery {
         self.loaded += sagas;
     }
 
-    /// How many open sagas were found.
+    /// The number of open sagas that were found.
     pub(super) const fn loaded(&self) -> usize {
         self.loaded
     }

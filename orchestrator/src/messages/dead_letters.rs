@@ -28,7 +28,7 @@ const PREFETCH: u16 = 32;
 /// Between attempts to keep a letter while the journal does not answer.
 const AGAIN: Duration = Duration::from_millis(500);
 
-/// Why a letter could not be sent again.
+/// The reason why a letter could not be sent again.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RedriveError {
     /// There is none of that number.

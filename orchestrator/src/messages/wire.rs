@@ -77,7 +77,7 @@ pub(crate) struct ActAnswer {
     pub(crate) end: ActEnd,
 }
 
-/// How an act ended.
+/// The end of an act.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "end", rename_all = "snake_case")]
 pub(crate) enum ActEnd {

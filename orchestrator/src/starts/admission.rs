@@ -21,7 +21,7 @@ pub(crate) struct Admission {
     draining: AtomicBool,
 }
 
-/// Why a start was not admitted.
+/// The reason why a start was not admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotAdmitted {
     /// Too many unfinished sagas.

@@ -66,7 +66,7 @@ pub(crate) struct LaneTable {
     owned: watch::Sender<usize>,
 }
 
-/// Why a start found no lane.
+/// The reason why a start found no lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoLane {
     /// This process owns no shard.
@@ -88,7 +88,7 @@ impl LaneTable {
         self.change(|lanes| lanes.retain(|lane| lane.shard != shard));
     }
 
-    /// How many shards are owned, and every change of it.
+    /// The number of owned shards, and every change of it.
     pub(crate) fn owned(&self) -> watch::Receiver<usize> {
         self.owned.subscribe()
     }

@@ -5,7 +5,7 @@ use machine::StartError;
 
 use crate::saga_instance::REFUSED_UNSTORABLE;
 
-/// Why a start was not accepted.
+/// The reason why a start was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StartRefused {
     /// No definition of that name.
@@ -59,7 +59,7 @@ impl StartRefused {
             Self::KeyReused(_) => "idempotency_key_reused",
             Self::Busy(_) => "busy",
             Self::NoShard => "shard_unavailable",
-            Self::Draining => "draining",
+            Self::Draining => "orchestrator_draining",
             Self::OutcomeUnknown(_) => "outcome_unknown",
             Self::Failed => "internal",
         }

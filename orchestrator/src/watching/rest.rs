@@ -15,7 +15,7 @@ pub(crate) const WAIT_MAX: Duration = Duration::from_secs(25);
 /// The saga's shard may move to another process, which tells this one nothing: look by oneself so often.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// Where the saga stands when it has come to rest, the time is over, or this process stops; `None` when that
+/// The status of the saga when it has come to rest, the time is over, or this process stops; `None` when that
 /// cannot be found out. A saga that was just started here (`fresh`) needs no first look.
 pub(crate) async fn wait_for_rest(
     shared: &Shared,

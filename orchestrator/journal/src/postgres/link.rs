@@ -19,7 +19,7 @@ use tokio::{
 use super::session::{CHANNEL_MEMBERS, LOCK_CLASS_MEMBER, unavailable};
 use crate::port::{JournalError, Membership};
 
-/// When the members are counted after an event. The last is beyond the time in which the server notices a peer that
+/// The pauses after which the members are counted when something happened. The last is beyond the time in which the server notices a peer that
 /// vanished.
 const COUNT_AFTER: [Duration; 3] = [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(15)];
 
