@@ -76,7 +76,7 @@ enum TokenError {
     UnknownKey,
     #[error("the access token's signature is wrong")]
     WrongSignature,
-    #[error("the access token was issued by another installation or for another purpose")]
+    #[error("the access token was issued by somebody else or for something else")]
     WrongPurpose,
     #[error("the access token has expired; get a new one with the refresh token")]
     Expired,

@@ -4,7 +4,7 @@ use axum::{
     extract::State,
     http::StatusCode,
     response::{IntoResponse as _, Response},
-    routing::on,
+    routing::{MethodFilter, MethodRouter, on},
 };
 use contract::{
     Route,
@@ -35,7 +35,7 @@ pub(crate) const REFRESH: Endpoint =
 const fn endpoint(
     path: &'static str,
     about: &'static str,
-    handler: fn(axum::routing::MethodFilter) -> axum::routing::MethodRouter<App>,
+    handler: fn(MethodFilter) -> MethodRouter<App>,
 ) -> Endpoint {
     Endpoint {
         verb: Verb::Post,

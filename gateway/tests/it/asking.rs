@@ -15,7 +15,7 @@ use crate::{
 
 const PATH: &str = "/v1/orders";
 
-/// `{"alg":"none","typ":"at+jwt","kid":"key-1"}`.
+/// The head of a token that says it needs no signature: `{"alg":"none","typ":"at+jwt","kid":"key-1"}`.
 const NO_ALGORITHM: &str = "eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0Iiwia2lkIjoia2V5LTEifQ";
 
 async fn with_token(house: &House, token: &str) -> Said {

@@ -36,13 +36,13 @@ impl Key {
         jsonwebtoken::encode(header, claims, &self.private).unwrap()
     }
 
-    /// A good token.
+    /// A token that this key signed and that is good now.
     pub(crate) fn token(&self, user: UserId, role: Role, now: DateTime<Utc>) -> String {
         self.sign(&self.header(), &claims(user, role, now))
     }
 }
 
-/// Good claims.
+/// The claims of a token that is good for a quarter of an hour.
 pub(crate) fn claims(user: UserId, role: Role, now: DateTime<Utc>) -> Value {
     json!({
         "iss": TOKEN_ISSUER,
