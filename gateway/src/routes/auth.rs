@@ -32,11 +32,7 @@ pub(crate) const LOGIN: Endpoint =
 pub(crate) const REFRESH: Endpoint =
     endpoint("/v1/auth/refresh", "trades a refresh token for new tokens", |methods| on(methods, refresh));
 
-const fn endpoint(
-    path: &'static str,
-    about: &'static str,
-    handler: fn(MethodFilter) -> MethodRouter<App>,
-) -> Endpoint {
+const fn endpoint(path: &'static str, about: &'static str, handler: fn(MethodFilter) -> MethodRouter<App>) -> Endpoint {
     Endpoint {
         verb: Verb::Post,
         path,
