@@ -17,12 +17,12 @@
 //! struct Facts { reference: String }
 //!
 //! let mut saga = Builder::<Trip, Facts>::new("trip", 1);
+//! saga.before_pivot(Retry::exponential(Duration::from_millis(200)).attempts_max(5));
 //! let hold = saga
 //!     .step("hold")
 //!     .command(|trip, _| Hold { seats: trip.seats })
 //!     .on_reply(|facts, held| facts.reference.clone_from(&held.reference))
 //!     .compensate(|_, _| Release {})
-//!     .retry(Retry::exponential(Duration::from_millis(200)).attempts_max(5))
 //!     .add();
 //! saga.step("confirm")
 //!     .after([hold])
@@ -46,7 +46,7 @@ use contract::{
 };
 use serde::de::DeserializeOwned;
 
-use self::assemble::{Action, Defaults, Signature, StepParts, Timing, assemble};
+use self::assemble::{Defaults, ForwardParts, Signature, StepParts, Timing, assemble};
 pub use self::{assemble::StepHandle, mistakes::DefinitionError};
 use crate::{
     definition::Definition,
@@ -73,7 +73,7 @@ pub struct Builder<I, F = ()> {
     version: u32,
     deadline: Option<Duration>,
     defaults: Defaults,
-    steps: Vec<(StepParts, Action)>,
+    steps: Vec<(StepParts, ForwardParts)>,
     types: PhantomData<fn(I, F)>,
 }
 
@@ -139,9 +139,9 @@ impl<I: DeserializeOwned + 'static, F: Default + 'static> Builder<I, F> {
             after: Vec::new(),
             when: None,
             holds_for: None,
-            forward: Timing::default(),
+            timing: Timing::default(),
             undo: None,
-            back: Timing::default(),
+            undo_timing: Timing::default(),
         };
         StepBuilder { builder: self, parts, command: NoCommandYet }
     }
@@ -205,25 +205,25 @@ impl<I: DeserializeOwned + 'static, F: Default + 'static, C> StepBuilder<'_, I, 
 
     /// Sets how often and how late the step's command is sent again.
     pub const fn retry(mut self, retry: Retry) -> Self {
-        self.parts.forward.retry = Some(retry);
+        self.parts.timing.retry = Some(retry);
         self
     }
 
     /// Sets how long the reply is awaited before the step is in doubt.
     pub const fn reply_within(mut self, time: Duration) -> Self {
-        self.parts.forward.reply_within = Some(time);
+        self.parts.timing.reply_within = Some(time);
         self
     }
 
     /// Sets how often and how late the step's compensation is sent again.
     pub const fn compensation_retry(mut self, retry: Retry) -> Self {
-        self.parts.back.retry = Some(retry);
+        self.parts.undo_timing.retry = Some(retry);
         self
     }
 
     /// Sets how long the compensation's reply is awaited before it is in doubt.
     pub const fn compensation_within(mut self, time: Duration) -> Self {
-        self.parts.back.reply_within = Some(time);
+        self.parts.undo_timing.reply_within = Some(time);
         self
     }
 
@@ -295,7 +295,7 @@ impl<I: DeserializeOwned + 'static, F: Default + 'static, C: Command> StepBuilde
     pub fn add(self) -> StepHandle {
         let Self { builder, parts, command: Sends { build, learn, .. } } = self;
         let handle = StepHandle { position: builder.steps.len(), builder: builder.id() };
-        builder.steps.push((parts, Action { signature: Signature::of::<C>(), build, learn }));
+        builder.steps.push((parts, ForwardParts { signature: Signature::of::<C>(), build, learn }));
         handle
     }
 }

@@ -1,4 +1,4 @@
-//! The decision on one input: judges first whether the input counts; a [`Draft`] then says what follows from it.
+//! The decision on one input: judges first whether the input counts; the draft then says what follows from it.
 
 use chrono::{DateTime, Utc};
 use contract::{

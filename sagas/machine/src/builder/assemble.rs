@@ -33,9 +33,9 @@ pub(super) struct StepParts {
     pub(super) after: Vec<StepHandle>,
     pub(super) when: Option<Condition>,
     pub(super) holds_for: Option<Duration>,
-    pub(super) forward: Timing,
+    pub(super) timing: Timing,
     pub(super) undo: Option<(Signature, BuildUndo)>,
-    pub(super) back: Timing,
+    pub(super) undo_timing: Timing,
 }
 
 /// The timing of one direction, as far as the step says it.
@@ -52,8 +52,8 @@ pub(super) struct Defaults {
     pub(super) reply_within: Duration,
 }
 
-/// The forward command of a step, before its timing is known.
-pub(super) struct Action {
+/// The forward half of a step as its builder has gathered it.
+pub(super) struct ForwardParts {
     pub(super) signature: Signature,
     pub(super) build: BuildAction,
     pub(super) learn: Option<Learn>,
@@ -82,7 +82,7 @@ impl Signature {
 
 /// Makes the steps, and finds what belongs before and behind each.
 pub(super) fn assemble(
-    steps: Vec<(StepParts, Action)>,
+    steps: Vec<(StepParts, ForwardParts)>,
     defaults: &Defaults,
     builder: u64,
     mistakes: &mut Vec<DefinitionError>,
@@ -91,7 +91,7 @@ pub(super) fn assemble(
         mistakes.push(DefinitionError::TooManySteps { count: steps.len() });
     }
     let mut assembled: Vec<Step> = Vec::with_capacity(steps.len());
-    for (parts, action) in steps.into_iter().take(STEPS_MAX) {
+    for (parts, forward) in steps.into_iter().take(STEPS_MAX) {
         let name = StepName::new(&parts.name).unwrap_or_else(|_| {
             mistakes.push(DefinitionError::BadStepName { name: parts.name.clone() });
             StepName::new(NAMELESS).expect("the stand-in is a step's name")
@@ -114,7 +114,7 @@ pub(super) fn assemble(
         }
         let after = assembled.iter().enumerate().filter(|(at, _)| before.contains(*at));
         let after = after.map(|(_, step)| step.name.clone()).collect();
-        assembled.push(step(name, parts, action, defaults, Edges { after, before, ancestors }));
+        assembled.push(step(name, parts, forward, defaults, Edges { after, before, ancestors }));
     }
     assembled
 }
@@ -126,16 +126,16 @@ struct Edges {
     ancestors: StepSet,
 }
 
-fn step(name: StepName, parts: StepParts, action: Action, defaults: &Defaults, edges: Edges) -> Step {
-    let StepParts { kind, when, holds_for, forward, undo, back, .. } = parts;
+fn step(name: StepName, parts: StepParts, forward: ForwardParts, defaults: &Defaults, edges: Edges) -> Step {
+    let StepParts { kind, when, holds_for, timing, undo, undo_timing, .. } = parts;
     let retry = match kind {
         StepKind::Compensatable => defaults.before_pivot,
         StepKind::Pivot | StepKind::Retriable => defaults.must_succeed,
     };
-    let Action { signature, build, learn } = action;
-    let command = signature.spec(&forward, retry, defaults.reply_within);
+    let ForwardParts { signature, build, learn } = forward;
+    let command = signature.spec(&timing, retry, defaults.reply_within);
     let undo = undo.map(|(signature, build)| {
-        let command = signature.spec(&back, defaults.must_succeed, defaults.reply_within);
+        let command = signature.spec(&undo_timing, defaults.must_succeed, defaults.reply_within);
         Undo { command, build }
     });
     let Edges { after, before, ancestors } = edges;

@@ -251,7 +251,7 @@ impl Talk {
         said
     }
 
-    pub(crate) fn work(&self, step: &str, op: Op) -> (CommandId, u16) {
+    pub(crate) fn command_id(&self, step: &str, op: Op) -> (CommandId, u16) {
         let progress = self.state.progress(&name(step), op);
         let generation = progress.map_or(1, |progress| progress.generation.max(1));
         let attempt = progress.map_or(1, |progress| progress.attempt.max(1));
@@ -259,7 +259,7 @@ impl Talk {
     }
 
     pub(crate) fn reply(&self, step: &str, op: Op, outcome: Outcome<Value>) -> Input {
-        let (command_id, attempt) = self.work(step, op);
+        let (command_id, attempt) = self.command_id(step, op);
         Input::Replied { command_id, attempt, outcome }
     }
 

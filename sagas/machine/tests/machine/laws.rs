@@ -227,7 +227,7 @@ fn any_input() -> impl Strategy<Value = (i64, RawInput)> {
 impl RawInput {
     fn made_for(self, definition: &Definition, state: &State) -> Input {
         let op = |undo: bool| if undo { Op::Compensation } else { Op::Action };
-        let work = |step: usize, undo: bool, generation: u16| CommandId {
+        let command_id = |step: usize, undo: bool, generation: u16| CommandId {
             saga: state.saga_id,
             step: step_at(definition, step),
             op: op(undo),
@@ -236,10 +236,10 @@ impl RawInput {
         match self {
             Self::Time => Input::TimePassed,
             Self::DeadLetter { step, undo, attempt } => {
-                Input::DeadLettered { command_id: work(step, undo, 1), attempt, reason: "delivery limit".into() }
+                Input::DeadLettered { command_id: command_id(step, undo, 1), attempt, reason: "delivery limit".into() }
             }
             Self::Reply { step, undo, generation, attempt, kind } => {
-                let command_id = work(step, undo, generation);
+                let command_id = command_id(step, undo, generation);
                 let outcome = match kind {
                     0 | 1 => Outcome::done(if undo { json!({}) } else { json!({"said": "yes"}) }),
                     2 => Outcome::refused("no", "no"),

@@ -201,7 +201,7 @@ fn a_refused_retriable_asks_a_person_and_a_retry_asks_under_a_new_id() {
 fn a_retry_by_hand_starts_the_attempts_over_under_the_same_id() {
     let mut talk = at_pivot();
     talk.exhaust("confirm", Op::Action);
-    let (id, attempt) = talk.work("confirm", Op::Action);
+    let (id, attempt) = talk.command_id("confirm", Op::Action);
     assert_eq!(
         talk.act(Action::Retry { step: Some(name("confirm")) }),
         "ann acts: retry; send confirm 1.5; => running"
@@ -212,7 +212,7 @@ fn a_retry_by_hand_starts_the_attempts_over_under_the_same_id() {
         talk.exhaust("confirm", Op::Action),
         "confirm failed (broken), out of attempts; confirm needs attention (broken); => needs_attention"
     );
-    assert_eq!(talk.work("confirm", Op::Action).1, 8, "four attempts more");
+    assert_eq!(talk.command_id("confirm", Op::Action).1, 8, "four attempts more");
 }
 
 #[test]
@@ -326,7 +326,7 @@ fn what_is_nested_too_deep_for_a_journal_to_read_back_is_refused_wherever_it_com
 #[test]
 fn a_dead_letter_is_a_fault_of_its_attempt() {
     let mut talk = begin();
-    let (command_id, attempt) = talk.work("create", Op::Action);
+    let (command_id, attempt) = talk.command_id("create", Op::Action);
     let dead =
         |attempt| Input::DeadLettered { command_id: command_id.clone(), attempt, reason: "delivery limit".into() };
     assert_eq!(talk.hear(&dead(attempt + 1)), "ignored: another attempt is awaited");
@@ -339,7 +339,7 @@ fn answers_to_what_was_never_asked_are_unknown() {
     let flights = talk.done("flights");
     assert_eq!(flights, "unknown: this saga never sent `saga_00000000000000000000000000000007:flights:action:1`");
     assert!(talk.undone("create").starts_with("unknown"));
-    let (mut command_id, attempt) = talk.work("create", Op::Action);
+    let (mut command_id, attempt) = talk.command_id("create", Op::Action);
     command_id.saga = SagaId::from_uuid(uuid::Uuid::from_u128(8));
     let outcome = Outcome::done(json!({"said": "x"}));
     assert!(talk.hear(&Input::Replied { command_id, attempt, outcome }).starts_with("unknown"));

@@ -61,21 +61,21 @@ fn inputs(step: &'static str, op: Op) -> Vec<(&'static str, Make)> {
         (
             "dead-lettered",
             Box::new(move |talk| {
-                let (command_id, attempt) = talk.work(step, op);
+                let (command_id, attempt) = talk.command_id(step, op);
                 Input::DeadLettered { command_id, attempt, reason: "delivery limit".into() }
             }),
         ),
         (
             "faulted, another attempt",
             Box::new(move |talk| {
-                let (command_id, attempt) = talk.work(step, op);
+                let (command_id, attempt) = talk.command_id(step, op);
                 Input::Replied { command_id, attempt: attempt + 1, outcome: Outcome::faulted("broken", "it broke") }
             }),
         ),
         (
             "done, generation not issued",
             Box::new(move |talk| {
-                let (mut command_id, attempt) = talk.work(step, op);
+                let (mut command_id, attempt) = talk.command_id(step, op);
                 command_id.generation += 1;
                 Input::Replied { command_id, attempt, outcome: Outcome::done(good(op)) }
             }),
