@@ -1,5 +1,5 @@
-//! The work that is measured: a saga of four command steps, each one transaction of an inbox row and one domain row, with a
-//! 500-byte input; one saga in ten is declined at its third step and undone.
+//! The load that is measured: a saga of four command steps, each one transaction of an inbox row and one domain row,
+//! with a 500-byte input; one saga in ten is declined at its third step and undone.
 //!
 //! The floor runs the very same statements without a broker, a journal or an orchestrator.
 

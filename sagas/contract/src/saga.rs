@@ -28,7 +28,7 @@ pub enum SagaStatus {
 }
 
 impl SagaStatus {
-    /// Every status.
+    /// Every status of a saga.
     pub const ALL: [Self; 6] =
         [Self::Running, Self::Compensating, Self::Completed, Self::Compensated, Self::NeedsAttention, Self::Abandoned];
 

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::{entry::Entry, state::State, step::CommandSpec};
 
-/// What one input leads to: first commit the entries, then publish the commands. The caller asks
+/// The consequence of one input: the caller commits the entries, then publishes the commands. It asks
 /// [`crate::next_wake()`] when the reached state wants to hear that time has passed.
 #[derive(Debug)]
 pub struct Decision {

@@ -5,10 +5,10 @@ use std::{fmt, sync::Arc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// How many bytes of the digest are kept: 128 bits cannot collide by accident.
+/// The number of bytes of the digest that are kept: 128 bits cannot collide by accident.
 const DIGEST_BYTES: usize = 16;
 
-/// What identifies a definition's shape: names, kinds, edges, commands, retries and timings. 32 hexadecimal digits;
+/// The identity of a definition's shape: names, kinds, edges, commands, retries and timings. 32 hexadecimal digits;
 /// empty before a saga's start.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -13,13 +13,14 @@ use serde_json::Value;
 pub struct Mismatch {
     /// A JSON pointer, such as `/items/0/total`; empty for the whole value.
     pub pointer: String,
-    /// What is wrong there.
+    /// The mistake at that place.
     pub message: String,
 }
 
 /// Reads a value as `T`. Reading twice when it fails buys the place of the mistake at no cost when it does not.
 ///
-/// What a type leaves out is journaled with the rest, so its nesting is bounded here: a journal must read back.
+/// Fields that the type leaves out are journaled with the rest, so their nesting is bounded here: a journal must read
+/// back.
 pub(crate) fn read<T: DeserializeOwned>(value: &Value) -> Result<T, Mismatch> {
     if is_deeper_than(value, NESTING_LEVELS_MAX) {
         let message = format!("it is nested deeper than {NESTING_LEVELS_MAX} levels");

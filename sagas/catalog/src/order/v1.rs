@@ -192,7 +192,7 @@ fn accepted_stays(order: &PlaceOrder) -> Vec<AcceptedStay> {
     stays.collect()
 }
 
-/// How many people travel: the domains judge their offers by it.
+/// The number of people who travel, by which the domains judge their offers.
 fn travellers(order: &PlaceOrder) -> u32 {
     u32::try_from(order.travellers.len()).unwrap_or(u32::MAX)
 }

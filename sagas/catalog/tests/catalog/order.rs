@@ -1,4 +1,4 @@
-//! What the `order` saga sends, to whom, and in which order.
+//! The commands of the `order` saga: their payloads, their domains and their order.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use contract::{

@@ -26,7 +26,7 @@ pub(crate) struct Trip {
     pub(crate) note: String,
 }
 
-/// What steps learn: the texts of replies, in the order in which they are folded.
+/// The facts that steps learn: the texts of replies, in the order in which they are folded.
 #[derive(Debug, Default)]
 pub(crate) struct Learned {
     pub(crate) said: Vec<String>,

@@ -189,7 +189,7 @@ fn a_refused_retriable_asks_a_person_and_a_retry_asks_under_a_new_id() {
     let asked = "tell refused (no); tell needs attention (no); => needs_attention";
     let old = talk.reply("tell", Op::Action, Outcome::done(json!({"said": "late"})));
     assert_eq!(talk.refused("tell", Op::Action), asked);
-    // A refusal is sticky: whatever else arrives for it is not to be believed.
+    // A refusal is sticky: other answers to the same command are not to be believed.
     assert_eq!(talk.hear(&old), "ignored: it was refused before");
     assert_eq!(talk.done("bill"), "bill done");
     assert_eq!(talk.act(Action::Retry { step: None }), "ann acts: retry; send tell 2.1; => running");
