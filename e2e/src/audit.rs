@@ -174,7 +174,7 @@ impl System {
     }
 }
 
-const FLIGHT_HOLDS: &str = "SELECT order_id, status FROM flight_hold WHERE status NOT IN ('released', 'expired')";
+const FLIGHT_HOLDS: &str = "SELECT order_id, status FROM seat_hold WHERE status NOT IN ('released', 'expired')";
 const ROOM_HOLDS: &str = "SELECT order_id, status FROM room_hold WHERE status NOT IN ('released', 'expired')";
 
 /// Held by nobody, sold exactly to the confirmed orders that have such items, and every unit accounted for (S21).

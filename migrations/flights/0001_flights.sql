@@ -102,7 +102,7 @@ CREATE TABLE flight_offer (
     expires_at timestamptz NOT NULL
 );
 
-CREATE TABLE flight_hold (
+CREATE TABLE seat_hold (
     order_id   uuid PRIMARY KEY,
     status     text NOT NULL DEFAULT 'held' CHECK (status IN ('held', 'confirmed', 'released', 'expired')),
     created_at timestamptz NOT NULL,
@@ -112,10 +112,10 @@ CREATE TABLE flight_hold (
     CHECK ((status = 'held') = (closed_at IS NULL))
 );
 -- The sweeper's: what runs out next.
-CREATE INDEX flight_hold_due ON flight_hold (expires_at) WHERE status = 'held';
+CREATE INDEX seat_hold_due ON seat_hold (expires_at) WHERE status = 'held';
 
-CREATE TABLE flight_hold_line (
-    order_id  uuid NOT NULL REFERENCES flight_hold,
+CREATE TABLE seat_hold_line (
+    order_id  uuid NOT NULL REFERENCES seat_hold,
     line      smallint NOT NULL,
     offer_id  uuid NOT NULL,
     flight_id bigint NOT NULL,
@@ -133,7 +133,7 @@ BEGIN
     RAISE EXCEPTION 'rows of % are never changed', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
 END
 $$;
-CREATE TRIGGER flight_hold_line_is_immutable BEFORE UPDATE ON flight_hold_line
+CREATE TRIGGER seat_hold_line_is_immutable BEFORE UPDATE ON seat_hold_line
     FOR EACH ROW EXECUTE FUNCTION refuse_update();
 
 CREATE SEQUENCE booking_reference_number AS bigint MAXVALUE 1073741823;
@@ -158,8 +158,8 @@ BEGIN
 END
 $$;
 
-CREATE TABLE booking (
-    order_id  uuid PRIMARY KEY REFERENCES flight_hold,
+CREATE TABLE flight_booking (
+    order_id  uuid PRIMARY KEY REFERENCES seat_hold,
     reference text NOT NULL UNIQUE CHECK (reference ~ '^[A-Z0-9]{6}$'),
     booked_at timestamptz NOT NULL
 );
@@ -167,7 +167,7 @@ CREATE TABLE booking (
 -- One for each traveller and flight.
 CREATE TABLE ticket (
     number      text PRIMARY KEY CHECK (number ~ '^[0-9]{13}$'),
-    order_id    uuid NOT NULL REFERENCES booking,
+    order_id    uuid NOT NULL REFERENCES flight_booking,
     line        smallint NOT NULL,
     traveller   smallint NOT NULL,
     given_name  text NOT NULL,
@@ -187,6 +187,6 @@ LEFT JOIN (
     SELECT line.flight_id, line.cabin,
            sum(line.seats) FILTER (WHERE hold.status = 'held') AS held,
            sum(line.seats) FILTER (WHERE hold.status = 'confirmed') AS sold
-    FROM flight_hold_line line JOIN flight_hold hold USING (order_id)
+    FROM seat_hold_line line JOIN seat_hold hold USING (order_id)
     GROUP BY line.flight_id, line.cabin
 ) l USING (flight_id, cabin);

@@ -42,13 +42,13 @@ const EFFECTS: [(&str, &str, &str); 7] = [
     (
         "flights",
         "holds of seats",
-        "SELECT abs(count(*) - (SELECT count(*) FROM flight_hold)) FROM runtime.inbox
+        "SELECT abs(count(*) - (SELECT count(*) FROM seat_hold)) FROM runtime.inbox
          WHERE step = 'hold-seats' AND op = 'a' AND state = 'd'",
     ),
     (
         "flights",
         "bookings of seats",
-        "SELECT abs(count(*) - (SELECT count(*) FROM booking)) FROM runtime.inbox
+        "SELECT abs(count(*) - (SELECT count(*) FROM flight_booking)) FROM runtime.inbox
          WHERE step = 'confirm-seats' AND state = 'd'",
     ),
     (

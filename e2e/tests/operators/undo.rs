@@ -97,7 +97,7 @@ pub(crate) async fn a_saga_held_before_its_pivot(bench: &mut Bench) {
 async fn nothing_is_left(bench: &mut Bench, order_id: &str) {
     let uuid = uuid::Uuid::try_parse(&order_id[4..]).unwrap();
     for (database, live) in [
-        ("sojourn_flights", "SELECT count(*) FROM flight_hold WHERE order_id = $1 AND status IN ('held', 'confirmed')"),
+        ("sojourn_flights", "SELECT count(*) FROM seat_hold WHERE order_id = $1 AND status IN ('held', 'confirmed')"),
         (
             "sojourn_accommodation",
             "SELECT count(*) FROM room_hold WHERE order_id = $1 AND status IN ('held', 'confirmed')",

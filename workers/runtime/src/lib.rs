@@ -26,6 +26,7 @@ mod handler_error;
 mod demonstration;
 mod domain_error;
 mod hold_settings;
+mod holds;
 mod offers;
 mod sweeper;
 
@@ -67,6 +68,7 @@ pub use events::{
 pub use handler::{Handled, Handler, OutsideHandler, Prepare};
 pub use handler_error::HandlerError;
 pub use hold_settings::{HoldMinutes, Minutes, MinutesError, OfferMinutes};
+pub use holds::{HOLDS_PER_BATCH, Holds, next_expiry, sweep_holds};
 pub use offers::{OfferError, OfferReads, OfferTimes};
 pub use retention::Retention;
 pub use settings::{DATABASE_PREFIX, Settings};

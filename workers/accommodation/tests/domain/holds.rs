@@ -11,10 +11,13 @@ use contract::{
     },
 };
 use tokio_util::sync::CancellationToken;
-use worker_accommodation::{expire_due, next_expiry, run_sweeper};
-use worker_runtime::testkit::{
-    ManualClock,
-    lab::{at, code, euros, order},
+use worker_accommodation::Accommodation;
+use worker_runtime::{
+    Holds, next_expiry, sweep_holds,
+    testkit::{
+        ManualClock,
+        lab::{at, code, euros, order},
+    },
 };
 
 use crate::common::{Lab, night};
@@ -32,7 +35,7 @@ async fn a_held_room_becomes_a_booking() {
     // The same order under another command gets the booking that it has, and nothing is sold twice.
     assert_eq!(lab.confirm(order(1), at(25)).await, Outcome::done(confirmed));
     lab.release(order(1)).await;
-    assert_eq!(expire_due(&lab.pool, at(100)).await.unwrap(), 0);
+    assert_eq!(Accommodation::expire_due(&lab.pool, at(100)).await.unwrap(), 0);
     assert_eq!(lab.rooms(1).await, (0, 5));
 }
 
@@ -127,7 +130,7 @@ async fn the_sweeper_gives_back_at_its_hour_and_forgets_old_offers() {
     let token = CancellationToken::new();
     let (pool, its_clock, its_token) = (lab.pool.clone(), clock.clone(), token.clone());
     let sweeping = tokio::spawn(async move {
-        run_sweeper(&pool, its_clock.as_ref(), Duration::from_millis(10), its_token).await;
+        sweep_holds::<Accommodation>(&pool, its_clock.as_ref(), Duration::from_millis(10), its_token).await;
     });
     // Years: the ids of offers are of the machine's time and not of the test's.
     clock.advance(TimeDelta::days(50 * 365));
@@ -145,15 +148,15 @@ async fn the_sweeper_gives_back_at_its_hour_and_forgets_old_offers() {
 async fn a_hold_that_ran_out_is_given_back_once_and_never_confirmed() {
     let lab = Lab::with_rooms("stays_expiry", 2, 1).await;
     let offer = lab.offer(1, 0, 3).await;
-    assert_eq!(next_expiry(&lab.pool).await.unwrap(), None);
+    assert_eq!(next_expiry::<Accommodation>(&lab.pool).await.unwrap(), None);
     lab.hold(order(1), &[offer]).await;
-    assert_eq!(next_expiry(&lab.pool).await.unwrap(), Some(at(20)));
-    assert_eq!(expire_due(&lab.pool, at(19)).await.unwrap(), 0);
+    assert_eq!(next_expiry::<Accommodation>(&lab.pool).await.unwrap(), Some(at(20)));
+    assert_eq!(Accommodation::expire_due(&lab.pool, at(19)).await.unwrap(), 0);
     // Its hour has come, though the sweeper has not: too late all the same.
     assert_eq!(code(lab.confirm(order(1), at(20)).await), REFUSED_HOLD_EXPIRED);
     assert_eq!(lab.rooms(1).await, (3, 0));
-    assert_eq!(expire_due(&lab.pool, at(20)).await.unwrap(), 1);
-    assert_eq!(expire_due(&lab.pool, at(20)).await.unwrap(), 0);
+    assert_eq!(Accommodation::expire_due(&lab.pool, at(20)).await.unwrap(), 1);
+    assert_eq!(Accommodation::expire_due(&lab.pool, at(20)).await.unwrap(), 0);
     assert_eq!(code(lab.confirm(order(1), at(19)).await), REFUSED_HOLD_EXPIRED);
     lab.release(order(1)).await;
     assert_eq!(lab.rooms(1).await, (0, 0));

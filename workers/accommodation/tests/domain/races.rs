@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use contract::accommodation::{AcceptedStay, ConfirmRooms, HoldRooms, REFUSED_SOLD_OUT, ReleaseRooms};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use worker_accommodation::expire_due;
+use worker_accommodation::Accommodation;
 use worker_runtime::{
-    Handler,
-    testkit::lab::{at, code, context, order, run, until_waiting},
+    Handler, Holds,
+    testkit::lab::{ExpiryRace, at, code, context, order, run},
 };
 
 use crate::common::{Lab, assert_conserved};
@@ -35,7 +35,7 @@ async fn two_hundred_buyers_of_the_last_room_leave_one_owner() {
 /// S22. A seed decides who starts first, who commits first, and on which side of the hour each one's clock stands.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hold_is_confirmed_or_expired_and_never_both() {
-    let lab = Arc::new(Lab::with_rooms("stays_expiry_race", 1000, 1).await);
+    let lab = Lab::with_rooms("stays_expiry_race", 1000, 1).await;
     let mut random = StdRng::seed_from_u64(22);
     let (mut confirmed, mut expired) = (0_i64, 0_i64);
     for round in 0..1000_u128 {
@@ -44,25 +44,9 @@ async fn a_hold_is_confirmed_or_expired_and_never_both() {
         // Clocks of two machines differ: either may think that the hour has come.
         let confirm_at = at(20) - chrono::Duration::microseconds(random.random_range(0..3));
         let sweep_at = at(20) - chrono::Duration::microseconds(random.random_range(-1..2));
-        let swept = if random.random_bool(0.5) {
-            // The confirmation has everything and has not committed: the sweeper waits for it, then looks again.
-            let mut tx = lab.pool.begin().await.unwrap();
-            let command = ConfirmRooms { order_id: order(round), guest_name: "Ada".into() };
-            let outcome = lab.domain.handle(&mut tx, command, &mut context(confirm_at)).await.unwrap();
-            let sweeper = lab.pool.clone();
-            let sweep = tokio::spawn(async move { expire_due(&sweeper, sweep_at).await.unwrap() });
-            until_waiting(&lab.pool, &sweep).await;
-            tx.commit().await.unwrap();
-            let swept = sweep.await.unwrap();
-            assert!(!(code(outcome) == "done" && swept > 0), "round {round}: confirmed and expired");
-            swept
-        } else {
-            let (sweeper, confirmer) = (lab.pool.clone(), Arc::clone(&lab));
-            let sweep = tokio::spawn(async move { expire_due(&sweeper, sweep_at).await.unwrap() });
-            let confirm = tokio::spawn(async move { code(confirmer.confirm(order(round), confirm_at).await) });
-            confirm.await.unwrap();
-            sweep.await.unwrap()
-        };
+        let race = ExpiryRace { confirm_at, sweep_at, confirm_first: random.random_bool(0.5) };
+        let confirm = ConfirmRooms { order_id: order(round), guest_name: "Ada".into() };
+        let swept = race.run(&lab.pool, &lab.domain, confirm).await;
         let (status,): (String,) = sqlx::query_as("SELECT status FROM room_hold WHERE order_id = $1")
             .bind(order(round).uuid())
             .fetch_one(&lab.pool)
@@ -75,7 +59,7 @@ async fn a_hold_is_confirmed_or_expired_and_never_both() {
             }
             "expired" => expired += 1,
             // Neither clock had struck in its favour.
-            "held" => assert_eq!(expire_due(&lab.pool, at(21)).await.unwrap(), 1),
+            "held" => assert_eq!(Accommodation::expire_due(&lab.pool, at(21)).await.unwrap(), 1),
             other => panic!("round {round}: {other}"),
         }
         assert_eq!(lab.rooms(1).await, (0, 2 * confirmed), "round {round}");
@@ -102,7 +86,7 @@ async fn rooms_are_conserved_over_random_histories() {
         client.await.unwrap();
         assert_conserved(&lab.pool).await;
     }
-    while expire_due(&lab.pool, at(1000)).await.unwrap() > 0 {}
+    while Accommodation::expire_due(&lab.pool, at(1000)).await.unwrap() > 0 {}
     assert_eq!((lab.rooms(1).await.0, lab.rooms(2).await.0), (0, 0), "nothing is held once everything has run out");
 }
 
@@ -125,7 +109,7 @@ async fn live(lab: &Lab, offers: &[AcceptedStay], client: u64) {
                 run(&lab.pool, &lab.domain, ConfirmRooms { order_id, guest_name }, now).await.unwrap();
             }
             8 => {
-                expire_due(&lab.pool, now).await.unwrap();
+                Accommodation::expire_due(&lab.pool, now).await.unwrap();
             }
             _ => {
                 // A crash after the work and before the commit.

@@ -2,17 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use axum::{body::Body, http::Request};
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use contract::{
     accommodation::{StayOffer, StaySearch},
     text::{composed, search_form},
 };
-use serde_json::Value;
 use sqlx::PgPool;
-use tower::ServiceExt;
 use worker_accommodation::{SearchError, find_offer, router, search, seed};
-use worker_runtime::{OfferMinutes, OfferReads, OfferTimes};
+use worker_runtime::{OfferMinutes, OfferReads, OfferTimes, testkit::lab::get};
 
 use crate::common::empty;
 
@@ -236,17 +233,10 @@ async fn properties_are_stored_in_the_form_in_which_they_are_looked_for() {
 async fn a_wrong_search_is_answered_with_what_is_wrong() {
     let pool = seeded("stays_wrong_searches").await;
     let router = router(OfferReads { pool, clock: kit::clock::system(), offer_for: OfferMinutes::default() });
-    let ask = |query: &str| {
-        let (router, query) = (router.clone(), query.to_owned());
-        async move {
-            let request = Request::get(format!("/offers{query}")).body(Body::empty()).unwrap();
-            let response = router.oneshot(request).await.unwrap();
-            let status = response.status().as_u16();
-            let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
-            let body: Value = serde_json::from_slice(&body).unwrap();
-            let pointer = body["errors"][0]["pointer"].as_str().unwrap_or("").to_owned();
-            (status, body["code"].as_str().unwrap_or("").to_owned(), pointer)
-        }
+    let ask = async |query: &str| {
+        let (status, body) = get(&router, &format!("/offers{query}")).await;
+        let pointer = body["errors"][0]["pointer"].as_str().unwrap_or("").to_owned();
+        (status, body["code"].as_str().unwrap_or("").to_owned(), pointer)
     };
     for (query, code, field) in [
         ("place=%20&check_in=2099-01-01&check_out=2099-01-02&guests=1", "place_invalid", "place"),

@@ -38,26 +38,26 @@ async fn sell(
     let sold: Option<(String, Vec<String>)> = sqlx::query_as(
         "WITH taken AS (
              SELECT l.flight_id, l.cabin, sum(l.seats)::int AS seats
-             FROM flight_hold h JOIN flight_hold_line l USING (order_id)
+             FROM seat_hold h JOIN seat_hold_line l USING (order_id)
              WHERE h.order_id = $1 AND h.status = 'held' GROUP BY l.flight_id, l.cabin
          ), locked AS MATERIALIZED (
              SELECT i.flight_id, i.cabin, t.seats
              FROM taken t JOIN cabin_inventory i USING (flight_id, cabin)
              ORDER BY i.flight_id, i.cabin FOR NO KEY UPDATE OF i
          ), hold AS (
-             UPDATE flight_hold SET status = 'confirmed', closed_at = $2
+             UPDATE seat_hold SET status = 'confirmed', closed_at = $2
              WHERE (SELECT count(*) FROM locked) > 0 AND order_id = $1 AND status = 'held' AND expires_at > $2
-               AND NOT EXISTS (SELECT FROM flight_hold_line l WHERE l.order_id = $1 AND l.seats <> $3)
+               AND NOT EXISTS (SELECT FROM seat_hold_line l WHERE l.order_id = $1 AND l.seats <> $3)
              RETURNING order_id
          ), moved AS (
              UPDATE cabin_inventory i SET held = i.held - l.seats, sold = i.sold + l.seats
              FROM hold, locked l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin
          ), flown AS (
              SELECT l.order_id, l.line, c.accounting_code
-             FROM hold JOIN flight_hold_line l USING (order_id) JOIN flight f USING (flight_id)
+             FROM hold JOIN seat_hold_line l USING (order_id) JOIN flight f USING (flight_id)
              JOIN carrier c ON c.code = f.carrier
          ), booked AS (
-             INSERT INTO booking (order_id, reference, booked_at)
+             INSERT INTO flight_booking (order_id, reference, booked_at)
              SELECT order_id, record_locator(nextval('booking_reference_number')), $2 FROM hold
              RETURNING order_id, reference
          ), ticketed AS (
@@ -98,11 +98,11 @@ async fn why_not(
     let order_id = command.order_id;
     let hold: Option<HoldRow> = sqlx::query_as(
         "SELECT h.status, h.expires_at,
-                coalesce((SELECT min(l.seats) FROM flight_hold_line l WHERE l.order_id = h.order_id), 0) AS seats,
+                coalesce((SELECT min(l.seats) FROM seat_hold_line l WHERE l.order_id = h.order_id), 0) AS seats,
                 b.reference,
                 array(SELECT t.number FROM ticket t WHERE t.order_id = h.order_id ORDER BY t.line, t.traveller)
                     AS tickets
-         FROM flight_hold h LEFT JOIN booking b USING (order_id) WHERE h.order_id = $1",
+         FROM seat_hold h LEFT JOIN flight_booking b USING (order_id) WHERE h.order_id = $1",
     )
     .bind(order_id.uuid())
     .fetch_optional(tx)

@@ -161,14 +161,14 @@ async fn write_hold(
     let currencies: Vec<&str> = taken.iter().map(|quote| quote.currency.as_str()).collect();
     let moved = sqlx::query(
         "WITH hold AS (
-             INSERT INTO flight_hold (order_id, created_at, expires_at) VALUES ($1, $2, $3)
+             INSERT INTO seat_hold (order_id, created_at, expires_at) VALUES ($1, $2, $3)
              ON CONFLICT (order_id) DO NOTHING RETURNING order_id
          ), wanted AS (
              SELECT hold.order_id, w.*
              FROM hold, unnest($4::uuid[], $5::bigint[], $6::text[], $7::int[], $8::numeric[], $9::text[])
                  WITH ORDINALITY AS w (offer_id, flight_id, cabin, seats, total, currency, line)
          ), lines AS (
-             INSERT INTO flight_hold_line (order_id, line, offer_id, flight_id, cabin, seats, total, currency)
+             INSERT INTO seat_hold_line (order_id, line, offer_id, flight_id, cabin, seats, total, currency)
              SELECT order_id, line, offer_id, flight_id, cabin, seats, total, currency FROM wanted
          )
          UPDATE cabin_inventory i SET held = i.held + w.seats

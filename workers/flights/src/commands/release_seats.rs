@@ -21,14 +21,14 @@ impl Handler<ReleaseSeats> for Flights {
         sqlx::query(
             "WITH given AS (
                  SELECT l.flight_id, l.cabin, sum(l.seats)::int AS seats
-                 FROM flight_hold h JOIN flight_hold_line l USING (order_id)
+                 FROM seat_hold h JOIN seat_hold_line l USING (order_id)
                  WHERE h.order_id = $1 AND h.status = 'held' GROUP BY l.flight_id, l.cabin
              ), locked AS MATERIALIZED (
                  SELECT i.flight_id, i.cabin, g.seats
                  FROM given g JOIN cabin_inventory i USING (flight_id, cabin)
                  ORDER BY i.flight_id, i.cabin FOR NO KEY UPDATE OF i
              ), hold AS (
-                 UPDATE flight_hold SET status = 'released', closed_at = $2
+                 UPDATE seat_hold SET status = 'released', closed_at = $2
                  WHERE (SELECT count(*) FROM locked) > 0 AND order_id = $1 AND status = 'held' RETURNING order_id
              )
              UPDATE cabin_inventory i SET held = i.held - l.seats

@@ -27,7 +27,7 @@ async fn harness(name: &str, capacities: &[i32]) -> Harness {
 fn seats() -> Snapshot {
     Snapshot::new([
         "SELECT flight_id, cabin, held, sold FROM cabin_inventory",
-        "SELECT order_id FROM flight_hold WHERE status IN ('held', 'confirmed')",
+        "SELECT order_id FROM seat_hold WHERE status IN ('held', 'confirmed')",
     ])
 }
 

@@ -11,10 +11,13 @@ use contract::{
     },
 };
 use tokio_util::sync::CancellationToken;
-use worker_flights::{expire_due, next_expiry, run_sweeper};
-use worker_runtime::testkit::{
-    ManualClock,
-    lab::{at, code, euros, order},
+use worker_flights::Flights;
+use worker_runtime::{
+    Holds, next_expiry, sweep_holds,
+    testkit::{
+        ManualClock,
+        lab::{at, code, euros, order},
+    },
 };
 
 use crate::common::Lab;
@@ -37,7 +40,7 @@ async fn a_held_seat_becomes_a_ticket() {
     assert_eq!(lab.confirm(order(1), 2, at(25)).await, Outcome::done(confirmed));
     // A compensation of a confirmed order has nothing to release.
     lab.release(order(1)).await;
-    assert_eq!(expire_due(&lab.pool, at(100)).await.unwrap(), 0);
+    assert_eq!(Flights::expire_due(&lab.pool, at(100)).await.unwrap(), 0);
     assert_eq!(lab.seats(1).await, (0, 2));
 }
 
@@ -125,7 +128,7 @@ async fn the_sweeper_gives_back_at_its_hour_and_forgets_old_offers() {
     let token = CancellationToken::new();
     let (pool, its_clock, its_token) = (lab.pool.clone(), clock.clone(), token.clone());
     let sweeping = tokio::spawn(async move {
-        run_sweeper(&pool, its_clock.as_ref(), Duration::from_millis(10), its_token).await;
+        sweep_holds::<Flights>(&pool, its_clock.as_ref(), Duration::from_millis(10), its_token).await;
     });
     // Years: the ids of offers are of the machine's time and not of the test's.
     clock.advance(TimeDelta::days(50 * 365));
@@ -143,20 +146,20 @@ async fn the_sweeper_gives_back_at_its_hour_and_forgets_old_offers() {
 async fn a_hold_that_ran_out_is_given_back_once_and_never_confirmed() {
     let lab = Lab::with_seats("flights_expiry", &[5]).await;
     let offer = lab.offer(1, 2).await;
-    assert_eq!(next_expiry(&lab.pool).await.unwrap(), None);
+    assert_eq!(next_expiry::<Flights>(&lab.pool).await.unwrap(), None);
     lab.hold(2, order(1), &[offer]).await;
-    assert_eq!(next_expiry(&lab.pool).await.unwrap(), Some(at(20)));
-    assert_eq!(expire_due(&lab.pool, at(19)).await.unwrap(), 0);
+    assert_eq!(next_expiry::<Flights>(&lab.pool).await.unwrap(), Some(at(20)));
+    assert_eq!(Flights::expire_due(&lab.pool, at(19)).await.unwrap(), 0);
 
     // Its hour has come, though the sweeper has not: too late all the same.
     assert_eq!(code(lab.confirm(order(1), 2, at(20)).await), REFUSED_HOLD_EXPIRED);
     assert_eq!(lab.seats(1).await, (2, 0));
-    assert_eq!(expire_due(&lab.pool, at(20)).await.unwrap(), 1);
-    assert_eq!(expire_due(&lab.pool, at(20)).await.unwrap(), 0);
+    assert_eq!(Flights::expire_due(&lab.pool, at(20)).await.unwrap(), 1);
+    assert_eq!(Flights::expire_due(&lab.pool, at(20)).await.unwrap(), 0);
     assert_eq!(code(lab.confirm(order(1), 2, at(19)).await), REFUSED_HOLD_EXPIRED);
     lab.release(order(1)).await;
     assert_eq!(lab.seats(1).await, (0, 0));
-    assert_eq!(next_expiry(&lab.pool).await.unwrap(), None);
+    assert_eq!(next_expiry::<Flights>(&lab.pool).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -182,9 +185,9 @@ async fn the_tables_refuse_what_the_program_must_not_do() {
         "UPDATE cabin_inventory SET held = -1",
         "UPDATE cabin_inventory SET sold = sold + 1",
         "UPDATE cabin_inventory SET capacity = 1",
-        "UPDATE flight_hold_line SET seats = 1",
-        "UPDATE flight_hold SET status = 'confirmed'",
-        "DELETE FROM flight_hold",
+        "UPDATE seat_hold_line SET seats = 1",
+        "UPDATE seat_hold SET status = 'confirmed'",
+        "DELETE FROM seat_hold",
     ] {
         assert!(sqlx::raw_sql(wrong).execute(&lab.pool).await.is_err(), "{wrong}");
     }

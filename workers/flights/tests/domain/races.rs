@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use contract::flights::{AcceptedFlight, ConfirmSeats, HoldSeats, REFUSED_SOLD_OUT, ReleaseSeats};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use worker_flights::expire_due;
+use worker_flights::Flights;
 use worker_runtime::{
-    Handler,
-    testkit::lab::{at, code, context, order, run, until_waiting},
+    Handler, Holds,
+    testkit::lab::{ExpiryRace, at, code, context, order, run},
 };
 
 use crate::common::{Lab, assert_conserved, people};
@@ -53,17 +53,16 @@ async fn orders_over_the_same_flights_never_deadlock() {
     for order in orders.collect::<Vec<_>>() {
         order.await.unwrap();
     }
-    while expire_due(&lab.pool, at(60)).await.unwrap() > 0 {}
+    while Flights::expire_due(&lab.pool, at(60)).await.unwrap() > 0 {}
     for flight in 1..=3 {
         assert_eq!(lab.seats(flight).await, (0, 40));
     }
 }
 
-/// S22. Both sides run as one statement in a transaction of their own; a seed decides who starts first, who commits
-/// first, and on which side of the hour each one's clock stands.
+/// S22. A seed decides who starts first, who commits first, and on which side of the hour each one's clock stands.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hold_is_confirmed_or_expired_and_never_both() {
-    let lab = Arc::new(Lab::with_seats("flights_expiry_race", &[2]).await);
+    let lab = Lab::with_seats("flights_expiry_race", &[2]).await;
     let mut random = StdRng::seed_from_u64(22);
     let (mut confirmed, mut expired) = (0, 0);
     for round in 0..1000_u128 {
@@ -72,27 +71,10 @@ async fn a_hold_is_confirmed_or_expired_and_never_both() {
         // Clocks of two machines differ: either may think that the hour has come.
         let confirm_at = at(20) - chrono::Duration::microseconds(random.random_range(0..3));
         let sweep_at = at(20) - chrono::Duration::microseconds(random.random_range(-1..2));
-        let swept = if random.random_bool(0.5) {
-            // The confirmation has everything and has not committed: the sweeper waits for it, then looks again.
-            let mut tx = lab.pool.begin().await.unwrap();
-            let command = ConfirmSeats { order_id: order(round), travellers: people(1) };
-            let outcome = lab.flights.handle(&mut tx, command, &mut context(confirm_at)).await.unwrap();
-            let sweeper = lab.pool.clone();
-            let sweep = tokio::spawn(async move { expire_due(&sweeper, sweep_at).await.unwrap() });
-            until_waiting(&lab.pool, &sweep).await;
-            tx.commit().await.unwrap();
-            let swept = sweep.await.unwrap();
-            assert!(!(code(outcome) == "done" && swept > 0), "round {round}: confirmed and expired");
-            swept
-        } else {
-            let sweeper = lab.pool.clone();
-            let sweep = tokio::spawn(async move { expire_due(&sweeper, sweep_at).await.unwrap() });
-            let confirmer = Arc::clone(&lab);
-            let confirm = tokio::spawn(async move { code(confirmer.confirm(order(round), 1, confirm_at).await) });
-            confirm.await.unwrap();
-            sweep.await.unwrap()
-        };
-        let (status,): (String,) = sqlx::query_as("SELECT status FROM flight_hold WHERE order_id = $1")
+        let race = ExpiryRace { confirm_at, sweep_at, confirm_first: random.random_bool(0.5) };
+        let confirm = ConfirmSeats { order_id: order(round), travellers: people(1) };
+        let swept = race.run(&lab.pool, &lab.flights, confirm).await;
+        let (status,): (String,) = sqlx::query_as("SELECT status FROM seat_hold WHERE order_id = $1")
             .bind(order(round).uuid())
             .fetch_one(&lab.pool)
             .await
@@ -104,7 +86,7 @@ async fn a_hold_is_confirmed_or_expired_and_never_both() {
                 assert_eq!(lab.seats(1).await, (0, 1), "round {round}");
                 // Room for the next round.
                 sqlx::raw_sql(
-                    "DELETE FROM ticket; DELETE FROM booking; DELETE FROM flight_hold_line; DELETE FROM flight_hold;
+                    "DELETE FROM ticket; DELETE FROM flight_booking; DELETE FROM seat_hold_line; DELETE FROM seat_hold;
                      UPDATE cabin_inventory SET sold = 0",
                 )
                 .execute(&lab.pool)
@@ -117,7 +99,7 @@ async fn a_hold_is_confirmed_or_expired_and_never_both() {
             }
             // Neither clock had struck in its favour.
             "held" => {
-                assert_eq!(expire_due(&lab.pool, at(21)).await.unwrap(), 1);
+                assert_eq!(Flights::expire_due(&lab.pool, at(21)).await.unwrap(), 1);
                 assert_eq!(lab.seats(1).await, (0, 0), "round {round}");
             }
             other => panic!("round {round}: {other}"),
@@ -145,7 +127,7 @@ async fn seats_are_conserved_over_random_histories() {
         client.await.unwrap();
         assert_conserved(&lab.pool).await;
     }
-    while expire_due(&lab.pool, at(1000)).await.unwrap() > 0 {}
+    while Flights::expire_due(&lab.pool, at(1000)).await.unwrap() > 0 {}
     for flight in 1..=3 {
         assert_eq!(lab.seats(flight).await.0, 0, "nothing is held once everything has run out");
     }
@@ -173,7 +155,7 @@ async fn live(lab: &Lab, offers: &[Vec<AcceptedFlight>; 2], client: u64) {
                 run(&lab.pool, &lab.flights, ConfirmSeats { order_id, travellers }, now).await.unwrap();
             }
             8 => {
-                expire_due(&lab.pool, now).await.unwrap();
+                Flights::expire_due(&lab.pool, now).await.unwrap();
             }
             _ => {
                 // A crash after the work and before the commit.

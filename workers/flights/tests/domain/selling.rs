@@ -2,18 +2,15 @@
 
 use std::{collections::BTreeSet, str::FromStr};
 
-use axum::{body::Body, http::Request};
 use chrono::{DateTime, Days, Duration, NaiveDate, NaiveDateTime, TimeZone, Utc};
 use chrono_tz::Tz;
 use contract::{
     Page,
     flights::{Cabin, FlightOffer, FlightSearch},
 };
-use serde_json::Value;
 use sqlx::PgPool;
-use tower::ServiceExt;
 use worker_flights::{SearchError, find_offer, router, search, seed};
-use worker_runtime::{OfferMinutes, OfferReads, OfferTimes};
+use worker_runtime::{OfferMinutes, OfferReads, OfferTimes, testkit::lab::get};
 
 use crate::common::empty;
 
@@ -169,20 +166,10 @@ async fn a_wrong_search_is_answered_with_what_is_wrong() {
     let today = day("2026-11-22");
     seed(&pool, today).await.unwrap();
     let router = router(OfferReads { pool, clock: kit::clock::system(), offer_for: OfferMinutes::default() });
-    let ask = |query: &str| {
-        let (router, query) = (router.clone(), query.to_owned());
-        async move {
-            let request = Request::get(format!("/offers{query}")).body(Body::empty()).unwrap();
-            let response = router.oneshot(request).await.unwrap();
-            let status = response.status().as_u16();
-            let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
-            let body: Value = serde_json::from_slice(&body).unwrap();
-            (
-                status,
-                body["code"].as_str().unwrap_or("").to_owned(),
-                body["errors"][0]["pointer"].as_str().map(str::to_owned),
-            )
-        }
+    let ask = async |query: &str| {
+        let (status, body) = get(&router, &format!("/offers{query}")).await;
+        let pointer = body["errors"][0]["pointer"].as_str().map(str::to_owned);
+        (status, body["code"].as_str().unwrap_or("").to_owned(), pointer)
     };
     let wrong = |code: &str, field: &str| (422, code.to_owned(), Some(format!("#/{field}")));
     assert_eq!(

@@ -1,17 +1,23 @@
 //! Handlers without the runtime around them: one command in a transaction of its own, at a time that the test chooses.
 //! For races and histories, where the test itself begins, holds back and commits.
 
+use axum::{Router, body::Body, http::Request};
 use chrono::{DateTime, TimeDelta, Utc};
 use contract::{Command, CommandId, Money, Op, OrderId, Outcome, SagaId, StepName};
 use rust_decimal::Decimal;
+use serde_json::Value;
 use sqlx::{PgPool, migrate::Migrator, postgres::PgPoolOptions};
 use tokio::task::JoinHandle;
+use tower::ServiceExt as _;
 use uuid::Uuid;
 
-use crate::{Context, Handled, Handler};
+use crate::{Context, Handled, Handler, Holds};
 
 /// Enough for many buyers side by side.
 const CONNECTIONS_MAX: u32 = 24;
+
+/// The longest answer of a read, in bytes: a page of two hundred offers.
+const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// The database of `database_url` with the domain's tables, and none of the runtime's.
 ///
@@ -92,10 +98,59 @@ pub async fn until_waiting<T>(pool: &PgPool, task: &JoinHandle<T>) {
 ///
 /// # Panics
 /// When it is a fault.
-pub fn code<R: std::fmt::Debug>(outcome: Outcome<R>) -> String {
+pub fn code<R>(outcome: Outcome<R>) -> String {
     match outcome {
         Outcome::Done { .. } => "done".to_owned(),
         Outcome::Refused(refusal) => refusal.code,
         Outcome::Faulted(fault) => panic!("faulted: {fault:?}"),
     }
+}
+
+/// A confirmation and the sweeper at the same hold, each in a transaction of its own and with a clock of its own (S22).
+#[derive(Debug, Clone, Copy)]
+pub struct ExpiryRace {
+    /// The time of the confirmation.
+    pub confirm_at: DateTime<Utc>,
+    /// The time of the sweep.
+    pub sweep_at: DateTime<Utc>,
+    /// Whether the confirmation has done its work, and only not committed, when the sweep begins.
+    pub confirm_first: bool,
+}
+
+impl ExpiryRace {
+    /// Runs the race; answers how many holds were given back.
+    ///
+    /// # Panics
+    /// When one of the two fails, or a hold is both confirmed and given back.
+    pub async fn run<H: Holds + Handler<C>, C: Command>(self, pool: &PgPool, handlers: &H, confirm: C) -> u64 {
+        let (sweeper, sweep_at) = (pool.clone(), self.sweep_at);
+        let sweep = async move { H::expire_due(&sweeper, sweep_at).await.expect("the sweep works") };
+        let (outcome, swept) = if self.confirm_first {
+            let mut tx = pool.begin().await.expect("a transaction");
+            let outcome = handlers.handle(&mut tx, confirm, &mut context(self.confirm_at)).await;
+            // The confirmation has everything and has not committed: the sweeper waits for it, then looks again.
+            let sweep = tokio::spawn(sweep);
+            until_waiting(pool, &sweep).await;
+            tx.commit().await.expect("the confirmation commits");
+            (outcome, sweep.await)
+        } else {
+            let sweep = tokio::spawn(sweep);
+            (run(pool, handlers, confirm, self.confirm_at).await, sweep.await)
+        };
+        let (outcome, swept) = (code(outcome.expect("the confirmation works")), swept.expect("the sweep ends"));
+        assert!(!(outcome == "done" && swept > 0), "confirmed and expired: {self:?}");
+        swept
+    }
+}
+
+/// Asks a domain's reads; answers the status and the JSON of the body.
+///
+/// # Panics
+/// When the answer is no JSON.
+pub async fn get(reads: &Router, path_and_query: &str) -> (u16, Value) {
+    let request = Request::get(path_and_query).body(Body::empty()).expect("an address");
+    let response = reads.clone().oneshot(request).await.unwrap_or_else(|never| match never {});
+    let status = response.status().as_u16();
+    let body = axum::body::to_bytes(response.into_body(), BODY_BYTES_MAX).await.expect("a body");
+    (status, serde_json::from_slice(&body).expect("a body of JSON"))
 }
