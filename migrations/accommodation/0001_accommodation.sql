@@ -56,7 +56,7 @@ CREATE TABLE unit (
     UNIQUE (room_type_id, name)
 );
 
--- What a night costs, by dates; exactly one price for a night.
+-- The price of a night, by dates; exactly one for a night.
 CREATE TABLE rate (
     room_type_id integer NOT NULL REFERENCES room_type,
     valid        daterange NOT NULL CHECK (NOT isempty(valid)),
@@ -64,7 +64,7 @@ CREATE TABLE rate (
     EXCLUDE USING gist (room_type_id WITH =, valid WITH &&)
 );
 
--- What may not be sold although it is free. `min_stay` and `closed_to_arrival` look at the day of arrival,
+-- Nights that may not be sold although they are free. `min_stay` and `closed_to_arrival` look at the day of arrival,
 -- `closed_to_departure` at the day of departure, `min_stay_through` and `stop_sell` at every night stayed.
 CREATE TABLE restriction (
     room_type_id integer NOT NULL REFERENCES room_type,
@@ -87,7 +87,7 @@ CREATE TABLE room_night (
     PRIMARY KEY (room_type_id, night)
 ) WITH (fillfactor = 70);
 
--- What a search answered. Written at every search and soon worthless, hence without foreign keys; rows go a day
+-- The answers of searches. Written at every search and soon worthless, hence without foreign keys; rows go a day
 -- after their expiry, found by their time-ordered id.
 CREATE TABLE stay_offer (
     offer_id     uuid PRIMARY KEY,
@@ -151,7 +151,7 @@ CREATE TABLE unit_stay (
 CREATE SEQUENCE confirmation_number AS bigint MAXVALUE 1099511627775;
 
 -- Eight characters out of 32 (no 0, 1, I, O), one for each number below 2^40 and never the same for two: odd factors
--- and shifted exclusive ors can be undone, so nothing collides, and neighbours look unrelated.
+-- and shifted exclusive ors can be undone, so nothing collides, and neighbors look unrelated.
 CREATE FUNCTION confirmation_code(number bigint) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT AS $$
 DECLARE
     mask     constant bigint := 1099511627775;

@@ -29,7 +29,7 @@ CREATE TABLE carrier (
     accounting_code text NOT NULL UNIQUE CHECK (accounting_code ~ '^[0-9]{3}$')
 );
 
--- What flies every week. The arrival follows from the block time, so that it stays right over clock changes.
+-- The weekly timetable. The arrival follows from the block time, so that it stays right over clock changes.
 CREATE TABLE schedule (
     schedule_id   integer PRIMARY KEY,
     carrier       text NOT NULL REFERENCES carrier,
@@ -89,7 +89,7 @@ CREATE TABLE cabin_inventory (
     PRIMARY KEY (flight_id, cabin)
 ) WITH (fillfactor = 70);
 
--- What a search answered. Written at every search and soon worthless, hence without foreign keys; rows go a day
+-- The answers of searches. Written at every search and soon worthless, hence without foreign keys; rows go a day
 -- after their expiry, found by their time-ordered id.
 CREATE TABLE flight_offer (
     offer_id   uuid PRIMARY KEY,
@@ -140,7 +140,7 @@ CREATE SEQUENCE booking_reference_number AS bigint MAXVALUE 1073741823;
 CREATE SEQUENCE ticket_number AS bigint MAXVALUE 9999999999;
 
 -- Six characters out of 32 (no 0, 1, I, O), one for each number below 2^30 and never the same for two: odd factors
--- and shifted exclusive ors can be undone, so nothing collides, and neighbours look unrelated.
+-- and shifted exclusive ors can be undone, so nothing collides, and neighbors look unrelated.
 CREATE FUNCTION record_locator(number bigint) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT AS $$
 DECLARE
     mask     constant bigint := 1073741823;

@@ -30,9 +30,9 @@ pub const REFUSED_HOLD_UNKNOWN: &str = "room_hold_unknown";
 /// An offer and the total that the client accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AcceptedStay {
-    /// The offer.
+    /// The offer's id, from a search.
     pub offer_id: StayOfferId,
-    /// What the client saw.
+    /// The total that the client saw with it.
     pub total: Money,
 }
 
@@ -41,7 +41,7 @@ pub struct AcceptedStay {
 pub struct HoldRooms {
     /// The order; one hold each.
     pub order_id: OrderId,
-    /// The stays.
+    /// The stays, each at its accepted total; one room each.
     pub offers: Vec<AcceptedStay>,
     /// The number of people who travel: on every night the rooms must be offered for as many.
     pub travellers: u32,
@@ -50,7 +50,7 @@ pub struct HoldRooms {
 /// Rooms are held.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoomsHeld {
-    /// Until when.
+    /// The time at which the hold runs out.
     pub expires_at: DateTime<Utc>,
 }
 
@@ -64,11 +64,11 @@ impl Command for HoldRooms {
 /// Undoes [`HoldRooms`]. Never refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReleaseRooms {
-    /// The order.
+    /// The order whose hold it is.
     pub order_id: OrderId,
 }
 
-/// No room is held for the order any more.
+/// The order holds no rooms any more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoomsReleased {}
 
@@ -82,7 +82,7 @@ impl Command for ReleaseRooms {
 /// Sells the held rooms.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfirmRooms {
-    /// The order.
+    /// The order whose hold it is.
     pub order_id: OrderId,
     /// The name that the property expects.
     pub guest_name: String,
@@ -91,7 +91,7 @@ pub struct ConfirmRooms {
 /// The rooms are sold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoomsConfirmed {
-    /// What the property knows the booking by.
+    /// The code by which the property knows the booking.
     pub confirmation: String,
 }
 
@@ -108,9 +108,9 @@ impl Command for ConfirmRooms {
 pub struct StaySearch {
     /// A place, country or property by name, such as "Maldives".
     pub place: String,
-    /// First night.
+    /// The day of arrival.
     pub check_in: NaiveDate,
-    /// Morning of departure.
+    /// The day of departure; its night is not stayed.
     pub check_out: NaiveDate,
     /// 1 to [`crate::limits::TRAVELLERS_MAX`].
     pub guests: u32,
@@ -125,21 +125,21 @@ pub struct StaySearch {
 /// A priced stay: in the answer of a search and at `GET /internal/offers/{offer_id}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StayOffer {
-    /// What to order.
+    /// The id by which the offer is ordered.
     pub offer_id: StayOfferId,
     /// The property's name.
     pub property: String,
-    /// Where it stands.
+    /// The place where the property stands.
     pub place: String,
     /// ISO 3166-1 alpha-2.
     pub country: String,
     /// The room type's name.
     pub room_type: String,
-    /// First night.
+    /// The day of arrival.
     pub check_in: NaiveDate,
-    /// Morning of departure.
+    /// The day of departure; its night is not stayed.
     pub check_out: NaiveDate,
-    /// How many people.
+    /// The number of people that the room was offered for.
     pub guests: u32,
     /// For the whole stay, taxes included.
     pub total: Money,

@@ -31,9 +31,9 @@ pub const REFUSED_HOLD_UNKNOWN: &str = "seat_hold_unknown";
 /// An offer and the total that the client accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AcceptedFlight {
-    /// The offer.
+    /// The offer's id, from a search.
     pub offer_id: FlightOfferId,
-    /// What the client saw.
+    /// The total that the client saw with it.
     pub total: Money,
 }
 
@@ -42,7 +42,7 @@ pub struct AcceptedFlight {
 pub struct HoldSeats {
     /// The order; one hold each.
     pub order_id: OrderId,
-    /// The flights.
+    /// The flights, each at its accepted total.
     pub offers: Vec<AcceptedFlight>,
     /// The number of people who travel: each flight must be offered for as many.
     pub travellers: u32,
@@ -51,7 +51,7 @@ pub struct HoldSeats {
 /// Seats are held.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeatsHeld {
-    /// Until when.
+    /// The time at which the hold runs out.
     pub expires_at: DateTime<Utc>,
 }
 
@@ -65,11 +65,11 @@ impl Command for HoldSeats {
 /// Undoes [`HoldSeats`]. Never refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReleaseSeats {
-    /// The order.
+    /// The order whose hold it is.
     pub order_id: OrderId,
 }
 
-/// No seat is held for the order any more.
+/// The order holds no seats any more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeatsReleased {}
 
@@ -83,9 +83,9 @@ impl Command for ReleaseSeats {
 /// Sells the held seats and issues tickets: the point of no return of a trip.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfirmSeats {
-    /// The order.
+    /// The order whose hold it is.
     pub order_id: OrderId,
-    /// Who flies.
+    /// The people who fly: each gets a ticket for every flight.
     pub travellers: Vec<Traveller>,
 }
 
@@ -105,17 +105,17 @@ impl Command for ConfirmSeats {
     type Reply = SeatsConfirmed;
 }
 
-/// The cabins.
+/// A class of seats on board, from the cheapest to the dearest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cabin {
-    /// Economy.
+    /// The cheapest seats.
     Economy,
-    /// Premium economy.
+    /// Economy seats with more room.
     PremiumEconomy,
-    /// Business.
+    /// Seats that lie flat on long flights.
     Business,
-    /// First.
+    /// The dearest seats.
     First,
 }
 
@@ -142,7 +142,7 @@ pub struct FlightSearch {
     pub to: String,
     /// Local date of departure.
     pub date: NaiveDate,
-    /// The cabin.
+    /// The class of all seats.
     pub cabin: Cabin,
     /// 1 to [`crate::limits::TRAVELLERS_MAX`].
     pub passengers: u32,
@@ -157,7 +157,7 @@ pub struct FlightSearch {
 /// A priced flight: in the answer of a search and at `GET /internal/offers/{offer_id}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FlightOffer {
-    /// What to order.
+    /// The id by which the offer is ordered.
     pub offer_id: FlightOfferId,
     /// Two-letter carrier and number, such as "AZ 101".
     pub flight_number: String,
@@ -167,17 +167,17 @@ pub struct FlightOffer {
     pub from: String,
     /// Airport of arrival, IATA.
     pub to: String,
-    /// An instant; the local time is in `departs_local`.
+    /// The instant of departure; the local time is in `departs_local`.
     pub departs_at: DateTime<Utc>,
-    /// Local wall time at the airport, `2026-12-01T21:05`.
+    /// Local wall time at the airport of departure, `2026-12-01T21:05`.
     pub departs_local: String,
-    /// An instant.
+    /// The instant of arrival.
     pub arrives_at: DateTime<Utc>,
-    /// Local wall time at the airport.
+    /// Local wall time at the airport of arrival.
     pub arrives_local: String,
-    /// The cabin.
+    /// The class of all seats.
     pub cabin: Cabin,
-    /// How many seats the total is for.
+    /// The number of seats that the total is for.
     pub passengers: u32,
     /// For all passengers, taxes included.
     pub total: Money,

@@ -1,4 +1,4 @@
-//! What domains that sell by offers share: an offer is a price that the domain remembers until an hour, so that no
+//! Offers, for the domains that sell by them: an offer is a price that its domain remembers until an hour, so that no
 //! client's total has to be believed (S25).
 
 use std::{fmt::Display, sync::Arc};
@@ -10,12 +10,12 @@ use sqlx::PgPool;
 
 use crate::{domain::Resources, domain_error::DomainError, hold_settings::OfferMinutes};
 
-/// What the reads of offers stand on.
+/// The state behind the reads of offers.
 #[derive(Clone)]
 pub struct OfferReads {
     /// The domain's database.
     pub pool: PgPool,
-    /// The time.
+    /// The clock that prices are made by.
     pub clock: Arc<dyn Clock>,
     /// How long a search's offers last.
     pub offer_for: OfferMinutes,

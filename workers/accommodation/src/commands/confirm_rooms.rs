@@ -30,8 +30,8 @@ impl Handler<ConfirmRooms> for Accommodation {
     }
 }
 
-/// Sells if the hold is live at `now`. Whoever has the nights first decides between this, a release and the sweeper
-/// (S22).
+/// Sells if the hold is live at `now`. The transaction that has the nights first decides between this, a
+/// release and the sweeper (S22).
 async fn sell(
     tx: &mut PgConnection,
     command: &ConfirmRooms,

@@ -154,7 +154,7 @@ fn decide<'a>(command: &HoldRooms, quotes: &'a [Quoted], now: DateTime<Utc>) -> 
 /// empty. Infants count like everybody else, because an offer's guests do.
 fn without_a_place(stays: &[&Quoted], travellers: u32) -> Option<String> {
     if travellers == 0 {
-        return Some("nobody travels, so there is no guest to hold a room for".to_owned());
+        return Some("the order names no traveller to hold a room for".to_owned());
     }
     let mut places: BTreeMap<NaiveDate, u32> = BTreeMap::new();
     for stay in stays {

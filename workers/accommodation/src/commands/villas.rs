@@ -1,4 +1,4 @@
-//! Which villa a stay gets. Sold by counters, assigned at confirmation.
+//! The assignment of villas to stays: villas are sold by counters and get their guests at confirmation.
 //!
 //! The counters promise that on no night more stays exist than villas. That is enough: intervals of which at most k
 //! overlap can always be laid out on k rows, if those that have not begun may still move. So a stay takes a villa
@@ -78,7 +78,7 @@ async fn rearrange(
     let new = (stay.order, stay.line);
     stays.push(stay);
     let Some(laid_out) = lay_out(&units, stays, today) else {
-        // Fewer villas than the counters promise: somebody took one out of service without taking its nights.
+        // Fewer villas than the counters promise: one was taken out of service without its nights.
         return Err(HandlerError::fault(format!(
             "room type {room_type_id} has sold more stays than its {} villas can take",
             units.len()
@@ -169,8 +169,8 @@ mod tests {
     }
 
     proptest! {
-        /// The promise of the counters: stays that never outnumber the villas on any night always find room, whatever
-        /// they had before, and guests who have arrived stay where they are.
+        /// The promise of the counters: stays that never outnumber the villas on any night always find room
+        /// from any arrangement before, and guests who have arrived stay where they are.
         #[test]
         fn stays_that_never_outnumber_the_villas_always_find_room(
             wanted in prop::collection::vec((0_u32..50, 0_u32..12, 1_u32..15), 1..60), villas in 1_i32..5,

@@ -1,6 +1,7 @@
-//! Searching: what is free on every night, allowed by the restrictions, priced, and remembered as offers in one insert.
+//! The search for stays: rooms that are free on every night and that no restriction closes are priced and remembered as
+//! offers in one insert.
 //!
-//! What a search shows is a promise about the price, not about the room: only a hold takes that.
+//! An offer promises a price, not the room: only a hold takes that.
 
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ const SEARCH_DAYS_MAX: i64 = 500;
 /// How far behind UTC the last place on earth is: until then it is still yesterday somewhere.
 const LATEST_ZONE: Duration = Duration::from_secs(12 * 3600);
 
-/// Why a search cannot be answered.
+/// The reason why a search cannot be answered.
 #[derive(Debug, thiserror::Error)]
 pub enum SearchError {
     /// The place is empty, too long, or has characters that cannot be seen.
@@ -38,9 +39,7 @@ pub enum SearchError {
     /// Departure not after arrival.
     #[error("the departure on {check_out} must be after the arrival on {check_in}")]
     NoNights {
-        /// As given.
         check_in: NaiveDate,
-        /// As given.
         check_out: NaiveDate,
     },
     /// Too many nights.
@@ -55,7 +54,6 @@ pub enum SearchError {
     /// Not a token of this search.
     #[error(transparent)]
     PageToken(#[from] PageTokenError),
-    /// Technical.
     #[error(transparent)]
     Failed(#[from] DomainError),
 }
@@ -124,7 +122,7 @@ impl Asked {
         Ok(Self { place, check_in, check_out, nights, guests })
     }
 
-    /// What a page token is bound to: everything but the page itself.
+    /// The text that a page token is bound to: the whole search but for the page.
     fn query_text(&self) -> String {
         format!("{} {} {} {}", self.place.as_str(), self.check_in, self.check_out, self.guests)
     }
@@ -178,7 +176,7 @@ impl Asked {
 
 fn position(token: &PageToken, query: &str) -> Result<Position, PageTokenError> {
     let position: Position = page_token::read(token, query)?;
-    // Anybody can write a token: what PostgreSQL's text cannot hold is no currency of ours.
+    // A token may have been written by hand: what PostgreSQL's text cannot hold is no currency of ours.
     let currency = position.0.as_bytes();
     let plain = currency.len() == 3 && currency.iter().all(u8::is_ascii_uppercase);
     if plain { Ok(position) } else { Err(PageTokenError) }

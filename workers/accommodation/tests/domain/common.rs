@@ -19,7 +19,7 @@ pub(crate) const NIGHTLY: i64 = 100;
 pub(crate) struct Lab {
     pub(crate) pool: PgPool,
     pub(crate) domain: Accommodation,
-    /// What the handlers take for now.
+    /// The time that the handlers are given.
     pub(crate) now: DateTime<Utc>,
 }
 

@@ -48,7 +48,7 @@ async fn all_nights_of_all_stays_are_held_or_none() {
     assert_eq!(lab.rooms(1).await, (0, 0));
     assert_eq!(code(lab.hold(order(1), std::slice::from_ref(&inside)).await), "done");
     assert_eq!(code(lab.hold(order(2), &[long]).await), REFUSED_SOLD_OUT);
-    // Arrival on the day of somebody's departure, and departure on the day of somebody's arrival.
+    // Arrival on the day of another guest's departure, and departure on the day of another guest's arrival.
     assert_eq!(code(lab.hold(order(3), &[lab.offer(1, 5, 7).await, lab.offer(1, 2, 4).await]).await), "done");
     assert_eq!(lab.rooms(1).await, (5, 0));
     assert_eq!(code(lab.hold(order(3), &[lab.offer(1, 20, 21).await]).await), REFUSED_HOLD_EXISTS);
@@ -58,7 +58,7 @@ async fn all_nights_of_all_stays_are_held_or_none() {
 }
 
 #[tokio::test]
-async fn a_release_gives_back_once_whatever_has_happened_to_the_property() {
+async fn a_release_gives_back_once_even_when_the_property_has_closed() {
     let lab = Lab::with_rooms("stays_release", 2, 1).await;
     let offer = lab.offer(1, 0, 4).await;
     assert_eq!(code(lab.hold(order(1), &[offer]).await), "done");

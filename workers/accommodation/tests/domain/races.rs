@@ -58,7 +58,7 @@ async fn a_hold_is_confirmed_or_expired_and_never_both() {
                 assert_eq!(swept, 0, "round {round}");
             }
             "expired" => expired += 1,
-            // Neither clock had struck in its favour.
+            // Neither clock had struck in its favor.
             "held" => assert_eq!(Accommodation::expire_due(&lab.pool, at(21)).await.unwrap(), 1),
             other => panic!("round {round}: {other}"),
         }

@@ -30,7 +30,7 @@ async fn two_stays_in_one_villa_can_touch_but_never_overlap() {
     book(&lab, 1, 3, 6).await;
     book(&lab, 2, 6, 9).await;
     assert_eq!(villas(&lab).await.len(), 2);
-    // Whatever a program may try, the constraint stands.
+    // A program that tries it all the same meets the constraint.
     let overlap = sqlx::query("UPDATE unit_stay SET stay = daterange($1, $2) WHERE order_id = $3")
         .bind(night(5))
         .bind(night(7))

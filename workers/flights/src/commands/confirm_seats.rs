@@ -25,8 +25,8 @@ impl Handler<ConfirmSeats> for Flights {
     }
 }
 
-/// Sells if the hold is live at `now` and has one seat for each traveller on each flight. Whoever has
-/// the inventory first decides between this, a release and the sweeper (S22).
+/// Sells if the hold is live at `now` and has one seat for each traveller on each flight. The
+/// transaction that has the inventory first decides between this, a release and the sweeper (S22).
 async fn sell(
     tx: &mut PgConnection,
     command: &ConfirmSeats,

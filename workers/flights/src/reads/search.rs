@@ -1,6 +1,6 @@
-//! Searching: what flies with enough seats, priced and remembered as offers in one insert.
+//! The search for flights: those with enough seats are priced and remembered as offers in one insert.
 //!
-//! What a search shows is a promise about the price, not about the seats: only a hold takes those.
+//! An offer promises a price, not the seats: only a hold takes those.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ const SEARCH_DAYS_MAX: i64 = 361;
 /// The longest piece of a wrong code that an error repeats, in characters.
 const ECHO_CHARS_MAX: usize = 16;
 
-/// Why a search cannot be answered.
+/// The reason why a search cannot be answered.
 #[derive(Debug, thiserror::Error)]
 pub enum SearchError {
     /// Neither an airport nor a metropolitan area.
@@ -45,9 +45,7 @@ pub enum SearchError {
     /// Yesterday, at the place of departure.
     #[error("{date} is in the past: it is already {today} at the place of departure")]
     PastDate {
-        /// As given.
         date: NaiveDate,
-        /// There.
         today: NaiveDate,
     },
     /// Beyond what is published.
@@ -59,7 +57,6 @@ pub enum SearchError {
     /// Not a token of this search.
     #[error(transparent)]
     PageToken(#[from] PageTokenError),
-    /// Technical.
     #[error(transparent)]
     Failed(#[from] DomainError),
 }
@@ -119,7 +116,7 @@ struct Found {
     currency: String,
 }
 
-/// What a page token is bound to: everything but the page itself.
+/// The text that a page token is bound to: the whole search but for the page.
 fn query_text(search: &FlightSearch) -> String {
     let FlightSearch { from, to, date, cabin, passengers, .. } = search;
     format!("{} {} {date} {} {passengers}", code(from), code(to), cabin.as_str())
@@ -135,7 +132,7 @@ fn code(typed: &str) -> String {
 
 fn position(token: &PageToken, query: &str) -> Result<(DateTime<Utc>, i64), PageTokenError> {
     let (micros, flight): (i64, i64) = page_token::read(token, query)?;
-    // Anybody can write a token: a time that PostgreSQL cannot hold is none of ours.
+    // A token may have been written by hand: a time that PostgreSQL cannot hold is none of ours.
     let departs_at = DateTime::from_timestamp_micros(micros).filter(|time| (1970..10_000).contains(&time.year()));
     Ok((departs_at.ok_or(PageTokenError)?, flight))
 }

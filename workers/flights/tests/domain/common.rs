@@ -21,7 +21,7 @@ pub(crate) const FARE: i64 = 1000;
 pub(crate) struct Lab {
     pub(crate) pool: PgPool,
     pub(crate) flights: Flights,
-    /// What the handlers take for now.
+    /// The time that the handlers are given.
     pub(crate) now: DateTime<Utc>,
 }
 

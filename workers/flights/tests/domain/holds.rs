@@ -58,7 +58,7 @@ async fn all_flights_are_held_or_none() {
 }
 
 #[tokio::test]
-async fn a_release_gives_back_once_whatever_has_happened_to_the_flight() {
+async fn a_release_gives_back_once_even_when_the_flight_is_off_sale() {
     let lab = Lab::with_seats("flights_release", &[5]).await;
     let offer = lab.offer(1, 3).await;
     assert_eq!(code(lab.hold(3, order(1), std::slice::from_ref(&offer)).await), "done");

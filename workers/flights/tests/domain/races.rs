@@ -97,7 +97,7 @@ async fn a_hold_is_confirmed_or_expired_and_never_both() {
                 expired += 1;
                 assert_eq!(lab.seats(1).await, (0, 0), "round {round}");
             }
-            // Neither clock had struck in its favour.
+            // Neither clock had struck in its favor.
             "held" => {
                 assert_eq!(Flights::expire_due(&lab.pool, at(21)).await.unwrap(), 1);
                 assert_eq!(lab.seats(1).await, (0, 0), "round {round}");
