@@ -38,10 +38,7 @@ pub enum SearchError {
     PastDate(NaiveDate),
     /// Departure not after arrival.
     #[error("the departure on {check_out} must be after the arrival on {check_in}")]
-    NoNights {
-        check_in: NaiveDate,
-        check_out: NaiveDate,
-    },
+    NoNights { check_in: NaiveDate, check_out: NaiveDate },
     /// Too many nights.
     #[error("a stay has at most {STAY_NIGHTS_MAX} nights, not {0}")]
     TooLong(i64),

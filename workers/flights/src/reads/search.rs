@@ -44,10 +44,7 @@ pub enum SearchError {
     SamePlace,
     /// Yesterday, at the place of departure.
     #[error("{date} is in the past: it is already {today} at the place of departure")]
-    PastDate {
-        date: NaiveDate,
-        today: NaiveDate,
-    },
+    PastDate { date: NaiveDate, today: NaiveDate },
     /// Beyond what is published.
     #[error("{0} is more than {SEARCH_DAYS_MAX} days ahead; flights are not sold that early")]
     FarDate(NaiveDate),
