@@ -2,10 +2,10 @@
 
 CREATE TABLE person (
     user_id       uuid PRIMARY KEY,
-    email         text NOT NULL CHECK (length(email) BETWEEN 3 AND 254),
-    -- How addresses are compared: without regard to case.
-    email_key     text NOT NULL UNIQUE CHECK (email_key = lower(email)),
-    name          text NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
+    email         text NOT NULL CHECK (octet_length(email) BETWEEN 5 AND 254),
+    -- How addresses are compared: `EmailAddress::key` of the contract, which the database cannot compute.
+    email_key     text NOT NULL UNIQUE,
+    name          text NOT NULL CHECK (length(name) BETWEEN 1 AND 100),
     -- PHC string: algorithm, parameters, salt, hash.
     password_hash text NOT NULL,
     role          text NOT NULL CHECK (role IN ('client', 'operator')),

@@ -9,8 +9,8 @@ use sqlx::PgPool;
 use worker_runtime::Events;
 
 use crate::{
-    password::Passwords,
-    registration::{RegistrationError, register},
+    commands::register::{RegistrationError, register},
+    hashing::Passwords,
 };
 
 /// The demo data's client.

@@ -11,10 +11,10 @@ use tokio::sync::OnceCell;
 use worker_runtime::{Domain, Resources, Retention};
 
 use crate::{
+    commands::register::RegistrationError,
     demo::ensure_people,
     http::{self, People},
     keys::{KeyError, SigningKey},
-    registration::RegistrationError,
     session::Lifetimes,
     settings::Settings,
 };

@@ -20,10 +20,14 @@ use tokio::sync::OnceCell;
 use worker_runtime::{Events, HandlerError};
 
 use crate::{
+    commands::{
+        log_in::log_in,
+        refresh::refresh,
+        register::{RegistrationError, register},
+    },
+    hashing::{HashingError, Passwords},
     keys::SigningKey,
-    password::{PasswordError, Passwords},
-    registration::{RegistrationError, register},
-    session::{Lifetimes, SessionError, log_in, refresh},
+    session::{Lifetimes, SessionError},
 };
 
 /// What the routes stand on.
@@ -39,7 +43,7 @@ pub(crate) struct People {
 
 impl People {
     /// The hasher, made when it is first needed: making it costs one hash.
-    pub(crate) async fn passwords(&self) -> Result<&Passwords, PasswordError> {
+    pub(crate) async fn passwords(&self) -> Result<&Passwords, HashingError> {
         self.passwords.get_or_try_init(Passwords::new).await
     }
 }

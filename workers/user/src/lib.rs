@@ -3,14 +3,17 @@
 //! It takes no commands yet. Registration and login need an answer at once, so they are internal HTTP; what has
 //! happened is announced through the event outbox.
 
-mod demo;
 mod domain;
 mod http;
+mod settings;
+
+mod commands;
+mod demo;
+
+mod hashing;
 mod keys;
 mod password;
-mod registration;
 mod session;
-mod settings;
 
 pub use demo::{DEMO_CLIENT_EMAIL, DEMO_OPERATOR_EMAIL};
 pub use domain::{DATABASE, MIGRATOR, SetupError, domain};

@@ -9,7 +9,10 @@ mod tests {
         http::{Request, StatusCode},
     };
     use chrono::TimeDelta;
-    use contract::user::{Claims, Role, TOKEN_AUDIENCE, TOKEN_ISSUER};
+    use contract::{
+        Event,
+        user::{Claims, Role, TOKEN_AUDIENCE, TOKEN_ISSUER, UserCreated},
+    };
     use jsonwebtoken::{Algorithm, DecodingKey, Validation, jwk::JwkSet};
     use kit::clock::Clock;
     use secrecy::SecretString;
@@ -82,8 +85,10 @@ mod tests {
         assert_eq!(events.len(), 1);
         assert_eq!(
             (events[0].1.kind.as_str(), &events[0].1.subject),
-            ("user.created", &registered["user_id"].as_str().unwrap().to_owned())
+            (UserCreated::NAME, &registered["user_id"].as_str().unwrap().to_owned())
         );
+        let told: UserCreated = serde_json::from_value(events[0].1.data.clone()).unwrap();
+        assert_eq!((json!(told.user_id), told.role), (registered["user_id"].clone(), Role::Client));
         assert!(!events[0].1.data.to_string().contains("xample"), "an event tells an address");
 
         let tokens = people.log_in(" ada@example.COM ").await;
@@ -125,6 +130,73 @@ mod tests {
             .post("users", json!({ "email": "a@example.com", "password": PASSWORD, "name": "A", "role": "operator" }))
             .await;
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "nobody gives themselves a role");
+    }
+
+    #[tokio::test]
+    async fn a_person_logs_in_however_address_and_password_are_spelled() {
+        let people = People::new().await;
+        let composed = ("jos\u{e9}@ex\u{e4}mple.com", "le caf\u{e9} du march\u{e9}");
+        let decomposed = ("JOSE\u{301}@xn--exmple-cua.com", "le\u{a0}cafe\u{301} du\u{3000}marche\u{301}");
+        let register =
+            |(email, password): (&str, &str)| json!({ "email": email, "password": password, "name": "Jos\u{e9}" });
+        let (status, registered) = people.post("users", register(decomposed)).await;
+        assert_eq!(status, StatusCode::CREATED, "{registered}");
+        let (status, problem) = people.post("users", register(composed)).await;
+        assert_eq!((status, &problem["code"]), (StatusCode::CONFLICT, &json!("email_taken")));
+        for (email, password) in [composed, decomposed, (composed.0, decomposed.1), (decomposed.0, composed.1)] {
+            let (status, tokens) = people.post("sessions", json!({ "email": email, "password": password })).await;
+            assert_eq!(status, StatusCode::OK, "{email} {password}: {tokens}");
+        }
+        let other = json!({ "email": composed.0, "password": "le cafe du marche" });
+        assert_eq!(people.post("sessions", other).await.0, StatusCode::UNAUTHORIZED, "an accent was lost");
+    }
+
+    #[tokio::test]
+    async fn people_of_all_scripts_register_and_log_in_with_passwords_that_are_counted_in_characters() {
+        let people = People::new().await;
+        let (japanese, longest) =
+            ("\u{3042}\u{3044}\u{3046}\u{3048}".repeat(11), "\u{1f98a}\u{3042}\u{e9}a".repeat(32));
+        for (email, password, name) in [
+            (
+                "abc@\u{905}\u{91c}\u{940}\u{92c}.\u{92d}\u{93e}\u{930}\u{924}",
+                japanese.as_str(),
+                "\u{905}\u{91c}\u{940}\u{924}",
+            ),
+            ("x@i\u{2764}.ws", longest.as_str(), "\u{6797}"),
+            (
+                "\u{7528}\u{6237}@\u{4f8b}\u{5b50}.\u{6d4b}\u{8bd5}",
+                PASSWORD,
+                "\u{639}\u{644}\u{6cc}\u{200c}\u{631}\u{636}\u{627}",
+            ),
+        ] {
+            let body = json!({ "email": email, "password": password, "name": name });
+            let (status, answer) = people.post("users", body).await;
+            assert_eq!(status, StatusCode::CREATED, "{email}: {answer}");
+            let (status, answer) = people.post("sessions", json!({ "email": email, "password": password })).await;
+            assert_eq!(status, StatusCode::OK, "{email}: {answer}");
+        }
+        let longer = json!({ "email": "a@example.com", "password": format!("{longest}a"), "name": "A" });
+        let (status, problem) = people.post("users", longer).await;
+        assert_eq!(
+            (status, &problem["errors"][0]["pointer"]),
+            (StatusCode::UNPROCESSABLE_ENTITY, &json!("#/password"))
+        );
+    }
+
+    #[tokio::test]
+    async fn a_name_that_cannot_be_seen_is_refused() {
+        let people = People::new().await;
+        for name in ["\u{200b}", "\u{3164}", "\u{2800}", "Ada\u{202e}ecalevoL", "\u{301}", "Ada\nLovelace", "\u{e0041}"]
+        {
+            let body = json!({ "email": "ada@example.com", "password": PASSWORD, "name": name });
+            let (status, problem) = people.post("users", body).await;
+            let pointers = (&problem["errors"][0]["pointer"], &problem["errors"][1]);
+            assert_eq!(
+                (status, pointers),
+                (StatusCode::UNPROCESSABLE_ENTITY, (&json!("#/name"), &Value::Null)),
+                "{name:?}"
+            );
+        }
     }
 
     #[tokio::test]

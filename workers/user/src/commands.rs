@@ -1,0 +1,5 @@
+//! What people do: each changes the domain's rows in one transaction and answers at once.
+
+pub(crate) mod log_in;
+pub(crate) mod refresh;
+pub(crate) mod register;

@@ -1,0 +1,74 @@
+//! Trades a refresh token for new tokens. An old refresh token that is used again revokes its whole session (RFC 9700),
+//! because one of its two users is a thief.
+
+use chrono::{DateTime, Utc};
+use contract::{UserId, user::Tokens};
+use sha2::{Digest, Sha256};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::{
+    keys::SigningKey,
+    session::{Lifetimes, SessionError, issue, read_role, tokens},
+};
+
+/// Trades a refresh token for new tokens; the old one is void from then on.
+///
+/// # Errors
+/// [`SessionError::WrongToken`] when it is unknown, used, revoked or too old.
+pub(crate) async fn refresh(
+    pool: &PgPool,
+    key: &SigningKey,
+    refresh_token: &str,
+    lifetimes: Lifetimes,
+    now: DateTime<Utc>,
+) -> Result<Tokens, SessionError> {
+    let hash = Sha256::digest(refresh_token.as_bytes()).to_vec();
+    let mut tx = pool.begin().await?;
+    // The row lock makes two simultaneous uses one after the other: the second one finds it used.
+    let found: Option<TokenRow> = sqlx::query_as(
+        "SELECT t.session_id, t.used_at, s.user_id, p.role, s.revoked_at IS NULL AND s.expires_at > $2 AS alive
+         FROM refresh_token t JOIN session s USING (session_id) JOIN person p USING (user_id)
+         WHERE t.token_hash = $1 FOR UPDATE OF t",
+    )
+    .bind(&hash)
+    .bind(now)
+    .fetch_optional(&mut *tx)
+    .await?;
+    let Some(TokenRow { session_id, used_at, user_id, role, alive }) = found else {
+        return Err(SessionError::WrongToken);
+    };
+    if used_at.is_some() {
+        sqlx::query("UPDATE session SET revoked_at = coalesce(revoked_at, $2) WHERE session_id = $1")
+            .bind(session_id)
+            .bind(now)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        tracing::warn!(%session_id, "an old refresh token was used again: the session is revoked");
+        return Err(SessionError::WrongToken);
+    }
+    if !alive {
+        return Err(SessionError::WrongToken);
+    }
+    sqlx::query("UPDATE refresh_token SET used_at = $2 WHERE token_hash = $1")
+        .bind(&hash)
+        .bind(now)
+        .execute(&mut *tx)
+        .await?;
+    let next = issue(&mut tx, session_id, now).await?;
+    let user_id = UserId::from_uuid(user_id);
+    let role = read_role(user_id, &role)?;
+    tx.commit().await?;
+    tokens(key, user_id, role, next, lifetimes, now)
+}
+
+#[derive(sqlx::FromRow)]
+struct TokenRow {
+    session_id: Uuid,
+    used_at: Option<DateTime<Utc>>,
+    user_id: Uuid,
+    role: String,
+    /// Its session is neither revoked nor over.
+    alive: bool,
+}
