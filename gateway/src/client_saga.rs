@@ -131,7 +131,7 @@ async fn start_saga<S: ClientSaga>(
         idempotency: Some(key),
         business_key,
         owner: Some(caller.user_id.to_string()),
-        traceparent: hop.traceparent_text(),
+        traceparent: hop.trace(),
         input,
     };
     // Safe to repeat, at another orchestrator too: the key makes it one saga.

@@ -5,6 +5,7 @@ use axum::{
     extract::FromRequestParts,
     http::{HeaderName, HeaderValue, request::Parts},
 };
+use contract::Traceparent;
 
 /// The header that follows a request through all parts.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -28,8 +29,8 @@ impl Hop {
     }
 
     /// The trace as a message carries it.
-    pub(crate) fn traceparent_text(&self) -> Option<String> {
-        Some(self.traceparent.as_ref()?.to_str().ok()?.to_owned())
+    pub(crate) fn trace(&self) -> Option<Traceparent> {
+        self.traceparent.as_ref()?.to_str().ok()?.parse().ok()
     }
 }
 

@@ -1,7 +1,9 @@
 //! The one place where new identifiers are made. All are UUIDv7: they sort by time, so indexes grow at one end.
 
+use std::num::{NonZeroU64, NonZeroU128};
+
 use chrono::{DateTime, Utc};
-use contract::{FlightOfferId, InstanceId, MessageId, OrderId, PaymentId, SagaId, StayOfferId, UserId};
+use contract::{FlightOfferId, InstanceId, MessageId, OrderId, PaymentId, SagaId, StayOfferId, Traceparent, UserId};
 use uuid::Uuid;
 
 /// 48 bits of time, 74 random ones.
@@ -73,10 +75,15 @@ pub fn payment_id() -> PaymentId {
     PaymentId::from_uuid(uuid_v7())
 }
 
-/// A new W3C trace context, sampled: version 00, a random trace id, a random parent id.
+/// For a hop of a trace.
 #[must_use]
-pub fn traceparent() -> String {
-    let trace = uuid_random().simple().to_string();
-    let span = uuid_random().simple().to_string();
-    format!("00-{trace}-{}-01", &span[..16])
+pub fn span() -> NonZeroU64 {
+    // Not zero, which the standard refuses: the variant's bits are among them.
+    NonZeroU64::new(uuid_random().as_u64_pair().1).unwrap_or(NonZeroU64::MIN)
+}
+
+/// For a trace that begins here.
+#[must_use]
+pub fn traceparent() -> Traceparent {
+    Traceparent::begin(NonZeroU128::new(uuid_random().as_u128()).unwrap_or(NonZeroU128::MIN), span())
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use contract::SagaId;
+use contract::{SagaId, Traceparent};
 use journal::{JournalError, Stored};
 use machine::{Catalog, CommandToSend, Decision, Definition, Entry, Input, StartError, State};
 use serde_json::Value;
@@ -18,7 +18,7 @@ pub(crate) struct SagaInstance {
     /// The last committed number; 0 before the start is committed.
     pub(crate) head: u64,
     pub(crate) definition: Arc<Definition>,
-    pub(crate) traceparent: Option<String>,
+    pub(crate) traceparent: Option<Traceparent>,
     /// The journal's `error` column as it stands.
     pub(crate) error: Option<String>,
 }
@@ -86,7 +86,7 @@ impl SagaInstance {
         let state = replay(stored)?;
         let definition = definition_of(catalog, &state)?;
         let head = stored.records.last().map_or(0, |record| record.seq);
-        let (traceparent, error) = (stored.row.traceparent.clone(), stored.row.error.clone());
+        let (traceparent, error) = (stored.row.traceparent, stored.row.error.clone());
         Ok(Self { state, head, definition, traceparent, error })
     }
 
@@ -96,7 +96,7 @@ impl SagaInstance {
         let definition = Arc::clone(catalog.iter().next()?);
         let restored = replay(stored).map(|state| {
             let head = stored.records.last().map_or(0, |record| record.seq);
-            let (traceparent, error) = (stored.row.traceparent.clone(), stored.row.error.clone());
+            let (traceparent, error) = (stored.row.traceparent, stored.row.error.clone());
             Self { state, head, definition, traceparent, error }
         });
         Some(restored)
@@ -107,7 +107,7 @@ impl SagaInstance {
         definition: &Arc<Definition>,
         saga_id: SagaId,
         input: Value,
-        traceparent: String,
+        traceparent: Traceparent,
         now: DateTime<Utc>,
     ) -> Result<Result<Begun, StartError>, Parked> {
         let started = guarded(|| machine::start(definition, saga_id, input, now))?;

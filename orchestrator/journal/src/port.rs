@@ -12,7 +12,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use contract::{
-    SagaId,
+    SagaId, Traceparent,
     orchestrator_api::{DeadLetterView, StartKey},
     saga::SagaStatus,
 };
@@ -49,7 +49,7 @@ pub struct SagaRow {
     /// The user on whose behalf it runs.
     pub owner: Option<String>,
     /// W3C trace context of the start.
-    pub traceparent: Option<String>,
+    pub traceparent: Option<Traceparent>,
     /// Groups sagas that failed the same way.
     pub error: Option<String>,
     /// The time of the start.

@@ -62,7 +62,7 @@ impl Command {
             route,
             reply_to: reply_to.as_str().to_owned(),
             deadline,
-            traceparent: saga.traceparent.clone(),
+            traceparent: saga.traceparent,
             payload,
         };
         let body = match serde_json::to_vec(&envelope) {
@@ -75,7 +75,7 @@ impl Command {
         };
         let mut message = Message::new(envelope.message_id.to_string(), KIND_COMMAND, body);
         if let Some(traceparent) = envelope.traceparent {
-            message = message.with_header(headers::TRACEPARENT, traceparent);
+            message = message.with_header(headers::TRACEPARENT, traceparent.to_string());
         }
         let outgoing = Outgoing::command(route.as_str(), message);
         Some(Self { id: envelope.command_id, deadline, outgoing })

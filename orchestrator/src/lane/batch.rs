@@ -103,7 +103,7 @@ impl BatchedSaga {
             status: state.status,
             business_key: start.business_key.clone(),
             owner: start.owner.clone(),
-            traceparent: self.instance.traceparent.clone(),
+            traceparent: self.instance.traceparent,
             error,
             created_at: now,
             updated_at: now,

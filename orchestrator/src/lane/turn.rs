@@ -113,7 +113,7 @@ impl<'a> Turn<'a> {
                 continue;
             }
             let input = std::mem::take(&mut start.input);
-            let traceparent = start.traceparent.clone();
+            let traceparent = start.traceparent;
             match SagaInstance::begin(&start.definition, start.saga_id, input, traceparent, self.now) {
                 Ok(Ok(begun)) => self.batch.add(BatchedSaga::begun(begun, start)),
                 Ok(Err(refused)) => {

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use contract::{SagaId, orchestrator_api::StartKey};
+use contract::{SagaId, Traceparent, orchestrator_api::StartKey};
 use journal::ExistingStart;
 use machine::{Definition, StartError};
 use serde_json::Value;
@@ -23,7 +23,7 @@ pub(crate) struct StartRequest {
     pub(crate) key: Option<StartKey>,
     pub(crate) business_key: String,
     pub(crate) owner: Option<String>,
-    pub(crate) traceparent: String,
+    pub(crate) traceparent: Traceparent,
     pub(crate) input: Value,
     pub(crate) answer: oneshot::Sender<LaneAnswer>,
     /// Given back when the start is answered.

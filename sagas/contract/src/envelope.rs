@@ -10,6 +10,7 @@ use crate::{
     ids::{MessageId, SagaId},
     limits::MESSAGE_BYTES_MAX,
     step::{CommandId, Op, StepName},
+    traceparent::{Traceparent, if_valid},
 };
 
 /// The word in the broker's `type` property of a command.
@@ -39,8 +40,8 @@ pub struct CommandEnvelope {
     /// The time after which a worker must no longer start the command.
     pub deadline: DateTime<Utc>,
     /// The W3C trace context of the hop that sent the message.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub traceparent: Option<String>,
+    #[serde(default, deserialize_with = "if_valid", skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<Traceparent>,
     /// The command itself.
     pub payload: Box<RawValue>,
 }
@@ -78,8 +79,8 @@ pub struct ReplyEnvelope {
     #[serde(flatten)]
     pub outcome: Outcome<serde_json::Value>,
     /// The W3C trace context of the hop that sent the message.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub traceparent: Option<String>,
+    #[serde(default, deserialize_with = "if_valid", skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<Traceparent>,
 }
 
 /// The reason why bytes are not the message that they should be.

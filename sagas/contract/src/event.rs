@@ -4,7 +4,11 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{command::Route, ids::MessageId};
+use crate::{
+    command::Route,
+    ids::MessageId,
+    traceparent::{Traceparent, if_valid},
+};
 
 /// A fact that a domain announces. Implemented by every event type of the domains' modules.
 pub trait Event: Serialize + DeserializeOwned + Send + Sync + 'static {
@@ -49,8 +53,8 @@ pub struct CloudEvent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub causationid: Option<String>,
     /// The starting trace.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub traceparent: Option<String>,
+    #[serde(default, deserialize_with = "if_valid", skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<Traceparent>,
     /// What the event says.
     pub data: serde_json::Value,
 }

@@ -75,9 +75,7 @@ impl ReceivedCommand {
 
     /// Reads a message's body, down to the payload.
     pub(crate) fn read(body: &[u8], route: Route, commands: &Commands) -> Result<Self, Unworkable> {
-        let mut envelope: CommandEnvelope = envelope::read(body, "command")?;
-        // A trace that does not fit into a reply's headers is no reason to leave a command unanswered.
-        envelope.traceparent = envelope.traceparent.filter(|trace| trace.len() <= NAME_BYTES_MAX);
+        let envelope: CommandEnvelope = envelope::read(body, "command")?;
         if envelope.route != route {
             return Err(Unworkable::WrongDomain { theirs: envelope.route.as_str(), ours: route.as_str() });
         }
@@ -127,12 +125,12 @@ impl ReceivedCommand {
             message_id: &message_id,
             command_id: &self.envelope.command_id,
             attempt: self.envelope.attempt,
-            traceparent: self.envelope.traceparent.as_deref(),
+            traceparent: self.envelope.traceparent,
         };
         let body = splice(serde_json::to_string(&head)?, &outcome.0);
         let mut message = Message::new(message_id, KIND_REPLY, body);
-        if let Some(trace) = &self.envelope.traceparent {
-            message = message.with_header(headers::TRACEPARENT, trace);
+        if let Some(trace) = self.envelope.traceparent {
+            message = message.with_header(headers::TRACEPARENT, trace.to_string());
         }
         Ok(Outgoing::reply(&self.envelope.reply_to, message))
     }
@@ -145,7 +143,7 @@ struct ReplyHead<'a> {
     command_id: &'a contract::CommandId,
     attempt: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
-    traceparent: Option<&'a str>,
+    traceparent: Option<contract::Traceparent>,
 }
 
 /// One JSON object of the members of two, neither of them empty.

@@ -1,6 +1,6 @@
 //! The requests of a handler beside its writes: events, which are stored in its transaction, and wakes after the commit.
 
-use contract::event::Event;
+use contract::{Traceparent, event::Event};
 use serde_json::Value;
 
 use crate::handler_error::HandlerError;
@@ -35,7 +35,7 @@ pub(crate) struct Cause {
     /// The message that was being handled.
     pub(crate) message: Option<String>,
     /// The trace that it belongs to.
-    pub(crate) traceparent: Option<String>,
+    pub(crate) traceparent: Option<Traceparent>,
 }
 
 /// The requests of one run of a handler.

@@ -209,7 +209,7 @@ impl CommandBatch<'_> {
         let cause = Cause {
             flow: Some(received.envelope.saga_id().to_string()),
             message: Some(received.envelope.message_id.to_string()),
-            traceparent: received.envelope.traceparent.clone(),
+            traceparent: received.envelope.traceparent,
         };
         Ok(self.writes.announcements.add(self.events, context.side_effects, self.now, &cause)?)
     }

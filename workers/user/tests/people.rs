@@ -14,7 +14,6 @@ mod tests {
         user::{Claims, Role, TOKEN_AUDIENCE, TOKEN_ISSUER, UserCreated},
     };
     use jsonwebtoken::{Algorithm, DecodingKey, Validation, jwk::JwkSet};
-    use kit::clock::Clock;
     use secrecy::SecretString;
     use serde_json::{Value, json};
     use tower::ServiceExt;

@@ -146,7 +146,7 @@ struct Columns<'a> {
     row_statuses: Vec<&'a str>,
     row_business_keys: Vec<&'a str>,
     row_owners: Vec<Option<&'a str>>,
-    row_traceparents: Vec<Option<&'a str>>,
+    row_traceparents: Vec<Option<String>>,
     row_errors: Vec<Option<&'a str>>,
     row_created: Vec<DateTime<Utc>>,
     row_updated: Vec<DateTime<Utc>>,
@@ -183,7 +183,7 @@ impl<'a> Columns<'a> {
                 self.row_statuses.push(row.status.as_str());
                 self.row_business_keys.push(&row.business_key);
                 self.row_owners.push(row.owner.as_deref());
-                self.row_traceparents.push(row.traceparent.as_deref());
+                self.row_traceparents.push(row.traceparent.map(|trace| trace.to_string()));
                 self.row_errors.push(row.error.as_deref());
                 self.row_created.push(row.created_at);
                 self.row_updated.push(row.updated_at);

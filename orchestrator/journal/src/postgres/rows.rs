@@ -55,7 +55,8 @@ impl SagaColumns {
             fingerprint: self.fingerprint,
             business_key: self.business_key,
             owner: self.owner,
-            traceparent: self.traceparent,
+            // A text that is none begins no trace, as everywhere.
+            traceparent: self.traceparent.and_then(|text| text.parse().ok()),
             error: self.error,
             created_at: self.created_at,
             updated_at: self.updated_at,

@@ -36,7 +36,7 @@ pub(crate) fn row(id: SagaId) -> SagaRow {
         status: SagaStatus::Running,
         business_key: format!("ord_{}", id.uuid().simple()),
         owner: Some("usr_7".to_owned()),
-        traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
+        traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().ok(),
         error: None,
         created_at: now(),
         updated_at: now(),

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::ids::SagaId;
+use crate::{
+    ids::SagaId,
+    traceparent::{Traceparent, if_valid},
+};
 
 /// Starts a saga.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -23,8 +26,8 @@ pub struct StartSaga {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
     /// W3C trace context of the request.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub traceparent: Option<String>,
+    #[serde(default, deserialize_with = "if_valid", skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<Traceparent>,
     /// The definition's input.
     pub input: Value,
 }

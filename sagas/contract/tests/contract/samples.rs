@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use contract::{
-    CommandId, FlightOfferId, MessageId, Money, OfferId, Op, OrderId, PaymentId, SagaId, StayOfferId, StepName, UserId,
+    CommandId, FlightOfferId, MessageId, Money, OfferId, Op, OrderId, PaymentId, SagaId, StayOfferId, StepName, Traceparent, UserId,
     order::{OrderItem, Traveller},
     payment::PaymentToken,
 };
@@ -88,6 +88,6 @@ pub(crate) fn items() -> Vec<OrderItem> {
     ]
 }
 
-pub(crate) fn traceparent() -> Option<String> {
-    Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into())
+pub(crate) fn traceparent() -> Option<Traceparent> {
+    "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".parse().ok()
 }

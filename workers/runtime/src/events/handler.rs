@@ -90,7 +90,7 @@ pub(crate) fn cause_of(event: &CloudEvent) -> Cause {
     Cause {
         flow: event.correlationid.clone(),
         message: Some(event.id.to_string()),
-        traceparent: event.traceparent.clone(),
+        traceparent: event.traceparent,
     }
 }
 
