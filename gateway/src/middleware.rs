@@ -104,7 +104,10 @@ mod tests {
         };
         let outer = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
         let ours = sent_on(outer);
-        assert!(ours != outer && ours.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-") && ours.ends_with("-00"), "{ours}");
+        assert!(
+            ours != outer && ours.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-") && ours.ends_with("-00"),
+            "{ours}"
+        );
         let begun = sent_on("01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00");
         assert!(begun.starts_with("00-") && !begun.contains("4bf92f3577b34da6a3ce929d0e0e4736"), "{begun}");
     }

@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use contract::{
-    CommandId, FlightOfferId, MessageId, Money, OfferId, Op, OrderId, PaymentId, SagaId, StayOfferId, StepName, Traceparent, UserId,
+    CommandId, FlightOfferId, MessageId, Money, OfferId, Op, OrderId, PaymentId, SagaId, StayOfferId, StepName,
+    Traceparent, UserId,
     order::{OrderItem, Traveller},
     payment::PaymentToken,
 };

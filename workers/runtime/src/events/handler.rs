@@ -87,11 +87,7 @@ impl fmt::Debug for EventContext {
 
 /// The origin of everything that the handler of an event announces: the same flow, the same trace.
 pub(crate) fn cause_of(event: &CloudEvent) -> Cause {
-    Cause {
-        flow: event.correlationid.clone(),
-        message: Some(event.id.to_string()),
-        traceparent: event.traceparent,
-    }
+    Cause { flow: event.correlationid.clone(), message: Some(event.id.to_string()), traceparent: event.traceparent }
 }
 
 /// One kind of event that a domain has subscribed to.
