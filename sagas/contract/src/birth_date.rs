@@ -32,7 +32,7 @@ impl BirthDate {
     /// The date of birth on this day.
     ///
     /// # Errors
-    /// When nobody alive was born then.
+    /// When the date is before [`BIRTH_YEAR_MIN`].
     pub fn new(date: NaiveDate) -> Result<Self, BirthDateError> {
         if date.year() < BIRTH_YEAR_MIN { Err(BirthDateError::TooEarly) } else { Ok(Self(date)) }
     }
