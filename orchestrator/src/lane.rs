@@ -35,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     after_commit::AfterCommit,
-    commit::Committed,
+    commit::CommittedTurn,
     inbox::{Gathered, Inbox},
     lost::Lost,
     publisher::Publisher,
@@ -153,7 +153,7 @@ impl Lane {
         let mut turn = Turn::new(&mut self.sagas, self.shared.clock.now());
         turn.decide(gathered, &mut *self.journal).await?;
         // After an error nothing is known, so nothing may happen: what is not acknowledged comes again.
-        let Committed { after_commit, contended } = turn.commit(&mut *self.journal).await?;
+        let CommittedTurn { after_commit, contended } = turn.commit(&mut *self.journal).await?;
         self.publisher.submit(after_commit).await;
         if let Some(saga) = contended {
             return Err(Lost::Contended(saga));

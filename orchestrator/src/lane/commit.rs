@@ -36,7 +36,7 @@ const RESOLVE_WAIT: Duration = Duration::from_secs(10);
 const RESOLVE_AGAIN: Duration = Duration::from_millis(200);
 
 /// A turn whose records the journal has judged.
-pub(super) struct Committed {
+pub(super) struct CommittedTurn {
     pub(super) after_commit: AfterCommit,
     /// A saga that another writer was faster with too often: the lane is to end.
     pub(super) contended: Option<SagaId>,
@@ -44,7 +44,7 @@ pub(super) struct Committed {
 
 impl Turn<'_> {
     /// Appends everything that the turn decided, and goes by the journal's word for each saga.
-    pub(super) async fn commit(mut self, journal: &mut dyn LaneJournal) -> Result<Committed, Lost> {
+    pub(super) async fn commit(mut self, journal: &mut dyn LaneJournal) -> Result<CommittedTurn, Lost> {
         let mut writing = Vec::new();
         for saga in std::mem::take(&mut self.batch).into_sagas() {
             if saga.entries.is_empty() {
@@ -62,7 +62,7 @@ impl Turn<'_> {
                 Appended::Unstorable { detail } => self.unstorable(saga, detail),
             }
         }
-        Ok(Committed { after_commit: self.after_commit, contended })
+        Ok(CommittedTurn { after_commit: self.after_commit, contended })
     }
 
     /// Writes all records in one transaction.
