@@ -37,7 +37,7 @@ CREATE TABLE order_traveller (
     PRIMARY KEY (order_id, place)
 );
 
--- What happened to an order, and by which piece of whose work.
+-- The states of an order, each with the command that brought it.
 CREATE TABLE order_history (
     order_id   uuid NOT NULL REFERENCES orders,
     status     text NOT NULL,

@@ -14,7 +14,7 @@ CREATE TABLE sandbox.charge (
     capture_before  timestamptz NOT NULL
 );
 
--- What was answered under a key: the same key again gets the same answer.
+-- The answer that was given under a key: the same key again gets the same one.
 CREATE TABLE sandbox.operation (
     key       text PRIMARY KEY,
     kind      text NOT NULL CHECK (kind IN ('authorize', 'capture', 'void', 'refund', 'abandon')),
@@ -22,7 +22,7 @@ CREATE TABLE sandbox.operation (
     answer    jsonb NOT NULL
 );
 
--- How often a key was sent, for the tokens whose first try goes wrong.
+-- The number of times that a key was sent, for the tokens whose first try goes wrong.
 CREATE TABLE sandbox.try (
     key   text PRIMARY KEY,
     tries integer NOT NULL
