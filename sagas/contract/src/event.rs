@@ -31,30 +31,30 @@ pub const CONTENT_TYPE: &str = "application/cloudevents+json; charset=UTF-8";
 pub struct CloudEvent {
     /// Always "1.0".
     pub specversion: String,
-    /// Unique within the source.
+    /// The event's own id, unique within the source.
     pub id: MessageId,
-    /// The domain, such as `/sojourn/order`.
+    /// The domain that announces it, such as `/sojourn/order`.
     pub source: String,
     /// [`Event::NAME`], such as `order.confirmed`; also the routing key.
     #[serde(rename = "type")]
     pub kind: String,
     /// [`Event::VERSION`].
     pub dataversion: u16,
-    /// What it is about, such as an order's id.
+    /// [`Event::subject`].
     pub subject: String,
-    /// When it was committed.
+    /// The time of the commit that made it true.
     pub time: DateTime<Utc>,
     /// Always `application/json`.
     pub datacontenttype: String,
-    /// The whole flow: the saga's id.
+    /// The whole flow that it belongs to: the saga's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correlationid: Option<String>,
     /// The message that caused it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub causationid: Option<String>,
-    /// The starting trace.
+    /// The trace that it belongs to.
     #[serde(default, deserialize_with = "if_valid", skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<Traceparent>,
-    /// What the event says.
+    /// The [`Event`] itself.
     pub data: serde_json::Value,
 }

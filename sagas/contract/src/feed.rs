@@ -1,4 +1,4 @@
-//! The feed domain's messages: what a client is told.
+//! The feed domain's messages, by which a client is told of an order.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,15 +10,15 @@ use crate::{
 /// Puts a line into a person's feed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotifyUser {
-    /// Whose feed.
+    /// The owner of the feed.
     pub user_id: UserId,
-    /// What it is about.
+    /// The order that the line is about.
     pub order_id: OrderId,
-    /// Which text; the feed knows the words.
+    /// The text, by its name; the feed knows the words.
     pub notice: Notice,
 }
 
-/// What can be told.
+/// A text that the feed has words for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Notice {
@@ -26,7 +26,7 @@ pub enum Notice {
     OrderConfirmed,
 }
 
-/// The line is there.
+/// Answers [`NotifyUser`]: the line is in the feed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserNotified {}
 

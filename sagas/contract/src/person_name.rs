@@ -25,7 +25,7 @@ pub enum PersonNameError {
     /// More than [`NAME_CHARS_MAX`] or [`NAME_BYTES_MAX`].
     #[error("a name has at most {NAME_CHARS_MAX} characters")]
     TooLong,
-    /// It has a character that nobody can see.
+    /// It has a character that cannot be seen.
     #[error("a name can be read by everybody: {0}")]
     Unfit(#[from] UnfitCharacter),
 }

@@ -2,28 +2,28 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The media type.
+/// The media type of a problem.
 pub const CONTENT_TYPE: &str = "application/problem+json";
 
-/// Where problem types are documented: `docs/errors/<code>.md` in the repository, served under this path.
+/// The address of the problem types' documentation, which is `docs/errors/<code>.md` in the repository.
 pub const TYPE_BASE: &str = "https://sojourn.example/problems/";
 
-/// One problem.
+/// One error of one request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// Identifies the kind of problem: [`TYPE_BASE`] and the code.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Short, the same for every occurrence.
+    /// A short text, the same for every occurrence.
     pub title: String,
     /// The HTTP status.
     pub status: u16,
-    /// What is wrong this time, for people.
+    /// The explanation of this occurrence, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
     /// The stable word for programs: the last segment of `type`.
     pub code: String,
-    /// For 422: where the body is wrong.
+    /// The wrong places of the body, for 422.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
 }
@@ -31,7 +31,7 @@ pub struct Problem {
 /// One wrong place of a body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldError {
-    /// What is wrong there.
+    /// The explanation, for people.
     pub detail: String,
     /// A JSON pointer in a URI fragment, such as `#/travellers/0/born_on`.
     pub pointer: String,

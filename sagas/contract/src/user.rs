@@ -1,25 +1,26 @@
-//! What the user domain answers over its internal HTTP: registration, login, keys.
+//! The user domain's internal HTTP (registration, login, refresh), its events, and the claims of access tokens.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{command::Route, event::Event, ids::UserId};
 
-/// `POST /internal/users`: 201 [`Registered`], 409 taken, 422 weak or malformed.
+/// The body of `POST /internal/users`, as a person typed it: 201 [`Registered`], 409 when the address is taken, 422 with
+/// every mistake pointed at.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Register {
-    /// The login; compared without regard to case.
+    /// The address to log in with, read as [`crate::EmailAddress`].
     pub email: String,
-    /// 12 to 128 characters.
+    /// The password: 12 to 128 characters.
     pub password: String,
-    /// How to address the person.
+    /// The name to address the person by, read as [`crate::PersonName`].
     pub name: String,
 }
 
-/// A new person.
+/// Answers [`Register`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Registered {
-    /// Who.
+    /// The new person's id.
     pub user_id: UserId,
 }
 
@@ -28,7 +29,7 @@ pub struct Registered {
 pub struct UserCreated {
     /// The new person's id.
     pub user_id: UserId,
-    /// What the person may do.
+    /// The new person's rights.
     pub role: Role,
 }
 
@@ -42,39 +43,39 @@ impl Event for UserCreated {
     }
 }
 
-/// `POST /internal/sessions`: 200 [`Tokens`], 401.
+/// The body of `POST /internal/sessions`: 200 [`Tokens`], 401.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Login {
-    /// As registered.
+    /// The address, in any spelling of the registered one.
     pub email: String,
-    /// As registered.
+    /// The password.
     pub password: String,
 }
 
-/// `POST /internal/sessions/refresh`: 200 [`Tokens`], 401. The old refresh token is void at once; using it again
+/// The body of `POST /internal/sessions/refresh`: 200 [`Tokens`], 401. The old refresh token is void at once; using it again
 /// revokes its whole family (RFC 9700).
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Refresh {
-    /// From the login or the refresh before.
+    /// The refresh token from the login or the refresh before.
     pub refresh_token: String,
 }
 
-/// What a login gives.
+/// Answers a login and a refresh.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Tokens {
     /// A JWT signed with EdDSA.
     pub access_token: String,
-    /// Opaque.
+    /// An opaque text that is good for one refresh.
     pub refresh_token: String,
     /// Always `Bearer`.
     pub token_type: String,
-    /// Of the access token, in seconds.
+    /// The lifetime of the access token, in seconds.
     pub expires_in: u64,
 }
 
-/// What a person may do.
+/// The rights of a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
@@ -102,15 +103,15 @@ pub struct Claims {
     pub iss: String,
     /// [`TOKEN_AUDIENCE`].
     pub aud: String,
-    /// The person.
+    /// The person's id.
     pub sub: UserId,
-    /// What they may do.
+    /// The person's rights.
     pub role: Role,
-    /// Unix seconds.
+    /// The time of issue, in Unix seconds.
     pub iat: i64,
-    /// Unix seconds.
+    /// The time of expiry, in Unix seconds.
     pub exp: i64,
-    /// Unique, for deny-lists.
+    /// The token's own id, by which it can be denied.
     pub jti: String,
 }
 

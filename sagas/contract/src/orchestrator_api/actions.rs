@@ -4,19 +4,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::saga::Action;
 
-/// Names the operator.
+/// The header that names the operator.
 pub const HEADER_ACTOR: &str = "x-sojourn-actor";
 
-/// Names the operator's role.
+/// The header that names the operator's role.
 pub const HEADER_ROLE: &str = "x-sojourn-role";
 
 /// An operator's request. The reason is mandatory and is journaled with actor, role and time.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ActionRequest {
-    /// What to do.
+    /// The action that is asked for.
     #[serde(flatten)]
     pub action: Action,
-    /// Why; 3 to [`REASON_BYTES_MAX`] bytes.
+    /// The reason that the operator gives; 3 to [`REASON_BYTES_MAX`] bytes.
     pub reason: String,
 }
 

@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ids::SagaId, step::Op};
 
-/// A message that nobody could handle.
+/// A message that no part could handle.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DeadLetterView {
-    /// Its key.
+    /// The letter's key.
     pub id: i64,
     /// The saga, when the message still tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -21,13 +21,13 @@ pub struct DeadLetterView {
     pub op: Option<Op>,
     /// The queue that it came from.
     pub queue: String,
-    /// Why it was given up.
+    /// The reason why it was given up.
     pub reason: String,
     /// The message's body; text where it is UTF-8.
     pub body: String,
-    /// When it arrived.
+    /// The time of its arrival.
     pub received_at: DateTime<Utc>,
-    /// When an operator sent it again.
+    /// The time when an operator sent it again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redriven_at: Option<DateTime<Utc>>,
 }

@@ -10,14 +10,14 @@ use crate::saga::SagaStatus;
 /// One committed decision.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RecordView {
-    /// Its number, from 1 without gaps.
+    /// The record's number, from 1 without gaps.
     pub seq: u64,
-    /// When it was decided.
+    /// The time of the decision.
     pub at: DateTime<Utc>,
     /// The journal entries, as stored.
     pub entries: Vec<Value>,
-    /// Where the saga stood after it.
+    /// The saga's status after it.
     pub status: SagaStatus,
-    /// Every step after it.
+    /// Every step as it stood after it.
     pub steps: Vec<StepView>,
 }

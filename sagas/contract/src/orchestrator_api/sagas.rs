@@ -15,27 +15,27 @@ use crate::{
 /// One line of a listing.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SagaSummary {
-    /// The instance.
+    /// The saga's id.
     pub id: SagaId,
-    /// The definition.
+    /// The definition's name.
     pub name: String,
     /// The definition's version.
     pub version: u32,
-    /// Where it stands.
+    /// The saga's status.
     pub status: SagaStatus,
-    /// What the business calls it.
+    /// The business's own name for it, such as an order's id.
     pub business_key: String,
-    /// Whose it is.
+    /// The owner, such as a user's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
     /// Groups sagas that failed the same way: step and code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// When it started.
+    /// The time of its start.
     pub created_at: DateTime<Utc>,
-    /// When its status last changed.
+    /// The time when its status last changed.
     pub updated_at: DateTime<Utc>,
-    /// When it ended.
+    /// The time of its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<DateTime<Utc>>,
 }
@@ -50,13 +50,13 @@ pub struct SagaView {
     pub input: Value,
     /// Every step of the definition, in its order.
     pub steps: Vec<StepView>,
-    /// Why it is being undone, or was.
+    /// The reason why it is being undone, or was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
-    /// When it is given up before its point of no return.
+    /// The time when it is given up, unless it is past its point of no return.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline_at: Option<DateTime<Utc>>,
-    /// When the engine next looks at it by itself.
+    /// The time when the engine next looks at it by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_wake_at: Option<DateTime<Utc>>,
     /// Its messages that could not be handled.
@@ -69,33 +69,33 @@ pub struct SagaView {
 /// One step of one saga.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepView {
-    /// The step.
+    /// The step's name.
     pub name: StepName,
-    /// What it is.
+    /// The step's kind.
     pub kind: StepKind,
-    /// Who does it.
+    /// The domain that carries it out.
     pub route: Route,
     /// The command's name.
     pub command: String,
     /// The compensation's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compensation: Option<String>,
-    /// What must be done before.
+    /// The steps that must be done before it.
     pub after: Vec<StepName>,
-    /// Where it stands.
+    /// The step's status.
     pub status: StepStatus,
-    /// How often the current direction was sent.
+    /// The number of sendings in the current direction.
     pub attempts: u16,
-    /// When it is asked again.
+    /// The time when it is asked again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<DateTime<Utc>>,
     /// The last refusal or fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Cause>,
-    /// What it answered.
+    /// The reply of its command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply: Option<Value>,
-    /// True when a person said what the outcome was.
+    /// True when an operator gave the outcome in the participant's place.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub skipped: bool,
 }

@@ -8,7 +8,7 @@ use crate::{
     traceparent::{Traceparent, if_valid},
 };
 
-/// Starts a saga.
+/// A request to start a saga.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StartSaga {
@@ -17,12 +17,12 @@ pub struct StartSaga {
     /// The definition's version; the newest when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<u32>,
-    /// Makes the start idempotent, together with the name.
+    /// The key that, together with the name, makes the start idempotent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency: Option<StartKey>,
-    /// What the business calls it, such as an order's id.
+    /// The business's own name for it, such as an order's id.
     pub business_key: String,
-    /// Whose it is, such as a user's id.
+    /// The owner, such as a user's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
     /// W3C trace context of the request.
@@ -42,12 +42,12 @@ pub struct StartKey {
     pub fingerprint: String,
 }
 
-/// Answers a start.
+/// Answers [`StartSaga`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SagaStarted {
-    /// The instance.
+    /// The id of the saga that exists now.
     pub saga_id: SagaId,
-    /// Of the instance that exists: for a repeated start, the first one's.
+    /// The business key of that saga: for a repeated start, the first one's.
     pub business_key: String,
     /// False when the same start had come before.
     pub created: bool,
