@@ -1,11 +1,11 @@
 //! The domain as the `worker` program runs it.
 
 use chrono::TimeDelta;
-use contract::{command::Route, feed::NotifyUser, user::UserCreated};
+use contract::command::Route;
 use sqlx::migrate::Migrator;
 use worker_runtime::{Domain, Retention};
 
-use crate::{commands::notify_user::Notifier, events::user_created::Welcome, reads::notices};
+use crate::{commands::Feed, events, reads::notices};
 
 /// The database of this domain.
 pub const DATABASE: &str = "sojourn_feed";
@@ -27,9 +27,7 @@ const OLD_NOTICES: Retention = Retention {
 /// The feed domain.
 #[must_use]
 pub fn domain() -> Domain {
-    Domain::new(Route::Feed, &MIGRATOR)
-        .action::<NotifyUser>(Notifier)
-        .on::<UserCreated>(Welcome)
+    events::subscribe(Feed.register(Domain::new(Route::Feed, &MIGRATOR)))
         .keep(OLD_NOTICES)
         .http(|resources| notices::router(resources.pool.clone()))
 }

@@ -7,12 +7,10 @@ use contract::{
 use sqlx::PgConnection;
 use worker_runtime::{Context, Handled, Handler};
 
+use super::Feed;
 use crate::notice::{self, ORDER_CONFIRMED};
 
-/// Puts the notice into the person's feed.
-pub(crate) struct Notifier;
-
-impl Handler<NotifyUser> for Notifier {
+impl Handler<NotifyUser> for Feed {
     async fn handle(&self, tx: &mut PgConnection, command: NotifyUser, context: &mut Context) -> Handled<UserNotified> {
         let kind = match command.notice {
             Notice::OrderConfirmed => ORDER_CONFIRMED,
