@@ -2,7 +2,6 @@
 
 use std::num::{NonZeroU64, NonZeroU128};
 
-use chrono::{DateTime, Utc};
 use contract::{FlightOfferId, InstanceId, MessageId, OrderId, PaymentId, SagaId, StayOfferId, Traceparent, UserId};
 use uuid::Uuid;
 
@@ -11,13 +10,6 @@ use uuid::Uuid;
 #[must_use]
 pub fn uuid_v7() -> Uuid {
     Uuid::now_v7()
-}
-
-/// The smallest UUIDv7 of a moment: 48 bits of milliseconds, then nothing. Ids below it were made before.
-#[must_use]
-pub fn first_uuid_v7_of(time: DateTime<Utc>) -> Uuid {
-    let millis = u128::from(time.timestamp_millis().max(0).unsigned_abs());
-    Uuid::from_u128(millis << 80)
 }
 
 /// 122 random bits, for what must not tell its time: trace ids, secrets' names.

@@ -8,7 +8,10 @@ use crate::commands::Accommodation;
 
 impl Holds for Accommodation {
     const HOLD_TABLE: &'static str = "room_hold";
-    const OFFER_TABLE: &'static str = "stay_offer";
+    const DELETE_OLD_OFFERS: &'static str = "DELETE FROM stay_offer WHERE offer_id IN (
+             SELECT offer_id FROM stay_offer
+             WHERE offer_id < runtime.first_id_of($1) AND expires_at < $1 ORDER BY offer_id LIMIT $2
+         )";
     const METRIC_EXPIRED: &'static str = "sojourn_accommodation_room_holds_expired_total";
 
     async fn expire_due(pool: &PgPool, now: DateTime<Utc>) -> Result<u64, DomainError> {

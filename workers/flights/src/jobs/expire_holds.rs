@@ -8,7 +8,10 @@ use crate::commands::Flights;
 
 impl Holds for Flights {
     const HOLD_TABLE: &'static str = "seat_hold";
-    const OFFER_TABLE: &'static str = "flight_offer";
+    const DELETE_OLD_OFFERS: &'static str = "DELETE FROM flight_offer WHERE offer_id IN (
+             SELECT offer_id FROM flight_offer
+             WHERE offer_id < runtime.first_id_of($1) AND expires_at < $1 ORDER BY offer_id LIMIT $2
+         )";
     const METRIC_EXPIRED: &'static str = "sojourn_flights_seat_holds_expired_total";
 
     async fn expire_due(pool: &PgPool, now: DateTime<Utc>) -> Result<u64, DomainError> {
