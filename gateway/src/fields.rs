@@ -97,8 +97,8 @@ impl<'a> Object<'a> {
 
     /// Refuses every member of another name.
     pub(crate) fn only(&self, names: &[&str]) {
-        let unknown = self.value.as_object().into_iter().flat_map(|fields| fields.keys());
-        if unknown.into_iter().any(|key| !names.contains(&key.as_str())) {
+        let unknown = |key: &String| !names.contains(&key.as_str());
+        if self.value.as_object().is_some_and(|fields| fields.keys().any(unknown)) {
             // The name is not repeated: it is the client's text.
             self.say(format!("{}/", self.pointer), format!("has other members than {}", names.join(", ")));
         }
