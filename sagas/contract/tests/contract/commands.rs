@@ -75,17 +75,17 @@ fn holds() -> Vec<Golden> {
     let flights = vec![AcceptedFlight { offer_id: flight(), total: money("3210.00", "EUR") }];
     let stays = vec![AcceptedStay { offer_id: stay(), total: money("480000", "JPY") }];
     let tickets = SeatsConfirmed { booking_reference: "X7PQ2M".into(), tickets: vec!["125-2400000001".into()] };
-    let mut all = Vec::new();
-    all.push(pair(HoldSeats { order_id: order(), offers: flights, travellers: 2 }, SeatsHeld { expires_at: at(20) }));
-    all.push(pair(ReleaseSeats { order_id: order() }, SeatsReleased {}));
-    all.push(pair(ConfirmSeats { order_id: order(), travellers: travellers() }, tickets));
-    all.push(pair(HoldRooms { order_id: order(), offers: stays, travellers: 2 }, RoomsHeld { expires_at: at(20) }));
-    all.push(pair(ReleaseRooms { order_id: order() }, RoomsReleased {}));
-    all.push(pair(
-        ConfirmRooms { order_id: order(), guest_name: "Zo\u{eb} Okafor".into() },
-        RoomsConfirmed { confirmation: "VX-42".into() },
-    ));
-    all
+    vec![
+        pair(HoldSeats { order_id: order(), offers: flights, travellers: 2 }, SeatsHeld { expires_at: at(20) }),
+        pair(ReleaseSeats { order_id: order() }, SeatsReleased {}),
+        pair(ConfirmSeats { order_id: order(), travellers: travellers() }, tickets),
+        pair(HoldRooms { order_id: order(), offers: stays, travellers: 2 }, RoomsHeld { expires_at: at(20) }),
+        pair(ReleaseRooms { order_id: order() }, RoomsReleased {}),
+        pair(
+            ConfirmRooms { order_id: order(), guest_name: "Zo\u{eb} Okafor".into() },
+            RoomsConfirmed { confirmation: "VX-42".into() },
+        ),
+    ]
 }
 
 fn payments() -> Vec<Golden> {
@@ -95,9 +95,9 @@ fn payments() -> Vec<Golden> {
         provider_reference: "pi_3MtwBwLkdIwHu7ix28a3tqPa".into(),
         capture_before: at(45),
     };
-    let mut all = Vec::new();
-    all.push(pair(AuthorizePayment { order_id: order(), amount: amount(), token: token() }, authorized));
-    all.push(pair(VoidPayment { order_id: order() }, PaymentVoided {}));
-    all.push(pair(CapturePayment { order_id: order(), amount: amount() }, PaymentCaptured { payment_id: payment() }));
-    all
+    vec![
+        pair(AuthorizePayment { order_id: order(), amount: amount(), token: token() }, authorized),
+        pair(VoidPayment { order_id: order() }, PaymentVoided {}),
+        pair(CapturePayment { order_id: order(), amount: amount() }, PaymentCaptured { payment_id: payment() }),
+    ]
 }
