@@ -44,12 +44,12 @@ pub(crate) enum PasswordError {
 }
 
 impl Password {
-    /// Prepares what a person typed, by the rules of the OpaqueString profile (RFC 8265, 4.2.2): no mapping of widths or case,
-    /// any space becomes U+0020, then NFC. NFKC, which is sometimes named for passwords, was SASLprep's (RFC 4013): it made
-    /// different passwords the same, and RFC 8265 gave it up.
+    /// Prepares what a person typed, by the rules of the OpaqueString profile (RFC 8265, 4.2.2): no mapping of widths or
+    /// case, any space becomes U+0020, then NFC. NFKC, which is sometimes named for passwords, was SASLprep's (RFC 4013):
+    /// it made different passwords the same, and RFC 8265 gave it up.
     ///
-    /// The text is then of the FreeformClass (RFC 8264, 4.3 and 8), with one rule left out: letters that an identifier may
-    /// have in certain places only (joiners, middle dots) may stand anywhere, since a password is not looked at.
+    /// The text is then of the FreeformClass (RFC 8264, 4.3 and 8), with one rule left out: letters that an identifier
+    /// may have in certain places only (joiners, middle dots) may stand anywhere, since a password is not looked at.
     ///
     /// # Errors
     /// [`PasswordError`].
