@@ -36,8 +36,9 @@ const DOMAIN_PREFIX: &str = "worker-";
 /// Called so, and no domain.
 const NO_DOMAIN: &str = "worker-runtime";
 
-/// Packages that tests may know besides: the private servers that they run on.
-const FOR_TESTS: &[&str] = &["private-servers"];
+/// Packages that tests may know besides: the private servers that they run on, and the broker through which they hear
+/// and tell events.
+const FOR_TESTS: &[&str] = &["private-servers", "messaging"];
 
 /// Drivers, and the packages that may name them.
 const DRIVERS: &[(&str, &[&str])] =
