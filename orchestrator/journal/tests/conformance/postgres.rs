@@ -293,10 +293,10 @@ async fn a_missing_server_is_named_without_its_password() {
 #[tokio::test]
 async fn an_open_journal_does_not_show_its_password() {
     let storage = Postgres::new().await;
-    let url = storage.url.replace("postgres@", "postgres:hunter2@");
-    assert_ne!(url, storage.url);
-    let journal = PgJournal::connect(PgJournalOptions { url, ..storage.options() }).await.unwrap();
-    assert!(!format!("{journal:?}").contains("hunter2"));
+    let (_, password) = storage.url.split_once("//postgres:").unwrap();
+    let (password, _) = password.split_once('@').unwrap();
+    let journal = PgJournal::connect(storage.options()).await.unwrap();
+    assert!(!password.is_empty() && !format!("{journal:?}").contains(password));
 }
 
 #[tokio::test]
