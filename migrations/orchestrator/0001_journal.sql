@@ -74,7 +74,7 @@ CREATE TABLE saga_start (
 -- Messages that nobody could handle, whole, so that they can be sent again.
 CREATE TABLE dead_letter (
     id          bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    message_id  text        NOT NULL UNIQUE,
+    message_id  text        NOT NULL,
     saga_id     uuid,
     command_id  text,
     queue       text        NOT NULL,
@@ -85,6 +85,8 @@ CREATE TABLE dead_letter (
     body        bytea       NOT NULL,
     received_at timestamptz NOT NULL,
     redriven_at timestamptz,
+    -- An event that two subscribers give up is two letters of one message.
+    UNIQUE (message_id, queue),
     CONSTRAINT dead_letter_times_sane CHECK (
         received_at BETWEEN '1970-01-01 UTC' AND '9999-12-31 UTC' AND redriven_at BETWEEN '1970-01-01 UTC' AND '9999-12-31 UTC')
 );

@@ -48,7 +48,7 @@ struct Tables {
     sagas: BTreeMap<SagaId, Stored>,
     starts: HashMap<(String, String), ExistingStart>,
     letters: BTreeMap<i64, KeptDeadLetter>,
-    letter_ids: HashSet<String>,
+    letter_keys: HashSet<(String, String)>,
     owners: HashMap<u16, Owner>,
 }
 
@@ -161,7 +161,7 @@ impl Journal for MemoryJournal {
     async fn keep_dead_letter(&self, letter: &NewDeadLetter) -> Result<(), JournalError> {
         let letter = dead_letters::fit(letter);
         let mut tables = self.storage.tables();
-        if tables.letter_ids.insert(letter.message_id.clone()) {
+        if tables.letter_keys.insert((letter.message_id.clone(), letter.queue.clone())) {
             let id = tables.letters.last_key_value().map_or(1, |(last, _)| last + 1);
             tables.letters.insert(id, dead_letters::kept(id, None, letter));
         }

@@ -261,7 +261,8 @@ pub trait Journal: Send + Sync {
     /// The start made under a key, if any.
     async fn find_start(&self, name: &str, key: &str) -> Result<Option<ExistingStart>, JournalError>;
 
-    /// Keeps a dead letter; one that is already kept (same message id) stays as it is.
+    /// Keeps a dead letter; one that is already kept (the same message id from the same queue) stays as it
+    /// is.
     async fn keep_dead_letter(&self, letter: &NewDeadLetter) -> Result<(), JournalError>;
 
     /// Kept dead letters, newest first; of one saga, or of all.

@@ -14,7 +14,7 @@ use crate::{
 const KEEP: &str = "\
 INSERT INTO dead_letter \
     (message_id, saga_id, command_id, queue, exchange, routing_key, reason, kind, body, received_at) \
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (message_id) DO NOTHING";
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (message_id, queue) DO NOTHING";
 
 const LIST: &str = "SELECT * FROM dead_letter ORDER BY id DESC LIMIT $1";
 

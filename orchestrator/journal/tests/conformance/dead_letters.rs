@@ -40,6 +40,18 @@ pub(crate) async fn a_dead_letter_is_kept_once(storage: &dyn Storage) {
     assert!(journal.dead_letter(listed[0].id + 1).await.unwrap().is_none());
 }
 
+pub(crate) async fn a_message_that_two_queues_give_up_is_two_dead_letters(storage: &dyn Storage) {
+    let journal = storage.process().await;
+    let first = letter("msg_1", None);
+    let second = NewDeadLetter { queue: "events.feed".to_owned(), ..first.clone() };
+    for letter in [&first, &second, &second] {
+        journal.keep_dead_letter(letter).await.unwrap();
+    }
+    let listed = journal.dead_letters(None, 10).await.unwrap();
+    let queues: Vec<_> = listed.iter().map(|letter| letter.queue.as_str()).collect();
+    assert_eq!(queues, ["events.feed", "commands.accommodation"]);
+}
+
 pub(crate) async fn dead_letters_are_listed_newest_first_and_by_saga(storage: &dyn Storage) {
     let journal = storage.process().await;
     let saga = saga_on(0);

@@ -60,6 +60,7 @@ on_both! {
         processes_are_counted_when_they_come_and_when_their_shards_pass_on;
     dead_letters:
         a_dead_letter_is_kept_once,
+        a_message_that_two_queues_give_up_is_two_dead_letters,
         dead_letters_are_listed_newest_first_and_by_saga,
         a_redriven_letter_says_when,
         a_letter_with_anything_in_it_can_be_kept;
