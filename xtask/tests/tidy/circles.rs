@@ -108,7 +108,7 @@ impl Tree {
             child => ([here, &[child.to_owned()]].concat(), &path[1..]),
         };
         while let Some((first, further)) = rest.split_first() {
-            let child = [&at[..], &[first.clone()]].concat();
+            let child = [&at[..], std::slice::from_ref(first)].concat();
             match first.as_str() {
                 "super" => at = at.split_last()?.1.to_vec(),
                 "self" => {}
@@ -134,7 +134,7 @@ impl Tree {
 /// The modules that a file declares by `mod name;`.
 fn declared(code: &str) -> Vec<String> {
     let statements = code.split([';', '{', '}']).map(str::trim);
-    let names = statements.filter_map(|statement| statement.rsplit_once("mod ").map(|(before, name)| (before, name)));
+    let names = statements.filter_map(|statement| statement.rsplit_once("mod "));
     let whole = names.filter(|(before, name)| {
         before.chars().next_back().is_none_or(|last| last == ' ' || last == '\n') && is_word(name)
     });
