@@ -53,9 +53,15 @@ async fn names(system: &System, client: &Client, findings: &mut Findings) {
 
 async fn addresses(system: &System, client: &Client, findings: &mut Findings) {
     let order = flight_order(client, 21).await;
-    let good = ["abc@सार्वभौमिक-स्वीकृति-परीक्षण.संगठन", "x@bücher.example", "a.b+c@xn--bcher-kva.example"];
-    let wrong =
-        ["x@i❤.ws", "x@-a.example", "x@a..example", "x@", "@a.example", "x y@a.example", "x@exa\u{200b}mple.com"];
+    // The names of mail domains are read by UTS 46, which knows symbols and passes over a zero width space.
+    let good = [
+        "abc@सार्वभौमिक-स्वीकृति-परीक्षण.संगठन",
+        "x@bücher.example",
+        "a.b+c@xn--bcher-kva.example",
+        "x@i❤.ws",
+        "x@exa\u{200b}mple.com",
+    ];
+    let wrong = ["x@-a.example", "x@a..example", "x@", "@a.example", "x y@a.example", "\u{200b}@a.example"];
     for (number, address) in good.into_iter().chain(wrong).enumerate() {
         let taken = number < good.len();
         let person = json!({ "email": address, "password": "a long enough passphrase", "name": "Eve" });

@@ -87,7 +87,7 @@ impl Strangers {
 
 pub(crate) async fn in_every_queue(system: &mut System, client: &Client, operator: &Client, findings: &mut Findings) {
     let offer = flight(client, 36).await;
-    let (order_id, finished) = client.place("finished", &order_of(&[&offer], "tok_ok")).await.unwrap();
+    let (order_id, finished) = client.place("saga_finished", &order_of(&[&offer], "tok_ok")).await.unwrap();
     client.until_settled(&order_id, SETTLED_WITHIN).await;
     until_status(operator, &finished, "completed").await;
     let finished: SagaId = finished.parse().unwrap();

@@ -349,7 +349,7 @@ pub(crate) async fn operators(system: &System, client: &Client, operator: &Clien
             "body_invalid",
             &[],
         ),
-        ("a finished saga", retry.clone(), 409, "finished", &[]),
+        ("a finished saga", retry.clone(), 409, "saga_finished", &[]),
         ("nothing at all", json!({}), 422, "body_invalid", &[]),
     ];
     for (what, body, status, code, pointers) in actions {

@@ -157,7 +157,7 @@ async fn given_up(operator: &Client, saga: &str, findings: &mut Findings) {
     let abandoned = act("abandon").await;
     let right = abandoned.status == 200 && abandoned.body["status"] == "abandoned";
     findings.that("giving up what nobody knows", right, &abandoned);
-    findings.problem("giving it up again", &act("abandon").await, 409, "finished", &[]);
+    findings.problem("giving it up again", &act("abandon").await, 409, "saga_finished", &[]);
 }
 
 /// The reply that the saga would have heard is kept among the dead letters, under its id.

@@ -147,7 +147,7 @@ async fn skipped(bench: &mut Bench, id: &str, order_id: &str) {
     bench.findings.that("the step was skipped", captured["status"] == "done" && captured["skipped"] == true, captured);
     let order = bench.client.until_settled(order_id, SETTLED_WITHIN).await;
     bench.findings.that("the order is confirmed", order["status"] == "confirmed", &order);
-    bench.ends(&skip, 6, &["finished"]).await;
+    bench.ends(&skip, 6, &["saga_finished"]).await;
 }
 
 /// Who did what, when and why stands in the journal.
@@ -207,8 +207,8 @@ pub(crate) async fn sagas_given_up(bench: &mut Bench) {
     for id in [&first, &second] {
         let shown = until_status(&bench.operator, id, "abandoned").await;
         bench.findings.that("it is over", shown["finished_at"].is_string(), &shown);
-        bench.ends(&["retry", id, "--reason", "too late"], 6, &["finished"]).await;
-        bench.ends(&["abandon", id, "--reason", "once more"], 6, &["finished"]).await;
+        bench.ends(&["retry", id, "--reason", "too late"], 6, &["saga_finished"]).await;
+        bench.ends(&["abandon", id, "--reason", "once more"], 6, &["saga_finished"]).await;
         bench.ends(&["watch", id], 0, &["abandoned"]).await;
     }
     let operation = bench.client.get(&format!("/v1/operations/{first}")).await.unwrap();

@@ -64,7 +64,7 @@ pub(crate) async fn a_saga_held_before_its_pivot(bench: &mut Bench) {
     let reason = json!({ "code": "saga_cancelled", "message": contract::order::NOT_COMPLETED });
     let told = order["status"] == "rejected" && order["reason"] == reason;
     bench.findings.that("the order is rejected", told, &order);
-    bench.ends(&["cancel", id, "--reason", "once more"], 6, &["finished"]).await;
+    bench.ends(&["cancel", id, "--reason", "once more"], 6, &["saga_finished"]).await;
     nothing_is_left(bench, &order_id).await;
 
     // The stream went on where it was, told everything once, and closed at the end.
