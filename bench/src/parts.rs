@@ -33,7 +33,7 @@ pub(crate) struct WorkerCli {
     /// The PostgreSQL server.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     database_url: SecretString,
-    /// RabbitMQ's address.
+    /// The address of RabbitMQ.
     #[arg(long, env = "AMQP_URL", hide_env_values = true)]
     amqp_url: SecretString,
     /// The address of the internal HTTP interface.

@@ -210,7 +210,7 @@ pub(crate) struct Retry {
 pub(crate) struct Skip {
     #[command(flatten)]
     pub(crate) act: Act,
-    /// The step
+    /// The step that is skipped
     #[arg(long)]
     pub(crate) step: StepName,
     /// Its reply, as JSON

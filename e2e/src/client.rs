@@ -29,7 +29,7 @@ pub struct Client {
 
 /// An answer of the door.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct Response {
     /// The HTTP status.
     pub status: StatusCode,
     pub headers: reqwest::header::HeaderMap,
@@ -84,7 +84,7 @@ impl Client {
     ///
     /// # Errors
     /// When there is no answer.
-    pub async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Result<Answer> {
+    pub async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Result<Response> {
         self.call_with(method, path, body, &[]).await
     }
 
@@ -98,7 +98,7 @@ impl Client {
         path: &str,
         body: Option<Value>,
         headers: &[(&str, &str)],
-    ) -> Result<Answer> {
+    ) -> Result<Response> {
         let request = self.request(method, path, headers);
         answer(if let Some(body) = body { request.json(&body) } else { request }).await
     }
@@ -113,7 +113,7 @@ impl Client {
         path: &str,
         headers: &[(&str, &str)],
         body: impl Into<reqwest::Body>,
-    ) -> Result<Answer> {
+    ) -> Result<Response> {
         answer(self.request(method, path, headers).body(body)).await
     }
 
@@ -141,7 +141,7 @@ impl Client {
     ///
     /// # Errors
     /// When there is no answer.
-    pub async fn get(&self, path: &str) -> Result<Answer> {
+    pub async fn get(&self, path: &str) -> Result<Response> {
         self.call(Method::GET, path, None).await
     }
 
@@ -180,12 +180,12 @@ impl Client {
     ///
     /// # Errors
     /// When there is no answer.
-    pub async fn order(&self, key: &str, order: &Value) -> Result<Answer> {
+    pub async fn order(&self, key: &str, order: &Value) -> Result<Response> {
         self.call_with(Method::POST, "/v1/orders", Some(order.clone()), &[("idempotency-key", key)]).await
     }
 
     /// Places an order and repeats the request, with the same key, for as long as the door is not able to take it.
-    pub async fn order_surely(&self, key: &str, order: &Value, limit: Duration) -> Answer {
+    pub async fn order_surely(&self, key: &str, order: &Value, limit: Duration) -> Response {
         wait::until("an accepted order", limit, || async {
             let answer = self.order(key, order).await.map_err(|error| format!("{error:#}"))?;
             let again = answer.status.is_server_error() || answer.status == StatusCode::CONFLICT;
@@ -246,14 +246,14 @@ pub async fn events(response: reqwest::Response, enough: impl Fn(&Event) -> bool
     Ok(events)
 }
 
-async fn answer(request: reqwest::RequestBuilder) -> Result<Answer> {
+async fn answer(request: reqwest::RequestBuilder) -> Result<Response> {
     let response = request.send().await?;
     let (status, headers) = (response.status(), response.headers().clone());
     let text = response.text().await?;
-    Ok(Answer { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::Null) })
+    Ok(Response { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::Null) })
 }
 
-fn first_item(answer: Answer) -> Result<Value> {
+fn first_item(answer: Response) -> Result<Value> {
     ensure!(answer.status == StatusCode::OK, "search: {answer:?}");
     answer.body["items"].get(0).cloned().with_context(|| format!("no offer: {answer:?}"))
 }

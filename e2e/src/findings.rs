@@ -5,7 +5,7 @@ use std::path::Path;
 use contract::problem::{CONTENT_TYPE, TYPE_BASE};
 use reqwest::header;
 
-use crate::client::Answer;
+use crate::client::Response;
 
 /// Everything that was found to be wrong so far.
 #[derive(Debug, Default)]
@@ -21,7 +21,7 @@ impl Findings {
 
     /// Notes an answer that is not exactly this problem (RFC 9457), with these places, and with a page in
     /// `docs/errors` that its `type` names.
-    pub fn problem(&mut self, what: &str, answer: &Answer, status: u16, code: &str, pointers: &[&str]) {
+    pub fn problem(&mut self, what: &str, answer: &Response, status: u16, code: &str, pointers: &[&str]) {
         let body = &answer.body;
         let kind = answer.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let places: Vec<&str> = body["errors"]

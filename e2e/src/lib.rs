@@ -9,7 +9,7 @@ mod system;
 pub mod wait;
 
 pub use audit::Tally;
-pub use client::{Answer, Client, events, order_of};
+pub use client::{Client, Response, events, order_of};
 pub use findings::Findings;
 pub use process::{Ended, Program, free_port, run};
 pub use system::{DEMO_PASSWORD, Part, System, domains};

@@ -7,7 +7,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use chrono::{Days, NaiveDate};
-use e2e::{Answer, Client, Findings, System, order_of};
+use e2e::{Client, Findings, Response, System, order_of};
 use kit::clock::Clock;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -173,7 +173,7 @@ async fn parts_that_do_not_fit(client: &Client, findings: &mut Findings) {
     findings.that("nine travellers in a room for one guest", refused, &answer);
 }
 
-async fn register(system: &System, email: &str, name: &str, password: &str) -> Answer {
+async fn register(system: &System, email: &str, name: &str, password: &str) -> Response {
     let email = format!("{email}-{}@example.com", kit::ids::uuid_random().simple());
     let person = json!({ "email": email, "password": password, "name": name });
     Client::stranger(&system.gateway).call(Method::POST, "/v1/auth/register", Some(person)).await.unwrap()

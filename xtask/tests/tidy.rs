@@ -11,6 +11,8 @@ mod documents;
 mod errors;
 #[path = "tidy/files.rs"]
 mod files;
+#[path = "tidy/prose.rs"]
+mod prose;
 #[path = "tidy/sources.rs"]
 mod sources;
 

@@ -184,7 +184,7 @@ async fn gateway_alone(findings: &mut Findings) {
     let answer = door.get(search).await.unwrap();
     findings.problem("a search without flights", &answer, 503, "service_unavailable", &[]);
     let names =
-        |answer: &e2e::Answer, part: &str| answer.body["detail"].as_str().is_some_and(|text| text.contains(part));
+        |answer: &e2e::Response, part: &str| answer.body["detail"].as_str().is_some_and(|text| text.contains(part));
     findings.that("the missing part is named", names(&answer, "flights"), &answer);
     let answer = Client::with_token(&address, &unverifiable_token()).get("/v1/orders").await.unwrap();
     findings.problem("a token that cannot be verified", &answer, 503, "service_unavailable", &[]);

@@ -13,7 +13,7 @@ use crate::{messages::wire::ActAnswer, saga_instance::SagaInstance};
 /// The work that a turn leaves for after its commit.
 #[derive(Debug, Default)]
 pub(super) struct AfterCommit {
-    /// Committed commands.
+    /// The commands that were committed.
     pub(super) commands: Vec<Command>,
     /// Messages to orchestrators, sent once: a process that misses one asks again.
     pub(super) messages: Vec<Outgoing>,

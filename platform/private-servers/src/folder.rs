@@ -58,7 +58,7 @@ impl Folder {
                 let made = temporary_in(&parent)?;
                 (made.path().to_owned(), Some(made))
             }
-            Place::At(wanted) => (settle(wanted, identity)?, None),
+            Place::At(wanted) => (real_folder(wanted, identity)?, None),
         };
         let lock = lock(&path).await?;
         Ok(Folder { path, lock, _temporary: temporary })
@@ -91,7 +91,7 @@ pub(crate) fn make_passable(path: &Path) -> Result<(), Error> {
 }
 
 /// The real folder for a wanted one.
-fn settle(wanted: &Path, identity: Option<Identity>) -> Result<PathBuf, Error> {
+fn real_folder(wanted: &Path, identity: Option<Identity>) -> Result<PathBuf, Error> {
     // Above a relative path there is at some point an empty one, which nobody can make.
     let wanted = std::path::absolute(wanted).map_err(Error::file("find", wanted))?;
     make_passable(&wanted)?;
@@ -187,7 +187,7 @@ mod tests {
     fn a_folder_named_from_here_is_made_here() {
         let here = tempfile::tempdir_in(".").unwrap();
         let name = Path::new(here.path().file_name().unwrap());
-        let made = settle(&name.join("data/postgresql"), None).unwrap();
+        let made = real_folder(&name.join("data/postgresql"), None).unwrap();
         assert_eq!(made, fs::canonicalize(here.path()).unwrap().join("data/postgresql"));
     }
 
@@ -247,8 +247,8 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         fs::set_permissions(parent.path(), Permissions::from_mode(0o700)).unwrap();
         let wanted = parent.path().join("data");
-        let first = settle(&wanted, Some(identity)).unwrap();
-        let second = settle(&wanted, Some(identity)).unwrap();
+        let first = real_folder(&wanted, Some(identity)).unwrap();
+        let second = real_folder(&wanted, Some(identity)).unwrap();
         assert_eq!(first, second);
         assert!(first.starts_with(ELSEWHERE) && identity.reaches(&first));
         fs::remove_dir_all(first).unwrap();

@@ -79,13 +79,13 @@ impl EmailAddress {
         Ok(Self { local_bytes: local.len(), text })
     }
 
-    /// The text.
+    /// The text as it is stored and shown.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// What two spellings of one mailbox have in common: the local part in small letters, the domain as the DNS has it.
+    /// The form that all spellings of one mailbox have in common: the local part in small letters, the domain as the DNS has it.
     ///
     /// RFC 5321 lets a mail server tell `Ada@` from `ada@`; none that people use does, and two accounts for one person
     /// are worse.

@@ -29,7 +29,7 @@ pub const CONTENT_TYPE: &str = "application/cloudevents+json; charset=UTF-8";
 /// A CloudEvent 1.0 with Sojourn's extensions.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CloudEvent {
-    /// Always "1.0".
+    /// The version of CloudEvents: "1.0".
     pub specversion: String,
     /// The event's own id, unique within the source.
     pub id: MessageId,
@@ -44,7 +44,7 @@ pub struct CloudEvent {
     pub subject: String,
     /// The time of the commit that made it true.
     pub time: DateTime<Utc>,
-    /// Always `application/json`.
+    /// The media type of the data: `application/json`.
     pub datacontenttype: String,
     /// The whole flow that it belongs to: the saga's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -59,7 +59,7 @@ pub enum TotalError {
     CurrenciesMixed {
         /// The place of that item.
         index: usize,
-        /// Its currency.
+        /// The currency of that item.
         currency: &'static str,
         /// The currency of the first item.
         first: &'static str,

@@ -57,7 +57,7 @@ impl PageToken {
         Self(text)
     }
 
-    /// The text.
+    /// The text as it travels.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -50,7 +50,7 @@ impl PersonName {
         Ok(Self(name))
     }
 
-    /// The text.
+    /// The text as it is stored and shown.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

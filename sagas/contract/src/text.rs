@@ -169,7 +169,7 @@ impl SearchText {
         }
     }
 
-    /// The text.
+    /// The text as it is looked for.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

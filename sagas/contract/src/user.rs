@@ -17,7 +17,7 @@ pub struct Register {
     pub name: String,
 }
 
-/// Answers [`Register`].
+/// The answer to [`Register`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Registered {
     /// The new person's id.
@@ -49,7 +49,7 @@ impl Event for UserCreated {
 pub struct Login {
     /// The address, in any spelling of the registered one.
     pub email: String,
-    /// The password.
+    /// The password as it was typed.
     pub password: String,
 }
 
@@ -69,7 +69,7 @@ pub struct Tokens {
     pub access_token: String,
     /// An opaque text that is good for one refresh.
     pub refresh_token: String,
-    /// Always `Bearer`.
+    /// The word `Bearer` (RFC 6750).
     pub token_type: String,
     /// The lifetime of the access token, in seconds.
     pub expires_in: u64,
@@ -79,9 +79,9 @@ pub struct Tokens {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Books trips.
+    /// A person who books trips.
     Client,
-    /// Inspects and repairs sagas.
+    /// A person who inspects and repairs sagas.
     Operator,
 }
 

@@ -71,7 +71,7 @@ impl MappingError {
     }
 }
 
-/// [`read`], erased.
+/// [`read`] with its type erased.
 pub(crate) fn read_any<T: DeserializeOwned + 'static>(value: &Value) -> Result<Box<dyn Any>, Mismatch> {
     read::<T>(value).map(|read| Box::new(read) as Box<dyn Any>)
 }

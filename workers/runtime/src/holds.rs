@@ -1,4 +1,4 @@
-//! Holds that were never confirmed are given back at their hour, and offers that have long expired are removed.
+//! Holds that were never confirmed are given back at their hour; offers and holds that ended long ago are removed.
 //!
 //! The sweeper sleeps until the next hold runs out. Holds made meanwhile, here or in another process, last at least as
 //! long as a hold lasts; so looking once in that time misses none. Every domain that holds something gives back by its
@@ -15,6 +15,7 @@ use crate::{
     domain::{Domain, Resources},
     domain_error::DomainError,
     hold_settings::HoldMinutes,
+    limits,
     retention::Retention,
     sweeper::run_sweeper,
 };
@@ -29,6 +30,9 @@ pub trait Holds: Send + Sync + 'static {
     /// Removes offers that had expired before `$1`, at most `$2` of them; see [`Retention::delete`]. Their ids begin with
     /// the time, so the primary key finds them.
     const DELETE_OLD_OFFERS: &'static str;
+    /// Removes holds that had ended without a booking (released or expired) before `$1`, at most `$2` of them, with their
+    /// lines; see [`Retention::delete`].
+    const DELETE_ENDED_HOLDS: &'static str;
     /// The metric that counts holds which ran out.
     const METRIC_EXPIRED: &'static str;
 
@@ -39,12 +43,14 @@ pub trait Holds: Send + Sync + 'static {
 }
 
 impl Domain {
-    /// Sweeps the domain's holds beside its commands, and removes its old offers. No hold is shorter than `hold_for`.
+    /// Sweeps the domain's holds beside its commands, and removes its old offers and ended holds. No hold is shorter than `hold_for`.
     #[must_use]
     pub fn holds<H: Holds>(self, hold_for: HoldMinutes) -> Self {
-        self.keep(old_offers::<H>()).background(move |Resources { pool, clock, token, .. }| async move {
-            sweep_holds::<H>(&pool, clock.as_ref(), hold_for.duration(), token).await;
-        })
+        self.keep(old_offers::<H>()).keep(ended_holds::<H>()).background(
+            move |Resources { pool, clock, token, .. }| async move {
+                sweep_holds::<H>(&pool, clock.as_ref(), hold_for.duration(), token).await;
+            },
+        )
     }
 }
 
@@ -55,6 +61,16 @@ const fn old_offers<H: Holds>() -> Retention {
         kept_for: TimeDelta::days(1),
         batch_rows_max: 5_000,
         delete: H::DELETE_OLD_OFFERS,
+    }
+}
+
+/// Ended holds are kept for as long as the inbox remembers the commands that made them, so that the two agree.
+const fn ended_holds<H: Holds>() -> Retention {
+    Retention {
+        rows: "ended holds",
+        kept_for: limits::INBOX_RETENTION,
+        batch_rows_max: 1_000,
+        delete: H::DELETE_ENDED_HOLDS,
     }
 }
 

@@ -11,7 +11,7 @@ pub enum StartError {
     /// A domain's database cannot be opened.
     #[error("the database of `{domain}` cannot be opened")]
     Database {
-        /// The domain.
+        /// The domain that it is of.
         domain: &'static str,
         /// The error that was met, and the way out.
         #[source]
@@ -20,7 +20,7 @@ pub enum StartError {
     /// The runtime's own tables cannot be made.
     #[error("the runtime's tables in the database of `{domain}` cannot be made")]
     Migrate {
-        /// The domain.
+        /// The domain that it is of.
         domain: &'static str,
         /// The error that was met.
         #[source]
@@ -29,7 +29,7 @@ pub enum StartError {
     /// The queues cannot be declared.
     #[error("the queue of `{domain}` cannot be declared")]
     Declare {
-        /// The domain.
+        /// The domain that it is of.
         domain: &'static str,
         /// The error that was met.
         #[source]

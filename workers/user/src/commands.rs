@@ -1,4 +1,4 @@
-//! What people do: each changes the domain's rows in one transaction and answers at once.
+//! Acts of people: each changes the domain's rows in one transaction and answers at once.
 
 pub(crate) mod log_in;
 pub(crate) mod refresh;

@@ -6,7 +6,7 @@ use contract::user::{Register, Role};
 use kit::clock::Clock;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::PgPool;
-use worker_runtime::Events;
+use worker_runtime::{DomainError, Events};
 
 use crate::{
     commands::register::{RegistrationError, register},
@@ -29,7 +29,8 @@ pub(crate) async fn ensure_people(
     let known: Vec<String> = sqlx::query_scalar("SELECT email_key FROM person WHERE email_key = ANY($1)")
         .bind(vec![DEMO_CLIENT_EMAIL, DEMO_OPERATOR_EMAIL])
         .fetch_all(pool)
-        .await?;
+        .await
+        .map_err(DomainError::doing("looking for the demonstration's people"))?;
     for (email, name, role) in
         [(DEMO_CLIENT_EMAIL, "Demo Client", Role::Client), (DEMO_OPERATOR_EMAIL, "Demo Operator", Role::Operator)]
     {

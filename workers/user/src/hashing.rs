@@ -25,7 +25,7 @@ pub(crate) struct Passwords {
     no_person: Arc<str>,
 }
 
-/// What broke; never why a password is wrong.
+/// A failure of hashing itself; a wrong password is none.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HashingError {
     #[error("hashing a password failed: {0}")]

@@ -17,7 +17,7 @@ use kit::{
 };
 use sqlx::PgPool;
 use tokio::sync::OnceCell;
-use worker_runtime::{Events, HandlerError};
+use worker_runtime::Events;
 
 use crate::{
     commands::{
@@ -30,7 +30,7 @@ use crate::{
     session::{Lifetimes, SessionError},
 };
 
-/// What the routes stand on.
+/// The parts that the routes stand on.
 #[derive(Clone)]
 pub(crate) struct People {
     pub(crate) pool: PgPool,
@@ -90,7 +90,7 @@ impl From<RegistrationError> for ApiError {
         match error {
             RegistrationError::Invalid(errors) => Self::unprocessable("registration_invalid", detail, errors),
             RegistrationError::Taken => Self::conflict("email_taken", detail),
-            RegistrationError::Database(_) | RegistrationError::Event(HandlerError::Database(_)) => unavailable(&error),
+            RegistrationError::Domain(error) => error.into(),
             RegistrationError::Password(_) | RegistrationError::Event(_) => failed(&error),
         }
     }
@@ -101,11 +101,8 @@ impl From<SessionError> for ApiError {
         match error {
             SessionError::WrongLogin => Self::unauthorized("login_wrong", error.to_string()),
             SessionError::WrongToken => Self::unauthorized("refresh_token_wrong", error.to_string()),
-            SessionError::Database(_) => unavailable(&error),
-            SessionError::Password(_)
-            | SessionError::Signing(_)
-            | SessionError::BrokenRow { .. }
-            | SessionError::NoRandomness => failed(&error),
+            SessionError::Domain(error) => error.into(),
+            SessionError::Password(_) | SessionError::Signing(_) | SessionError::NoRandomness => failed(&error),
         }
     }
 }
@@ -113,24 +110,4 @@ impl From<SessionError> for ApiError {
 fn failed(error: &dyn std::error::Error) -> ApiError {
     tracing::error!(error = error_chain(error), "a request about a person failed");
     ApiError::internal()
-}
-
-fn unavailable(error: &dyn std::error::Error) -> ApiError {
-    tracing::warn!(error = error_chain(error), "the user database failed");
-    ApiError::unavailable("database_unavailable", "the user domain's database does not answer", 1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_database_that_is_away_is_said_to_be_away_whatever_was_being_stored() {
-        let away = || sqlx::Error::PoolTimedOut;
-        for error in [RegistrationError::Database(away()), RegistrationError::Event(HandlerError::Database(away()))] {
-            assert_eq!(ApiError::from(error).status(), StatusCode::SERVICE_UNAVAILABLE);
-        }
-        let broken = RegistrationError::Event(HandlerError::fault("not JSON"));
-        assert_eq!(ApiError::from(broken).status(), StatusCode::INTERNAL_SERVER_ERROR);
-    }
 }

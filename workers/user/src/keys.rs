@@ -42,18 +42,18 @@ pub enum KeyError {
     /// The file cannot be read or made.
     #[error("the signing key {path} cannot be read or made")]
     File {
-        /// Which.
+        /// The file of the key.
         path: PathBuf,
-        /// Why.
+        /// The error that was met.
         #[source]
         source: io::Error,
     },
     /// The file is something else.
     #[error("{path} is not an Ed25519 private key in PKCS#8 PEM")]
     NotAKey {
-        /// Which.
+        /// The file of the key.
         path: PathBuf,
-        /// Why.
+        /// The error that was met.
         #[source]
         source: jsonwebtoken::errors::Error,
     },

@@ -10,6 +10,7 @@ use contract::{
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 use uuid::Uuid;
+use worker_runtime::DomainError;
 
 use crate::{hashing::HashingError, keys::SigningKey};
 
@@ -33,12 +34,10 @@ pub(crate) enum SessionError {
     WrongToken,
     #[error("checking the password")]
     Password(#[from] HashingError),
-    #[error("reading or storing the session")]
-    Database(#[from] sqlx::Error),
+    #[error(transparent)]
+    Domain(#[from] DomainError),
     #[error("signing the access token")]
     Signing(#[from] jsonwebtoken::errors::Error),
-    #[error("row {user_id} of person has an unknown role `{role}`")]
-    BrokenRow { user_id: UserId, role: String },
     #[error("the system has no randomness")]
     NoRandomness,
 }
@@ -53,7 +52,8 @@ pub(crate) async fn issue(tx: &mut PgConnection, session_id: Uuid, now: DateTime
         .bind(session_id)
         .bind(now)
         .execute(tx)
-        .await?;
+        .await
+        .map_err(DomainError::doing("storing a refresh token"))?;
     Ok(token)
 }
 
@@ -74,9 +74,9 @@ pub(crate) fn tokens(
     })
 }
 
-pub(crate) fn read_role(user_id: UserId, role: &str) -> Result<Role, SessionError> {
+pub(crate) fn read_role(user_id: UserId, role: &str) -> Result<Role, DomainError> {
     [Role::Client, Role::Operator]
         .into_iter()
         .find(|known| known.as_str() == role)
-        .ok_or_else(|| SessionError::BrokenRow { user_id, role: role.to_owned() })
+        .ok_or_else(|| DomainError::broken_row("person", "role", user_id, format!("`{role}` is no role")))
 }

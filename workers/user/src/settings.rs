@@ -1,4 +1,4 @@
-//! What an operator may choose about people and their sessions.
+//! Settings that an operator may choose about people and their sessions.
 
 use std::path::PathBuf;
 

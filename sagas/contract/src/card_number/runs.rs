@@ -5,7 +5,7 @@ use icu_properties::props::GeneralCategory;
 
 use crate::text::category;
 
-/// What may stand between the groups of a number that is written in groups of one size, in characters: ` and `, `---`.
+/// The longest text that may stand between the groups of a number that is written in groups of one size, in characters: ` and `, `---`.
 const GAP_CHARS_MAX: usize = 8;
 
 /// The longest id, in characters: a UUID, or 32 digits and a prefix.
@@ -20,7 +20,7 @@ pub(super) struct Run {
     pub(super) gap: Gap,
 }
 
-/// What divides a run of digits from the one before it.
+/// The text that divides a run of digits from the one before it.
 #[derive(Clone, Copy)]
 pub(super) enum Gap {
     /// One character that is no letter.

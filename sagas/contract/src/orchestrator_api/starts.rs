@@ -42,7 +42,7 @@ pub struct StartKey {
     pub fingerprint: String,
 }
 
-/// Answers [`StartSaga`].
+/// The answer to [`StartSaga`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SagaStarted {
     /// The id of the saga that exists now.

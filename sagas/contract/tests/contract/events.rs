@@ -1,4 +1,4 @@
-//! Every event.
+//! Golden files of the events.
 
 use contract::{
     Event,

@@ -72,7 +72,7 @@ pub(crate) struct Room {
     pub(crate) country: String,
 }
 
-/// What an offer adds to a room type.
+/// The terms that an offer adds to a room type.
 pub(crate) struct Quote {
     pub(crate) offer_id: StayOfferId,
     pub(crate) check_in: NaiveDate,

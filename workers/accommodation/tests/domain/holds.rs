@@ -20,7 +20,7 @@ use worker_runtime::{
     },
 };
 
-use crate::common::{Lab, night, offer, put_on_sale};
+use crate::common::{Lab, assert_conserved, night, offer, put_on_sale};
 
 #[tokio::test]
 async fn a_held_room_becomes_a_booking() {
@@ -157,6 +157,28 @@ async fn a_hold_that_ran_out_is_given_back_once_and_never_confirmed() {
     assert_eq!(code(lab.confirm(order(1), at(19)).await), REFUSED_HOLD_EXPIRED);
     lab.release(order(1)).await;
     assert_eq!(lab.rooms(1).await, (0, 0));
+}
+
+#[tokio::test]
+async fn holds_that_ended_without_a_booking_are_removed_with_their_lines_and_no_others() {
+    let lab = Lab::with_rooms("stays_ended", 4, 1).await;
+    let offer = lab.offer(1, 0, 1).await;
+    for number in 1..=4 {
+        assert_eq!(code(lab.hold(order(number), std::slice::from_ref(&offer)).await), "done");
+    }
+    assert_eq!(code(lab.confirm(order(1), at(1)).await), "done");
+    lab.release(order(2)).await;
+    assert_eq!(Accommodation::expire_due(&lab.pool, at(20)).await.unwrap(), 2);
+    let remove = |ended_before, rows_max: i64| {
+        sqlx::query(Accommodation::DELETE_ENDED_HOLDS).bind(ended_before).bind(rows_max).execute(&lab.pool)
+    };
+    assert_eq!(remove(lab.now, 10).await.unwrap().rows_affected(), 0);
+    assert_eq!(remove(at(21), 2).await.unwrap().rows_affected(), 2);
+    assert_eq!(remove(at(21), 2).await.unwrap().rows_affected(), 1);
+    assert_eq!(remove(at(21), 2).await.unwrap().rows_affected(), 0);
+    let left = "SELECT (SELECT count(*) FROM room_hold), (SELECT count(*) FROM room_hold_line)";
+    assert_eq!(sqlx::query_as::<_, (i64, i64)>(left).fetch_one(&lab.pool).await.unwrap(), (1, 1));
+    assert_conserved(&lab.pool).await;
 }
 
 #[tokio::test]

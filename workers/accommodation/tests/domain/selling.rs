@@ -212,7 +212,7 @@ async fn places_are_found_by_name_country_or_property_and_paged_by_price() {
     assert_eq!(rooms, all);
 }
 
-/// What is searched is stored in the form in which it is looked for, and says its property's name and place in it.
+/// The searched text is stored in the form in which it is looked for, and says its property's name and place in it.
 #[tokio::test]
 async fn properties_are_stored_in_the_form_in_which_they_are_looked_for() {
     let pool = seeded("stays_search_texts").await;

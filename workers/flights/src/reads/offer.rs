@@ -80,7 +80,7 @@ pub(crate) struct Leg {
     pub(crate) arrives_local: NaiveDateTime,
 }
 
-/// What an offer adds to a flight.
+/// The terms that an offer adds to a flight.
 pub(crate) struct Quote {
     pub(crate) offer_id: FlightOfferId,
     pub(crate) cabin: Cabin,

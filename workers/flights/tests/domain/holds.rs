@@ -20,7 +20,7 @@ use worker_runtime::{
     },
 };
 
-use crate::common::{Lab, offer, put_on_sale};
+use crate::common::{Lab, assert_conserved, offer, put_on_sale};
 
 #[tokio::test]
 async fn a_held_seat_becomes_a_ticket() {
@@ -170,6 +170,28 @@ async fn a_ticket_needs_a_name_and_a_name_a_seat() {
     assert_eq!(lab.seats(1).await, (2, 0));
     assert_eq!(code(lab.confirm(order(1), 2, at(1)).await), "done");
     assert_eq!(code(lab.confirm(order(7), 2, at(1)).await), REFUSED_HOLD_UNKNOWN);
+}
+
+#[tokio::test]
+async fn holds_that_ended_without_a_booking_are_removed_with_their_lines_and_no_others() {
+    let lab = Lab::with_seats("flights_ended", &[8]).await;
+    let offer = lab.offer(1, 2).await;
+    for number in 1..=4 {
+        assert_eq!(code(lab.hold(2, order(number), std::slice::from_ref(&offer)).await), "done");
+    }
+    assert_eq!(code(lab.confirm(order(1), 2, at(1)).await), "done");
+    lab.release(order(2)).await;
+    assert_eq!(Flights::expire_due(&lab.pool, at(20)).await.unwrap(), 2);
+    let remove = |ended_before, rows_max: i64| {
+        sqlx::query(Flights::DELETE_ENDED_HOLDS).bind(ended_before).bind(rows_max).execute(&lab.pool)
+    };
+    assert_eq!(remove(lab.now, 10).await.unwrap().rows_affected(), 0);
+    assert_eq!(remove(at(21), 2).await.unwrap().rows_affected(), 2);
+    assert_eq!(remove(at(21), 2).await.unwrap().rows_affected(), 1);
+    assert_eq!(remove(at(21), 2).await.unwrap().rows_affected(), 0);
+    let left = "SELECT (SELECT count(*) FROM seat_hold), (SELECT count(*) FROM seat_hold_line)";
+    assert_eq!(sqlx::query_as::<_, (i64, i64)>(left).fetch_one(&lab.pool).await.unwrap(), (1, 1));
+    assert_conserved(&lab.pool).await;
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use contract::{UserId, user::Tokens};
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 use uuid::Uuid;
+use worker_runtime::DomainError;
 
 use crate::{
     keys::SigningKey,
@@ -24,7 +25,7 @@ pub(crate) async fn refresh(
     now: DateTime<Utc>,
 ) -> Result<Tokens, SessionError> {
     let hash = Sha256::digest(refresh_token.as_bytes()).to_vec();
-    let mut tx = pool.begin().await?;
+    let mut tx = pool.begin().await.map_err(DomainError::doing("looking for a refresh token"))?;
     // The row lock makes two simultaneous uses one after the other: the second one finds it used.
     let found: Option<TokenRow> = sqlx::query_as(
         "SELECT t.session_id, t.used_at, s.user_id, p.role, s.revoked_at IS NULL AND s.expires_at > $2 AS alive
@@ -34,7 +35,8 @@ pub(crate) async fn refresh(
     .bind(&hash)
     .bind(now)
     .fetch_optional(&mut *tx)
-    .await?;
+    .await
+    .map_err(DomainError::doing("looking for a refresh token"))?;
     let Some(TokenRow { session_id, used_at, user_id, role, alive }) = found else {
         return Err(SessionError::WrongToken);
     };
@@ -43,8 +45,9 @@ pub(crate) async fn refresh(
             .bind(session_id)
             .bind(now)
             .execute(&mut *tx)
-            .await?;
-        tx.commit().await?;
+            .await
+            .map_err(DomainError::doing("revoking a session"))?;
+        tx.commit().await.map_err(DomainError::doing("revoking a session"))?;
         tracing::warn!(%session_id, "an old refresh token was used again: the session is revoked");
         return Err(SessionError::WrongToken);
     }
@@ -55,11 +58,12 @@ pub(crate) async fn refresh(
         .bind(&hash)
         .bind(now)
         .execute(&mut *tx)
-        .await?;
+        .await
+        .map_err(DomainError::doing("using a refresh token"))?;
     let next = issue(&mut tx, session_id, now).await?;
     let user_id = UserId::from_uuid(user_id);
     let role = read_role(user_id, &role)?;
-    tx.commit().await?;
+    tx.commit().await.map_err(DomainError::doing("using a refresh token"))?;
     tokens(key, user_id, role, next, lifetimes, now)
 }
 

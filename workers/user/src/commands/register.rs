@@ -7,7 +7,7 @@ use contract::{
     user::{Register, Role, UserCreated},
 };
 use sqlx::PgPool;
-use worker_runtime::{Events, HandlerError};
+use worker_runtime::{DomainError, Events, HandlerError};
 
 use crate::{
     hashing::{HashingError, Passwords},
@@ -23,10 +23,10 @@ pub(crate) enum RegistrationError {
     Taken,
     #[error("hashing the password")]
     Password(#[from] HashingError),
-    #[error("storing the person")]
-    Database(#[from] sqlx::Error),
-    #[error("storing the event")]
-    Event(#[from] HandlerError),
+    #[error(transparent)]
+    Domain(#[from] DomainError),
+    #[error("announcing the person")]
+    Event(#[source] HandlerError),
 }
 
 /// Registers a person, whose id is given, and announces it.
@@ -41,7 +41,7 @@ pub(crate) async fn register(
 ) -> Result<(), RegistrationError> {
     let NewPerson { email, name, password } = NewPerson::parse(&person).map_err(RegistrationError::Invalid)?;
     let hash = passwords.hash(password).await?;
-    let mut tx = pool.begin().await?;
+    let mut tx = pool.begin().await.map_err(DomainError::doing("registering a person"))?;
     let inserted = sqlx::query(
         "INSERT INTO person (user_id, email, email_key, name, password_hash, role, created_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (email_key) DO NOTHING",
@@ -54,12 +54,17 @@ pub(crate) async fn register(
     .bind(role.as_str())
     .bind(now)
     .execute(&mut *tx)
-    .await?;
+    .await
+    .map_err(DomainError::doing("registering a person"))?;
     if inserted.rows_affected() == 0 {
         return Err(RegistrationError::Taken);
     }
-    events.emit(&mut tx, now, None, &UserCreated { user_id, role }).await?;
-    tx.commit().await?;
+    let announced = events.emit(&mut tx, now, None, &UserCreated { user_id, role }).await;
+    announced.map_err(|error| match error {
+        HandlerError::Database(source) => DomainError::doing("announcing a person")(source).into(),
+        other => RegistrationError::Event(other),
+    })?;
+    tx.commit().await.map_err(DomainError::doing("registering a person"))?;
     events.committed();
     Ok(())
 }
