@@ -112,12 +112,12 @@ CREATE TABLE room_hold (
 );
 -- The sweeper's: what runs out next.
 CREATE INDEX room_hold_due ON room_hold (expires_at) WHERE status = 'held';
--- The pruner's: what ended without a booking. Its lines go with it.
+-- The pruner's: what ended without a booking.
 CREATE INDEX room_hold_ended ON room_hold (closed_at) WHERE status IN ('released', 'expired');
 
 -- One room for one stay.
 CREATE TABLE room_hold_line (
-    order_id     uuid NOT NULL REFERENCES room_hold ON DELETE CASCADE,
+    order_id     uuid NOT NULL REFERENCES room_hold,
     line         smallint NOT NULL,
     offer_id     uuid NOT NULL,
     room_type_id integer NOT NULL REFERENCES room_type,

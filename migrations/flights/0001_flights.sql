@@ -113,11 +113,11 @@ CREATE TABLE seat_hold (
 );
 -- The sweeper's: what runs out next.
 CREATE INDEX seat_hold_due ON seat_hold (expires_at) WHERE status = 'held';
--- The pruner's: what ended without a booking. Its lines go with it.
+-- The pruner's: what ended without a booking.
 CREATE INDEX seat_hold_ended ON seat_hold (closed_at) WHERE status IN ('released', 'expired');
 
 CREATE TABLE seat_hold_line (
-    order_id  uuid NOT NULL REFERENCES seat_hold ON DELETE CASCADE,
+    order_id  uuid NOT NULL REFERENCES seat_hold,
     line      smallint NOT NULL,
     offer_id  uuid NOT NULL,
     flight_id bigint NOT NULL,

@@ -12,10 +12,13 @@ impl Holds for Flights {
              SELECT offer_id FROM flight_offer
              WHERE offer_id < runtime.first_id_of($1) AND expires_at < $1 ORDER BY offer_id LIMIT $2
          )";
-    const DELETE_ENDED_HOLDS: &'static str = "DELETE FROM seat_hold WHERE order_id IN (
+    const DELETE_ENDED_HOLDS: &'static str = "WITH ended AS MATERIALIZED (
              SELECT order_id FROM seat_hold
              WHERE status IN ('released', 'expired') AND closed_at < $1 ORDER BY closed_at LIMIT $2
-         )";
+         ), lines AS (
+             DELETE FROM seat_hold_line WHERE order_id IN (SELECT order_id FROM ended)
+         )
+         DELETE FROM seat_hold WHERE order_id IN (SELECT order_id FROM ended)";
     const METRIC_EXPIRED: &'static str = "sojourn_flights_seat_holds_expired_total";
 
     async fn expire_due(pool: &PgPool, now: DateTime<Utc>) -> Result<u64, DomainError> {
