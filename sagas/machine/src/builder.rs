@@ -249,14 +249,14 @@ impl<'b, I: DeserializeOwned + 'static, F: Default + 'static> StepBuilder<'b, I,
     /// ```
     /// # use contract::{flights::HoldSeats, order::PlaceOrder};
     /// # let mut saga = machine::Builder::<PlaceOrder>::new("trip", 1);
-    /// saga.step("hold").command(|order, ()| HoldSeats { order_id: order.order_id, offers: Vec::new() });
+    /// saga.step("hold").command(|order, ()| HoldSeats { order_id: order.order_id, offers: Vec::new(), travellers: 2 });
     /// ```
     ///
     /// ```compile_fail
     /// # use contract::{flights::HoldSeats, order::PlaceOrder};
     /// # let mut saga = machine::Builder::<PlaceOrder>::new("trip", 1);
     /// let offers = Vec::new();
-    /// saga.step("hold").command(|order, ()| HoldSeats { order_id: order.order_id, offers: offers.clone() });
+    /// saga.step("hold").command(|order, ()| HoldSeats { order_id: order.order_id, offers: offers.clone(), travellers: 2 });
     /// ```
     pub fn command<C: Command>(self, build: fn(&I, &F) -> C) -> StepBuilder<'b, I, F, Sends<C>> {
         let Self { builder, parts, command: NoCommandYet } = self;
