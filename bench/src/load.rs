@@ -26,7 +26,8 @@ use crate::{
 pub(crate) struct Numbers(AtomicU64);
 
 impl Numbers {
-    fn next_input(&self) -> BenchInput {
+    /// The input of the next saga.
+    pub(crate) fn next_input(&self) -> BenchInput {
         let number = self.0.fetch_add(1, Ordering::Relaxed);
         BenchInput::new(kit::ids::uuid_v7(), number.is_multiple_of(DECLINED_EVERY))
     }
@@ -44,16 +45,7 @@ pub(crate) async fn orchestrated(
     closed_loop(in_flight, length, || async {
         let input = numbers.next_input();
         let declined = input.decline;
-        let key = input.row.to_string();
-        let start = StartSaga {
-            name: SAGA.to_owned(),
-            version: None,
-            idempotency: Some(StartKey { key: key.clone(), fingerprint: key.clone() }),
-            business_key: key,
-            owner: None,
-            traceparent: None,
-            input: serde_json::to_value(input)?,
-        };
+        let start = start_of(input)?;
         let begun = Instant::now();
         let request = http.post(format!("{orchestrator}/api/sagas")).bearer_auth(token).header("prefer", "wait=25");
         let answer = request.json(&start).send().await?;
@@ -67,6 +59,20 @@ pub(crate) async fn orchestrated(
     .await
 }
 
+/// The request that starts a saga.
+pub(crate) fn start_of(input: BenchInput) -> Result<StartSaga> {
+    let key = input.row.to_string();
+    Ok(StartSaga {
+        name: SAGA.to_owned(),
+        version: None,
+        idempotency: Some(StartKey { key: key.clone(), fingerprint: key.clone() }),
+        business_key: key,
+        owner: None,
+        traceparent: None,
+        input: serde_json::to_value(input)?,
+    })
+}
+
 /// The same work called directly.
 pub(crate) async fn direct(
     databases: &Databases,
@@ -78,7 +84,7 @@ pub(crate) async fn direct(
 }
 
 /// Runs the loops for `length`; a saga that was begun in time is finished and counts.
-async fn closed_loop<F>(in_flight: usize, length: Duration, one: impl Fn() -> F) -> Result<Run>
+pub(crate) async fn closed_loop<F>(in_flight: usize, length: Duration, one: impl Fn() -> F) -> Result<Run>
 where
     F: Future<Output = Result<Duration>>,
 {

@@ -6,12 +6,17 @@
 
 mod floor;
 mod history;
+mod idle;
 mod latency;
 mod load;
 mod meter;
+mod orders;
 mod parts;
+mod recovery;
 mod report;
+mod sagas;
 mod suite;
+mod system;
 mod verify;
 mod workload;
 
@@ -57,5 +62,7 @@ mod tests {
         assert_eq!((cli.plan.in_flight, cli.plan.runs), (vec![1, 64, 512], 3));
         let cli = Cli::try_parse_from(["bench", "--in-flight", "8", "--history", "1000000"]).unwrap();
         assert_eq!((cli.plan.in_flight, cli.plan.history), (vec![8], 1_000_000));
+        let cli = Cli::try_parse_from(["bench", "--recovery", "--idle"]).unwrap();
+        assert_eq!((cli.plan.recovery, cli.plan.idle, cli.plan.orders), (Some(10_000), true, false));
     }
 }

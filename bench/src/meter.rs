@@ -61,6 +61,11 @@ pub(crate) fn own() -> Usage {
     }
 }
 
+/// The memory that one process has at this moment, in megabytes.
+pub(crate) fn resident_mb(pid: u32) -> f64 {
+    field(pid, "status", "VmRSS:").map_or(f64::NAN, |kilobytes| kilobytes as f64 / 1e3)
+}
+
 fn group(roots: &[u32], parents: &BTreeMap<u32, u32>) -> Usage {
     let mut usage = Usage::default();
     let mut shared_bytes = 0;
