@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use contract::Route;
 use private_servers::{
     Postgres,
@@ -21,6 +21,13 @@ const SETTLE: Duration = Duration::from_secs(30);
 
 /// How long they are watched then: two minutes, so that a job of every minute is seen twice.
 const WATCH: Duration = Duration::from_secs(120);
+
+/// Transactions by which the counting itself is checked.
+const COUNTED_TRANSACTIONS: i64 = 5;
+/// How often it is looked for them.
+const COUNTED_LOOKS_MAX: u32 = 50;
+/// The pause between two looks.
+const COUNTED_LOOK: Duration = Duration::from_millis(100);
 
 /// Starts everything, waits, watches, and prints.
 pub(crate) async fn run() -> Result<()> {
@@ -57,6 +64,7 @@ pub(crate) async fn run() -> Result<()> {
     })
     .await?;
     let after = transactions(&servers.postgres).await?;
+    check_counting(&servers.postgres).await?;
     let minutes = WATCH.as_secs_f64() / 60.0;
     println!("\nidle for {} s: an orchestrator, {} workers, the door", WATCH.as_secs(), Route::ALL.len());
     println!("  {:<14} {:>14} {:>10} {:>10}", "", "transactions/min", "RSS MB", "CPU-s/min");
@@ -81,6 +89,28 @@ pub(crate) async fn run() -> Result<()> {
     drop(programs);
     servers.stop().await;
     Ok(())
+}
+
+/// Makes sure that a transaction is counted at all: else the zeros above would prove nothing.
+async fn check_counting(postgres: &Postgres) -> Result<()> {
+    let database = "sojourn_orchestrator";
+    let before = transactions(postgres).await?;
+    let mut connection = PgConnection::connect(&postgres.url(database)).await?;
+    for _ in 0..COUNTED_TRANSACTIONS {
+        sqlx::query("SELECT 1").execute(&mut connection).await?;
+    }
+    connection.close().await?;
+    let mut counted = 0;
+    for _ in 0..COUNTED_LOOKS_MAX {
+        // A session tells its transactions while it ends, which its client does not wait for.
+        tokio::time::sleep(COUNTED_LOOK).await;
+        let after = transactions(postgres).await?;
+        counted = after.get(database).unwrap_or(&0) - before.get(database).unwrap_or(&0);
+        if counted >= COUNTED_TRANSACTIONS {
+            return Ok(());
+        }
+    }
+    bail!("the server counted {counted} of {COUNTED_TRANSACTIONS} transactions")
 }
 
 async fn sql(postgres: &Postgres, statement: &'static str) -> Result<()> {
