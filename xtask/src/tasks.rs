@@ -58,8 +58,10 @@ pub(crate) async fn test(arguments: Vec<String>, stop: &Stop) -> anyhow::Result<
         if everything { "every test" } else { "the chosen tests" }
     );
     servers::ensure(&SERVERS, stop).await?;
-    // Tests that run the real programs need all of them, whichever tests were chosen.
-    let built = child::run(cargo(["build", "--workspace", "--bins"]), stop).await?;
+    // Tests that run the real programs need all of them, whichever tests were chosen. When all are chosen, programs and
+    // tests are built as one: apart, cargo would build what they stand on twice, with different features.
+    let targets = if everything { "--all-targets" } else { "--bins" };
+    let built = child::run(cargo(["build", "--workspace", targets]), stop).await?;
     if !built.is_success() {
         return Ok(built.code());
     }
