@@ -9,7 +9,7 @@ use kit::settings::Common;
 use machine::Catalog;
 use messaging::{
     Broker,
-    rabbitmq::{RabbitBroker, RabbitOptions},
+    rabbitmq::{QueueKind, RabbitBroker, RabbitOptions},
 };
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::migrate::Migrator;
@@ -36,6 +36,9 @@ pub(crate) struct WorkerCli {
     /// The address of RabbitMQ.
     #[arg(long, env = "AMQP_URL", hide_env_values = true)]
     amqp_url: SecretString,
+    /// How commands and replies are kept.
+    #[arg(long, env = "SOJOURN_QUEUE_KIND", default_value_t)]
+    queue_kind: QueueKind,
     /// The address of the internal HTTP interface.
     #[arg(long)]
     listen: SocketAddr,
@@ -65,7 +68,7 @@ pub(crate) async fn run_worker(cli: WorkerCli) -> anyhow::Result<()> {
     };
     let mut settings = worker_runtime::Settings::new(cli.database_url.expose_secret(), cli.common.internal_token);
     settings.listen = Some(cli.listen);
-    let options = RabbitOptions::new(cli.amqp_url.expose_secret(), "bench worker")?;
+    let options = RabbitOptions::new(cli.amqp_url.expose_secret(), "bench worker")?.with_queue_kind(cli.queue_kind);
     let broker: Arc<dyn Broker> = Arc::new(RabbitBroker::connect(options).await?);
     let token = kit::shutdown::on_signal();
     let worker = worker_runtime::start(vec![domain], settings, broker, kit::clock::system(), token).await;

@@ -1,8 +1,10 @@
 //! The broker port. The parts of Sojourn know the broker by this trait only.
 //!
-//! The port promises *at least once*. A confirmed publish is on disk in every queue it was routed to; an
-//! unacknowledged delivery comes again. Nothing is promised about order, and nothing about duplicates:
-//! both are the business of the inbox and of the saga's machine.
+//! The port promises *at least once*. A confirmed publish is in every queue it was routed to; an unacknowledged delivery
+//! comes again. Confirmed events and dead letters are on disk. Confirmed commands and replies may go with a broker that
+//! ends ([`crate::Durability::Recoverable`]), so who publishes them resumes after a reconnect: sends again all that is
+//! outstanding. Nothing is promised about order, and nothing about duplicates: both are the business of the inbox and
+//! of the saga's machine.
 
 use std::{error::Error, fmt, time::Duration};
 
@@ -35,13 +37,14 @@ pub struct QueueDepth {
 /// A client of the broker. Cheap to share; all methods may be called from many tasks at once.
 #[async_trait]
 pub trait Broker: Send + Sync + fmt::Debug {
-    /// Makes the exchanges, queues and bindings exist. Doing so again changes nothing. The topology is
-    /// remembered and declared again on every new connection.
+    /// Makes the exchanges, queues and bindings exist. Doing so again changes nothing, and a queue that exists with other
+    /// arguments is used as it is, which is told in the log and counted. The topology is remembered and declared again
+    /// on every new connection.
     async fn declare(&self, topology: &Topology) -> Result<(), BrokerError>;
 
     /// Publishes and waits for the confirms: one result per message, in the order of the batch.
     ///
-    /// Pipelined, persistent, and (but for events) mandatory. Bounded in flight, and in time: what has no answer after
+    /// Pipelined, and (but for events) mandatory. Bounded in flight, and in time: what has no answer after
     /// [`PUBLISH_TIMEOUT`] is [`PublishError::Unavailable`], at once when there is no connection.
     async fn publish(&self, batch: Vec<Outgoing>) -> Vec<Result<(), PublishError>>;
 

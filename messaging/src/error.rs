@@ -86,7 +86,7 @@ pub enum BrokerError {
         /// The logical name of the queue.
         queue: QueueName,
     },
-    /// The broker answered with an error, for example because a queue exists with other arguments.
+    /// The broker answered with an error, for example because a queue belongs to another client.
     #[error("the broker refused while {doing}")]
     Refused {
         /// The operation that failed.

@@ -22,6 +22,7 @@ const ACKNOWLEDGED_MESSAGES: &str = "sojourn_messaging_acknowledged_messages_tot
 const ACKNOWLEDGE_FRAMES: &str = "sojourn_messaging_acknowledge_frames_total";
 const REQUEUED_MESSAGES: &str = "sojourn_messaging_requeued_messages_total";
 const DEAD_LETTERED_MESSAGES: &str = "sojourn_messaging_dead_lettered_messages_total";
+const QUEUES_OTHERWISE: &str = "sojourn_messaging_queues_otherwise_total";
 
 /// Counts one answer of the broker to a publish.
 pub(crate) fn published(exchange: Exchange, result: &Result<(), PublishError>) {
@@ -103,4 +104,9 @@ pub(crate) fn requeued(queue: &QueueName, messages: usize) {
 /// A message was moved to the dead letters.
 pub(crate) fn dead_lettered(queue: &QueueName) {
     counter!(DEAD_LETTERED_MESSAGES, "queue" => queue.as_str().to_owned()).increment(1);
+}
+
+/// A queue exists with other arguments than it was declared with.
+pub(crate) fn exists_otherwise(queue: &QueueName) {
+    counter!(QUEUES_OTHERWISE, "queue" => queue.as_str().to_owned()).increment(1);
 }

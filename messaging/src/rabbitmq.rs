@@ -22,6 +22,7 @@ mod declare;
 mod link;
 mod options;
 mod publish;
+mod recount;
 
 use std::{
     fmt,
@@ -41,18 +42,18 @@ use crate::{
         consume::ConsumerSpec,
         declare::Remembered,
         link::{Dialer, Link, Live, Readiness, Role},
-        options::{CLOSE_TIMEOUT, OPERATION_TIMEOUT},
+        options::{CLOSE_TIMEOUT, Installation, OPERATION_TIMEOUT},
         publish::Publisher,
     },
     subscription::Subscription,
-    topology::{Namespace, QueueName, Topology},
+    topology::{QueueName, Topology},
 };
 
-pub use options::{FirstConnect, RabbitOptions};
+pub use options::{FirstConnect, QueueKind, QueueKindUnknown, RabbitOptions};
 
 /// A client of RabbitMQ. Dropping it closes it.
 pub struct RabbitBroker {
-    namespace: Namespace,
+    installation: Installation,
     remembered: Arc<Remembered>,
     publishing: Arc<Link>,
     consuming: Arc<Link>,
@@ -67,11 +68,12 @@ pub struct RabbitBroker {
 impl RabbitBroker {
     /// Opens both connections and starts their supervisors. See [`FirstConnect`] for when it returns.
     pub async fn connect(options: RabbitOptions) -> Result<Self, BrokerError> {
-        let RabbitOptions { address, client_name, namespace, first_connect } = options;
+        let RabbitOptions { address, client_name, installation, first_connect } = options;
         let closing = CancellationToken::new();
         let readiness = Arc::new(Readiness::default());
         let remembered = Arc::new(Remembered::default());
-        let dial = |role, remembered| Dialer::new(address.clone(), &client_name, role, namespace.clone(), remembered);
+        let dial =
+            |role, remembered| Dialer::new(address.clone(), &client_name, role, installation.clone(), remembered);
 
         // The publishing connection makes sure of the exchanges only, so it remembers no queue.
         let publishing = dial(Role::Publishing, Arc::new(Remembered::default()));
@@ -84,9 +86,9 @@ impl RabbitBroker {
                 return Err(error);
             }
         };
-        let publisher = Arc::new(Publisher::new(Arc::clone(&publishing), namespace.clone()));
+        let publisher = Arc::new(Publisher::new(Arc::clone(&publishing), installation.clone()));
         Ok(Self {
-            namespace,
+            installation,
             remembered,
             publishing,
             consuming,
@@ -103,7 +105,7 @@ impl RabbitBroker {
     pub async fn remove(&self, topology: &Topology) -> Result<(), BrokerError> {
         self.remembered.forget(topology);
         let attempt = |live: Arc<Live>| async move {
-            declare::remove(&live.connection, &self.namespace, topology.queues()).await
+            declare::remove(&live.connection, &self.installation.namespace, topology.queues()).await
         };
         self.consuming.run("removing a topology", OPERATION_TIMEOUT, attempt).await?;
         Ok(())
@@ -114,8 +116,9 @@ impl RabbitBroker {
 impl Broker for RabbitBroker {
     async fn declare(&self, topology: &Topology) -> Result<(), BrokerError> {
         let doing = "declaring the topology";
-        let attempt =
-            |live: Arc<Live>| async move { declare::apply(&live.connection, &self.namespace, topology.queues()).await };
+        let attempt = |live: Arc<Live>| async move {
+            declare::apply(&live.connection, &self.installation, topology.queues()).await
+        };
         loop {
             let (live, ()) = self.consuming.run(doing, OPERATION_TIMEOUT, attempt).await?;
             self.remembered.add(topology);
@@ -133,9 +136,10 @@ impl Broker for RabbitBroker {
     async fn subscribe(&self, queue: &QueueName, prefetch: u16) -> Result<Subscription, BrokerError> {
         let spec = ConsumerSpec {
             queue: queue.clone(),
-            wire_queue: self.namespace.qualify(queue.as_str()),
+            wire_queue: self.installation.namespace.qualify(queue.as_str()),
             prefetch: prefetch.max(1),
-            namespace: self.namespace.clone(),
+            delivery_limit: self.remembered.delivery_limit(queue),
+            namespace: self.installation.namespace.clone(),
         };
         let link = Arc::clone(&self.consuming);
         consume::subscribe(
@@ -153,7 +157,7 @@ impl Broker for RabbitBroker {
     }
 
     async fn depth(&self, queue: &QueueName) -> Result<QueueDepth, BrokerError> {
-        let name = self.namespace.qualify(queue.as_str());
+        let name = self.installation.namespace.qualify(queue.as_str());
         let name = name.as_str();
         let attempt = |live: Arc<Live>| async move {
             // On a channel of its own, because asking for a queue that is not there ends the channel.
@@ -178,6 +182,6 @@ impl Broker for RabbitBroker {
 
 impl fmt::Debug for RabbitBroker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RabbitBroker").field("namespace", &self.namespace).finish_non_exhaustive()
+        f.debug_struct("RabbitBroker").field("installation", &self.installation).finish_non_exhaustive()
     }
 }

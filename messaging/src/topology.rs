@@ -1,11 +1,11 @@
 //! Every exchange, queue and binding of Sojourn, named in one place.
 //!
 //! ```text
-//!  commands     (direct)  --"flights"--------------> commands.flights        quorum
-//!  replies      (direct)  --"replies.7"------------> replies.7               quorum
+//!  commands     (direct)  --"flights"--------------> commands.flights        recoverable
+//!  replies      (direct)  --"replies.7"------------> replies.7               recoverable
 //!                         --"orchestrator.<id>"----> orchestrator.<id>       exclusive, goes with its owner
-//!  events       (topic)   --"order.*"--------------> events.feed             quorum
-//!  dead-letters (fanout)  -------------------------> dead-letters            quorum
+//!  events       (topic)   --"order.*"--------------> events.feed             durable
+//!  dead-letters (fanout)  -------------------------> dead-letters            durable
 //! ```
 //!
 //! Names in code are the logical ones. An adapter puts its [`Namespace`] in front of each on the wire, so
@@ -33,6 +33,10 @@ pub const QUEUE_LENGTH_MAX: u32 = 1_000_000;
 
 /// The queue that holds the messages that no consumer could take.
 const DEAD_LETTERS: &str = "dead-letters";
+
+/// The log line for a queue that exists with other arguments than it is declared with. Its arguments can never be
+/// changed, and the messages in it are worth more than the difference.
+pub(crate) const EXISTS_OTHERWISE: &str = "a queue exists with other arguments than declared, and is used as it is";
 
 /// The exchanges of Sojourn. A closed set: no message is published anywhere else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -81,6 +85,14 @@ impl Exchange {
         match self {
             Self::Commands | Self::Replies | Self::DeadLetters => true,
             Self::Events => false,
+        }
+    }
+
+    /// Whether its messages are in no other place than the broker.
+    pub(crate) const fn is_durable(self) -> bool {
+        match self {
+            Self::Events | Self::DeadLetters => true,
+            Self::Commands | Self::Replies => false,
         }
     }
 
@@ -183,12 +195,15 @@ impl Namespace {
     }
 }
 
-/// How long a queue lives and how well it is kept.
+/// How long a queue lives and how well its messages are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum QueueKind {
-    /// Replicated, on disk, with a delivery limit and at-least-once dead lettering.
-    Quorum,
-    /// Belongs to the client that declared it and goes when that client goes. For messages that can be lost.
+pub enum Durability {
+    /// Messages survive the broker. For those that only the broker has: events and dead letters.
+    Durable,
+    /// Messages may go with a broker that ends, as the installation chose. For those that their publisher sends again:
+    /// the journal brings commands back, and the inbox brings replies back.
+    Recoverable,
+    /// The queue belongs to the client that declared it and goes when that client goes. For messages that can be lost.
     Exclusive,
 }
 
@@ -206,8 +221,8 @@ pub struct Binding {
 pub struct QueueDeclaration {
     /// The logical name of the queue.
     pub name: QueueName,
-    /// How long the queue lives, and how well it is kept.
-    pub kind: QueueKind,
+    /// How long the queue lives, and how well its messages are kept.
+    pub durability: Durability,
     /// The bindings by which messages reach the queue.
     pub bindings: Vec<Binding>,
     /// After so many redeliveries a message goes to the dead letters.
@@ -217,8 +232,8 @@ pub struct QueueDeclaration {
 }
 
 impl QueueDeclaration {
-    fn new(name: QueueName, kind: QueueKind, bindings: Vec<Binding>) -> Self {
-        Self { name, kind, bindings, delivery_limit: DELIVERY_LIMIT, length_max: QUEUE_LENGTH_MAX }
+    fn new(name: QueueName, durability: Durability, bindings: Vec<Binding>) -> Self {
+        Self { name, durability, bindings, delivery_limit: DELIVERY_LIMIT, length_max: QUEUE_LENGTH_MAX }
     }
 }
 
@@ -242,7 +257,7 @@ impl Topology {
     #[must_use]
     pub fn new() -> Self {
         let binding = Binding { exchange: Exchange::DeadLetters, key: String::new() };
-        let mut dead_letters = QueueDeclaration::new(QueueName::dead_letters(), QueueKind::Quorum, vec![binding]);
+        let mut dead_letters = QueueDeclaration::new(QueueName::dead_letters(), Durability::Durable, vec![binding]);
         dead_letters.delivery_limit = DEAD_LETTER_DELIVERY_LIMIT;
         Self { queues: vec![dead_letters] }
     }
@@ -251,7 +266,7 @@ impl Topology {
     #[must_use]
     pub fn with_commands(self, domain: &str) -> Self {
         let binding = Binding { exchange: Exchange::Commands, key: domain.to_owned() };
-        self.with_queue(QueueDeclaration::new(QueueName::commands(domain), QueueKind::Quorum, vec![binding]))
+        self.with_queue(QueueDeclaration::new(QueueName::commands(domain), Durability::Recoverable, vec![binding]))
     }
 
     /// The reply queue of a shard; the routing key is the queue's name, which is what a command's
@@ -260,7 +275,7 @@ impl Topology {
     pub fn with_replies(self, shard: impl fmt::Display) -> Self {
         let name = QueueName::replies(shard);
         let binding = Binding { exchange: Exchange::Replies, key: name.as_str().to_owned() };
-        self.with_queue(QueueDeclaration::new(name, QueueKind::Quorum, vec![binding]))
+        self.with_queue(QueueDeclaration::new(name, Durability::Recoverable, vec![binding]))
     }
 
     /// The queue of a subscriber to events whose kind matches one of the patterns.
@@ -268,7 +283,7 @@ impl Topology {
     pub fn with_events(self, subscriber: &str, patterns: &[&str]) -> Self {
         let bindings =
             patterns.iter().map(|pattern| Binding { exchange: Exchange::Events, key: (*pattern).to_owned() }).collect();
-        self.with_queue(QueueDeclaration::new(QueueName::events(subscriber), QueueKind::Quorum, bindings))
+        self.with_queue(QueueDeclaration::new(QueueName::events(subscriber), Durability::Durable, bindings))
     }
 
     /// The transient queue of one running orchestrator; the routing key (on `replies`) is the queue's name.
@@ -276,7 +291,7 @@ impl Topology {
     pub fn with_orchestrator(self, instance: &str) -> Self {
         let name = QueueName::orchestrator(instance);
         let binding = Binding { exchange: Exchange::Replies, key: name.as_str().to_owned() };
-        self.with_queue(QueueDeclaration::new(name, QueueKind::Exclusive, vec![binding]))
+        self.with_queue(QueueDeclaration::new(name, Durability::Exclusive, vec![binding]))
     }
 
     /// Any further queue. One of the same name replaces the earlier declaration.

@@ -1,5 +1,8 @@
 //! The faults that only a real broker has: it is not there, is killed, comes back, loses its queues, or holds
-//! messages of strangers.
+//! messages of strangers. Both kinds of queue meet each of them, beside each other on one server.
+//!
+//! A broker that ends takes the messages of classic queues with it: there a publisher resumes after the reconnect, as
+//! the port asks of it, and sends again all that it has not seen the effect of.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -15,9 +18,9 @@ use std::{
 
 use lapin::{BasicProperties, Connection, ConnectionProperties, options::BasicPublishOptions};
 use messaging::{
-    Broker, BrokerError, Message, Namespace, Outgoing, PUBLISH_TIMEOUT, PublishError, QueueName, Subscription,
-    Topology,
-    rabbitmq::{FirstConnect, RabbitBroker, RabbitOptions},
+    Broker, BrokerError, Delivery, Message, Namespace, Outgoing, PUBLISH_TIMEOUT, PublishError, QueueName,
+    Subscription, Topology,
+    rabbitmq::{FirstConnect, QueueKind, RabbitBroker, RabbitOptions},
 };
 use private_servers::{RabbitMq, RabbitMqOptions, testing};
 
@@ -40,6 +43,8 @@ const QUEUE_IS_FORGOTTEN_AFTER: Duration = Duration::from_secs(3);
 
 /// Between two looks at a level.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+const KINDS: [QueueKind; 2] = [QueueKind::Classic, QueueKind::Quorum];
 
 /// Shows the log of a failed test.
 fn log() {
@@ -70,6 +75,15 @@ fn topology() -> Topology {
 
 fn command(number: usize) -> Outgoing {
     Outgoing::command("flights", Message::new(number.to_string(), "flights.hold", "{}"))
+}
+
+/// A client whose queues are of this kind, in a namespace of that kind's name, with everything declared.
+async fn client(server: &RabbitMq, kind: QueueKind) -> Arc<RabbitBroker> {
+    let options = RabbitOptions::new(&server.url(), kind.as_str()).unwrap();
+    let options = options.with_namespace(Namespace::new(kind.as_str())).with_queue_kind(kind);
+    let broker = RabbitBroker::connect(options).await.unwrap();
+    broker.declare(&topology()).await.unwrap();
+    Arc::new(broker)
 }
 
 /// A port without a listener: it was free a moment ago, and no outgoing connection is ever given it.
@@ -116,35 +130,94 @@ async fn a_service_that_starts_before_its_broker_waits_for_it() {
     server.stop().await;
 }
 
-/// Publishes numbers until told to stop; keeps those that were confirmed.
-async fn publish_until(stop: &AtomicBool, broker: &RabbitBroker, confirmed: &Mutex<BTreeSet<usize>>) {
-    let mut connected = broker.connected();
-    let mut next = 0;
-    while !stop.load(Ordering::Relaxed) {
-        let numbers = next..next + 50;
-        next = numbers.end;
-        let answers = broker.publish(numbers.clone().map(command).collect()).await;
-        let mut failed = false;
-        for (number, answer) in numbers.zip(answers) {
+/// A stream of numbered messages through one queue and back into this program.
+struct Stream {
+    kind: QueueKind,
+    broker: Arc<RabbitBroker>,
+    confirmed: Mutex<BTreeSet<usize>>,
+    seen: Mutex<BTreeSet<usize>>,
+    stop_publishing: AtomicBool,
+    stop_consuming: AtomicBool,
+}
+
+impl Stream {
+    async fn of(server: &RabbitMq, kind: QueueKind) -> Self {
+        Self {
+            kind,
+            broker: client(server, kind).await,
+            confirmed: Mutex::default(),
+            seen: Mutex::default(),
+            stop_publishing: AtomicBool::new(false),
+            stop_consuming: AtomicBool::new(false),
+        }
+    }
+
+    fn seen(&self) -> usize {
+        self.seen.lock().unwrap().len()
+    }
+
+    /// Publishes numbers until told to stop; keeps those that were confirmed.
+    async fn publish(&self) {
+        let mut connected = self.broker.connected();
+        let mut next = 0;
+        while !self.stop_publishing.load(Ordering::Relaxed) {
+            let numbers = next..next + 50;
+            next = numbers.end;
+            if self.publish_numbers(numbers).await.is_err() {
+                within("the broker to be back", connected.wait_for(|connected| *connected)).await.unwrap();
+                if self.kind == QueueKind::Classic {
+                    self.resume().await;
+                }
+            }
+        }
+    }
+
+    /// Sends again what was confirmed and has not arrived.
+    async fn resume(&self) {
+        let outstanding: Vec<usize> = {
+            let (confirmed, seen) = (self.confirmed.lock().unwrap(), self.seen.lock().unwrap());
+            confirmed.difference(&seen).copied().collect()
+        };
+        self.publish_numbers(outstanding).await.expect("the broker is back");
+    }
+
+    async fn publish_numbers(&self, numbers: impl IntoIterator<Item = usize>) -> Result<(), PublishError> {
+        let numbers: Vec<usize> = numbers.into_iter().collect();
+        let answers = self.broker.publish(numbers.iter().copied().map(command).collect()).await;
+        let mut failed = Ok(());
+        for (number, answer) in numbers.into_iter().zip(answers) {
             match answer {
-                Ok(()) => drop(confirmed.lock().unwrap().insert(number)),
-                Err(PublishError::Unavailable { .. }) => failed = true,
+                Ok(()) => drop(self.confirmed.lock().unwrap().insert(number)),
+                Err(error @ PublishError::Unavailable { .. }) => failed = Err(error),
                 Err(other) => panic!("{number}: {other}"),
             }
         }
-        if failed {
-            within("the broker to be back", connected.wait_for(|connected| *connected)).await.unwrap();
+        failed
+    }
+
+    /// Takes and acknowledges until told to stop; keeps what came.
+    async fn consume(&self) {
+        let mut subscription = self.broker.subscribe(&queue(), 200).await.unwrap();
+        while !self.stop_consuming.load(Ordering::Relaxed) {
+            let Ok(batch) = tokio::time::timeout(LOOK_AGAIN, subscription.next_batch(100)).await else { continue };
+            let batch = batch.expect("the subscription survives");
+            let numbers = batch.iter().map(|delivery| delivery.message.message_id.parse::<usize>().unwrap());
+            self.seen.lock().unwrap().extend(numbers);
+            subscription.ack(&batch).await;
         }
     }
-}
 
-/// Takes and acknowledges until told to stop; keeps what came.
-async fn consume_until(stop: &AtomicBool, subscription: &mut Subscription, seen: &Mutex<BTreeSet<usize>>) {
-    while !stop.load(Ordering::Relaxed) {
-        let Ok(batch) = tokio::time::timeout(LOOK_AGAIN, subscription.next_batch(100)).await else { continue };
-        let batch = batch.expect("the subscription survives");
-        seen.lock().unwrap().extend(batch.iter().map(|delivery| delivery.message.message_id.parse::<usize>().unwrap()));
-        subscription.ack(&batch).await;
+    async fn until_more_is_seen(&self) {
+        let before = self.seen();
+        until(&format!("messages to flow ({})", self.kind), async || self.seen() > before + 1_000).await;
+    }
+
+    async fn finish(&self) {
+        self.stop_publishing.store(true, Ordering::Relaxed);
+        let all_seen = async || self.confirmed.lock().unwrap().is_subset(&self.seen.lock().unwrap());
+        until(&format!("every confirmed message ({})", self.kind), all_seen).await;
+        self.stop_consuming.store(true, Ordering::Relaxed);
+        println!("{}: {} confirmed, {} seen", self.kind, self.confirmed.lock().unwrap().len(), self.seen());
     }
 }
 
@@ -152,79 +225,82 @@ async fn consume_until(stop: &AtomicBool, subscription: &mut Subscription, seen:
 async fn every_confirmed_message_arrives_though_the_broker_is_killed_and_restarted() {
     log();
     let mut server = RabbitMq::start(RabbitMqOptions::for_tests()).await.unwrap();
-    let broker = RabbitBroker::connect(RabbitOptions::new(&server.url(), "survivor").unwrap()).await.unwrap();
-    let broker = Arc::new(broker);
-    broker.declare(&topology()).await.unwrap();
-    let mut subscription = broker.subscribe(&queue(), 200).await.unwrap();
+    let classic = Stream::of(&server, QueueKind::Classic).await;
+    let quorum = Stream::of(&server, QueueKind::Quorum).await;
+    let broker = Arc::clone(&quorum.broker);
     let mut own_messages = broker.subscribe(&QueueName::orchestrator("one"), 10).await.unwrap();
-
-    let (stop_publishing, stop_consuming) = (AtomicBool::new(false), AtomicBool::new(false));
-    let (confirmed, seen) = (Mutex::new(BTreeSet::new()), Mutex::new(BTreeSet::new()));
-    let count = |numbers: &Mutex<BTreeSet<usize>>| numbers.lock().unwrap().len();
-    let mut connected = broker.connected();
     let script = async {
         tokio::time::sleep(QUEUE_IS_SETTLED_AFTER).await;
-        for round in 1..=2 {
-            let before = count(&seen);
-            until("messages to flow", async || count(&seen) > before + 1_000).await;
+        let mut connected = [classic.broker.connected(), quorum.broker.connected()];
+        for _ in 0..2 {
+            tokio::join!(classic.until_more_is_seen(), quorum.until_more_is_seen());
             server.kill();
-            within("the loss to be seen", connected.wait_for(|connected| !connected)).await.unwrap();
+            for connected in &mut connected {
+                within("the loss to be seen", connected.wait_for(|connected| !connected)).await.unwrap();
+            }
             assert!(matches!(broker.publish(vec![command(0)]).await[..], [Err(PublishError::Unavailable { .. })]));
             server.restart().await.unwrap();
-            within("the connection", connected.wait_for(|connected| *connected)).await.unwrap();
-            let before = count(&seen);
-            until(&format!("messages to flow again after round {round}"), async || count(&seen) > before + 1_000).await;
+            for connected in &mut connected {
+                within("the connection", connected.wait_for(|connected| *connected)).await.unwrap();
+            }
+            tokio::join!(classic.until_more_is_seen(), quorum.until_more_is_seen());
         }
-        stop_publishing.store(true, Ordering::Relaxed);
-        until("every confirmed message", async || confirmed.lock().unwrap().is_subset(&seen.lock().unwrap())).await;
-        stop_consuming.store(true, Ordering::Relaxed);
+        tokio::join!(classic.finish(), quorum.finish());
     };
-    tokio::join!(
-        script,
-        publish_until(&stop_publishing, &broker, &confirmed),
-        consume_until(&stop_consuming, &mut subscription, &seen),
-    );
-    println!("{} confirmed, {} seen", count(&confirmed), count(&seen));
+    tokio::join!(script, classic.publish(), classic.consume(), quorum.publish(), quorum.consume());
 
     // The exclusive queue went with the old connection; it is there again, and so is its subscription.
     let message = Outgoing::reply(QueueName::orchestrator("one").as_str(), Message::new("own", "committed", "{}"));
     assert_eq!(broker.publish(vec![message]).await, [Ok(())]);
     let batch = within("the message", own_messages.next_batch(10)).await.unwrap();
     assert_eq!(batch[0].message.message_id, "own");
+    classic.broker.close().await;
     broker.close().await;
     server.stop().await;
+}
+
+async fn take(subscription: &mut Subscription, count: usize) -> Vec<Delivery> {
+    let mut taken = Vec::new();
+    while taken.len() < count {
+        taken.extend(within("the messages", subscription.next_batch(10)).await.unwrap());
+    }
+    taken
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn acknowledgements_from_before_a_restart_touch_nothing_after_it() {
     log();
     let mut server = RabbitMq::start(RabbitMqOptions::for_tests()).await.unwrap();
-    let broker = RabbitBroker::connect(RabbitOptions::new(&server.url(), "late").unwrap()).await.unwrap();
-    broker.declare(&topology()).await.unwrap();
-    broker.publish((0..3).map(command).collect()).await;
-    let mut subscription = broker.subscribe(&queue(), 10).await.unwrap();
-    let mut old = Vec::new();
-    while old.len() < 3 {
-        old.extend(within("the messages", subscription.next_batch(10)).await.unwrap());
+    let mut before = Vec::new();
+    for kind in KINDS {
+        let broker = client(&server, kind).await;
+        broker.publish((0..3).map(command).collect()).await;
+        let mut subscription = broker.subscribe(&queue(), 10).await.unwrap();
+        let old = take(&mut subscription, 3).await;
+        before.push((kind, broker.connected(), broker, subscription, old));
     }
-    let mut connected = broker.connected();
     tokio::time::sleep(QUEUE_IS_SETTLED_AFTER).await;
     server.kill();
-    within("the loss to be seen", connected.wait_for(|connected| !connected)).await.unwrap();
+    for (_, connected, ..) in &mut before {
+        within("the loss to be seen", connected.wait_for(|connected| !connected)).await.unwrap();
+    }
     server.restart().await.unwrap();
 
-    let mut again = Vec::new();
-    while again.len() < 3 {
-        again.extend(within("the messages again", subscription.next_batch(10)).await.unwrap());
+    for (kind, mut connected, broker, mut subscription, old) in before {
+        if kind == QueueKind::Classic {
+            within("the connection", connected.wait_for(|connected| *connected)).await.unwrap();
+            assert_eq!(broker.publish((0..3).map(command).collect()).await, [Ok(()), Ok(()), Ok(())]);
+        }
+        let again = take(&mut subscription, 3).await;
+        subscription.ack(&old).await;
+        subscription.requeue(&old).await;
+        subscription.dead_letter(&old[0], "from another life").await;
+        subscription.ack(&again[..1]).await;
+        subscription.cancel().await;
+        until("the two that nobody acknowledged", async || broker.depth(&queue()).await.unwrap().ready == 2).await;
+        assert_eq!(broker.depth(&QueueName::dead_letters()).await.unwrap().ready, 0);
+        broker.close().await;
     }
-    subscription.ack(&old).await;
-    subscription.requeue(&old).await;
-    subscription.dead_letter(&old[0], "from another life").await;
-    subscription.ack(&again[..1]).await;
-    subscription.cancel().await;
-    until("the two that nobody acknowledged", async || broker.depth(&queue()).await.unwrap().ready == 2).await;
-    assert_eq!(broker.depth(&QueueName::dead_letters()).await.unwrap().ready, 0);
-    broker.close().await;
     server.stop().await;
 }
 
@@ -232,32 +308,33 @@ async fn acknowledgements_from_before_a_restart_touch_nothing_after_it() {
 async fn a_broker_short_of_memory_delays_publishing_within_bounds_and_never_acks() {
     log();
     let mut server = RabbitMq::start(RabbitMqOptions::for_tests()).await.unwrap();
-    let broker = RabbitBroker::connect(RabbitOptions::new(&server.url(), "blocked").unwrap()).await.unwrap();
-    broker.declare(&topology()).await.unwrap();
-    assert_eq!(broker.publish(vec![command(0)]).await, [Ok(())]);
+    for kind in KINDS {
+        let broker = client(&server, kind).await;
+        assert_eq!(broker.publish(vec![command(0)]).await, [Ok(())]);
 
-    server.ctl(&["set_vm_memory_high_watermark", "absolute", "1MB"]).await.unwrap();
-    // The alarm is raised a moment later; until then publishing goes on.
-    until("a publish to fail", async || {
-        let started = Instant::now();
-        let answer = broker.publish(vec![command(1)]).await.remove(0);
-        assert!(started.elapsed() < PUBLISH_TIMEOUT + BUSY_MACHINE, "{:?}", started.elapsed());
-        match answer {
-            Ok(()) => false,
-            Err(PublishError::Unavailable { .. }) => true,
-            Err(other) => panic!("{other}"),
-        }
-    })
-    .await;
-    assert!(*broker.connected().borrow(), "it is short of memory, not gone");
-    // The other connection is read all the while.
-    let mut subscription = broker.subscribe(&queue(), 10).await.unwrap();
-    let batch = within("a batch", subscription.next_batch(1)).await.unwrap();
-    subscription.ack(&batch).await;
+        server.ctl(&["set_vm_memory_high_watermark", "absolute", "1MB"]).await.unwrap();
+        // The alarm is raised a moment later; until then publishing goes on.
+        until("a publish to fail", async || {
+            let started = Instant::now();
+            let answer = broker.publish(vec![command(1)]).await.remove(0);
+            assert!(started.elapsed() < PUBLISH_TIMEOUT + BUSY_MACHINE, "{:?}", started.elapsed());
+            match answer {
+                Ok(()) => false,
+                Err(PublishError::Unavailable { .. }) => true,
+                Err(other) => panic!("{other}"),
+            }
+        })
+        .await;
+        assert!(*broker.connected().borrow(), "it is short of memory, not gone");
+        // The other connection is read all the while.
+        let mut subscription = broker.subscribe(&queue(), 10).await.unwrap();
+        let batch = within("a batch", subscription.next_batch(1)).await.unwrap();
+        subscription.ack(&batch).await;
 
-    server.ctl(&["set_vm_memory_high_watermark", "absolute", "2GB"]).await.unwrap();
-    until("a confirm", async || broker.publish(vec![command(2)]).await[0].is_ok()).await;
-    broker.close().await;
+        server.ctl(&["set_vm_memory_high_watermark", "absolute", "2GB"]).await.unwrap();
+        until("a confirm", async || broker.publish(vec![command(2)]).await[0].is_ok()).await;
+        broker.close().await;
+    }
     server.stop().await;
 }
 
@@ -265,32 +342,38 @@ async fn a_broker_short_of_memory_delays_publishing_within_bounds_and_never_acks
 async fn connections_that_the_broker_closes_are_opened_again() {
     log();
     let mut server = RabbitMq::start(RabbitMqOptions::for_tests()).await.unwrap();
-    let broker = RabbitBroker::connect(RabbitOptions::new(&server.url(), "closed").unwrap()).await.unwrap();
-    broker.declare(&topology()).await.unwrap();
-    let mut subscription = broker.subscribe(&queue(), 10).await.unwrap();
-    for round in 0..2 {
-        let mut connected = broker.connected();
-        connected.mark_unchanged();
-        server.ctl(&["close_all_connections", "maintenance"]).await.unwrap();
-        within("the loss to be seen", connected.changed()).await.unwrap();
-        within("the connection", connected.wait_for(|connected| *connected)).await.unwrap();
-        until("a confirm", async || broker.publish(vec![command(round)]).await[0].is_ok()).await;
-        loop {
-            let batch = within("the message", subscription.next_batch(1)).await.unwrap();
-            subscription.ack(&batch).await;
-            if batch[0].message.message_id == round.to_string() {
-                break;
+    for kind in KINDS {
+        let broker = client(&server, kind).await;
+        let mut subscription = broker.subscribe(&queue(), 10).await.unwrap();
+        for round in 0..2 {
+            let mut connected = broker.connected();
+            connected.mark_unchanged();
+            server.ctl(&["close_all_connections", "maintenance"]).await.unwrap();
+            within("the loss to be seen", connected.changed()).await.unwrap();
+            within("the connection", connected.wait_for(|connected| *connected)).await.unwrap();
+            until("a confirm", async || broker.publish(vec![command(round)]).await[0].is_ok()).await;
+            loop {
+                let batch = within("the message", subscription.next_batch(1)).await.unwrap();
+                subscription.ack(&batch).await;
+                if batch[0].message.message_id == round.to_string() {
+                    break;
+                }
             }
         }
+        broker.close().await;
     }
-    broker.close().await;
     server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_subscription_survives_its_queue_being_deleted_and_declared_again() {
+    futures::future::join_all(KINDS.map(survive_a_deletion)).await;
+}
+
+async fn survive_a_deletion(kind: QueueKind) {
     let namespace = Namespace::new(testing::unique("deleted"));
-    let options = RabbitOptions::new(&testing::amqp_url(), "deleted").unwrap().with_namespace(namespace);
+    let options = RabbitOptions::new(&testing::amqp_url(), "deleted").unwrap();
+    let options = options.with_namespace(namespace).with_queue_kind(kind);
     let broker = RabbitBroker::connect(options.clone()).await.unwrap();
     let operator = RabbitBroker::connect(options).await.unwrap();
     let flights = Topology::new().with_commands("flights");
@@ -310,8 +393,13 @@ async fn a_subscription_survives_its_queue_being_deleted_and_declared_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_strangers_message_is_handed_out_and_can_be_buried() {
+    futures::future::join_all(KINDS.map(bury_a_strangers_message)).await;
+}
+
+async fn bury_a_strangers_message(kind: QueueKind) {
     let prefix = testing::unique("stranger");
-    let options = RabbitOptions::new(&testing::amqp_url(), "host").unwrap().with_namespace(Namespace::new(&prefix));
+    let options = RabbitOptions::new(&testing::amqp_url(), "host").unwrap();
+    let options = options.with_namespace(Namespace::new(&prefix)).with_queue_kind(kind);
     let broker = RabbitBroker::connect(options).await.unwrap();
     let flights = Topology::new().with_commands("flights");
     broker.declare(&flights).await.unwrap();
@@ -319,26 +407,27 @@ async fn a_strangers_message_is_handed_out_and_can_be_buried() {
     let connection = Connection::connect(&testing::amqp_url(), ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
     let body = [0xff, 0xfe, 0x00, b'{'];
-    let exchange = format!("{prefix}.commands");
-    channel
-        .basic_publish(
-            exchange.as_str().into(),
-            "flights".into(),
-            BasicPublishOptions::default(),
-            &body,
-            BasicProperties::default(),
-        )
-        .await
-        .unwrap();
+    let wire_queue = format!("{prefix}.{}", queue());
+    for (exchange, key) in [(format!("{prefix}.commands"), "flights"), (String::new(), wire_queue.as_str())] {
+        let (exchange, properties) = (exchange.as_str().into(), BasicProperties::default());
+        let options = BasicPublishOptions::default();
+        channel.basic_publish(exchange, key.into(), options, &body, properties).await.unwrap();
+    }
 
     let mut subscription = broker.subscribe(&queue(), 10).await.unwrap();
-    let delivery = within("the message", subscription.next_batch(1)).await.unwrap().remove(0);
-    assert_eq!((delivery.message.message_id.as_str(), &delivery.message.body[..]), ("", &body[..]));
-    subscription.dead_letter(&delivery, "no message id").await;
+    // One of them has no exchange of ours, and comes back all the same.
+    let deliveries = take(&mut subscription, 2).await;
+    subscription.requeue(&deliveries).await;
+    for delivery in take(&mut subscription, 2).await {
+        assert_eq!((delivery.redelivered, delivery.delivery_count), (true, 1));
+        assert_eq!((delivery.message.message_id.as_str(), &delivery.message.body[..]), ("", &body[..]));
+        subscription.dead_letter(&delivery, "no message id").await;
+    }
     let mut dead_letters = broker.subscribe(&QueueName::dead_letters(), 10).await.unwrap();
-    let letter = within("the dead letter", dead_letters.next_batch(1)).await.unwrap().remove(0);
-    assert_eq!(letter.dead_letter().unwrap().reason, "no message id");
-    assert_eq!(&letter.message.body[..], &body[..]);
+    for letter in take(&mut dead_letters, 2).await {
+        assert_eq!(letter.dead_letter().unwrap().reason, "no message id");
+        assert_eq!(&letter.message.body[..], &body[..]);
+    }
     broker.remove(&flights).await.unwrap();
     broker.close().await;
 }

@@ -38,7 +38,8 @@ pub enum ProgramError {
 pub async fn program(cli: Cli, catalog: Catalog) -> Result<(), ProgramError> {
     cli.common.validate()?;
     let options = RabbitOptions::new(cli.amqp_url.expose_secret(), "orchestrator")?
-        .with_namespace(Namespace::new(cli.amqp_namespace.clone()));
+        .with_namespace(Namespace::new(cli.amqp_namespace.clone()))
+        .with_queue_kind(cli.queue_kind);
     let url = cli.database_url.expose_secret();
     kit::postgres::options(url, DATABASE).map_err(OpenJournalError::from)?;
     if cli.common.check_config {

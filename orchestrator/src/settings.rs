@@ -5,6 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use clap::Parser;
 use contract::InstanceId;
 use kit::settings::{Common, DEVELOPMENT_INTERNAL_TOKEN};
+use messaging::rabbitmq::QueueKind;
 use secrecy::SecretString;
 
 /// The address of the HTTP interface unless set otherwise.
@@ -33,6 +34,9 @@ pub struct Cli {
     /// Stands in front of every queue's name, so that installations can share a broker.
     #[arg(long, env = "SOJOURN_AMQP_NAMESPACE", default_value = "")]
     pub amqp_namespace: String,
+    /// How commands and replies are kept: `classic` in the memory of one broker, `quorum` on the disks of a cluster.
+    #[arg(long, env = "SOJOURN_QUEUE_KIND", default_value_t)]
+    pub queue_kind: QueueKind,
     /// The address of the HTTP interface.
     #[arg(long, env = "SOJOURN_ORCHESTRATOR_LISTEN", default_value = LISTEN_DEFAULT)]
     pub listen: SocketAddr,

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use anyhow::{Context, ensure};
 use clap::Parser;
 use kit::settings::Common;
-use messaging::rabbitmq::RabbitOptions;
+use messaging::rabbitmq::{QueueKind, RabbitOptions};
 use secrecy::{ExposeSecret, SecretString};
 use workers::DomainSettings;
 
@@ -24,6 +24,9 @@ pub(crate) struct Cli {
     /// A RabbitMQ in place of the broker within the process.
     #[arg(long, env = "AMQP_URL", hide_env_values = true)]
     pub(crate) amqp_url: Option<SecretString>,
+    /// How commands and replies are kept: `classic` in the memory of one broker, `quorum` on the disks of a cluster.
+    #[arg(long, env = "SOJOURN_QUEUE_KIND", default_value_t)]
+    pub(crate) queue_kind: QueueKind,
     /// The address of the door.
     #[arg(long, env = "SOJOURN_GATEWAY_LISTEN", default_value = gateway::settings::LISTEN_DEFAULT)]
     pub(crate) listen: SocketAddr,

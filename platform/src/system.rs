@@ -7,7 +7,7 @@ use contract::Route;
 use gateway::Gateway;
 use journal::{PgJournal, PgJournalOptions};
 use messaging::{
-    Broker,
+    Broker, BrokerError,
     in_process::InProcessBroker,
     rabbitmq::{RabbitBroker, RabbitOptions},
 };
@@ -146,8 +146,9 @@ async fn brokers(cli: &Cli) -> Result<[Arc<dyn Broker>; 2]> {
         return Ok([Arc::new(broker.another_client()), Arc::new(broker)]);
     };
     let url = url.expose_secret();
-    let worker = RabbitBroker::connect(RabbitOptions::new(url, "sojourn workers")?).await?;
-    let orchestrator = RabbitBroker::connect(RabbitOptions::new(url, "sojourn orchestrator")?).await?;
+    let options = |client: &str| Ok::<_, BrokerError>(RabbitOptions::new(url, client)?.with_queue_kind(cli.queue_kind));
+    let worker = RabbitBroker::connect(options("sojourn workers")?).await?;
+    let orchestrator = RabbitBroker::connect(options("sojourn orchestrator")?).await?;
     Ok([Arc::new(worker), Arc::new(orchestrator)])
 }
 

@@ -8,7 +8,7 @@ use contract::Route;
 use kit::settings::Common;
 use messaging::{
     Broker, Namespace,
-    rabbitmq::{RabbitBroker, RabbitOptions},
+    rabbitmq::{QueueKind, RabbitBroker, RabbitOptions},
 };
 use secrecy::{ExposeSecret, SecretString};
 use workers::{DomainSettings, domain, names, route};
@@ -30,6 +30,9 @@ struct Cli {
     /// Stands in front of every queue's name, so that installations can share a broker.
     #[arg(long, env = "SOJOURN_AMQP_NAMESPACE", default_value = "")]
     amqp_namespace: String,
+    /// How commands and replies are kept: `classic` in the memory of one broker, `quorum` on the disks of a cluster.
+    #[arg(long, env = "SOJOURN_QUEUE_KIND", default_value_t)]
+    queue_kind: QueueKind,
     /// The address of the internal HTTP interface.
     #[arg(long, env = "SOJOURN_WORKER_LISTEN", default_value = "127.0.0.1:8082")]
     listen: SocketAddr,
@@ -56,7 +59,8 @@ async fn main() -> anyhow::Result<()> {
     cli.domains.dedup();
     let names: Vec<&str> = cli.domains.iter().map(|route| route.as_str()).collect();
     let broker = RabbitOptions::new(cli.amqp_url.expose_secret(), format!("worker {}", names.join(" ")))?
-        .with_namespace(Namespace::new(cli.amqp_namespace.clone()));
+        .with_namespace(Namespace::new(cli.amqp_namespace.clone()))
+        .with_queue_kind(cli.queue_kind);
     let url = cli.database_url.expose_secret();
     kit::postgres::options(url, "postgres")?;
     if cli.common.check_config {

@@ -19,7 +19,8 @@ use crate::{
     broker::QueueDepth,
     error::{BrokerError, PublishError},
     message::{Delivery, DeliveryTag, Outgoing, headers},
-    topology::{Binding, Exchange, QueueDeclaration, QueueKind, QueueName, Routing, Topology},
+    metrics,
+    topology::{Binding, Durability, EXISTS_OTHERWISE, Exchange, QueueDeclaration, QueueName, Routing, Topology},
 };
 
 /// A client of the broker.
@@ -99,7 +100,7 @@ impl State {
         for declaration in topology.queues() {
             match self.queues.get_mut(&declaration.name) {
                 None => {
-                    let owner = (declaration.kind == QueueKind::Exclusive).then_some(client);
+                    let owner = (declaration.durability == Durability::Exclusive).then_some(client);
                     let queue = Queue {
                         declaration: declaration.clone(),
                         owner,
@@ -249,10 +250,7 @@ impl State {
         let Some(found) = self.queues.get_mut(queue) else {
             return;
         };
-        let limit = match found.declaration.kind {
-            QueueKind::Quorum => found.declaration.delivery_limit,
-            QueueKind::Exclusive => u32::MAX,
-        };
+        let limit = found.declaration.delivery_limit;
         let mut dead = Vec::new();
         for mut stored in messages.into_iter().rev() {
             stored.redelivered = true;
@@ -319,15 +317,20 @@ impl Queue {
         self.ready.len() >= self.declaration.length_max as usize
     }
 
-    /// Declaring again may add bindings, as with AMQP; what a queue is cannot change.
+    /// Declaring again may add bindings, as with AMQP; the queue itself stays as it is.
     fn declare_again(&mut self, client: ClientId, declaration: &QueueDeclaration) -> Result<(), BrokerError> {
-        let doing = format!("declaring `{}`", declaration.name);
-        self.check_owner(client, &doing)?;
+        self.check_owner(client, &format!("declaring `{}`", declaration.name))?;
         let known = &mut self.declaration;
-        let settings = |queue: &QueueDeclaration| (queue.kind, queue.delivery_limit, queue.length_max);
-        if settings(known) != settings(declaration) {
-            let source = "the queue exists with another kind or other limits".into();
-            return Err(BrokerError::Refused { doing, source });
+        for (argument, exists_as, declared_as) in [
+            ("durability", format!("{:?}", known.durability), format!("{:?}", declaration.durability)),
+            ("delivery limit", known.delivery_limit.to_string(), declaration.delivery_limit.to_string()),
+            ("length limit", known.length_max.to_string(), declaration.length_max.to_string()),
+        ] {
+            if exists_as != declared_as {
+                metrics::exists_otherwise(&declaration.name);
+                let queue = &declaration.name;
+                tracing::error!(%queue, argument, exists_as, declared_as, "{EXISTS_OTHERWISE}");
+            }
         }
         for binding in &declaration.bindings {
             if !known.bindings.contains(binding) {

@@ -17,7 +17,7 @@ use lapin::{
 };
 
 use crate::{
-    message::{Delivery, DeliveryTag},
+    message::{Delivery, DeliveryTag, Outgoing},
     metrics,
     rabbitmq::publish::Publisher,
     subscription::AckDriver,
@@ -58,6 +58,16 @@ struct AckPlan {
 impl AckTracker {
     pub(super) fn new(queue: QueueName, publisher: Arc<Publisher>) -> Self {
         Self { queue, publisher, open: Mutex::default(), frames: tokio::sync::Mutex::default() }
+    }
+
+    /// Publishes a copy in the place of each delivery and acknowledges those whose copy is confirmed; returns the others.
+    pub(super) async fn replace(&self, deliveries: Vec<Delivery>, copies: Vec<Outgoing>) -> Vec<Delivery> {
+        let answers = self.publisher.publish(copies).await;
+        let (confirmed, others): (Vec<_>, Vec<_>) =
+            deliveries.into_iter().zip(answers).partition(|(_, answer)| answer.is_ok());
+        let confirmed: Vec<Delivery> = confirmed.into_iter().map(|(delivery, _)| delivery).collect();
+        self.ack(&confirmed).await;
+        others.into_iter().map(|(delivery, _)| delivery).collect()
     }
 
     /// From now on deliveries come from this channel; those of an older one are void.

@@ -22,7 +22,7 @@ use lapin::{
 };
 use tokio::{
     sync::{Notify, mpsc},
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
     time::{sleep, timeout},
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -34,10 +34,11 @@ use crate::{
     pauses::pauses,
     rabbitmq::{
         acks::AckTracker,
-        convert,
+        convert::{self, Arrived},
         link::{self, Link, Live},
         options::{CLOSE_TIMEOUT, OPERATION_TIMEOUT},
         publish::Publisher,
+        recount::recount,
     },
     subscription::{Subscription, SubscriptionDriver},
     topology::{Namespace, QueueName},
@@ -51,6 +52,7 @@ pub(super) struct ConsumerSpec {
     pub(super) queue: QueueName,
     pub(super) wire_queue: String,
     pub(super) prefetch: u16,
+    pub(super) delivery_limit: u32,
     pub(super) namespace: Namespace,
 }
 
@@ -78,7 +80,7 @@ pub(super) async fn subscribe(
     // One consumer at a time: the supervisor makes the next only after the last has ended.
     let (consumers, next_consumers) = mpsc::channel(1);
     let ended = Arc::new(Notify::new());
-    let (queue, namespace) = (spec.queue.clone(), spec.namespace.clone());
+    let (queue, namespace, delivery_limit) = (spec.queue.clone(), spec.namespace.clone(), spec.delivery_limit);
     let supervisor = ConsumerSupervisor {
         link,
         spec,
@@ -91,7 +93,10 @@ pub(super) async fn subscribe(
     let driver = RabbitSubscription {
         queue,
         namespace,
+        delivery_limit,
         acks: Arc::clone(&acks),
+        recounts: JoinSet::new(),
+        uncounted: Vec::new(),
         current: None,
         next_consumers,
         ended,
@@ -175,7 +180,11 @@ impl ConsumerSupervisor {
 struct RabbitSubscription {
     queue: QueueName,
     namespace: Namespace,
+    delivery_limit: u32,
     acks: Arc<AckTracker>,
+    /// Copies under way that take the place of deliveries; each ends with those that have to be handed out after all.
+    recounts: JoinSet<Vec<Delivery>>,
+    uncounted: Vec<Delivery>,
     current: Option<ChannelConsumer>,
     next_consumers: mpsc::Receiver<ChannelConsumer>,
     ended: Arc<Notify>,
@@ -186,17 +195,31 @@ struct RabbitSubscription {
 
 impl RabbitSubscription {
     /// Takes the deliveries that lie in lapin's buffer, without waiting.
-    fn take_arrived(&mut self, batch: &mut Vec<Delivery>, max: usize) {
+    fn take_arrived(&mut self, batch: &mut Vec<Arrived>, max: usize) {
         while batch.len() < max {
             let Some(ChannelConsumer { epoch, consumer }) = self.current.as_mut() else {
                 return;
             };
             match consumer.next().now_or_never() {
                 None => return,
-                Some(Some(Ok(arrived))) => batch.push(convert::delivery(arrived, &self.queue, &self.namespace, *epoch)),
+                Some(Some(Ok(arrived))) => batch.push(convert::arrived(arrived, &self.queue, &self.namespace, *epoch)),
                 Some(end) => self.end_consumer(end.and_then(Result::err)),
             }
         }
+    }
+
+    /// Notes what has arrived as handed out, and keeps back what has to be counted first.
+    fn hand_out(&mut self, batch: Vec<Arrived>) -> Vec<Delivery> {
+        let (counted, uncounted): (Vec<_>, Vec<_>) = batch.into_iter().partition(|arrived| arrived.is_counted);
+        let [counted, uncounted] = [counted, uncounted].map(|arrived: Vec<Arrived>| {
+            let deliveries: Vec<Delivery> = arrived.into_iter().map(|arrived| arrived.delivery).collect();
+            self.acks.hand_out(&deliveries);
+            deliveries
+        });
+        if !uncounted.is_empty() {
+            self.recounts.spawn(recount(Arc::clone(&self.acks), uncounted, self.delivery_limit));
+        }
+        counted
     }
 
     fn end_consumer(&mut self, error: Option<lapin::Error>) {
@@ -213,19 +236,32 @@ impl RabbitSubscription {
 impl SubscriptionDriver for RabbitSubscription {
     async fn next_batch(&mut self, max: usize) -> Option<Vec<Delivery>> {
         loop {
+            if !self.uncounted.is_empty() {
+                let taken = self.uncounted.len().min(max);
+                return Some(self.uncounted.drain(..taken).collect());
+            }
             let Some(ChannelConsumer { epoch, consumer }) = self.current.as_mut() else {
                 self.current = Some(self.next_consumers.recv().await?);
                 continue;
             };
             let epoch = *epoch;
-            match consumer.next().await {
+            let next = tokio::select! {
+                Some(recounted) = self.recounts.join_next() => {
+                    self.uncounted.extend(recounted.unwrap_or_default());
+                    continue;
+                }
+                next = consumer.next() => next,
+            };
+            match next {
                 Some(Ok(arrived)) => {
-                    let mut batch = vec![convert::delivery(arrived, &self.queue, &self.namespace, epoch)];
+                    let mut batch = vec![convert::arrived(arrived, &self.queue, &self.namespace, epoch)];
                     self.take_arrived(&mut batch, max);
-                    self.acks.hand_out(&batch);
+                    let batch = self.hand_out(batch);
                     let redelivered = batch.iter().filter(|delivery| delivery.redelivered).count();
-                    metrics::delivered(&self.queue, batch.len(), redelivered);
-                    return Some(batch);
+                    if !batch.is_empty() {
+                        metrics::delivered(&self.queue, batch.len(), redelivered);
+                        return Some(batch);
+                    }
                 }
                 end => self.end_consumer(end.and_then(Result::err)),
             }

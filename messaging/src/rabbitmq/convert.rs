@@ -9,15 +9,20 @@ use lapin::{
 };
 
 use crate::{
-    message::{Delivery, DeliveryTag, Message, NAME_BYTES_MAX, headers},
+    message::{Delivery, DeliveryTag, Message, NAME_BYTES_MAX, Outgoing, headers},
+    rabbitmq::options::QueueKind,
     topology::{Exchange, Namespace, QueueName},
 };
 
-/// AMQP's number for a message that is written to disk.
+/// AMQP's numbers for a message that is kept in memory, and for one that is written to disk.
+const TRANSIENT: u8 = 1;
 const PERSISTENT: u8 = 2;
 
 /// The header in which a quorum queue counts how often it has taken the message back.
 const DELIVERY_COUNT_HEADER: &str = "x-delivery-count";
+
+/// The header in which we count that for a queue that does not.
+const REDELIVERIES_HEADER: &str = "x-redeliveries";
 
 /// The header in which the broker keeps the deaths of a message: a list of tables, the latest first.
 const DEATH_HEADER: &str = "x-death";
@@ -32,7 +37,7 @@ pub(super) fn short(text: &str) -> ShortString {
 }
 
 /// The properties under which a message travels.
-pub(super) fn properties(message: &Message, exchange: Exchange) -> BasicProperties {
+pub(super) fn properties(message: &Message, exchange: Exchange, kind: QueueKind) -> BasicProperties {
     let content_type = match exchange {
         Exchange::Events => "application/cloudevents+json",
         Exchange::Commands | Exchange::Replies | Exchange::DeadLetters => "application/json",
@@ -42,7 +47,7 @@ pub(super) fn properties(message: &Message, exchange: Exchange) -> BasicProperti
         table.insert(short(name), AMQPValue::LongString(value.as_str().into()));
     }
     BasicProperties::default()
-        .with_delivery_mode(PERSISTENT)
+        .with_delivery_mode(if kind.is_persistent(exchange) { PERSISTENT } else { TRANSIENT })
         .with_content_type(content_type.into())
         .with_message_id(short(&message.message_id))
         .with_type(short(&message.kind))
@@ -50,20 +55,32 @@ pub(super) fn properties(message: &Message, exchange: Exchange) -> BasicProperti
 }
 
 /// A delivery as the port shows it.
-pub(super) fn delivery(
+#[derive(Debug)]
+pub(super) struct Arrived {
+    pub(super) delivery: Delivery,
+    /// Whether the next delivery of this message will show a higher count by itself.
+    pub(super) is_counted: bool,
+}
+
+pub(super) fn arrived(
     arrived: lapin::message::Delivery,
     queue: &QueueName,
     namespace: &Namespace,
     epoch: u64,
-) -> Delivery {
+) -> Arrived {
     let lapin::message::Delivery { delivery_tag, exchange, routing_key, redelivered, properties, data, .. } = arrived;
     let table = properties.headers().as_ref();
     let mut texts = table.map(text_headers).unwrap_or_default();
     if let Some(death) = table.and_then(latest_death) {
         name_death(&mut texts, death, namespace);
     }
-    let count = table.and_then(|table| integer(table.inner().get(DELIVERY_COUNT_HEADER)?)).unwrap_or(0);
-    Delivery {
+    let counted_by_broker = table.and_then(|table| integer(table.inner().get(DELIVERY_COUNT_HEADER)?));
+    let counted_by_us = texts.remove(REDELIVERIES_HEADER).and_then(|count| count.parse::<u32>().ok()).unwrap_or(0);
+    let delivery_count = match counted_by_broker {
+        Some(count) => u32::try_from(count).unwrap_or(u32::MAX),
+        None => counted_by_us.saturating_add(redelivered.into()),
+    };
+    let delivery = Delivery {
         message: Message {
             message_id: properties.message_id().as_ref().map(ToString::to_string).unwrap_or_default(),
             kind: properties.kind().as_ref().map(ToString::to_string).unwrap_or_default(),
@@ -73,10 +90,18 @@ pub(super) fn delivery(
         exchange: namespace.strip(exchange.as_str()).and_then(Exchange::from_name),
         routing_key: routing_key.into(),
         queue: queue.clone(),
-        redelivered,
-        delivery_count: u32::try_from(count).unwrap_or(u32::MAX),
+        redelivered: redelivered || delivery_count > 0,
+        delivery_count,
         tag: DeliveryTag { epoch, number: delivery_tag },
-    }
+    };
+    Arrived { delivery, is_counted: !redelivered || counted_by_broker.is_some() }
+}
+
+/// The copy of a delivery that tells how often it was handed out again; `None` for one from an exchange that is not
+/// ours, which has no way back to its queue.
+pub(super) fn counted_copy(delivery: &Delivery) -> Option<Outgoing> {
+    let message = delivery.message.clone().with_header(REDELIVERIES_HEADER, delivery.delivery_count.to_string());
+    Some(Outgoing { exchange: delivery.exchange?, routing_key: delivery.routing_key.clone(), message })
 }
 
 fn text_headers(table: &FieldTable) -> BTreeMap<String, String> {
@@ -141,11 +166,11 @@ mod tests {
 
     use super::*;
 
-    fn arrived(table: FieldTable) -> Delivery {
-        let mut arrived =
+    fn redelivered(table: FieldTable) -> Arrived {
+        let mut delivery =
             lapin::message::Delivery::mock(7, "t.commands".into(), "flights".into(), true, b"{}".to_vec());
-        arrived.properties = BasicProperties::default().with_headers(table);
-        delivery(arrived, &QueueName::dead_letters(), &Namespace::new("t"), 3)
+        delivery.properties = BasicProperties::default().with_headers(table);
+        arrived(delivery, &QueueName::dead_letters(), &Namespace::new("t"), 3)
     }
 
     #[test]
@@ -159,7 +184,7 @@ mod tests {
         table.insert("x-first-death-reason".into(), AMQPValue::LongString("delivery_limit".into()));
         table.insert("traceparent".into(), AMQPValue::LongString("00-1".into()));
 
-        let delivery = arrived(table);
+        let delivery = redelivered(table).delivery;
         let letter = delivery.dead_letter().unwrap();
         assert_eq!(letter.reason, headers::REASON_DELIVERY_LIMIT);
         assert_eq!(letter.source_queue, QueueName::commands("flights"));
@@ -170,9 +195,9 @@ mod tests {
 
     #[test]
     fn a_message_of_a_stranger_without_properties_is_taken_as_it_is() {
-        let delivery = arrived(FieldTable::default());
+        let delivery = redelivered(FieldTable::default()).delivery;
         assert_eq!((delivery.message.message_id.as_str(), delivery.message.kind.as_str()), ("", ""));
-        assert_eq!((delivery.redelivered, delivery.delivery_count), (true, 0));
+        assert_eq!((delivery.redelivered, delivery.delivery_count), (true, 1));
         assert_eq!(delivery.exchange, Some(Exchange::Commands));
         assert_eq!(delivery.tag, DeliveryTag { epoch: 3, number: 7 });
     }
@@ -182,7 +207,21 @@ mod tests {
         for value in [AMQPValue::LongLongInt(2), AMQPValue::LongInt(2), AMQPValue::ShortShortUInt(2)] {
             let mut table = FieldTable::default();
             table.insert(DELIVERY_COUNT_HEADER.into(), value);
-            assert_eq!(arrived(table).delivery_count, 2);
+            let arrived = redelivered(table);
+            assert_eq!((arrived.delivery.delivery_count, arrived.is_counted), (2, true));
         }
+    }
+
+    #[test]
+    fn a_queue_that_does_not_count_is_counted_for_in_a_copy() {
+        let first = redelivered(FieldTable::default());
+        assert_eq!((first.delivery.delivery_count, first.is_counted), (1, false));
+        let copy = counted_copy(&first.delivery).unwrap();
+        assert_eq!((copy.exchange, copy.routing_key.as_str()), (Exchange::Commands, "flights"));
+
+        let table = properties(&copy.message, copy.exchange, QueueKind::Classic).headers().clone().unwrap();
+        let second = redelivered(table);
+        assert_eq!((second.delivery.delivery_count, second.is_counted), (2, false));
+        assert!(second.delivery.message.headers.is_empty(), "{:?}", second.delivery.message.headers);
     }
 }

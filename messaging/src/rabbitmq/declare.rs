@@ -11,9 +11,22 @@ use lapin::{
 };
 
 use crate::{
-    rabbitmq::convert::short,
-    topology::{Exchange, Namespace, QueueDeclaration, QueueKind, Routing, Topology},
+    metrics,
+    rabbitmq::{
+        convert::short,
+        options::{Installation, QueueKind},
+    },
+    topology::{
+        DELIVERY_LIMIT, Durability, EXISTS_OTHERWISE, Exchange, Namespace, QueueDeclaration, QueueName, Routing,
+        Topology,
+    },
 };
+
+/// AMQP's code for a queue or exchange that is not there.
+pub(super) const NOT_FOUND: u16 = 404;
+
+/// AMQP's code for one that is there with other arguments.
+const PRECONDITION_FAILED: u16 = 406;
 
 /// All that was ever declared over a connection, to be declared again over the next.
 #[derive(Debug, Default)]
@@ -33,18 +46,25 @@ impl Remembered {
         queues.retain(|known| topology.queues().iter().all(|forgotten| forgotten.name != known.name));
     }
 
+    /// The delivery limit of a queue: that of its declaration, or the usual one when another client declared it.
+    pub(super) fn delivery_limit(&self, queue: &QueueName) -> u32 {
+        let queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        queues.iter().find(|known| known.name == *queue).map_or(DELIVERY_LIMIT, |known| known.delivery_limit)
+    }
+
     pub(super) fn queues(&self) -> Vec<QueueDeclaration> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// Declares the exchanges, then the queues and their bindings, on a channel of its own: a refusal ends it.
+/// Declares the exchanges, then the queues and their bindings, on channels of their own: a refusal ends one.
 pub(super) async fn apply(
     connection: &Connection,
-    namespace: &Namespace,
+    installation: &Installation,
     queues: &[QueueDeclaration],
 ) -> lapin::Result<()> {
-    let channel = connection.create_channel().await?;
+    let namespace = &installation.namespace;
+    let mut channel = connection.create_channel().await?;
     for exchange in Exchange::ALL {
         let kind = match exchange.routing() {
             Routing::Direct => ExchangeKind::Direct,
@@ -56,9 +76,23 @@ pub(super) async fn apply(
         channel.exchange_declare(name, kind, options, FieldTable::default()).await?;
     }
     for queue in queues {
-        declare_queue(&channel, namespace, queue).await?;
+        match declare_queue(&channel, installation, queue).await {
+            Err(error) if has_code(&error, PRECONDITION_FAILED) => {
+                metrics::exists_otherwise(&queue.name);
+                // RabbitMQ's own words name the argument, and both its values.
+                tracing::error!(queue = %queue.name, %error, "{EXISTS_OTHERWISE}");
+                channel = connection.create_channel().await?;
+            }
+            declared => declared?,
+        }
+        bind_queue(&channel, namespace, queue).await?;
     }
     channel.close(200, "done".into()).await
+}
+
+/// Whether the broker refused with this code.
+pub(super) fn has_code(error: &lapin::Error, code: u16) -> bool {
+    matches!(error.kind(), lapin::ErrorKind::ProtocolError(error) if error.get_id() == code)
 }
 
 /// Undoes [`apply`]. Deleting what is not there succeeds.
@@ -79,16 +113,23 @@ pub(super) async fn remove(
     channel.close(200, "done".into()).await
 }
 
-async fn declare_queue(channel: &Channel, namespace: &Namespace, queue: &QueueDeclaration) -> lapin::Result<()> {
-    let name = short(&namespace.qualify(queue.name.as_str()));
-    let options = match queue.kind {
-        QueueKind::Quorum => QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() },
+async fn declare_queue(channel: &Channel, installation: &Installation, queue: &QueueDeclaration) -> lapin::Result<()> {
+    let options = match queue.durability {
+        Durability::Durable | Durability::Recoverable => {
+            QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() }
+        }
         // Transient is fine here only because exclusive queues are the one kind that may be, also in RabbitMQ 4.
-        QueueKind::Exclusive => {
+        Durability::Exclusive => {
             QueueDeclareOptions { exclusive: true, auto_delete: false, ..QueueDeclareOptions::default() }
         }
     };
-    channel.queue_declare(name.clone(), options, arguments(namespace, queue)).await?;
+    let name = short(&installation.namespace.qualify(queue.name.as_str()));
+    channel.queue_declare(name, options, arguments(installation, queue)).await?;
+    Ok(())
+}
+
+async fn bind_queue(channel: &Channel, namespace: &Namespace, queue: &QueueDeclaration) -> lapin::Result<()> {
+    let name = short(&namespace.qualify(queue.name.as_str()));
     for binding in &queue.bindings {
         // A routing key is what publishers write, so it is the logical one.
         let exchange = short(&namespace.qualify(binding.exchange.name()));
@@ -99,24 +140,24 @@ async fn declare_queue(channel: &Channel, namespace: &Namespace, queue: &QueueDe
 }
 
 /// The arguments can never be changed on a queue that exists; a new value needs a new queue (or a policy).
-fn arguments(namespace: &Namespace, queue: &QueueDeclaration) -> FieldTable {
+fn arguments(installation: &Installation, queue: &QueueDeclaration) -> FieldTable {
+    let kind = installation.queue_kind.of_queue(queue.durability);
     let mut arguments = FieldTable::default();
     let mut text = |name: &str, value: &str| {
         arguments.insert(name.into(), AMQPValue::LongString(value.into()));
     };
+    // Also where it is classic: a virtual host may have another default.
+    text("x-queue-type", kind.as_str());
     // Refusing is the only overflow that loses nothing, and what at-least-once dead lettering asks for.
     text("x-overflow", "reject-publish");
-    if queue.kind == QueueKind::Quorum {
-        text("x-queue-type", "quorum");
-    }
-    if queue.name != crate::topology::QueueName::dead_letters() {
-        text("x-dead-letter-exchange", &namespace.qualify(Exchange::DeadLetters.name()));
-        if queue.kind == QueueKind::Quorum {
+    if queue.name != QueueName::dead_letters() {
+        text("x-dead-letter-exchange", &installation.namespace.qualify(Exchange::DeadLetters.name()));
+        if kind == QueueKind::Quorum {
             text("x-dead-letter-strategy", "at-least-once");
         }
     }
     arguments.insert("x-max-length".into(), AMQPValue::LongLongInt(i64::from(queue.length_max)));
-    if queue.kind == QueueKind::Quorum {
+    if kind == QueueKind::Quorum {
         arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(i64::from(queue.delivery_limit)));
     }
     arguments

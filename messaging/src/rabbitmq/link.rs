@@ -21,9 +21,9 @@ use crate::{
     rabbitmq::{
         address::Address,
         declare::{self, Remembered},
-        options::{CLOSE_TIMEOUT, FirstConnect},
+        options::{CLOSE_TIMEOUT, FirstConnect, Installation},
     },
-    topology::{Namespace, QueueName},
+    topology::QueueName,
 };
 
 /// How long dialing and declaring may take together before it counts as failed.
@@ -32,9 +32,6 @@ const DIAL_TIMEOUT: Duration = Duration::from_secs(20);
 /// How often the state of a connection is looked at besides its events, since one kind of end (closed by the
 /// broker with a code that lapin does not know) sends no event. Looks at memory, not at the broker.
 const STATE_LOOK_INTERVAL: Duration = Duration::from_secs(1);
-
-/// AMQP's code for a queue or exchange that is not there.
-const NOT_FOUND: u16 = 404;
 
 /// The purpose of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +75,7 @@ pub(super) struct Dialer {
     address: Address,
     name: String,
     role: Role,
-    namespace: Namespace,
+    installation: Installation,
     remembered: Arc<Remembered>,
 }
 
@@ -87,11 +84,11 @@ impl Dialer {
         address: Address,
         client_name: &str,
         role: Role,
-        namespace: Namespace,
+        installation: Installation,
         remembered: Arc<Remembered>,
     ) -> Self {
         let name = format!("{client_name} {}", role.name());
-        Self { address, name, role, namespace, remembered }
+        Self { address, name, role, installation, remembered }
     }
 
     /// One connection, with everything that was declared before declared again.
@@ -99,7 +96,7 @@ impl Dialer {
         let properties = ConnectionProperties::default().with_connection_name(self.name.as_str().into());
         let dialing = async {
             let connection = Connection::connect_uri(self.address.uri(), properties).await?;
-            declare::apply(&connection, &self.namespace, &self.remembered.queues()).await?;
+            declare::apply(&connection, &self.installation, &self.remembered.queues()).await?;
             Ok::<_, lapin::Error>(connection)
         };
         let outcome = match timeout(DIAL_TIMEOUT, dialing).await {
@@ -317,12 +314,10 @@ impl fmt::Debug for Link {
 /// Says which queue is missing, when that is what the broker refused for.
 pub(super) fn name_missing_queue(error: BrokerError, queue: &QueueName) -> BrokerError {
     let is_missing = match &error {
-        BrokerError::Refused { source, .. } => source.downcast_ref::<lapin::Error>().is_some_and(is_not_found),
+        BrokerError::Refused { source, .. } => {
+            source.downcast_ref::<lapin::Error>().is_some_and(|error| declare::has_code(error, declare::NOT_FOUND))
+        }
         _ => false,
     };
     if is_missing { BrokerError::NoSuchQueue { queue: queue.clone() } } else { error }
-}
-
-fn is_not_found(error: &lapin::Error) -> bool {
-    matches!(error.kind(), lapin::ErrorKind::ProtocolError(error) if error.get_id() == NOT_FOUND)
 }

@@ -27,8 +27,9 @@ use crate::{
     rabbitmq::{
         convert::{properties, short},
         link::{Link, Live},
+        options::Installation,
     },
-    topology::{Exchange, Namespace},
+    topology::Exchange,
 };
 
 /// The most messages in one pipeline. Past some hundred, a longer one gains nothing and delays the first
@@ -47,7 +48,7 @@ type PublishResult = Result<(), PublishError>;
 /// Publishes over the connection that is up at the moment.
 pub(super) struct Publisher {
     link: Arc<Link>,
-    namespace: Namespace,
+    installation: Installation,
     pipelines: Semaphore,
     idle: Mutex<Vec<IdleChannel>>,
 }
@@ -59,8 +60,8 @@ struct IdleChannel {
 }
 
 impl Publisher {
-    pub(super) fn new(link: Arc<Link>, namespace: Namespace) -> Self {
-        Self { link, namespace, pipelines: Semaphore::new(PIPELINES_MAX), idle: Mutex::default() }
+    pub(super) fn new(link: Arc<Link>, installation: Installation) -> Self {
+        Self { link, installation, pipelines: Semaphore::new(PIPELINES_MAX), idle: Mutex::default() }
     }
 
     /// See [`crate::Broker::publish`].
@@ -170,8 +171,8 @@ impl Publisher {
     async fn send(&self, channel: &Channel, outgoing: &Outgoing) -> lapin::Result<Confirmation> {
         let Outgoing { exchange, routing_key, message } = outgoing;
         let options = BasicPublishOptions { mandatory: exchange.is_mandatory(), ..BasicPublishOptions::default() };
-        let wire_exchange = short(&self.namespace.qualify(exchange.name()));
-        let properties = properties(message, *exchange);
+        let wire_exchange = short(&self.installation.namespace.qualify(exchange.name()));
+        let properties = properties(message, *exchange, self.installation.queue_kind);
         channel.basic_publish(wire_exchange, short(routing_key), options, &message.body, properties).await?.await
     }
 
@@ -182,7 +183,7 @@ impl Publisher {
             !matches!(answer, Some(Err(PublishError::Unroutable { .. })))
                 && outgoing.message.message_id == back_id
                 && outgoing.routing_key == back.routing_key.as_str()
-                && self.namespace.qualify(outgoing.exchange.name()) == back.exchange.as_str()
+                && self.installation.namespace.qualify(outgoing.exchange.name()) == back.exchange.as_str()
         });
         match found {
             Some((outgoing, answer)) => {

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use messaging::{Broker, DeadLetter, Delivery, Exchange, Message, Outgoing, QueueName, headers};
 
 use crate::places::{
-    Place, command, flights, flights_queue, numbers, publish, publish_all, take, take_one, until_ready, within,
+    Place, command, flights, flights_queue, numbers, publish, publish_all, take, take_one, until, until_ready, within,
 };
 
 /// Ends the client's hold on everything, then says what is left in the queue.
@@ -157,14 +157,39 @@ pub(crate) async fn a_dead_letter_can_be_sent_again(place: &impl Place) {
 }
 
 pub(crate) async fn a_message_of_a_vanished_consumer_counts_toward_the_limit(place: &impl Place) {
-    let client = place.client_with(&flights().with_delivery_limit(1)).await;
+    let topology = flights().with_delivery_limit(1);
+    let client = place.client_with(&topology).await;
     publish(&client, 0..1).await;
-    for _ in 0..2 {
-        let consumer = place.client().await;
+    for times in 0..2 {
+        let consumer = place.client_with(&topology).await;
         let mut subscription = consumer.subscribe(&flights_queue(), 10).await.unwrap();
-        take_one(&mut subscription).await;
+        assert_eq!(take_one(&mut subscription).await.delivery_count, times);
         drop(consumer);
         drop(subscription);
     }
+    // A queue that counts buries it by itself; for one that does not, its next consumer does.
+    let consumer = place.client_with(&topology).await;
+    let mut subscription = consumer.subscribe(&flights_queue(), 10).await.unwrap();
     assert_eq!(take_dead_letter(&client).await.dead_letter().unwrap().reason, headers::REASON_DELIVERY_LIMIT);
+    // And it is not handed out any more.
+    publish(&client, 1..2).await;
+    assert_eq!(take_one(&mut subscription).await.message.message_id, "1");
+}
+
+pub(crate) async fn a_message_comes_back_though_its_queue_is_full(place: &impl Place) {
+    let client = place.client_with(&flights().with_length_max(3)).await;
+    publish(&client, 0..1).await;
+    let mut subscription = client.subscribe(&flights_queue(), 1).await.unwrap();
+    let first = take_one(&mut subscription).await;
+    until("the queue to be full", async || client.publish(vec![command(1)]).await.remove(0).is_err()).await;
+    subscription.requeue(std::slice::from_ref(&first)).await;
+    // Somewhere among the others, and soon enough: nothing is taken out but by this subscription.
+    loop {
+        let delivery = take_one(&mut subscription).await;
+        if delivery.message.message_id == "0" {
+            assert_eq!((delivery.redelivered, delivery.delivery_count), (true, 1));
+            return;
+        }
+        subscription.ack(&[delivery]).await;
+    }
 }

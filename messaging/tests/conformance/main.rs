@@ -1,8 +1,9 @@
 //! One suite, run on every adapter: what a broker promises is what these tests say, and nothing that only
 //! one adapter does.
 //!
-//! A test gets a [`Place`]: an empty broker of its own (on RabbitMQ a namespace of its own), on which it
-//! opens as many clients as it likes. Tests wait for levels with a deadline, never for a span of time.
+//! A test gets a [`Place`]: an empty broker of its own (on RabbitMQ a namespace of its own, once for each kind of
+//! queue), on which it opens as many clients as it likes. Tests wait for levels with a deadline, never for a span of
+//! time.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -24,15 +25,30 @@ macro_rules! conformance {
             )*)*
         }
 
-        mod rabbitmq {
+        mod rabbitmq_classic {
             $($(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $test() {
-                    let place = crate::places::RabbitPlace::new(stringify!($test));
+                    let place = crate::places::RabbitPlace::new(stringify!($test), QueueKind::Classic);
                     crate::$module::$test(&place).await;
                     place.clear().await;
                 }
             )*)*
+
+            use messaging::rabbitmq::QueueKind;
+        }
+
+        mod rabbitmq_quorum {
+            $($(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    let place = crate::places::RabbitPlace::new(stringify!($test), QueueKind::Quorum);
+                    crate::$module::$test(&place).await;
+                    place.clear().await;
+                }
+            )*)*
+
+            use messaging::rabbitmq::QueueKind;
         }
     };
 }
@@ -73,11 +89,12 @@ conformance! {
         a_dead_letter_keeps_its_message_and_says_why,
         a_dead_letter_can_be_sent_again,
         a_message_of_a_vanished_consumer_counts_toward_the_limit,
+        a_message_comes_back_though_its_queue_is_full,
     }
     topology: {
         declaring_twice_changes_nothing,
         declaring_again_may_add_a_binding,
-        declaring_otherwise_is_refused_and_the_client_lives_on,
+        a_queue_that_exists_otherwise_is_used_as_it_is,
         depth_counts_what_is_ready_and_who_takes_it,
         a_queue_that_nobody_declared_is_named_in_the_error,
         an_orchestrators_queue_goes_with_its_client,

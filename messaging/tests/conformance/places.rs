@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use messaging::{
     Broker, Delivery, Message, Namespace, Outgoing, QueueDepth, QueueName, Subscription, Topology,
     in_process::InProcessBroker,
-    rabbitmq::{RabbitBroker, RabbitOptions},
+    rabbitmq::{QueueKind, RabbitBroker, RabbitOptions},
 };
 use private_servers::testing;
 
@@ -52,10 +52,10 @@ pub(crate) struct RabbitPlace {
 }
 
 impl RabbitPlace {
-    pub(crate) fn new(test: &str) -> Self {
+    pub(crate) fn new(test: &str, kind: QueueKind) -> Self {
         let namespace = Namespace::new(testing::unique(test));
         let options = RabbitOptions::new(&testing::amqp_url(), test).expect("a usable address");
-        Self { options: options.with_namespace(namespace) }
+        Self { options: options.with_namespace(namespace).with_queue_kind(kind) }
     }
 
     /// Leaves nothing behind on the shared broker: removes every queue that some test of the suite declares.

@@ -23,13 +23,18 @@ pub(crate) async fn declaring_again_may_add_a_binding(place: &impl Place) {
     until_depth(&client, &flights_queue(), |depth| depth.ready == 2).await;
 }
 
-pub(crate) async fn declaring_otherwise_is_refused_and_the_client_lives_on(place: &impl Place) {
+pub(crate) async fn a_queue_that_exists_otherwise_is_used_as_it_is(place: &impl Place) {
     let client = place.client_with(&flights()).await;
-    let mut subscription = client.subscribe(&flights_queue(), 10).await.unwrap();
-    let refused = client.declare(&flights().with_length_max(5)).await;
-    assert!(matches!(refused, Err(BrokerError::Refused { .. })), "{refused:?}");
-    publish(&client, 0..1).await;
+    let mut subscription = client.subscribe(&flights_queue(), 1).await.unwrap();
+    let mut otherwise = flights().with_length_max(1).queues()[1].clone();
+    otherwise.bindings.push(Binding { exchange: Exchange::Commands, key: "charters".to_owned() });
+    // What was declared beside it exists, and so does what can be added to it.
+    let another = place.client_with(&Topology::new().with_queue(otherwise).with_replies(0)).await;
+    publish_all(&another, vec![Outgoing::reply("replies.0", Message::new("r", "reply", "{}"))]).await;
+    publish_all(&another, vec![Outgoing { routing_key: "charters".to_owned(), ..command(0) }]).await;
+    publish(&another, 1..20).await;
     take_one(&mut subscription).await;
+    until_depth(&client, &flights_queue(), |depth| depth.ready == 19).await;
 }
 
 pub(crate) async fn depth_counts_what_is_ready_and_who_takes_it(place: &impl Place) {
