@@ -48,7 +48,7 @@ const REST_AFTER_FAILURE: Duration = Duration::from_secs(5);
 
 /// The orchestrator's words for a 503 that certainly had no effect. Any other may come after the fact: a commit whose
 /// confirmation was lost.
-const NOTHING_DONE_CODES: [&str; 3] = ["busy", "shard_unavailable", "orchestrator_draining"];
+const NOTHING_DONE_CODES: [&str; 4] = ["busy", "broker_blocked", "shard_unavailable", "orchestrator_draining"];
 
 /// The kit's word for a wrong internal token: a mistake of the installation, not of the client.
 const INTERNAL_TOKEN_CODE: &str = "internal_token";

@@ -34,6 +34,31 @@ pub struct QueueDepth {
     pub consumers: u32,
 }
 
+/// Whether the broker can be used right now. The worse is the greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum BrokerState {
+    /// It takes and delivers messages.
+    Connected,
+    /// It delivers messages and takes none, because it is short of memory or of disk space.
+    Blocked,
+    /// It cannot be reached.
+    Away,
+}
+
+impl BrokerState {
+    /// Nothing, or why messages cannot be published: the words of readiness.
+    ///
+    /// # Errors
+    /// When it is not connected.
+    pub fn ready(self) -> Result<(), String> {
+        match self {
+            Self::Connected => Ok(()),
+            Self::Blocked => Err("the broker is blocked: it is short of memory or disk space".to_owned()),
+            Self::Away => Err("no connection to the broker".to_owned()),
+        }
+    }
+}
+
 /// A client of the broker. Cheap to share; all methods may be called from many tasks at once.
 #[async_trait]
 pub trait Broker: Send + Sync + fmt::Debug {
@@ -65,9 +90,10 @@ pub trait Broker: Send + Sync + fmt::Debug {
         None
     }
 
-    /// Whether the broker can be reached, for readiness; and on a change to `true` the signal to publish
-    /// again all that is outstanding.
-    fn connected(&self) -> watch::Receiver<bool>;
+    /// The state of the broker, for readiness, for clocks that stand meanwhile, and for resuming: a change that ends in
+    /// [`BrokerState::Connected`] is the signal to publish again all that is outstanding. A loss that is mended before
+    /// it is looked at shows as a change all the same.
+    fn state(&self) -> watch::Receiver<BrokerState>;
 
     /// How full a queue is.
     async fn depth(&self, queue: &QueueName) -> Result<QueueDepth, BrokerError>;

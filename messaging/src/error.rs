@@ -22,7 +22,7 @@ pub enum PublishError {
         routing_key: String,
     },
     /// There is no connection, or the confirm never came: the message may or may not have arrived.
-    /// Send it again when [`crate::Broker::connected`] says so; receivers know duplicates.
+    /// Send it again when [`crate::Broker::state`] says so; receivers know duplicates.
     #[error("the broker is unavailable: {detail}")]
     Unavailable {
         /// The failure that was met, or the time limit that passed.

@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use tokio::sync::{Notify, watch};
 
 use crate::{
-    broker::{Broker, QueueDepth},
+    broker::{Broker, BrokerState, QueueDepth},
     error::{BrokerError, PublishError},
     in_process::state::{ClientId, ConsumerId, State, Taken},
     message::{Delivery, Outgoing},
@@ -37,7 +37,8 @@ pub struct InProcessBroker {
 struct Client {
     hub: Arc<Hub>,
     id: ClientId,
-    connected: watch::Sender<bool>,
+    /// Connected until it is closed: memory that runs out ends the process, and never blocks.
+    state: watch::Sender<BrokerState>,
 }
 
 /// The broker that all its clients share.
@@ -73,11 +74,11 @@ impl InProcessBroker {
 
     fn join(hub: Arc<Hub>) -> Self {
         let id = hub.lock().new_client();
-        Self { client: Arc::new(Client { hub, id, connected: watch::Sender::new(true) }) }
+        Self { client: Arc::new(Client { hub, id, state: watch::Sender::new(BrokerState::Connected) }) }
     }
 
     fn is_open(&self) -> bool {
-        *self.client.connected.borrow()
+        *self.client.state.borrow() == BrokerState::Connected
     }
 
     fn publish_one(&self, outgoing: Outgoing) -> Result<(), PublishError> {
@@ -91,7 +92,7 @@ impl InProcessBroker {
 
 impl Client {
     fn close(&self) {
-        if self.connected.send_replace(false) {
+        if self.state.send_replace(BrokerState::Away) != BrokerState::Away {
             self.hub.lock().close_client(self.id);
         }
     }
@@ -136,8 +137,8 @@ impl Broker for InProcessBroker {
         Ok(Subscription::new(Box::new(driver), handle))
     }
 
-    fn connected(&self) -> watch::Receiver<bool> {
-        self.client.connected.subscribe()
+    fn state(&self) -> watch::Receiver<BrokerState> {
+        self.client.state.subscribe()
     }
 
     async fn depth(&self, queue: &QueueName) -> Result<QueueDepth, BrokerError> {

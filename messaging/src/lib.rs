@@ -25,7 +25,7 @@ pub mod rabbitmq;
 mod metrics;
 mod pauses;
 
-pub use broker::{Broker, PUBLISH_TIMEOUT, QueueDepth};
+pub use broker::{Broker, BrokerState, PUBLISH_TIMEOUT, QueueDepth};
 pub use error::{BrokerError, PublishError};
 pub use message::{
     DeadLetter, Delivery, DeliveryTag, HEADERS_BYTES_MAX, Message, NAME_BYTES_MAX, Outgoing, PAYLOAD_BYTES_MAX,

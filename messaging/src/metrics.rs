@@ -5,6 +5,7 @@ use std::time::Duration;
 use metrics::{counter, gauge, histogram};
 
 use crate::{
+    broker::BrokerState,
     error::PublishError,
     topology::{Exchange, QueueName},
 };
@@ -63,14 +64,11 @@ impl Drop for InFlight {
     }
 }
 
-/// Whether the broker has stopped reading from a connection of this role.
-pub(crate) fn blocked(role: &'static str, blocked: bool) {
-    gauge!(BLOCKED_CONNECTIONS, "role" => role).set(if blocked { 1.0 } else { 0.0 });
-}
-
-/// Whether the connection of this role is up.
-pub(crate) fn connection_open(role: &'static str, open: bool) {
-    gauge!(OPEN_CONNECTIONS, "role" => role).set(if open { 1.0 } else { 0.0 });
+/// Whether the connection of this role is up, and whether the broker reads from it.
+pub(crate) fn connection_state(role: &'static str, state: BrokerState) {
+    let is = |yes| if yes { 1.0 } else { 0.0 };
+    gauge!(OPEN_CONNECTIONS, "role" => role).set(is(state != BrokerState::Away));
+    gauge!(BLOCKED_CONNECTIONS, "role" => role).set(is(state == BrokerState::Blocked));
 }
 
 /// A connection was lost.

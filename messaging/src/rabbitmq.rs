@@ -35,7 +35,7 @@ use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
-    broker::{Broker, QueueDepth},
+    broker::{Broker, BrokerState, QueueDepth},
     error::{BrokerError, PublishError},
     message::Outgoing,
     rabbitmq::{
@@ -152,7 +152,7 @@ impl Broker for RabbitBroker {
         .await
     }
 
-    fn connected(&self) -> watch::Receiver<bool> {
+    fn state(&self) -> watch::Receiver<BrokerState> {
         self.readiness.subscribe()
     }
 

@@ -18,17 +18,24 @@ use std::{
 
 use lapin::{BasicProperties, Connection, ConnectionProperties, options::BasicPublishOptions};
 use messaging::{
-    Broker, BrokerError, Delivery, Message, Namespace, Outgoing, PUBLISH_TIMEOUT, PublishError, QueueName,
+    Broker, BrokerError, BrokerState, Delivery, Message, Namespace, Outgoing, PUBLISH_TIMEOUT, PublishError, QueueName,
     Subscription, Topology,
     rabbitmq::{FirstConnect, QueueKind, RabbitBroker, RabbitOptions},
 };
-use private_servers::{RabbitMq, RabbitMqOptions, testing};
+use private_servers::{
+    RabbitMq, RabbitMqOptions,
+    testing::{self, Proxy, Way},
+};
+use tokio::sync::watch;
 
 /// A broker needs some ten seconds to start on two busy cores.
 const DEADLINE: Duration = Duration::from_secs(180);
 
 /// How much later than its time limit a call may end on a machine with other things to do.
 const BUSY_MACHINE: Duration = Duration::from_secs(30);
+
+/// Two heartbeats and their half are 10 seconds; the rest is for a machine with other things to do.
+const BLACK_HOLE_IS_KNOWN_WITHIN: Duration = Duration::from_secs(15);
 
 /// Found with RabbitMQ 3.10.8: killed within some 50 ms of having created a quorum queue, it comes back with
 /// the queue known but its log empty (confirmed messages gone, term 0, no leader), and the queue never
@@ -63,6 +70,10 @@ async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> 
         }
     };
     within(what, looking).await;
+}
+
+async fn until_state(state: &mut watch::Receiver<BrokerState>, wished: BrokerState) {
+    within(&format!("the broker to be {wished:?}"), state.wait_for(|state| *state == wished)).await.unwrap();
 }
 
 fn queue() -> QueueName {
@@ -158,13 +169,13 @@ impl Stream {
 
     /// Publishes numbers until told to stop; keeps those that were confirmed.
     async fn publish(&self) {
-        let mut connected = self.broker.connected();
+        let mut state = self.broker.state();
         let mut next = 0;
         while !self.stop_publishing.load(Ordering::Relaxed) {
             let numbers = next..next + 50;
             next = numbers.end;
             if self.publish_numbers(numbers).await.is_err() {
-                within("the broker to be back", connected.wait_for(|connected| *connected)).await.unwrap();
+                until_state(&mut state, BrokerState::Connected).await;
                 if self.kind == QueueKind::Classic {
                     self.resume().await;
                 }
@@ -231,17 +242,17 @@ async fn every_confirmed_message_arrives_though_the_broker_is_killed_and_restart
     let mut own_messages = broker.subscribe(&QueueName::orchestrator("one"), 10).await.unwrap();
     let script = async {
         tokio::time::sleep(QUEUE_IS_SETTLED_AFTER).await;
-        let mut connected = [classic.broker.connected(), quorum.broker.connected()];
+        let mut states = [classic.broker.state(), quorum.broker.state()];
         for _ in 0..2 {
             tokio::join!(classic.until_more_is_seen(), quorum.until_more_is_seen());
             server.kill();
-            for connected in &mut connected {
-                within("the loss to be seen", connected.wait_for(|connected| !connected)).await.unwrap();
+            for state in &mut states {
+                until_state(state, BrokerState::Away).await;
             }
             assert!(matches!(broker.publish(vec![command(0)]).await[..], [Err(PublishError::Unavailable { .. })]));
             server.restart().await.unwrap();
-            for connected in &mut connected {
-                within("the connection", connected.wait_for(|connected| *connected)).await.unwrap();
+            for state in &mut states {
+                until_state(state, BrokerState::Connected).await;
             }
             tokio::join!(classic.until_more_is_seen(), quorum.until_more_is_seen());
         }
@@ -277,18 +288,18 @@ async fn acknowledgements_from_before_a_restart_touch_nothing_after_it() {
         broker.publish((0..3).map(command).collect()).await;
         let mut subscription = broker.subscribe(&queue(), 10).await.unwrap();
         let old = take(&mut subscription, 3).await;
-        before.push((kind, broker.connected(), broker, subscription, old));
+        before.push((kind, broker.state(), broker, subscription, old));
     }
     tokio::time::sleep(QUEUE_IS_SETTLED_AFTER).await;
     server.kill();
-    for (_, connected, ..) in &mut before {
-        within("the loss to be seen", connected.wait_for(|connected| !connected)).await.unwrap();
+    for (_, state, ..) in &mut before {
+        until_state(state, BrokerState::Away).await;
     }
     server.restart().await.unwrap();
 
-    for (kind, mut connected, broker, mut subscription, old) in before {
+    for (kind, mut state, broker, mut subscription, old) in before {
         if kind == QueueKind::Classic {
-            within("the connection", connected.wait_for(|connected| *connected)).await.unwrap();
+            until_state(&mut state, BrokerState::Connected).await;
             assert_eq!(broker.publish((0..3).map(command).collect()).await, [Ok(()), Ok(()), Ok(())]);
         }
         let again = take(&mut subscription, 3).await;
@@ -325,17 +336,41 @@ async fn a_broker_short_of_memory_delays_publishing_within_bounds_and_never_acks
             }
         })
         .await;
-        assert!(*broker.connected().borrow(), "it is short of memory, not gone");
+        assert_eq!(*broker.state().borrow(), BrokerState::Blocked, "it is short of memory, not gone");
         // The other connection is read all the while.
         let mut subscription = broker.subscribe(&queue(), 10).await.unwrap();
         let batch = within("a batch", subscription.next_batch(1)).await.unwrap();
         subscription.ack(&batch).await;
 
         server.ctl(&["set_vm_memory_high_watermark", "absolute", "2GB"]).await.unwrap();
+        until_state(&mut broker.state(), BrokerState::Connected).await;
         until("a confirm", async || broker.publish(vec![command(2)]).await[0].is_ok()).await;
         broker.close().await;
     }
     server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_network_that_swallows_everything_is_told_apart_from_a_silent_broker() {
+    log();
+    let url = testing::amqp_url();
+    let proxy = Proxy::to_server_of(&url).await;
+    let namespace = Namespace::new(testing::unique("swallowed"));
+    let options = RabbitOptions::new(&proxy.through(&url), "swallowed").unwrap().with_namespace(namespace);
+    let broker = RabbitBroker::connect(options).await.unwrap();
+    let flights = Topology::new().with_commands("flights");
+    broker.declare(&flights).await.unwrap();
+
+    let mut state = broker.state();
+    proxy.set(Way::Frozen);
+    let frozen_at = Instant::now();
+    until_state(&mut state, BrokerState::Away).await;
+    assert!(frozen_at.elapsed() < BLACK_HOLE_IS_KNOWN_WITHIN, "{:?}", frozen_at.elapsed());
+    proxy.set(Way::Open);
+    until_state(&mut state, BrokerState::Connected).await;
+    assert_eq!(broker.publish(vec![command(1)]).await, [Ok(())]);
+    broker.remove(&flights).await.unwrap();
+    broker.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -346,11 +381,11 @@ async fn connections_that_the_broker_closes_are_opened_again() {
         let broker = client(&server, kind).await;
         let mut subscription = broker.subscribe(&queue(), 10).await.unwrap();
         for round in 0..2 {
-            let mut connected = broker.connected();
-            connected.mark_unchanged();
+            let mut state = broker.state();
+            state.mark_unchanged();
             server.ctl(&["close_all_connections", "maintenance"]).await.unwrap();
-            within("the loss to be seen", connected.changed()).await.unwrap();
-            within("the connection", connected.wait_for(|connected| *connected)).await.unwrap();
+            within("the loss to be seen", state.changed()).await.unwrap();
+            until_state(&mut state, BrokerState::Connected).await;
             until("a confirm", async || broker.publish(vec![command(round)]).await[0].is_ok()).await;
             loop {
                 let batch = within("the message", subscription.next_batch(1)).await.unwrap();

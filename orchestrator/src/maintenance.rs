@@ -32,15 +32,14 @@ pub(crate) async fn prepare_daily(shared: Arc<Shared>, stop: CancellationToken) 
     stop.run_until_cancelled(work).await;
 }
 
-/// Tells readiness whether the broker is connected, until the end.
+/// Tells readiness the state of the broker, until the end.
 pub(crate) async fn report_broker(shared: Arc<Shared>, stop: CancellationToken) {
-    let mut connected = shared.broker.connected();
+    let mut state = shared.broker.state();
     let watch = async {
         loop {
-            let state =
-                if *connected.borrow_and_update() { Ok(()) } else { Err("no connection to the broker".to_owned()) };
-            shared.readiness.set(names::NEED_BROKER, state);
-            if connected.changed().await.is_err() {
+            let ready = state.borrow_and_update().ready();
+            shared.readiness.set(names::NEED_BROKER, ready);
+            if state.changed().await.is_err() {
                 return;
             }
         }

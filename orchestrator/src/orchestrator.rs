@@ -94,6 +94,7 @@ pub async fn start(
     let instance = settings.instance.to_string();
     journal.prepare(clock.now()).await.map_err(RunError::Journal)?;
     broker.declare(&topology(shards, &instance)).await.map_err(RunError::Broker)?;
+    let admission = Admission::new(&settings.limits, broker.state());
     let shared = Arc::new(Shared {
         journal,
         broker,
@@ -102,7 +103,7 @@ pub async fn start(
         readiness: Readiness::new(),
         shards,
         own_queue: QueueName::orchestrator(&instance),
-        admission: Admission::new(&settings.limits),
+        admission,
         lanes: LaneTable::new(),
         watchers: Arc::new(Watchers::new(settings.limits.watchers_max)),
         pending_requests: PendingRequests::default(),

@@ -15,6 +15,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    broker::BrokerState,
     error::BrokerError,
     metrics,
     pauses::{PAUSE_MAX, pauses},
@@ -49,24 +50,30 @@ impl Role {
     }
 }
 
-/// Both connections up, or not.
-#[derive(Debug, Default)]
+/// The state of both connections, which is that of the worse one.
+#[derive(Debug)]
 pub(super) struct Readiness {
-    up: Mutex<[bool; 2]>,
-    connected: watch::Sender<bool>,
+    of_roles: Mutex<[BrokerState; 2]>,
+    of_both: watch::Sender<BrokerState>,
+}
+
+impl Default for Readiness {
+    fn default() -> Self {
+        Self { of_roles: Mutex::new([BrokerState::Away; 2]), of_both: watch::Sender::new(BrokerState::Away) }
+    }
 }
 
 impl Readiness {
-    pub(super) fn subscribe(&self) -> watch::Receiver<bool> {
-        self.connected.subscribe()
+    pub(super) fn subscribe(&self) -> watch::Receiver<BrokerState> {
+        self.of_both.subscribe()
     }
 
-    fn set(&self, role: Role, open: bool) {
-        metrics::connection_open(role.name(), open);
-        let mut up = self.up.lock().unwrap_or_else(PoisonError::into_inner);
-        up[role as usize] = open;
-        let both = up.iter().all(|up| *up);
-        self.connected.send_if_modified(|connected| std::mem::replace(connected, both) != both);
+    fn set(&self, role: Role, state: BrokerState) {
+        metrics::connection_state(role.name(), state);
+        let mut of_roles = self.of_roles.lock().unwrap_or_else(PoisonError::into_inner);
+        of_roles[role as usize] = state;
+        let worse = of_roles[0].max(of_roles[1]);
+        self.of_both.send_if_modified(|known| std::mem::replace(known, worse) != worse);
     }
 }
 
@@ -133,7 +140,7 @@ pub(super) struct Live {
 pub(super) struct Link {
     role: Role,
     live: watch::Sender<Option<Arc<Live>>>,
-    blocked: watch::Sender<bool>,
+    state: watch::Sender<BrokerState>,
     ended: CancellationToken,
     closing: CancellationToken,
     readiness: Arc<Readiness>,
@@ -154,7 +161,7 @@ impl Link {
         let link = Arc::new(Self {
             role: dialer.role,
             live: watch::Sender::new(None),
-            blocked: watch::Sender::new(false),
+            state: watch::Sender::new(BrokerState::Away),
             ended: CancellationToken::new(),
             closing: closing.clone(),
             readiness: Arc::clone(readiness),
@@ -174,9 +181,9 @@ impl Link {
         self.live.borrow().clone()
     }
 
-    /// Whether the broker has stopped reading from us.
-    pub(super) fn blocked(&self) -> watch::Receiver<bool> {
-        self.blocked.subscribe()
+    /// The state of this connection.
+    pub(super) fn state(&self) -> watch::Receiver<BrokerState> {
+        self.state.subscribe()
     }
 
     /// Waits for a connection; `None` when the client closes.
@@ -233,14 +240,13 @@ impl Link {
     fn offer(&self, epoch: u64, connection: Connection) -> Arc<Live> {
         let live = Arc::new(Live { epoch, connection });
         self.live.send_replace(Some(Arc::clone(&live)));
-        self.readiness.set(self.role, true);
+        self.set_state(BrokerState::Connected);
         live
     }
 
     fn withdraw(&self) {
         self.live.send_replace(None);
-        self.set_blocked(false);
-        self.readiness.set(self.role, false);
+        self.set_state(BrokerState::Away);
     }
 
     async fn supervise(self: Arc<Self>, dialer: Dialer, mut live: Arc<Live>) {
@@ -283,7 +289,7 @@ impl Link {
             if !status.connected() {
                 return reason;
             }
-            self.set_blocked(status.blocked());
+            self.set_state(if status.blocked() { BrokerState::Blocked } else { BrokerState::Connected });
             match timeout(STATE_LOOK_INTERVAL, events.next()).await {
                 Ok(Some(Event::ConnectionBlocked(why))) => {
                     tracing::warn!(role = self.role.name(), why, "the broker has stopped taking messages");
@@ -299,9 +305,10 @@ impl Link {
         }
     }
 
-    fn set_blocked(&self, blocked: bool) {
-        self.blocked.send_if_modified(|known| std::mem::replace(known, blocked) != blocked);
-        metrics::blocked(self.role.name(), blocked);
+    fn set_state(&self, state: BrokerState) {
+        if self.state.send_if_modified(|known| std::mem::replace(known, state) != state) {
+            self.readiness.set(self.role, state);
+        }
     }
 }
 

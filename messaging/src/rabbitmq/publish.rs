@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use crate::{
-    broker::PUBLISH_TIMEOUT,
+    broker::{BrokerState, PUBLISH_TIMEOUT},
     error::PublishError,
     message::Outgoing,
     metrics,
@@ -109,9 +109,9 @@ impl Publisher {
 
     /// A channel for one pipeline, once the broker is willing to read. Fails at once without a connection.
     async fn channel(&self) -> Result<(Arc<Live>, Channel), String> {
-        let mut blocked = self.link.blocked();
+        let mut state = self.link.state();
         // While blocked nothing more is queued, else an impatient caller could fill the memory.
-        if blocked.wait_for(|blocked| !blocked).await.is_err() {
+        if state.wait_for(|state| *state != BrokerState::Blocked).await.is_err() {
             return Err("the client is closed".to_owned());
         }
         let live = self.link.current().ok_or("there is no connection")?;

@@ -1,6 +1,6 @@
 //! Declaring, depth, queues that go with their client.
 
-use messaging::{Binding, BrokerError, Exchange, Message, Outgoing, PublishError, QueueName, Topology};
+use messaging::{Binding, BrokerError, BrokerState, Exchange, Message, Outgoing, PublishError, QueueName, Topology};
 
 use crate::places::{
     Place, command, flights, flights_queue, publish, publish_all, take_one, until, until_depth, within,
@@ -79,10 +79,10 @@ pub(crate) async fn an_orchestrators_queue_goes_with_its_client(place: &impl Pla
 
 pub(crate) async fn a_client_is_connected_until_it_is_closed(place: &impl Place) {
     let client = place.client_with(&flights()).await;
-    let mut connected = client.connected();
-    assert!(*connected.borrow_and_update());
+    let mut state = client.state();
+    assert_eq!(*state.borrow_and_update(), BrokerState::Connected);
     client.close().await;
-    within("the news", connected.wait_for(|connected| !connected)).await.unwrap();
+    within("the news", state.wait_for(|state| *state == BrokerState::Away)).await.unwrap();
     let refused = client.declare(&flights()).await;
     assert!(matches!(refused, Err(BrokerError::Closed)), "{refused:?}");
     let refused = client.subscribe(&flights_queue(), 1).await;

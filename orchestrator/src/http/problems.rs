@@ -47,7 +47,7 @@ pub(super) fn start(refused: &StartRefused) -> ApiError {
         }
         StartRefused::Input(error) => ApiError::unprocessable(code, detail, input_errors(error)),
         StartRefused::KeyReused(_) | StartRefused::Unstorable(_) => ApiError::unprocessable(code, detail, Vec::new()),
-        StartRefused::Busy(_) => ApiError::unavailable(code, detail, BUSY_RETRY_AFTER),
+        StartRefused::Busy(_) | StartRefused::BrokerBlocked => ApiError::unavailable(code, detail, BUSY_RETRY_AFTER),
         StartRefused::NoShard | StartRefused::Draining | StartRefused::OutcomeUnknown(_) => {
             ApiError::unavailable(code, detail, TAKEOVER_RETRY_AFTER)
         }

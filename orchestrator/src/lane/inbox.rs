@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use contract::SagaId;
 use futures::FutureExt;
-use messaging::{Delivery, Subscription};
+use messaging::{BrokerState, Delivery, Subscription};
 use tokio::{
     sync::{mpsc, watch},
     time::Instant,
@@ -34,14 +34,14 @@ pub(super) struct Inbox {
     shared: Arc<Shared>,
     replies: Subscription,
     starts: mpsc::Receiver<StartRequest>,
-    connected: watch::Receiver<bool>,
+    broker: watch::Receiver<BrokerState>,
     quiet_until: Instant,
 }
 
 impl Inbox {
     pub(super) fn new(shared: Arc<Shared>, replies: Subscription, starts: mpsc::Receiver<StartRequest>) -> Self {
-        let (connected, quiet_until) = (shared.broker.connected(), Instant::now() + QUIET);
-        Self { shared, replies, starts, connected, quiet_until }
+        let (broker, quiet_until) = (shared.broker.state(), Instant::now() + QUIET);
+        Self { shared, replies, starts, broker, quiet_until }
     }
 
     /// Waits for the first arrival, or until a timer is due. Nothing is lost when it is dropped while it waits.
@@ -54,7 +54,7 @@ impl Inbox {
                 gathered.deliveries = deliveries.ok_or(Lost::BrokerClosed)?;
             }
             Some(start) = self.starts.recv() => gathered.starts.push(start),
-            Ok(()) = self.connected.changed() => self.quiet_until = Instant::now() + QUIET,
+            Ok(()) = self.broker.changed() => self.quiet_until = Instant::now() + QUIET,
             () = tokio::time::sleep(wake_in) => {}
         }
         Ok(gathered)
@@ -99,17 +99,17 @@ impl Inbox {
         self.replies.cancel().await;
     }
 
-    /// Whether due timers count now. While the broker is away nothing can be answered, so nothing is overdue.
+    /// Whether due timers count now. While the broker takes no commands nothing can be answered, so nothing is overdue.
     fn clock_is_heard(&mut self) -> bool {
-        if self.connected.has_changed().unwrap_or(false) {
-            self.connected.mark_unchanged();
+        if self.broker.has_changed().unwrap_or(false) {
+            self.broker.mark_unchanged();
             self.quiet_until = Instant::now() + QUIET;
         }
-        *self.connected.borrow() && Instant::now() >= self.quiet_until
+        *self.broker.borrow() == BrokerState::Connected && Instant::now() >= self.quiet_until
     }
 
     fn wake_in(&self, timers: &Timers) -> Duration {
-        if !*self.connected.borrow() {
+        if *self.broker.borrow() != BrokerState::Connected {
             return SLEEP_MAX;
         }
         let Some(due) = timers.next() else { return SLEEP_MAX };

@@ -13,7 +13,7 @@ use std::{
 
 use contract::CommandId;
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use messaging::{Acker, PublishError};
+use messaging::{Acker, BrokerState, PublishError};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::AbortHandle,
@@ -53,11 +53,11 @@ enum Submission {
 impl Publisher {
     pub(super) fn start(shared: Arc<Shared>, acker: Acker) -> Self {
         let (submissions, received) = mpsc::channel(SUBMISSIONS_MAX);
-        let connected = shared.broker.connected();
+        let broker = shared.broker.state();
         let task = Task {
             shared: Arc::clone(&shared),
             acker,
-            connected,
+            broker,
             under_way: FuturesUnordered::new(),
             waiting: HashMap::new(),
             again: Again::default(),
@@ -95,7 +95,7 @@ impl Drop for Publisher {
 struct Task {
     shared: Arc<Shared>,
     acker: Acker,
-    connected: watch::Receiver<bool>,
+    broker: watch::Receiver<BrokerState>,
     under_way: FuturesUnordered<BoxFuture<'static, Published>>,
     /// Committed and not taken by the broker. A newer attempt replaces the older one.
     waiting: HashMap<CommandId, Command>,
@@ -147,8 +147,8 @@ impl Task {
                     Some(submission) => self.take(submission, &mut submissions, &mut flushes),
                 },
                 () = sleep_until(again), if again.is_some() => self.publish_again(),
-                changed = self.connected.changed() => match changed {
-                    Ok(()) if *self.connected.borrow_and_update() => self.again.now(),
+                changed = self.broker.changed() => match changed {
+                    Ok(()) if *self.broker.borrow_and_update() == BrokerState::Connected => self.again.now(),
                     Ok(()) => {}
                     // The broker's client is gone, and this task with it soon.
                     Err(_) => std::future::pending().await,

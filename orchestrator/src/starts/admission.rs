@@ -5,6 +5,9 @@ use std::sync::{
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
+use messaging::BrokerState;
+use tokio::sync::watch;
+
 use crate::settings::Limits;
 
 /// Counts what is under way in this process.
@@ -18,6 +21,7 @@ pub(crate) struct Admission {
     queued: AtomicUsize,
     /// Commands that wait for a broker to take them.
     unpublished: AtomicUsize,
+    broker: watch::Receiver<BrokerState>,
     draining: AtomicBool,
 }
 
@@ -28,6 +32,9 @@ pub(crate) enum NotAdmitted {
     OpenSagas,
     /// Too many commands that the broker has not taken.
     Unpublished,
+    /// The broker takes no commands. One that is away is back in seconds, and the journal is the outbox meanwhile; one
+    /// that is blocked is overrun, and further work is what it lacks least.
+    Blocked,
     /// The process is about to end.
     Draining,
 }
@@ -43,13 +50,14 @@ impl Drop for Permit {
 }
 
 impl Admission {
-    pub(crate) fn new(limits: &Limits) -> Arc<Self> {
+    pub(crate) fn new(limits: &Limits, broker: watch::Receiver<BrokerState>) -> Arc<Self> {
         Arc::new(Self {
             open_max: limits.open_sagas_max,
             unpublished_max: limits.unpublished_max,
             open: AtomicUsize::new(0),
             queued: AtomicUsize::new(0),
             unpublished: AtomicUsize::new(0),
+            broker,
             draining: AtomicBool::new(false),
         })
     }
@@ -58,6 +66,9 @@ impl Admission {
     pub(crate) fn enter(self: &Arc<Self>) -> Result<Permit, NotAdmitted> {
         if self.draining.load(Ordering::Relaxed) {
             return Err(NotAdmitted::Draining);
+        }
+        if *self.broker.borrow() == BrokerState::Blocked {
+            return Err(NotAdmitted::Blocked);
         }
         if self.unpublished.load(Ordering::Relaxed) >= self.unpublished_max {
             return Err(NotAdmitted::Unpublished);
@@ -99,13 +110,15 @@ fn add(counter: &AtomicUsize, change: isize) {
 mod tests {
     use super::*;
 
-    fn admission(open_sagas_max: usize, unpublished_max: usize) -> Arc<Admission> {
-        Admission::new(&Limits { open_sagas_max, unpublished_max, ..Limits::default() })
+    fn admission(open_sagas_max: usize, unpublished_max: usize) -> (Arc<Admission>, watch::Sender<BrokerState>) {
+        let (broker, state) = watch::channel(BrokerState::Connected);
+        let limits = Limits { open_sagas_max, unpublished_max, ..Limits::default() };
+        (Admission::new(&limits, state), broker)
     }
 
     #[test]
     fn the_last_free_place_is_given_once_and_comes_back() {
-        let admission = admission(2, 10);
+        let (admission, _broker) = admission(2, 10);
         admission.count_open(1);
         let first = admission.enter().unwrap();
         assert_eq!(admission.enter().unwrap_err(), NotAdmitted::OpenSagas);
@@ -119,10 +132,14 @@ mod tests {
 
     #[test]
     fn a_broker_that_takes_nothing_and_a_coming_end_close_the_door() {
-        let admission = admission(10, 1);
+        let (admission, broker) = admission(10, 1);
         admission.count_unpublished(1);
         assert_eq!(admission.enter().unwrap_err(), NotAdmitted::Unpublished);
         admission.count_unpublished(-1);
+        assert!(admission.enter().is_ok());
+        broker.send_replace(BrokerState::Blocked);
+        assert_eq!(admission.enter().unwrap_err(), NotAdmitted::Blocked);
+        broker.send_replace(BrokerState::Away);
         assert!(admission.enter().is_ok());
         admission.close();
         assert_eq!(admission.enter().unwrap_err(), NotAdmitted::Draining);

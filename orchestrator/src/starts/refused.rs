@@ -32,6 +32,9 @@ pub(crate) enum StartRefused {
     /// Too much is under way.
     #[error("{0}")]
     Busy(&'static str),
+    /// The broker takes no commands.
+    #[error("the broker is blocked: it is short of memory or disk space, and takes no commands")]
+    BrokerBlocked,
     /// This process owns no shard.
     #[error("this orchestrator owns no shard yet")]
     NoShard,
@@ -58,6 +61,7 @@ impl StartRefused {
             Self::Input(_) => "input_invalid",
             Self::KeyReused(_) => "idempotency_key_reused",
             Self::Busy(_) => "busy",
+            Self::BrokerBlocked => "broker_blocked",
             Self::NoShard => "shard_unavailable",
             Self::Draining => "orchestrator_draining",
             Self::OutcomeUnknown(_) => "outcome_unknown",

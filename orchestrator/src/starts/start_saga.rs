@@ -71,6 +71,7 @@ fn place(
     let permit = match shared.admission.enter() {
         Ok(permit) => permit,
         Err(NotAdmitted::Draining) => return Err((StartRefused::Draining, name)),
+        Err(NotAdmitted::Blocked) => return Err((StartRefused::BrokerBlocked, name)),
         Err(NotAdmitted::OpenSagas) => return Err((StartRefused::Busy("too many sagas are unfinished"), name)),
         Err(NotAdmitted::Unpublished) => return Err((StartRefused::Busy("the broker does not take commands"), name)),
     };

@@ -12,27 +12,33 @@ use journal::{
     Append, Appended, ExistingStart, Filter, Journal, JournalError, KeptDeadLetter, LaneJournal, Membership,
     NewDeadLetter, SagaRow, Stored,
 };
-use messaging::{Broker, BrokerError, Outgoing, PublishError, QueueDepth, QueueName, Subscription, Topology};
+use messaging::{
+    Broker, BrokerError, BrokerState, Outgoing, PublishError, QueueDepth, QueueName, Subscription, Topology,
+};
 use tokio::sync::watch;
 
-/// A broker whose connection can be cut: nothing is published while it is.
+/// A broker whose connection can be cut, and that can be blocked: nothing is published meanwhile.
 #[derive(Debug)]
 pub(crate) struct FlakyBroker {
     inner: Arc<dyn Broker>,
-    up: watch::Sender<bool>,
+    state: watch::Sender<BrokerState>,
 }
 
 impl FlakyBroker {
     pub(crate) fn new(inner: Arc<dyn Broker>) -> Arc<Self> {
-        Arc::new(Self { inner, up: watch::Sender::new(true) })
+        Arc::new(Self { inner, state: watch::Sender::new(BrokerState::Connected) })
     }
 
     pub(crate) fn cut(&self) {
-        self.up.send_replace(false);
+        self.state.send_replace(BrokerState::Away);
+    }
+
+    pub(crate) fn block(&self) {
+        self.state.send_replace(BrokerState::Blocked);
     }
 
     pub(crate) fn restore(&self) {
-        self.up.send_replace(true);
+        self.state.send_replace(BrokerState::Connected);
     }
 }
 
@@ -43,7 +49,7 @@ impl Broker for FlakyBroker {
     }
 
     async fn publish(&self, batch: Vec<Outgoing>) -> Vec<Result<(), PublishError>> {
-        if *self.up.borrow() {
+        if *self.state.borrow() == BrokerState::Connected {
             return self.inner.publish(batch).await;
         }
         batch.iter().map(|_| Err(PublishError::Unavailable { detail: "cut by the test".to_owned() })).collect()
@@ -53,8 +59,8 @@ impl Broker for FlakyBroker {
         self.inner.subscribe(queue, prefetch).await
     }
 
-    fn connected(&self) -> watch::Receiver<bool> {
-        self.up.subscribe()
+    fn state(&self) -> watch::Receiver<BrokerState> {
+        self.state.subscribe()
     }
 
     async fn depth(&self, queue: &QueueName) -> Result<QueueDepth, BrokerError> {

@@ -16,6 +16,7 @@ use crate::{
 
 on_both_journals!(
     a_lost_broker_stops_nothing_for_good_and_burns_no_attempt,
+    a_blocked_broker_is_told_and_no_further_saga_is_taken_in,
     a_commit_whose_answer_is_lost_is_found_out,
     a_commit_that_never_happened_is_said_to_be_unknown_and_can_be_repeated,
     past_its_bounds_the_orchestrator_takes_no_more_and_drops_nothing,
@@ -43,6 +44,25 @@ async fn a_lost_broker_stops_nothing_for_good_and_burns_no_attempt(rig: &Rig) {
     assert!(view.steps.iter().all(|step| step.attempts == 1), "{:?}", view.steps);
     let (status, _) = running.client.get("/ready").await;
     assert_eq!(status, StatusCode::OK);
+}
+
+async fn a_blocked_broker_is_told_and_no_further_saga_is_taken_in(rig: &Rig) {
+    let broker = FlakyBroker::new(rig.broker().await);
+    let parts = Parts { broker: Arc::clone(&broker) as _, ..rig.parts().await };
+    let running = Running::start(parts).await;
+    let _worker = rig.worker().await;
+    broker.block();
+    until("readiness says so", async || {
+        let (status, body) = running.client.get("/ready").await;
+        let why = body["missing"]["broker"].as_str().unwrap_or_default();
+        (status == StatusCode::SERVICE_UNAVAILABLE && why.contains("blocked")).then_some(())
+    })
+    .await;
+    let (status, problem) = running.client.post("/api/sagas", &start_body("trip", "")).await;
+    assert_eq!((status.as_u16(), &problem["code"]), (503, &json!("broker_blocked")), "{problem}");
+    broker.restore();
+    let saga = running.client.start("trip", "").await;
+    running.client.reaches(saga, SagaStatus::Completed).await;
 }
 
 async fn a_commit_whose_answer_is_lost_is_found_out(rig: &Rig) {

@@ -27,6 +27,7 @@ mod ports;
 mod postgres;
 mod postgres_wire;
 mod process;
+mod proxy;
 mod rabbitmq;
 mod secret;
 

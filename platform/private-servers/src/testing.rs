@@ -7,6 +7,7 @@ use std::{env, path::Path};
 
 use secrecy::SecretString;
 
+pub use crate::proxy::{Proxy, Way};
 use crate::{Error, Place, folder::Folder, ports, postgres};
 
 /// Names the private PostgreSQL of a test run.

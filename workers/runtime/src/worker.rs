@@ -133,13 +133,13 @@ async fn serve(
     Ok((bound, task))
 }
 
-/// Keeps readiness in step with the broker's connection.
+/// Keeps readiness in step with the broker's state.
 async fn watch_broker(broker: Arc<dyn Broker>, readiness: Readiness, token: CancellationToken) {
-    let mut connected = broker.connected();
+    let mut state = broker.state();
     loop {
-        let state = if *connected.borrow_and_update() { Ok(()) } else { Err("no connection to the broker".to_owned()) };
-        readiness.set("broker", state);
-        match token.run_until_cancelled(connected.changed()).await {
+        let ready = state.borrow_and_update().ready();
+        readiness.set("broker", ready);
+        match token.run_until_cancelled(state.changed()).await {
             Some(Ok(())) => {}
             Some(Err(_)) | None => return,
         }

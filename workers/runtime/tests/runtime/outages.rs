@@ -11,15 +11,12 @@ use std::{
 use async_trait::async_trait;
 use contract::Outcome;
 use messaging::{
-    Broker, BrokerError, Exchange, Outgoing, PublishError, QueueDepth, QueueName, Subscription, Topology,
+    Broker, BrokerError, BrokerState, Exchange, Outgoing, PublishError, QueueDepth, QueueName, Subscription, Topology,
     in_process::InProcessBroker,
 };
+use private_servers::testing::{Proxy, Way};
 use sqlx::{Connection, PgConnection, PgPool};
-use tokio::{
-    io::copy_bidirectional,
-    net::{TcpListener, TcpStream},
-    sync::watch,
-};
+use tokio::sync::watch;
 use worker_runtime::testkit::action_of_a_new_saga;
 
 use crate::{
@@ -27,60 +24,9 @@ use crate::{
     toy::take,
 };
 
-/// The state of a way to the database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
-    Open,
-    /// Every connection ends, and no new one lasts.
-    Cut,
-    /// Nothing gets through, and no connection ends.
-    Frozen,
-}
-
-/// A way to the database that can be cut.
-struct Proxy {
-    server_port: u16,
-    port: u16,
-    way: watch::Sender<Way>,
-}
-
-impl Proxy {
-    /// To the tests' server.
-    async fn new() -> Self {
-        let server = private_servers::testing::database("proxy").await;
-        let server_port: u16 = server.rsplit_once('/').unwrap().0.rsplit_once(':').unwrap().1.parse().unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let (way, watched) = watch::channel(Way::Open);
-        tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(Self::carry(client, server_port, watched.clone()));
-            }
-        });
-        Self { server_port, port, way }
-    }
-
-    async fn carry(mut client: TcpStream, server_port: u16, mut way: watch::Receiver<Way>) {
-        if *way.borrow() == Way::Cut {
-            return;
-        }
-        let Ok(mut server) = TcpStream::connect(("127.0.0.1", server_port)).await else { return };
-        tokio::select! {
-            _ = copy_bidirectional(&mut client, &mut server) => {}
-            _ = way.wait_for(|way| *way != Way::Open) => {}
-        }
-        let _thawed = way.wait_for(|way| *way != Way::Frozen).await;
-    }
-
-    fn set(&self, way: Way) {
-        self.way.send_replace(way);
-    }
-
-    /// From the server's address to the proxy's.
-    fn through(&self) -> impl Fn(&str) -> String + use<> {
-        let (server, own) = (format!(":{}/", self.server_port), format!(":{}/", self.port));
-        move |url| url.replace(&server, &own)
-    }
+/// A way to the tests' database server that can be cut.
+async fn proxy() -> Proxy {
+    Proxy::to_server_of(&private_servers::testing::database("proxy").await).await
 }
 
 /// A broker that takes no replies for a while.
@@ -116,8 +62,8 @@ impl Broker for Reluctant {
         self.inner.subscribe(queue, prefetch).await
     }
 
-    fn connected(&self) -> watch::Receiver<bool> {
-        self.inner.connected()
+    fn state(&self) -> watch::Receiver<BrokerState> {
+        self.inner.state()
     }
 
     async fn depth(&self, queue: &QueueName) -> Result<QueueDepth, BrokerError> {
@@ -170,9 +116,9 @@ async fn replies_wait_for_a_broker_that_takes_none_and_commands_stay_unacknowled
 #[tokio::test]
 async fn a_commit_whose_answer_was_lost_is_answered_as_it_was_and_tells_its_event() {
     const LOCK: i64 = 0x006c_6f73_7421;
-    let proxy = Proxy::new().await;
+    let proxy = proxy().await;
     let broker = InProcessBroker::new();
-    let choices = Choices { through: Some(&proxy.through()), ..Choices::default() };
+    let choices = Choices { through: Some(&|url| proxy.through(url)), ..Choices::default() };
     let mut flow = Flow::start(Arc::new(broker.another_client()), Arc::new(broker), choices).await;
     let pool = PgPool::connect(&flow.database_url).await.unwrap();
     // Between the COMMIT's arrival at the server and its effect.
@@ -214,9 +160,9 @@ async fn a_commit_whose_answer_was_lost_is_answered_as_it_was_and_tells_its_even
 
 #[tokio::test]
 async fn a_worker_ends_in_time_though_its_database_does_not_answer_and_gives_back_what_it_held() {
-    let proxy = Proxy::new().await;
+    let proxy = proxy().await;
     let broker = InProcessBroker::new();
-    let choices = Choices { through: Some(&proxy.through()), drain_max: Some(Duration::from_millis(100)) };
+    let choices = Choices { through: Some(&|url| proxy.through(url)), drain_max: Some(Duration::from_millis(100)) };
     let flow = Flow::start(Arc::new(broker.another_client()), Arc::new(broker), choices).await;
     let pool = PgPool::connect(&flow.database_url).await.unwrap();
     let mut holder = pool.begin().await.unwrap();
@@ -236,9 +182,9 @@ async fn a_worker_ends_in_time_though_its_database_does_not_answer_and_gives_bac
 
 #[tokio::test]
 async fn an_outage_of_the_database_delays_answers_and_causes_no_faults() {
-    let proxy = Proxy::new().await;
+    let proxy = proxy().await;
     let broker = InProcessBroker::new();
-    let choices = Choices { through: Some(&proxy.through()), ..Choices::default() };
+    let choices = Choices { through: Some(&|url| proxy.through(url)), ..Choices::default() };
     let mut flow = Flow::start(Arc::new(broker.another_client()), Arc::new(broker), choices).await;
     flow.send(&action_of_a_new_saga("hold"), 1, &take("wide")).await;
     assert!(matches!(flow.replies(1).await[0].outcome, Outcome::Done { .. }));
