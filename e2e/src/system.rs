@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use anyhow::{Context, Result};
 use contract::Route;
 use kit::settings::DEVELOPMENT_INTERNAL_TOKEN;
-use messaging::rabbitmq::{RabbitBroker, RabbitOptions};
+use messaging::rabbitmq::{QueueKind, RabbitBroker, RabbitOptions};
 use private_servers::{Postgres, PostgresOptions, RabbitMq, RabbitMqOptions, testing::free_ports};
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
@@ -197,7 +197,24 @@ impl System {
     /// # Errors
     /// When the broker is not there.
     pub async fn broker(&self) -> Result<RabbitBroker> {
-        Ok(RabbitBroker::connect(RabbitOptions::new(&self.rabbitmq.url(), "stranger")?).await?)
+        self.broker_of(QueueKind::default()).await
+    }
+
+    /// A stranger at the broker that has another opinion of how queues are kept.
+    ///
+    /// # Errors
+    /// When the broker is not there.
+    pub async fn broker_of(&self, kind: QueueKind) -> Result<RabbitBroker> {
+        let options = RabbitOptions::new(&self.rabbitmq.url(), "stranger")?.with_queue_kind(kind);
+        Ok(RabbitBroker::connect(options).await?)
+    }
+
+    /// Does to the broker as its operator would.
+    ///
+    /// # Errors
+    /// When it does not let that be done.
+    pub async fn rabbitmqctl(&self, arguments: &[&str]) -> Result<String> {
+        Ok(self.rabbitmq.ctl(arguments).await?)
     }
 
     /// Every queue of the broker and how many messages it holds.

@@ -136,10 +136,9 @@ impl Broker for RabbitBroker {
     async fn subscribe(&self, queue: &QueueName, prefetch: u16) -> Result<Subscription, BrokerError> {
         let spec = ConsumerSpec {
             queue: queue.clone(),
-            wire_queue: self.installation.namespace.qualify(queue.as_str()),
             prefetch: prefetch.max(1),
-            delivery_limit: self.remembered.delivery_limit(queue),
-            namespace: self.installation.namespace.clone(),
+            installation: self.installation.clone(),
+            remembered: Arc::clone(&self.remembered),
         };
         let link = Arc::clone(&self.consuming);
         consume::subscribe(

@@ -35,25 +35,33 @@ use crate::{
     rabbitmq::{
         acks::AckTracker,
         convert::{self, Arrived},
+        declare::{self, Remembered},
         link::{self, Link, Live},
-        options::{CLOSE_TIMEOUT, OPERATION_TIMEOUT},
+        options::{CLOSE_TIMEOUT, Installation, OPERATION_TIMEOUT},
         publish::Publisher,
         recount::recount,
     },
     subscription::{Subscription, SubscriptionDriver},
-    topology::{Namespace, QueueName},
+    topology::{DELIVERY_LIMIT, Namespace, QueueName},
 };
 
 /// How long a queue may take to answer a subscription. It is milliseconds, unless its leader is being elected.
 const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// A queue that was deleted is declared again no sooner than this.
+///
+/// Found with RabbitMQ 3.10.8: a queue that is declared again before its consumers' channels have handled the deletion
+/// takes those consumers over without telling them, and the channels then forget the new queue (`rabbit_channel` drops
+/// the state that it has just made), so that they never deliver from it. A channel handles the deletion within
+/// milliseconds.
+const QUEUE_IS_FORGOTTEN_AFTER: Duration = Duration::from_secs(1);
+
 /// The queue that a consumer takes from, and how.
 pub(super) struct ConsumerSpec {
     pub(super) queue: QueueName,
-    pub(super) wire_queue: String,
     pub(super) prefetch: u16,
-    pub(super) delivery_limit: u32,
-    pub(super) namespace: Namespace,
+    pub(super) installation: Installation,
+    pub(super) remembered: Arc<Remembered>,
 }
 
 /// A consumer on one channel, for as long as that lasts.
@@ -72,7 +80,7 @@ pub(super) async fn subscribe(
 ) -> Result<Subscription, BrokerError> {
     let doing = format!("subscribing to `{}`", spec.queue);
     let asked = &spec;
-    let attempt = |live: Arc<Live>| async move { consume(&live, asked).await };
+    let attempt = |live: Arc<Live>| async move { consume_declared(&live, asked).await };
     let subscribed = link.run(&doing, OPERATION_TIMEOUT, attempt).await;
     let (_, (channel, consumer)) = subscribed.map_err(|error| link::name_missing_queue(error, &spec.queue))?;
 
@@ -80,7 +88,9 @@ pub(super) async fn subscribe(
     // One consumer at a time: the supervisor makes the next only after the last has ended.
     let (consumers, next_consumers) = mpsc::channel(1);
     let ended = Arc::new(Notify::new());
-    let (queue, namespace, delivery_limit) = (spec.queue.clone(), spec.namespace.clone(), spec.delivery_limit);
+    let (queue, namespace) = (spec.queue.clone(), spec.installation.namespace.clone());
+    // That of another client's declaration is not known here; the programs declare what they consume.
+    let delivery_limit = spec.remembered.find(&queue).map_or(DELIVERY_LIMIT, |declared| declared.delivery_limit);
     let supervisor = ConsumerSupervisor {
         link,
         spec,
@@ -107,11 +117,24 @@ pub(super) async fn subscribe(
     Ok(Subscription::new(Box::new(driver), acks))
 }
 
+/// Starts a consumer. A queue that is gone, because an operator deleted it, is declared again first.
+async fn consume_declared(live: &Live, spec: &ConsumerSpec) -> lapin::Result<(Channel, Consumer)> {
+    let refused = match consume(live, spec).await {
+        Err(error) if declare::has_code(&error, declare::NOT_FOUND) => error,
+        consumed => return consumed,
+    };
+    let Some(declaration) = spec.remembered.find(&spec.queue) else { return Err(refused) };
+    tracing::warn!(queue = %spec.queue, "the queue is gone, declaring it again");
+    sleep(QUEUE_IS_FORGOTTEN_AFTER).await;
+    declare::apply(&live.connection, &spec.installation, &[declaration]).await?;
+    consume(live, spec).await
+}
+
 /// Opens a channel with the prefetch and starts a consumer on it.
 async fn consume(live: &Live, spec: &ConsumerSpec) -> lapin::Result<(Channel, Consumer)> {
     let channel = live.connection.create_channel().await?;
     channel.basic_qos(spec.prefetch, BasicQosOptions::default()).await?;
-    let (queue, any_tag) = (convert::short(&spec.wire_queue), "".into());
+    let (queue, any_tag) = (convert::short(&spec.installation.namespace.qualify(spec.queue.as_str())), "".into());
     let consumer = channel.basic_consume(queue, any_tag, BasicConsumeOptions::default(), FieldTable::default()).await?;
     Ok((channel, consumer))
 }
@@ -164,7 +187,7 @@ impl ConsumerSupervisor {
         loop {
             let live = self.link.wait().await?;
             // A quorum queue without a leader never answers; a later attempt, on a new channel, may be luckier.
-            match timeout(SUBSCRIBE_TIMEOUT, consume(&live, &self.spec)).await {
+            match timeout(SUBSCRIBE_TIMEOUT, consume_declared(&live, &self.spec)).await {
                 Ok(Ok(subscribed)) => return Some(subscribed),
                 Ok(Err(error)) => {
                     tracing::warn!(queue = %self.spec.queue, %error, "could not subscribe again yet");

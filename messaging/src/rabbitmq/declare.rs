@@ -16,10 +16,7 @@ use crate::{
         convert::short,
         options::{Installation, QueueKind},
     },
-    topology::{
-        DELIVERY_LIMIT, Durability, EXISTS_OTHERWISE, Exchange, Namespace, QueueDeclaration, QueueName, Routing,
-        Topology,
-    },
+    topology::{Durability, EXISTS_OTHERWISE, Exchange, Namespace, QueueDeclaration, QueueName, Routing, Topology},
 };
 
 /// AMQP's code for a queue or exchange that is not there.
@@ -46,10 +43,10 @@ impl Remembered {
         queues.retain(|known| topology.queues().iter().all(|forgotten| forgotten.name != known.name));
     }
 
-    /// The delivery limit of a queue: that of its declaration, or the usual one when another client declared it.
-    pub(super) fn delivery_limit(&self, queue: &QueueName) -> u32 {
+    /// The declaration of a queue, unless only other clients have declared it.
+    pub(super) fn find(&self, queue: &QueueName) -> Option<QueueDeclaration> {
         let queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        queues.iter().find(|known| known.name == *queue).map_or(DELIVERY_LIMIT, |known| known.delivery_limit)
+        queues.iter().find(|known| known.name == *queue).cloned()
     }
 
     pub(super) fn queues(&self) -> Vec<QueueDeclaration> {
