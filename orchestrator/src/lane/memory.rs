@@ -181,7 +181,8 @@ mod tests {
 
     #[test]
     fn the_reason_of_the_saga_that_was_parked_last_is_always_known() {
-        let mut memory = Memory::new(10, Admission::new(&Limits::default()));
+        let (_broker, state) = tokio::sync::watch::channel(messaging::BrokerState::Connected);
+        let mut memory = Memory::new(10, Admission::new(&Limits::default(), state));
         for _ in 0..PARKED_MAX + 3 {
             let id = kit::ids::saga_id(0, 1);
             memory.park(id, Parked::BrokenRow("by the test".to_owned()));
