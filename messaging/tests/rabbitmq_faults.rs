@@ -410,8 +410,8 @@ async fn survive_a_deletion(kind: QueueKind) {
     let mut subscription = broker.subscribe(&queue(), 10).await.unwrap();
     operator.remove(&flights).await.unwrap();
     // The old publishing channel may have been ended by the missing exchange: that is a doubt, not a loss.
-    until("a confirm", async || broker.publish(vec![command(1)]).await[0].is_ok()).await;
-    let batch = within("the message", subscription.next_batch(10)).await.unwrap();
+    let confirm = until("a confirm", async || broker.publish(vec![command(1)]).await[0].is_ok());
+    let (batch, ()) = tokio::join!(take(&mut subscription, 1), confirm);
     assert_eq!(batch[0].message.message_id, "1");
     operator.remove(&flights).await.unwrap();
     broker.close().await;
