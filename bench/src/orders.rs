@@ -52,7 +52,11 @@ pub(crate) async fn run(runs: u16, length: Duration) -> Result<()> {
     let mut sojourn = Program::new("sojourn", "sojourn", &binary("sojourn"), port)
         .arguments([format!("--data-dir={}", folder.path().display())])
         .environment("DATABASE_URL", postgres.url("postgres"))
-        .environment("SOJOURN_ACCESS_TOKEN_MINUTES", "120");
+        .environment("SOJOURN_ACCESS_TOKEN_MINUTES", "120")
+        // The load comes from one address, which is no crowd here.
+        .environment("SOJOURN_LOGINS_PER_MINUTE", "0")
+        .environment("SOJOURN_SEARCHES_PER_MINUTE", "0")
+        .environment("SOJOURN_ADDRESS_CONNECTIONS_MAX", "10000");
     sojourn.start()?;
     let http = system::http()?;
     sojourn.until_ready(&http).await?;

@@ -1,6 +1,9 @@
 //! A client of the agency, as its web page would speak to the door.
 
-use std::time::Duration;
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
 use eventsource_stream::{Event, Eventsource as _};
@@ -73,10 +76,21 @@ impl Client {
         Self::with_token(gateway, "")
     }
 
+    /// Somebody without a token on another host: an address of the loopback network.
+    #[must_use]
+    pub fn stranger_at(gateway: &str, host: Ipv4Addr) -> Self {
+        Self::at(gateway, "", Some(host))
+    }
+
     /// Somebody with a token of any kind.
     #[must_use]
     pub fn with_token(gateway: &str, token: &str) -> Self {
-        let http = reqwest::Client::builder().timeout(REQUEST_LIMIT).build().expect("the client's settings are valid");
+        Self::at(gateway, token, None)
+    }
+
+    fn at(gateway: &str, token: &str, host: Option<Ipv4Addr>) -> Self {
+        let http = reqwest::Client::builder().timeout(REQUEST_LIMIT).local_address(host.map(IpAddr::V4));
+        let http = http.build().expect("the client's settings are valid");
         Self { http, gateway: gateway.to_owned(), token: token.to_owned(), user_id: String::new() }
     }
 

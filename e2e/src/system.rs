@@ -64,6 +64,16 @@ impl System {
     /// # Errors
     /// When a server or program cannot be started.
     pub async fn start() -> Result<Self> {
+        // All clients of a test have one address, which is no crowd here.
+        let no_crowd = ["--logins-per-minute=0", "--searches-per-minute=0", "--address-connections-max=10000"];
+        Self::start_with_gateway(&no_crowd).await
+    }
+
+    /// As [`System::start`], with other settings of the gateway.
+    ///
+    /// # Errors
+    /// As [`System::start`].
+    pub async fn start_with_gateway(settings: &[&str]) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let (postgres, rabbitmq) =
             tokio::join!(Postgres::start(PostgresOptions::for_tests()), RabbitMq::start(RabbitMqOptions::for_tests()));
@@ -93,7 +103,8 @@ impl System {
         let at = |name: &str| system.ready[name].clone();
         let orchestrators = format!("--orchestrator-url={},{}", at("orchestrator-1"), at("orchestrator-2"));
         let workers = domains().map(|domain| format!("--{domain}-url={}", at(domain)));
-        let gateway = std::iter::once(orchestrators).chain(workers).collect();
+        let settings = settings.iter().map(|setting| (*setting).to_owned());
+        let gateway = std::iter::once(orchestrators).chain(workers).chain(settings).collect();
         system.spawn("gateway", "gateway", gateway)?;
         system.gateway = system.ready["gateway"].clone();
         for name in domains().chain(OTHERS) {

@@ -8,16 +8,18 @@ use kit::{clock::Clock, readiness::Readiness};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    guesses::Guesses,
     idempotency::InFlight,
     keys::Keys,
     settings::Settings,
     streams::Places,
+    throttle::Throttle,
     upstream::{self, Part, Upstream},
 };
 
-/// How often the parts are asked whether they are there: often enough that a load balancer notices, rare enough to
-/// cost nothing.
-const WATCH_INTERVAL: Duration = Duration::from_secs(5);
+/// How often the parts are asked how they stand: often enough that few calls meet one that has stopped answering, rare
+/// enough to cost nothing.
+const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The same while something is missing, so that a start is not slowed by it.
 const WATCH_INTERVAL_MISSING: Duration = Duration::from_millis(500);
@@ -41,6 +43,10 @@ pub(crate) struct Inner {
     /// One for each domain of the contract.
     domains: BTreeMap<Route, Arc<Upstream>>,
     pub(crate) in_flight: InFlight,
+    pub(crate) guesses: Guesses,
+    /// By address, as the searches.
+    pub(crate) logins: Throttle,
+    pub(crate) searches: Throttle,
     pub(crate) streams: Places,
     pub(crate) operator_streams: Places,
     pub(crate) stopping: CancellationToken,
@@ -72,6 +78,9 @@ impl App {
             orchestrator: part(Part::Orchestrator, &settings.orchestrator),
             domains,
             in_flight: InFlight::default(),
+            guesses: Guesses::new(),
+            logins: Throttle::per_minute(settings.crowd.logins_per_minute),
+            searches: Throttle::per_minute(settings.crowd.searches_per_minute),
             streams: Places::new(STREAMS_MAX),
             operator_streams: Places::new(OPERATOR_STREAMS_MAX),
             stopping,
@@ -107,7 +116,7 @@ impl App {
             Part::Orchestrator => &self.orchestrator,
             Part::Domain(route) => self.domain(*route),
         });
-        let states = futures::future::join_all(upstreams.map(Upstream::alive)).await;
+        let states = futures::future::join_all(upstreams.map(Upstream::look)).await;
         for (part, state) in parts.iter().zip(states) {
             readiness.set(part.as_str(), state);
         }

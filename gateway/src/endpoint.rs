@@ -9,15 +9,19 @@ use std::{
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request, State},
+    http::{HeaderValue, header},
     middleware::{self, Next},
-    response::Response,
+    response::{IntoResponse as _, Response},
     routing::{MethodFilter, MethodRouter},
 };
-use kit::http::Calls;
+use kit::http::{ApiError, Calls};
 
 use crate::{
     access::{self, Access},
+    address::ClientAddress,
     app::App,
+    connections::Kind,
+    throttle::too_many,
     upstream::Part,
 };
 
@@ -35,6 +39,9 @@ pub(crate) const NO_BODY_BYTES_MAX: usize = 0;
 
 /// How long a body may take to arrive: 64 KiB over the slowest network of a phone, and time left for an answer.
 const BODY_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// The seconds after which a client that found no place for its connection should come back.
+const FULL_RETRY_AFTER_SECONDS: u32 = 5;
 
 /// One route of the door.
 pub(crate) struct Endpoint {
@@ -118,16 +125,50 @@ impl Limit {
 impl Endpoint {
     /// Adds the route, with its layers, to a router.
     pub(crate) fn serve(&self, router: Router<App>, app: &App, calls: &Calls) -> Router<App> {
-        // The last layer is the outermost: measured first, then who asks, then the body's size, then the body; what is
-        // then done with it is not broken off.
+        // The last layer is the outermost: measured first, then whether there is room, then who asks, then the body's
+        // size, then the body; what is then done with it is not broken off.
         let served = (self.handler)(self.verb.filter())
             .layer::<_, Infallible>(middleware::from_fn_with_state(calls.clone(), kit::http::run_to_end))
             .layer::<_, Infallible>(middleware::from_fn_with_state(BODY_TIMEOUT, kit::http::read_body_in_time))
             .layer(DefaultBodyLimit::max(self.body_bytes_max))
             .layer(middleware::from_fn_with_state(self.body_bytes_max, kit::http::refuse_large_body))
             .layer(middleware::from_fn_with_state((app.clone(), self.access), access::authenticate))
+            .layer(middleware::from_fn_with_state((app.clone(), self.access, self.limit), throttle))
+            .layer(middleware::from_fn_with_state((self.access, self.limit), keep_reserve))
             .layer(middleware::from_fn_with_state((self.path, self.limit), measure));
         router.route(self.path, served)
+    }
+}
+
+/// A connection of the reserve serves operators, and logins, without which nobody is one.
+async fn keep_reserve(State((access, limit)): State<(Access, Limit)>, request: Request, next: Next) -> Response {
+    let reserved = request.extensions().get() == Some(&Kind::Reserved);
+    if !reserved || access == Access::Operator || limit == Limit::Login {
+        return next.run(request).await;
+    }
+    let detail = "too many connections are open right now";
+    let full = ApiError::unavailable("connections_exhausted", detail, FULL_RETRY_AFTER_SECONDS);
+    let mut response = full.into_response();
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// Requests that anybody may make are rationed by address: there is no person yet by whom they could be.
+async fn throttle(
+    State((app, access, limit)): State<(App, Access, Limit)>,
+    address: ClientAddress,
+    request: Request,
+    next: Next,
+) -> Response {
+    let allowance = match (access, limit) {
+        (Access::Public, Limit::Login) => &app.logins,
+        (Access::Public, Limit::Read) => &app.searches,
+        (Access::Public, Limit::Light | Limit::Write | Limit::Stream | Limit::Operate)
+        | (Access::Client | Access::Operator, _) => return next.run(request).await,
+    };
+    match allowance.ask(address) {
+        Ok(()) => next.run(request).await,
+        Err(wait) => too_many("rate_exceeded", "too many requests come from this address", wait).into_response(),
     }
 }
 

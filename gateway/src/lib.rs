@@ -2,10 +2,12 @@
 //! request can be read, and passes it on; what is allowed to happen is decided behind it.
 //!
 //! ```text
-//!  connection limits            server     headers read in time, at most so many, so large
+//!  connection limits            server     headers read in time, at most so many, so large; connections and places
+//!                                          of each address (connections, address)
 //!   request cleaned             middleware what only the inside may say is taken off; a trace is begun
 //!    request id, log, panics,   kit        the same around every program
 //!    time and size limits
+//!      who asks too much        endpoint   rates of an address (throttle); a reserve for operators
 //!      who asks                 access     the token's signature and claims, by the route's `access`
 //!       a place and a task      kit        the call runs to its end, also when its caller hangs up
 //!        the route             routes/    declared beside its handler; a saga's start is client_saga's
@@ -13,10 +15,13 @@
 //! ```
 
 mod access;
+mod address;
 mod app;
 mod client_saga;
+mod connections;
 mod endpoint;
 mod fields;
+mod guesses;
 mod hop;
 mod idempotency;
 mod keys;
@@ -25,6 +30,7 @@ mod routes;
 mod server;
 pub mod settings;
 mod streams;
+mod throttle;
 mod upstream;
 mod views;
 
@@ -37,7 +43,18 @@ use tokio_util::sync::CancellationToken;
 pub use routes::route_table;
 pub use settings::{Cli, Settings, SettingsError};
 
-use crate::{app::App, upstream::Part};
+use crate::{
+    address::TrustedProxies,
+    app::App,
+    connections::{Connections, RESERVE_MAX},
+    upstream::Part,
+};
+
+/// The files that one connection may need: its own, and one towards the part that answers it.
+const FILES_OF_A_CONNECTION: usize = 2;
+
+/// The files of everything else: logs, the listener, looks at the parts.
+const OWN_FILES: usize = 200;
 
 /// A reason why the gateway could not start.
 #[derive(Debug, thiserror::Error)]
@@ -105,13 +122,32 @@ pub fn start_on(
     let readiness = Readiness::new();
     let app = App::new(&settings, clock, token.clone()).map_err(RunError::Client)?;
     app.clone().watch(parts(), readiness.clone());
+    let connections_max = connections_that_fit(settings.crowd.connections_max);
     // A connection has one call at a time, so that only callers who hung up can take the places of others.
-    let calls = Calls::new(u32::try_from(settings.connections_max).unwrap_or(u32::MAX));
+    let calls = Calls::new(u32::try_from(connections_max + RESERVE_MAX).unwrap_or(u32::MAX));
     let router = kit::http::base(routes::router(&app, &calls), &kit::metrics::install(), readiness.clone());
     let router = middleware::around(router, &settings);
-    let task = server::serve(listener, router, settings.connections_max, calls, token);
+    let crowd = server::Crowd {
+        connections: Connections::new(connections_max, settings.crowd.address_connections_max),
+        proxies: TrustedProxies::new(&settings.crowd.trusted_proxies),
+    };
+    let task = server::serve(listener, router, crowd, calls, token);
     tracing::info!(%address, "the gateway listens");
     Ok(Gateway { address, readiness, task })
+}
+
+/// The wanted number of connections, or as many as the system gives this process files for: more would be accepted and
+/// then fail.
+fn connections_that_fit(wanted: usize) -> usize {
+    let wanted = wanted.max(1);
+    let needed = (wanted + RESERVE_MAX) * FILES_OF_A_CONNECTION + OWN_FILES;
+    let files = kit::files::raise_limit(needed);
+    if files >= needed {
+        return wanted;
+    }
+    let fit = (files.saturating_sub(OWN_FILES) / FILES_OF_A_CONNECTION).saturating_sub(RESERVE_MAX).max(1);
+    tracing::warn!(wanted, fit, files, needed, "fewer connections are taken: the limit of open files is too low");
+    fit
 }
 
 /// The parts that routes need.

@@ -1,16 +1,15 @@
 //! Listening towards the internet. Here and not in the kit, because only the door meets strangers: headers must come
-//! in time, be few and small, answers must be read, and connections are counted.
+//! in time, be few and small, answers must be read, and connections are counted, by address too.
 
 use std::{
     io,
     net::SocketAddr,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use axum::{Router, extract::ConnectInfo, http::Request};
+use axum::{Router, http::Request};
 use hyper::{body::Incoming, server::conn::http1, service::Service as _};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -21,11 +20,15 @@ use kit::http::Calls;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
     task::JoinHandle,
     time::Sleep,
 };
 use tokio_util::sync::CancellationToken;
+
+use crate::{
+    address::{ClientAddress, TrustedProxies},
+    connections::{Connections, Kind},
+};
 
 /// The waits for clients, each of which ends a connection.
 #[derive(Debug, Clone, Copy)]
@@ -33,13 +36,16 @@ struct Patience {
     /// A request's head to arrive, and a connection to be idle: longer than a phone on a bad network needs, short
     /// enough that held-open connections cost their owner effort.
     head: Duration,
+    /// The same on a connection of the reserve, which is short of places.
+    reserved_head: Duration,
     /// An answer to be read on when not one byte of it can be written: twice the sign of life of a stream, so that
     /// a phone in a tunnel is not cut off, and a client that never reads does not keep its place.
     unread: Duration,
 }
 
 /// The patience with real clients; tests have less.
-const PATIENCE: Patience = Patience { head: Duration::from_secs(30), unread: Duration::from_secs(30) };
+const PATIENCE: Patience =
+    Patience { head: Duration::from_secs(30), reserved_head: Duration::from_secs(3), unread: Duration::from_secs(30) };
 
 /// The most headers of a request; browsers send some twenty.
 const HEADERS_MAX: usize = 64;
@@ -53,51 +59,63 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait after the system refused a connection (no descriptors left): trying at once would only burn.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Binds, then serves until `token` is cancelled and open requests are answered.
+/// The people at the door: how many of them, and by whose word their addresses are known.
+#[derive(Debug, Clone)]
+pub(crate) struct Crowd {
+    pub(crate) connections: Connections,
+    pub(crate) proxies: TrustedProxies,
+}
+
+/// Serves until `token` is cancelled and open requests are answered.
 pub(crate) fn serve(
     listener: TcpListener,
     router: Router,
-    connections_max: usize,
+    crowd: Crowd,
     calls: Calls,
     token: CancellationToken,
 ) -> JoinHandle<()> {
-    tokio::spawn(accept(listener, router, connections_max, calls, PATIENCE, token))
+    tokio::spawn(accept(listener, router, crowd, calls, PATIENCE, token))
 }
 
 async fn accept(
     listener: TcpListener,
     router: Router,
-    connections_max: usize,
+    crowd: Crowd,
     calls: Calls,
     patience: Patience,
     token: CancellationToken,
 ) {
     let graceful = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(connections_max.clamp(1, Semaphore::MAX_PERMITS)));
     loop {
-        let next = async {
-            let place = Arc::clone(&places).acquire_owned().await;
-            (place, listener.accept().await)
-        };
-        let (place, accepted) = tokio::select! {
-            next = next => next,
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
             () = token.cancelled() => break,
         };
-        match accepted {
-            Ok((stream, peer)) => {
-                let connection = graceful.watch(connection(stream, peer, router.clone(), patience));
-                tokio::spawn(async move {
-                    if let Err(error) = connection.await {
-                        tracing::debug!(%peer, %error, "a connection broke off");
-                    }
-                    drop(place);
-                });
-            }
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
             }
-        }
+        };
+        let address = (!crowd.proxies.contain(peer.ip())).then(|| ClientAddress::of(peer.ip()));
+        let place = match crowd.connections.take(address) {
+            Ok(place) => place,
+            // Closed at once: what waited in the system's queue would keep others out.
+            Err(none) => {
+                metrics::counter!("sojourn_gateway_connections_refused_total", "why" => none.as_str()).increment(1);
+                continue;
+            }
+        };
+        let proxies = crowd.proxies.clone();
+        let connection = graceful.watch(connection(stream, peer, place.kind(), proxies, router.clone(), patience));
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%peer, %error, "a connection broke off");
+            }
+            drop(place);
+        });
     }
     drop(listener);
     let drained = async {
@@ -112,6 +130,8 @@ async fn accept(
 fn connection(
     stream: TcpStream,
     peer: SocketAddr,
+    kind: Kind,
+    proxies: TrustedProxies,
     router: Router,
     patience: Patience,
 ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + Send {
@@ -120,12 +140,18 @@ fn connection(
     }
     let router = TowerToHyperService::new(router);
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(peer));
+        let client = proxies.client(peer.ip(), request.headers());
+        request.extensions_mut().insert(client);
+        request.extensions_mut().insert(kind);
         router.call(request)
     });
+    let head = match kind {
+        Kind::Common => patience.head,
+        Kind::Reserved => patience.reserved_head,
+    };
     http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(patience.head)
+        .header_read_timeout(head)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(Impatient { stream, unread: patience.unread, stuck: None }), service)
@@ -212,7 +238,8 @@ mod tests {
     async fn connected(router: Router, patience: Patience) -> TcpStream {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(accept(listener, router, 10, Calls::new(10), patience, CancellationToken::new()));
+        let crowd = Crowd { connections: Connections::new(10, 10), proxies: TrustedProxies::default() };
+        tokio::spawn(accept(listener, router, crowd, Calls::new(10), patience, CancellationToken::new()));
         TcpStream::connect(address).await.unwrap()
     }
 
@@ -229,7 +256,8 @@ mod tests {
     async fn a_head_that_does_not_come_to_its_end_closes_the_connection() {
         let router = Router::new().route("/", get(async || "hello"));
         for begun in ["", "GET / HTTP/1.1\r\nhost: x\r\nx-slow: "] {
-            let mut stream = connected(router.clone(), Patience { head: SHORT, unread: LONG }).await;
+            let mut stream =
+                connected(router.clone(), Patience { head: SHORT, reserved_head: SHORT, unread: LONG }).await;
             stream.write_all(begun.as_bytes()).await.ok();
             assert!(!to_the_end(&mut stream).await.contains("hello"), "{begun}");
         }
@@ -240,7 +268,7 @@ mod tests {
         let router = Router::new().route("/", get(async || "hello"));
         // Long enough that the request itself comes in time.
         let head = Duration::from_secs(1);
-        let mut stream = connected(router, Patience { head, unread: LONG }).await;
+        let mut stream = connected(router, Patience { head, reserved_head: head, unread: LONG }).await;
         stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
         assert!(to_the_end(&mut stream).await.ends_with("hello"));
     }
@@ -259,7 +287,9 @@ mod tests {
                 Body::from_stream(endless)
             }
         };
-        let mut stream = connected(Router::new().route("/", get(body)), Patience { head: LONG, unread: SHORT }).await;
+        let mut stream =
+            connected(Router::new().route("/", get(body)), Patience { head: LONG, reserved_head: LONG, unread: SHORT })
+                .await;
         stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
         tokio::time::timeout(FAR_TOO_LONG, dropped.cancelled()).await.expect("the answer is kept for ever");
     }

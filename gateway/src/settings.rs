@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, net::SocketAddr};
 
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, Parser, value_parser};
 use contract::Route;
+use ipnet::IpNet;
 use kit::settings::{Common, DEVELOPMENT_INTERNAL_TOKEN};
 use reqwest::Url;
 use secrecy::SecretString;
@@ -17,9 +18,18 @@ pub const ORCHESTRATOR_DEFAULT: &str = "http://127.0.0.1:8081";
 /// Where the workers' reads are when nothing is said: one process may run all domains.
 pub const WORKERS_DEFAULT: &str = "http://127.0.0.1:8082";
 
-/// The most open connections: each costs some 20 KB while idle, and file descriptors end at some point. Past it new
-/// ones wait in the system's queue.
-pub const CONNECTIONS_MAX_DEFAULT: usize = 10_000;
+/// The most open connections: each costs some 20 KB while idle, and two file descriptors while it is served.
+const CONNECTIONS_MAX_DEFAULT: usize = 10_000;
+
+/// The most open connections of one address: an office behind one address has so many browsers, and forty such
+/// addresses fit.
+const ADDRESS_CONNECTIONS_MAX_DEFAULT: usize = 256;
+
+/// The logins and registrations a minute that one address may ask for: an office in the morning.
+const LOGINS_PER_MINUTE_DEFAULT: u32 = 30;
+
+/// The searches a minute that one address may ask for: an office at work.
+const SEARCHES_PER_MINUTE_DEFAULT: u32 = 600;
 
 /// The door of Sojourn: the only part that clients and operators reach.
 #[derive(Debug, Clone, Parser)]
@@ -37,9 +47,42 @@ pub struct Cli {
     /// The workers of each domain.
     #[command(flatten)]
     pub domains: DomainUrls,
-    /// The most open connections; past it new ones wait.
+    /// The shares of a crowd of strangers.
+    #[command(flatten)]
+    pub crowd: Crowd,
+}
+
+/// The shares of a crowd of strangers, so that others are served beside it.
+#[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
+pub struct Crowd {
+    /// The most open connections; operators have some beyond it.
     #[arg(long, env = "SOJOURN_CONNECTIONS_MAX", default_value_t = CONNECTIONS_MAX_DEFAULT)]
     pub connections_max: usize,
+    /// The most open connections of one address.
+    #[arg(long, env = "SOJOURN_ADDRESS_CONNECTIONS_MAX", default_value_t = ADDRESS_CONNECTIONS_MAX_DEFAULT)]
+    pub address_connections_max: usize,
+    /// The most logins, registrations and refreshes a minute from one address; 0 is no limit.
+    #[arg(long, env = "SOJOURN_LOGINS_PER_MINUTE", default_value_t = LOGINS_PER_MINUTE_DEFAULT)]
+    pub logins_per_minute: u32,
+    /// The most searches a minute from one address; 0 is no limit.
+    #[arg(long, env = "SOJOURN_SEARCHES_PER_MINUTE", default_value_t = SEARCHES_PER_MINUTE_DEFAULT)]
+    pub searches_per_minute: u32,
+    /// The proxies whose `X-Forwarded-For` is believed, as networks separated by commas. Without any, none is.
+    #[arg(long, env = "SOJOURN_TRUSTED_PROXIES", value_delimiter = ',', value_name = "NETWORKS")]
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+impl Default for Crowd {
+    fn default() -> Self {
+        Self {
+            connections_max: CONNECTIONS_MAX_DEFAULT,
+            address_connections_max: ADDRESS_CONNECTIONS_MAX_DEFAULT,
+            logins_per_minute: LOGINS_PER_MINUTE_DEFAULT,
+            searches_per_minute: SEARCHES_PER_MINUTE_DEFAULT,
+            trusted_proxies: Vec::new(),
+        }
+    }
 }
 
 impl Cli {
@@ -52,7 +95,7 @@ impl Cli {
             production: self.common.is_production(),
             orchestrator: self.orchestrator_url.clone(),
             domains: self.domains.0.clone(),
-            connections_max: self.connections_max,
+            crowd: self.crowd.clone(),
         }
     }
 }
@@ -113,8 +156,8 @@ pub struct Settings {
     pub orchestrator: Vec<Url>,
     /// The workers of each domain; any of them will do.
     pub domains: BTreeMap<Route, Vec<Url>>,
-    /// Past it new connections wait.
-    pub connections_max: usize,
+    /// The shares of a crowd of strangers.
+    pub crowd: Crowd,
 }
 
 impl Settings {
@@ -127,7 +170,7 @@ impl Settings {
             production: false,
             orchestrator: vec![orchestrator],
             domains: Route::ALL.map(|route| (route, vec![workers.clone()])).into(),
-            connections_max: CONNECTIONS_MAX_DEFAULT,
+            crowd: Crowd::default(),
         }
     }
 }

@@ -1,5 +1,8 @@
 //! Calls to the parts behind the door: time limits, size limits, the next address when one does not answer, and every
 //! failure turned into a problem that names the part and nothing else.
+//!
+//! Each address is looked at every few seconds. One that says it is not ready gets no writes, and reads only when no other
+//! is left; a call that may be repeated does not wait for an address that has stopped answering those looks.
 
 use std::{
     sync::{
@@ -16,6 +19,7 @@ use kit::{http::ApiError, settings::error_chain};
 use reqwest::{Response, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::sync::watch;
 
 use crate::hop::{Hop, REQUEST_ID, TRACEPARENT};
 
@@ -31,8 +35,8 @@ pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long all attempts together may take; below the request's own limit, so that the answer can still be made.
 const ATTEMPTS_TIMEOUT: Duration = Duration::from_secs(25);
 
-/// How long a look at a part's health may take.
-const ALIVE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a look at an address may take.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The largest answer, in bytes: a page of the largest orders.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -79,11 +83,21 @@ impl Part {
             Self::Domain(route) => route.as_str(),
         }
     }
+
+    /// An orchestrator without its broker or its shards takes nothing in. A worker's reads and logins need no broker.
+    const fn look_at(self) -> &'static str {
+        match self {
+            Self::Orchestrator => "/ready",
+            Self::Domain(_) => "/health",
+        }
+    }
 }
 
 /// A part and its addresses.
 pub(crate) struct Upstream {
     service: &'static str,
+    /// The path that says how an address stands.
+    look_at: &'static str,
     bases: Vec<Base>,
     /// Whose turn it is for a read.
     reads: AtomicUsize,
@@ -98,9 +112,41 @@ struct Base {
     url: String,
     /// When it last gave no usable answer; none once it has answered again.
     failed_at: Mutex<Option<Instant>>,
+    standing: watch::Sender<Standing>,
+}
+
+/// How an address stood when it was last looked at; the order is that in which addresses are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Standing {
+    /// As before the first look.
+    Ready,
+    /// It answers, and says that it cannot do its work.
+    NotReady,
+    /// It does not answer.
+    Gone,
 }
 
 impl Base {
+    fn new(url: &Url) -> Self {
+        let url = url.as_str().trim_end_matches('/').to_owned();
+        Self { url, failed_at: Mutex::new(None), standing: watch::Sender::new(Standing::Ready) }
+    }
+
+    fn standing(&self) -> Standing {
+        *self.standing.borrow()
+    }
+
+    /// Resolves when the address stops answering.
+    async fn goes(&self) {
+        let mut standing = self.standing.subscribe();
+        loop {
+            // The sender lives as long as this address.
+            if standing.changed().await.is_ok() && *standing.borrow_and_update() == Standing::Gone {
+                return;
+            }
+        }
+    }
+
     fn rests(&self) -> bool {
         let failed_at = *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner);
         failed_at.is_some_and(|at| at.elapsed() < REST_AFTER_FAILURE)
@@ -178,6 +224,9 @@ pub(crate) enum UpstreamError {
         #[source]
         source: reqwest::Error,
     },
+    /// All addresses say that they cannot do their work.
+    #[error("the {service} service is not ready")]
+    NotReady { service: &'static str },
     /// It did not answer in time.
     #[error("the {service} service does not answer in time")]
     TimedOut { service: &'static str },
@@ -204,6 +253,7 @@ impl UpstreamError {
     const fn outcome(&self) -> &'static str {
         match self {
             Self::Unreachable { .. } => "unreachable",
+            Self::NotReady { .. } => "not_ready",
             Self::TimedOut { .. } => "timed_out",
             Self::Busy { .. } => "busy",
             Self::Failed { .. } => "failed",
@@ -217,7 +267,7 @@ impl From<UpstreamError> for ApiError {
     fn from(error: UpstreamError) -> Self {
         let detail = error.to_string();
         match error {
-            UpstreamError::Unreachable { .. } | UpstreamError::TimedOut { .. } => {
+            UpstreamError::Unreachable { .. } | UpstreamError::NotReady { .. } | UpstreamError::TimedOut { .. } => {
                 Self::unavailable("service_unavailable", detail, RETRY_AFTER_SECONDS)
             }
             UpstreamError::Busy { retry_after_seconds, .. } => {
@@ -261,9 +311,9 @@ fn said(status: StatusCode, problem: Problem) -> ApiError {
 
 impl Upstream {
     pub(crate) fn new(part: Part, urls: &[Url], http: reqwest::Client, token: SecretString) -> Self {
-        let url = |url: &Url| url.as_str().trim_end_matches('/').to_owned();
-        let bases = urls.iter().map(|one| Base { url: url(one), failed_at: Mutex::new(None) }).collect();
-        Self { service: part.as_str(), bases, reads: AtomicUsize::new(0), writes: AtomicUsize::new(0), http, token }
+        let bases = urls.iter().map(Base::new).collect();
+        let (service, look_at) = (part.as_str(), part.look_at());
+        Self { service, look_at, bases, reads: AtomicUsize::new(0), writes: AtomicUsize::new(0), http, token }
     }
 
     pub(crate) const fn service(&self) -> &'static str {
@@ -286,15 +336,36 @@ impl Upstream {
         }
     }
 
-    /// Whether one of the addresses is there; the error says which are not, without their insides.
-    pub(crate) async fn alive(&self) -> Result<(), String> {
-        for base in &self.bases {
-            let asked = self.http.get(format!("{}/health", base.url)).timeout(ALIVE_TIMEOUT).send().await;
-            if asked.is_ok_and(|response| response.status().is_success()) {
-                return Ok(());
+    /// Looks at all addresses, and tells whether one of them is ready; the error says nothing of their insides.
+    pub(crate) async fn look(&self) -> Result<(), String> {
+        let standings = futures::future::join_all(self.bases.iter().map(|base| self.look_at(base))).await;
+        for (base, standing) in self.bases.iter().zip(&standings) {
+            let known = base.standing();
+            if known != *standing {
+                tracing::info!(
+                    service = self.service,
+                    url = base.url,
+                    ?known,
+                    ?standing,
+                    "an address stands differently"
+                );
+                base.standing.send_replace(*standing);
             }
         }
-        Err(format!("no answer from the {} service", self.service))
+        match standings.into_iter().min() {
+            Some(Standing::Ready) => Ok(()),
+            Some(Standing::NotReady) => Err(format!("the {} service is not ready", self.service)),
+            Some(Standing::Gone) | None => Err(format!("no answer from the {} service", self.service)),
+        }
+    }
+
+    async fn look_at(&self, base: &Base) -> Standing {
+        let asked = self.http.get(format!("{}{}", base.url, self.look_at)).timeout(LOOK_TIMEOUT).send().await;
+        match asked {
+            Ok(response) if response.status().is_success() => Standing::Ready,
+            Ok(_) => Standing::NotReady,
+            Err(_) => Standing::Gone,
+        }
     }
 
     async fn attempts(&self, hop: &Hop, call: &Call, wanted: Wanted) -> Result<Received, UpstreamError> {
@@ -306,17 +377,25 @@ impl Upstream {
 
     /// Tries the addresses one after the other, those that failed just now last.
     async fn try_in_order(&self, hop: &Hop, call: &Call, wanted: Wanted) -> Result<Received, UpstreamError> {
+        let service = self.service;
         let deadline = tokio::time::Instant::now() + ATTEMPTS_TIMEOUT;
-        let mut last = UpstreamError::TimedOut { service: self.service };
-        for base in self.in_order(&call.method) {
+        let mut last = UpstreamError::NotReady { service };
+        let mut bases = self.in_order(&call.method).into_iter().peekable();
+        while let Some(base) = bases.next() {
             let until = deadline.min(tokio::time::Instant::now() + call.timeout);
-            let error = match tokio::time::timeout_at(until, self.attempt(base, hop, call, wanted)).await {
-                Ok(Ok(received)) => {
+            // Only where another one could answer, and doing it twice is doing it once.
+            let leaves = call.repeat == Repeat::Safe && bases.peek().is_some();
+            let attempted = tokio::select! {
+                attempted = self.attempt(base, hop, call, wanted) => attempted,
+                () = tokio::time::sleep_until(until) => Err(UpstreamError::TimedOut { service }),
+                () = base.goes(), if leaves => Err(UpstreamError::TimedOut { service }),
+            };
+            let error = match attempted {
+                Ok(received) => {
                     base.note(false);
                     return Ok(received);
                 }
-                Ok(Err(error)) => error,
-                Err(_) => UpstreamError::TimedOut { service: self.service },
+                Err(error) => error,
             };
             base.note(true);
             let again = match &error {
@@ -327,7 +406,10 @@ impl Upstream {
                 }
                 UpstreamError::Unreachable { source, .. } => source.is_connect() || call.repeat == Repeat::Safe,
                 UpstreamError::TimedOut { .. } => call.repeat == Repeat::Safe,
-                UpstreamError::Failed { .. } | UpstreamError::Unusable { .. } | UpstreamError::Unsendable(_) => false,
+                UpstreamError::NotReady { .. }
+                | UpstreamError::Failed { .. }
+                | UpstreamError::Unusable { .. }
+                | UpstreamError::Unsendable(_) => false,
             };
             last = error;
             if !again || tokio::time::Instant::now() >= deadline {
@@ -414,13 +496,16 @@ impl Upstream {
         Ok(UpstreamResponse { service, status, body: body.into() })
     }
 
-    /// All addresses, in turn, so that each bears its part; those that rest come last.
+    /// The addresses to try, in turn, so that each bears its part: those that are ready first, and among them those that
+    /// have not just failed. One that says it is not ready gets no write.
     fn in_order(&self, method: &Method) -> Vec<&Base> {
-        let turn = if method.is_safe() { &self.reads } else { &self.writes };
+        let reading = method.is_safe();
+        let turn = if reading { &self.reads } else { &self.writes };
         let first = turn.fetch_add(1, Ordering::Relaxed) % self.bases.len().max(1);
         let turned = self.bases.iter().cycle().skip(first).take(self.bases.len());
-        let (rested, resting): (Vec<&Base>, Vec<&Base>) = turned.partition(|base| !base.rests());
-        [rested, resting].concat()
+        let mut order: Vec<&Base> = turned.filter(|base| reading || base.standing() != Standing::NotReady).collect();
+        order.sort_by_key(|base| (base.standing(), base.rests()));
+        order
     }
 
     fn note(&self, begun: Instant, call: &Call, error: Option<&UpstreamError>) {

@@ -4,6 +4,7 @@
 //! program is [`clock`] and [`ids`].
 
 pub mod clock;
+pub mod files;
 pub mod http;
 pub mod ids;
 pub mod metrics;

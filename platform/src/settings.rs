@@ -31,6 +31,8 @@ pub(crate) struct Cli {
     #[arg(long, env = "SOJOURN_GATEWAY_LISTEN", default_value = gateway::settings::LISTEN_DEFAULT)]
     pub(crate) listen: SocketAddr,
     #[command(flatten)]
+    pub(crate) crowd: gateway::settings::Crowd,
+    #[command(flatten)]
     pub(crate) domains: DomainSettings,
 }
 

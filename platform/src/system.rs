@@ -68,6 +68,7 @@ impl System {
         let mut settings = gateway::Settings::development(cli.listen, url(orchestrator_address)?, url(worker_address)?);
         settings.internal_token = cli.common.internal_token.clone();
         settings.production = cli.common.is_production();
+        settings.crowd = cli.crowd.clone();
         let gateway = (gateway::start_on(door, settings, clock, token.clone())?, token);
         Ok(Self { gateway, orchestrator, worker, brokers: vec![for_worker, for_orchestrator], postgres })
     }

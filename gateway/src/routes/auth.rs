@@ -13,12 +13,15 @@ use contract::{
 use kit::http::{ApiError, Json};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::{
     access::Access,
+    address::ClientAddress,
     app::App,
     endpoint::{Endpoint, LOGIN_BYTES_MAX, Limit, Verb},
     fields::{self, Object},
+    guesses::Outcome,
     hop::Hop,
     upstream::{Call, Part, Repeat},
 };
@@ -54,13 +57,26 @@ async fn register(State(app): State<App>, hop: Hop, Json(body): Json<Value>) -> 
     pass::<Registered>(&app, &hop, "/internal/user/users", &person).await
 }
 
-async fn login(State(app): State<App>, hop: Hop, Json(body): Json<Value>) -> Result<Response, ApiError> {
+async fn login(
+    State(app): State<App>,
+    address: ClientAddress,
+    hop: Hop,
+    Json(body): Json<Value>,
+) -> Result<Response, ApiError> {
     let login = read(&body, |body| {
         body.only(&["email", "password"]);
         let (email, password) = (body.secret("email"), body.secret("password"));
         Some(Login { email: email?, password: password? })
     })?;
-    pass::<Tokens>(&app, &hop, "/internal/user/sessions", &login).await
+    let attempt = app.guesses.begin(&login.email, address, Instant::now())?;
+    let answer = pass::<Tokens>(&app, &hop, "/internal/user/sessions", &login).await;
+    let outcome = match &answer {
+        Ok(_) => Outcome::Right,
+        Err(error) if error.status() == StatusCode::UNAUTHORIZED => Outcome::Wrong,
+        Err(_) => Outcome::Untold,
+    };
+    app.guesses.end(attempt, outcome);
+    answer
 }
 
 async fn refresh(State(app): State<App>, hop: Hop, Json(body): Json<Value>) -> Result<Response, ApiError> {

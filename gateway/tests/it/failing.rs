@@ -51,6 +51,52 @@ async fn orders_go_to_the_next_orchestrator_when_one_is_gone() {
     assert!(said.body.contains("the orchestrator service"), "{}", said.body);
 }
 
+/// Waits until the gateway has seen how its orchestrators stand now.
+async fn until_seen(house: &House, ready: bool) {
+    let deadline = tokio::time::Instant::now() + FAR_TOO_LONG;
+    while house.gateway.readiness.missing().contains_key("orchestrator") == ready {
+        assert!(tokio::time::Instant::now() < deadline, "{:?}", house.gateway.readiness.missing());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn an_orchestrator_that_says_it_is_not_ready_gets_no_start_but_reads_when_it_is_the_last() {
+    let house = House::with_orchestrators(2, |_| {}).await;
+    house.ready().await;
+    let hosts: Vec<String> = house.orchestrators.iter().map(|one| one.address.to_string()).collect();
+    house.parts.memory().not_ready = hosts.clone();
+    until_seen(&house, false).await;
+    let before = house.parts.memory().asked_at.len();
+    let said = Said::of(house.order("none")).await;
+    assert_eq!((said.status, said.code().as_str()), (503, "service_unavailable"));
+    let operation = house.get(&format!("/v1/operations/saga_{:032x}", 1)).await;
+    assert_eq!((operation.status, operation.code().as_str()), (404, "operation_unknown"));
+    house.parts.memory().not_ready.truncate(1);
+    until_seen(&house, true).await;
+    for number in 0..6 {
+        assert_eq!(Said::of(house.order(&format!("key-{number}"))).await.status, 202);
+    }
+    let asked_at = house.parts.memory().asked_at.split_off(before);
+    let starts = |host: &str| asked_at.iter().filter(|asked| **asked == format!("POST {host}")).count();
+    assert_eq!((starts(&hosts[0]), starts(&hosts[1])), (0, 6));
+}
+
+#[tokio::test]
+async fn a_start_does_not_wait_for_an_orchestrator_that_stops_answering_and_is_one_saga() {
+    let house = House::with_orchestrators(2, |_| {}).await;
+    house.ready().await;
+    let begun = tokio::time::Instant::now();
+    house.parts.memory().hung.push(house.orchestrators[0].address.to_string());
+    let orders = (0..4).map(|number| Said::of(house.order(&format!("key-{number}"))));
+    for said in futures::future::join_all(orders).await {
+        assert_eq!(said.status, 202, "{said:?}");
+    }
+    // Less than one part may take to answer a write.
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert_eq!(house.parts.memory().starts.len(), 4);
+}
+
 #[tokio::test]
 async fn starts_are_shared_out_among_the_orchestrators() {
     let house = House::with_orchestrators(2, |_| {}).await;

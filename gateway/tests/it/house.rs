@@ -81,6 +81,9 @@ impl House {
         let listen = "127.0.0.1:0".parse().unwrap();
         let mut settings = Settings::development(listen, orchestrators[0].url(), workers.url());
         settings.orchestrator = orchestrators.iter().map(Running::url).collect();
+        // All clients of a test have one address.
+        settings.crowd.logins_per_minute = 0;
+        settings.crowd.searches_per_minute = 0;
         change(&mut settings);
         let clock = Hands(Arc::new(Mutex::new(at("2026-12-01T08:00:00Z"))));
         let token = CancellationToken::new();

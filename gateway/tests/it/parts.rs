@@ -18,7 +18,7 @@ use axum::{
 };
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use contract::{
-    FlightOfferId, Money, OrderId, Page, SagaId, StayOfferId,
+    FlightOfferId, Money, OrderId, Page, PageToken, SagaId, StayOfferId,
     accommodation::StayOffer,
     command::Route,
     flights::{Cabin, FlightOffer},
@@ -73,6 +73,9 @@ pub(crate) struct Memory {
     /// The headers of the last call.
     pub(crate) last_headers: HeaderMap,
     pub(crate) moods: HashMap<&'static str, Mood>,
+    /// The orchestrators, as `host:port`, that say they are not ready, or say nothing at all.
+    pub(crate) not_ready: Vec<String>,
+    pub(crate) hung: Vec<String>,
     /// When set, a start waits here before it is answered.
     pub(crate) start_gate: Option<Arc<Notify>>,
 }
@@ -131,7 +134,8 @@ impl Parts {
             .route("/api/sagas/{id}/events", get(events))
             .route("/api/echo/{*rest}", any(echo))
             .layer(middleware::from_fn_with_state((self.clone(), "orchestrator"), moody))
-            .route("/health", get(|| async { "ok" }))
+            .route("/ready", get(ready))
+            .layer(middleware::from_fn_with_state(self.clone(), hanging))
             .layer(middleware::from_fn_with_state(self.clone(), remember))
             .with_state(self.clone())
     }
@@ -180,7 +184,7 @@ impl Drop for Running {
 
 async fn remember(State(parts): State<Parts>, request: Request, next: Next) -> Response {
     let asked = format!("{} {}", request.method(), request.uri());
-    if request.uri().path() != "/health" {
+    if !matches!(request.uri().path(), "/health" | "/ready") {
         let mut memory = parts.memory();
         memory.asked.push(asked);
         let host = request.headers()[header::HOST].to_str().unwrap();
@@ -189,6 +193,19 @@ async fn remember(State(parts): State<Parts>, request: Request, next: Next) -> R
         memory.last_headers = request.headers().clone();
     }
     next.run(request).await
+}
+
+async fn ready(State(parts): State<Parts>, headers: HeaderMap) -> StatusCode {
+    let host = headers[header::HOST].to_str().unwrap();
+    let not_ready = parts.memory().not_ready.iter().any(|one| one == host);
+    if not_ready { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK }
+}
+
+/// A stopped process: it takes connections and says nothing.
+async fn hanging(State(parts): State<Parts>, request: Request, next: Next) -> Response {
+    let host = request.headers()[header::HOST].to_str().unwrap();
+    let hung = parts.memory().hung.iter().any(|one| one == host);
+    if hung { std::future::pending().await } else { next.run(request).await }
 }
 
 async fn moody(State((parts, part)): State<(Parts, &'static str)>, request: Request, next: Next) -> Response {
@@ -254,11 +271,13 @@ async fn orders(
     State(parts): State<Parts>,
     Query(query): Query<HashMap<String, String>>,
 ) -> Result<Json<Value>, ApiError> {
-    if query.contains_key("page_token") {
-        return Err(kit::http::page_token::PageTokenError.into());
-    }
-    let items: Vec<_> = parts.memory().orders.values().cloned().collect();
-    Ok(Json(json!({ "items": items, "next_page_token": null })))
+    let memory = parts.memory();
+    let before = |id: &OrderId| query.get("before").is_none_or(|before| *id < before.parse().unwrap());
+    let limit = query["limit"].parse().unwrap();
+    let mut items: Vec<_> = memory.orders.values().filter(|order| before(&order.order_id)).cloned().collect();
+    items.sort_by_key(|order| std::cmp::Reverse(order.order_id));
+    items.truncate(limit);
+    Ok(Json(json!(items)))
 }
 
 async fn order(State(parts): State<Parts>, Path(id): Path<OrderId>) -> Result<Json<OrderView>, ApiError> {
@@ -346,9 +365,16 @@ fn saga_of(id: SagaId, start: &StartSaga) -> SagaView {
 async fn sagas(State(parts): State<Parts>, Query(query): Query<HashMap<String, String>>) -> Json<Page<SagaSummary>> {
     let memory = parts.memory();
     let wanted = query.get("business_key");
-    let fits = |saga: &&SagaView| wanted.is_none_or(|key| *key == saga.summary.business_key);
-    let items = memory.sagas.values().filter(fits).map(|saga| saga.summary.clone()).collect();
-    Json(Page::only(items))
+    let owner = query.get("owner");
+    let before: Option<SagaId> = query.get("before").map(|before| before.parse().unwrap());
+    let fits = |saga: &&SagaView| {
+        wanted.is_none_or(|key| *key == saga.summary.business_key)
+            && owner.is_none_or(|owner| saga.summary.owner.as_ref() == Some(owner))
+            && before.is_none_or(|before| saga.summary.id < before)
+    };
+    let size = query["page_size"].parse().unwrap();
+    let found: Vec<_> = memory.sagas.values().rev().filter(fits).map(|saga| saga.summary.clone()).collect();
+    Json(Page::cut(found, size, |last| PageToken::from_text(last.id.to_string())))
 }
 
 async fn saga(State(parts): State<Parts>, Path(id): Path<SagaId>) -> Result<Json<SagaView>, ApiError> {

@@ -1,6 +1,8 @@
-//! Hashes of passwords: argon2id with OWASP's parameters, off the asynchronous threads, a bounded number at a time.
+//! Hashes of passwords: argon2id with OWASP's parameters, off the asynchronous threads. As many are computed at a time
+//! as there are cores, a bounded number waits, and what comes past that is refused at once: a queue that grows would
+//! make everybody wait longer than they have patience for.
 
-use std::sync::Arc;
+use std::{num::NonZeroUsize, sync::Arc, thread::available_parallelism};
 
 use argon2::{
     Algorithm, Argon2, Params, Version,
@@ -14,13 +16,16 @@ use crate::password::{PASSWORD_CHARS_MAX, Password};
 const MEMORY_KIB: u32 = 19_456;
 /// Passes over that memory.
 const PASSES: u32 = 2;
-/// Hashes that are computed at once: they hold 19 MiB and a core each, and logins must not starve everything else.
-const AT_ONCE_MAX: usize = 4;
+/// The hashes that wait for a turn, for each turn: at some 30 ms each, whoever is taken in waits about half a second.
+const WAITING_PER_TURN_MAX: usize = 16;
 
 /// Hashes and checks passwords.
 #[derive(Debug, Clone)]
 pub(crate) struct Passwords {
+    /// A hash holds 19 MiB and a core.
     turns: Arc<Semaphore>,
+    /// Of those whose turn it is, and of those who wait for one.
+    places: Arc<Semaphore>,
     /// The hash of no password at all: checked when there is no such person, so that the time tells nothing.
     no_person: Arc<str>,
 }
@@ -28,6 +33,8 @@ pub(crate) struct Passwords {
 /// A failure of hashing itself; a wrong password is none.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HashingError {
+    #[error("too many passwords wait to be looked at")]
+    Busy,
     #[error("hashing a password failed: {0}")]
     Hash(String),
     #[error("the hashing task ended early")]
@@ -36,8 +43,12 @@ pub(crate) enum HashingError {
 
 impl Passwords {
     pub(crate) async fn new() -> Result<Self, HashingError> {
-        let turns = Arc::new(Semaphore::new(AT_ONCE_MAX));
-        let mut passwords = Self { turns, no_person: "".into() };
+        Self::with_turns(available_parallelism().map_or(1, NonZeroUsize::get)).await
+    }
+
+    async fn with_turns(turns: usize) -> Result<Self, HashingError> {
+        let places = Arc::new(Semaphore::new(turns * (1 + WAITING_PER_TURN_MAX)));
+        let mut passwords = Self { turns: Arc::new(Semaphore::new(turns)), places, no_person: "".into() };
         // Longer than any password, so that no login can match it.
         passwords.no_person = passwords.hash_text("-".repeat(PASSWORD_CHARS_MAX + 1)).await?.into();
         Ok(passwords)
@@ -70,10 +81,11 @@ impl Passwords {
         &self,
         work: impl FnOnce() -> Result<T, HashingError> + Send + 'static,
     ) -> Result<T, HashingError> {
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| HashingError::Busy)?;
         let turn = Arc::clone(&self.turns).acquire_owned().await;
         // The turn goes along: who asked may go away at any moment, and the hash is computed to its end all the same.
         let hashing = move || {
-            let _turn = turn;
+            let _held = (place, turn);
             work()
         };
         tokio::task::spawn_blocking(hashing).await.map_err(HashingError::Task)?
@@ -91,6 +103,8 @@ fn hash_error(error: argon2::password_hash::Error) -> HashingError {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt as _;
+
     use super::*;
 
     fn typed(text: &str) -> Password {
@@ -110,8 +124,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_unknown_person_costs_a_hash_like_everybody_else() {
-        let passwords = Passwords::new().await.unwrap();
-        let all = passwords.turns.acquire_many(u32::try_from(AT_ONCE_MAX).unwrap()).await.unwrap();
+        let passwords = Passwords::with_turns(1).await.unwrap();
+        let all = passwords.turns.acquire().await.unwrap();
         let mut answer = std::pin::pin!(passwords.matches(typed("anything"), None));
         tokio::select! {
             biased;
@@ -124,7 +138,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_goes_away_takes_no_turn_from_the_hash_that_is_still_computed() {
-        let passwords = Passwords::new().await.unwrap();
+        let passwords = Passwords::with_turns(1).await.unwrap();
         let (begin, begun) = tokio::sync::oneshot::channel();
         let (end, ended) = std::sync::mpsc::channel::<()>();
         let asking = passwords.clone();
@@ -139,9 +153,25 @@ mod tests {
         begun.await.unwrap();
         asked.abort();
         assert!(asked.await.unwrap_err().is_cancelled());
-        assert_eq!(passwords.turns.available_permits(), AT_ONCE_MAX - 1);
+        assert_eq!(passwords.turns.available_permits(), 0);
         end.send(()).unwrap();
-        let all = u32::try_from(AT_ONCE_MAX).unwrap();
-        drop(passwords.turns.acquire_many(all).await.unwrap());
+        drop(passwords.turns.acquire().await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn past_a_bounded_queue_a_password_is_refused_at_once_and_those_in_it_are_looked_at() {
+        let passwords = Passwords::with_turns(1).await.unwrap();
+        let all = passwords.turns.acquire().await.unwrap();
+        let ask = || passwords.matches(typed("anything"), None);
+        let mut queue: Vec<_> = (0..=WAITING_PER_TURN_MAX).map(|_| Box::pin(ask())).collect();
+        for waiting in &mut queue {
+            assert!(waiting.now_or_never().is_none());
+        }
+        assert!(matches!(ask().now_or_never(), Some(Err(HashingError::Busy))));
+        drop(all);
+        for waiting in queue {
+            assert!(!waiting.await.unwrap());
+        }
+        assert!(!ask().await.unwrap(), "there are places again");
     }
 }

@@ -30,6 +30,9 @@ use crate::{
     session::{Lifetimes, SessionError},
 };
 
+/// When a caller whose password found no place in the queue should come back, in seconds: it is looked through in less.
+const BUSY_RETRY_AFTER_SECONDS: u32 = 1;
+
 /// The parts that the routes stand on.
 #[derive(Clone)]
 pub(crate) struct People {
@@ -91,6 +94,7 @@ impl From<RegistrationError> for ApiError {
             RegistrationError::Invalid(errors) => Self::unprocessable("registration_invalid", detail, errors),
             RegistrationError::Taken => Self::conflict("email_taken", detail),
             RegistrationError::Domain(error) => error.into(),
+            RegistrationError::Password(HashingError::Busy) => busy(detail),
             RegistrationError::Password(_) | RegistrationError::Event(_) => failed(&error),
         }
     }
@@ -102,9 +106,14 @@ impl From<SessionError> for ApiError {
             SessionError::WrongLogin => Self::unauthorized("login_wrong", error.to_string()),
             SessionError::WrongToken => Self::unauthorized("refresh_token_wrong", error.to_string()),
             SessionError::Domain(error) => error.into(),
+            SessionError::Password(error @ HashingError::Busy) => busy(error.to_string()),
             SessionError::Password(_) | SessionError::Signing(_) | SessionError::NoRandomness => failed(&error),
         }
     }
+}
+
+fn busy(detail: String) -> ApiError {
+    ApiError::unavailable("busy", detail, BUSY_RETRY_AFTER_SECONDS)
 }
 
 fn failed(error: &dyn std::error::Error) -> ApiError {

@@ -11,7 +11,7 @@ const PAGES: &str = "docs/errors/";
 const CONSTANTS: [&str; 5] = ["REFUSED_", "FAULT_", "CAUSE_", "FAILURE_", "REASON_DELIVERY_LIMIT"];
 
 /// Constructors whose code is written out in the call, and how many commas stand before it.
-const CONSTRUCTORS: [(&str, usize); 9] = [
+const CONSTRUCTORS: [(&str, usize); 10] = [
     ("::new(StatusCode::", 1),
     ("::bad_request(", 0),
     ("::unauthorized(", 0),
@@ -20,6 +20,7 @@ const CONSTRUCTORS: [(&str, usize); 9] = [
     ("::conflict(", 0),
     ("::unprocessable(", 0),
     ("::unavailable(", 0),
+    ("too_many(", 0),
     // Reads a header, or answers with this code.
     ("header(headers, HEADER_", 2),
 ];

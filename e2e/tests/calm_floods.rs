@@ -1,0 +1,141 @@
+//! Floods from one address: logins, registrations, connections that say nothing. A client at another address, who
+//! behaves, is served all the while, and so is an operator when every common place is taken.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use chrono::Days;
+use e2e::{Client, DEMO_PASSWORD, System, wait};
+use futures::{StreamExt as _, stream};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::{
+    io::AsyncReadExt as _,
+    net::{TcpSocket, TcpStream},
+    time::Instant,
+};
+
+/// The host that floods, and the one beside it.
+const FLOOD: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
+const OTHER_FLOOD: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 4);
+/// The hosts of those who behave.
+const CLIENT: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+const LATECOMER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 5);
+const OPERATOR: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 6);
+
+/// The calls of a flood, so many of them at once.
+const CALLS: usize = 400;
+const AT_ONCE: usize = 60;
+
+/// The connections that the door takes in this test, from everybody and from one address.
+const CONNECTIONS_MAX: usize = 300;
+const ADDRESS_CONNECTIONS_MAX: usize = 200;
+
+/// The longest that a call of a client who behaves may take beside a flood: a debug build's hash takes half a second,
+/// and sixteen wait for each turn.
+const SERVED_WITHIN: Duration = Duration::from_secs(10);
+
+const PASSWORD: &str = "a long enough passphrase";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_who_behaves_is_served_beside_floods_of_logins_registrations_and_connections() {
+    let connections = format!("--connections-max={CONNECTIONS_MAX}");
+    let of_address = format!("--address-connections-max={ADDRESS_CONNECTIONS_MAX}");
+    let system = System::start_with_gateway(&[&connections, &of_address]).await.unwrap();
+    let client = Client::stranger_at(&system.gateway, CLIENT);
+    let person = json!({ "email": "ada@example.com", "password": PASSWORD, "name": "Ada" });
+    let registered = client.call(Method::POST, "/v1/auth/register", Some(person)).await.unwrap();
+    assert_eq!(registered.status, 201, "{registered:?}");
+
+    let guess = |n: usize| json!({ "email": format!("p{n}@example.com"), "password": format!("guess number {n}") });
+    beside(flood(&system, "/v1/auth/login", guess), &client).await;
+    let person = |n: usize| json!({ "email": format!("q{n}@example.com"), "password": PASSWORD, "name": "Q" });
+    beside(flood(&system, "/v1/auth/register", person), &client).await;
+
+    // One address has its share of the connections.
+    let mut held = connections_of(&system, FLOOD, CONNECTIONS_MAX * 2).await;
+    assert!(held.len() <= ADDRESS_CONNECTIONS_MAX, "{} are held by one address", held.len());
+    served(&client).await;
+    // Two of them have all that are for everybody.
+    held.extend(connections_of(&system, OTHER_FLOOD, ADDRESS_CONNECTIONS_MAX).await);
+    let latecomer = Client::stranger_at(&system.gateway, LATECOMER);
+    let full = latecomer.get(&search()).await.unwrap();
+    assert_eq!((full.status.as_u16(), &full.body["code"]), (503, &json!("connections_exhausted")), "{full:?}");
+    let operator = Client::stranger_at(&system.gateway, OPERATOR);
+    let login = json!({ "email": "operator@sojourn.example", "password": DEMO_PASSWORD });
+    let tokens = operator.call(Method::POST, "/v1/auth/login", Some(login)).await.unwrap();
+    let bearer = format!("Bearer {}", tokens.body["access_token"].as_str().unwrap());
+    let headers = [("authorization", bearer.as_str())];
+    let sagas = operator.call_with(Method::GET, "/ops/api/sagas", None, &headers).await.unwrap();
+    assert_eq!(sagas.status, 200, "{sagas:?}");
+    drop(held);
+    wait::until("a place for everybody", SERVED_WITHIN, || async {
+        let answer = latecomer.get(&search()).await.map_err(|error| format!("{error:#}"))?;
+        if answer.status == 200 { Ok(()) } else { Err(format!("{answer:?}")) }
+    })
+    .await;
+}
+
+/// The client asks again and again until the flood is over: always served, and the flood is told to wait.
+async fn beside(flood: impl Future<Output = BTreeMap<u16, usize>>, client: &Client) {
+    let mut flood = std::pin::pin!(flood);
+    let mut asked = 0;
+    let told = loop {
+        tokio::select! {
+            told = &mut flood => break told,
+            () = served(client) => asked += 1,
+        }
+    };
+    served(client).await;
+    println!("beside {told:?} the client was served {asked} times");
+    assert!(told.get(&429).copied().unwrap_or_default() > CALLS / 2, "{told:?}");
+    assert!(told.keys().all(|status| [201, 401, 429, 503].contains(status)), "{told:?}");
+}
+
+/// A login and a search, in time.
+async fn served(client: &Client) {
+    let begun = Instant::now();
+    let login = json!({ "email": "ada@example.com", "password": PASSWORD });
+    let found = client.get(&search()).await.unwrap();
+    assert_eq!(found.status, 200, "{found:?}");
+    let entered = client.call(Method::POST, "/v1/auth/login", Some(login)).await.unwrap();
+    // A client who logs in without end has an allowance too.
+    assert!(entered.status == 200 || entered.status == 429, "{entered:?}");
+    assert!(begun.elapsed() < SERVED_WITHIN, "it took {:?}", begun.elapsed());
+}
+
+/// The statuses that the flooding host was answered with.
+async fn flood(system: &System, path: &str, body: impl Fn(usize) -> Value) -> BTreeMap<u16, usize> {
+    let stranger = Client::stranger_at(&system.gateway, FLOOD);
+    let answers = stream::iter(0..CALLS).map(|n| stranger.call(Method::POST, path, Some(body(n))));
+    let mut told = BTreeMap::new();
+    let mut answers = std::pin::pin!(answers.buffer_unordered(AT_ONCE));
+    while let Some(answer) = answers.next().await {
+        *told.entry(answer.unwrap().status.as_u16()).or_default() += 1;
+    }
+    told
+}
+
+/// Opens so many connections from one host, says nothing on them, and returns those that were not closed.
+async fn connections_of(system: &System, host: Ipv4Addr, count: usize) -> Vec<TcpStream> {
+    let door: SocketAddr = system.gateway.strip_prefix("http://").unwrap().parse().unwrap();
+    let open = |_| async move {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(IpAddr::V4(host), 0)).unwrap();
+        let mut stream = socket.connect(door).await.ok()?;
+        // A refused one is closed as soon as it is accepted; the others are quiet for as long as we look.
+        let closed = tokio::time::timeout(Duration::from_millis(500), stream.read(&mut [0; 1])).await.is_ok();
+        (!closed).then_some(stream)
+    };
+    stream::iter(0..count).map(open).buffer_unordered(count).filter_map(std::future::ready).collect().await
+}
+
+fn search() -> String {
+    let date = kit::clock::system().now().date_naive() + Days::new(30);
+    format!("/v1/flights/offers?from=LHR&to=MLE&date={date}&cabin=economy&passengers=1")
+}
