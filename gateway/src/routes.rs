@@ -3,6 +3,7 @@
 
 pub(crate) mod auth;
 pub(crate) mod keys;
+pub(crate) mod list_orders;
 pub(crate) mod offers;
 pub(crate) mod operation_events;
 pub(crate) mod operations;
@@ -25,7 +26,7 @@ pub(crate) const ROUTES: [&Endpoint; 12] = [
     &offers::FLIGHTS,
     &offers::STAYS,
     &place_order::PLACE,
-    &orders::LIST,
+    &list_orders::LIST,
     &orders::SHOW,
     &operations::SHOW,
     &operation_events::FOLLOW,

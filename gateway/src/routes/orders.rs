@@ -1,4 +1,4 @@
-//! `GET /v1/orders` and `GET /v1/orders/{order_id}`: the order service's view, and, before it has one, the saga's.
+//! `GET /v1/orders/{order_id}`: the order service's view, and, while it has none, the saga's.
 
 use axum::{
     extract::State,
@@ -7,13 +7,11 @@ use axum::{
     routing::on,
 };
 use contract::{
-    OrderId, Page, PageToken, Route,
-    limits::PAGE_SIZE_MAX,
+    OrderId, Page, Route, SagaId,
     orchestrator_api::{SagaSummary, SagaView},
     order::{OrderView, PlaceOrder},
 };
-use kit::http::{ApiError, Json, Path, Query};
-use serde::Deserialize;
+use kit::http::{ApiError, Path};
 use sha2::{Digest as _, Sha256};
 
 use super::order_request::OrderRequest;
@@ -25,17 +23,6 @@ use crate::{
     hop::Hop,
     upstream::{Call, Part, UpstreamError},
     views::{self, Order},
-};
-
-pub(crate) const LIST: Endpoint = Endpoint {
-    verb: Verb::Get,
-    path: "/v1/orders",
-    access: Access::Client,
-    limit: Limit::Read,
-    body_bytes_max: NO_BODY_BYTES_MAX,
-    part: Part::Domain(Route::Order),
-    about: "lists one's own orders",
-    handler: |methods| on(methods, list),
 };
 
 pub(crate) const SHOW: Endpoint = Endpoint {
@@ -51,38 +38,6 @@ pub(crate) const SHOW: Endpoint = Endpoint {
 
 /// How many bytes of the digest make an `ETag`: enough that two states of one order never share one.
 const ETAG_BYTES: usize = 12;
-
-/// The query of a listing.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Wanted {
-    page_size: Option<u32>,
-    page_token: Option<PageToken>,
-}
-
-async fn list(
-    State(app): State<App>,
-    caller: Caller,
-    hop: Hop,
-    Query(wanted): Query<Wanted>,
-) -> Result<Json<Page<Order>>, ApiError> {
-    // Zero is no size asked for, and too much is as much as there is (AIP-158).
-    let size = wanted.page_size.map(|size| ("page_size", size.min(PAGE_SIZE_MAX).to_string()));
-    // The token is opaque here: the order service refuses what it did not hand out.
-    let token = wanted.page_token.map(|token| ("page_token", token.as_str().to_owned()));
-    let query = [("user_id", caller.user_id.to_string())].into_iter().chain(size).chain(token);
-    let response = app.domain(Route::Order).call(&hop, Call::get_with("/internal/order/orders", query)).await?;
-    match response.status {
-        StatusCode::OK => {
-            let page: Page<OrderView> = response.json()?;
-            // The order service was asked for one person's; checked all the same, since this is where it would leak.
-            let own = page.items.into_iter().filter(|order| order.user_id == caller.user_id);
-            Ok(Json(Page { items: own.map(Order::from).collect(), next_page_token: page.next_page_token }))
-        }
-        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => Err(response.problem()),
-        _ => Err(response.unexpected().into()),
-    }
-}
 
 async fn show(
     State(app): State<App>,
@@ -115,21 +70,35 @@ async fn from_saga(app: &App, hop: &Hop, caller: Caller, order_id: OrderId) -> R
     }
     let page: Page<SagaSummary> = response.json()?;
     let owner = caller.user_id.to_string();
-    let Some(found) = page.items.into_iter().find(|saga| saga.owner.as_ref() == Some(&owner)) else { return Ok(None) };
-    let response = app.orchestrator.call(hop, Call::get(format!("/api/sagas/{}", found.id))).await?;
+    let found = page.items.into_iter().find(|saga| saga.owner.as_ref() == Some(&owner));
+    match found {
+        Some(found) => of_saga(app, hop, caller, order_id, found.id).await,
+        None => Ok(None),
+    }
+}
+
+/// The order of this saga, when both are the caller's.
+pub(super) async fn of_saga(
+    app: &App,
+    hop: &Hop,
+    caller: Caller,
+    order_id: OrderId,
+    saga: SagaId,
+) -> Result<Option<Order>, UpstreamError> {
+    let response = app.orchestrator.call(hop, Call::get(format!("/api/sagas/{saga}"))).await?;
     if response.status != StatusCode::OK {
         return Err(response.unexpected());
     }
-    let saga: SagaView = response.json()?;
-    let placed: PlaceOrder = match serde_json::from_value(saga.input.clone()) {
+    let view: SagaView = response.json()?;
+    let placed: PlaceOrder = match serde_json::from_value(view.input.clone()) {
         Ok(placed) => placed,
         Err(error) => {
-            let why = format!("the input of {} is not an order: {error}", found.id);
+            let why = format!("the input of {saga} is not an order: {error}");
             return Err(UpstreamError::Unusable { service: app.orchestrator.service(), why });
         }
     };
-    let own = views::is_owned_by(&saga, caller.user_id) && placed.order_id == order_id;
-    Ok(own.then(|| Order::from_saga(&saga, placed)))
+    let own = views::is_owned_by(&view, caller.user_id) && placed.order_id == order_id;
+    Ok(own.then(|| Order::from_saga(&view, placed)))
 }
 
 fn with_etag(headers: &HeaderMap, order: &Order) -> Response {

@@ -25,6 +25,8 @@ pub(super) struct Asked {
     q: Option<String>,
     created_after: Option<DateTime<Utc>>,
     created_before: Option<DateTime<Utc>>,
+    /// Only sagas older than this one: for a caller that pages by itself.
+    before: Option<SagaId>,
     page_size: Option<u32>,
     page_token: Option<PageToken>,
 }
@@ -36,12 +38,14 @@ pub(super) async fn list(
 ) -> Result<Json<Page<SagaSummary>>, ApiError> {
     let limit = page_size(asked.page_size);
     let token = asked.page_token.clone();
+    let before = asked.before;
     let one = asked.q.as_deref().and_then(|q| q.trim().parse::<SagaId>().ok());
     let mut filter = filter(asked)?;
     let described = format!("{filter:?}");
-    if let Some(token) = token {
-        filter.before = Some(page_token::read(&token, &described)?);
-    }
+    filter.before = match token {
+        Some(token) => Some(page_token::read(&token, &described)?),
+        None => before,
+    };
     if let Some(id) = one {
         // An id names its saga by itself: the other filters would only hide it.
         let found = api.shared.journal.get(id).await.map_err(|error| problems::journal(&error))?;

@@ -5,7 +5,7 @@
 //! | `POST /api/sagas` [`StartSaga`] | 201 / 200 [`SagaStarted`]; 404 unknown definition; 422; 503 + Retry-After. With `Prefer: wait=N` (RFC 7240) it answers at the saga's end, with its `status` |
 //! | `GET /api/starts?name&key` | the saga that a start with this key made, and the fingerprint of its request; 404 |
 //! | `GET /api/definitions` | every definition: name, version, fingerprint, steps |
-//! | `GET /api/sagas?status&name&business_key&owner&q&created_after&created_before&page_size&page_token` | [`Page`](crate::Page) of [`SagaSummary`] |
+//! | `GET /api/sagas?status&name&business_key&owner&q&created_after&created_before&before&page_size&page_token` | [`Page`](crate::Page) of [`SagaSummary`] |
 //! | `GET /api/sagas/{id}` | [`SagaView`] |
 //! | `GET /api/sagas/{id}/journal` | [`Page`](crate::Page) of [`RecordView`], the only one |
 //! | `GET /api/sagas/{id}/events` | server-sent events: `id: <seq>`, `event: record`, [`RecordView`]; then `event: end` |

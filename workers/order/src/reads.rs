@@ -3,12 +3,8 @@
 mod orders;
 
 use axum::{Router, extract::State, routing::get};
-use contract::{
-    OrderId, UserId,
-    order::OrderView,
-    page::{Page, PageToken, page_size},
-};
-use kit::http::{ApiError, Json, Path, Query, page_token};
+use contract::{OrderId, UserId, limits::PAGE_SIZE_MAX, order::OrderView};
+use kit::http::{ApiError, Json, Path, Query};
 use serde::Deserialize;
 use sqlx::PgPool;
 
@@ -21,8 +17,9 @@ pub(crate) fn router(pool: PgPool) -> Router {
 #[serde(deny_unknown_fields)]
 struct ListQuery {
     user_id: UserId,
-    page_size: Option<u32>,
-    page_token: Option<PageToken>,
+    /// Only orders below this one.
+    before: Option<OrderId>,
+    limit: u32,
 }
 
 async fn read(State(pool): State<PgPool>, Path(order_id): Path<OrderId>) -> Result<Json<OrderView>, ApiError> {
@@ -30,10 +27,9 @@ async fn read(State(pool): State<PgPool>, Path(order_id): Path<OrderId>) -> Resu
     found.map(Json).ok_or_else(|| ApiError::not_found("order_unknown", format!("there is no order {order_id}")))
 }
 
-async fn list(State(pool): State<PgPool>, Query(query): Query<ListQuery>) -> Result<Json<Page<OrderView>>, ApiError> {
-    let listing = format!("orders of {}", query.user_id);
-    let before = query.page_token.map(|token| page_token::read::<OrderId>(&token, &listing)).transpose()?;
-    let size = page_size(query.page_size);
-    let found = orders::of_user(&pool, query.user_id, before, size + 1).await?;
-    Ok(Json(Page::cut(found, size as usize, |last| page_token::write(&listing, &last.order_id))))
+/// A person's orders, newest first. The gateway makes pages of them, and of what it hears from elsewhere.
+async fn list(State(pool): State<PgPool>, Query(query): Query<ListQuery>) -> Result<Json<Vec<OrderView>>, ApiError> {
+    // One more than a page tells whether there is another.
+    let limit = query.limit.min(PAGE_SIZE_MAX + 1);
+    Ok(Json(orders::of_user(&pool, query.user_id, query.before, limit).await?))
 }
