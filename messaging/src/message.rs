@@ -73,23 +73,38 @@ pub struct Outgoing {
     pub routing_key: String,
     /// The message itself.
     pub message: Message,
+    /// Whether its receiver is known to unpack parcels, so that an adapter may put it together with others for the same
+    /// queue. Its sender knows from the receiver's own messages.
+    pub receiver_unpacks: bool,
 }
 
 impl Outgoing {
     /// A command for a domain.
     pub fn command(domain: impl Into<String>, message: Message) -> Self {
-        Self { exchange: Exchange::Commands, routing_key: domain.into(), message }
+        Self::to(Exchange::Commands, domain, message)
     }
 
     /// A reply, or another message to a lane or an orchestrator: `reply_to` is the name of its queue.
     pub fn reply(reply_to: impl Into<String>, message: Message) -> Self {
-        Self { exchange: Exchange::Replies, routing_key: reply_to.into(), message }
+        Self::to(Exchange::Replies, reply_to, message)
     }
 
     /// An event of this topic, such as `order.confirmed`. An event without a subscriber is confirmed and
     /// gone: events alone are not published as mandatory.
     pub fn event(topic: impl Into<String>, message: Message) -> Self {
-        Self { exchange: Exchange::Events, routing_key: topic.into(), message }
+        Self::to(Exchange::Events, topic, message)
+    }
+
+    /// A message for whatever the exchange finds under the key, to a receiver that may not unpack parcels.
+    pub fn to(exchange: Exchange, routing_key: impl Into<String>, message: Message) -> Self {
+        Self { exchange, routing_key: routing_key.into(), message, receiver_unpacks: false }
+    }
+
+    /// The same message with this known of its receiver.
+    #[must_use]
+    pub fn to_unpacker(mut self, receiver_unpacks: bool) -> Self {
+        self.receiver_unpacks = receiver_unpacks;
+        self
     }
 
     /// Whether it is within the limits of the port. Adapters ask before they send.
@@ -182,7 +197,7 @@ impl Delivery {
         if let Some(exchange) = self.exchange {
             message.headers.insert(headers::SOURCE_EXCHANGE.to_owned(), exchange.name().to_owned());
         }
-        Outgoing { exchange: Exchange::DeadLetters, routing_key: self.routing_key.clone(), message }
+        Outgoing::to(Exchange::DeadLetters, &self.routing_key, message)
     }
 }
 

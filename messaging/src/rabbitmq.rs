@@ -19,10 +19,11 @@ mod address;
 mod consume;
 mod convert;
 mod declare;
+mod fall_back;
 mod link;
 mod options;
+mod parcel;
 mod publish;
-mod recount;
 
 use std::{
     fmt,

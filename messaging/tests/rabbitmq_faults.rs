@@ -16,10 +16,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lapin::{BasicProperties, Connection, ConnectionProperties, options::BasicPublishOptions};
+use lapin::{
+    BasicProperties, Connection, ConnectionProperties,
+    options::{BasicGetOptions, BasicPublishOptions},
+};
 use messaging::{
-    Broker, BrokerError, BrokerState, Delivery, Message, Namespace, Outgoing, PUBLISH_TIMEOUT, PublishError, QueueName,
-    Subscription, Topology,
+    Broker, BrokerError, BrokerState, Delivery, Exchange, Message, Namespace, Outgoing, PUBLISH_TIMEOUT, PublishError,
+    QueueName, Subscription, Topology, headers,
     rabbitmq::{FirstConnect, QueueKind, RabbitBroker, RabbitOptions},
 };
 use private_servers::{
@@ -455,6 +458,53 @@ async fn bury_a_strangers_message(kind: QueueKind) {
         assert_eq!(letter.dead_letter().unwrap().reason, "no message id");
         assert_eq!(&letter.message.body[..], &body[..]);
     }
+    broker.remove(&flights).await.unwrap();
+    broker.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_parcel_in_the_dead_letters_is_taken_apart_and_sent_again() {
+    futures::future::join_all(KINDS.map(take_a_dead_parcel_apart)).await;
+}
+
+async fn take_a_dead_parcel_apart(kind: QueueKind) {
+    let prefix = testing::unique("parcel");
+    let options = RabbitOptions::new(&testing::amqp_url(), "parcel").unwrap();
+    let options = options.with_namespace(Namespace::new(&prefix)).with_queue_kind(kind);
+    let broker = RabbitBroker::connect(options).await.unwrap();
+    let flights = Topology::new().with_commands("flights");
+    broker.declare(&flights).await.unwrap();
+    let sent = broker.publish((0..2).map(|number| command(number).to_unpacker(true)).collect()).await;
+    assert_eq!(sent, [Ok(()), Ok(())]);
+
+    // A worker in another language, which knows single messages only, buries what it cannot read.
+    let connection = Connection::connect(&testing::amqp_url(), ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    let wire_queue = format!("{prefix}.{}", queue());
+    let got = channel.basic_get(wire_queue.as_str().into(), BasicGetOptions { no_ack: true }).await.unwrap();
+    let parcel = got.expect("one message").delivery;
+    let mut letter = Message::new("0", parcel.properties.kind().clone().unwrap().to_string(), parcel.data);
+    for (name, value) in [
+        (headers::REASON, "not a command"),
+        (headers::SOURCE_QUEUE, queue().as_str()),
+        (headers::SOURCE_EXCHANGE, Exchange::Commands.name()),
+    ] {
+        letter = letter.with_header(name, value);
+    }
+    assert_eq!(broker.publish(vec![Outgoing::to(Exchange::DeadLetters, "flights", letter)]).await, [Ok(())]);
+
+    let mut subscription = broker.subscribe(&queue(), 10).await.unwrap();
+    let mut dead_letters = broker.subscribe(&QueueName::dead_letters(), 10).await.unwrap();
+    let members = tokio::select! {
+        members = take(&mut subscription, 2) => members,
+        letter = dead_letters.next_batch(1) => panic!("handed out: {letter:?}"),
+    };
+    let ids: BTreeSet<_> = members.iter().map(|delivery| delivery.message.message_id.as_str()).collect();
+    assert_eq!(ids, BTreeSet::from(["0", "1"]));
+    // The next letter is handed out, so the parcel before it was not.
+    let end = Message::new("end", "end", "{}");
+    assert_eq!(broker.publish(vec![Outgoing::to(Exchange::DeadLetters, "flights", end)]).await, [Ok(())]);
+    assert_eq!(take(&mut dead_letters, 1).await[0].message.message_id, "end");
     broker.remove(&flights).await.unwrap();
     broker.close().await;
 }

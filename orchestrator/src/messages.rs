@@ -3,4 +3,5 @@
 pub(crate) mod dead_letters;
 pub(crate) mod own_queue;
 pub(crate) mod pending_requests;
+pub(crate) mod unpackers;
 pub(crate) mod wire;

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     http, maintenance,
-    messages::{dead_letters, own_queue, pending_requests::PendingRequests},
+    messages::{dead_letters, own_queue, pending_requests::PendingRequests, unpackers::Unpackers},
     names, ownership,
     settings::Settings,
     shared::Shared,
@@ -107,6 +107,7 @@ pub async fn start(
         lanes: LaneTable::new(),
         watchers: Arc::new(Watchers::new(settings.limits.watchers_max)),
         pending_requests: PendingRequests::default(),
+        unpackers: Unpackers::default(),
         settings,
     });
     let readiness = &shared.readiness;

@@ -9,7 +9,7 @@ use machine::Catalog;
 use messaging::{Broker, QueueName};
 
 use crate::{
-    messages::pending_requests::PendingRequests,
+    messages::{pending_requests::PendingRequests, unpackers::Unpackers},
     settings::Settings,
     starts::{admission::Admission, lanes::LaneTable},
     watching::watchers::Watchers,
@@ -31,6 +31,7 @@ pub(crate) struct Shared {
     pub(crate) lanes: LaneTable,
     pub(crate) watchers: Arc<Watchers>,
     pub(crate) pending_requests: PendingRequests,
+    pub(crate) unpackers: Unpackers,
 }
 
 impl Shared {

@@ -66,7 +66,7 @@ impl Strangers {
         saga: Option<SagaId>,
     ) {
         let message = Message::new(kit::ids::message_id().to_string(), kind, body);
-        let outgoing = Outgoing { exchange, routing_key: key.to_owned(), message };
+        let outgoing = Outgoing::to(exchange, key, message);
         self.0.push(Strange { outgoing, queue: queue.to_owned(), reason, mark: mark.to_owned(), saga });
     }
 

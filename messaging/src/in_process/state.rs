@@ -269,11 +269,11 @@ impl State {
 
     /// The delivery limit was reached. The dead letters take it even when full: it has nowhere else to be.
     fn bury(&mut self, source: &QueueName, stored: Stored) {
-        let Outgoing { exchange, routing_key, mut message } = stored.outgoing;
+        let Outgoing { exchange, routing_key, mut message, receiver_unpacks: _ } = stored.outgoing;
         message.headers.insert(headers::REASON.to_owned(), headers::REASON_DELIVERY_LIMIT.to_owned());
         message.headers.insert(headers::SOURCE_QUEUE.to_owned(), source.as_str().to_owned());
         message.headers.insert(headers::SOURCE_EXCHANGE.to_owned(), exchange.name().to_owned());
-        let outgoing = Outgoing { exchange: Exchange::DeadLetters, routing_key, message };
+        let outgoing = Outgoing::to(Exchange::DeadLetters, routing_key, message);
         for target in self.route(Exchange::DeadLetters, &outgoing.routing_key) {
             self.place(&target, Stored { outgoing: outgoing.clone(), delivery_count: 0, redelivered: false });
         }

@@ -3,9 +3,13 @@
 //! The tracker knows which deliveries are outstanding, so it can acknowledge every prefix of them with one
 //! frame. Frames leave one decision at a time: an ack of *all up to 10* must not overtake the
 //! rejection of 5 that was decided before it, else the broker would take 5 for done.
+//!
+//! A delivery's number is the broker's tag and, for the member of a parcel, its place in there. A parcel is acknowledged
+//! when none of its members is outstanding.
 
 use std::{
     collections::BTreeSet,
+    ops::Range,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -19,7 +23,7 @@ use lapin::{
 use crate::{
     message::{Delivery, DeliveryTag, Outgoing},
     metrics,
-    rabbitmq::publish::Publisher,
+    rabbitmq::{convert::counted, publish::Publisher},
     subscription::AckDriver,
     topology::QueueName,
 };
@@ -49,25 +53,52 @@ struct OpenChannel {
 /// Frames that acknowledge a set of deliveries.
 #[derive(Debug, PartialEq, Eq)]
 struct AckPlan {
-    /// All up to and including this one, with this many among them.
+    /// The messages that are done with.
+    messages: usize,
+    /// All up to and including this tag of the broker, with this many among them.
     up_to: Option<(u64, usize)>,
-    /// Deliveries that are acknowledged one by one.
+    /// Tags that are acknowledged one by one.
     singles: Vec<u64>,
 }
+
+/// The bits of a number that hold the place in a parcel: far more than a parcel has members, and so few that tags have
+/// room for centuries.
+const MEMBER_BITS: u32 = 8;
 
 impl AckTracker {
     pub(super) fn new(queue: QueueName, publisher: Arc<Publisher>) -> Self {
         Self { queue, publisher, open: Mutex::default(), frames: tokio::sync::Mutex::default() }
     }
 
-    /// Publishes a copy in the place of each delivery and acknowledges those whose copy is confirmed; returns the others.
-    pub(super) async fn replace(&self, deliveries: Vec<Delivery>, copies: Vec<Outgoing>) -> Vec<Delivery> {
-        let answers = self.publisher.publish(copies).await;
-        let (confirmed, others): (Vec<_>, Vec<_>) =
-            deliveries.into_iter().zip(answers).partition(|(_, answer)| answer.is_ok());
-        let confirmed: Vec<Delivery> = confirmed.into_iter().map(|(delivery, _)| delivery).collect();
+    /// Publishes copies in the place of each delivery and acknowledges those whose copies are all confirmed; returns the
+    /// others.
+    pub(super) async fn replace(&self, deliveries: Vec<(Delivery, Vec<Outgoing>)>) -> Vec<Delivery> {
+        let mut copies = Vec::new();
+        let mut counted = Vec::new();
+        for (delivery, of_delivery) in deliveries {
+            counted.push((delivery, of_delivery.len()));
+            copies.extend(of_delivery);
+        }
+        if copies.is_empty() {
+            return Vec::new();
+        }
+        let mut answers = self.publisher.publish(copies).await.into_iter();
+        let (mut confirmed, mut others) = (Vec::new(), Vec::new());
+        for (delivery, count) in counted {
+            let all = answers.by_ref().take(count).fold(true, |all, answer| all && answer.is_ok());
+            if all { confirmed.push(delivery) } else { others.push(delivery) }
+        }
         self.ack(&confirmed).await;
-        others.into_iter().map(|(delivery, _)| delivery).collect()
+        others
+    }
+
+    /// From now on a delivery is outstanding as what it was opened to; says whether it was outstanding at all.
+    pub(super) fn reopen_as(&self, delivery: DeliveryTag, opened: &[Delivery]) -> bool {
+        let is_outstanding = self.take(delivery);
+        if is_outstanding {
+            self.hand_out(opened);
+        }
+        is_outstanding
     }
 
     /// From now on deliveries come from this channel; those of an older one are void.
@@ -96,21 +127,46 @@ impl AckTracker {
         self.lock().as_ref().is_some_and(|open| open.epoch == tag.epoch && open.outstanding.contains(&tag.number))
     }
 
-    /// Takes one delivery off the list; `None` when it is not on it, or of another epoch.
-    fn take(&self, tag: DeliveryTag) -> Option<Channel> {
+    /// Takes one delivery off the list; says whether it was on it.
+    fn take(&self, tag: DeliveryTag) -> bool {
         let mut open = self.lock();
-        let open = open.as_mut().filter(|open| open.epoch == tag.epoch)?;
-        open.outstanding.remove(&tag.number).then(|| open.channel.clone())
+        open.as_mut().is_some_and(|open| open.epoch == tag.epoch && open.outstanding.remove(&tag.number))
     }
 
-    /// Decides how to acknowledge, and takes the deliveries that go with one frame off the list.
-    fn plan_acks(&self, deliveries: &[Delivery]) -> Option<(Channel, u64, AckPlan)> {
+    /// Takes deliveries off the list and decides how to acknowledge them.
+    fn plan_acks(&self, deliveries: &[Delivery]) -> Option<(Channel, AckPlan)> {
         let mut open = self.lock();
         let open = open.as_mut()?;
         let numbers =
             deliveries.iter().filter(|delivery| delivery.tag.epoch == open.epoch).map(|delivery| delivery.tag.number);
         let plan = plan_acks(&mut open.outstanding, numbers.collect());
-        Some((open.channel.clone(), open.epoch, plan))
+        Some((open.channel.clone(), plan))
+    }
+
+    /// Takes all that is left of a delivery of the broker off the list; `None` when nothing is.
+    fn take_all_of(&self, tag: DeliveryTag) -> Option<Channel> {
+        let mut open = self.lock();
+        let open = open.as_mut().filter(|open| open.epoch == tag.epoch)?;
+        let left: Vec<u64> = open.outstanding.range(numbers_of(wire_tag(tag.number))).copied().collect();
+        for number in &left {
+            open.outstanding.remove(number);
+        }
+        (!left.is_empty()).then(|| open.channel.clone())
+    }
+
+    /// Rejects whole deliveries of the broker.
+    async fn reject(&self, tags: &[DeliveryTag]) -> usize {
+        let _one_at_a_time = self.frames.lock().await;
+        let mut rejected = 0;
+        for tag in tags {
+            if let Some(channel) = self.take_all_of(*tag) {
+                // Rejected and not nacked: RabbitMQ 4.3 counts only the former toward the delivery limit.
+                let options = BasicRejectOptions { requeue: true };
+                log_lost("reject", channel.basic_reject(wire_tag(tag.number), options).await);
+                rejected += 1;
+            }
+        }
+        rejected
     }
 }
 
@@ -118,39 +174,40 @@ impl AckTracker {
 impl AckDriver for AckTracker {
     async fn ack(&self, deliveries: &[Delivery]) {
         let _one_at_a_time = self.frames.lock().await;
-        let Some((channel, epoch, plan)) = self.plan_acks(deliveries) else {
+        let Some((channel, plan)) = self.plan_acks(deliveries) else {
             return;
         };
-        let (mut messages, mut frames) = (0, 0);
-        if let Some((number, covered)) = plan.up_to {
+        let AckPlan { messages, up_to, singles } = plan;
+        let frames = usize::from(up_to.is_some()) + singles.len();
+        if let Some((tag, covered)) = up_to {
             // `multiple` only where it says more, as single acks are cheaper for the broker.
-            let sent = channel.basic_ack(number, BasicAckOptions { multiple: covered > 1 }).await;
-            log_lost("ack", sent);
-            (messages, frames) = (covered, 1);
+            log_lost("ack", channel.basic_ack(tag, BasicAckOptions { multiple: covered > 1 }).await);
         }
-        for number in plan.singles {
-            if self.take(DeliveryTag { epoch, number }).is_some() {
-                log_lost("ack", channel.basic_ack(number, BasicAckOptions { multiple: false }).await);
-                messages += 1;
-                frames += 1;
-            }
+        for tag in singles {
+            log_lost("ack", channel.basic_ack(tag, BasicAckOptions { multiple: false }).await);
         }
-        if frames > 0 {
+        if messages > 0 {
             metrics::acknowledged(&self.queue, messages, frames);
         }
     }
 
     async fn requeue(&self, deliveries: &[Delivery]) {
-        let _one_at_a_time = self.frames.lock().await;
-        let mut requeued = 0;
-        for delivery in deliveries {
-            if let Some(channel) = self.take(delivery.tag) {
-                // Rejected and not nacked: RabbitMQ 4.3 counts only the former toward the delivery limit.
-                let sent = channel.basic_reject(delivery.tag.number, BasicRejectOptions { requeue: true }).await;
-                log_lost("reject", sent);
-                requeued += 1;
+        let (members, whole): (Vec<_>, Vec<_>) = deliveries.iter().partition(|delivery| is_member(delivery.tag.number));
+        let mut rejected: Vec<DeliveryTag> = whole.iter().map(|delivery| delivery.tag).collect();
+        // A member goes back by itself. Where that fails, the parcel does.
+        let mut copies = Vec::new();
+        for member in members.into_iter().filter(|member| self.is_outstanding(member.tag)) {
+            let message = counted(member.message.clone(), member.delivery_count.saturating_add(1));
+            match member.exchange {
+                Some(exchange) => {
+                    copies.push((member.clone(), vec![Outgoing::to(exchange, &member.routing_key, message)]))
+                }
+                None => rejected.push(member.tag),
             }
         }
+        let mut requeued = copies.len();
+        rejected.extend(self.replace(copies).await.into_iter().map(|member| member.tag));
+        requeued += self.reject(&rejected).await;
         if requeued > 0 {
             metrics::requeued(&self.queue, requeued);
         }
@@ -188,45 +245,83 @@ fn log_lost(frame: &'static str, sent: lapin::Result<()>) {
     }
 }
 
-/// The longest prefix of the outstanding deliveries that is all acknowledged now, and the rest one by one.
+/// The number of a whole delivery (member 0), or of a member of a parcel.
+pub(super) const fn number(wire_tag: u64, member: u64) -> u64 {
+    (wire_tag << MEMBER_BITS) | member
+}
+
+/// The broker's own number of a delivery.
+pub(super) const fn wire_tag(number: u64) -> u64 {
+    number >> MEMBER_BITS
+}
+
+const fn is_member(of_number: u64) -> bool {
+    number(wire_tag(of_number), 0) != of_number
+}
+
+/// A delivery's numbers, whole or in members.
+const fn numbers_of(wire_tag: u64) -> Range<u64> {
+    number(wire_tag, 0)..number(wire_tag + 1, 0)
+}
+
+/// Takes these off the outstanding ones: the longest prefix that is done goes with one frame, the rest one by one.
 fn plan_acks(outstanding: &mut BTreeSet<u64>, mut numbers: Vec<u64>) -> AckPlan {
-    numbers.retain(|number| outstanding.contains(number));
-    numbers.sort_unstable();
-    numbers.dedup();
-    let covered = outstanding.iter().zip(&numbers).take_while(|(outstanding, number)| outstanding == number).count();
-    let singles = numbers.split_off(covered);
-    for number in &numbers {
-        outstanding.remove(number);
-    }
-    AckPlan { up_to: numbers.last().map(|&last| (last, covered)), singles }
+    numbers.retain(|number| outstanding.remove(number));
+    let mut tags: Vec<u64> = numbers.iter().copied().map(wire_tag).collect();
+    tags.sort_unstable();
+    tags.dedup();
+    tags.retain(|tag| outstanding.range(numbers_of(*tag)).next().is_none());
+    let oldest_left = outstanding.first().copied().map_or(u64::MAX, wire_tag);
+    let singles = tags.split_off(tags.partition_point(|tag| *tag < oldest_left));
+    AckPlan { messages: numbers.len(), up_to: tags.last().map(|&last| (last, tags.len())), singles }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(outstanding: &[u64], acked: &[u64], up_to: Option<(u64, usize)>, singles: &[u64], left: &[u64]) {
-        let mut outstanding: BTreeSet<u64> = outstanding.iter().copied().collect();
-        let plan = plan_acks(&mut outstanding, acked.to_vec());
-        assert_eq!(plan, AckPlan { up_to, singles: singles.to_vec() });
-        assert_eq!(outstanding.into_iter().collect::<Vec<_>>(), left);
+    /// Whole deliveries by their tags, members of parcels as tag and place.
+    fn check(
+        outstanding: &[(u64, u64)],
+        acked: &[(u64, u64)],
+        up_to: Option<(u64, usize)>,
+        singles: &[u64],
+    ) -> Vec<u64> {
+        let numbers = |of: &[(u64, u64)]| of.iter().map(|(tag, member)| number(*tag, *member)).collect::<Vec<_>>();
+        let mut left: BTreeSet<u64> = numbers(outstanding).into_iter().collect();
+        let plan = plan_acks(&mut left, numbers(acked));
+        assert_eq!((plan.up_to, plan.singles.as_slice()), (up_to, singles));
+        left.into_iter().map(wire_tag).collect()
+    }
+
+    fn whole<const N: usize>(tags: [u64; N]) -> [(u64, u64); N] {
+        tags.map(|tag| (tag, 0))
     }
 
     #[test]
     fn the_oldest_outstanding_deliveries_are_acknowledged_with_one_frame() {
-        check(&[1, 2, 3, 4], &[3, 1, 2], Some((3, 3)), &[], &[4]);
-        check(&[5, 7, 9], &[5, 7, 9], Some((9, 3)), &[], &[]);
+        assert_eq!(check(&whole([1, 2, 3, 4]), &whole([3, 1, 2]), Some((3, 3)), &[]), [4]);
+        assert_eq!(check(&whole([5, 7, 9]), &whole([5, 7, 9]), Some((9, 3)), &[]), [0; 0]);
     }
 
     #[test]
     fn an_older_delivery_still_in_work_is_not_covered() {
-        check(&[1, 2, 3, 4], &[2, 3], None, &[2, 3], &[1, 2, 3, 4]);
-        check(&[1, 2, 3, 4], &[1, 3], Some((1, 1)), &[3], &[2, 3, 4]);
+        assert_eq!(check(&whole([1, 2, 3, 4]), &whole([2, 3]), None, &[2, 3]), [1, 4]);
+        assert_eq!(check(&whole([1, 2, 3, 4]), &whole([1, 3]), Some((1, 1)), &[3]), [2, 4]);
     }
 
     #[test]
     fn a_delivery_that_is_not_outstanding_is_passed_over() {
-        check(&[4, 5], &[1, 2, 4, 4], Some((4, 1)), &[], &[5]);
-        check(&[], &[1], None, &[], &[]);
+        assert_eq!(check(&whole([4, 5]), &whole([1, 2, 4, 4]), Some((4, 1)), &[]), [5]);
+        assert_eq!(check(&[], &whole([1]), None, &[]), [0; 0]);
+    }
+
+    #[test]
+    fn a_parcel_is_acknowledged_with_its_last_member() {
+        let outstanding = [(1, 0), (2, 1), (2, 2), (3, 0)];
+        assert_eq!(check(&outstanding, &[(2, 2)], None, &[]), [1, 2, 3]);
+        assert_eq!(check(&outstanding, &[(2, 1), (2, 2)], None, &[2]), [1, 3]);
+        assert_eq!(check(&outstanding, &[(1, 0), (2, 1)], Some((1, 1)), &[]), [2, 3]);
+        assert_eq!(check(&outstanding[2..], &[(2, 2), (3, 0)], Some((3, 2)), &[]), [0; 0]);
     }
 }

@@ -6,6 +6,7 @@
 //! batch, and dropping a half-awaited `next_batch` cannot interrupt a rebuild.
 
 use std::{
+    collections::VecDeque,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -34,12 +35,13 @@ use crate::{
     pauses::pauses,
     rabbitmq::{
         acks::AckTracker,
-        convert::{self, Arrived},
+        convert,
         declare::{self, Remembered},
+        fall_back,
         link::{self, Link, Live},
         options::{CLOSE_TIMEOUT, Installation, OPERATION_TIMEOUT},
+        parcel,
         publish::Publisher,
-        recount::recount,
     },
     subscription::{Subscription, SubscriptionDriver},
     topology::{DELIVERY_LIMIT, Namespace, QueueName},
@@ -105,8 +107,8 @@ pub(super) async fn subscribe(
         namespace,
         delivery_limit,
         acks: Arc::clone(&acks),
-        recounts: JoinSet::new(),
-        uncounted: Vec::new(),
+        replacing: JoinSet::new(),
+        ready: VecDeque::new(),
         current: None,
         next_consumers,
         ended,
@@ -205,9 +207,10 @@ struct RabbitSubscription {
     namespace: Namespace,
     delivery_limit: u32,
     acks: Arc<AckTracker>,
-    /// Copies under way that take the place of deliveries; each ends with those that have to be handed out after all.
-    recounts: JoinSet<Vec<Delivery>>,
-    uncounted: Vec<Delivery>,
+    /// Deliveries that are being replaced; each task ends with those that have to be handed out after all.
+    replacing: JoinSet<Vec<Delivery>>,
+    /// Taken from the consumer and not handed out yet: the rest of a parcel.
+    ready: VecDeque<Delivery>,
     current: Option<ChannelConsumer>,
     next_consumers: mpsc::Receiver<ChannelConsumer>,
     ended: Arc<Notify>,
@@ -217,32 +220,42 @@ struct RabbitSubscription {
 }
 
 impl RabbitSubscription {
-    /// Takes the deliveries that lie in lapin's buffer, without waiting.
-    fn take_arrived(&mut self, batch: &mut Vec<Arrived>, max: usize) {
-        while batch.len() < max {
-            let Some(ChannelConsumer { epoch, consumer }) = self.current.as_mut() else {
-                return;
-            };
-            match consumer.next().now_or_never() {
-                None => return,
-                Some(Some(Ok(arrived))) => batch.push(convert::arrived(arrived, &self.queue, &self.namespace, *epoch)),
-                Some(end) => self.end_consumer(end.and_then(Result::err)),
+    /// Takes the deliveries that lie in lapin's buffer, without waiting, until enough are ready.
+    fn take_arrived(&mut self, first: lapin::message::Delivery, max: usize) {
+        let mut replaced = Vec::new();
+        let mut next = Some(first);
+        while let (Some(arrived), Some(ChannelConsumer { epoch, consumer })) = (next.take(), self.current.as_mut()) {
+            let arrived = convert::arrived(arrived, &self.queue, &self.namespace, *epoch);
+            if fall_back::is_due(&arrived) {
+                self.acks.hand_out(std::slice::from_ref(&arrived.delivery));
+                replaced.push(arrived.delivery);
+            } else {
+                let opened = parcel::opened(arrived.delivery);
+                self.acks.hand_out(&opened);
+                self.ready.extend(opened);
             }
+            if self.ready.len() + replaced.len() < max {
+                match consumer.next().now_or_never() {
+                    None => {}
+                    Some(Some(Ok(arrived))) => next = Some(arrived),
+                    Some(end) => self.end_consumer(end.and_then(Result::err)),
+                }
+            }
+        }
+        if !replaced.is_empty() {
+            self.replacing.spawn(fall_back::fall_back(Arc::clone(&self.acks), replaced, self.delivery_limit));
         }
     }
 
-    /// Notes what has arrived as handed out, and keeps back what has to be counted first.
-    fn hand_out(&mut self, batch: Vec<Arrived>) -> Vec<Delivery> {
-        let (counted, uncounted): (Vec<_>, Vec<_>) = batch.into_iter().partition(|arrived| arrived.is_counted);
-        let [counted, uncounted] = [counted, uncounted].map(|arrived: Vec<Arrived>| {
-            let deliveries: Vec<Delivery> = arrived.into_iter().map(|arrived| arrived.delivery).collect();
-            self.acks.hand_out(&deliveries);
-            deliveries
-        });
-        if !uncounted.is_empty() {
-            self.recounts.spawn(recount(Arc::clone(&self.acks), uncounted, self.delivery_limit));
+    /// Makes deliveries ready that could not be replaced.
+    fn keep(&mut self, kept: Vec<Delivery>) {
+        for delivery in kept {
+            let tag = delivery.tag;
+            let opened = parcel::opened(delivery);
+            if self.acks.reopen_as(tag, &opened) {
+                self.ready.extend(opened);
+            }
         }
-        counted
     }
 
     fn end_consumer(&mut self, error: Option<lapin::Error>) {
@@ -258,37 +271,24 @@ impl RabbitSubscription {
 #[async_trait]
 impl SubscriptionDriver for RabbitSubscription {
     async fn next_batch(&mut self, max: usize) -> Option<Vec<Delivery>> {
-        loop {
-            if !self.uncounted.is_empty() {
-                let taken = self.uncounted.len().min(max);
-                return Some(self.uncounted.drain(..taken).collect());
-            }
-            let Some(ChannelConsumer { epoch, consumer }) = self.current.as_mut() else {
+        while self.ready.is_empty() {
+            let Some(ChannelConsumer { consumer, .. }) = self.current.as_mut() else {
                 self.current = Some(self.next_consumers.recv().await?);
                 continue;
             };
-            let epoch = *epoch;
-            let next = tokio::select! {
-                Some(recounted) = self.recounts.join_next() => {
-                    self.uncounted.extend(recounted.unwrap_or_default());
-                    continue;
-                }
-                next = consumer.next() => next,
-            };
-            match next {
-                Some(Ok(arrived)) => {
-                    let mut batch = vec![convert::arrived(arrived, &self.queue, &self.namespace, epoch)];
-                    self.take_arrived(&mut batch, max);
-                    let batch = self.hand_out(batch);
-                    let redelivered = batch.iter().filter(|delivery| delivery.redelivered).count();
-                    if !batch.is_empty() {
-                        metrics::delivered(&self.queue, batch.len(), redelivered);
-                        return Some(batch);
-                    }
-                }
-                end => self.end_consumer(end.and_then(Result::err)),
+            tokio::select! {
+                Some(kept) = self.replacing.join_next() => self.keep(kept.unwrap_or_default()),
+                next = consumer.next() => match next {
+                    Some(Ok(arrived)) => self.take_arrived(arrived, max),
+                    end => self.end_consumer(end.and_then(Result::err)),
+                },
             }
         }
+        let taken = self.ready.len().min(max);
+        let batch: Vec<Delivery> = self.ready.drain(..taken).collect();
+        let redelivered = batch.iter().filter(|delivery| delivery.redelivered).count();
+        metrics::delivered(&self.queue, batch.len(), redelivered);
+        Some(batch)
     }
 
     async fn cancel(self: Box<Self>) {

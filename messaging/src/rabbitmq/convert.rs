@@ -9,8 +9,8 @@ use lapin::{
 };
 
 use crate::{
-    message::{Delivery, DeliveryTag, Message, NAME_BYTES_MAX, Outgoing, headers},
-    rabbitmq::options::QueueKind,
+    message::{Delivery, DeliveryTag, Message, NAME_BYTES_MAX, headers},
+    rabbitmq::{acks, options::QueueKind},
     topology::{Exchange, Namespace, QueueName},
 };
 
@@ -76,10 +76,8 @@ pub(super) fn arrived(
     }
     let counted_by_broker = table.and_then(|table| integer(table.inner().get(DELIVERY_COUNT_HEADER)?));
     let counted_by_us = texts.remove(REDELIVERIES_HEADER).and_then(|count| count.parse::<u32>().ok()).unwrap_or(0);
-    let delivery_count = match counted_by_broker {
-        Some(count) => u32::try_from(count).unwrap_or(u32::MAX),
-        None => counted_by_us.saturating_add(redelivered.into()),
-    };
+    let since = counted_by_broker.map_or(redelivered.into(), |count| u32::try_from(count).unwrap_or(u32::MAX));
+    let delivery_count = counted_by_us.saturating_add(since);
     let delivery = Delivery {
         message: Message {
             message_id: properties.message_id().as_ref().map(ToString::to_string).unwrap_or_default(),
@@ -92,16 +90,14 @@ pub(super) fn arrived(
         queue: queue.clone(),
         redelivered: redelivered || delivery_count > 0,
         delivery_count,
-        tag: DeliveryTag { epoch, number: delivery_tag },
+        tag: DeliveryTag { epoch, number: acks::number(delivery_tag, 0) },
     };
     Arrived { delivery, is_counted: !redelivered || counted_by_broker.is_some() }
 }
 
-/// The copy of a delivery that tells how often it was handed out again; `None` for one from an exchange that is not
-/// ours, which has no way back to its queue.
-pub(super) fn counted_copy(delivery: &Delivery) -> Option<Outgoing> {
-    let message = delivery.message.clone().with_header(REDELIVERIES_HEADER, delivery.delivery_count.to_string());
-    Some(Outgoing { exchange: delivery.exchange?, routing_key: delivery.routing_key.clone(), message })
+/// A message that tells how often it was handed out again.
+pub(super) fn counted(message: Message, redeliveries: u32) -> Message {
+    message.with_header(REDELIVERIES_HEADER, redeliveries.to_string())
 }
 
 fn text_headers(table: &FieldTable) -> BTreeMap<String, String> {
@@ -199,7 +195,7 @@ mod tests {
         assert_eq!((delivery.message.message_id.as_str(), delivery.message.kind.as_str()), ("", ""));
         assert_eq!((delivery.redelivered, delivery.delivery_count), (true, 1));
         assert_eq!(delivery.exchange, Some(Exchange::Commands));
-        assert_eq!(delivery.tag, DeliveryTag { epoch: 3, number: 7 });
+        assert_eq!(delivery.tag, DeliveryTag { epoch: 3, number: acks::number(7, 0) });
     }
 
     #[test]
@@ -216,10 +212,8 @@ mod tests {
     fn a_queue_that_does_not_count_is_counted_for_in_a_copy() {
         let first = redelivered(FieldTable::default());
         assert_eq!((first.delivery.delivery_count, first.is_counted), (1, false));
-        let copy = counted_copy(&first.delivery).unwrap();
-        assert_eq!((copy.exchange, copy.routing_key.as_str()), (Exchange::Commands, "flights"));
-
-        let table = properties(&copy.message, copy.exchange, QueueKind::Classic).headers().clone().unwrap();
+        let copy = counted(first.delivery.message, first.delivery.delivery_count);
+        let table = properties(&copy, Exchange::Commands, QueueKind::Classic).headers().clone().unwrap();
         let second = redelivered(table);
         assert_eq!((second.delivery.delivery_count, second.is_counted), (2, false));
         assert!(second.delivery.message.headers.is_empty(), "{:?}", second.delivery.message.headers);

@@ -6,7 +6,10 @@
 //! a lock around the write; so only when nothing else uses the channel, and all its confirms are gathered, is
 //! it certain which message was returned. Many pipelines run side by side, each on a channel of a small pool.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use futures::{StreamExt, stream::FuturesUnordered};
 use lapin::{
@@ -28,6 +31,7 @@ use crate::{
         convert::{properties, short},
         link::{Link, Live},
         options::Installation,
+        parcel,
     },
     topology::Exchange,
 };
@@ -69,11 +73,14 @@ impl Publisher {
         let deadline = Instant::now() + PUBLISH_TIMEOUT;
         let mut answers: Vec<Option<PublishResult>> =
             batch.iter().map(|outgoing| outgoing.check_size().err().map(Err)).collect();
-        let pipelines = plan(&batch, &answers);
-        let sent = pipelines.iter().map(|pipeline| self.send_pipeline(&batch, pipeline, deadline));
-        for (pipeline, answered) in pipelines.iter().zip(futures::future::join_all(sent).await) {
-            for (&index, answer) in pipeline.iter().zip(answered) {
-                answers[index] = Some(answer);
+        let sent = parcel::put_together(&batch, (0..batch.len()).filter(|&index| answers[index].is_none()));
+        let outgoing: Vec<&Outgoing> = sent.iter().map(|sent| sent.outgoing(&batch)).collect();
+        let pipelines = plan(&outgoing);
+        let pipelines = pipelines.into_iter().map(|pipeline| self.send_pipeline(&outgoing[pipeline], deadline));
+        let answered = futures::future::join_all(pipelines).await;
+        for (sent, answer) in sent.iter().zip(answered.into_iter().flatten()) {
+            for &index in &sent.indexes {
+                answers[index] = Some(answer.clone());
             }
         }
         let answers: Vec<PublishResult> = answers
@@ -84,21 +91,20 @@ impl Publisher {
         answers
     }
 
-    /// Publishes the messages of the batch at these indexes on one channel; answers in their order.
-    async fn send_pipeline(&self, batch: &[Outgoing], pipeline: &[usize], deadline: Instant) -> Vec<PublishResult> {
-        let same = |detail: &str| pipeline.iter().map(|_| Err(in_doubt(detail))).collect();
+    /// Publishes messages on one channel; answers in their order.
+    async fn send_pipeline(&self, messages: &[&Outgoing], deadline: Instant) -> Vec<PublishResult> {
+        let same = |detail: &str| messages.iter().map(|_| Err(in_doubt(detail))).collect();
         let Ok(permit) = timeout_at(deadline, self.pipelines.acquire()).await else {
             return same("too many messages wait for their confirms");
         };
-        let _in_flight = metrics::InFlight::enter(pipeline.len());
+        let _in_flight = metrics::InFlight::enter(messages.len());
         let (live, channel) = match timeout_at(deadline, self.channel()).await {
             Ok(Ok(found)) => found,
             Ok(Err(detail)) => return same(&detail),
             Err(_) => return same("the broker takes no messages"),
         };
         let started = Instant::now();
-        let messages: Vec<&Outgoing> = pipeline.iter().map(|&index| &batch[index]).collect();
-        let (answers, channel_is_clean) = self.confirm_all(&channel, &messages, deadline).await;
+        let (answers, channel_is_clean) = self.confirm_all(&channel, messages, deadline).await;
         if channel_is_clean {
             metrics::publish_took(started.elapsed());
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(IdleChannel { epoch: live.epoch, channel });
@@ -169,7 +175,7 @@ impl Publisher {
     }
 
     async fn send(&self, channel: &Channel, outgoing: &Outgoing) -> lapin::Result<Confirmation> {
-        let Outgoing { exchange, routing_key, message } = outgoing;
+        let Outgoing { exchange, routing_key, message, receiver_unpacks: _ } = outgoing;
         let options = BasicPublishOptions { mandatory: exchange.is_mandatory(), ..BasicPublishOptions::default() };
         let wire_exchange = short(&self.installation.namespace.qualify(exchange.name()));
         let properties = properties(message, *exchange, self.installation.queue_kind);
@@ -205,19 +211,19 @@ async fn open(live: &Live) -> lapin::Result<Channel> {
     Ok(channel)
 }
 
-/// Cuts the batch, without the messages that have an answer already, into pipelines of indexes.
-fn plan(batch: &[Outgoing], answers: &[Option<PublishResult>]) -> Vec<Vec<usize>> {
-    let mut pipelines: Vec<Vec<usize>> = Vec::new();
+/// Cuts what is sent into pipelines.
+fn plan(messages: &[&Outgoing]) -> Vec<Range<usize>> {
+    let mut pipelines: Vec<Range<usize>> = Vec::new();
     let mut bytes = 0;
-    for index in (0..batch.len()).filter(|&index| answers[index].is_none()) {
-        let size = batch[index].message.body.len();
+    for (index, outgoing) in messages.iter().enumerate() {
+        let size = outgoing.message.body.len();
         match pipelines.last_mut() {
             Some(pipeline) if pipeline.len() < PIPELINE_MESSAGES_MAX && bytes + size <= PIPELINE_BYTES_MAX => {
-                pipeline.push(index);
+                pipeline.end = index + 1;
                 bytes += size;
             }
             _ => {
-                pipelines.push(vec![index]);
+                pipelines.push(index..index + 1);
                 bytes = size;
             }
         }
@@ -254,18 +260,9 @@ mod tests {
 
     #[test]
     fn a_batch_is_cut_into_pipelines_by_number_and_by_bytes() {
+        let cut = |batch: &[Outgoing]| plan(&batch.iter().collect::<Vec<_>>());
         let batch: Vec<Outgoing> = (0..600).map(|_| of_size(10)).collect();
-        let lengths: Vec<usize> = plan(&batch, &vec![None; 600]).iter().map(Vec::len).collect();
-        assert_eq!(lengths, [256, 256, 88]);
-
-        let batch = vec![of_size(PIPELINE_BYTES_MAX / 2), of_size(PIPELINE_BYTES_MAX / 2), of_size(1)];
-        assert_eq!(plan(&batch, &vec![None; 3]), [vec![0, 1], vec![2]]);
-    }
-
-    #[test]
-    fn a_message_that_was_refused_for_its_size_is_not_sent() {
-        let batch = vec![of_size(1), of_size(1)];
-        let refused = Some(Err(in_doubt("too large")));
-        assert_eq!(plan(&batch, &[refused, None]), [vec![1]]);
+        assert_eq!(cut(&batch), [0..256, 256..512, 512..600]);
+        assert_eq!(cut(&[of_size(PIPELINE_BYTES_MAX / 2), of_size(PIPELINE_BYTES_MAX / 2), of_size(1)]), [0..2, 2..3]);
     }
 }

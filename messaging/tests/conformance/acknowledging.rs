@@ -151,7 +151,7 @@ pub(crate) async fn a_dead_letter_can_be_sent_again(place: &impl Place) {
     let letter = take_dead_letter(&client).await;
     let source = letter.dead_letter().unwrap();
     let exchange = source.source_exchange.unwrap();
-    let outgoing = Outgoing { exchange, routing_key: letter.routing_key.clone(), message: letter.message };
+    let outgoing = Outgoing::to(exchange, &letter.routing_key, letter.message);
     publish_all(&client, vec![outgoing]).await;
     let again = take_one(&mut subscription).await;
     assert_eq!((again.message.message_id.as_str(), again.delivery_count), ("0", 0));

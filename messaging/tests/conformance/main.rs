@@ -9,6 +9,7 @@
 
 mod acknowledging;
 mod consuming;
+mod parcels;
 mod places;
 mod publishing;
 mod topology;
@@ -90,6 +91,11 @@ conformance! {
         a_dead_letter_can_be_sent_again,
         a_message_of_a_vanished_consumer_counts_toward_the_limit,
         a_message_comes_back_though_its_queue_is_full,
+    }
+    parcels: {
+        messages_that_travel_together_arrive_each_as_it_was_sent,
+        one_of_several_is_returned_and_buried_alone,
+        what_a_vanished_consumer_had_of_several_comes_back,
     }
     topology: {
         declaring_twice_changes_nothing,

@@ -8,7 +8,10 @@ use contract::{
 use machine::CommandToSend;
 use messaging::{Delivery, Message, Outgoing, QueueName, headers};
 
-use crate::{messages::wire::ActAnswer, saga_instance::SagaInstance};
+use crate::{
+    messages::{unpackers::Unpackers, wire::ActAnswer},
+    saga_instance::SagaInstance,
+};
 
 /// The work that a turn leaves for after its commit.
 #[derive(Debug, Default)]
@@ -51,7 +54,12 @@ pub(super) struct Command {
 
 impl Command {
     /// A committed command of a saga as it travels, to be answered on the shard's queue.
-    pub(super) fn new(saga: &SagaInstance, command: CommandToSend, reply_to: &QueueName) -> Option<Self> {
+    pub(super) fn new(
+        saga: &SagaInstance,
+        command: CommandToSend,
+        reply_to: &QueueName,
+        unpackers: &Unpackers,
+    ) -> Option<Self> {
         let CommandToSend { command_id, attempt, name, version, route, deadline, payload } = command;
         let envelope = CommandEnvelope {
             message_id: kit::ids::message_id(),
@@ -63,6 +71,7 @@ impl Command {
             reply_to: reply_to.as_str().to_owned(),
             deadline,
             traceparent: saga.traceparent,
+            parcels: true,
             payload,
         };
         let body = match serde_json::to_vec(&envelope) {
@@ -77,7 +86,7 @@ impl Command {
         if let Some(traceparent) = envelope.traceparent {
             message = message.with_header(headers::TRACEPARENT, traceparent.to_string());
         }
-        let outgoing = Outgoing::command(route.as_str(), message);
+        let outgoing = Outgoing::command(route.as_str(), message).to_unpacker(unpackers.has(route));
         Some(Self { id: envelope.command_id, deadline, outgoing })
     }
 }

@@ -107,7 +107,7 @@ impl Turn<'_> {
         let BatchedSaga { mut instance, before, commands, heard, start, record, .. } = saga;
         let (id, status) = (instance.id(), instance.state.status);
         instance.head += 1;
-        let command = |command| Command::new(&instance, command, &self.sagas.queue);
+        let command = |command| Command::new(&instance, command, &self.sagas.queue, &self.sagas.shared.unpackers);
         self.after_commit.commands.extend(commands.into_iter().filter_map(command));
         self.sagas.timers.set(id, instance.next_wake());
         if let Some(start) = start {

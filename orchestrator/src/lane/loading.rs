@@ -121,8 +121,8 @@ impl Sagas {
         });
         match adopted {
             Ok((saga, commands)) => {
-                let commands = commands.into_iter().filter_map(|command| Command::new(&saga, command, &self.queue));
-                let commands = commands.collect();
+                let command = |command| Command::new(&saga, command, &self.queue, &self.shared.unpackers);
+                let commands = commands.into_iter().filter_map(command).collect();
                 self.timers.set(id, saga.next_wake());
                 self.memory.put(saga);
                 commands

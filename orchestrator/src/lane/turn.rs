@@ -62,7 +62,12 @@ impl<'a> Turn<'a> {
         inputs.reserve(deliveries.len() + due.len());
         for delivery in deliveries {
             match LaneMessage::read(&delivery).and_then(|message| self.check_shard(message)) {
-                Ok(LaneMessage::Reply(reply)) => inputs.push(PendingInput::reply(reply, delivery)),
+                Ok(LaneMessage::Reply(reply)) => {
+                    if let Some(route) = reply.parcels {
+                        self.sagas.shared.unpackers.note(route);
+                    }
+                    inputs.push(PendingInput::reply(reply, delivery));
+                }
                 Ok(LaneMessage::DeadCommand(dead)) => inputs.push(PendingInput::dead_command(dead, delivery)),
                 Ok(LaneMessage::Act(act)) if self.sagas.answered_acts.contains(act.request_id) => {
                     self.after_commit.acks.push(delivery);

@@ -61,7 +61,7 @@ pub(crate) async fn redrive(shared: &Shared, id: i64) -> Result<DeadLetterView, 
     let KeptDeadLetter { letter, .. } = shared.journal.dead_letter(id).await?.ok_or(RedriveError::Unknown(id))?;
     let exchange = letter.exchange.as_deref().and_then(Exchange::from_name).ok_or(RedriveError::NoExchange)?;
     let message = Message::new(kit::ids::message_id().to_string(), letter.kind, letter.body);
-    let outgoing = Outgoing { exchange, routing_key: letter.routing_key, message };
+    let outgoing = Outgoing::to(exchange, letter.routing_key, message);
     shared.broker.publish(vec![outgoing]).await.into_iter().collect::<Result<(), _>>()?;
     shared.journal.mark_redriven(id, shared.clock.now()).await?;
     let kept = shared.journal.dead_letter(id).await?.ok_or(RedriveError::Unknown(id))?;

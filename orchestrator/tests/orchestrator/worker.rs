@@ -151,9 +151,11 @@ pub(crate) fn reply(command: &CommandEnvelope, outcome: Outcome<Value>) -> Outgo
         message_id,
         command_id: command.command_id.clone(),
         attempt: command.attempt,
+        parcels: Some(command.route),
         outcome,
         traceparent: None,
     };
     let body = serde_json::to_vec(&envelope).unwrap();
-    Outgoing::reply(command.reply_to.clone(), Message::new(message_id.to_string(), KIND_REPLY, body))
+    let message = Message::new(message_id.to_string(), KIND_REPLY, body);
+    Outgoing::reply(command.reply_to.clone(), message).to_unpacker(command.parcels)
 }

@@ -42,6 +42,9 @@ pub struct CommandEnvelope {
     /// The W3C trace context of the hop that sent the message.
     #[serde(default, deserialize_with = "if_valid", skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<Traceparent>,
+    /// Whether the sender unpacks parcels: replies to it may then travel several in one message.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub parcels: bool,
     /// The command itself.
     pub payload: Box<RawValue>,
 }
@@ -75,6 +78,9 @@ pub struct ReplyEnvelope {
     pub command_id: CommandId,
     /// The attempt that is answered; a fault counts only for the attempt that is outstanding.
     pub attempt: u16,
+    /// The domain that answers, when it unpacks parcels: commands to it may then travel several in one message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parcels: Option<Route>,
     /// The end of the command.
     #[serde(flatten)]
     pub outcome: Outcome<serde_json::Value>,

@@ -125,6 +125,7 @@ impl ReceivedCommand {
             message_id: &message_id,
             command_id: &self.envelope.command_id,
             attempt: self.envelope.attempt,
+            parcels: self.envelope.route,
             traceparent: self.envelope.traceparent,
         };
         let body = splice(serde_json::to_string(&head)?, &outcome.0);
@@ -132,7 +133,7 @@ impl ReceivedCommand {
         if let Some(trace) = self.envelope.traceparent {
             message = message.with_header(headers::TRACEPARENT, trace.to_string());
         }
-        Ok(Outgoing::reply(&self.envelope.reply_to, message))
+        Ok(Outgoing::reply(&self.envelope.reply_to, message).to_unpacker(self.envelope.parcels))
     }
 }
 
@@ -142,6 +143,8 @@ struct ReplyHead<'a> {
     message_id: &'a str,
     command_id: &'a contract::CommandId,
     attempt: u16,
+    /// Our broker unpacks parcels.
+    parcels: Route,
     #[serde(skip_serializing_if = "Option::is_none")]
     traceparent: Option<contract::Traceparent>,
 }

@@ -54,6 +54,7 @@ fn command(full: bool) -> CommandEnvelope {
         reply_to: "shard.3".into(),
         deadline: at(1),
         traceparent: traceparent().filter(|_| full),
+        parcels: full,
         payload: RawValue::from_string(r#"{"order_id":"ord_0","offers":[]}"#.into()).unwrap(),
     }
 }
@@ -63,6 +64,7 @@ fn reply(outcome: Outcome<Value>, full: bool) -> ReplyEnvelope {
         message_id: message(),
         command_id: work(Op::Action),
         attempt: 2,
+        parcels: full.then_some(Route::Accommodation),
         outcome,
         traceparent: traceparent().filter(|_| full),
     }

@@ -255,6 +255,7 @@ impl Harness {
             reply_to: REPLY_TO.to_owned(),
             deadline: self.engine.clock.now() + DEADLINE,
             traceparent: None,
+            parcels: true,
             payload,
         }
     }

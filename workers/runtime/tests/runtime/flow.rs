@@ -159,6 +159,7 @@ pub(crate) fn envelope<C: contract::Command>(id: &CommandId, command: &C) -> Com
         reply_to: QueueName::replies(0).as_str().to_owned(),
         deadline: kit::clock::system().now() + chrono::TimeDelta::minutes(1),
         traceparent: Some(kit::ids::traceparent()),
+        parcels: true,
         payload: serde_json::value::to_raw_value(command).unwrap(),
     }
 }
@@ -432,7 +433,7 @@ async fn draining_finishes_what_was_taken_and_leaves_the_rest_in_the_queue() {
     let Flow { worker, broker, .. } = flow;
     tokio::time::timeout(PATIENCE, worker.finished()).await.expect("the worker drains");
     let message = Message::new("later", KIND_COMMAND, "{}");
-    let sent = broker.publish(vec![Outgoing { exchange: Exchange::Commands, routing_key: "flights".into(), message }]);
+    let sent = broker.publish(vec![Outgoing::to(Exchange::Commands, "flights", message)]);
     assert!(sent.await[0].is_ok());
     assert_eq!(commands_left_alone(broker.as_ref()).await, 1);
     broker.close().await;
