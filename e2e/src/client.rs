@@ -140,6 +140,14 @@ impl Client {
         Ok(self.request(Method::GET, path, &last).timeout(STREAM_LIMIT).send().await?)
     }
 
+    /// The status of an answer, whose body is not waited for.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn status_of(&self, method: Method, path: &str) -> Result<StatusCode> {
+        Ok(self.request(method, path, &[]).send().await?.status())
+    }
+
     fn request(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> reqwest::RequestBuilder {
         let mut request = self.http.request(method, format!("{}{path}", self.gateway));
         if !self.token.is_empty() {

@@ -4,12 +4,15 @@
 mod audit;
 mod client;
 mod findings;
+mod offers;
 mod process;
+mod rows;
 mod system;
 pub mod wait;
 
 pub use audit::Tally;
 pub use client::{Client, Response, events, order_of};
 pub use findings::Findings;
+pub use offers::{Spoiled, spoiled};
 pub use process::{Ended, Program, free_port, run};
 pub use system::{DEMO_PASSWORD, Part, System, domains};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{Days, NaiveDate};
 use e2e::{Client, System, order_of};
 use kit::clock::Clock;
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 const SETTLED_WITHIN: Duration = Duration::from_secs(60);
@@ -88,6 +88,70 @@ async fn an_order_is_accepted_carried_out_or_undone_and_belongs_to_its_client() 
     let other = system.client("eve").await.unwrap();
     assert_eq!(other.get(&format!("/v1/orders/{order_id}")).await.unwrap().status, StatusCode::NOT_FOUND);
     assert_eq!(other.get(&format!("/v1/operations/{operation_id}")).await.unwrap().status, StatusCode::NOT_FOUND);
-    assert_eq!(system.panics(), Vec::<String>::new());
     system.until_queues_are_empty(Duration::from_secs(20)).await;
+    let calls = reads(&flight, &stay, order_id, operation_id);
+    reads_write_nothing(&system, &client, &calls).await;
+    assert_eq!(system.panics(), Vec::<String>::new());
+}
+
+/// Every address of the README that is read, the operators', and those inside that are behind the others.
+fn reads(flight: &Value, stay: &Value, order_id: &str, operation_id: &str) -> Vec<(&'static str, String)> {
+    let readme = include_str!("../../README.md").lines();
+    let documented = readme.filter_map(|line| line.strip_prefix("| `GET ")?.split_once('`')).map(|(path, _)| path);
+    let mut calls: Vec<_> = documented
+        .map(|path| {
+            let path = path.replace("{order_id}", order_id).replace("{operation_id}", operation_id);
+            let query = match path.as_str() {
+                "/v1/flights/offers" => {
+                    format!("?from=LHR&to=MLE&date={}&cabin=business&passengers=1", in_days(20))
+                }
+                "/v1/stays/offers" => {
+                    format!("?place=Maldives&check_in={}&check_out={}&guests=1", in_days(21), in_days(24))
+                }
+                _ => String::new(),
+            };
+            ("gateway", path + &query)
+        })
+        .collect();
+    assert!(calls.len() >= 7, "the README's table has changed its form: {calls:?}");
+    let saga = format!("/ops/api/sagas/{operation_id}");
+    for path in ["/ops/api/sagas", &saga, &format!("{saga}/journal"), &format!("{saga}/events"), "/ops/api/definitions"] {
+        calls.push(("operator", path.to_owned()));
+    }
+    calls.push(("operator", "/ops/api/dead-letters".to_owned()));
+    for (domain, offer) in [("flights", flight), ("accommodation", stay)] {
+        let offer_id = offer["offer_id"].as_str().unwrap();
+        calls.push((domain, format!("/internal/{domain}/offer?offer_id={offer_id}")));
+    }
+    calls
+}
+
+/// S34: no read changes a row of any database, or locks one.
+async fn reads_write_nothing(system: &System, client: &Client, calls: &[(&str, String)]) {
+    let operator = system.operator().await.unwrap();
+    let before = e2e::wait::until("quiet databases", SETTLED_WITHIN, || async {
+        let (one, other) = (system.rows().await, system.rows().await);
+        let (one, other) = (one.map_err(|error| error.to_string())?, other.map_err(|error| error.to_string())?);
+        if one == other { Ok(one) } else { Err("rows change".to_owned()) }
+    })
+    .await;
+    for (whose, path) in calls {
+        let inside;
+        let caller = match *whose {
+            "gateway" => client,
+            "operator" => &operator,
+            domain => {
+                inside = system.internal(domain);
+                &inside
+            }
+        };
+        for method in [Method::GET, Method::HEAD] {
+            // Only the beginning of a stream: its answer is there, and its rows would be written by then.
+            let status = caller.status_of(method.clone(), path).await.unwrap();
+            assert!(status.is_success(), "{method} {path}: {status}\n{}", system.logs());
+        }
+    }
+    let after = system.rows().await.unwrap();
+    let changed: Vec<_> = after.iter().filter(|(table, rows)| before.get(*table) != Some(rows)).collect();
+    assert!(changed.is_empty() && after.len() == before.len(), "reads have written: {changed:?}");
 }

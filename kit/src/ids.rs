@@ -2,7 +2,7 @@
 
 use std::num::{NonZeroU64, NonZeroU128};
 
-use contract::{FlightOfferId, InstanceId, MessageId, OrderId, PaymentId, SagaId, StayOfferId, Traceparent, UserId};
+use contract::{InstanceId, MessageId, OrderId, PaymentId, SagaId, Traceparent, UserId};
 use uuid::Uuid;
 
 /// 48 bits of time, 74 random ones.
@@ -47,18 +47,6 @@ pub fn order_id() -> OrderId {
 #[must_use]
 pub fn user_id() -> UserId {
     UserId::from_uuid(uuid_v7())
-}
-
-/// For a flight offer.
-#[must_use]
-pub fn flight_offer_id() -> FlightOfferId {
-    FlightOfferId::from_uuid(uuid_v7())
-}
-
-/// For a stay offer.
-#[must_use]
-pub fn stay_offer_id() -> StayOfferId {
-    StayOfferId::from_uuid(uuid_v7())
 }
 
 /// For a payment.

@@ -87,20 +87,6 @@ CREATE TABLE room_night (
     PRIMARY KEY (room_type_id, night)
 ) WITH (fillfactor = 70);
 
--- The answers of searches. Written at every search and soon worthless, hence without foreign keys; rows go a day
--- after their expiry, found by their time-ordered id.
-CREATE TABLE stay_offer (
-    offer_id     uuid PRIMARY KEY,
-    room_type_id integer NOT NULL,
-    check_in     date NOT NULL,
-    check_out    date NOT NULL CHECK (check_out > check_in),
-    guests       smallint NOT NULL CHECK (guests > 0),
-    -- For the whole stay.
-    total        numeric(19, 4) NOT NULL CHECK (total > 0),
-    currency     text NOT NULL,
-    expires_at   timestamptz NOT NULL
-);
-
 CREATE TABLE room_hold (
     order_id   uuid PRIMARY KEY,
     status     text NOT NULL DEFAULT 'held' CHECK (status IN ('held', 'confirmed', 'released', 'expired')),
@@ -119,6 +105,7 @@ CREATE INDEX room_hold_ended ON room_hold (closed_at) WHERE status IN ('released
 CREATE TABLE room_hold_line (
     order_id     uuid NOT NULL REFERENCES room_hold,
     line         smallint NOT NULL,
+    -- The name of the accepted offer; what was sealed into it stands in the other columns.
     offer_id     uuid NOT NULL,
     room_type_id integer NOT NULL REFERENCES room_type,
     check_in     date NOT NULL,

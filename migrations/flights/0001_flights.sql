@@ -74,6 +74,8 @@ CREATE TABLE flight (
     UNIQUE (carrier, number, departs_on, origin)
 );
 CREATE INDEX flight_by_route ON flight (origin, destination, departs_on, departs_at, flight_id);
+-- The pruner's: what has left long ago.
+CREATE INDEX flight_by_departure ON flight (departs_at);
 
 -- The rows under contention: narrow, and with room on the page so that updates stay on it.
 CREATE TABLE cabin_inventory (
@@ -88,19 +90,6 @@ CREATE TABLE cabin_inventory (
     currency  text NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
     PRIMARY KEY (flight_id, cabin)
 ) WITH (fillfactor = 70);
-
--- The answers of searches. Written at every search and soon worthless, hence without foreign keys; rows go a day
--- after their expiry, found by their time-ordered id.
-CREATE TABLE flight_offer (
-    offer_id   uuid PRIMARY KEY,
-    flight_id  bigint NOT NULL,
-    cabin      text NOT NULL,
-    passengers smallint NOT NULL CHECK (passengers > 0),
-    -- For all passengers.
-    total      numeric(19, 4) NOT NULL CHECK (total > 0),
-    currency   text NOT NULL,
-    expires_at timestamptz NOT NULL
-);
 
 CREATE TABLE seat_hold (
     order_id   uuid PRIMARY KEY,
@@ -119,6 +108,7 @@ CREATE INDEX seat_hold_ended ON seat_hold (closed_at) WHERE status IN ('released
 CREATE TABLE seat_hold_line (
     order_id  uuid NOT NULL REFERENCES seat_hold,
     line      smallint NOT NULL,
+    -- The name of the accepted offer; what was sealed into it stands in the other columns.
     offer_id  uuid NOT NULL,
     flight_id bigint NOT NULL,
     cabin     text NOT NULL,
@@ -128,6 +118,8 @@ CREATE TABLE seat_hold_line (
     PRIMARY KEY (order_id, line),
     FOREIGN KEY (flight_id, cabin) REFERENCES cabin_inventory
 );
+-- The foreign key's: which lines keep a flight.
+CREATE INDEX seat_hold_line_by_cabin ON seat_hold_line (flight_id, cabin);
 
 -- What was held cannot be talked out of: releasing gives back exactly what holding took.
 CREATE FUNCTION refuse_update() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -43,6 +43,7 @@ impl Cli {
             !self.common.is_production() || (self.database_url.is_some() && self.amqp_url.is_some()),
             "production keeps its data on real servers: set DATABASE_URL and AMQP_URL"
         );
+        self.domains.offer_keys(self.common.is_production())?;
         if let Some(url) = &self.database_url {
             kit::postgres::options(url.expose_secret(), "postgres").context("DATABASE_URL")?;
         }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use contract::Route;
 use kit::{clock::Clock, postgres::OpenError};
-use worker_runtime::Domain;
+use secrecy::SecretString;
+use worker_runtime::{DEVELOPMENT_OFFER_KEY, Domain, OfferKeys, OfferKeysError};
 
 /// The settings of the domains.
 #[derive(Debug, Clone, clap::Args)]
@@ -18,6 +19,19 @@ pub struct DomainSettings {
     /// Settings of the accommodation domain.
     #[command(flatten)]
     pub accommodation: worker_accommodation::Settings,
+    /// The keys of offers, of 32 bytes at least, separated by commas: the first one seals, all of them open.
+    #[arg(long, env = "SOJOURN_OFFER_KEYS", value_delimiter = ',', default_value = DEVELOPMENT_OFFER_KEY, hide_default_value = true, hide_env_values = true)]
+    pub offer_keys: Vec<SecretString>,
+}
+
+impl DomainSettings {
+    /// The keys of offers.
+    ///
+    /// # Errors
+    /// When they cannot be used.
+    pub fn offer_keys(&self, production: bool) -> Result<OfferKeys, OfferKeysError> {
+        OfferKeys::new(&self.offer_keys, production)
+    }
 }
 
 /// Why a domain cannot be set up.
@@ -29,6 +43,9 @@ pub enum SetupError {
     /// The payment domain.
     #[error("the payment domain cannot be set up")]
     Payment(#[from] OpenError),
+    /// The domains that make offers.
+    #[error(transparent)]
+    OfferKeys(#[from] OfferKeysError),
 }
 
 /// Sets one domain up. Outside of production flights and accommodation get demonstration data.
@@ -45,8 +62,14 @@ pub fn domain(
     Ok(match route {
         Route::User => worker_user::domain(&settings.user, production)?,
         Route::Order => worker_order::domain(),
-        Route::Accommodation => worker_accommodation::domain(&settings.accommodation, !production),
-        Route::Flights => worker_flights::domain(&settings.flights, !production),
+        Route::Accommodation => {
+            let offer_keys = settings.offer_keys(production)?;
+            worker_accommodation::domain(&settings.accommodation, offer_keys, !production)
+        }
+        Route::Flights => {
+            let offer_keys = settings.offer_keys(production)?;
+            worker_flights::domain(&settings.flights, offer_keys, !production)
+        }
         Route::Payment => {
             let sandbox = worker_payment::SandboxProvider::connect_lazy(database_url, Arc::clone(clock))?;
             worker_payment::domain(Arc::new(sandbox))

@@ -55,6 +55,9 @@ struct Cli {
 async fn main() -> anyhow::Result<()> {
     let mut cli: Cli = kit::settings::load();
     cli.common.validate()?;
+    if cli.domains.iter().any(|route| matches!(route, Route::Flights | Route::Accommodation)) {
+        cli.settings.offer_keys(cli.common.is_production())?;
+    }
     cli.domains.sort_unstable();
     cli.domains.dedup();
     let names: Vec<&str> = cli.domains.iter().map(|route| route.as_str()).collect();

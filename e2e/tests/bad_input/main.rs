@@ -31,7 +31,7 @@ async fn wrong_requests_messages_and_rows_are_named_and_hurt_nobody_else() {
     people::registrations_and_logins(&system, &mut findings).await;
     requests::strangers_and_addresses(&system, &client, &mut findings).await;
     requests::searches(&client, &mut findings).await;
-    requests::orders(&system, &client, &mut findings).await;
+    requests::orders(&client, &mut findings).await;
     requests::repeated_orders(&system, &client, &mut findings).await;
     requests::operators(&system, &client, &operator, &mut findings).await;
     starts::of_sagas(&system, &client, &mut findings).await;

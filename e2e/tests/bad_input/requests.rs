@@ -1,7 +1,7 @@
 //! Requests at the door that are wrong: by shape, by content, by who asks.
 
 use chrono::Days;
-use e2e::{Client, Findings, System, order_of, wait};
+use e2e::{Client, Findings, Spoiled, System, order_of, spoiled, wait};
 use futures::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -100,7 +100,7 @@ pub(crate) async fn searches(client: &Client, findings: &mut Findings) {
     findings.that("an unknown place", nothing.status == 200 && nothing.body["items"] == json!([]), &nothing);
 }
 
-pub(crate) async fn orders(system: &System, client: &Client, findings: &mut Findings) {
+pub(crate) async fn orders(client: &Client, findings: &mut Findings) {
     let offer = flight(client, 31).await;
     let good = order_of(&[&offer], "tok_ok");
     let post = |headers: &'static [(&'static str, &'static str)], body: Vec<u8>| {
@@ -182,15 +182,9 @@ pub(crate) async fn orders(system: &System, client: &Client, findings: &mut Find
             vec!["#/travellers/0/given_name"],
         ),
         (
-            "unknown offers",
+            "an offer without its seal",
             with(&good, "/items/0/offer_id", "fof_00000000000000000000000000000001"),
-            "offer_unknown",
-            vec!["#/items/0/offer_id"],
-        ),
-        (
-            "an unknown stay",
-            with(&good, "/items/0/offer_id", "sof_00000000000000000000000000000001"),
-            "offer_unknown",
+            "order_invalid",
             vec!["#/items/0/offer_id"],
         ),
     ];
@@ -200,27 +194,16 @@ pub(crate) async fn orders(system: &System, client: &Client, findings: &mut Find
         findings.that("a card number is not repeated", !answer.body.to_string().contains("4111"), &answer.body);
     }
 
-    // An offer whose time is over, of each kind.
+    // Offers that no search gave out, of each kind.
     let stay = client.stay("Maldives", in_days(31), in_days(33), 1).await.unwrap();
-    for (database, update, offer) in [
-        (
-            "sojourn_flights",
-            "UPDATE flight_offer SET expires_at = now() - interval '1 second' WHERE offer_id = $1",
-            &offer,
-        ),
-        (
-            "sojourn_accommodation",
-            "UPDATE stay_offer SET expires_at = now() - interval '1 second' WHERE offer_id = $1",
-            &stay,
-        ),
-    ] {
-        let id = offer["offer_id"].as_str().unwrap();
-        let uuid = uuid::Uuid::try_parse(&id[4..]).unwrap();
-        let mut connection = system.database(database).await.unwrap();
-        let changed = sqlx::query(update).bind(uuid).execute(&mut connection).await.unwrap();
-        assert_eq!(changed.rows_affected(), 1, "{id}");
-        let answer = client.order("expired", &order_of(&[offer], "tok_ok")).await.unwrap();
-        findings.problem(&format!("the expired {id}"), &answer, 422, "offer_expired", &["#/items/0/offer_id"]);
+    for (how, code) in
+        [(Spoiled::Forged, "offer_unknown"), (Spoiled::Altered, "offer_altered"), (Spoiled::Expired, "offer_expired")]
+    {
+        for offer in [&offer, &stay] {
+            let body = order_of(&[&spoiled(offer, how)], "tok_ok");
+            let answer = client.order("spoiled", &body).await.unwrap();
+            findings.problem(&format!("an offer: {how:?}"), &answer, 422, code, &["#/items/0/offer_id"]);
+        }
     }
     let listed = client.get("/v1/orders").await.unwrap();
     findings.that("nothing was ordered", listed.body["items"] == json!([]), &listed);

@@ -65,7 +65,7 @@ mod tests {
 
     fn good() -> Value {
         json!({
-            "items": [{"offer_id": "fof_0192f0c1a2b37c4d8e5f000000000001"}, {"offer_id": "sof_0192f0c1a2b37c4d8e5f000000000002", "total": "1"}],
+            "items": [{"offer_id": "fof_0192f0c1a2b37c4d8e5f000000000001.abcd"}, {"offer_id": "sof_0192f0c1a2b37c4d8e5f000000000002.abcd", "total": "1"}],
             "travellers": [{"given_name": " Ada ", "family_name": "Lovelace", "born_on": "1990-12-10", "email": "ada@example.org"}],
             "payment": {"token": "tok_ok"},
             "total": {"amount": "0.01", "currency": "EUR"},
@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn all_mistakes_are_told_at_once_with_their_places() {
         let body = json!({
-            "items": [{"offer_id": "nonsense"}, {}, {"offer_id": 7}, {"offer_id": "fof_0192f0c1a2b37c4d8e5f000000000001"}, {"offer_id": "fof_0192f0c1a2b37c4d8e5f000000000001"}],
+            "items": [{"offer_id": "nonsense"}, {}, {"offer_id": 7}, {"offer_id": "fof_0192f0c1a2b37c4d8e5f000000000001.abcd"}, {"offer_id": "fof_0192f0c1a2b37c4d8e5f000000000001.abcd"}],
             "travellers": [{"given_name": "", "family_name": "x\u{0}", "born_on": "2026-12-02", "email": "ada"}, "Ada"],
             "payment": {"token": "secret"},
         });
@@ -102,7 +102,7 @@ mod tests {
         assert_eq!(mistakes(&json!([])), ["#/ must be an object"]);
         assert_eq!(mistakes(&json!({})), ["#/items is missing", "#/travellers is missing", "#/payment is missing"]);
         let mut many = good();
-        many["items"] = json!(vec![json!({"offer_id": "fof_0192f0c1a2b37c4d8e5f000000000001"}); 13]);
+        many["items"] = json!(vec![json!({"offer_id": "fof_0192f0c1a2b37c4d8e5f000000000001.abcd"}); 13]);
         many["travellers"] = json!([]);
         assert_eq!(
             mistakes(&many),

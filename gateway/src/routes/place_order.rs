@@ -49,18 +49,22 @@ impl ClientSaga for OrderRequest {
     }
 
     async fn snapshot(&self, app: &App, hop: &Hop) -> Result<Vec<OrderItem>, ApiError> {
-        let asked = join_all(self.offers.iter().map(|offer| price(app, hop, *offer))).await;
-        let (mut items, mut unknown, mut expired, mut failed) = (Vec::new(), Vec::new(), Vec::new(), None);
+        let asked = join_all(self.offers.iter().map(|offer| price(app, hop, offer))).await;
+        let (mut items, mut failed) = (Vec::new(), None);
+        let (mut unknown, mut altered, mut expired) = (Vec::new(), Vec::new(), Vec::new());
         for (index, priced) in asked.into_iter().enumerate() {
             match priced {
                 Ok(Priced::Item(item)) => items.push(item),
                 Ok(Priced::Unknown) => unknown.push(place(index, "is no offer of ours")),
+                Ok(Priced::Altered) => altered.push(place(index, "is not as the search gave it out")),
                 Ok(Priced::Expired) => expired.push(place(index, "has expired; search again")),
                 Err(error) => failed = Some(error),
             }
         }
         if !unknown.is_empty() {
             Err(ApiError::unprocessable("offer_unknown", "the order holds an offer that does not exist", unknown))
+        } else if !altered.is_empty() {
+            Err(ApiError::unprocessable("offer_altered", "the order holds an offer that was changed", altered))
         } else if !expired.is_empty() {
             Err(ApiError::unprocessable("offer_expired", "the order holds an offer whose time is over", expired))
         } else if let Some(error) = failed {
@@ -96,19 +100,23 @@ fn place(index: usize, detail: impl Into<String>) -> FieldError {
 enum Priced {
     Item(OrderItem),
     Unknown,
+    Altered,
     Expired,
 }
 
 /// Asks the offer's domain for its price.
-async fn price(app: &App, hop: &Hop, offer: OfferId) -> Result<Priced, UpstreamError> {
-    let (domain, path) = match offer {
-        OfferId::Flight(id) => (Route::Flights, format!("/internal/flights/offers/{id}")),
-        OfferId::Stay(id) => (Route::Accommodation, format!("/internal/accommodation/offers/{id}")),
+async fn price(app: &App, hop: &Hop, offer: &OfferId) -> Result<Priced, UpstreamError> {
+    let domain = match offer {
+        OfferId::Flight(_) => Route::Flights,
+        OfferId::Stay(_) => Route::Accommodation,
     };
+    // In the query, which no log shows. The letters of an offer need no escape there.
+    let path = format!("/internal/{}/offer?offer_id={}", domain.as_str(), offer.as_str());
     let response = app.domain(domain).call(hop, Call::get(path)).await?;
     match response.status {
         StatusCode::OK => {}
         StatusCode::NOT_FOUND => return Ok(Priced::Unknown),
+        StatusCode::UNPROCESSABLE_ENTITY => return Ok(Priced::Altered),
         StatusCode::GONE => return Ok(Priced::Expired),
         _ => return Err(response.unexpected()),
     }
@@ -122,7 +130,7 @@ async fn price(app: &App, hop: &Hop, offer: OfferId) -> Result<Priced, UpstreamE
             (offer.total, describe_stay(&offer))
         }
     };
-    Ok(Priced::Item(OrderItem { offer_id: offer, description, total }))
+    Ok(Priced::Item(OrderItem { offer_id: offer.clone(), description, total }))
 }
 
 fn describe_flight(offer: &FlightOffer) -> String {

@@ -69,9 +69,9 @@ impl House {
         parts.memory().keys.push(serde_json::to_value(&key.public).unwrap());
         for number in 1..=3 {
             let offer = flight_offer(number, money("1200.50", "EUR"));
-            parts.memory().flights.insert(offer.offer_id, offer);
+            parts.memory().flights.insert(offer.offer_id.clone(), offer);
             let offer = stay_offer(number, money("800", "EUR"));
-            parts.memory().stays.insert(offer.offer_id, offer);
+            parts.memory().stays.insert(offer.offer_id.clone(), offer);
         }
         let workers = Running::start(parts.workers()).await;
         let mut orchestrators = Vec::new();
@@ -134,7 +134,7 @@ impl House {
 
 pub(crate) fn good_order() -> Value {
     json!({
-        "items": [{"offer_id": format!("fof_{:032x}", 1)}, {"offer_id": format!("sof_{:032x}", 2)}],
+        "items": [{"offer_id": format!("fof_{:032x}.abcd", 1)}, {"offer_id": format!("sof_{:032x}.abcd", 2)}],
         "travellers": [{"given_name": "Ada", "family_name": "Lovelace", "born_on": "1990-12-10", "email": "ada@example.org"}],
         "payment": {"token": "tok_ok"},
         "total": {"amount": "0.01", "currency": "EUR"},

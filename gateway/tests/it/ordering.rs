@@ -175,19 +175,22 @@ async fn offers_that_cannot_be_ordered_are_pointed_at() {
         body["items"] = ids.iter().map(|id| json!({ "offer_id": id })).collect::<Vec<_>>().into();
         body
     };
-    let (flight, stay) = (format!("fof_{:032x}", 1), format!("sof_{:032x}", 1));
-    let unknown = order(&[flight.clone(), format!("fof_{:032x}", 99)]);
+    let (flight, stay) = (format!("fof_{:032x}.abcd", 1), format!("sof_{:032x}.abcd", 1));
+    let unknown = order(&[flight.clone(), format!("fof_{:032x}.abcd", 99)]);
     insta::assert_snapshot!("offer_unknown", Said::of(house.order_of("a", &unknown)).await.shown());
 
-    let gone = order(&[flight.clone(), format!("sof_{:032x}", 99)]);
+    let gone = order(&[flight.clone(), format!("sof_{:032x}.abcd", 99)]);
     insta::assert_snapshot!("offer_expired", Said::of(house.order_of("b", &gone)).await.shown());
+
+    let changed = order(&[flight.clone(), format!("sof_{:032x}.abce", 1)]);
+    insta::assert_snapshot!("offer_altered", Said::of(house.order_of("c", &changed)).await.shown());
 
     let twice = order(&[stay.clone(), stay.clone()]);
     insta::assert_snapshot!("offer_twice", Said::of(house.order_of("d", &twice)).await.shown());
 
     let dollars = stay_offer(8, money("10", "USD"));
-    house.parts.memory().stays.insert(dollars.offer_id, dollars.clone());
-    let mixed = order(&[flight, dollars.offer_id.to_string()]);
+    house.parts.memory().stays.insert(dollars.offer_id.clone(), dollars.clone());
+    let mixed = order(&[flight, dollars.offer_id.as_str().to_owned()]);
     insta::assert_snapshot!("currencies_mixed", Said::of(house.order_of("e", &mixed)).await.shown());
     assert_eq!(house.parts.memory().starts.len(), 0);
 }

@@ -22,6 +22,7 @@ use contract::{
     accommodation::StayOffer,
     command::Route,
     flights::{Cabin, FlightOffer},
+    offer::{FlightOffers, OfferKind, OfferToken, StayOffers},
     orchestrator_api::{SagaStarted, SagaSummary, SagaView, StartSaga, StepView},
     order::OrderView,
     saga::{SagaStatus, StepKind, StepStatus},
@@ -112,9 +113,9 @@ impl Parts {
                 "flights",
                 Router::new()
                     .route("/internal/flights/offers", get(flights))
-                    .route("/internal/flights/offers/{id}", get(flight)),
+                    .route("/internal/flights/offer", get(flight)),
             ))
-            .merge(part("accommodation", Router::new().route("/internal/accommodation/offers/{id}", get(stay))))
+            .merge(part("accommodation", Router::new().route("/internal/accommodation/offer", get(stay))))
             .merge(part(
                 "order",
                 Router::new()
@@ -256,13 +257,28 @@ async fn flights(
     Ok(Json(json!({ "items": items, "next_page_token": "next" })))
 }
 
-async fn flight(State(parts): State<Parts>, Path(id): Path<FlightOfferId>) -> Result<Json<FlightOffer>, ApiError> {
-    let found = parts.memory().flights.get(&id).cloned();
+#[derive(serde::Deserialize)]
+#[serde(bound = "")]
+struct OfferQuery<K: OfferKind> {
+    offer_id: OfferToken<K>,
+}
+
+async fn flight(
+    State(parts): State<Parts>,
+    Query(asked): Query<OfferQuery<FlightOffers>>,
+) -> Result<Json<FlightOffer>, ApiError> {
+    let found = parts.memory().flights.get(&asked.offer_id).cloned();
     found.map(Json).ok_or_else(|| ApiError::not_found("offer_unknown", "no such offer"))
 }
 
-async fn stay(State(parts): State<Parts>, Path(id): Path<StayOfferId>) -> Result<Json<StayOffer>, ApiError> {
-    let found = parts.memory().stays.get(&id).cloned();
+async fn stay(
+    State(parts): State<Parts>,
+    Query(asked): Query<OfferQuery<StayOffers>>,
+) -> Result<Json<StayOffer>, ApiError> {
+    if asked.offer_id.seal() != SEAL {
+        return Err(ApiError::unprocessable("offer_altered", "it was changed", Vec::new()));
+    }
+    let found = parts.memory().stays.get(&asked.offer_id).cloned();
     // The domain itself says when an offer's time is over.
     found.map(Json).ok_or_else(|| ApiError::new(StatusCode::GONE, "offer_expired", "The offer's time is over"))
 }
@@ -402,9 +418,12 @@ async fn echo(request: Request) -> Response {
     (StatusCode::IM_A_TEAPOT, [("x-powered-by", "secret"), ("etag", "\"7\"")], axum::Json(said)).into_response()
 }
 
+/// The seal of every offer here: `abcd` in letters.
+const SEAL: &[u8] = &[0x01, 0x23];
+
 pub(crate) fn flight_offer(number: u128, total: Money) -> FlightOffer {
     FlightOffer {
-        offer_id: FlightOfferId::from_uuid(uuid::Uuid::from_u128(number)),
+        offer_id: FlightOfferId::new(uuid::Uuid::from_u128(number), SEAL),
         flight_number: "AZ 101".into(),
         carrier: "Azure".into(),
         from: "LHR".into(),
@@ -423,7 +442,7 @@ pub(crate) fn flight_offer(number: u128, total: Money) -> FlightOffer {
 pub(crate) fn stay_offer(number: u128, total: Money) -> StayOffer {
     let date = |day| NaiveDate::from_ymd_opt(2026, 12, day).unwrap();
     StayOffer {
-        offer_id: StayOfferId::from_uuid(uuid::Uuid::from_u128(number)),
+        offer_id: StayOfferId::new(uuid::Uuid::from_u128(number), SEAL),
         property: "Coral House".into(),
         place: "Baa Atoll".into(),
         country: "MV".into(),

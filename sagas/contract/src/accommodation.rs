@@ -5,15 +5,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     command::{Command, Route},
-    ids::{OrderId, StayOfferId},
+    ids::OrderId,
     money::Money,
+    offer::StayOfferId,
     page::PageToken,
 };
 
 /// Refusal: a night of the stay has no room left.
 pub const REFUSED_SOLD_OUT: &str = "room_sold_out";
-/// Refusal: no such offer.
+/// Refusal: the offer is not one of this installation's.
 pub const REFUSED_OFFER_UNKNOWN: &str = "stay_offer_unknown";
+/// Refusal: the offer was changed after it was made.
+pub const REFUSED_OFFER_ALTERED: &str = "stay_offer_altered";
 /// Refusal: the offer's time is over.
 pub const REFUSED_OFFER_EXPIRED: &str = "stay_offer_expired";
 /// Refusal: the offer's total is not the one that was accepted (S25).
@@ -122,7 +125,7 @@ pub struct StaySearch {
     pub page_token: Option<PageToken>,
 }
 
-/// A priced stay: in the answer of a search and at `GET /internal/offers/{offer_id}`.
+/// A priced stay: in the answer of a search and at `GET /internal/offer?offer_id`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StayOffer {
     /// The id by which the offer is ordered.

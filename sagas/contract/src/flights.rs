@@ -5,16 +5,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     command::{Command, Route},
-    ids::{FlightOfferId, OrderId},
+    ids::OrderId,
     money::Money,
+    offer::FlightOfferId,
     order::Traveller,
     page::PageToken,
 };
 
 /// Refusal: fewer seats are left than asked for.
 pub const REFUSED_SOLD_OUT: &str = "flight_sold_out";
-/// Refusal: no such offer.
+/// Refusal: the offer is not one of this installation's.
 pub const REFUSED_OFFER_UNKNOWN: &str = "flight_offer_unknown";
+/// Refusal: the offer was changed after it was made.
+pub const REFUSED_OFFER_ALTERED: &str = "flight_offer_altered";
 /// Refusal: the offer's time is over.
 pub const REFUSED_OFFER_EXPIRED: &str = "flight_offer_expired";
 /// Refusal: the offer's total is not the one that was accepted (S25).
@@ -154,7 +157,7 @@ pub struct FlightSearch {
     pub page_token: Option<PageToken>,
 }
 
-/// A priced flight: in the answer of a search and at `GET /internal/offers/{offer_id}`.
+/// A priced flight: in the answer of a search and at `GET /internal/offer?offer_id`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FlightOffer {
     /// The id by which the offer is ordered.

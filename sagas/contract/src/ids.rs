@@ -100,16 +100,6 @@ id!(
     "usr"
 );
 id!(
-    /// A priced flight with an expiry.
-    FlightOfferId,
-    "fof"
-);
-id!(
-    /// A priced stay with an expiry.
-    StayOfferId,
-    "sof"
-);
-id!(
     /// One payment of an order.
     PaymentId,
     "pay"
@@ -146,55 +136,6 @@ impl SagaId {
         let placed = round.checked_mul(shards).and_then(|base| base.checked_add(shard % shards));
         let placed = placed.unwrap_or_else(|| (round - 1) * shards + shard % shards);
         Self(Uuid::from_u128((self.0.as_u128() & !0xffff) | u128::from(placed)))
-    }
-}
-
-/// An offer of either kind, told apart by its prefix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum OfferId {
-    /// `fof_...`, sold by the flights domain.
-    Flight(FlightOfferId),
-    /// `sof_...`, sold by the accommodation domain.
-    Stay(StayOfferId),
-}
-
-/// The error of a text that is not an offer's id.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{0}` is not an offer: an offer's id starts with `fof_` (flight) or `sof_` (stay) and has 32 hexadecimal digits"
-)]
-pub struct OfferIdError(String);
-
-impl fmt::Display for OfferId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Flight(id) => id.fmt(f),
-            Self::Stay(id) => id.fmt(f),
-        }
-    }
-}
-
-impl FromStr for OfferId {
-    type Err = OfferIdError;
-
-    fn from_str(text: &str) -> Result<Self, OfferIdError> {
-        let flight = text.parse().map(Self::Flight).ok();
-        flight
-            .or_else(|| text.parse().map(Self::Stay).ok())
-            .ok_or_else(|| OfferIdError(text.chars().take(ECHO_CHARS_MAX).collect()))
-    }
-}
-
-impl Serialize for OfferId {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for OfferId {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(de::Error::custom)
     }
 }
 

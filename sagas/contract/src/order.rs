@@ -8,8 +8,9 @@ use crate::{
     command::{Command, Route},
     email_address::EmailAddress,
     event::Event,
-    ids::{OfferId, OrderId, UserId},
+    ids::{OrderId, UserId},
     money::{Money, MoneyError},
+    offer::OfferId,
     payment::PaymentToken,
     person_name::PersonName,
 };
@@ -297,9 +298,9 @@ mod tests {
     use super::*;
 
     fn items(totals: &[(&str, &str)]) -> Vec<OrderItem> {
-        let offer_id: OfferId = "fof_01900000000070008000000000000004".parse().unwrap();
+        let offer_id: OfferId = "fof_01900000000070008000000000000004.abcd".parse().unwrap();
         let item = |(amount, currency): &(&str, &str)| OrderItem {
-            offer_id,
+            offer_id: offer_id.clone(),
             description: String::new(),
             total: Money::from_parts(amount.parse().unwrap(), currency).unwrap(),
         };

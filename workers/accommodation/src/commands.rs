@@ -11,13 +11,15 @@ mod release_rooms;
 mod villas;
 
 use contract::accommodation::{ConfirmRooms, HoldRooms, ReleaseRooms, RoomsReleased};
-use worker_runtime::{Domain, HoldMinutes};
+use worker_runtime::{Domain, HoldMinutes, OfferKeys};
 
 /// The handlers of the domain's commands.
 #[derive(Debug, Clone)]
 pub struct Accommodation {
     /// How long a hold lasts.
     pub hold_for: HoldMinutes,
+    /// The keys under which offers are sealed.
+    pub offer_keys: OfferKeys,
 }
 
 impl Accommodation {

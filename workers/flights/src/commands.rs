@@ -9,13 +9,15 @@ mod hold_seats;
 mod release_seats;
 
 use contract::flights::{ConfirmSeats, HoldSeats, ReleaseSeats, SeatsReleased};
-use worker_runtime::{Domain, HoldMinutes};
+use worker_runtime::{Domain, HoldMinutes, OfferKeys};
 
 /// The handlers of the domain's commands.
 #[derive(Debug, Clone)]
 pub struct Flights {
     /// How long a hold lasts.
     pub hold_for: HoldMinutes,
+    /// The keys under which offers are sealed.
+    pub offer_keys: OfferKeys,
 }
 
 impl Flights {

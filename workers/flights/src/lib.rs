@@ -14,11 +14,13 @@ mod commands;
 mod jobs;
 mod reads;
 
+mod offer;
 mod seed;
 mod settings;
 
 pub use commands::Flights;
 pub use domain::{MIGRATOR, domain};
+pub use offer::FlightTerms;
 pub use reads::{SearchError, find_offer, router, search};
 pub use seed::seed;
 pub use settings::Settings;

@@ -5,33 +5,34 @@ mod search;
 
 use axum::{Router, extract::State, routing::get};
 use contract::{
-    FlightOfferId, Page,
+    Page,
     flights::{FlightOffer, FlightSearch},
+    offer::FlightOffers,
     problem::FieldError,
 };
-use kit::http::{ApiError, Json, Path, Query};
-use worker_runtime::OfferReads;
+use kit::http::{ApiError, Json, Query};
+use worker_runtime::{OfferQuery, OfferReads};
 
 pub use offer::find_offer;
 pub use search::{SearchError, search};
 
 /// The routes, to be served under `/internal/flights`.
 pub fn router(reads: OfferReads) -> Router {
-    Router::new().route("/offers", get(search_offers)).route("/offers/{offer_id}", get(read_offer)).with_state(reads)
+    Router::new().route("/offers", get(search_offers)).route("/offer", get(read_offer)).with_state(reads)
 }
 
 async fn search_offers(
     State(reads): State<OfferReads>,
     Query(wanted): Query<FlightSearch>,
 ) -> Result<Json<Page<FlightOffer>>, ApiError> {
-    Ok(Json(search(&reads.pool, &wanted, reads.times()).await?))
+    Ok(Json(search(&reads, &wanted).await?))
 }
 
 async fn read_offer(
     State(reads): State<OfferReads>,
-    Path(offer_id): Path<FlightOfferId>,
+    Query(asked): Query<OfferQuery<FlightOffers>>,
 ) -> Result<Json<FlightOffer>, ApiError> {
-    Ok(Json(find_offer(&reads.pool, offer_id, reads.times().now).await?))
+    Ok(Json(find_offer(&reads, asked.offer_id).await?))
 }
 
 impl From<SearchError> for ApiError {

@@ -17,7 +17,7 @@ pub(crate) fn judge(order: &CreateOrder, today: NaiveDate) -> Result<(), Refusal
     within("travellers", order.travellers.len(), TRAVELLERS_MAX)?;
     for (index, item) in order.items.iter().enumerate() {
         if order.items.iter().take(index).any(|earlier| earlier.offer_id == item.offer_id) {
-            return Err(refusal(REFUSED_INVALID, format!("the offer {} is in the order twice", item.offer_id)));
+            return Err(refusal(REFUSED_INVALID, format!("the offer {} is in the order twice", item.offer_id.name())));
         }
     }
     for person in &order.travellers {

@@ -1,4 +1,4 @@
-//! Holds that were never confirmed are given back at their hour; offers and holds that ended long ago are removed.
+//! Holds that were never confirmed are given back at their hour; holds that ended long ago are removed.
 //!
 //! The sweeper sleeps until the next hold runs out. Holds made meanwhile, here or in another process, last at least as
 //! long as a hold lasts; so looking once in that time misses none. Every domain that holds something gives back by its
@@ -6,7 +6,7 @@
 
 use std::{future::Future, time::Duration};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use kit::clock::Clock;
 use sqlx::{AssertSqlSafe, PgPool};
 use tokio_util::sync::CancellationToken;
@@ -27,9 +27,6 @@ pub const HOLDS_PER_BATCH: i64 = 100;
 pub trait Holds: Send + Sync + 'static {
     /// The table of holds; it has `status`, which is `held` for a live one, and `expires_at`.
     const HOLD_TABLE: &'static str;
-    /// Removes offers that had expired before `$1`, at most `$2` of them; see [`Retention::delete`]. Their ids begin with
-    /// the time, so the primary key finds them.
-    const DELETE_OLD_OFFERS: &'static str;
     /// Removes holds that had ended without a booking (released or expired) before `$1`, at most `$2` of them, with their
     /// lines; see [`Retention::delete`].
     const DELETE_ENDED_HOLDS: &'static str;
@@ -43,24 +40,12 @@ pub trait Holds: Send + Sync + 'static {
 }
 
 impl Domain {
-    /// Sweeps the domain's holds beside its commands, and removes its old offers and ended holds. No hold is shorter than `hold_for`.
+    /// Sweeps the domain's holds beside its commands, and removes its ended holds. No hold is shorter than `hold_for`.
     #[must_use]
     pub fn holds<H: Holds>(self, hold_for: HoldMinutes) -> Self {
-        self.keep(old_offers::<H>()).keep(ended_holds::<H>()).background(
-            move |Resources { pool, clock, token, .. }| async move {
-                sweep_holds::<H>(&pool, clock.as_ref(), hold_for.duration(), token).await;
-            },
-        )
-    }
-}
-
-/// Expired offers are kept for a day, so that a client who comes late hears "expired" and not "unknown".
-const fn old_offers<H: Holds>() -> Retention {
-    Retention {
-        rows: "expired offers",
-        kept_for: TimeDelta::days(1),
-        batch_rows_max: 5_000,
-        delete: H::DELETE_OLD_OFFERS,
+        self.keep(ended_holds::<H>()).background(move |Resources { pool, clock, token, .. }| async move {
+            sweep_holds::<H>(&pool, clock.as_ref(), hold_for.duration(), token).await;
+        })
     }
 }
 

@@ -27,6 +27,7 @@ mod demonstration;
 mod domain_error;
 mod hold_settings;
 mod holds;
+mod offer_keys;
 mod offers;
 mod sweeper;
 
@@ -69,7 +70,8 @@ pub use handler::{Handled, Handler, OutsideHandler, Prepare};
 pub use handler_error::HandlerError;
 pub use hold_settings::{HoldMinutes, Minutes, MinutesError, OfferMinutes};
 pub use holds::{HOLDS_PER_BATCH, Holds, next_expiry, sweep_holds};
-pub use offers::{OfferError, OfferReads, OfferTimes};
+pub use offer_keys::{DEVELOPMENT_OFFER_KEY, OfferError, OfferKeys, OfferKeysError, Opened};
+pub use offers::{OfferQuery, OfferReadError, OfferReads};
 pub use retention::Retention;
 pub use settings::{DATABASE_PREFIX, Settings};
 pub use start_error::StartError;

@@ -1,14 +1,21 @@
-//! Offers, for the domains that sell by them: an offer is a price that its domain remembers until an hour, so that no
-//! client's total has to be believed (S25).
+//! The reads of offers, for the domains that sell by them: a search prices and seals, and an offer is read again from its
+//! id. Neither writes anything.
 
-use std::{fmt::Display, sync::Arc};
+use std::sync::Arc;
 
 use axum::http::StatusCode;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound as _, Utc};
+use contract::offer::{OfferKind, OfferToken};
 use kit::{clock::Clock, http::ApiError};
+use serde::Deserialize;
 use sqlx::PgPool;
 
-use crate::{domain::Resources, domain_error::DomainError, hold_settings::OfferMinutes};
+use crate::{
+    domain::Resources,
+    domain_error::DomainError,
+    hold_settings::OfferMinutes,
+    offer_keys::{OfferError, OfferKeys},
+};
 
 /// The state behind the reads of offers.
 #[derive(Clone)]
@@ -19,55 +26,58 @@ pub struct OfferReads {
     pub clock: Arc<dyn Clock>,
     /// How long a search's offers last.
     pub offer_for: OfferMinutes,
+    /// The keys under which offers are sealed.
+    pub keys: OfferKeys,
 }
 
 impl OfferReads {
     /// Reads on a domain's own resources; a search's offers last `offer_for`.
     #[must_use]
-    pub fn new(resources: &Resources, offer_for: OfferMinutes) -> Self {
-        Self { pool: resources.pool.clone(), clock: Arc::clone(&resources.clock), offer_for }
+    pub fn new(resources: &Resources, offer_for: OfferMinutes, keys: OfferKeys) -> Self {
+        Self { pool: resources.pool.clone(), clock: Arc::clone(&resources.clock), offer_for, keys }
     }
 
-    /// The times of an offer that is made or read now.
+    /// The end of offers that are made at `now`, in whole seconds, as a seal keeps it.
     #[must_use]
-    pub fn times(&self) -> OfferTimes {
-        let now = self.clock.now();
-        OfferTimes { now, expires_at: now + self.offer_for.duration() }
+    pub fn expiry(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        (now + self.offer_for.duration()).trunc_subsecs(0)
     }
 }
 
-/// The times that making an offer needs.
-#[derive(Debug, Clone, Copy)]
-pub struct OfferTimes {
-    /// The moment of the search.
-    pub now: DateTime<Utc>,
-    /// The end of the offers that it makes.
-    pub expires_at: DateTime<Utc>,
+/// The question for one offer: `GET /internal/offer?offer_id`. The id is in the query, which no log shows.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, bound = "")]
+pub struct OfferQuery<K: OfferKind> {
+    /// The whole id, as the search gave it out.
+    pub offer_id: OfferToken<K>,
 }
 
 /// The reason why there is no offer to show.
 #[derive(Debug, thiserror::Error)]
-pub enum OfferError<Id: Display> {
-    /// The offer was never made, or is long gone.
-    #[error("there is no offer {0}")]
-    Unknown(Id),
-    /// The offer's time is over.
-    #[error("the offer {0} was valid until {1}")]
-    Expired(Id, DateTime<Utc>),
+pub enum OfferReadError {
+    /// The offer is not taken.
+    #[error(transparent)]
+    Refused(#[from] OfferError),
     /// The offer could not be read.
     #[error(transparent)]
     Failed(#[from] DomainError),
 }
 
-impl<Id: Display> From<OfferError<Id>> for ApiError {
-    fn from(error: OfferError<Id>) -> Self {
+impl From<OfferReadError> for ApiError {
+    fn from(error: OfferReadError) -> Self {
+        let error = match error {
+            OfferReadError::Refused(error) => error,
+            OfferReadError::Failed(error) => return error.into(),
+        };
         let detail = error.to_string();
         match error {
             OfferError::Unknown(_) => Self::not_found("offer_unknown", detail),
+            OfferError::Altered(_) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "offer_altered", "The offer was changed").detail(detail)
+            }
             OfferError::Expired(..) => {
                 Self::new(StatusCode::GONE, "offer_expired", "The offer's time is over").detail(detail)
             }
-            OfferError::Failed(error) => error.into(),
         }
     }
 }

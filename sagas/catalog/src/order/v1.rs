@@ -177,16 +177,16 @@ fn has_rooms(order: &PlaceOrder) -> bool {
 }
 
 fn accepted_flights(order: &PlaceOrder) -> Vec<AcceptedFlight> {
-    let flights = order.items.iter().filter_map(|item| match item.offer_id {
-        OfferId::Flight(offer_id) => Some(AcceptedFlight { offer_id, total: item.total }),
+    let flights = order.items.iter().filter_map(|item| match &item.offer_id {
+        OfferId::Flight(offer_id) => Some(AcceptedFlight { offer_id: offer_id.clone(), total: item.total }),
         OfferId::Stay(_) => None,
     });
     flights.collect()
 }
 
 fn accepted_stays(order: &PlaceOrder) -> Vec<AcceptedStay> {
-    let stays = order.items.iter().filter_map(|item| match item.offer_id {
-        OfferId::Stay(offer_id) => Some(AcceptedStay { offer_id, total: item.total }),
+    let stays = order.items.iter().filter_map(|item| match &item.offer_id {
+        OfferId::Stay(offer_id) => Some(AcceptedStay { offer_id: offer_id.clone(), total: item.total }),
         OfferId::Flight(_) => None,
     });
     stays.collect()

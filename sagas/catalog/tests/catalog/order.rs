@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 
 use crate::samples::{inputs, reply};
 
-const FLIGHT: &str = "fof_01900000000070008000000000000004";
-const STAY: &str = "sof_01900000000070008000000000000005";
+const FLIGHT: &str = "fof_01900000000070008000000000000004.hdgfgbgmgfge";
+const STAY: &str = "sof_01900000000070008000000000000005.hdgfgbgmgfge";
 
 fn definition() -> Definition {
     catalog::order::v1::definition().unwrap()

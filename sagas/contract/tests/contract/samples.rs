@@ -26,11 +26,11 @@ pub(crate) fn user() -> UserId {
 }
 
 pub(crate) fn flight() -> FlightOfferId {
-    FlightOfferId::from_uuid(uuid(4))
+    FlightOfferId::new(uuid(4), b"sealed")
 }
 
 pub(crate) fn stay() -> StayOfferId {
-    StayOfferId::from_uuid(uuid(5))
+    StayOfferId::new(uuid(5), b"sealed")
 }
 
 pub(crate) fn payment() -> PaymentId {

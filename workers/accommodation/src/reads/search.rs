@@ -1,5 +1,4 @@
-//! The search for stays: rooms that are free on every night and that no restriction closes are priced and remembered as
-//! offers in one insert.
+//! The search for stays: rooms that are free on every night and that no restriction closes are priced and sealed as offers.
 //!
 //! An offer promises a price, not the room: only a hold takes that.
 
@@ -16,9 +15,10 @@ use contract::{
 use kit::http::page_token::{self, PageTokenError};
 use rust_decimal::Decimal;
 use sqlx::PgPool;
-use worker_runtime::{DomainError, OfferTimes};
+use worker_runtime::{DomainError, OfferReads};
 
-use super::offer::{Quote, Room};
+use super::offer::Room;
+use crate::offer::StayTerms;
 
 /// The longest stay, in nights: as the large booking platforms have it.
 const STAY_NIGHTS_MAX: i64 = 90;
@@ -55,22 +55,22 @@ pub enum SearchError {
     Failed(#[from] DomainError),
 }
 
-/// Finds stays and writes an offer for each one shown.
+/// Finds stays and makes an offer of each one shown.
 ///
 /// # Errors
 /// [`SearchError`] says what is wrong with the search.
-pub async fn search(pool: &PgPool, search: &StaySearch, times: OfferTimes) -> Result<Page<StayOffer>, SearchError> {
-    let asked = Asked::check(search, times.now)?;
+pub async fn search(reads: &OfferReads, search: &StaySearch) -> Result<Page<StayOffer>, SearchError> {
+    let now = reads.clock.now();
+    let asked = Asked::check(search, now)?;
     let query = asked.query_text();
     let after = search.page_token.as_ref().map(|token| position(token, &query)).transpose()?;
     let page_size = page_size(search.page_size);
-    let found = asked.find(pool, after, times.now, page_size).await?;
+    let found = asked.find(&reads.pool, after, now, page_size).await?;
 
     let shown = usize::try_from(page_size).unwrap_or(usize::MAX);
-    let page = Page::cut(found, shown, |last| {
-        page_token::write(&query, &(&last.currency, last.total, last.room.room_type_id))
-    });
-    let items = remember(pool, &asked, page.items, times).await?;
+    let page =
+        Page::cut(found, shown, |last| page_token::write(&query, &(&last.currency, last.total, last.room_type_id)));
+    let items = page.items.into_iter().map(|found| found.offer(reads, &asked, now)).collect::<Result<_, _>>()?;
     Ok(Page { items, next_page_token: page.next_page_token })
 }
 
@@ -88,10 +88,23 @@ type Position = (String, Decimal, i32);
 
 #[derive(sqlx::FromRow)]
 struct Found {
+    room_type_id: i32,
     #[sqlx(flatten)]
     room: Room,
     total: Decimal,
     currency: String,
+}
+
+impl Found {
+    fn offer(self, reads: &OfferReads, asked: &Asked, now: DateTime<Utc>) -> Result<StayOffer, DomainError> {
+        let Self { room_type_id, room, total, currency } = self;
+        let total = Money::from_parts(total, &currency)
+            .map_err(|error| DomainError::broken_row("rate", "nightly", room_type_id, error))?;
+        let (check_in, check_out, guests) = (asked.check_in, asked.check_out, u32::from(asked.guests.unsigned_abs()));
+        let terms = StayTerms { room_type_id, check_in, check_out, guests, total };
+        let expires_at = reads.expiry(now);
+        Ok(room.offered(terms.seal(&reads.keys, kit::ids::uuid_v7(), expires_at), &terms, expires_at))
+    }
 }
 
 impl Asked {
@@ -177,51 +190,6 @@ fn position(token: &PageToken, query: &str) -> Result<Position, PageTokenError> 
     let currency = position.0.as_bytes();
     let plain = currency.len() == 3 && currency.iter().all(u8::is_ascii_uppercase);
     if plain { Ok(position) } else { Err(PageTokenError) }
-}
-
-/// Writes all offers of a page in one statement.
-async fn remember(
-    pool: &PgPool,
-    asked: &Asked,
-    found: Vec<Found>,
-    times: OfferTimes,
-) -> Result<Vec<StayOffer>, DomainError> {
-    if found.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut ids = Vec::with_capacity(found.len());
-    let mut rooms = Vec::with_capacity(found.len());
-    let mut totals = Vec::with_capacity(found.len());
-    let mut currencies = Vec::with_capacity(found.len());
-    let mut offers = Vec::with_capacity(found.len());
-    for Found { room, total, currency } in found {
-        let total = Money::from_parts(total, &currency)
-            .map_err(|error| DomainError::broken_row("rate", "nightly", room.room_type_id, error))?;
-        let offer_id = kit::ids::stay_offer_id();
-        ids.push(offer_id.uuid());
-        rooms.push(room.room_type_id);
-        totals.push(total.amount());
-        currencies.push(total.currency_code());
-        let (check_in, check_out, guests) = (asked.check_in, asked.check_out, u32::from(asked.guests.unsigned_abs()));
-        offers.push(room.offered(Quote { offer_id, check_in, check_out, guests, total, expires_at: times.expires_at }));
-    }
-    sqlx::query(
-        "INSERT INTO stay_offer (offer_id, room_type_id, check_in, check_out, guests, total, currency, expires_at)
-         SELECT o.offer_id, o.room_type_id, $5, $6, $7, o.total, o.currency, $8
-         FROM unnest($1::uuid[], $2::int[], $3::numeric[], $4::text[]) AS o (offer_id, room_type_id, total, currency)",
-    )
-    .bind(&ids)
-    .bind(&rooms)
-    .bind(&totals)
-    .bind(&currencies)
-    .bind(asked.check_in)
-    .bind(asked.check_out)
-    .bind(asked.guests)
-    .bind(times.expires_at)
-    .execute(pool)
-    .await
-    .map_err(DomainError::doing("writing offers"))?;
-    Ok(offers)
 }
 
 #[cfg(test)]

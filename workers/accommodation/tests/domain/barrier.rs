@@ -10,7 +10,7 @@ use worker_accommodation::{Settings, domain};
 use worker_runtime::testkit::{
     Harness, ManualClock, Snapshot, action_of_a_new_saga,
     conformance::{check_pair, check_refusal},
-    lab::at,
+    lab::{at, offer_keys},
 };
 
 use crate::common::{assert_conserved, offer, put_on_sale};
@@ -18,7 +18,8 @@ use crate::common::{assert_conserved, offer, put_on_sale};
 async fn harness(name: &str, rooms: i32, villas: i32) -> Harness {
     let database = private_servers::testing::database(name).await;
     let harness =
-        Harness::open(domain(&Settings::default(), false), &database, Arc::new(ManualClock::new(at(0)))).await;
+        Harness::open(domain(&Settings::default(), offer_keys(), false), &database, Arc::new(ManualClock::new(at(0))))
+            .await;
     put_on_sale(harness.pool(), rooms, villas).await;
     harness
 }
@@ -39,7 +40,7 @@ fn hold(order_id: OrderId, offers: &[&AcceptedStay]) -> HoldRooms {
 #[tokio::test]
 async fn holding_and_releasing_keep_every_promise_of_the_barrier() {
     let harness = harness("stays_barrier", 9, 9).await;
-    let (room, villa) = (offer(harness.pool(), 1, 3, 8).await, offer(harness.pool(), 2, 8, 10).await);
+    let (room, villa) = (offer(1, 3, 8), offer(2, 8, 10));
     check_pair(&harness, &rooms(), || {
         let order_id = kit::ids::order_id();
         (hold(order_id, &[&villa, &room]), ReleaseRooms { order_id })
@@ -51,7 +52,7 @@ async fn holding_and_releasing_keep_every_promise_of_the_barrier() {
 #[tokio::test]
 async fn a_refusal_as_sold_out_stays_when_a_room_is_free_again() {
     let harness = harness("stays_sticky", 1, 1).await;
-    let (long, short) = (offer(harness.pool(), 1, 0, 9).await, offer(harness.pool(), 1, 8, 10).await);
+    let (long, short) = (offer(1, 0, 9), offer(1, 8, 10));
     let first = hold(kit::ids::order_id(), &[&long]);
     harness.deliver(&action_of_a_new_saga("hold-rooms"), &first).await;
     let order_id = kit::ids::order_id();
@@ -67,7 +68,7 @@ async fn a_refusal_as_sold_out_stays_when_a_room_is_free_again() {
 #[tokio::test]
 async fn a_batch_of_guests_shares_the_villas_and_gets_the_same_ones_when_asked_again() {
     let harness = harness("stays_batch", 1, 3).await;
-    let villa = offer(harness.pool(), 2, 2, 5).await;
+    let villa = offer(2, 2, 5);
     let guests: Vec<_> =
         (0..5).map(|_| (action_of_a_new_saga("hold-rooms"), hold(kit::ids::order_id(), &[&villa]))).collect();
     let replies = harness.deliver_together(&guests).await;

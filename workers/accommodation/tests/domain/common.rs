@@ -6,10 +6,10 @@ use contract::{
     accommodation::{AcceptedStay, ConfirmRooms, HoldRooms, ReleaseRooms, RoomsConfirmed, RoomsHeld},
 };
 use sqlx::PgPool;
-use worker_accommodation::{Accommodation, MIGRATOR};
+use worker_accommodation::{Accommodation, MIGRATOR, StayTerms};
 use worker_runtime::{
     Handler, HoldMinutes,
-    testkit::lab::{self, at, euros},
+    testkit::lab::{self, at, euros, offer_keys},
 };
 
 /// A night of every room here, in euros.
@@ -37,12 +37,12 @@ impl Lab {
     pub(crate) async fn with_rooms(name: &str, rooms: i32, villas: i32) -> Self {
         let pool = empty(name).await;
         put_on_sale(&pool, rooms, villas).await;
-        Self { pool, domain: Accommodation { hold_for: HoldMinutes::default() }, now: at(0) }
+        Self { pool, domain: Accommodation { hold_for: HoldMinutes::default(), offer_keys: offer_keys() }, now: at(0) }
     }
 
     /// An offer of room type 1 (rooms) or 2 (villas), made at minute 0 and good for 30.
-    pub(crate) async fn offer(&self, room_type_id: i32, from: u64, until: u64) -> AcceptedStay {
-        offer(&self.pool, room_type_id, from, until).await
+    pub(crate) fn offer(&self, room_type_id: i32, from: u64, until: u64) -> AcceptedStay {
+        offer(room_type_id, from, until)
     }
 
     /// Runs one command in a transaction of its own, as the runtime does.
@@ -115,22 +115,10 @@ pub(crate) async fn put_on_sale(pool: &PgPool, rooms: i32, villas: i32) {
 }
 
 /// An offer of room type 1 (rooms) or 2 (villas), made at minute 0 and good for 30.
-pub(crate) async fn offer(pool: &PgPool, room_type_id: i32, from: u64, until: u64) -> AcceptedStay {
-    let offer_id = kit::ids::stay_offer_id();
+pub(crate) fn offer(room_type_id: i32, from: u64, until: u64) -> AcceptedStay {
     let total = euros(NIGHTLY * i64::try_from(until - from).unwrap());
-    sqlx::query(
-        "INSERT INTO stay_offer (offer_id, room_type_id, check_in, check_out, guests, total, currency, expires_at)
-         VALUES ($1, $2, $3, $4, 2, $5, 'EUR', $6)",
-    )
-    .bind(offer_id.uuid())
-    .bind(room_type_id)
-    .bind(night(from))
-    .bind(night(until))
-    .bind(total.amount())
-    .bind(at(30))
-    .execute(pool)
-    .await
-    .unwrap();
+    let terms = StayTerms { room_type_id, check_in: night(from), check_out: night(until), guests: 2, total };
+    let offer_id = terms.seal(&offer_keys(), kit::ids::uuid_v7(), at(30));
     AcceptedStay { offer_id, total }
 }
 

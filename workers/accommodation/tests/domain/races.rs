@@ -19,7 +19,7 @@ async fn two_hundred_buyers_of_the_last_room_leave_one_owner() {
         let lab = Arc::clone(&lab);
         tokio::spawn(async move {
             // Different stays that all need night 5.
-            let offer = lab.offer(1, u64::try_from(number % 6).unwrap(), 6 + u64::try_from(number % 5).unwrap()).await;
+            let offer = lab.offer(1, u64::try_from(number % 6).unwrap(), 6 + u64::try_from(number % 5).unwrap());
             code(lab.hold(order(number), &[offer]).await)
         })
     });
@@ -39,7 +39,7 @@ async fn a_hold_is_confirmed_or_expired_and_never_both() {
     let mut random = StdRng::seed_from_u64(22);
     let (mut confirmed, mut expired) = (0_i64, 0_i64);
     for round in 0..1000_u128 {
-        let offer = lab.offer(1, 4, 6).await;
+        let offer = lab.offer(1, 4, 6);
         assert_eq!(code(lab.hold(order(round), &[offer]).await), "done");
         // Clocks of two machines differ: either may think that the hour has come.
         let confirm_at = at(20) - chrono::Duration::microseconds(random.random_range(0..3));
@@ -74,8 +74,8 @@ async fn rooms_are_conserved_over_random_histories() {
     let mut offers = Vec::new();
     for from in 1..7 {
         for nights in 1..4 {
-            offers.push(lab.offer(1, from, from + nights).await);
-            offers.push(lab.offer(2, from, from + nights).await);
+            offers.push(lab.offer(1, from, from + nights));
+            offers.push(lab.offer(2, from, from + nights));
         }
     }
     let clients = (0..8_u64).map(|client| {

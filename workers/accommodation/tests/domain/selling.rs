@@ -1,15 +1,22 @@
 //! Searching and reading offers on the demonstration's properties.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use contract::{
+    StayOfferId,
     accommodation::{StayOffer, StaySearch},
     text::{composed, search_form},
 };
 use sqlx::PgPool;
-use worker_accommodation::{SearchError, find_offer, router, search, seed};
-use worker_runtime::{OfferMinutes, OfferReads, OfferTimes, testkit::lab::get};
+use worker_accommodation::{SearchError, StayTerms, find_offer, router, search, seed};
+use worker_runtime::{
+    OfferKeys, OfferMinutes, OfferReads,
+    testkit::{
+        ManualClock,
+        lab::{get, offer_keys},
+    },
+};
 
 use crate::common::empty;
 
@@ -30,11 +37,12 @@ fn wanted(place: &str, check_in: &str, nights: u64) -> StaySearch {
 }
 
 async fn find(pool: &PgPool, wanted: &StaySearch) -> Result<Vec<StayOffer>, SearchError> {
-    search(pool, wanted, times(day(TODAY))).await.map(|page| page.items)
+    search(&reads(pool, noon(day(TODAY))), wanted).await.map(|page| page.items)
 }
 
-fn times(today: NaiveDate) -> OfferTimes {
-    OfferTimes { now: noon(today), expires_at: noon(today) + TimeDelta::minutes(30) }
+fn reads(pool: &PgPool, now: DateTime<Utc>) -> OfferReads {
+    let clock = Arc::new(ManualClock::new(now));
+    OfferReads { pool: pool.clone(), clock, offer_for: OfferMinutes::default(), keys: offer_keys() }
 }
 
 async fn seeded(name: &str) -> PgPool {
@@ -86,7 +94,7 @@ async fn a_process_that_runs_for_months_sells_as_far_ahead_as_a_new_one() {
     let later = day(TODAY) + Days::new(60);
     seed(&pool, later).await.unwrap();
     let last = wanted("Maldives", &(later + Days::new(399)).to_string(), 1);
-    assert!(!search(&pool, &last, times(later)).await.unwrap().items.is_empty());
+    assert!(!search(&reads(&pool, noon(later)), &last).await.unwrap().items.is_empty());
     let (nights,): (i64,) = sqlx::query_as(
         "SELECT count(DISTINCT night) FROM room_night n JOIN rate r ON r.room_type_id = n.room_type_id AND r.valid @> night
          WHERE n.room_type_id = 101 AND night BETWEEN $1 AND $1 + 399",
@@ -105,10 +113,9 @@ async fn a_stay_costs_what_its_nights_cost() {
     // 19 December is ordinary, from the 20th on it is high season: 780 + 2 * 1482.
     let offer = villa(find(&pool, &wanted("nilandhe", "2026-12-19", 3)).await.unwrap());
     assert_eq!(offer.total.to_string(), "3744.00 EUR");
-    let one = find_offer(&pool, offer.offer_id, noon(day(TODAY))).await.unwrap();
+    let one = find_offer(&reads(&pool, noon(day(TODAY))), offer.offer_id.clone()).await.unwrap();
     assert_eq!(one, offer);
-    let late = find_offer(&pool, offer.offer_id, offer.expires_at).await.unwrap_err();
-    assert_eq!(kit::http::ApiError::from(late).status().as_u16(), 410);
+    assert_eq!(offer.expires_at, noon(day(TODAY)) + TimeDelta::minutes(30));
 
     let yen = find(&pool, &wanted("Kyoto", "2027-04-01", 1)).await.unwrap();
     assert_eq!(yen[0].total.to_string(), "112700 JPY");
@@ -194,13 +201,13 @@ async fn places_are_found_by_name_country_or_property_and_paged_by_price() {
     }
 
     let mut paged = wanted("Maldives", "2027-02-10", 2);
-    let whole = search(&pool, &paged, times(day(TODAY))).await.unwrap();
+    let whole = search(&reads(&pool, noon(day(TODAY))), &paged).await.unwrap();
     assert!(whole.next_page_token.is_none() && whole.items.len() > 8);
     assert!(whole.items.windows(2).all(|pair| pair[0].total.amount() <= pair[1].total.amount()));
     paged.page_size = Some(3);
     let mut rooms = Vec::new();
     loop {
-        let page = search(&pool, &paged, times(day(TODAY))).await.unwrap();
+        let page = search(&reads(&pool, noon(day(TODAY))), &paged).await.unwrap();
         assert!(page.items.len() <= 3);
         rooms.extend(page.items.into_iter().map(|offer| (offer.property, offer.room_type)));
         paged.page_token = page.next_page_token;
@@ -232,7 +239,7 @@ async fn properties_are_stored_in_the_form_in_which_they_are_looked_for() {
 #[tokio::test]
 async fn a_wrong_search_is_answered_with_what_is_wrong() {
     let pool = seeded("stays_wrong_searches").await;
-    let router = router(OfferReads { pool, clock: kit::clock::system(), offer_for: OfferMinutes::default() });
+    let router = router(reads(&pool, noon(day(TODAY))));
     let ask = async |query: &str| {
         let (status, body) = get(&router, &format!("/offers{query}")).await;
         let pointer = body["errors"][0]["pointer"].as_str().unwrap_or("").to_owned();
@@ -254,6 +261,32 @@ async fn a_wrong_search_is_answered_with_what_is_wrong() {
     for malformed in ["", "?place=x&check_in=soon&check_out=2099-01-02&guests=1", "?place=x&total=1"] {
         assert_eq!(ask(malformed).await.0, 400, "{malformed}");
     }
-    assert_eq!(ask("/sof_00000000000000000000000000000001").await.1, "offer_unknown");
-    assert_eq!(ask("/fof_00000000000000000000000000000001").await.0, 404);
+}
+
+#[tokio::test]
+async fn an_offer_that_is_forged_altered_or_past_its_hour_is_told_apart() {
+    let pool = seeded("stays_gone").await;
+    let now = noon(day(TODAY));
+    let offer = find(&pool, &wanted("Maldives", "2026-12-19", 3)).await.unwrap().remove(0);
+    let ask = async |offer_id: &str, now: DateTime<Utc>| {
+        let (status, body) = get(&router(reads(&pool, now)), &format!("/offer?offer_id={offer_id}")).await;
+        (status, body["code"].as_str().unwrap_or("").to_owned())
+    };
+    let good = offer.offer_id.as_str();
+    let told = |status: u16, code: &str| (status, code.to_owned());
+    assert_eq!(ask(good, now).await, told(200, ""));
+    assert_eq!(ask(good, offer.expires_at).await, told(410, "offer_expired"));
+    let mut changed = offer.offer_id.seal();
+    *changed.last_mut().unwrap() ^= 1;
+    let uuid = offer.offer_id.uuid();
+    assert_eq!(ask(StayOfferId::new(uuid, &changed).as_str(), now).await, told(422, "offer_altered"));
+    let other_keys = OfferKeys::new(&["another installation's key of offers".into()], true).unwrap();
+    let terms = StayTerms::open(&offer_keys(), &offer.offer_id).unwrap().good_at(now).unwrap();
+    let forged = terms.seal(&other_keys, uuid, offer.expires_at);
+    assert_eq!(ask(forged.as_str(), now).await, told(404, "offer_unknown"));
+    let gone = StayTerms { room_type_id: 0, ..terms }.seal(&offer_keys(), uuid, offer.expires_at);
+    assert_eq!(ask(gone.as_str(), now).await, told(404, "offer_unknown"));
+    for malformed in ["", "sof_00000000000000000000000000000001", &good.replace("sof_", "fof_")] {
+        assert_eq!(ask(malformed, now).await, told(400, "query_invalid"), "{malformed}");
+    }
 }

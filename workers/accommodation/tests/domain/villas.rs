@@ -19,7 +19,7 @@ async fn villas(lab: &Lab) -> BTreeMap<u128, i32> {
 }
 
 async fn book(lab: &Lab, number: u128, from: u64, until: u64) {
-    let offer = lab.offer(2, from, until).await;
+    let offer = lab.offer(2, from, until);
     assert_eq!(code(lab.hold(order(number), &[offer]).await), "done", "{number}");
     assert_eq!(code(lab.confirm(order(number), at(1)).await), "done", "{number}");
 }
@@ -83,7 +83,7 @@ async fn no_villa_beyond_the_counters_is_ever_sold() {
     let lab = Lab::with_rooms("villas_promise", 1, 2).await;
     sqlx::raw_sql("DELETE FROM unit WHERE name = 'Villa 2'").execute(&lab.pool).await.unwrap();
     book(&lab, 1, 0, 3).await;
-    let offer = lab.offer(2, 1, 2).await;
+    let offer = lab.offer(2, 1, 2);
     assert_eq!(code(lab.hold(order(2), &[offer]).await), "done");
     // A villa was taken out of service without its nights: a fault for people to look at, and nothing changed.
     let mut tx = lab.pool.begin().await.unwrap();
@@ -102,7 +102,7 @@ async fn parallel_confirmations_share_out_the_villas() {
     let mut held = Vec::new();
     for number in 0..120_u128 {
         let from = random.random_range(1..40);
-        let offer = lab.offer(2, from, from + random.random_range(1..8)).await;
+        let offer = lab.offer(2, from, from + random.random_range(1..8));
         if code(lab.hold(order(number), &[offer]).await) == "done" {
             held.push(number);
         }

@@ -1,15 +1,16 @@
-//! Holding seats: all flights of an order or none, in two round trips.
+//! Holding seats: all flights of an order or none, and all commands of a set in two round trips.
 //!
-//! The first statement reads the offers and locks their inventory in the order of (flight, cabin), as every
-//! statement here does; what to do is then decided in memory; the second statement writes hold, lines and counters.
+//! The offers are opened and judged first, without the database. One statement then locks the cabins that are asked for,
+//! in the order of (flight, cabin), as every statement here does; what each command takes from what those before it have
+//! left is decided in memory; another statement writes holds, lines and counters.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use contract::{
-    Outcome, Refusal,
+    OrderId, Outcome, Refusal,
     flights::{
-        AcceptedFlight, HoldSeats, REFUSED_HOLD_EXISTS, REFUSED_OFFER_EXPIRED, REFUSED_OFFER_UNKNOWN,
+        Cabin, HoldSeats, REFUSED_HOLD_EXISTS, REFUSED_OFFER_ALTERED, REFUSED_OFFER_EXPIRED, REFUSED_OFFER_UNKNOWN,
         REFUSED_PRICE_CHANGED, REFUSED_SOLD_OUT, REFUSED_TRAVELLERS_MISMATCH, SeatsHeld,
     },
     limits::ORDER_ITEMS_MAX,
@@ -17,220 +18,290 @@ use contract::{
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
 use uuid::Uuid;
-use worker_runtime::{Context, DomainError, Handled, Handler};
+use worker_runtime::{Context, DomainError, Handled, Handler, OfferError, OfferKeys};
 
 use super::Flights;
+use crate::offer::FlightTerms;
 
 impl Handler<HoldSeats> for Flights {
     async fn handle(&self, tx: &mut PgConnection, command: HoldSeats, context: &mut Context) -> Handled<SeatsHeld> {
-        Ok(hold(tx, &command, context.now, self.hold_for.duration()).await?)
+        let mut outcomes = self.hold(tx, &[command], context.now).await?;
+        Ok(outcomes.remove(0))
     }
 }
 
-async fn hold(
-    tx: &mut PgConnection,
-    command: &HoldSeats,
-    now: DateTime<Utc>,
-    hold_for: Duration,
-) -> Result<Outcome<SeatsHeld>, DomainError> {
-    let quotes = lock_quotes(tx, &command.offers, now).await?;
-    let taken = match decide(command, &quotes, now) {
-        Ok(taken) => taken,
-        Err(refusal) => return Ok(Outcome::Refused(refusal)),
+impl Flights {
+    /// Holds for each command of a set, in their order; an outcome each.
+    async fn hold(
+        &self,
+        tx: &mut PgConnection,
+        commands: &[HoldSeats],
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Outcome<SeatsHeld>>, DomainError> {
+        let judged: Vec<_> = commands.iter().map(|command| judge(&self.offer_keys, command, now)).collect();
+        let mut left = lock(tx, commands, &judged, now).await?;
+        let take = |(command, wanted): (&HoldSeats, Result<Vec<Wanted>, Refusal>)| {
+            let wanted = wanted?;
+            left.take(command.order_id, &wanted).map(|()| wanted)
+        };
+        let taken: Vec<Result<Vec<Wanted>, Refusal>> = commands.iter().zip(judged).map(take).collect();
+        let expires_at = now + self.hold_for.duration();
+        let held = write(tx, commands, &taken, now, expires_at).await?;
+        let outcome = |(command, taken): (&HoldSeats, Result<Vec<Wanted>, Refusal>)| match taken {
+            Ok(_) if held.contains(&command.order_id.uuid()) => Outcome::done(SeatsHeld { expires_at }),
+            // Another transaction has made one since.
+            Ok(_) => Outcome::Refused(hold_exists(command.order_id)),
+            Err(refusal) => Outcome::Refused(refusal),
+        };
+        Ok(commands.iter().zip(taken).map(outcome).collect())
+    }
+}
+
+/// An offer that was accepted, as it was sealed.
+#[derive(Debug, Clone, PartialEq)]
+struct Wanted {
+    offer: Uuid,
+    terms: FlightTerms,
+}
+
+/// Opens and judges the offers of a command, the most urgent problem first: what is unknown or altered, then expired,
+/// then for another number of travellers, then priced differently.
+fn judge(keys: &OfferKeys, command: &HoldSeats, now: DateTime<Utc>) -> Result<Vec<Wanted>, Refusal> {
+    let accepted = &command.offers;
+    if accepted.is_empty() || accepted.len() > ORDER_ITEMS_MAX {
+        let message = format!("a hold takes 1 to {ORDER_ITEMS_MAX} offers, not {}", accepted.len());
+        return Err(refusal(REFUSED_OFFER_UNKNOWN, message));
+    }
+    let opened = accepted.iter().map(|flight| FlightTerms::open(keys, &flight.offer_id));
+    let opened: Vec<_> = opened.collect::<Result<_, _>>().map_err(not_taken)?;
+    let terms: Vec<_> =
+        opened.into_iter().map(|offer| offer.good_at(now)).collect::<Result<_, _>>().map_err(not_taken)?;
+    // Every traveller gets a ticket on every flight.
+    if let Some(other) = terms.iter().find(|terms| terms.passengers != command.travellers) {
+        let message =
+            format!("{} people travel, but a flight was offered for {}", command.travellers, other.passengers);
+        return Err(refusal(REFUSED_TRAVELLERS_MISMATCH, message));
+    }
+    if let Some((flight, terms)) = accepted.iter().zip(&terms).find(|(flight, terms)| flight.total != terms.total) {
+        let name = flight.offer_id.name();
+        let message = format!("the offer {name} was accepted for {}, but says {}", flight.total, terms.total);
+        return Err(refusal(REFUSED_PRICE_CHANGED, message));
+    }
+    Ok(accepted.iter().zip(terms).map(|(flight, terms)| Wanted { offer: flight.offer_id.uuid(), terms }).collect())
+}
+
+fn not_taken(error: OfferError) -> Refusal {
+    let code = match error {
+        OfferError::Unknown(_) => REFUSED_OFFER_UNKNOWN,
+        OfferError::Altered(_) => REFUSED_OFFER_ALTERED,
+        OfferError::Expired(..) => REFUSED_OFFER_EXPIRED,
     };
-    let expires_at = now + hold_for;
-    if write_hold(tx, command, &taken, now, expires_at).await? {
-        Ok(Outcome::done(SeatsHeld { expires_at }))
-    } else {
-        let message = format!("{} already has a hold of flights", command.order_id);
-        Ok(Outcome::refused(REFUSED_HOLD_EXISTS, message))
-    }
+    refusal(code, error.to_string())
 }
 
-/// An offer and what is left of its cabin, locked.
+fn hold_exists(order_id: OrderId) -> Refusal {
+    refusal(REFUSED_HOLD_EXISTS, format!("{order_id} already has a hold of flights"))
+}
+
+fn refusal(code: &str, message: String) -> Refusal {
+    Refusal { code: code.to_owned(), message }
+}
+
+/// One cabin of a dated flight, locked.
 #[derive(Debug, Clone, sqlx::FromRow)]
-struct Quoted {
-    offer_id: Uuid,
-    flight_id: i64,
-    cabin: String,
+struct CabinLeft {
+    /// The flight's number, for people.
     flight: String,
-    passengers: i16,
-    total: Decimal,
-    currency: String,
-    expires_at: DateTime<Utc>,
     on_sale: bool,
     available: i32,
 }
 
-async fn lock_quotes(
+/// The cabins that a set asks for, and the orders that have a hold already.
+#[derive(Debug, Default)]
+struct Left {
+    cabins: HashMap<(i64, Cabin), CabinLeft>,
+    holding: HashSet<Uuid>,
+}
+
+impl Left {
+    /// Takes all that is wanted for an order, or nothing.
+    fn take(&mut self, order_id: OrderId, wanted: &[Wanted]) -> Result<(), Refusal> {
+        if self.holding.contains(&order_id.uuid()) {
+            return Err(hold_exists(order_id));
+        }
+        let mut after: HashMap<(i64, Cabin), i32> = HashMap::new();
+        for Wanted { offer, terms: FlightTerms { flight_id, cabin, passengers, .. } } in wanted {
+            let key = (*flight_id, *cabin);
+            let Some(CabinLeft { flight, on_sale, available }) = self.cabins.get(&key) else {
+                return Err(refusal(REFUSED_OFFER_UNKNOWN, format!("the flight of the offer {offer} is no more")));
+            };
+            if !on_sale {
+                return Err(refusal(REFUSED_SOLD_OUT, format!("{flight} is no longer on sale")));
+            }
+            let left = after.entry(key).or_insert(*available);
+            let seats = i32::try_from(*passengers).unwrap_or(i32::MAX);
+            if *left < seats {
+                let cabin = cabin.as_str();
+                let message = format!("{flight} has {left} seats left in {cabin}, {seats} were asked for");
+                return Err(refusal(REFUSED_SOLD_OUT, message));
+            }
+            *left -= seats;
+        }
+        for (key, available) in after {
+            self.cabins.entry(key).and_modify(|cabin| cabin.available = available);
+        }
+        self.holding.insert(order_id.uuid());
+        Ok(())
+    }
+}
+
+/// Locks the cabins that are wanted and reads what is left of them.
+async fn lock(
     tx: &mut PgConnection,
-    accepted: &[AcceptedFlight],
+    commands: &[HoldSeats],
+    judged: &[Result<Vec<Wanted>, Refusal>],
     now: DateTime<Utc>,
-) -> Result<Vec<Quoted>, DomainError> {
-    let ids: Vec<Uuid> = accepted.iter().map(|flight| flight.offer_id.uuid()).collect();
-    sqlx::query_as(
-        "SELECT o.offer_id, i.flight_id, i.cabin, f.carrier || ' ' || f.number AS flight, o.passengers, o.total,
-                o.currency, o.expires_at, f.active AND f.departs_at > $2 AS on_sale, i.available
-         FROM flight_offer o JOIN flight f USING (flight_id) JOIN cabin_inventory i USING (flight_id, cabin)
-         WHERE o.offer_id = ANY($1)
-         ORDER BY i.flight_id, i.cabin, o.offer_id
-         FOR NO KEY UPDATE OF i",
+) -> Result<Left, DomainError> {
+    let wanted = judged.iter().flatten().flatten().map(|wanted| (wanted.terms.flight_id, wanted.terms.cabin));
+    let wanted: Vec<(i64, Cabin)> = wanted.collect::<HashSet<_>>().into_iter().collect();
+    if wanted.is_empty() {
+        return Ok(Left::default());
+    }
+    let rows: Vec<CabinRow> = sqlx::query_as(
+        "WITH locked AS MATERIALIZED (
+             SELECT w.place, f.carrier || ' ' || f.number AS flight, f.active AND f.departs_at > $4 AS on_sale, i.available
+             FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS w (flight_id, cabin, place)
+             JOIN cabin_inventory i USING (flight_id, cabin) JOIN flight f USING (flight_id)
+             ORDER BY i.flight_id, i.cabin
+             FOR NO KEY UPDATE OF i
+         )
+         SELECT place, flight, on_sale, available,
+                array(SELECT order_id FROM seat_hold WHERE order_id = ANY($3)) AS holding
+         FROM locked",
     )
-    .bind(&ids)
+    .bind(wanted.iter().map(|(flight_id, _)| *flight_id).collect::<Vec<_>>())
+    .bind(wanted.iter().map(|(_, cabin)| cabin.as_str()).collect::<Vec<_>>())
+    .bind(commands.iter().map(|command| command.order_id.uuid()).collect::<Vec<_>>())
     .bind(now)
     .fetch_all(tx)
     .await
-    .map_err(DomainError::doing("locking the seats of offers"))
+    .map_err(DomainError::doing("locking the seats of offers"))?;
+    let holding = rows.first().map(|row| row.holding.iter().copied().collect()).unwrap_or_default();
+    let place = |row: &CabinRow| wanted.get(usize::try_from(row.place).ok()?.checked_sub(1)?).copied();
+    let cabins = rows.into_iter().filter_map(|row| Some((place(&row)?, row.cabin))).collect();
+    Ok(Left { cabins, holding })
 }
 
-/// The most urgent problem first: what is unknown, then expired, then for another number of travellers, then priced
-/// differently, then sold out. Returns the quotes in the order of the command.
-fn decide<'a>(command: &HoldSeats, quotes: &'a [Quoted], now: DateTime<Utc>) -> Result<Vec<&'a Quoted>, Refusal> {
-    let accepted = &command.offers;
-    let refuse = |code: &str, message: String| Err(Refusal { code: code.to_owned(), message });
-    if accepted.is_empty() || accepted.len() > ORDER_ITEMS_MAX {
-        let message = format!("a hold takes 1 to {ORDER_ITEMS_MAX} offers, not {}", accepted.len());
-        return refuse(REFUSED_OFFER_UNKNOWN, message);
-    }
-    let mut taken = Vec::with_capacity(accepted.len());
-    for flight in accepted {
-        match quotes.iter().find(|quote| quote.offer_id == flight.offer_id.uuid()) {
-            Some(quote) => taken.push(quote),
-            None => return refuse(REFUSED_OFFER_UNKNOWN, format!("there is no offer {}", flight.offer_id)),
-        }
-    }
-    for (flight, quote) in accepted.iter().zip(&taken) {
-        if quote.expires_at <= now {
-            let message = format!("the offer {} was valid until {}", flight.offer_id, quote.expires_at);
-            return refuse(REFUSED_OFFER_EXPIRED, message);
-        }
-    }
-    for quote in &taken {
-        // Every traveller gets a ticket on every flight.
-        if i64::from(quote.passengers) != i64::from(command.travellers) {
-            let (travellers, seats) = (command.travellers, quote.passengers);
-            let message = format!("{travellers} people travel, but {} was offered for {seats}", quote.flight);
-            return refuse(REFUSED_TRAVELLERS_MISMATCH, message);
-        }
-    }
-    for (flight, quote) in accepted.iter().zip(&taken) {
-        if flight.total.amount() != quote.total || flight.total.currency_code() != quote.currency {
-            let message = format!(
-                "{} was accepted for {}, but the offer {} says {} {}",
-                quote.flight,
-                flight.total,
-                flight.offer_id,
-                quote.total.normalize(),
-                quote.currency
-            );
-            return refuse(REFUSED_PRICE_CHANGED, message);
-        }
-    }
-    let mut wanted: BTreeMap<(i64, &str), i64> = BTreeMap::new();
-    for quote in &taken {
-        if !quote.on_sale {
-            return refuse(REFUSED_SOLD_OUT, format!("{} is no longer on sale", quote.flight));
-        }
-        let seats = wanted.entry((quote.flight_id, quote.cabin.as_str())).or_default();
-        *seats += i64::from(quote.passengers);
-        if *seats > i64::from(quote.available) {
-            let message = format!(
-                "{} has {} seats left in {}, {} were asked for",
-                quote.flight, quote.available, quote.cabin, *seats
-            );
-            return refuse(REFUSED_SOLD_OUT, message);
-        }
-    }
-    Ok(taken)
+#[derive(sqlx::FromRow)]
+struct CabinRow {
+    /// From 1, among the cabins that were asked for.
+    place: i64,
+    #[sqlx(flatten)]
+    cabin: CabinLeft,
+    holding: Vec<Uuid>,
 }
 
-/// Writes everything, or nothing when the order already has a hold. The inventory is locked by now, so the order of
-/// the updates does not matter.
-async fn write_hold(
+/// Writes the holds of all commands that have taken seats; answers the orders that have theirs now. An order that got
+/// one from another transaction in the meantime is left as it is. The inventory is locked by now, so the order of the
+/// updates does not matter.
+async fn write(
     tx: &mut PgConnection,
-    command: &HoldSeats,
-    taken: &[&Quoted],
+    commands: &[HoldSeats],
+    taken: &[Result<Vec<Wanted>, Refusal>],
     now: DateTime<Utc>,
     expires_at: DateTime<Utc>,
-) -> Result<bool, DomainError> {
-    let offers: Vec<Uuid> = taken.iter().map(|quote| quote.offer_id).collect();
-    let flights: Vec<i64> = taken.iter().map(|quote| quote.flight_id).collect();
-    let cabins: Vec<&str> = taken.iter().map(|quote| quote.cabin.as_str()).collect();
-    let seats: Vec<i32> = taken.iter().map(|quote| i32::from(quote.passengers)).collect();
-    let totals: Vec<Decimal> = taken.iter().map(|quote| quote.total).collect();
-    let currencies: Vec<&str> = taken.iter().map(|quote| quote.currency.as_str()).collect();
-    let moved = sqlx::query(
-        "WITH hold AS (
-             INSERT INTO seat_hold (order_id, created_at, expires_at) VALUES ($1, $2, $3)
+) -> Result<HashSet<Uuid>, DomainError> {
+    let mut lines: Vec<(Uuid, i16, &Wanted)> = Vec::new();
+    for (command, taken) in commands.iter().zip(taken) {
+        let numbered = (1..).zip(taken.iter().flatten());
+        lines.extend(numbered.map(|(line, wanted)| (command.order_id.uuid(), line, wanted)));
+    }
+    if lines.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let held: Vec<Uuid> = sqlx::query_scalar(
+        "WITH asked AS (
+             SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::uuid[], $4::bigint[], $5::text[], $6::bigint[],
+                                  $7::numeric[], $8::text[])
+                 AS a (order_id, line, offer_id, flight_id, cabin, seats, total, currency)
+         ), hold AS (
+             INSERT INTO seat_hold (order_id, created_at, expires_at)
+             SELECT DISTINCT order_id, $9::timestamptz, $10::timestamptz FROM asked
              ON CONFLICT (order_id) DO NOTHING RETURNING order_id
          ), wanted AS (
-             SELECT hold.order_id, w.*
-             FROM hold, unnest($4::uuid[], $5::bigint[], $6::text[], $7::int[], $8::numeric[], $9::text[])
-                 WITH ORDINALITY AS w (offer_id, flight_id, cabin, seats, total, currency, line)
+             SELECT asked.* FROM hold JOIN asked USING (order_id)
          ), lines AS (
              INSERT INTO seat_hold_line (order_id, line, offer_id, flight_id, cabin, seats, total, currency)
-             SELECT order_id, line, offer_id, flight_id, cabin, seats, total, currency FROM wanted
+             SELECT order_id, line, offer_id, flight_id, cabin, seats::int, total, currency FROM wanted
+         ), moved AS (
+             UPDATE cabin_inventory i SET held = i.held + w.seats
+             FROM (SELECT flight_id, cabin, sum(seats)::int AS seats FROM wanted GROUP BY flight_id, cabin) w
+             WHERE i.flight_id = w.flight_id AND i.cabin = w.cabin
          )
-         UPDATE cabin_inventory i SET held = i.held + w.seats
-         FROM (SELECT flight_id, cabin, sum(seats)::int AS seats FROM wanted GROUP BY flight_id, cabin) w
-         WHERE i.flight_id = w.flight_id AND i.cabin = w.cabin",
+         SELECT order_id FROM hold",
     )
-    .bind(command.order_id.uuid())
+    .bind(lines.iter().map(|(order, ..)| *order).collect::<Vec<_>>())
+    .bind(lines.iter().map(|(_, line, _)| *line).collect::<Vec<_>>())
+    .bind(lines.iter().map(|(.., wanted)| wanted.offer).collect::<Vec<_>>())
+    .bind(lines.iter().map(|(.., wanted)| wanted.terms.flight_id).collect::<Vec<_>>())
+    .bind(lines.iter().map(|(.., wanted)| wanted.terms.cabin.as_str()).collect::<Vec<_>>())
+    .bind(lines.iter().map(|(.., wanted)| i64::from(wanted.terms.passengers)).collect::<Vec<_>>())
+    .bind(lines.iter().map(|(.., wanted)| wanted.terms.total.amount()).collect::<Vec<Decimal>>())
+    .bind(lines.iter().map(|(.., wanted)| wanted.terms.total.currency_code()).collect::<Vec<_>>())
     .bind(now)
     .bind(expires_at)
-    .bind(&offers)
-    .bind(&flights)
-    .bind(&cabins)
-    .bind(&seats)
-    .bind(&totals)
-    .bind(&currencies)
-    .execute(tx)
+    .fetch_all(tx)
     .await
     .map_err(DomainError::doing("holding seats"))?;
-    Ok(moved.rows_affected() > 0)
+    Ok(held.into_iter().collect())
 }
 
 #[cfg(test)]
 mod tests {
-    use contract::{FlightOfferId, Money, OrderId};
-    use iso_currency::Currency;
+    use contract::{FlightOfferId, Money, flights::AcceptedFlight};
+    use worker_runtime::testkit::lab::{euros, offer_keys, order};
 
     use super::*;
 
-    fn quote(id: u128, flight_id: i64, passengers: i16, available: i32) -> Quoted {
-        Quoted {
-            offer_id: Uuid::from_u128(id),
-            flight_id,
-            cabin: "business".into(),
-            flight: "Q0 101".into(),
-            passengers,
-            total: Decimal::new(100_000, 2),
-            currency: "EUR".into(),
-            expires_at: DateTime::from_timestamp_secs(1000).unwrap(),
-            on_sale: true,
-            available,
-        }
+    fn terms(flight_id: i64, passengers: u32) -> FlightTerms {
+        FlightTerms { flight_id, cabin: Cabin::Business, passengers, total: euros(1000) }
     }
 
-    fn accepted(id: u128, cents: i64) -> AcceptedFlight {
-        let total = Money::new(Decimal::new(cents, 2), Currency::EUR).unwrap();
-        AcceptedFlight { offer_id: FlightOfferId::from_uuid(Uuid::from_u128(id)), total }
+    fn at(second: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp_secs(second).unwrap()
     }
 
-    fn code(accepted: &[AcceptedFlight], quotes: &[Quoted], now: i64) -> String {
-        code_for(2, accepted, quotes, now)
+    /// Good until second 1000.
+    fn offer(id: u128, terms: FlightTerms) -> FlightOfferId {
+        terms.seal(&offer_keys(), Uuid::from_u128(id), at(1000))
     }
 
-    fn code_for(travellers: u32, accepted: &[AcceptedFlight], quotes: &[Quoted], now: i64) -> String {
-        let now = DateTime::from_timestamp_secs(now).unwrap();
-        let command = HoldSeats { order_id: OrderId::from_uuid(Uuid::nil()), offers: accepted.to_vec(), travellers };
-        decide(&command, quotes, now).map_or_else(|refusal| refusal.code, |taken| format!("{} taken", taken.len()))
+    fn accepted(id: u128, terms: FlightTerms) -> AcceptedFlight {
+        AcceptedFlight { offer_id: offer(id, terms), total: terms.total }
+    }
+
+    fn left(cabins: &[(i64, i32)]) -> Left {
+        let cabin = |(flight_id, available): &(i64, i32)| {
+            let left = CabinLeft { flight: format!("Q0 {flight_id}"), on_sale: true, available: *available };
+            ((*flight_id, Cabin::Business), left)
+        };
+        Left { cabins: cabins.iter().map(cabin).collect(), holding: HashSet::new() }
+    }
+
+    /// Two people at second 0, alone with what is left of the cabins.
+    fn code(accepted: &[AcceptedFlight], cabins: &[(i64, i32)]) -> String {
+        code_for(2, 0, accepted, &mut left(cabins))
+    }
+
+    fn code_for(travellers: u32, now: i64, accepted: &[AcceptedFlight], left: &mut Left) -> String {
+        let command = HoldSeats { order_id: order(1), offers: accepted.to_vec(), travellers };
+        let wanted = judge(&offer_keys(), &command, at(now));
+        let taken = wanted.and_then(|wanted| left.take(command.order_id, &wanted).map(|()| wanted.len()));
+        taken.map_or_else(|refusal| refusal.code, |flights| format!("{flights} taken"))
     }
 
     #[test]
     fn every_flight_of_an_order_has_one_seat_for_each_traveller() {
-        let (out, back) = (accepted(1, 100_000), accepted(2, 100_000));
-        let both = [out.clone(), back];
         for (travellers, seats_out, seats_back, expected) in [
             (2, 2, 2, "2 taken"),
             (1, 1, 1, "2 taken"),
@@ -244,32 +315,61 @@ mod tests {
             (2, 1, 3, REFUSED_TRAVELLERS_MISMATCH),
             (4, 2, 2, REFUSED_TRAVELLERS_MISMATCH),
         ] {
-            let quotes = [quote(1, 7, seats_out, 20), quote(2, 8, seats_back, 20)];
-            assert_eq!(code_for(travellers, &both, &quotes, 0), expected, "{travellers}: {seats_out}, {seats_back}");
+            let both = [accepted(1, terms(7, seats_out)), accepted(2, terms(8, seats_back))];
+            let found = code_for(travellers, 0, &both, &mut left(&[(7, 20), (8, 20)]));
+            assert_eq!(found, expected, "{travellers}: {seats_out}, {seats_back}");
         }
         // The same flight twice, for two parties of one order: each offer is for all of them.
-        let twice = [quote(1, 7, 2, 20), quote(2, 7, 2, 20)];
-        assert_eq!(code_for(4, &both, &twice, 0), REFUSED_TRAVELLERS_MISMATCH);
-        assert_eq!(code_for(2, &[out.clone(), out], &twice, 0), "2 taken");
+        let twice = [accepted(1, terms(7, 2)), accepted(2, terms(7, 2))];
+        assert_eq!(code_for(4, 0, &twice, &mut left(&[(7, 20)])), REFUSED_TRAVELLERS_MISMATCH);
+        assert_eq!(code(&twice, &[(7, 20)]), "2 taken");
     }
 
     #[test]
     fn two_offers_of_one_cabin_need_seats_for_both() {
-        let both = [accepted(1, 100_000), accepted(2, 100_000)];
-        assert_eq!(code(&both, &[quote(1, 7, 2, 4), quote(2, 7, 2, 4)], 0), "2 taken");
-        assert_eq!(code(&both, &[quote(1, 7, 2, 3), quote(2, 7, 2, 3)], 0), REFUSED_SOLD_OUT);
-        assert_eq!(code(&[accepted(1, 100_000), accepted(1, 100_000)], &[quote(1, 7, 2, 3)], 0), REFUSED_SOLD_OUT);
+        let both = [accepted(1, terms(7, 2)), accepted(2, terms(7, 2))];
+        assert_eq!(code(&both, &[(7, 4)]), "2 taken");
+        assert_eq!(code(&both, &[(7, 3)]), REFUSED_SOLD_OUT);
+        assert_eq!(code(&[both[0].clone(), both[0].clone()], &[(7, 3)]), REFUSED_SOLD_OUT);
+    }
+
+    #[test]
+    fn a_command_takes_from_what_those_before_it_have_left_and_a_refused_one_takes_nothing() {
+        let mut left = left(&[(7, 3), (8, 1)]);
+        let wanted = |flights: &[i64]| -> Vec<Wanted> {
+            let wanted = |flight_id: &i64| Wanted { offer: Uuid::nil(), terms: terms(*flight_id, 1) };
+            flights.iter().map(wanted).collect()
+        };
+        let mut code =
+            |number, flights: &[i64]| left.take(order(number), &wanted(flights)).map_err(|refusal| refusal.code);
+        assert_eq!(code(1, &[7, 8]), Ok(()));
+        assert_eq!(code(2, &[7, 8]), Err(REFUSED_SOLD_OUT.to_owned()));
+        assert_eq!(code(3, &[7, 7]), Ok(()));
+        assert_eq!(code(4, &[7]), Err(REFUSED_SOLD_OUT.to_owned()));
+        assert_eq!(code(3, &[7]), Err(REFUSED_HOLD_EXISTS.to_owned()));
     }
 
     #[test]
     fn the_most_urgent_problem_is_named() {
-        assert_eq!(code(&[], &[], 0), REFUSED_OFFER_UNKNOWN);
-        assert_eq!(code(&[accepted(2, 1)], &[quote(1, 7, 2, 4)], 0), REFUSED_OFFER_UNKNOWN);
-        assert_eq!(code(&[accepted(1, 1)], &[quote(1, 7, 2, 0)], 1000), REFUSED_OFFER_EXPIRED);
-        assert_eq!(code(&[accepted(1, 1)], &[quote(1, 7, 3, 0)], 999), REFUSED_TRAVELLERS_MISMATCH);
-        assert_eq!(code(&[accepted(1, 1)], &[quote(1, 7, 2, 0)], 999), REFUSED_PRICE_CHANGED);
-        let mut off_sale = quote(1, 7, 2, 4);
-        off_sale.on_sale = false;
-        assert_eq!(code(&[accepted(1, 100_000)], &[off_sale], 999), REFUSED_SOLD_OUT);
+        let known = terms(7, 2);
+        let mut altered = accepted(1, known);
+        let mut seal = altered.offer_id.seal();
+        *seal.last_mut().unwrap() ^= 1;
+        altered.offer_id = FlightOfferId::new(Uuid::from_u128(1), &seal);
+        let forged = AcceptedFlight { offer_id: FlightOfferId::new(Uuid::from_u128(1), b"made up"), total: euros(1) };
+        let dear = AcceptedFlight { offer_id: offer(1, known), total: euros(1) };
+        assert_eq!(code(&[], &[]), REFUSED_OFFER_UNKNOWN);
+        assert_eq!(code(&[dear.clone(), forged], &[(7, 4)]), REFUSED_OFFER_UNKNOWN);
+        assert_eq!(code(&[altered.clone()], &[(7, 4)]), REFUSED_OFFER_ALTERED);
+        assert_eq!(code_for(2, 1000, &[dear.clone(), altered], &mut left(&[])), REFUSED_OFFER_ALTERED);
+        assert_eq!(code_for(3, 1000, std::slice::from_ref(&dear), &mut left(&[])), REFUSED_OFFER_EXPIRED);
+        assert_eq!(code_for(3, 999, std::slice::from_ref(&dear), &mut left(&[])), REFUSED_TRAVELLERS_MISMATCH);
+        assert_eq!(code_for(2, 999, &[dear], &mut left(&[])), REFUSED_PRICE_CHANGED);
+        let yen = Money::from_parts(1000.into(), "JPY").unwrap();
+        assert_eq!(code(&[AcceptedFlight { total: yen, ..accepted(1, known) }], &[(7, 4)]), REFUSED_PRICE_CHANGED);
+        assert_eq!(code(&[accepted(1, known)], &[]), REFUSED_OFFER_UNKNOWN);
+        let mut off_sale = left(&[(7, 4)]);
+        off_sale.cabins.values_mut().for_each(|cabin| cabin.on_sale = false);
+        assert_eq!(code_for(2, 999, &[accepted(1, known)], &mut off_sale), REFUSED_SOLD_OUT);
     }
 }

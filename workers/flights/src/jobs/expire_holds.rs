@@ -8,10 +8,6 @@ use crate::commands::Flights;
 
 impl Holds for Flights {
     const HOLD_TABLE: &'static str = "seat_hold";
-    const DELETE_OLD_OFFERS: &'static str = "DELETE FROM flight_offer WHERE offer_id IN (
-             SELECT offer_id FROM flight_offer
-             WHERE offer_id < runtime.first_id_of($1) AND expires_at < $1 ORDER BY offer_id LIMIT $2
-         )";
     const DELETE_ENDED_HOLDS: &'static str = "WITH ended AS MATERIALIZED (
              SELECT order_id FROM seat_hold
              WHERE status IN ('released', 'expired') AND closed_at < $1 ORDER BY closed_at LIMIT $2

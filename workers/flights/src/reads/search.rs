@@ -1,4 +1,4 @@
-//! The search for flights: those with enough seats are priced and remembered as offers in one insert.
+//! The search for flights: those with enough seats are priced and sealed as offers.
 //!
 //! An offer promises a price, not the seats: only a hold takes those.
 
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use contract::{
-    FlightOfferId, Money, Page, PageToken,
+    Money, Page, PageToken,
     flights::{FlightOffer, FlightSearch},
     limits::TRAVELLERS_MAX,
     page::page_size,
@@ -15,9 +15,10 @@ use contract::{
 use kit::http::page_token::{self, PageTokenError};
 use rust_decimal::Decimal;
 use sqlx::PgPool;
-use worker_runtime::{DomainError, OfferTimes};
+use worker_runtime::{DomainError, OfferReads};
 
-use super::offer::{Leg, Quote};
+use super::offer::Leg;
+use crate::offer::FlightTerms;
 
 /// Seats of a flight are no longer sold this shortly before it leaves: an offer, a hold and a ticket need the time.
 const SALES_CLOSE_BEFORE: Duration = Duration::from_secs(2 * 3600);
@@ -58,11 +59,12 @@ pub enum SearchError {
     Failed(#[from] DomainError),
 }
 
-/// Finds flights and writes an offer for each one shown.
+/// Finds flights and makes an offer of each one shown.
 ///
 /// # Errors
 /// [`SearchError`] says what is wrong with the search.
-pub async fn search(pool: &PgPool, search: &FlightSearch, times: OfferTimes) -> Result<Page<FlightOffer>, SearchError> {
+pub async fn search(reads: &OfferReads, search: &FlightSearch) -> Result<Page<FlightOffer>, SearchError> {
+    let now = reads.clock.now();
     let passengers = i16::try_from(search.passengers)
         .ok()
         .filter(|count| (1..=TRAVELLERS_MAX).contains(&usize::from(count.unsigned_abs())))
@@ -72,7 +74,7 @@ pub async fn search(pool: &PgPool, search: &FlightSearch, times: OfferTimes) -> 
         Some(token) => position(token, &query)?,
         None => (DateTime::UNIX_EPOCH, 0),
     };
-    let (origins, destinations) = places(pool, search, times.now).await?;
+    let (origins, destinations) = places(&reads.pool, search, now).await?;
     let page_size = page_size(search.page_size);
 
     let found: Vec<Found> = sqlx::query_as(
@@ -88,29 +90,43 @@ pub async fn search(pool: &PgPool, search: &FlightSearch, times: OfferTimes) -> 
     .bind(search.date)
     .bind(search.cabin.as_str())
     .bind(i32::from(passengers))
-    .bind(times.now + SALES_CLOSE_BEFORE)
+    .bind(now + SALES_CLOSE_BEFORE)
     .bind(after.0)
     .bind(after.1)
     // One more than shown tells whether there is another page.
     .bind(i64::from(page_size) + 1)
-    .fetch_all(pool)
+    .fetch_all(&reads.pool)
     .await
     .map_err(DomainError::doing("searching flights"))?;
 
     let shown = usize::try_from(page_size).unwrap_or(usize::MAX);
     let page = Page::cut(found, shown, |last| {
-        page_token::write(&query, &(last.leg.departs_at.timestamp_micros(), last.leg.flight_id))
+        page_token::write(&query, &(last.leg.departs_at.timestamp_micros(), last.flight_id))
     });
-    let items = remember(pool, search, passengers, page.items, times).await?;
+    let items = page.items.into_iter().map(|found| found.offer(reads, search, now)).collect::<Result<_, _>>()?;
     Ok(Page { items, next_page_token: page.next_page_token })
 }
 
 #[derive(sqlx::FromRow)]
 struct Found {
+    flight_id: i64,
     #[sqlx(flatten)]
     leg: Leg,
     fare: Decimal,
     currency: String,
+}
+
+impl Found {
+    fn offer(self, reads: &OfferReads, search: &FlightSearch, now: DateTime<Utc>) -> Result<FlightOffer, DomainError> {
+        let Self { flight_id, leg, fare, currency } = self;
+        let FlightSearch { cabin, passengers, .. } = *search;
+        let total = Money::from_parts(fare, &currency).and_then(|fare| fare.times(passengers));
+        let total = total.map_err(|error| {
+            DomainError::broken_row("cabin_inventory", "fare", format!("{flight_id} {}", cabin.as_str()), error)
+        })?;
+        let (terms, expires_at) = (FlightTerms { flight_id, cabin, passengers, total }, reads.expiry(now));
+        Ok(leg.offered(terms.seal(&reads.keys, kit::ids::uuid_v7(), expires_at), &terms, expires_at))
+    }
 }
 
 /// The text that a page token is bound to: the whole search but for the page.
@@ -176,64 +192,6 @@ async fn places(
         return Err(SearchError::FarDate(search.date));
     }
     Ok((origins, destinations))
-}
-
-/// Writes all offers of a page in one statement.
-async fn remember(
-    pool: &PgPool,
-    search: &FlightSearch,
-    passengers: i16,
-    found: Vec<Found>,
-    times: OfferTimes,
-) -> Result<Vec<FlightOffer>, DomainError> {
-    if found.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut ids = Vec::with_capacity(found.len());
-    let mut flights = Vec::with_capacity(found.len());
-    let mut totals = Vec::with_capacity(found.len());
-    let mut currencies = Vec::with_capacity(found.len());
-    let mut offers = Vec::with_capacity(found.len());
-    for Found { leg, fare, currency } in found {
-        let total =
-            Money::from_parts(fare, &currency).and_then(|fare| fare.times(search.passengers)).map_err(|error| {
-                DomainError::broken_row(
-                    "cabin_inventory",
-                    "fare",
-                    format!("{} {}", leg.flight_id, search.cabin.as_str()),
-                    error,
-                )
-            })?;
-        let offer_id: FlightOfferId = kit::ids::flight_offer_id();
-        ids.push(offer_id.uuid());
-        flights.push(leg.flight_id);
-        totals.push(total.amount());
-        currencies.push(total.currency_code());
-        let passengers = search.passengers;
-        offers.push(leg.offered(Quote {
-            offer_id,
-            cabin: search.cabin,
-            passengers,
-            total,
-            expires_at: times.expires_at,
-        }));
-    }
-    sqlx::query(
-        "INSERT INTO flight_offer (offer_id, flight_id, cabin, passengers, total, currency, expires_at)
-         SELECT o.offer_id, o.flight_id, $5, $6, o.total, o.currency, $7
-         FROM unnest($1::uuid[], $2::bigint[], $3::numeric[], $4::text[]) AS o (offer_id, flight_id, total, currency)",
-    )
-    .bind(&ids)
-    .bind(&flights)
-    .bind(&totals)
-    .bind(&currencies)
-    .bind(search.cabin.as_str())
-    .bind(passengers)
-    .bind(times.expires_at)
-    .execute(pool)
-    .await
-    .map_err(DomainError::doing("writing offers"))?;
-    Ok(offers)
 }
 
 #[cfg(test)]

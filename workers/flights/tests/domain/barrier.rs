@@ -10,7 +10,7 @@ use worker_flights::{Settings, domain};
 use worker_runtime::testkit::{
     Harness, ManualClock, Snapshot, action_of_a_new_saga,
     conformance::{check_pair, check_refusal},
-    lab::at,
+    lab::{at, offer_keys},
 };
 
 use crate::common::{assert_conserved, offer, people, put_on_sale};
@@ -18,7 +18,8 @@ use crate::common::{assert_conserved, offer, people, put_on_sale};
 async fn harness(name: &str, capacities: &[i32]) -> Harness {
     let database = private_servers::testing::database(name).await;
     let harness =
-        Harness::open(domain(&Settings::default(), false), &database, Arc::new(ManualClock::new(at(0)))).await;
+        Harness::open(domain(&Settings::default(), offer_keys(), false), &database, Arc::new(ManualClock::new(at(0))))
+            .await;
     put_on_sale(harness.pool(), capacities).await;
     harness
 }

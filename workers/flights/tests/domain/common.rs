@@ -2,16 +2,16 @@
 
 use chrono::{DateTime, Utc};
 use contract::{
-    Command, FlightOfferId, OrderId, Outcome,
-    flights::{AcceptedFlight, ConfirmSeats, HoldSeats, ReleaseSeats, SeatsConfirmed, SeatsHeld},
+    Command, OrderId, Outcome,
+    flights::{AcceptedFlight, Cabin, ConfirmSeats, HoldSeats, ReleaseSeats, SeatsConfirmed, SeatsHeld},
     order::Traveller,
 };
 use rust_decimal::Decimal;
 use sqlx::PgPool;
-use worker_flights::{Flights, MIGRATOR};
+use worker_flights::{FlightTerms, Flights, MIGRATOR};
 use worker_runtime::{
     Handler, HoldMinutes,
-    testkit::lab::{self, at, euros},
+    testkit::lab::{self, at, euros, offer_keys},
 };
 
 /// The fare of every seat here, in euros.
@@ -34,7 +34,7 @@ impl Lab {
     pub(crate) async fn with_seats(name: &str, capacities: &[i32]) -> Self {
         let pool = empty(name).await;
         put_on_sale(&pool, capacities).await;
-        Self { pool, flights: Flights { hold_for: HoldMinutes::default() }, now: at(0) }
+        Self { pool, flights: Flights { hold_for: HoldMinutes::default(), offer_keys: offer_keys() }, now: at(0) }
     }
 
     /// An offer of `passengers` seats on the flight with this number, made at minute 0 and good for 30.
@@ -117,20 +117,11 @@ pub(crate) async fn put_on_sale(pool: &PgPool, capacities: &[i32]) {
 
 /// An offer of `passengers` seats on the flight with this number, made at minute 0 and good for 30.
 pub(crate) async fn offer(pool: &PgPool, flight: i16, passengers: u32) -> AcceptedFlight {
-    let offer_id: FlightOfferId = kit::ids::flight_offer_id();
+    let flight_id =
+        sqlx::query_scalar("SELECT flight_id FROM flight WHERE number = $1").bind(flight).fetch_one(pool).await;
     let total = euros(FARE * i64::from(passengers));
-    sqlx::query(
-        "INSERT INTO flight_offer (offer_id, flight_id, cabin, passengers, total, currency, expires_at)
-         SELECT $1, flight_id, 'business', $3, $4, 'EUR', $5 FROM flight WHERE number = $2",
-    )
-    .bind(offer_id.uuid())
-    .bind(flight)
-    .bind(i16::try_from(passengers).unwrap())
-    .bind(total.amount())
-    .bind(at(30))
-    .execute(pool)
-    .await
-    .unwrap();
+    let terms = FlightTerms { flight_id: flight_id.unwrap(), cabin: Cabin::Business, passengers, total };
+    let offer_id = terms.seal(&offer_keys(), kit::ids::uuid_v7(), at(30));
     AcceptedFlight { offer_id, total }
 }
 

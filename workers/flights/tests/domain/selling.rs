@@ -1,22 +1,24 @@
 //! Searching and reading offers on the demonstration's flights.
 
-use std::{collections::BTreeSet, str::FromStr};
+use std::{collections::BTreeSet, str::FromStr, sync::Arc};
 
 use chrono::{DateTime, Days, Duration, NaiveDate, NaiveDateTime, TimeZone, Utc};
 use chrono_tz::Tz;
 use contract::{
-    Page,
+    FlightOfferId, Page,
     flights::{Cabin, FlightOffer, FlightSearch},
 };
 use sqlx::PgPool;
-use worker_flights::{SearchError, find_offer, router, search, seed};
-use worker_runtime::{OfferMinutes, OfferReads, OfferTimes, testkit::lab::get};
+use worker_flights::{FlightTerms, SearchError, find_offer, router, search, seed};
+use worker_runtime::{
+    OfferKeys, OfferMinutes, OfferReads,
+    testkit::{
+        ManualClock,
+        lab::{get, offer_keys},
+    },
+};
 
 use crate::common::empty;
-
-fn half_an_hour() -> Duration {
-    Duration::minutes(30)
-}
 
 fn day(text: &str) -> NaiveDate {
     text.parse().unwrap()
@@ -30,8 +32,13 @@ fn wanted(from: &str, to: &str, date: NaiveDate, cabin: Cabin) -> FlightSearch {
     FlightSearch { from: from.into(), to: to.into(), date, cabin, passengers: 2, page_size: None, page_token: None }
 }
 
+fn reads(pool: &PgPool, now: DateTime<Utc>) -> OfferReads {
+    let clock = Arc::new(ManualClock::new(now));
+    OfferReads { pool: pool.clone(), clock, offer_for: OfferMinutes::default(), keys: offer_keys() }
+}
+
 async fn find(pool: &PgPool, wanted: &FlightSearch, today: NaiveDate) -> Result<Page<FlightOffer>, SearchError> {
-    search(pool, wanted, OfferTimes { now: noon(today), expires_at: noon(today) + half_an_hour() }).await
+    search(&reads(pool, noon(today)), wanted).await
 }
 
 #[tokio::test]
@@ -143,8 +150,8 @@ async fn a_search_pages_through_a_metropolitan_area_and_every_offer_reads_back()
 
     let offer = all.items.into_iter().next().unwrap();
     let now = noon(today);
-    assert_eq!(find_offer(&pool, offer.offer_id, now).await.unwrap(), offer);
-    assert_eq!(offer.expires_at, now + half_an_hour());
+    assert_eq!(find_offer(&reads(&pool, now), offer.offer_id.clone()).await.unwrap(), offer);
+    assert_eq!(offer.expires_at, now + Duration::minutes(30));
     let one = find(&pool, &FlightSearch { passengers: 1, ..wanted.clone() }, today).await.unwrap();
     let single = one.items.iter().find(|other| other.flight_number == offer.flight_number).unwrap();
     assert_eq!(single.total.times(2).unwrap(), offer.total);
@@ -165,7 +172,7 @@ async fn a_wrong_search_is_answered_with_what_is_wrong() {
     let pool = empty("flights_wrong_searches").await;
     let today = day("2026-11-22");
     seed(&pool, today).await.unwrap();
-    let router = router(OfferReads { pool, clock: kit::clock::system(), offer_for: OfferMinutes::default() });
+    let router = router(reads(&pool, noon(today)));
     let ask = async |query: &str| {
         let (status, body) = get(&router, &format!("/offers{query}")).await;
         let pointer = body["errors"][0]["pointer"].as_str().map(str::to_owned);
@@ -208,17 +215,36 @@ async fn a_wrong_search_is_answered_with_what_is_wrong() {
     ] {
         assert_eq!(ask(malformed).await.0, 400, "{malformed}");
     }
-    assert_eq!(ask("/fof_00000000000000000000000000000001").await.1, "offer_unknown");
-    assert_eq!(ask("/ord_00000000000000000000000000000001").await.0, 404);
 }
 
 #[tokio::test]
-async fn an_offer_past_its_hour_is_gone() {
+async fn an_offer_that_is_forged_altered_or_past_its_hour_is_told_apart() {
     let pool = empty("flights_gone").await;
     let today = day("2026-11-22");
     seed(&pool, today).await.unwrap();
     let page = find(&pool, &wanted("LHR", "MLE", day("2026-12-02"), Cabin::First), today).await.unwrap();
     let offer = &page.items[0];
-    let late = find_offer(&pool, offer.offer_id, offer.expires_at).await.unwrap_err();
-    assert_eq!(kit::http::ApiError::from(late).status().as_u16(), 410);
+    let ask = async |offer_id: &str, now: DateTime<Utc>| {
+        let (status, body) = get(&router(reads(&pool, now)), &format!("/offer?offer_id={offer_id}")).await;
+        (status, body["code"].as_str().unwrap_or("").to_owned())
+    };
+    let good = offer.offer_id.as_str();
+    let told = |status: u16, code: &str| (status, code.to_owned());
+    assert_eq!(ask(good, noon(today)).await, told(200, ""));
+    assert_eq!(ask(good, offer.expires_at).await, told(410, "offer_expired"));
+    let mut changed = offer.offer_id.seal();
+    *changed.last_mut().unwrap() ^= 1;
+    let uuid = offer.offer_id.uuid();
+    let altered = FlightOfferId::new(uuid, &changed);
+    assert_eq!(ask(altered.as_str(), noon(today)).await, told(422, "offer_altered"));
+    let other_keys = OfferKeys::new(&["another installation's key of offers".into()], true).unwrap();
+    let terms = FlightTerms::open(&offer_keys(), &offer.offer_id).unwrap().good_at(noon(today)).unwrap();
+    let forged = terms.seal(&other_keys, uuid, offer.expires_at);
+    assert_eq!(ask(forged.as_str(), noon(today)).await, told(404, "offer_unknown"));
+    let gone = FlightTerms { flight_id: 0, ..terms }.seal(&offer_keys(), uuid, offer.expires_at);
+    assert_eq!(ask(gone.as_str(), noon(today)).await, told(404, "offer_unknown"));
+    let stay = good.replace("fof_", "sof_");
+    for malformed in ["", "fof_00000000000000000000000000000001", &stay, &format!("{good}&page_size=1")] {
+        assert_eq!(ask(malformed, noon(today)).await, told(400, "query_invalid"), "{malformed}");
+    }
 }

@@ -29,7 +29,7 @@ async fn insert(
     let status = if refusal.is_none() { OrderStatus::Pending } else { OrderStatus::Rejected };
     let amounts: Vec<_> = order.items.iter().map(|item| item.total.amount()).collect();
     let currencies: Vec<_> = order.items.iter().map(|item| item.total.currency_code()).collect();
-    let offers: Vec<_> = order.items.iter().map(|item| item.offer_id.to_string()).collect();
+    let offers: Vec<_> = order.items.iter().map(|item| item.offer_id.as_str()).collect();
     let descriptions: Vec<_> = order.items.iter().map(|item| item.description.as_str()).collect();
     let given_names: Vec<_> = order.travellers.iter().map(|person| person.given_name.as_str()).collect();
     let family_names: Vec<_> = order.travellers.iter().map(|person| person.family_name.as_str()).collect();

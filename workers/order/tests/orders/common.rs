@@ -8,6 +8,7 @@ use axum::{
 };
 use contract::{
     Money, OfferId, OrderId, UserId,
+    offer::{OfferKind, OfferToken},
     order::{ConfirmOrder, CreateOrder, OrderItem, OrderView, RejectOrder, Traveller},
 };
 use kit::ids;
@@ -24,6 +25,11 @@ pub(crate) fn money(amount: &str) -> Money {
     Money::from_parts(amount.parse().unwrap(), "EUR").unwrap()
 }
 
+/// An offer whose seal the order domain does not look at.
+pub(crate) fn an_offer<K: OfferKind>() -> OfferToken<K> {
+    OfferToken::new(ids::uuid_v7(), b"sealed")
+}
+
 pub(crate) fn create(user_id: UserId) -> CreateOrder {
     let item = |offer_id, total| OrderItem { offer_id, description: "an item".to_owned(), total: money(total) };
     let traveller = |given_name: &str| Traveller {
@@ -35,10 +41,7 @@ pub(crate) fn create(user_id: UserId) -> CreateOrder {
     CreateOrder {
         order_id: ids::order_id(),
         user_id,
-        items: vec![
-            item(OfferId::Flight(ids::flight_offer_id()), "1000.10"),
-            item(OfferId::Stay(ids::stay_offer_id()), "0.05"),
-        ],
+        items: vec![item(OfferId::Flight(an_offer()), "1000.10"), item(OfferId::Stay(an_offer()), "0.05")],
         travellers: vec![traveller("Ada"), traveller("Bo")],
         total: money("1000.15"),
     }

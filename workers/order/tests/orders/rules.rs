@@ -8,7 +8,7 @@ use contract::{
 use kit::{clock::Clock, ids};
 use worker_runtime::testkit::{action_of_a_new_saga, compensation_of, conformance::check_refusal};
 
-use crate::common::{confirm, create, listed, money, orders, reject, snapshot, view};
+use crate::common::{an_offer, confirm, create, listed, money, orders, reject, snapshot, view};
 
 /// Orders that each break one rule, and the code of their refusal.
 fn broken(today: NaiveDate) -> Vec<(&'static str, CreateOrder, &'static str)> {
@@ -31,7 +31,7 @@ fn broken(today: NaiveDate) -> Vec<(&'static str, CreateOrder, &'static str)> {
         ("more than all money", but(&|order| order.items[0].total = most), "total_too_large"),
         ("no item", but(&|order| order.items.clear()), "order_invalid"),
         ("one item too many", but(&|order| fill(order, 13, 2)), "order_invalid"),
-        ("one offer twice", but(&|order| order.items[1].offer_id = order.items[0].offer_id), "order_invalid"),
+        ("one offer twice", but(&|order| order.items[1].offer_id = order.items[0].offer_id.clone()), "order_invalid"),
         ("no traveller", but(&|order| order.travellers.clear()), "order_invalid"),
         ("one traveller too many", but(&|order| fill(order, 2, 10)), "order_invalid"),
         (
@@ -47,7 +47,7 @@ fn fill(order: &mut CreateOrder, items: usize, travellers: usize) {
     let mut item = order.items[0].clone();
     order.items.clear();
     for _ in 0..items {
-        item.offer_id = OfferId::Flight(ids::flight_offer_id());
+        item.offer_id = OfferId::Flight(an_offer());
         order.items.push(item.clone());
     }
     order.total = item.total.times(items.try_into().unwrap()).unwrap();

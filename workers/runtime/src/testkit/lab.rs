@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
-use crate::{Context, Handled, Handler, Holds};
+use crate::{Context, DEVELOPMENT_OFFER_KEY, Handled, Handler, Holds, OfferKeys};
 
 /// Enough for many buyers side by side.
 const CONNECTIONS_MAX: u32 = 24;
@@ -49,6 +49,15 @@ pub fn order(number: u128) -> OrderId {
 #[must_use]
 pub fn euros(amount: i64) -> Money {
     Money::from_parts(Decimal::from(amount), "EUR").expect("whole euros are money")
+}
+
+/// The keys of development.
+///
+/// # Panics
+/// When they are too short.
+#[must_use]
+pub fn offer_keys() -> OfferKeys {
+    OfferKeys::new(&[DEVELOPMENT_OFFER_KEY.into()], false).expect("the development key is a key")
 }
 
 /// The surroundings of a command at `now`.
