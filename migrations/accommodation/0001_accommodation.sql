@@ -86,6 +86,8 @@ CREATE TABLE room_night (
     available    integer NOT NULL GENERATED ALWAYS AS (capacity - held - sold) STORED CHECK (available >= 0),
     PRIMARY KEY (room_type_id, night)
 ) WITH (fillfactor = 70);
+-- The pruner's: what is long past.
+CREATE INDEX room_night_by_night ON room_night (night);
 
 CREATE TABLE room_hold (
     order_id   uuid PRIMARY KEY,
@@ -115,6 +117,9 @@ CREATE TABLE room_hold_line (
     currency     text NOT NULL,
     PRIMARY KEY (order_id, line)
 );
+
+-- Who has a room of a type, by arrival.
+CREATE INDEX room_hold_line_by_room ON room_hold_line (room_type_id, check_in);
 
 -- What was held cannot be talked out of: releasing gives back exactly what holding took.
 CREATE FUNCTION refuse_update() RETURNS trigger LANGUAGE plpgsql AS $$
