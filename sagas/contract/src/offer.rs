@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use uuid::Uuid;
 
 /// The longest id of an offer, in bytes: a fourth more than the longest one that a domain writes.
-pub const OFFER_ID_BYTES_MAX: usize = 320;
+pub const OFFER_ID_BYTES_MAX: usize = 384;
 
 /// The digits of a name, in characters.
 const NAME_DIGITS: usize = 32;

@@ -87,7 +87,7 @@ impl fmt::Debug for OfferKeys {
     }
 }
 
-/// What was sealed into an offer.
+/// The terms that were sealed into an offer, and their end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opened<T> {
     name: String,

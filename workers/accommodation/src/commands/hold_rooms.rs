@@ -132,7 +132,7 @@ struct RoomLeft {
     on_sale: bool,
 }
 
-/// What is left on the nights that a set asks for, and the orders that have a hold already.
+/// The rooms that are left on the nights that a set asks for, and the orders that have a hold already.
 #[derive(Debug, Default)]
 struct Left {
     rooms: HashMap<Stay, RoomLeft>,
