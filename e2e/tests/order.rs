@@ -115,7 +115,8 @@ fn reads(flight: &Value, stay: &Value, order_id: &str, operation_id: &str) -> Ve
         .collect();
     assert!(calls.len() >= 7, "the README's table has changed its form: {calls:?}");
     let saga = format!("/ops/api/sagas/{operation_id}");
-    for path in ["/ops/api/sagas", &saga, &format!("{saga}/journal"), &format!("{saga}/events"), "/ops/api/definitions"] {
+    for path in ["/ops/api/sagas", &saga, &format!("{saga}/journal"), &format!("{saga}/events"), "/ops/api/definitions"]
+    {
         calls.push(("operator", path.to_owned()));
     }
     calls.push(("operator", "/ops/api/dead-letters".to_owned()));
