@@ -39,14 +39,14 @@ struct Cli {
     /// The most commands in one transaction.
     #[arg(long, env = "SOJOURN_WORKER_BATCH_MAX", default_value_t = worker_runtime::limits::BATCH_COMMANDS_MAX)]
     batch_max: usize,
-    /// The most connections to each domain's database.
+    /// The most reads of each domain that use its database at a time.
     #[arg(
         long,
-        env = "SOJOURN_WORKER_CONNECTIONS_MAX",
-        default_value_t = worker_runtime::limits::CONNECTIONS_MAX,
-        value_parser = clap::value_parser!(u32).range(i64::from(worker_runtime::limits::CONNECTIONS_MIN)..)
+        env = "SOJOURN_WORKER_READ_CONNECTIONS_MAX",
+        default_value_t = worker_runtime::limits::READ_CONNECTIONS_MAX,
+        value_parser = clap::value_parser!(u32).range(1..)
     )]
-    connections_max: u32,
+    read_connections_max: u32,
     #[command(flatten)]
     settings: DomainSettings,
 }
@@ -79,7 +79,7 @@ async fn main() -> anyhow::Result<()> {
     let mut settings = worker_runtime::Settings::new(url, cli.common.internal_token.clone());
     settings.listen = Some(cli.listen);
     settings.batch_commands_max = cli.batch_max;
-    settings.connections_max = cli.connections_max;
+    settings.read_connections_max = cli.read_connections_max;
     let broker = Arc::new(RabbitBroker::connect(broker).await?);
     let worker = worker_runtime::start(domains, settings, Arc::clone(&broker) as Arc<dyn Broker>, clock, token)
         .await

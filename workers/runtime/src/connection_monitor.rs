@@ -14,7 +14,7 @@ pub(crate) async fn run(engine: std::sync::Arc<Engine>, drain: CancellationToken
 async fn watch(engine: &Engine) {
     let mut pauses_left = pauses();
     loop {
-        let error = match PgListener::connect_with(&engine.pool).await {
+        let error = match PgListener::connect_with(&engine.bulkheads.jobs).await {
             Ok(mut listener) => {
                 listener.eager_reconnect(false);
                 engine.readiness.set(&engine.need(), Ok(()));

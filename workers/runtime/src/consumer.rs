@@ -1,7 +1,7 @@
 //! The loop of one domain: takes what has arrived, has it carried out, and hands the replies on.
 //!
 //! ```text
-//!  next_batch --> read --> engine (one transaction) --> sender: publish replies, then ack
+//!  next_batch --> read --> engine (transactions) --> replies: publish, then ack
 //!      ^            |          |         ^
 //!      |            v          v         | record
 //!      |      dead letters   outside calls (bounded)
@@ -16,23 +16,24 @@ use std::{
 };
 
 use contract::{CommandId, command::Route};
-use messaging::{Acker, Broker, Delivery, Outgoing, PublishError, QueueName};
+use messaging::{Acker, Broker, Delivery, QueueName};
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     domain::Commands,
-    engine::{Engine, Stopped},
+    engine::{Engine, Settled},
     erased::AnyHandler,
-    failure::pauses,
     observe,
     outside::{self, Called},
-    received::{Part, ReceivedCommand},
+    own_connection::OwnConnection,
+    received::{Part, ReceivedCommand, Unreadable},
+    replies::{Parcel, Replies},
     transaction::{FollowUp, OutsideCall, Reply},
 };
 
-/// How many batches of replies may wait for their confirms before the next batch has to wait too.
-const UNCONFIRMED_BATCHES_MAX: usize = 4;
+/// How many parcels of replies may wait for their confirms before the next batch has to wait too.
+const UNCONFIRMED_PARCELS_MAX: usize = 4;
 
 /// One domain's consumer.
 pub(crate) struct Consumer {
@@ -47,29 +48,25 @@ pub(crate) struct Consumer {
     pub(crate) drain: CancellationToken,
 }
 
-/// Replies whose deliveries may be acknowledged once they are confirmed.
-#[derive(Default)]
-struct Parcel {
-    replies: Vec<Outgoing>,
-    deliveries: Vec<Delivery>,
-}
-
 /// A command whose outside call has ended.
 struct Finished {
     received: ReceivedCommand,
-    delivery: Delivery,
     call: OutsideCall,
     called: Called,
 }
 
-/// The calls under way: by command, the further copies of it that wait for the same answer.
-type Followers = HashMap<CommandId, Vec<(ReceivedCommand, Delivery)>>;
+/// The loop has come to its end: the worker stops, or nobody sends replies any more.
+struct Ended;
 
-/// Commands and the deliveries that they came in, side by side.
-#[derive(Default)]
-struct Batch {
-    received: Vec<ReceivedCommand>,
-    deliveries: Vec<Delivery>,
+/// One run of the loop.
+struct Run<'c> {
+    consumer: &'c Consumer,
+    own: OwnConnection,
+    acker: Acker,
+    parcels: mpsc::Sender<Parcel>,
+    calls: JoinSet<Finished>,
+    /// The calls under way: by command, the further copies of it that wait for the same answer.
+    followers: HashMap<CommandId, Vec<ReceivedCommand>>,
 }
 
 impl Consumer {
@@ -78,123 +75,138 @@ impl Consumer {
         let queue = QueueName::commands(self.route.as_str());
         let subscribed = self.broker.subscribe_with_retry(&queue, self.prefetch_commands);
         let Some(Some(mut subscription)) = self.drain.run_until_cancelled(subscribed).await else { return };
+        let (parcels, parcels_in) = mpsc::channel(UNCONFIRMED_PARCELS_MAX);
         let acker = subscription.acker();
-        let (parcels, parcels_in) = mpsc::channel(UNCONFIRMED_BATCHES_MAX);
-        let sender = tokio::spawn(send_replies(
-            Arc::clone(&self.broker),
-            acker.clone(),
-            parcels_in,
-            self.engine.domain,
-            self.engine.stop.clone(),
-        ));
+        let replies =
+            Replies::new(Arc::clone(&self.broker), acker.clone(), self.engine.domain, self.engine.stop.clone());
+        let sender = tokio::spawn(replies.run(parcels_in));
+        let mut run = Run {
+            consumer: self,
+            own: self.engine.bulkheads.consumer(),
+            acker,
+            parcels,
+            calls: JoinSet::new(),
+            followers: HashMap::new(),
+        };
         // Any command may turn out to need a call, so no more are taken than may be made; but for a domain without calls.
         let makes_calls = self.commands.values().any(|command| matches!(command.handler, AnyHandler::Outside(_)));
         let calls_max = if makes_calls { self.outside_calls_max } else { usize::MAX };
-        let mut calls = JoinSet::new();
-        let mut followers = Followers::new();
         loop {
-            let room = self.batch_commands_max.min(calls_max.saturating_sub(calls.len()));
+            let room = self.batch_commands_max.min(calls_max.saturating_sub(run.calls.len()));
             let mut parcel = Parcel::default();
-            let mut batch = Batch::default();
+            let mut batch = Vec::new();
             let draining = self.drain.is_cancelled();
             tokio::select! {
                 biased;
-                Some(finished) = calls.join_next() => {
-                    self.finish(finished, &mut batch, &mut parcel, &mut followers);
-                    while let Some(finished) = calls.try_join_next() {
-                        self.finish(finished, &mut batch, &mut parcel, &mut followers);
+                Some(finished) = run.calls.join_next() => {
+                    run.finish(finished, &mut batch, &mut parcel);
+                    while let Some(finished) = run.calls.try_join_next() {
+                        run.finish(finished, &mut batch, &mut parcel);
                     }
                 }
                 () = self.drain.cancelled(), if !draining => continue,
                 taken = subscription.next_batch(room), if !draining && room > 0 => match taken {
-                    Some(deliveries) => self.read(deliveries, &acker, &mut batch).await,
+                    Some(deliveries) => run.read(deliveries, &mut batch).await,
                     None => break,
                 },
                 else => break,
             }
-            if self.carry_out(batch, &mut parcel, &mut calls, &mut followers).await.is_err() {
-                break;
-            }
-            observe::calls(self.engine.domain, calls.len());
-            if !parcel.deliveries.is_empty() && parcels.send(parcel).await.is_err() {
-                break;
-            }
+            let Ok(()) = run.carry_out(batch, parcel).await else { break };
+            observe::calls(self.engine.domain, run.calls.len());
         }
+        let Run { own, parcels, mut calls, .. } = run;
         drop(parcels);
         if let Err(error) = sender.await {
             tracing::error!(domain = self.engine.domain, %error, "the task that sends replies ended badly");
         }
         calls.shutdown().await;
         subscription.cancel().await;
+        own.close().await;
     }
+}
 
+impl Run<'_> {
     /// Reads what was taken; what cannot be read goes to the dead letters, with the reason, and nothing else happens.
-    async fn read(&self, deliveries: Vec<Delivery>, acker: &Acker, batch: &mut Batch) {
+    async fn read(&self, deliveries: Vec<Delivery>, batch: &mut Vec<ReceivedCommand>) {
         for delivery in deliveries {
-            match ReceivedCommand::taken(&delivery.message, self.route, &self.commands) {
-                Ok(received) => batch.push(received, delivery),
-                Err(unworkable) => {
-                    let reason = unworkable.to_string();
-                    observe::dead_letter(self.engine.domain, &delivery.message.message_id, &reason);
-                    acker.dead_letter(&delivery, &reason).await;
+            match ReceivedCommand::read(delivery, self.consumer.route, &self.consumer.commands) {
+                Ok(received) => batch.push(received),
+                Err(Unreadable { delivery, why }) => {
+                    let reason = why.to_string();
+                    observe::dead_letter(self.consumer.engine.domain, &delivery.message.message_id, &reason);
+                    self.acker.dead_letter(&delivery, &reason).await;
                 }
             }
         }
     }
 
-    /// One transaction (or several), then a reply or an outside call for each.
-    async fn carry_out(
-        &self,
-        batch: Batch,
-        parcel: &mut Parcel,
-        calls: &mut JoinSet<Finished>,
-        followers: &mut Followers,
-    ) -> Result<(), Stopped> {
-        let Batch { received, deliveries } = batch;
-        if received.is_empty() {
-            return Ok(());
+    /// One transaction, or several; what has settled is answered before the rest is tried.
+    async fn carry_out(&mut self, batch: Vec<ReceivedCommand>, mut parcel: Parcel) -> Result<(), Ended> {
+        let engine = &self.consumer.engine;
+        let (members, started) = (batch.len(), Instant::now());
+        let mut parts = Engine::parts(batch);
+        while let Some(settled) = engine.settle(&mut self.own, &mut parts).await.map_err(|_stopped| Ended)? {
+            for settled in settled {
+                self.follow_up(settled, &mut parcel).await;
+            }
+            self.hand_over(std::mem::take(&mut parcel)).await?;
         }
-        let started = Instant::now();
-        let follow_ups = self.engine.run(&received).await?;
-        observe::batch(self.engine.domain, received.len(), started.elapsed());
-        for ((received, delivery), follow_up) in received.into_iter().zip(deliveries).zip(follow_ups) {
-            match follow_up {
-                FollowUp::Reply(reply) => {
-                    self.answer(&received, delivery, &reply, parcel);
-                    // Only the copy that made the call speaks for the others.
-                    if matches!(received.part, Part::Record { .. }) {
-                        self.answer_followers(&received, &reply, parcel, followers);
-                    }
+        if members > 0 {
+            observe::batch(engine.domain, members, started.elapsed());
+        }
+        self.hand_over(parcel).await
+    }
+
+    async fn hand_over(&self, parcel: Parcel) -> Result<(), Ended> {
+        if parcel.is_empty() { Ok(()) } else { self.parcels.send(parcel).await.map_err(|_closed| Ended) }
+    }
+
+    /// A reply, an outside call, or nothing but the way back to the queue.
+    async fn follow_up(&mut self, settled: Settled, parcel: &mut Parcel) {
+        let Settled { received, follow_up } = settled;
+        match follow_up {
+            FollowUp::Reply(reply) => {
+                // Only the copy that made the call speaks for the others.
+                if matches!(received.part, Part::Record { .. }) {
+                    self.answer_followers(&received.envelope.command_id, &reply, parcel);
                 }
-                FollowUp::Call(call) => match followers.entry(received.envelope.command_id.clone()) {
-                    hash_map::Entry::Occupied(mut under_way) => under_way.get_mut().push((received, delivery)),
-                    hash_map::Entry::Vacant(free) => {
-                        free.insert(Vec::new());
-                        let engine = Arc::clone(&self.engine);
-                        calls.spawn(async move {
-                            let called = outside::call(&engine, &received, &call).await;
-                            Finished { received, delivery, call, called }
-                        });
-                    }
-                },
+                self.answer(received, &reply, parcel);
+            }
+            FollowUp::Call(call) => match self.followers.entry(received.envelope.command_id.clone()) {
+                hash_map::Entry::Occupied(mut under_way) => under_way.get_mut().push(received),
+                hash_map::Entry::Vacant(free) => {
+                    free.insert(Vec::new());
+                    let engine = Arc::clone(&self.consumer.engine);
+                    self.calls.spawn(async move {
+                        let called = outside::call(&engine, &received, &call).await;
+                        Finished { received, call, called }
+                    });
+                }
+            },
+            FollowUp::GiveBack => {
+                // Copies that wait for a record go back with it.
+                let copies = match received.part {
+                    Part::First => None,
+                    Part::Record { .. } => self.followers.remove(&received.envelope.command_id),
+                };
+                let given_back = copies.into_iter().flatten().chain([received]).map(|copy| copy.delivery);
+                self.acker.requeue(&given_back.collect::<Vec<_>>()).await;
             }
         }
-        Ok(())
     }
 
     /// Takes in an ended call: its record is due, or its answer, or nothing.
     fn finish(
-        &self,
+        &mut self,
         finished: Result<Finished, tokio::task::JoinError>,
-        batch: &mut Batch,
+        batch: &mut Vec<ReceivedCommand>,
         parcel: &mut Parcel,
-        followers: &mut Followers,
     ) {
-        let Finished { mut received, delivery, call, called } = match finished {
+        let Finished { mut received, call, called } = match finished {
             Ok(finished) => finished,
             Err(error) => {
                 // Its delivery stays unacknowledged and comes again when this consumer ends.
-                tracing::error!(domain = self.engine.domain, %error, "an outside call ended badly");
+                tracing::error!(domain = self.consumer.engine.domain, %error, "an outside call ended badly");
                 return;
             }
         };
@@ -202,103 +214,37 @@ impl Consumer {
             Called::Answer(answer) => {
                 let OutsideCall { handler, prepared, .. } = call;
                 received.part = Part::Record { handler, prepared, answer };
-                batch.push(received, delivery);
+                batch.push(received);
             }
             Called::Fault(reply) => {
-                self.answer(&received, delivery, &reply, parcel);
-                self.answer_followers(&received, &reply, parcel, followers);
+                self.answer_followers(&received.envelope.command_id, &reply, parcel);
+                self.answer(received, &reply, parcel);
             }
             Called::Unclear(why) => {
-                observe::unanswered(self.engine.domain, &received, &why);
-                parcel.deliveries.push(delivery);
-                let copies = followers.remove(&received.envelope.command_id).unwrap_or_default();
-                parcel.deliveries.extend(copies.into_iter().map(|(_, delivery)| delivery));
+                observe::unanswered(self.consumer.engine.domain, &received, &why);
+                let copies = self.followers.remove(&received.envelope.command_id).unwrap_or_default();
+                parcel.unanswered.extend(copies.into_iter().chain([received]).map(|copy| copy.delivery));
             }
             Called::Stopped => {
-                followers.remove(&received.envelope.command_id);
+                self.followers.remove(&received.envelope.command_id);
             }
         }
     }
 
-    fn answer_followers(
-        &self,
-        received: &ReceivedCommand,
-        reply: &Reply,
-        parcel: &mut Parcel,
-        followers: &mut Followers,
-    ) {
-        for (copy, delivery) in followers.remove(&received.envelope.command_id).unwrap_or_default() {
-            self.answer(&copy, delivery, reply, parcel);
+    fn answer_followers(&mut self, command: &CommandId, reply: &Reply, parcel: &mut Parcel) {
+        for copy in self.followers.remove(command).unwrap_or_default() {
+            self.answer(copy, reply, parcel);
         }
     }
 
-    fn answer(&self, received: &ReceivedCommand, delivery: Delivery, reply: &Reply, parcel: &mut Parcel) {
-        observe::ended(self.engine.domain, received, reply);
+    fn answer(&self, received: ReceivedCommand, reply: &Reply, parcel: &mut Parcel) {
+        observe::ended(self.consumer.engine.domain, &received, reply);
         match received.reply(&reply.outcome) {
-            Ok(outgoing) => parcel.replies.push(outgoing),
+            Ok(outgoing) => parcel.replies.push((outgoing, received.delivery)),
             Err(error) => {
-                tracing::error!(command_id = %received.envelope.command_id, %error, "a reply cannot be written")
-            }
-        }
-        parcel.deliveries.push(delivery);
-    }
-}
-
-impl Batch {
-    fn push(&mut self, received: ReceivedCommand, delivery: Delivery) {
-        self.received.push(received);
-        self.deliveries.push(delivery);
-    }
-}
-
-/// Publishes replies, then acknowledges what they answer. Never the other way round.
-async fn send_replies(
-    broker: Arc<dyn Broker>,
-    acker: Acker,
-    mut parcels: mpsc::Receiver<Parcel>,
-    domain: &'static str,
-    stop: CancellationToken,
-) {
-    while let Some(Parcel { replies, deliveries }) = parcels.recv().await {
-        if publish_all(broker.as_ref(), replies, domain, &stop).await {
-            acker.ack(&deliveries).await;
-        }
-    }
-}
-
-/// True when every reply is with the broker, or can never be.
-async fn publish_all(
-    broker: &dyn Broker,
-    mut replies: Vec<Outgoing>,
-    domain: &'static str,
-    stop: &CancellationToken,
-) -> bool {
-    for pause in pauses() {
-        if replies.is_empty() {
-            return true;
-        }
-        let results = tokio::select! {
-            () = stop.cancelled() => return false,
-            results = broker.publish(replies.clone()) => results,
-        };
-        let mut again = Vec::new();
-        for (reply, result) in replies.into_iter().zip(results) {
-            match result {
-                Ok(()) => {}
-                Err(PublishError::Unroutable { .. }) => observe::unroutable_reply(domain, &reply.routing_key),
-                Err(error @ PublishError::TooLarge { .. }) => {
-                    tracing::error!(domain, %error, message_id = reply.message.message_id, "a reply is too large");
-                }
-                Err(PublishError::NotConfirmed { .. } | PublishError::Unavailable { .. }) => again.push(reply),
-            }
-        }
-        replies = again;
-        if !replies.is_empty() {
-            tokio::select! {
-                () = stop.cancelled() => return false,
-                () = tokio::time::sleep(pause) => {}
+                tracing::error!(command_id = %received.envelope.command_id, %error, "a reply cannot be written");
+                parcel.unanswered.push(received.delivery);
             }
         }
     }
-    replies.is_empty()
 }

@@ -46,11 +46,6 @@ impl Context {
         self.side_effects.emit(event);
     }
 
-    /// Takes back what was announced: nothing is told of what was undone.
-    pub(crate) fn forget(&mut self) {
-        self.side_effects = SideEffects::default();
-    }
-
     /// Runs `wake` once the transaction has committed. Lost in a crash: good for waking a sweeper, never for work.
     pub fn after_commit(&mut self, wake: impl FnOnce() + Send + Sync + 'static) {
         self.side_effects.after_commit(wake);

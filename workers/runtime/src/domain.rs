@@ -27,7 +27,7 @@ use crate::{
 /// The ground that a domain's reads and background work stand on.
 #[derive(Clone)]
 pub struct Resources {
-    /// The domain's own database.
+    /// The domain's own database: by the connections for reads, or by those for background work.
     pub pool: PgPool,
     /// The clock that every time of the domain comes from.
     pub clock: Arc<dyn Clock>,

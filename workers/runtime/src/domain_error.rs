@@ -5,7 +5,7 @@ use std::fmt::Display;
 
 use kit::{http::ApiError, settings::error_chain};
 
-use crate::{failure::Failure, handler_error::HandlerError};
+use crate::{failure::is_gone, handler_error::HandlerError};
 
 /// How soon a caller may ask again when the database could not be reached: it is back within seconds or not at all.
 const RETRY_AFTER_SECONDS: u32 = 1;
@@ -58,20 +58,25 @@ impl From<DomainError> for HandlerError {
     }
 }
 
-/// For reads: a database that cannot be reached is 503, every other failure 500 with nothing about the inside.
+/// For reads: a database that cannot be reached, and one that all of the domain's reads are busy with, is 503; every other
+/// failure is 500 with nothing about the inside.
 impl From<DomainError> for ApiError {
     fn from(error: DomainError) -> Self {
         let text = error_chain(&error);
-        let unreachable = match error {
-            DomainError::Database { source, .. } => matches!(Failure::from(source), Failure::Gone(_)),
-            DomainError::BrokenRow { .. } => false,
-        };
-        if unreachable {
-            tracing::warn!(error = text, "a read cannot reach its database");
-            Self::unavailable("database_unavailable", "the domain's database does not answer", RETRY_AFTER_SECONDS)
-        } else {
-            tracing::error!(error = text, "a read failed");
-            Self::internal()
+        match error {
+            DomainError::Database { source: sqlx::Error::PoolTimedOut, .. } => {
+                tracing::warn!(error = text, "a read waited too long for a connection");
+                let detail = "all of the domain's connections for reads are in use";
+                Self::unavailable("busy", detail, RETRY_AFTER_SECONDS)
+            }
+            DomainError::Database { source, .. } if is_gone(&source) => {
+                tracing::warn!(error = text, "a read cannot reach its database");
+                Self::unavailable("database_unavailable", "the domain's database does not answer", RETRY_AFTER_SECONDS)
+            }
+            DomainError::Database { .. } | DomainError::BrokenRow { .. } => {
+                tracing::error!(error = text, "a read failed");
+                Self::internal()
+            }
         }
     }
 }
@@ -83,9 +88,16 @@ mod tests {
     #[test]
     fn a_database_that_is_away_is_unavailable_and_every_other_failure_is_internal() {
         let status = |error: DomainError| ApiError::from(error).status().as_u16();
-        assert_eq!(status(DomainError::doing("reading")(sqlx::Error::PoolTimedOut)), 503);
+        assert_eq!(status(DomainError::doing("reading")(sqlx::Error::WorkerCrashed)), 503);
         assert_eq!(status(DomainError::doing("reading")(sqlx::Error::RowNotFound)), 500);
         assert_eq!(status(DomainError::broken_row("offer", "total", 7, "no money")), 500);
+    }
+
+    #[test]
+    fn a_full_pool_is_busy_and_no_database_that_is_gone() {
+        let error = ApiError::from(DomainError::doing("reading")(sqlx::Error::PoolTimedOut));
+        assert_eq!((error.status().as_u16(), error.code()), (503, "busy"));
+        assert!(!is_gone(&sqlx::Error::PoolTimedOut));
     }
 
     #[test]

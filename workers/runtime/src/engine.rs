@@ -1,8 +1,8 @@
-//! Many commands in one transaction, or each in its own when the many do not get along.
+//! Many commands in one transaction, and when these do not get along, in halves, until the one in the way is alone.
 //!
 //! ```text
-//!  BEGIN, read the inbox | handler, handler, ... | insert inbox rows | close prepared rows | events | COMMIT
-//!                                   any failure: everything rolls back, and each runs alone
+//!  BEGIN, read the inbox of what may be known | handlers, a set at a time | insert inbox rows | events | COMMIT
+//!                            any failure: everything rolls back, and each half is tried
 //! ```
 //!
 //! The engine never gives up on the database: while it is gone, the commands wait here, unacknowledged. So a fault
@@ -12,16 +12,18 @@ use std::{future::Future, sync::Arc};
 
 use contract::command::FAULT_DEPENDENCY_FAILED;
 use kit::{clock::Clock, readiness::Readiness};
-use sqlx::{PgPool, Postgres, Transaction};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    barrier::{InboxEntry, Ruling},
+    barrier::{InboxEntry, Known, Ruling},
+    bulkheads::Bulkheads,
     events::outbox::Events,
     failure::{Failure, pauses},
     handler_error::HandlerError,
     inbox::{self, NewInboxEntry, Written},
     limits, observe,
+    own_connection::OwnConnection,
+    parts::Parts,
     received::{Part, ReceivedCommand},
     transaction::{CommandBatch, FollowUp, Mode, Reply, Writes},
 };
@@ -29,14 +31,9 @@ use crate::{
 /// How often a command alone is run again because somebody else got in its way, before that is a fault.
 pub(crate) const CONFLICT_TRIES_MAX: u32 = 8;
 
-/// The limits travel with the BEGIN, in one round trip: no lock and no statement may hold up the queue behind it for
-/// longer than a reply is waited for, and a worker that is frozen in a transaction loses it.
-const BEGIN: &str = "BEGIN; SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '15s'; \
-                     SET LOCAL idle_in_transaction_session_timeout = '60s'";
-
 /// Carries out commands on one domain's database.
 pub(crate) struct Engine {
-    pub(crate) pool: PgPool,
+    pub(crate) bulkheads: Bulkheads,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) events: Events,
     pub(crate) domain: &'static str,
@@ -49,37 +46,71 @@ pub(crate) struct Engine {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stopped;
 
+/// A command that is carried out as far as its first transaction goes, or its last.
+pub(crate) struct Settled {
+    pub(crate) received: ReceivedCommand,
+    pub(crate) follow_up: FollowUp,
+}
+
+/// The commands whose steps are looked up in the inbox before they are carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// Those that the inbox may know.
+    Doubtful,
+    /// All, because the inbox knew one of them that it could not be expected to know.
+    All,
+}
+
 impl Engine {
-    /// Carries out the due parts of `batch`, in this order; one result each. Waits while the database is gone.
-    pub(crate) async fn run(&self, batch: &[ReceivedCommand]) -> Result<Vec<FollowUp>, Stopped> {
-        match batch {
-            [] => return Ok(Vec::new()),
-            [one] => return Ok(vec![self.run_alone(one).await?]),
-            _ => {}
-        }
-        loop {
-            match self.within_limits(self.transact(batch, Mode::Together)).await {
-                Ok(followed) => return Ok(followed),
-                Err(Failure::Gone(error)) => self.wait_for_database(&error).await?,
-                Err(failure) => {
-                    observe::one_by_one(self.domain, batch.len(), &failure.text());
-                    break;
+    /// A batch on its way through the engine. What may be the end of a connection or a worker comes last and alone.
+    pub(crate) fn parts(batch: Vec<ReceivedCommand>) -> Parts<ReceivedCommand> {
+        let (suspects, batch) = batch.into_iter().partition(ReceivedCommand::is_suspect);
+        Parts::new(batch, suspects)
+    }
+
+    /// Carries out the due parts of the next commands of a batch, in their order, as many as settle together. `None` once
+    /// all have settled. Waits while the database is gone.
+    pub(crate) async fn settle(
+        &self,
+        own: &mut OwnConnection,
+        parts: &mut Parts<ReceivedCommand>,
+    ) -> Result<Option<Vec<Settled>>, Stopped> {
+        while let Some(mut part) = parts.next() {
+            let reading = if part.overtaken { Reading::All } else { Reading::Doubtful };
+            if let [received] = part.members.as_mut_slice() {
+                let follow_up = self.run_alone(own, received, reading).await?;
+                return Ok(part.members.pop().map(|received| vec![Settled { received, follow_up }]));
+            }
+            match self.transact(own, &mut part.members, Mode::Together, reading).await {
+                Ok(follow_ups) => {
+                    let settled = part.members.into_iter().zip(follow_ups);
+                    return Ok(Some(settled.map(|(received, follow_up)| Settled { received, follow_up }).collect()));
+                }
+                Err(Failure::Gone(error)) => {
+                    self.wait_for_database(own, &error).await?;
+                    parts.lost_connection(part);
+                }
+                Err(Failure::Conflict(_)) => parts.overtaken(part),
+                Err(failure @ Failure::Handler(_)) => {
+                    observe::halved(self.domain, part.members.len(), &failure.text());
+                    parts.failed(part);
                 }
             }
         }
-        let mut followed = Vec::with_capacity(batch.len());
-        for received in batch {
-            followed.push(self.run_alone(received).await?);
-        }
-        Ok(followed)
+        Ok(None)
     }
 
-    async fn run_alone(&self, received: &ReceivedCommand) -> Result<FollowUp, Stopped> {
-        let mut conflicts = 0;
+    async fn run_alone(
+        &self,
+        own: &mut OwnConnection,
+        received: &mut ReceivedCommand,
+        mut reading: Reading,
+    ) -> Result<FollowUp, Stopped> {
+        let (mut conflicts, mut connections_lost) = (0, 0);
         // The first try goes without the savepoint, for its two round trips; only a refusal after writes needs it.
         let mut mode = Mode::Together;
         loop {
-            let failure = match self.within_limits(self.transact(std::slice::from_ref(received), mode)).await {
+            let failure = match self.transact(own, std::slice::from_mut(received), mode, reading).await {
                 Ok(mut followed) => match followed.pop() {
                     Some(followed) => return Ok(followed),
                     None => unreachable!("one received has one result"),
@@ -88,11 +119,17 @@ impl Engine {
             };
             let fault = match failure {
                 Failure::Gone(error) => {
-                    self.wait_for_database(&error).await?;
-                    continue;
+                    self.wait_for_database(own, &error).await?;
+                    connections_lost += 1;
+                    if connections_lost < limits::CONNECTIONS_LOST_MAX {
+                        continue;
+                    }
+                    observe::given_back(self.domain, received, &error.to_string());
+                    return Ok(FollowUp::GiveBack);
                 }
                 Failure::Conflict(_) if conflicts < CONFLICT_TRIES_MAX => {
                     conflicts += 1;
+                    reading = Reading::All;
                     continue;
                 }
                 Failure::Handler(HandlerError::Refused(_)) if mode == Mode::Together => {
@@ -101,8 +138,11 @@ impl Engine {
                 }
                 // A fault says that nothing happened. It is not true when a copy of this command, in another worker,
                 // was what the handler stumbled over.
-                Failure::Handler(_) if conflicts < CONFLICT_TRIES_MAX && self.is_ended_elsewhere(received).await => {
+                Failure::Handler(_)
+                    if conflicts < CONFLICT_TRIES_MAX && self.is_ended_elsewhere(own, received).await =>
+                {
                     conflicts += 1;
+                    reading = Reading::All;
                     continue;
                 }
                 Failure::Conflict(text) => Reply::fault(FAULT_DEPENDENCY_FAILED, text),
@@ -114,9 +154,9 @@ impl Engine {
     }
 
     /// Whether the inbox has moved on since a command was read there. Waits for a copy that is about to commit.
-    async fn is_ended_elsewhere(&self, received: &ReceivedCommand) -> bool {
+    async fn is_ended_elsewhere(&self, own: &mut OwnConnection, received: &ReceivedCommand) -> bool {
         let asked = async {
-            let mut tx = self.begin().await?;
+            let mut tx = own.begin().await?;
             let known = inbox::load(&mut tx, std::iter::once(&received.envelope.command_id)).await?;
             let open = match received.part {
                 Part::First => {
@@ -143,12 +183,13 @@ impl Engine {
             Ok(written == Written::Conflict)
         };
         // When the database does not tell, the fault is answered as it is.
-        asked.await.unwrap_or(false)
-    }
-
-    /// Begins a transaction whose locks and statements have limits.
-    pub(crate) async fn begin(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
-        self.pool.begin_with(BEGIN).await
+        match self.within_limits(asked).await {
+            Ok(ended) => ended,
+            Err(_) => {
+                own.forget();
+                false
+            }
+        }
     }
 
     /// Carries out a transaction unless it takes too long or the worker stops.
@@ -167,16 +208,37 @@ impl Engine {
         }
     }
 
-    /// One transaction over all of `batch`.
-    async fn transact(&self, batch: &[ReceivedCommand], mode: Mode) -> Result<Vec<FollowUp>, Failure> {
-        let mut tx = self.begin().await?;
-        let known = inbox::load(&mut tx, batch.iter().map(|received| &received.envelope.command_id)).await?;
-        let now = self.clock.now();
-        let mut transaction = CommandBatch { mode, now, events: &self.events, known, writes: Writes::default() };
-        let mut followed = Vec::with_capacity(batch.len());
-        for received in batch {
-            followed.push(transaction.carry_out(&mut tx, received).await?);
+    /// One transaction over all of `batch`. A connection that may not have come through it is let go.
+    async fn transact(
+        &self,
+        own: &mut OwnConnection,
+        batch: &mut [ReceivedCommand],
+        mode: Mode,
+        reading: Reading,
+    ) -> Result<Vec<FollowUp>, Failure> {
+        let followed = self.within_limits(self.transact_in_time(own, batch, mode, reading)).await;
+        if followed.as_ref().is_err_and(Failure::leaves_connection_in_doubt) {
+            own.forget();
         }
+        followed
+    }
+
+    async fn transact_in_time(
+        &self,
+        own: &mut OwnConnection,
+        batch: &mut [ReceivedCommand],
+        mode: Mode,
+        reading: Reading,
+    ) -> Result<Vec<FollowUp>, Failure> {
+        let mut tx = own.begin().await.map_err(Failure::Gone)?;
+        let now = self.clock.now();
+        let doubtful = |received: &&ReceivedCommand| reading == Reading::All || !received.is_surely_first(now);
+        let doubtful: Vec<_> =
+            batch.iter().filter(doubtful).map(|received| &received.envelope.command_id).collect();
+        let known =
+            if doubtful.is_empty() { Known::default() } else { inbox::load(&mut tx, doubtful.into_iter()).await? };
+        let mut transaction = CommandBatch { mode, now, events: &self.events, known, writes: Writes::default() };
+        let followed = transaction.carry_out(&mut tx, batch).await?;
         transaction.write(&mut tx).await?;
         tx.commit().await.map_err(Failure::of_commit)?;
         transaction.writes.announcements.committed(&self.events);
@@ -185,7 +247,11 @@ impl Engine {
     }
 
     /// Waits until the database answers.
-    pub(crate) async fn wait_for_database(&self, error: &sqlx::Error) -> Result<(), Stopped> {
+    pub(crate) async fn wait_for_database(
+        &self,
+        own: &mut OwnConnection,
+        error: &sqlx::Error,
+    ) -> Result<(), Stopped> {
         self.readiness.set(&self.need(), Err(format!("no connection to PostgreSQL: {error}")));
         for pause in pauses() {
             tokio::select! {
@@ -194,7 +260,7 @@ impl Engine {
             }
             let there = tokio::select! {
                 () = self.stop.cancelled() => return Err(Stopped),
-                there = sqlx::query("SELECT 1").execute(&self.pool) => there,
+                there = own.connect() => there,
             };
             if there.is_ok() {
                 self.readiness.set(&self.need(), Ok(()));

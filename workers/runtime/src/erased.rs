@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 
 use crate::{
     context::Context,
-    handler::{Handled, Handler, OutsideHandler, Prepare},
+    handler::{Handled, Handler, Member, OutsideHandler, Prepare},
     handler_error::HandlerError,
 };
 
@@ -88,13 +88,12 @@ impl AnyHandler {
 
 /// A [`Handler`] of any command.
 pub(crate) trait AnyLocal: Send + Sync {
-    /// Does the work.
+    /// Does the work of some commands of different sagas; a response for each, in their order.
     fn handle<'a>(
         &'a self,
         tx: &'a mut PgConnection,
-        command: AnyCommand,
-        context: &'a mut Context,
-    ) -> Run<'a, Response>;
+        set: Vec<(AnyCommand, Context)>,
+    ) -> Run<'a, Vec<(Response, Context)>>;
 }
 
 /// An [`OutsideHandler`] of any command.
@@ -128,10 +127,14 @@ impl<C: Command, H: Handler<C>> AnyLocal for Erased<C, H> {
     fn handle<'a>(
         &'a self,
         tx: &'a mut PgConnection,
-        command: AnyCommand,
-        context: &'a mut Context,
-    ) -> Run<'a, Response> {
-        Box::pin(async move { response(self.0.handle(tx, taken::<C>(command)?, context).await) })
+        set: Vec<(AnyCommand, Context)>,
+    ) -> Run<'a, Vec<(Response, Context)>> {
+        Box::pin(async move {
+            let member = |(command, context)| Ok(Member { command: taken::<C>(command)?, context });
+            let set = set.into_iter().map(member).collect::<Result<Vec<_>, HandlerError>>()?;
+            let handled = self.0.handle_set(tx, set).await?;
+            handled.into_iter().map(|(outcome, context)| Ok((response(Ok(outcome))?, context))).collect()
+        })
     }
 }
 

@@ -27,6 +27,19 @@ impl Failure {
         }
     }
 
+    /// Whether the connection that it came over had better not be used again.
+    pub(crate) const fn leaves_connection_in_doubt(&self) -> bool {
+        match self {
+            Self::Gone(_) => true,
+            Self::Conflict(_) => false,
+            // What the server reported by an error of its own is behind the connection; everything else may not be.
+            Self::Handler(HandlerError::Database(error)) => !matches!(error, sqlx::Error::Database(_)),
+            Self::Handler(HandlerError::Refused(_) | HandlerError::Fault { .. } | HandlerError::Unclear { .. }) => {
+                false
+            }
+        }
+    }
+
     /// The failure in words, for logs.
     pub(crate) fn text(&self) -> String {
         match self {
@@ -56,6 +69,11 @@ impl From<sqlx::Error> for Failure {
     }
 }
 
+/// Whether an error says that there is no connection to the database.
+pub(crate) fn is_gone(error: &sqlx::Error) -> bool {
+    kind(error) == DatabaseErrorKind::Gone
+}
+
 /// The meaning of a database's error for another try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum DatabaseErrorKind {
@@ -67,14 +85,19 @@ enum DatabaseErrorKind {
     Other,
 }
 
+/// PostgreSQL's code for a message that breaks the protocol.
+const PROTOCOL_VIOLATION: &str = "08P01";
+
 fn kind(error: &sqlx::Error) -> DatabaseErrorKind {
     match error {
         sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)
-        | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
+        | sqlx::Error::BeginFailed
         | sqlx::Error::WorkerCrashed => DatabaseErrorKind::Gone,
         sqlx::Error::Database(error) => match error.code().as_deref().unwrap_or_default() {
+            // Not understood by the server, which is there.
+            PROTOCOL_VIOLATION => DatabaseErrorKind::Other,
             // Connection exceptions; shutdown, crash or start of the server.
             code if code.starts_with("08") || code.starts_with("57P") => DatabaseErrorKind::Gone,
             // Too many clients; a server that became read-only; frozen for too long within a transaction.

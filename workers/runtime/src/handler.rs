@@ -32,16 +32,79 @@ pub trait Handler<C: Command>: Send + Sync + 'static {
         command: C,
         context: &mut Context,
     ) -> impl Future<Output = Handled<C::Reply>> + Send;
-}
 
-impl<C: Command, H: Handler<C>> Handler<C> for Arc<H> {
-    fn handle(
+    /// Does the work of some commands of different sagas: one after the other, but for a [`SetHandler`].
+    #[doc(hidden)]
+    fn handle_set(
         &self,
         tx: &mut PgConnection,
-        command: C,
-        context: &mut Context,
-    ) -> impl Future<Output = Handled<C::Reply>> + Send {
-        H::handle(self, tx, command, context)
+        set: Vec<Member<C>>,
+    ) -> impl Future<Output = Result<Vec<(Outcome<C::Reply>, Context)>, HandlerError>> + Send {
+        async move {
+            let mut handled = Vec::with_capacity(set.len());
+            for Member { command, mut context } in set {
+                let outcome = self.handle(&mut *tx, command, &mut context).await?;
+                handled.push((outcome, context));
+            }
+            Ok(handled)
+        }
+    }
+}
+
+/// How a set of commands ends: an outcome for each, in their order. An `Err` is about the whole set: it is rolled back
+/// and tried in halves, down to the one command that is in the way.
+pub type SetHandled<R> = Result<Vec<Outcome<R>>, HandlerError>;
+
+/// One command of a set, and its surroundings.
+#[derive(Debug)]
+pub struct Member<C> {
+    /// The command.
+    pub command: C,
+    /// Its surroundings.
+    pub context: Context,
+}
+
+/// Carries out all commands of one kind in a batch at once: one ordered lock and one write for all of them, where a
+/// [`Handler`] would take a lock and write for each. A type implements either of the two for a command, and is registered
+/// in the same way.
+///
+/// The commands are of different sagas; everything else that [`Handler`] says holds for each of them. A member that is
+/// refused keeps no other from being done: its `Outcome::refused(..)` stands at its place, and nothing is written for it.
+/// When two members want the same last piece, the earlier one has it.
+pub trait SetHandler<C: Command>: Send + Sync + 'static {
+    /// Does the work of all; an outcome for each, in their order.
+    fn handle_many(
+        &self,
+        tx: &mut PgConnection,
+        set: &mut [Member<C>],
+    ) -> impl Future<Output = SetHandled<C::Reply>> + Send;
+}
+
+impl<C: Command, H: SetHandler<C>> Handler<C> for H {
+    async fn handle(&self, tx: &mut PgConnection, command: C, context: &mut Context) -> Handled<C::Reply> {
+        let fresh = Context::new(context.command_id.clone(), context.attempt, context.now);
+        let mut set = [Member { command, context: std::mem::replace(context, fresh) }];
+        let handled = self.handle_many(tx, &mut set).await;
+        let [member] = set;
+        *context = member.context;
+        let mut outcomes = handled?;
+        match (outcomes.pop(), outcomes.is_empty()) {
+            (Some(outcome), true) => Ok(outcome),
+            _ => Err(HandlerError::fault("a set of one command has not one outcome")),
+        }
+    }
+
+    async fn handle_set(
+        &self,
+        tx: &mut PgConnection,
+        mut set: Vec<Member<C>>,
+    ) -> Result<Vec<(Outcome<C::Reply>, Context)>, HandlerError> {
+        let outcomes = self.handle_many(tx, &mut set).await?;
+        if outcomes.len() != set.len() {
+            let text = format!("{} of {} commands of a set have an outcome", outcomes.len(), set.len());
+            return Err(HandlerError::fault(text));
+        }
+        Ok(outcomes.into_iter().zip(set.into_iter().map(|member| member.context)).collect())
     }
 }
 

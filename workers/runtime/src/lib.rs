@@ -12,7 +12,7 @@
 //! or a compensation takes effect once however often it is delivered, a compensation that overtakes its action
 //! keeps that action from ever happening, refusals are sticky, and faults leave no trace.
 //!
-//! The promises that handlers make in return stand at [`Handler`], [`OutsideHandler`] and [`EventHandler`].
+//! The promises that handlers make in return stand at [`Handler`], [`SetHandler`], [`OutsideHandler`] and [`EventHandler`].
 
 #![warn(missing_docs)]
 
@@ -32,12 +32,17 @@ mod offers;
 mod sweeper;
 
 mod barrier;
+mod bulkheads;
 mod consumer;
 mod engine;
 mod failure;
 mod inbox;
 mod outside;
+mod own_connection;
+mod parts;
 mod received;
+mod replies;
+mod sets;
 mod side_effects;
 mod transaction;
 
@@ -66,7 +71,7 @@ pub use events::{
     handler::{EventContext, EventHandler},
     outbox::Events,
 };
-pub use handler::{Handled, Handler, OutsideHandler, Prepare};
+pub use handler::{Handled, Handler, Member, OutsideHandler, Prepare, SetHandled, SetHandler};
 pub use handler_error::HandlerError;
 pub use hold_settings::{HoldMinutes, Minutes, MinutesError, OfferMinutes};
 pub use holds::{HOLDS_PER_BATCH, Holds, next_expiry, sweep_holds};

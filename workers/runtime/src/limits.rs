@@ -23,13 +23,26 @@ pub const OUTSIDE_CALL_MAX: Duration = Duration::from_secs(10);
 /// database itself, so only a network that swallows packets takes so long.
 pub const TRANSACTION_MAX: Duration = Duration::from_secs(120);
 
-/// The most connections to one domain's database: the consumer needs one, the relay one, the watch over the server
-/// one, reads and background work the rest.
-pub const CONNECTIONS_MAX: u32 = 8;
+/// How many reads of one domain use its database at a time. More would only take turns on the server's cores.
+pub const READ_CONNECTIONS_MAX: u32 = 5;
 
-/// With fewer connections than this, reads or background work would keep commands and events waiting, and with one
-/// the watch over the server would have it for good.
-pub const CONNECTIONS_MIN: u32 = 4;
+/// After so long without a free connection a read is answered `busy`: its caller has a patience of its own.
+pub const READ_WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// How many connections the jobs of one domain have: the watch over the server holds one, and the relay, the sweeper
+/// and the pruner need one each at times.
+pub const JOB_CONNECTIONS_MAX: u32 = 4;
+
+/// After so many lost connections, with a database that answers in between, a command is what ends them: it goes back
+/// to the queue, whose limit of deliveries ends it.
+pub const CONNECTIONS_LOST_MAX: u32 = 3;
+
+/// After so long a reply that its queue does not take is given up: the command is asked for again, and the inbox repeats
+/// its answer.
+pub const REPLY_GIVE_UP_AFTER: Duration = Duration::from_secs(5);
+
+/// The pause between two tries of a reply that was not taken.
+pub const REPLY_RETRY_PAUSE: Duration = Duration::from_millis(200);
 
 /// How long the inbox remembers. Longer than any saga lives and than a dead letter may be driven again (30 days),
 /// because a forgotten command would be carried out twice (S11).

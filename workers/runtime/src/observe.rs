@@ -11,10 +11,12 @@ use crate::{
 const COMMANDS_TOTAL: &str = "sojourn_worker_commands_total";
 const BATCH_COMMANDS: &str = "sojourn_worker_batch_commands";
 const BATCH_SECONDS: &str = "sojourn_worker_batch_seconds";
-const ONE_BY_ONE_TOTAL: &str = "sojourn_worker_one_by_one_batches_total";
+const HALVED_TOTAL: &str = "sojourn_worker_halved_batches_total";
+const GIVEN_BACK_TOTAL: &str = "sojourn_worker_given_back_commands_total";
 const DEAD_LETTERS_TOTAL: &str = "sojourn_worker_dead_letters_total";
 const UNANSWERED_TOTAL: &str = "sojourn_worker_unanswered_commands_total";
 const UNROUTABLE_REPLIES_TOTAL: &str = "sojourn_worker_unroutable_replies_total";
+const REPLIES_GIVEN_UP_TOTAL: &str = "sojourn_worker_replies_given_up_total";
 const OUTSIDE_SECONDS: &str = "sojourn_worker_outside_call_seconds";
 const OUTSIDE_CALLS: &str = "sojourn_worker_outside_calls";
 const TAKEN_EVENTS_TOTAL: &str = "sojourn_worker_taken_events_total";
@@ -59,10 +61,18 @@ pub(crate) fn batch(domain: &'static str, commands: usize, took: Duration) {
     metrics::histogram!(BATCH_SECONDS, "domain" => domain).record(took);
 }
 
-/// A batch did not get along and is run one by one.
-pub(crate) fn one_by_one(domain: &'static str, commands: usize, why: &str) {
-    tracing::debug!(domain, commands, why, "a batch is run one by one");
-    metrics::counter!(ONE_BY_ONE_TOTAL, "domain" => domain).increment(1);
+/// A batch did not get along, and each half of it is tried.
+pub(crate) fn halved(domain: &'static str, members: usize, why: &str) {
+    tracing::debug!(domain, members, why, "a batch is taken apart");
+    metrics::counter!(HALVED_TOTAL, "domain" => domain).increment(1);
+}
+
+/// A command ends every connection that it is carried out on, and goes back to the queue unanswered.
+pub(crate) fn given_back(domain: &'static str, received: &ReceivedCommand, why: &str) {
+    let (saga_id, command_id) = (received.envelope.saga_id(), &received.envelope.command_id);
+    let (command, deliveries) = (received.registered.name, received.delivery.delivery_count);
+    tracing::error!(%saga_id, %command_id, command, deliveries, why, "it ends its connections: given back");
+    metrics::counter!(GIVEN_BACK_TOTAL, "domain" => domain, "command" => command).increment(1);
 }
 
 /// A message that can never be carried out goes to the dead letters.
@@ -93,6 +103,12 @@ pub(crate) fn unanswered(domain: &'static str, received: &ReceivedCommand, why: 
 pub(crate) fn unroutable_reply(domain: &'static str, address: &str) {
     tracing::warn!(domain, address, "no queue takes this reply; the stored answer waits to be asked for again");
     metrics::counter!(UNROUTABLE_REPLIES_TOTAL, "domain" => domain).increment(1);
+}
+
+/// A command's reply was not taken by its queue for too long.
+pub(crate) fn reply_given_up(domain: &'static str, address: &str, why: &str) {
+    tracing::warn!(domain, address, why, "a reply is given up; the stored answer waits to be asked for again");
+    metrics::counter!(REPLIES_GIVEN_UP_TOTAL, "domain" => domain).increment(1);
 }
 
 /// A try to take an event in has ended.

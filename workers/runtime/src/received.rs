@@ -7,7 +7,7 @@ use contract::{
     command::Route,
     envelope::{self, CommandEnvelope, KIND_COMMAND, KIND_REPLY},
 };
-use messaging::{Message, NAME_BYTES_MAX, Outgoing, headers};
+use messaging::{Delivery, Message, NAME_BYTES_MAX, Outgoing, headers};
 use serde::Serialize;
 
 use crate::{
@@ -20,11 +20,18 @@ use crate::{
 /// How much of a strange kind its dead letter repeats, in characters.
 const KIND_CHARS_SHOWN: usize = 64;
 
+/// A command given back to the queue so often may be what ends its workers or their connections.
+const SUSPECT_DELIVERIES: u32 = 2;
+
 /// A command that this domain can carry out.
 pub(crate) struct ReceivedCommand {
     pub(crate) envelope: CommandEnvelope,
     pub(crate) registered: Arc<Registered>,
     pub(crate) part: Part,
+    /// The message that it came in, to be settled when it is answered.
+    pub(crate) delivery: Delivery,
+    /// The payload as it was read, for the first run of the handler.
+    command: Option<AnyCommand>,
 }
 
 /// The part of a command that is due.
@@ -63,19 +70,32 @@ pub(crate) enum Unworkable {
     ReplyAddress(usize),
 }
 
+/// A message that can never be carried out here.
+pub(crate) struct Unreadable {
+    pub(crate) delivery: Delivery,
+    pub(crate) why: Unworkable,
+}
+
 impl ReceivedCommand {
     /// Reads a message, down to the payload.
-    pub(crate) fn taken(message: &Message, route: Route, commands: &Commands) -> Result<Self, Unworkable> {
-        if message.kind == KIND_COMMAND {
-            Self::read(&message.body, route, commands)
-        } else {
-            Err(Unworkable::Kind(message.kind.chars().take(KIND_CHARS_SHOWN).collect()))
+    pub(crate) fn read(delivery: Delivery, route: Route, commands: &Commands) -> Result<Self, Unreadable> {
+        match Self::parts(&delivery.message, route, commands) {
+            Ok((envelope, registered, command)) => {
+                Ok(Self { envelope, registered, part: Part::First, delivery, command: Some(command) })
+            }
+            Err(why) => Err(Unreadable { delivery, why }),
         }
     }
 
-    /// Reads a message's body, down to the payload.
-    pub(crate) fn read(body: &[u8], route: Route, commands: &Commands) -> Result<Self, Unworkable> {
-        let envelope: CommandEnvelope = envelope::read(body, "command")?;
+    fn parts(
+        message: &Message,
+        route: Route,
+        commands: &Commands,
+    ) -> Result<(CommandEnvelope, Arc<Registered>, AnyCommand), Unworkable> {
+        if message.kind != KIND_COMMAND {
+            return Err(Unworkable::Kind(message.kind.chars().take(KIND_CHARS_SHOWN).collect()));
+        }
+        let envelope: CommandEnvelope = envelope::read(&message.body, "command")?;
         if envelope.route != route {
             return Err(Unworkable::WrongDomain { theirs: envelope.route.as_str(), ours: route.as_str() });
         }
@@ -96,14 +116,35 @@ impl ReceivedCommand {
         if envelope.reply_to.is_empty() || envelope.reply_to.len() > NAME_BYTES_MAX {
             return Err(Unworkable::ReplyAddress(envelope.reply_to.len()));
         }
-        (registered.decode)(&envelope.payload).map_err(|source| Unworkable::Payload { name, source })?;
-        Ok(Self { registered: Arc::clone(registered), envelope, part: Part::First })
+        let command =
+            (registered.decode)(&envelope.payload).map_err(|source| Unworkable::Payload { name, source })?;
+        let registered = Arc::clone(registered);
+        Ok((envelope, registered, command))
     }
 
-    /// The decoded command, for one run of the handler.
-    pub(crate) fn decode(&self) -> Result<AnyCommand, HandlerError> {
-        let decoded = (self.registered.decode)(&self.envelope.payload);
-        decoded.map_err(|error| HandlerError::fault(format!("the payload is not readable: {error}")))
+    /// Whether nothing says that the inbox could know this command's step: the first sending of an action, handed out
+    /// for the first time. If the inbox knows it all the same, the insert of its outcome finds the key taken.
+    pub(crate) fn is_surely_first(&self, now: chrono::DateTime<chrono::Utc>) -> bool {
+        let CommandEnvelope { command_id, attempt, deadline, .. } = &self.envelope;
+        matches!(self.part, Part::First)
+            && (command_id.op, command_id.generation, *attempt) == (Op::Action, 1, 1)
+            && !self.delivery.redelivered
+            && self.delivery.delivery_count == 0
+            && now <= *deadline
+    }
+
+    /// Whether it was given back so often that it had better be carried out alone.
+    pub(crate) const fn is_suspect(&self) -> bool {
+        self.delivery.delivery_count >= SUSPECT_DELIVERIES
+    }
+
+    /// The command, for one run of the handler.
+    pub(crate) fn command(&mut self) -> Result<AnyCommand, HandlerError> {
+        match self.command.take() {
+            Some(command) => Ok(command),
+            None => (self.registered.decode)(&self.envelope.payload)
+                .map_err(|error| HandlerError::fault(format!("the payload is not readable: {error}"))),
+        }
     }
 
     /// The answer of a compensation that has nothing to undo.

@@ -4,27 +4,23 @@ use std::{future::Future, sync::Arc};
 
 use axum::Router;
 use contract::command::Route;
-use kit::{clock::Clock, postgres, readiness::Readiness};
+use kit::{clock::Clock, readiness::Readiness};
 use messaging::{Broker, Topology};
-use sqlx::{PgPool, migrate::Migrator};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    bulkheads::Bulkheads,
     connection_monitor,
     consumer::Consumer,
     domain::{Background, Commands, Domain, Reads, Resources},
     engine::Engine,
     events::{handler::Subscriptions, outbox::Events, relay::Relay, subscriber::Subscriber},
     failure::pauses,
-    limits,
     pruner::Pruner,
     settings::Settings,
     start_error::StartError,
 };
-
-/// Where the runtime notes its own migrations, beside those of the domain.
-const MIGRATIONS_TABLE: &str = "_runtime_migrations";
 
 /// The parts that all domains of a worker share.
 pub(crate) struct Shared {
@@ -40,7 +36,7 @@ pub(crate) struct Shared {
 
 /// A domain that runs.
 pub(crate) struct RunningDomain {
-    pub(crate) pool: PgPool,
+    pub(crate) bulkheads: Bulkheads,
     pub(crate) reads: Router,
     pub(crate) tasks: Vec<JoinHandle<()>>,
 }
@@ -62,11 +58,11 @@ impl Shared {
     pub(crate) async fn run(&self, domain: Domain) -> Result<RunningDomain, StartError> {
         let name = domain.route.as_str();
         let database = format!("{}{name}", self.settings.database_prefix);
-        let connections_max = self.settings.connections_max.max(limits::CONNECTIONS_MIN);
-        let pool = open(&self.settings.database_url, &database, connections_max, &domain).await?;
+        let Settings { database_url, read_connections_max, .. } = &self.settings;
+        let bulkheads = Bulkheads::open(database_url, &database, *read_connections_max, &domain).await?;
         let events = Events::new(domain.route);
         let resources = Resources {
-            pool: pool.clone(),
+            pool: bulkheads.jobs.clone(),
             clock: Arc::clone(&self.clock),
             token: self.token.clone(),
             events: events.clone(),
@@ -75,7 +71,7 @@ impl Shared {
             task(resources.clone()).await;
         }
         let engine = Arc::new(Engine {
-            pool: pool.clone(),
+            bulkheads: bulkheads.clone(),
             clock: Arc::clone(&self.clock),
             events,
             domain: name,
@@ -85,12 +81,13 @@ impl Shared {
         engine.readiness.set(&engine.need(), Ok(()));
         let mut tasks = self.messages(&engine, domain.route, domain.commands, domain.subscriptions);
         tasks.push(tokio::spawn(connection_monitor::run(Arc::clone(&engine), self.token.clone())));
-        let pruner = Pruner::new(pool.clone(), Arc::clone(&self.clock), name, domain.retentions);
+        let pruner = Pruner::new(bulkheads.jobs.clone(), Arc::clone(&self.clock), name, domain.retentions);
         let drain = self.token.clone();
         tasks.push(tokio::spawn(async move { pruner.run(drain).await }));
         tasks.extend(domain.background.into_iter().map(|task: Background| tokio::spawn(task(resources.clone()))));
+        let resources = Resources { pool: bulkheads.reads.clone(), ..resources };
         let reads = nested_reads(domain.route, domain.reads, &resources);
-        Ok(RunningDomain { pool, reads, tasks })
+        Ok(RunningDomain { bulkheads, reads, tasks })
     }
 
     /// Takes commands and events in, and tells events.
@@ -102,7 +99,7 @@ impl Shared {
         subscriptions: Subscriptions,
     ) -> Vec<JoinHandle<()>> {
         let relay = Relay {
-            pool: engine.pool.clone(),
+            pool: engine.bulkheads.jobs.clone(),
             events: engine.events.clone(),
             broker: Arc::clone(&self.broker),
             domain: engine.domain,
@@ -150,33 +147,12 @@ impl Shared {
     }
 }
 
-/// Opens a domain's database with the domain's own tables and the runtime's.
-pub(crate) async fn open(
-    url: &str,
-    database: &str,
-    connections_max: u32,
-    domain: &Domain,
-) -> Result<PgPool, StartError> {
-    let name = domain.route.as_str();
-    let pool = postgres::open(url, database, connections_max, domain.migrator).await;
-    let pool = pool.map_err(|source| StartError::Database { domain: name, source })?;
-    migrate(&pool).await.map_err(|source| StartError::Migrate { domain: name, source })?;
-    Ok(pool)
-}
-
 /// A domain's reads at their place.
 pub(crate) fn nested_reads(route: Route, reads: Option<Reads>, resources: &Resources) -> Router {
     match reads {
         None => Router::new(),
         Some(reads) => Router::new().nest(&format!("/internal/{}", route.as_str()), reads(resources)),
     }
-}
-
-/// Makes the runtime's tables.
-pub(crate) async fn migrate(pool: &PgPool) -> Result<(), sqlx::migrate::MigrateError> {
-    let mut migrator: Migrator = sqlx::migrate!("../../migrations/runtime");
-    migrator.dangerous_set_table_name(MIGRATIONS_TABLE);
-    migrator.run(pool).await
 }
 
 /// A consumer that ends before its time is started again: what it held comes back to it from the broker.

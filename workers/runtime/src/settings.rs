@@ -16,8 +16,8 @@ pub struct Settings {
     pub database_url: String,
     /// In front of the domain's name, the name of its database; [`DATABASE_PREFIX`] but for tests.
     pub database_prefix: String,
-    /// The most connections to each domain's database; at least [`limits::CONNECTIONS_MIN`] are used.
-    pub connections_max: u32,
+    /// The most reads of each domain that use its database at a time.
+    pub read_connections_max: u32,
     /// Where the internal HTTP is served; port 0 asks the system for one. `None`: nowhere.
     pub listen: Option<SocketAddr>,
     /// The token that callers of the internal HTTP have to show.
@@ -41,7 +41,7 @@ impl Settings {
         Self {
             database_url: database_url.into(),
             database_prefix: DATABASE_PREFIX.to_owned(),
-            connections_max: limits::CONNECTIONS_MAX,
+            read_connections_max: limits::READ_CONNECTIONS_MAX,
             listen: None,
             internal_token,
             batch_commands_max: limits::BATCH_COMMANDS_MAX,

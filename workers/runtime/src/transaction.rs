@@ -1,20 +1,21 @@
 //! One transaction over some commands: what the barrier rules, what handlers do, what is written at the end.
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use contract::{CommandId, Op, Outcome, command::FAULT_COMMAND_EXPIRED, limits::cut_error_text};
-use sqlx::{Connection, PgConnection};
+use sqlx::{Connection, PgConnection, Postgres, Transaction};
 
 use crate::{
     barrier::{InboxEntry, Known, Ruling},
     context::Context,
-    erased::{AnyHandler, AnyOutside, Prepared, Response, StoredOutcome},
+    erased::{AnyHandler, AnyLocal, AnyOutside, Prepared, Response, StoredOutcome},
     events::{announcements::Announcements, outbox::Events},
     failure::{Failure, guarded},
     handler_error::HandlerError,
     inbox::{self, NewInboxEntry, Written},
     received::{Part, ReceivedCommand},
+    sets::sets,
     side_effects::Cause,
 };
 
@@ -25,6 +26,19 @@ pub(crate) enum FollowUp {
     Reply(Reply),
     /// Somebody outside is to be asked; then the command comes back with [`Part::Record`].
     Call(OutsideCall),
+    /// The command ends its connections: it goes back to the queue unanswered, whose limit of deliveries ends it.
+    GiveBack,
+}
+
+/// The work that is due for a command within the transaction.
+enum Due {
+    /// Its handler is to be run.
+    Run {
+        /// The action whose row becomes a tombstone together with this command's.
+        in_doubt: Option<CommandId>,
+    },
+    /// None: this follows.
+    Nothing(FollowUp),
 }
 
 /// A call to somebody outside that is due.
@@ -86,6 +100,51 @@ pub(crate) struct CommandBatch<'e> {
     pub(crate) writes: Writes,
 }
 
+/// The end of a run of a handler.
+enum Ran<T> {
+    /// It came to its own end.
+    Through(T),
+    /// It refused, and what it had written was taken back.
+    TakenBack(Response),
+}
+
+/// The part of a transaction in which a handler runs: all of it, or one that a refusal after writes takes back.
+enum Scope<'t> {
+    Whole(&'t mut PgConnection),
+    Savepoint(Transaction<'t, Postgres>),
+}
+
+impl<'t> Scope<'t> {
+    async fn enter(tx: &'t mut PgConnection, mode: Mode) -> Result<Self, sqlx::Error> {
+        match mode {
+            Mode::Together => Ok(Self::Whole(tx)),
+            Mode::Alone => Ok(Self::Savepoint(Connection::begin(tx).await?)),
+        }
+    }
+
+    fn connection(&mut self) -> &mut PgConnection {
+        match self {
+            Self::Whole(tx) => tx,
+            Self::Savepoint(savepoint) => savepoint,
+        }
+    }
+
+    async fn leave<T>(self, handled: Result<T, HandlerError>) -> Result<Ran<T>, Failure> {
+        match (self, handled) {
+            (Self::Whole(_), handled) => Ok(Ran::Through(handled?)),
+            (Self::Savepoint(savepoint), Ok(handled)) => {
+                savepoint.commit().await?;
+                Ok(Ran::Through(handled))
+            }
+            (Self::Savepoint(savepoint), Err(HandlerError::Refused(refusal))) => {
+                savepoint.rollback().await?;
+                Ok(Ran::TakenBack(Response::of(&Outcome::<()>::Refused(refusal))?))
+            }
+            (Self::Savepoint(_), Err(error)) => Err(error.into()),
+        }
+    }
+}
+
 /// The rows that a transaction is going to write at its end, and the announcements for after it.
 #[derive(Default)]
 pub(crate) struct Writes {
@@ -95,16 +154,31 @@ pub(crate) struct Writes {
 }
 
 impl CommandBatch<'_> {
-    /// Carries out the due part of one command.
+    /// Carries out the due parts of all commands; a follow-up for each, in their order.
     pub(crate) async fn carry_out(
         &mut self,
         tx: &mut PgConnection,
-        received: &ReceivedCommand,
-    ) -> Result<FollowUp, Failure> {
-        match &received.part {
-            Part::First => self.first(tx, received).await,
-            Part::Record { .. } => self.record(tx, received).await,
+        batch: &mut [ReceivedCommand],
+    ) -> Result<Vec<FollowUp>, Failure> {
+        let mut follow_ups = BTreeMap::new();
+        for places in sets(batch.iter().map(|received| (received.envelope.saga_id(), set_kind(received)))) {
+            let Some(first) = places.first().map(|place| &mut batch[*place]) else { continue };
+            let registered = Arc::clone(&first.registered);
+            match (&first.part, &registered.handler) {
+                (Part::First, AnyHandler::Local(handler)) => {
+                    self.handle(tx, handler.as_ref(), batch, &places, &mut follow_ups).await?;
+                }
+                (Part::First, AnyHandler::Outside(handler)) => {
+                    let follow_up = self.prepare(tx, handler, first).await?;
+                    follow_ups.insert(places[0], follow_up);
+                }
+                (Part::Record { .. }, _) => {
+                    let follow_up = self.record(tx, first).await?;
+                    follow_ups.insert(places[0], follow_up);
+                }
+            }
         }
+        Ok(follow_ups.into_values().collect())
     }
 
     /// Writes the inbox and the outbox, each in one statement. Everything after this is the COMMIT.
@@ -119,48 +193,118 @@ impl CommandBatch<'_> {
         Ok(self.writes.announcements.store(tx).await?)
     }
 
-    async fn first(&mut self, tx: &mut PgConnection, received: &ReceivedCommand) -> Result<FollowUp, Failure> {
+    /// What the inbox's knowledge leaves to be done for the first part of a command.
+    fn due(&mut self, received: &ReceivedCommand) -> Result<Due, Failure> {
         let id = &received.envelope.command_id;
         let ruling = self.known.rule(id);
         let new = matches!(ruling, Ruling::Run { .. } | Ruling::Null { .. });
         if new && received.envelope.deadline < self.now {
             let text = format!("its deadline, {}, had passed when a worker took it up", received.envelope.deadline);
-            return Ok(FollowUp::Reply(Reply::fault(FAULT_COMMAND_EXPIRED, text)));
+            return Ok(Due::Nothing(FollowUp::Reply(Reply::fault(FAULT_COMMAND_EXPIRED, text))));
         }
-        let in_doubt = match ruling {
-            Ruling::Answer(outcome) => return Ok(FollowUp::Reply(Reply { outcome, ending: Ending::Again })),
-            Ruling::Resume(prepared) => return Ok(FollowUp::Call(outside_call(received, prepared, true)?)),
+        Ok(match ruling {
+            Ruling::Answer(outcome) => Due::Nothing(FollowUp::Reply(Reply { outcome, ending: Ending::Again })),
+            Ruling::Resume(prepared) => Due::Nothing(FollowUp::Call(outside_call(received, prepared, true)?)),
             Ruling::Null { tombstone } => {
                 let outcome = received.null_outcome()?;
                 self.insert(received, tombstone, InboxEntry::tombstone());
                 self.insert(received, id.clone(), InboxEntry::Done(outcome.clone()));
-                return Ok(FollowUp::Reply(Reply { outcome, ending: Ending::Null }));
+                Due::Nothing(FollowUp::Reply(Reply { outcome, ending: Ending::Null }))
             }
-            Ruling::Run { in_doubt } => in_doubt,
+            Ruling::Run { in_doubt } => Due::Run { in_doubt },
+        })
+    }
+
+    /// A set of commands of one kind and of different sagas: those that are to be run are handled at once.
+    async fn handle(
+        &mut self,
+        tx: &mut PgConnection,
+        handler: &dyn AnyLocal,
+        batch: &mut [ReceivedCommand],
+        places: &[usize],
+        follow_ups: &mut BTreeMap<usize, FollowUp>,
+    ) -> Result<(), Failure> {
+        let (mut running, mut set) = (Vec::new(), Vec::new());
+        for place in places {
+            let received = &mut batch[*place];
+            match self.due(received)? {
+                Due::Nothing(follow_up) => {
+                    follow_ups.insert(*place, follow_up);
+                }
+                Due::Run { in_doubt } => {
+                    let mut context = received.context(self.now);
+                    context.action_in_doubt.clone_from(&in_doubt);
+                    set.push((received.command()?, context));
+                    running.push((*place, in_doubt));
+                }
+            }
+        }
+        if set.is_empty() {
+            return Ok(());
+        }
+        let mut scope = Scope::enter(tx, self.mode).await?;
+        let handled = guarded(handler.handle(scope.connection(), set)).await;
+        let handled = match scope.leave(handled).await? {
+            Ran::Through(handled) => handled,
+            // Only a command alone gets here.
+            Ran::TakenBack(response) => vec![(response, batch[running[0].0].context(self.now))],
+        };
+        for ((place, in_doubt), (response, context)) in running.into_iter().zip(handled) {
+            let received = &batch[place];
+            if let Some(action) = in_doubt {
+                self.close(received, action, InboxEntry::tombstone());
+            }
+            follow_ups.insert(place, self.answered_first(received, context, response)?);
+        }
+        Ok(())
+    }
+
+    /// The first part of an outside command.
+    async fn prepare(
+        &mut self,
+        tx: &mut PgConnection,
+        handler: &Arc<dyn AnyOutside>,
+        received: &mut ReceivedCommand,
+    ) -> Result<FollowUp, Failure> {
+        let in_doubt = match self.due(received)? {
+            Due::Nothing(follow_up) => return Ok(follow_up),
+            Due::Run { in_doubt } => in_doubt,
         };
         let mut context = received.context(self.now);
         context.action_in_doubt.clone_from(&in_doubt);
-        let led_to = run_in_mode(tx, self.mode, received, &mut context).await?;
+        let command = received.command()?;
+        let mut scope = Scope::enter(tx, self.mode).await?;
+        let prepared = guarded(handler.prepare(scope.connection(), command, &mut context)).await;
+        let prepared = scope.leave(prepared).await?;
         if let Some(action) = in_doubt {
             self.close(received, action, InboxEntry::tombstone());
         }
-        match led_to {
-            Prepared::Call(prepared) => {
-                self.insert(received, id.clone(), InboxEntry::Prepared(prepared.clone()));
+        match prepared {
+            Ran::Through(Prepared::Call(prepared)) => {
+                let id = received.envelope.command_id.clone();
+                self.insert(received, id, InboxEntry::Prepared(prepared.clone()));
                 self.keep(received, context)?;
                 Ok(FollowUp::Call(outside_call(received, prepared, false)?))
             }
-            Prepared::Answered(response) => {
-                let (entry, reply) = self.answered(received, context, response)?;
-                self.insert(received, id.clone(), entry);
-                Ok(FollowUp::Reply(reply))
-            }
+            Ran::Through(Prepared::Answered(response)) => self.answered_first(received, context, response),
+            Ran::TakenBack(response) => self.answered_first(received, received.context(self.now), response),
         }
     }
 
-    async fn record(&mut self, tx: &mut PgConnection, received: &ReceivedCommand) -> Result<FollowUp, Failure> {
-        let id = &received.envelope.command_id;
-        match self.known.get(id) {
+    fn answered_first(
+        &mut self,
+        received: &ReceivedCommand,
+        context: Context,
+        response: Response,
+    ) -> Result<FollowUp, Failure> {
+        let (entry, reply) = self.answered(received, context, response)?;
+        self.insert(received, received.envelope.command_id.clone(), entry);
+        Ok(FollowUp::Reply(reply))
+    }
+
+    async fn record(&mut self, tx: &mut PgConnection, received: &mut ReceivedCommand) -> Result<FollowUp, Failure> {
+        let id = received.envelope.command_id.clone();
+        match self.known.get(&id) {
             Some(InboxEntry::Prepared(_)) => {}
             // Recorded by another worker, or taken back in the meantime: that is the answer, and this one is void.
             Some(InboxEntry::Done(outcome) | InboxEntry::Refused(outcome) | InboxEntry::Tombstone(outcome)) => {
@@ -171,14 +315,19 @@ impl CommandBatch<'_> {
             }
         }
         let mut context = received.context(self.now);
-        match run_in_mode(tx, self.mode, received, &mut context).await? {
-            Prepared::Answered(response) => {
-                let (entry, reply) = self.answered(received, context, response)?;
-                self.close(received, id.clone(), entry);
-                Ok(FollowUp::Reply(reply))
-            }
-            Prepared::Call(_) => Err(HandlerError::fault("a record cannot ask for another call").into()),
-        }
+        let command = received.command()?;
+        let Part::Record { handler, prepared, answer } = &received.part else {
+            return Err(HandlerError::fault("there is no answer to be recorded").into());
+        };
+        let mut scope = Scope::enter(tx, self.mode).await?;
+        let recorded = guarded(handler.record(scope.connection(), command, prepared, answer, &mut context)).await;
+        let (response, context) = match scope.leave(recorded).await? {
+            Ran::Through(response) => (response, context),
+            Ran::TakenBack(response) => (response, received.context(self.now)),
+        };
+        let (entry, reply) = self.answered(received, context, response)?;
+        self.close(received, id, entry);
+        Ok(FollowUp::Reply(reply))
     }
 
     fn answered(
@@ -237,6 +386,14 @@ impl Reply {
     }
 }
 
+/// The kind of the set that a command may be handled in: commands of one kind are handled at once.
+fn set_kind(received: &ReceivedCommand) -> Option<&'static str> {
+    match (&received.part, &received.registered.handler) {
+        (Part::First, AnyHandler::Local(_)) => Some(received.registered.name),
+        (Part::First, AnyHandler::Outside(_)) | (Part::Record { .. }, _) => None,
+    }
+}
+
 /// The call that a prepare has stored.
 fn outside_call(received: &ReceivedCommand, prepared: String, resumed: bool) -> Result<OutsideCall, HandlerError> {
     match &received.registered.handler {
@@ -244,49 +401,4 @@ fn outside_call(received: &ReceivedCommand, prepared: String, resumed: bool) -> 
         // Prepared by a version of the program whose handler called outside, which this version's does not.
         AnyHandler::Local(_) => Err(HandlerError::fault("the call that an earlier version prepared is not made here")),
     }
-}
-
-/// Runs a handler so that, alone, a refusal after writes takes them back.
-async fn run_in_mode(
-    tx: &mut PgConnection,
-    mode: Mode,
-    received: &ReceivedCommand,
-    context: &mut Context,
-) -> Result<Prepared, Failure> {
-    if mode == Mode::Together {
-        return Ok(handle(tx, received, context).await?);
-    }
-    let mut savepoint = Connection::begin(tx).await?;
-    match handle(&mut savepoint, received, context).await {
-        Ok(handled) => {
-            savepoint.commit().await?;
-            Ok(handled)
-        }
-        Err(HandlerError::Refused(refusal)) => {
-            savepoint.rollback().await?;
-            context.forget();
-            Ok(Prepared::Answered(Response::of(&Outcome::<()>::Refused(refusal))?))
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-async fn handle(
-    tx: &mut PgConnection,
-    received: &ReceivedCommand,
-    context: &mut Context,
-) -> Result<Prepared, HandlerError> {
-    let command = received.decode()?;
-    let run = async {
-        match (&received.part, &received.registered.handler) {
-            (Part::First, AnyHandler::Local(handler)) => {
-                handler.handle(tx, command, context).await.map(Prepared::Answered)
-            }
-            (Part::First, AnyHandler::Outside(handler)) => handler.prepare(tx, command, context).await,
-            (Part::Record { handler, prepared, answer }, _) => {
-                handler.record(tx, command, prepared, answer, context).await.map(Prepared::Answered)
-            }
-        }
-    };
-    guarded(run).await
 }

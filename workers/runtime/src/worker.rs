@@ -11,18 +11,17 @@ use kit::{
 };
 use messaging::Broker;
 use secrecy::SecretString;
-use sqlx::PgPool;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::{domain::Domain, limits, running_domain::Shared, settings::Settings, start_error::StartError};
+use crate::{bulkheads::Bulkheads, domain::Domain, limits, running_domain::Shared, settings::Settings, start_error::StartError};
 
 /// A worker that runs.
 #[derive(Debug)]
 pub struct Worker {
     address: Option<SocketAddr>,
     readiness: Readiness,
-    pools: Vec<PgPool>,
+    bulkheads: Vec<Bulkheads>,
     tasks: Vec<JoinHandle<()>>,
     stop_late: JoinHandle<()>,
 }
@@ -43,7 +42,7 @@ impl Worker {
     /// Waits until everything has ended, which it does once the token given to [`start`] is cancelled: in its own time,
     /// or [`limits::LET_GO_MAX`] after the time for draining.
     pub async fn finished(self) {
-        let Self { pools, mut tasks, mut stop_late, .. } = self;
+        let Self { bulkheads, mut tasks, mut stop_late, .. } = self;
         let ended = async {
             for task in &mut tasks {
                 if let Err(error) = task.await {
@@ -51,8 +50,8 @@ impl Worker {
                 }
             }
             // A database that is stopped next finds no connection in use.
-            for pool in &pools {
-                pool.close().await;
+            for bulkheads in &bulkheads {
+                bulkheads.close().await;
             }
         };
         tokio::select! {
@@ -91,10 +90,10 @@ pub async fn start(
         shared.declare(domain).await?;
     }
     let mut reads = Router::new();
-    let mut pools = Vec::new();
+    let mut bulkheads = Vec::new();
     for domain in domains {
         let running = shared.run(domain).await?;
-        pools.push(running.pool);
+        bulkheads.push(running.bulkheads);
         reads = reads.merge(running.reads);
         tasks.extend(running.tasks);
     }
@@ -107,7 +106,7 @@ pub async fn start(
             Some(address)
         }
     };
-    Ok(Worker { address, readiness, pools, tasks, stop_late })
+    Ok(Worker { address, readiness, bulkheads, tasks, stop_late })
 }
 
 async fn serve(

@@ -1,8 +1,9 @@
-//! Events taken in: many in one transaction, or each in its own when the many do not get along.
+//! Events taken in: many in one transaction, and when these do not get along, in halves, until the one in the way is
+//! alone.
 //!
 //! ```text
 //!  BEGIN, claim in the inbox | handler, handler, ... | outbox | COMMIT
-//!                        any failure: everything rolls back, and each is tried alone
+//!                any failure: everything rolls back, and each half is tried
 //! ```
 
 use sqlx::PgConnection;
@@ -17,34 +18,45 @@ use crate::{
     engine::{CONFLICT_TRIES_MAX, Engine, Stopped},
     failure::{Failure, guarded},
     handler_error::HandlerError,
-    observe,
+    limits, observe,
+    own_connection::OwnConnection,
+    parts::Parts,
 };
-
-/// How often an event may lose its connection to the database, which answers in between, before that is taken for the
-/// event's doing and no outage.
-const CONNECTIONS_LOST_MAX: u32 = 3;
 
 impl Engine {
     /// Takes in `batch`, in this order; one result each. Waits while the database is gone.
-    pub(crate) async fn take_in(&self, batch: &[ReceivedEvent]) -> Result<Vec<Intake>, Stopped> {
-        if batch.len() > 1 {
-            match self.take_in_together(batch).await {
-                Ok(taken) => return Ok(taken),
-                Err(Failure::Gone(error)) => self.wait_for_database(&error).await?,
-                Err(failure) => observe::one_by_one(self.domain, batch.len(), &failure.text()),
+    pub(crate) async fn take_in(
+        &self,
+        own: &mut OwnConnection,
+        batch: &[ReceivedEvent],
+    ) -> Result<Vec<Intake>, Stopped> {
+        let mut intakes = Vec::with_capacity(batch.len());
+        let mut parts = Parts::new(batch.iter().collect(), Vec::new());
+        while let Some(part) = parts.next() {
+            if let [received] = part.members.as_slice() {
+                intakes.push(self.take_in_alone(own, received).await?);
+                continue;
+            }
+            match self.take_in_together(own, &part.members).await {
+                Ok(taken) => intakes.extend(taken),
+                Err(Failure::Gone(error)) => {
+                    self.wait_for_database(own, &error).await?;
+                    parts.lost_connection(part);
+                }
+                Err(Failure::Conflict(_)) => parts.overtaken(part),
+                Err(failure @ Failure::Handler(_)) => {
+                    observe::halved(self.domain, part.members.len(), &failure.text());
+                    parts.failed(part);
+                }
             }
         }
-        let mut taken = Vec::with_capacity(batch.len());
-        for received in batch {
-            taken.push(self.take_in_alone(received).await?);
-        }
-        Ok(taken)
+        Ok(intakes)
     }
 
-    async fn take_in_alone(&self, received: &ReceivedEvent) -> Result<Intake, Stopped> {
+    async fn take_in_alone(&self, own: &mut OwnConnection, received: &ReceivedEvent) -> Result<Intake, Stopped> {
         let (mut conflicts, mut connections_lost) = (0, 0);
         loop {
-            let failure = match self.take_in_together(std::slice::from_ref(received)).await {
+            let failure = match self.take_in_together(own, &[received]).await {
                 Ok(mut taken) => match taken.pop() {
                     Some(taken) => return Ok(taken),
                     None => unreachable!("one event has one result"),
@@ -53,9 +65,9 @@ impl Engine {
             };
             return Ok(match failure {
                 Failure::Gone(error) => {
-                    self.wait_for_database(&error).await?;
+                    self.wait_for_database(own, &error).await?;
                     connections_lost += 1;
-                    if connections_lost < CONNECTIONS_LOST_MAX {
+                    if connections_lost < limits::CONNECTIONS_LOST_MAX {
                         continue;
                     }
                     Intake::Faulted(format!("its transaction lost {connections_lost} connections, the last by {error}"))
@@ -73,22 +85,30 @@ impl Engine {
         }
     }
 
-    async fn take_in_together(&self, batch: &[ReceivedEvent]) -> Result<Vec<Intake>, Failure> {
-        self.within_limits(async {
-            let mut tx = self.begin().await?;
+    async fn take_in_together(
+        &self,
+        own: &mut OwnConnection,
+        batch: &[&ReceivedEvent],
+    ) -> Result<Vec<Intake>, Failure> {
+        let taken = self.within_limits(async {
+            let mut tx = own.begin().await.map_err(Failure::Gone)?;
             let (taken, announcements) = self.handle_events(&mut tx, batch).await?;
             tx.commit().await.map_err(Failure::of_commit)?;
             announcements.committed(&self.events);
             Ok(taken)
-        })
-        .await
+        });
+        let taken = taken.await;
+        if taken.as_ref().is_err_and(Failure::leaves_connection_in_doubt) {
+            own.forget();
+        }
+        taken
     }
 
     /// All of the transaction but its end: claims the events, runs the handlers of the new ones, stores what they emit.
     pub(crate) async fn handle_events(
         &self,
         tx: &mut PgConnection,
-        batch: &[ReceivedEvent],
+        batch: &[&ReceivedEvent],
     ) -> Result<(Vec<Intake>, Announcements), Failure> {
         let now = self.clock.now();
         let mut new = inbox::claim(tx, batch.iter().map(|received| &received.event), now).await?;

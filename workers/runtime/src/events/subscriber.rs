@@ -24,6 +24,7 @@ use super::{
 use crate::{
     engine::{Engine, Stopped},
     limits, observe,
+    own_connection::OwnConnection,
 };
 
 /// One domain's subscriber to events.
@@ -50,6 +51,7 @@ impl Subscriber {
         let subscribed = self.broker.subscribe_with_retry(&queue, limits::PREFETCH_EVENTS);
         let Some(Some(mut subscription)) = self.drain.run_until_cancelled(subscribed).await else { return };
         let acker = subscription.acker();
+        let mut own = self.engine.bulkheads.consumer();
         let mut paused = FuturesUnordered::new();
         loop {
             let batch = tokio::select! {
@@ -61,10 +63,11 @@ impl Subscriber {
                     None => break,
                 },
             };
-            let Ok(faulted) = self.take_in(batch, &acker).await else { break };
+            let Ok(faulted) = self.take_in(&mut own, batch, &acker).await else { break };
             paused.extend(faulted.into_iter().map(after_a_pause));
         }
         subscription.cancel().await;
+        own.close().await;
     }
 
     /// Reads what was taken; what cannot be read goes to the dead letters, with the reason, and nothing else happens.
@@ -80,13 +83,18 @@ impl Subscriber {
     }
 
     /// Takes events in and settles their deliveries, but for those that are to be tried again.
-    async fn take_in(&self, batch: Vec<Held>, acker: &Acker) -> Result<Vec<Held>, Stopped> {
+    async fn take_in(
+        &self,
+        own: &mut OwnConnection,
+        batch: Vec<Held>,
+        acker: &Acker,
+    ) -> Result<Vec<Held>, Stopped> {
         let (received, rest): (Vec<_>, Vec<_>) =
             batch.into_iter().map(|held| (held.received, (held.delivery, held.tries + 1))).unzip();
         if received.is_empty() {
             return Ok(Vec::new());
         }
-        let intakes = self.engine.take_in(&received).await?;
+        let intakes = self.engine.take_in(own, &received).await?;
         let mut done = Vec::with_capacity(received.len());
         let mut faulted = Vec::new();
         for ((received, (delivery, tries)), intake) in received.into_iter().zip(rest).zip(intakes) {

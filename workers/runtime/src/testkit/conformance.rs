@@ -8,6 +8,9 @@ use super::{AfterPrepare, Delivered, Harness, PauseAt, Snapshot, action_of_a_new
 /// How many copies of a command are delivered side by side.
 const COPIES: usize = 5;
 
+/// How many commands of a kind are delivered as a set.
+const SET: usize = 4;
+
 /// Runs every check on an action and its compensation. `fresh` makes a new pair that can succeed, each time for
 /// another business object (another order, say); `snapshot` selects what an undone action must have left as it was.
 ///
@@ -18,6 +21,8 @@ pub async fn check_pair<A: Command, C: Command>(harness: &Harness, snapshot: &Sn
     check_side_by_side(harness, snapshot, &fresh()).await;
     check_undo_first(harness, snapshot, &fresh()).await;
     check_together(harness, snapshot, &fresh()).await;
+    check_set(harness, snapshot, &std::array::from_fn(|_| fresh())).await;
+    check_mixed_set(harness, snapshot, &std::array::from_fn(|_| fresh())).await;
     for paused in [Op::Action, Op::Compensation] {
         for at in [PauseAt::BeforeTheInboxRow, PauseAt::BeforeTheCommit] {
             check_overlap(harness, snapshot, paused, at, &fresh()).await;
@@ -99,6 +104,59 @@ async fn check_together<A: Command, C: Command>(harness: &Harness, snapshot: &Sn
         "{} and its undo in one transaction left an effect",
         A::NAME
     );
+}
+
+/// Actions of some sagas in one transaction, then their compensations: the same as each alone, and the same answers the
+/// second time (S5, S6).
+async fn check_set<A: Command, C: Command>(harness: &Harness, snapshot: &Snapshot, pairs: &[(A, C); SET]) {
+    let before = snapshot.take(harness.pool()).await;
+    let ids: Vec<CommandId> = pairs.iter().map(|_| action_of_a_new_saga("conformance")).collect();
+    let actions: Vec<_> = ids.iter().zip(pairs).map(|(id, (action, _))| harness.envelope(id, action)).collect();
+    let undos: Vec<_> =
+        ids.iter().zip(pairs).map(|(id, (_, undo))| harness.envelope(&compensation_of(id), undo)).collect();
+    let first = harness.deliver_all(&actions).await;
+    first.iter().for_each(|text| assert_done::<A>(text));
+    let done = snapshot.take(harness.pool()).await;
+    assert_eq!(harness.deliver_all(&actions).await, first, "{}: other answers of a set the second time", A::NAME);
+    assert_eq!(snapshot.take(harness.pool()).await, done, "{}: another effect of a set the second time", A::NAME);
+    let undone = harness.deliver_all(&undos).await;
+    undone.iter().for_each(|text| assert_done::<C>(text));
+    assert_eq!(harness.deliver_all(&undos).await, undone, "{}: other answers of a set the second time", C::NAME);
+    assert_eq!(snapshot.take(harness.pool()).await, before, "{} does not undo a set of {}", C::NAME, A::NAME);
+}
+
+/// New commands in one transaction with one that was carried out before, one that comes twice, one whose compensation
+/// came first, and compensations of the same transaction's actions, either way round.
+async fn check_mixed_set<A: Command, C: Command>(harness: &Harness, snapshot: &Snapshot, pairs: &[(A, C); 6]) {
+    let before = snapshot.take(harness.pool()).await;
+    let ids: [CommandId; 6] = std::array::from_fn(|_| action_of_a_new_saga("conformance"));
+    let action = |saga: usize| harness.envelope(&ids[saga], &pairs[saga].0);
+    let undo = |saga: usize| harness.envelope(&compensation_of(&ids[saga]), &pairs[saga].1);
+    let [new, known, twice, overtaken, undone, turned] = [0, 1, 2, 3, 4, 5];
+    let answered = harness.deliver_all(&[action(known), undo(overtaken)]).await;
+    let batch = [
+        action(new),
+        undo(undone),
+        action(known),
+        action(twice),
+        action(overtaken),
+        action(turned),
+        action(undone),
+        undo(turned),
+        action(twice),
+    ];
+    let texts = harness.deliver_all(&batch).await;
+    assert_done::<A>(&texts[0]);
+    assert_eq!(texts[2], answered[0], "{}: another answer in a set", A::NAME);
+    assert_done::<A>(&texts[3]);
+    assert_eq!(texts[8], texts[3], "{}: two answers within one transaction", A::NAME);
+    assert_compensated::<A>(&texts[4]);
+    assert_done::<C>(&texts[1]);
+    assert_compensated::<A>(&texts[6]);
+    assert_done::<C>(&texts[7]);
+    let rest = harness.deliver_all(&[undo(new), undo(known), undo(twice)]).await;
+    rest.iter().for_each(|text| assert_done::<C>(text));
+    assert_eq!(snapshot.take(harness.pool()).await, before, "a mixed set of {} left an effect", A::NAME);
 }
 
 /// The compensation arrives while the action's transaction is open, or the action while its compensation's is (S9).
@@ -209,6 +267,41 @@ pub async fn check_refusal<A: Command, C: Command>(
     assert_done::<C>(&harness.deliver_text(&compensation_of(&id), undo).await);
     assert_eq!(snapshot.take(harness.pool()).await, before, "the undo of a refused {} changes something", A::NAME);
     assert_eq!(harness.deliver_text(&id, action).await, refused, "{}: the refusal does not stick", A::NAME);
+}
+
+/// A refused member of a set keeps no other from being done, changes nothing, and its refusal sticks (S10). `fresh` as in
+/// [`check_pair`].
+///
+/// # Panics
+/// With a sentence about what does not hold.
+pub async fn check_refusal_in_set<A: Command, C: Command>(
+    harness: &Harness,
+    snapshot: &Snapshot,
+    fresh: impl Fn() -> (A, C),
+    (refused, undo_refused): &(A, C),
+    code: &str,
+) {
+    let before = snapshot.take(harness.pool()).await;
+    let pairs: [(A, C); 2] = std::array::from_fn(|_| fresh());
+    let ids: [CommandId; 3] = std::array::from_fn(|_| action_of_a_new_saga("conformance"));
+    let [first, middle, last] = &ids;
+    let batch = [
+        harness.envelope(first, &pairs[0].0),
+        harness.envelope(middle, refused),
+        harness.envelope(last, &pairs[1].0),
+    ];
+    let texts = harness.deliver_all(&batch).await;
+    assert_done::<A>(&texts[0]);
+    assert_refused::<A>(&texts[1], code);
+    assert_done::<A>(&texts[2]);
+    assert_eq!(harness.deliver_all(&batch).await, texts, "{}: other answers of a set the second time", A::NAME);
+    let undos = [
+        harness.envelope(&compensation_of(first), &pairs[0].1),
+        harness.envelope(&compensation_of(middle), undo_refused),
+        harness.envelope(&compensation_of(last), &pairs[1].1),
+    ];
+    harness.deliver_all(&undos).await.iter().for_each(|text| assert_done::<C>(text));
+    assert_eq!(snapshot.take(harness.pool()).await, before, "{}: a refused member of a set left an effect", A::NAME);
 }
 
 async fn half_way<C: Command>(harness: &Harness, id: &CommandId, command: &C) -> Option<super::HalfWay> {

@@ -61,7 +61,10 @@ impl Harness {
                 Err(unreadable) => delivered.push(Some(DeliveredEvent::DeadLettered(unreadable))),
             }
         }
-        let mut intakes = self.engine.take_in(&batch).await.expect("nothing stops the harness").into_iter();
+        let mut own = self.own_connection();
+        let intakes = self.engine.take_in(&mut own, &batch).await.expect("nothing stops the harness");
+        self.put_back(own);
+        let mut intakes = intakes.into_iter();
         let mut next = || match intakes.next().expect("one event has one result") {
             Intake::Applied => DeliveredEvent::Applied,
             Intake::Duplicate => DeliveredEvent::Duplicate,
@@ -77,8 +80,8 @@ impl Harness {
     /// When it does not get that far.
     pub async fn take_in_and_crash(&self, event: &CloudEvent) {
         let received = self.receive(event).unwrap_or_else(|unreadable| panic!("{unreadable}"));
-        let mut tx = self.engine.begin().await.expect("a transaction");
-        let handled = self.engine.handle_events(&mut tx, &[received]).await;
+        let mut tx = self.pool().begin().await.expect("a transaction");
+        let handled = self.engine.handle_events(&mut tx, &[&received]).await;
         handled.unwrap_or_else(|failure| panic!("the event was not taken in: {failure:?}"));
         tx.rollback().await.expect("the database forgets");
     }

@@ -14,26 +14,29 @@ mod events;
 pub mod lab;
 mod pause;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use chrono::TimeDelta;
 use contract::{
     CommandId, MessageId, Op, Outcome, SagaId, StepName,
     command::{Command, Route},
-    envelope::CommandEnvelope,
+    envelope::{CommandEnvelope, KIND_COMMAND},
 };
 use kit::{clock::Clock, readiness::Readiness};
+use messaging::{Delivery, DeliveryTag, Exchange, Message, QueueName};
 use sqlx::{AssertSqlSafe, PgPool};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    bulkheads::Bulkheads,
     domain::{Commands, Domain, Resources},
-    engine::Engine,
+    engine::{Engine, Settled},
     events::{handler::Subscriptions, outbox::Events},
     outside::{self, Called},
+    own_connection::OwnConnection,
     pruner::Pruner,
-    received::{Part, ReceivedCommand},
+    received::{Part, ReceivedCommand, Unreadable},
     running_domain,
     transaction::{FollowUp, OutsideCall},
 };
@@ -60,6 +63,8 @@ pub struct Harness {
     pruner: Pruner,
     resources: Resources,
     reads: Router,
+    /// The consumers' connections that are not in use: deliveries side by side have one each.
+    idle: Mutex<Vec<OwnConnection>>,
 }
 
 /// The fate of a command that was delivered once.
@@ -71,6 +76,8 @@ pub enum Delivered {
     Unanswered,
     /// It goes to the dead letters for this reason.
     DeadLettered(String),
+    /// It goes back to the queue, because it ends its connections.
+    GivenBack,
 }
 
 /// An outside command between its prepare and its record, as a crash or a slow provider leaves it.
@@ -98,17 +105,19 @@ impl Harness {
     /// Opens the very database of `database_url`, with the domain's tables and the runtime's.
     pub async fn open(domain: Domain, database_url: &str, clock: Arc<dyn Clock>) -> Self {
         let name = database_url.rsplit('/').next().unwrap_or_default().to_owned();
-        let opened = running_domain::open(database_url, &name, CONNECTIONS_MAX, &domain).await;
-        let pool = opened.unwrap_or_else(|error| panic!("{error}: {:?}", std::error::Error::source(&error)));
+        let opened = Bulkheads::open(database_url, &name, CONNECTIONS_MAX, &domain).await;
+        let bulkheads = opened.unwrap_or_else(|error| panic!("{error}: {:?}", std::error::Error::source(&error)));
+        // One pool for reads, jobs and the test's own queries.
+        let bulkheads = Bulkheads { reads: bulkheads.reads.clone(), jobs: bulkheads.reads.clone(), ..bulkheads };
         let events = Events::new(domain.route);
         let resources = Resources {
-            pool: pool.clone(),
+            pool: bulkheads.reads.clone(),
             clock: Arc::clone(&clock),
             token: CancellationToken::new(),
             events: events.clone(),
         };
         let engine = Engine {
-            pool,
+            bulkheads,
             clock,
             events,
             domain: domain.route.as_str(),
@@ -116,7 +125,7 @@ impl Harness {
             stop: CancellationToken::new(),
         };
         let reads = running_domain::nested_reads(domain.route, domain.reads, &resources);
-        let pruner = Pruner::new(engine.pool.clone(), Arc::clone(&engine.clock), engine.domain, domain.retentions);
+        let pruner = Pruner::new(engine.bulkheads.jobs.clone(), Arc::clone(&engine.clock), engine.domain, domain.retentions);
         Self {
             engine,
             route: domain.route,
@@ -125,13 +134,14 @@ impl Harness {
             pruner,
             resources,
             reads,
+            idle: Mutex::default(),
         }
     }
 
     /// The domain's database.
     #[must_use]
     pub const fn pool(&self) -> &PgPool {
-        &self.engine.pool
+        &self.engine.bulkheads.reads
     }
 
     /// The resources that reads and background work of the domain would get.
@@ -167,14 +177,9 @@ impl Harness {
 
     /// Delivers a whole envelope, which may be wrong.
     pub async fn deliver_raw(&self, envelope: &CommandEnvelope) -> Delivered {
-        let body = serde_json::to_vec(envelope).expect("an envelope is JSON");
-        let received = match ReceivedCommand::read(&body, self.route, &self.commands) {
-            Ok(received) => received,
-            Err(unworkable) => return Delivered::DeadLettered(unworkable.to_string()),
-        };
-        match self.prepare_received(received).await {
-            AfterPrepare::Answered(text) => Delivered::Answered(text),
-            AfterPrepare::HalfWay(half_way) => self.finish_half_way(half_way).await,
+        match ReceivedCommand::read(delivery_of(envelope), self.route, &self.commands) {
+            Ok(received) => self.finish(self.run_one(received).await).await,
+            Err(Unreadable { why, .. }) => Delivered::DeadLettered(why.to_string()),
         }
     }
 
@@ -189,18 +194,12 @@ impl Harness {
     /// # Panics
     /// When one is not answered.
     pub async fn deliver_all(&self, envelopes: &[CommandEnvelope]) -> Vec<String> {
-        let batch: Vec<ReceivedCommand> = envelopes.iter().map(|envelope| self.read(envelope)).collect();
-        let follow_ups = self.engine.run(&batch).await.expect("nothing stops the harness");
+        let batch = envelopes.iter().map(|envelope| self.read(envelope)).collect();
         let mut texts = Vec::new();
-        for (received, follow_up) in batch.into_iter().zip(follow_ups) {
-            texts.push(match follow_up {
-                FollowUp::Reply(reply) => reply.outcome.0,
-                FollowUp::Call(call) => {
-                    match self.finish_half_way(HalfWay { received: Box::new(received), call }).await {
-                        Delivered::Answered(text) => text,
-                        other => panic!("a command was not answered: {other:?}"),
-                    }
-                }
+        for settled in self.run_all(batch).await {
+            texts.push(match self.finish(settled).await {
+                Delivered::Answered(text) => text,
+                other => panic!("a command was not answered: {other:?}"),
             });
         }
         texts
@@ -208,7 +207,12 @@ impl Harness {
 
     /// Runs the first transaction of a command only; what comes back is what a crash would leave behind.
     pub async fn prepare<C: Command>(&self, id: &CommandId, command: &C) -> AfterPrepare {
-        self.prepare_received(self.read(&self.envelope(id, command))).await
+        let Settled { received, follow_up } = self.run_one(self.read(&self.envelope(id, command))).await;
+        match follow_up {
+            FollowUp::Reply(reply) => AfterPrepare::Answered(reply.outcome.0),
+            FollowUp::Call(call) => AfterPrepare::HalfWay(HalfWay { received: Box::new(received), call }),
+            FollowUp::GiveBack => panic!("{} ends its connections", C::NAME),
+        }
     }
 
     /// Makes the outside call and then dies: the record never happens.
@@ -232,9 +236,10 @@ impl Harness {
             Called::Unclear(_) | Called::Stopped => return Delivered::Unanswered,
         };
         received.part = Part::Record { handler: call.handler, prepared: call.prepared, answer };
-        match self.run_one(&received).await {
+        match self.run_one(*received).await.follow_up {
             FollowUp::Reply(reply) => Delivered::Answered(reply.outcome.0),
-            FollowUp::Call { .. } => panic!("a record asked for another call"),
+            FollowUp::Call(_) => panic!("a record asked for another call"),
+            FollowUp::GiveBack => Delivered::GivenBack,
         }
     }
 
@@ -289,27 +294,64 @@ impl Harness {
         drop_key.execute(self.pool()).await.expect("the key can be dropped");
     }
 
-    async fn prepare_received(&self, received: ReceivedCommand) -> AfterPrepare {
-        match self.run_one(&received).await {
-            FollowUp::Reply(reply) => AfterPrepare::Answered(reply.outcome.0),
-            FollowUp::Call(call) => AfterPrepare::HalfWay(HalfWay { received: Box::new(received), call }),
+    async fn finish(&self, settled: Settled) -> Delivered {
+        match settled.follow_up {
+            FollowUp::Reply(reply) => Delivered::Answered(reply.outcome.0),
+            FollowUp::Call(call) => {
+                self.finish_half_way(HalfWay { received: Box::new(settled.received), call }).await
+            }
+            FollowUp::GiveBack => Delivered::GivenBack,
         }
     }
 
-    async fn run_one(&self, received: &ReceivedCommand) -> FollowUp {
-        let follow_ups = self.engine.run(std::slice::from_ref(received)).await;
-        follow_ups.expect("nothing stops the harness").pop().expect("one command has one result")
+    async fn run_one(&self, received: ReceivedCommand) -> Settled {
+        self.run_all(vec![received]).await.pop().expect("one command has one result")
+    }
+
+    /// Carries out the due parts of all, as a consumer would that has taken them at once.
+    async fn run_all(&self, batch: Vec<ReceivedCommand>) -> Vec<Settled> {
+        let mut own = self.own_connection();
+        let mut parts = Engine::parts(batch);
+        let mut all = Vec::new();
+        while let Some(settled) = self.engine.settle(&mut own, &mut parts).await.expect("nothing stops the harness") {
+            all.extend(settled);
+        }
+        self.put_back(own);
+        all
+    }
+
+    fn own_connection(&self) -> OwnConnection {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        idle.unwrap_or_else(|| self.engine.bulkheads.consumer())
+    }
+
+    fn put_back(&self, own: OwnConnection) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(own);
     }
 
     fn read(&self, envelope: &CommandEnvelope) -> ReceivedCommand {
-        let body = serde_json::to_vec(envelope).expect("an envelope is JSON");
-        ReceivedCommand::read(&body, self.route, &self.commands).unwrap_or_else(|unworkable| panic!("{unworkable}"))
+        let received = ReceivedCommand::read(delivery_of(envelope), self.route, &self.commands);
+        received.unwrap_or_else(|Unreadable { why, .. }| panic!("{why}"))
     }
 }
 
 impl std::fmt::Debug for Harness {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Harness").field("route", &self.route).finish_non_exhaustive()
+    }
+}
+
+/// An envelope as a queue hands it out for the first time.
+fn delivery_of(envelope: &CommandEnvelope) -> Delivery {
+    let body = serde_json::to_vec(envelope).expect("an envelope is JSON");
+    Delivery {
+        message: Message::new(envelope.message_id.to_string(), KIND_COMMAND, body),
+        exchange: Some(Exchange::Commands),
+        routing_key: envelope.route.as_str().to_owned(),
+        queue: QueueName::commands(envelope.route.as_str()),
+        redelivered: false,
+        delivery_count: 0,
+        tag: DeliveryTag { epoch: 0, number: 0 },
     }
 }
 

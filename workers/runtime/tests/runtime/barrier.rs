@@ -8,7 +8,7 @@ use contract::{
 use kit::clock::Clock;
 use worker_runtime::testkit::{
     Delivered, PauseAt, action_of_a_new_saga, compensation_of,
-    conformance::{check_outside_overlap, check_pair, check_refusal},
+    conformance::{check_outside_overlap, check_pair, check_refusal, check_refusal_in_set},
 };
 
 use crate::toy::{
@@ -19,6 +19,15 @@ use crate::toy::{
 async fn a_local_pair_keeps_every_promise_of_the_barrier() {
     let toy = Toy::new().await;
     check_pair(&toy.harness, &snapshot(), seat_pair).await;
+}
+
+#[tokio::test]
+async fn a_pair_that_is_handled_in_sets_keeps_every_promise_of_the_barrier() {
+    let toy = Toy::in_sets().await;
+    check_pair(&toy.harness, &snapshot(), seat_pair).await;
+    let refused = take("none");
+    let undo = GiveSeat { holder: refused.holder, mode: Mode::Well };
+    check_refusal_in_set(&toy.harness, &snapshot(), seat_pair, &(refused, undo), SOLD_OUT).await;
 }
 
 #[tokio::test]

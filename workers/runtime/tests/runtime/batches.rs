@@ -20,7 +20,15 @@ async fn a_batch_is_one_transaction() {
 
 #[tokio::test]
 async fn one_bad_member_costs_the_others_only_their_company() {
-    let toy = Toy::new().await;
+    one_bad_member(Toy::new().await).await;
+}
+
+#[tokio::test]
+async fn one_bad_member_of_a_set_costs_the_others_only_their_company() {
+    one_bad_member(Toy::in_sets().await).await;
+}
+
+async fn one_bad_member(toy: Toy) {
     for mode in [Mode::Fault, Mode::Panic, Mode::BreakCheck, Mode::RefuseLate] {
         let mut batch: Vec<_> = (0..10).map(|_| (action_of_a_new_saga("hold"), take("wide"))).collect();
         batch[4].1.mode = mode;
@@ -52,6 +60,27 @@ async fn the_last_seat_is_sold_once_within_a_batch_and_across_replicas() {
     assert_eq!(toy.count("SELECT count(*) FROM seat").await, 1);
 }
 
+#[tokio::test]
+async fn a_batch_with_one_fault_is_a_few_transactions_and_not_one_for_each_member() {
+    let toy = Toy::in_sets().await;
+    let mut batch: Vec<_> = (0..128).map(|_| (action_of_a_new_saga("hold"), take("wide"))).collect();
+    batch[77].1.mode = Mode::Fault;
+    toy.harness.deliver_together(&batch).await;
+    assert_eq!(toy.count("SELECT count(*) FROM seat").await, 127);
+    let transactions = toy.count("SELECT count(DISTINCT xmin::text) FROM runtime.inbox").await;
+    assert!(transactions <= 7, "{transactions} transactions");
+}
+
+#[tokio::test]
+async fn the_last_seat_is_sold_once_within_a_set() {
+    let toy = Toy::in_sets().await;
+    let batch: Vec<_> = (0..20).map(|_| (action_of_a_new_saga("hold"), take("narrow"))).collect();
+    let texts = toy.harness.deliver_together(&batch).await;
+    assert!(texts[0].starts_with(r#"{"outcome":"done""#), "{texts:?}");
+    assert!(texts[1..].iter().all(|text| text.starts_with(r#"{"outcome":"refused""#)), "{texts:?}");
+    assert_eq!(toy.count("SELECT count(*) FROM runtime.outbox").await, 1);
+}
+
 /// One delivery of a random history: which of some sagas, and which direction.
 #[derive(Debug, Clone, Copy)]
 struct Step {
@@ -63,9 +92,18 @@ const SAGAS: usize = 4;
 
 #[test]
 fn whatever_is_delivered_in_whatever_company_takes_effect_at_most_once() {
+    at_most_once(Toy::new());
+}
+
+#[test]
+fn whatever_is_delivered_in_whatever_sets_takes_effect_at_most_once() {
+    at_most_once(Toy::in_sets());
+}
+
+fn at_most_once(toy: impl Future<Output = Toy>) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let (toy, replica) = runtime.block_on(async {
-        let toy = Toy::new().await;
+        let toy = toy.await;
         let replica = toy.replica().await;
         (toy, replica)
     });

@@ -101,7 +101,7 @@ impl Flow {
         self.send_bytes(serde_json::to_vec(&envelope).unwrap()).await;
     }
 
-    async fn send_bytes(&self, body: Vec<u8>) {
+    pub(crate) async fn send_bytes(&self, body: Vec<u8>) {
         let message = Message::new(kit::ids::message_id().to_string(), KIND_COMMAND, body);
         let results = self.broker.publish(vec![Outgoing::command("flights", message)]).await;
         assert!(results.iter().all(Result::is_ok), "{results:?}");
@@ -113,7 +113,7 @@ impl Flow {
         deliveries.iter().map(|reply| serde_json::from_slice(&reply.message.body).unwrap()).collect()
     }
 
-    async fn dead(&mut self, many: usize) -> Vec<Delivery> {
+    pub(crate) async fn dead(&mut self, many: usize) -> Vec<Delivery> {
         take_from(&mut self.dead, many, "dead letters").await
     }
 

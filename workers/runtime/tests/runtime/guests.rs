@@ -67,7 +67,7 @@ impl EventHandler<GuestArrived> for Greeter {
                 self.0.gate.acquire().await.expect("the gate stays").forget();
                 Ok(())
             }
-            Mode::Fault | Mode::LoseFirst | Mode::LoseAll => {
+            Mode::Fault | Mode::LoseFirst | Mode::LoseAll | Mode::KillConnection => {
                 Err(HandlerError::fault("the greeter fails as it was told"))
             }
         }

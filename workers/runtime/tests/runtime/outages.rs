@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -10,18 +10,20 @@ use std::{
 
 use async_trait::async_trait;
 use contract::Outcome;
+use futures::future::join_all;
 use messaging::{
     Broker, BrokerError, BrokerState, Exchange, Outgoing, PublishError, QueueDepth, QueueName, Subscription, Topology,
+    headers,
     in_process::InProcessBroker,
 };
 use private_servers::testing::{Proxy, Way};
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio::sync::watch;
-use worker_runtime::testkit::action_of_a_new_saga;
+use worker_runtime::{limits, testkit::action_of_a_new_saga};
 
 use crate::{
-    flow::{Choices, Flow, PATIENCE, commands_left_alone, eventually, take_from},
-    toy::take,
+    flow::{Choices, Flow, PATIENCE, commands_left_alone, envelope, eventually, take_from},
+    toy::{Mode, TakeSeat, take},
 };
 
 /// A way to the tests' database server that can be cut.
@@ -34,11 +36,19 @@ async fn proxy() -> Proxy {
 struct Reluctant {
     inner: InProcessBroker,
     takes_replies: AtomicBool,
+    /// A queue that takes no reply whatever the others do.
+    full: OnceLock<&'static str>,
 }
 
 impl Reluctant {
     fn of(broker: &InProcessBroker) -> Arc<Self> {
-        Arc::new(Self { inner: broker.another_client(), takes_replies: AtomicBool::new(false) })
+        Arc::new(Self { inner: broker.another_client(), takes_replies: AtomicBool::new(false), full: OnceLock::new() })
+    }
+}
+
+impl Reluctant {
+    fn refuses(&self, full: &'static str) {
+        self.full.set(full).unwrap();
     }
 }
 
@@ -55,7 +65,13 @@ impl Broker for Reluctant {
             let no = PublishError::Unavailable { detail: "as the test wishes".to_owned() };
             return vec![Err(no); batch.len()];
         }
-        self.inner.publish(batch).await
+        let full = |outgoing: &Outgoing| self.full.get().is_some_and(|full| *full == outgoing.routing_key);
+        let refused: Vec<bool> = batch.iter().map(full).collect();
+        let taken = batch.into_iter().zip(&refused).filter(|(_, refused)| !**refused).map(|(outgoing, _)| outgoing);
+        let mut results = self.inner.publish(taken.collect()).await.into_iter();
+        let no = PublishError::NotConfirmed { exchange: Exchange::Replies, routing_key: "full".to_owned() };
+        let answer = |refused| if refused { Some(Err(no.clone())) } else { results.next() };
+        refused.into_iter().filter_map(answer).collect()
     }
 
     async fn subscribe(&self, queue: &QueueName, prefetch: u16) -> Result<Subscription, BrokerError> {
@@ -170,7 +186,7 @@ async fn a_worker_ends_in_time_though_its_database_does_not_answer_and_gives_bac
     flow.send(&action_of_a_new_saga("hold"), 1, &take("wide")).await;
     eventually("the command is at work", async || {
         let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
-                     AND wait_event_type = 'Lock' AND query LIKE 'SELECT i.%')";
+                     AND wait_event_type = 'Lock' AND query LIKE 'INSERT INTO runtime.inbox%')";
         sqlx::query_scalar::<_, bool>(waits).fetch_one(&pool).await.unwrap()
     })
     .await;
@@ -239,4 +255,75 @@ async fn connections_killed_in_the_middle_of_work_lose_nothing_and_double_nothin
     assert_eq!((seats, taken), (2000, 2000));
     flow.token.cancel();
     flow.worker.finished().await;
+}
+
+#[tokio::test]
+async fn a_command_that_ends_its_connections_is_left_to_the_delivery_limit_and_its_company_is_answered() {
+    const MANY: usize = 60;
+    let mut flow = Flow::in_process().await;
+    let killer = TakeSeat { mode: Mode::KillConnection, ..take("wide") };
+    let poison = action_of_a_new_saga("hold");
+    for number in 0..MANY {
+        if number == MANY / 2 {
+            flow.send(&poison, 1, &killer).await;
+        }
+        flow.send(&action_of_a_new_saga("hold"), 1, &take("wide")).await;
+    }
+    let replies = flow.replies(MANY).await;
+    assert!(replies.iter().all(|reply| matches!(reply.outcome, Outcome::Done { .. })), "{replies:?}");
+    let letter = flow.dead(1).await.remove(0);
+    assert_eq!(letter.dead_letter().unwrap().reason, headers::REASON_DELIVERY_LIMIT);
+    // The domain goes on, and the database was never named as missing for long.
+    flow.send(&action_of_a_new_saga("hold"), 1, &take("wide")).await;
+    assert!(matches!(flow.replies(1).await[0].outcome, Outcome::Done { .. }));
+    assert!(flow.worker.readiness().missing().is_empty());
+    flow.stop().await;
+}
+
+#[tokio::test]
+async fn a_reply_queue_that_takes_nothing_is_given_up_and_keeps_no_other_waiting() {
+    const MANY: usize = 700;
+    let broker = InProcessBroker::new();
+    let reluctant = Reluctant::of(&broker);
+    reluctant.takes_replies.store(true, Ordering::Relaxed);
+    reluctant.refuses("replies.full");
+    let mut flow = Flow::start(reluctant, Arc::new(broker), Choices::default()).await;
+    for _ in 0..MANY {
+        let mut unheard = envelope(&action_of_a_new_saga("hold"), &take("wide"));
+        unheard.reply_to = "replies.full".to_owned();
+        flow.send_bytes(serde_json::to_vec(&unheard).unwrap()).await;
+        flow.send(&action_of_a_new_saga("hold"), 1, &take("wide")).await;
+    }
+    // More than may be unacknowledged at a time.
+    assert!(MANY > usize::from(limits::PREFETCH_COMMANDS));
+    flow.replies(MANY).await;
+    let queue = QueueName::commands("flights");
+    eventually("nothing waits", async || flow.broker.depth(&queue).await.unwrap().ready == 0).await;
+    flow.stop().await;
+}
+
+#[tokio::test]
+async fn reads_that_use_all_their_connections_are_busy_and_keep_no_command_waiting() {
+    let mut flow = Flow::in_process().await;
+    let pool = PgPool::connect(&flow.database_url).await.unwrap();
+    let mut holder = pool.begin().await.unwrap();
+    sqlx::query("LOCK TABLE visit").execute(&mut *holder).await.unwrap();
+    let address = flow.worker.address().unwrap();
+    let client = reqwest::Client::new();
+    let visit = || client.post(format!("http://{address}/internal/flights/visits")).bearer_auth("token").send();
+    let visits = join_all((0..limits::READ_CONNECTIONS_MAX + 1).map(|_| visit()));
+    let commands = async {
+        flow.send(&action_of_a_new_saga("hold"), 1, &take("wide")).await;
+        assert!(matches!(flow.replies(1).await[0].outcome, Outcome::Done { .. }));
+        assert!(flow.worker.readiness().missing().is_empty());
+    };
+    let (visits, ()) = tokio::join!(visits, commands);
+    let busy = visits.into_iter().map(|visit| visit.unwrap()).filter(|visit| visit.status().as_u16() == 503);
+    let mut codes = Vec::new();
+    for visit in busy {
+        codes.push(visit.json::<serde_json::Value>().await.unwrap()["code"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(codes, ["busy"]);
+    holder.rollback().await.unwrap();
+    flow.stop().await;
 }

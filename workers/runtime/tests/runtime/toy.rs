@@ -1,23 +1,26 @@
 //! A small domain for the runtime's own tests: seats that are taken and given back, here and somewhere outside.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use axum::{
     Router,
     extract::State,
-    http::StatusCode,
     routing::{get, post},
 };
 use contract::{
     Event, Outcome,
     command::{Command, Route},
 };
+use kit::http::ApiError;
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgPool, migrate::Migrator};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 use worker_runtime::{
-    Context, Domain, Handled, Handler, HandlerError, OutsideHandler, Prepare,
+    Context, Domain, DomainError, Handled, Handler, HandlerError, Member, OutsideHandler, Prepare, SetHandled, SetHandler,
     testkit::{Harness, Snapshot},
 };
 
@@ -38,6 +41,8 @@ pub(crate) enum Mode {
     BreakCheck,
     Panic,
     Fault,
+    /// Ends the connection of its transaction.
+    KillConnection,
     /// The first answer of the outside is lost.
     LoseFirst,
     /// No answer of the outside ever comes.
@@ -127,6 +132,7 @@ impl Handler<TakeSeat> for Seats {
         match command.mode {
             Mode::Panic => panic!("the toy panics as it was told"),
             Mode::Fault => return Err(HandlerError::fault("the toy fails as it was told")),
+            Mode::KillConnection => return Err(kill_connection(tx).await.into()),
             Mode::BreakCheck => {
                 sqlx::query("UPDATE seat_pool SET free = -1 WHERE pool = $1").bind(&command.pool).execute(tx).await?;
                 return Err(HandlerError::fault("the check did not hold"));
@@ -167,6 +173,72 @@ impl Handler<GiveSeat> for Seats {
         .await?;
         Ok(Outcome::done(SeatGiven {}))
     }
+}
+
+/// The same seats, taken and given back for all commands of a batch at once.
+struct SeatsInSets;
+
+impl SetHandler<TakeSeat> for SeatsInSets {
+    async fn handle_many(&self, tx: &mut PgConnection, set: &mut [Member<TakeSeat>]) -> SetHandled<SeatTaken> {
+        if let Some(member) = set.iter().find(|member| member.command.mode != Mode::Well) {
+            return match member.command.mode {
+                Mode::Panic => panic!("the toy panics as it was told"),
+                Mode::RefuseLate => Err(HandlerError::refused(SOLD_OUT, "no seat is left, as it turns out")),
+                Mode::KillConnection => Err(kill_connection(tx).await.into()),
+                _ => Err(HandlerError::fault("the toy fails as it was told")),
+            };
+        }
+        let pools: BTreeSet<&str> = set.iter().map(|member| member.command.pool.as_str()).collect();
+        let locked = sqlx::query_as::<_, (String, i32, i32)>(
+            "SELECT pool, free, taken FROM seat_pool WHERE pool = ANY($1) ORDER BY pool FOR NO KEY UPDATE",
+        );
+        let locked = locked.bind(pools.into_iter().collect::<Vec<_>>()).fetch_all(&mut *tx).await?;
+        let mut left: BTreeMap<String, (i32, i32)> =
+            locked.into_iter().map(|(pool, free, taken)| (pool, (free, taken))).collect();
+        let (mut outcomes, mut holders, mut pools) = (Vec::new(), Vec::new(), Vec::new());
+        for Member { command, context } in set.iter_mut() {
+            let Some((free, taken)) = left.get_mut(&command.pool).filter(|(free, _)| *free > 0) else {
+                outcomes.push(Outcome::refused(SOLD_OUT, "no seat is left"));
+                continue;
+            };
+            (*free, *taken) = (*free - 1, *taken + 1);
+            holders.push(command.holder);
+            pools.push(command.pool.clone());
+            context.emit(&SeatWasTaken { holder: command.holder, number: *taken });
+            outcomes.push(Outcome::done(SeatTaken { number: *taken }));
+        }
+        sqlx::query(
+            "WITH new AS (INSERT INTO seat SELECT * FROM unnest($1::uuid[], $2::text[]) RETURNING pool)
+             UPDATE seat_pool AS p SET free = free - n.many, taken = taken + n.many
+             FROM (SELECT pool, count(*)::integer AS many FROM new GROUP BY pool) AS n WHERE p.pool = n.pool",
+        )
+        .bind(holders)
+        .bind(pools)
+        .execute(tx)
+        .await?;
+        Ok(outcomes)
+    }
+}
+
+impl SetHandler<GiveSeat> for SeatsInSets {
+    async fn handle_many(&self, tx: &mut PgConnection, set: &mut [Member<GiveSeat>]) -> SetHandled<SeatGiven> {
+        let holders: Vec<Uuid> = set.iter().map(|member| member.command.holder).collect();
+        sqlx::query(
+            "WITH given AS (DELETE FROM seat WHERE holder = ANY($1) RETURNING pool)
+             UPDATE seat_pool AS p SET free = free + g.many, taken = taken - g.many
+             FROM (SELECT pool, count(*)::integer AS many FROM given GROUP BY pool) AS g WHERE p.pool = g.pool",
+        )
+        .bind(holders)
+        .execute(tx)
+        .await?;
+        Ok(set.iter().map(|_| Outcome::done(SeatGiven {})).collect())
+    }
+}
+
+/// Ends the very connection that a command is carried out on.
+async fn kill_connection(tx: &mut PgConnection) -> sqlx::Error {
+    let killed = sqlx::query("SELECT pg_terminate_backend(pg_backend_pid())").execute(tx).await;
+    killed.expect_err("a connection does not survive that")
 }
 
 /// Somebody outside: remembers every key for ever, and counts how often it is called.
@@ -313,8 +385,8 @@ pub(crate) fn domain(outside: Outside) -> Domain {
 }
 
 /// A call that comes over HTTP: it begins on one connection and is carried out in a transaction on another.
-async fn visit(State(pool): State<PgPool>) -> Result<(), StatusCode> {
-    carry_out_visit(&pool).await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)
+async fn visit(State(pool): State<PgPool>) -> Result<(), ApiError> {
+    Ok(carry_out_visit(&pool).await.map_err(DomainError::doing("visiting"))?)
 }
 
 async fn carry_out_visit(pool: &PgPool) -> Result<(), sqlx::Error> {
@@ -330,26 +402,43 @@ pub(crate) fn local_domain() -> Domain {
     Domain::new(Route::Flights, &MIGRATOR).action::<TakeSeat>(Seats).compensation::<GiveSeat>(Seats, |_| SeatGiven {})
 }
 
+/// The same part, handled in sets.
+pub(crate) fn set_domain() -> Domain {
+    Domain::new(Route::Flights, &MIGRATOR)
+        .action::<TakeSeat>(SeatsInSets)
+        .compensation::<GiveSeat>(SeatsInSets, |_| SeatGiven {})
+}
+
 /// The toy on a fresh database.
 pub(crate) struct Toy {
     pub(crate) harness: Harness,
     pub(crate) outside: Outside,
     pub(crate) clock: Arc<worker_runtime::testkit::ManualClock>,
     pub(crate) database_url: String,
+    domain: fn(Outside) -> Domain,
 }
 
 impl Toy {
     pub(crate) async fn new() -> Self {
+        Self::of(domain).await
+    }
+
+    /// Its seats, handled in sets.
+    pub(crate) async fn in_sets() -> Self {
+        Self::of(|_| set_domain()).await
+    }
+
+    async fn of(domain: fn(Outside) -> Domain) -> Self {
         let database_url = private_servers::testing::database("runtime").await;
         let outside = Outside::new(&database_url);
         let clock = Arc::new(worker_runtime::testkit::ManualClock::new(kit::clock::system().now()));
         let harness = Harness::open(domain(outside.clone()), &database_url, clock.clone()).await;
-        Self { harness, outside, clock, database_url }
+        Self { harness, outside, clock, database_url, domain }
     }
 
     /// A second worker on the same database.
     pub(crate) async fn replica(&self) -> Harness {
-        Harness::open(domain(self.outside.clone()), &self.database_url, self.clock.clone()).await
+        Harness::open((self.domain)(self.outside.clone()), &self.database_url, self.clock.clone()).await
     }
 
     pub(crate) async fn count(&self, sql: &'static str) -> i64 {
