@@ -131,7 +131,8 @@ impl Run<'_> {
         for delivery in deliveries {
             match ReceivedCommand::read(delivery, self.consumer.route, &self.consumer.commands) {
                 Ok(received) => batch.push(received),
-                Err(Unreadable { delivery, why }) => {
+                Err(unreadable) => {
+                    let Unreadable { delivery, why } = *unreadable;
                     let reason = why.to_string();
                     observe::dead_letter(self.consumer.engine.domain, &delivery.message.message_id, &reason);
                     self.acker.dead_letter(&delivery, &reason).await;

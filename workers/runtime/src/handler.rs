@@ -16,6 +16,9 @@ use crate::{context::Context, handler_error::HandlerError};
 /// Never return `Ok(Outcome::Faulted(..))`: faults are `Err`.
 pub type Handled<R> = Result<Outcome<R>, HandlerError>;
 
+/// An outcome and the surroundings back for each member of a set.
+type MembersHandled<R> = Result<Vec<(Outcome<R>, Context)>, HandlerError>;
+
 /// Carries out one kind of command within a transaction that the runtime begins and commits.
 ///
 /// Implement it with `async fn handle(..)`. One type may implement it for several commands. The handler may be run
@@ -39,7 +42,7 @@ pub trait Handler<C: Command>: Send + Sync + 'static {
         &self,
         tx: &mut PgConnection,
         set: Vec<Member<C>>,
-    ) -> impl Future<Output = Result<Vec<(Outcome<C::Reply>, Context)>, HandlerError>> + Send {
+    ) -> impl Future<Output = MembersHandled<C::Reply>> + Send {
         async move {
             let mut handled = Vec::with_capacity(set.len());
             for Member { command, mut context } in set {
@@ -98,7 +101,7 @@ impl<C: Command, H: SetHandler<C>> Handler<C> for H {
         &self,
         tx: &mut PgConnection,
         mut set: Vec<Member<C>>,
-    ) -> Result<Vec<(Outcome<C::Reply>, Context)>, HandlerError> {
+    ) -> MembersHandled<C::Reply> {
         let outcomes = self.handle_many(tx, &mut set).await?;
         if outcomes.len() != set.len() {
             let text = format!("{} of {} commands of a set have an outcome", outcomes.len(), set.len());

@@ -78,12 +78,12 @@ pub(crate) struct Unreadable {
 
 impl ReceivedCommand {
     /// Reads a message, down to the payload.
-    pub(crate) fn read(delivery: Delivery, route: Route, commands: &Commands) -> Result<Self, Unreadable> {
+    pub(crate) fn read(delivery: Delivery, route: Route, commands: &Commands) -> Result<Self, Box<Unreadable>> {
         match Self::parts(&delivery.message, route, commands) {
             Ok((envelope, registered, command)) => {
                 Ok(Self { envelope, registered, part: Part::First, delivery, command: Some(command) })
             }
-            Err(why) => Err(Unreadable { delivery, why }),
+            Err(why) => Err(Box::new(Unreadable { delivery, why })),
         }
     }
 

@@ -36,7 +36,7 @@ use crate::{
     outside::{self, Called},
     own_connection::OwnConnection,
     pruner::Pruner,
-    received::{Part, ReceivedCommand, Unreadable},
+    received::{Part, ReceivedCommand},
     running_domain,
     transaction::{FollowUp, OutsideCall},
 };
@@ -179,7 +179,7 @@ impl Harness {
     pub async fn deliver_raw(&self, envelope: &CommandEnvelope) -> Delivered {
         match ReceivedCommand::read(delivery_of(envelope), self.route, &self.commands) {
             Ok(received) => self.finish(self.run_one(received).await).await,
-            Err(Unreadable { why, .. }) => Delivered::DeadLettered(why.to_string()),
+            Err(unreadable) => Delivered::DeadLettered(unreadable.why.to_string()),
         }
     }
 
@@ -331,7 +331,7 @@ impl Harness {
 
     fn read(&self, envelope: &CommandEnvelope) -> ReceivedCommand {
         let received = ReceivedCommand::read(delivery_of(envelope), self.route, &self.commands);
-        received.unwrap_or_else(|Unreadable { why, .. }| panic!("{why}"))
+        received.unwrap_or_else(|unreadable| panic!("{}", unreadable.why))
     }
 }
 
