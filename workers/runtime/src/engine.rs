@@ -233,8 +233,7 @@ impl Engine {
         let mut tx = own.begin().await.map_err(Failure::Gone)?;
         let now = self.clock.now();
         let doubtful = |received: &&ReceivedCommand| reading == Reading::All || !received.is_surely_first(now);
-        let doubtful: Vec<_> =
-            batch.iter().filter(doubtful).map(|received| &received.envelope.command_id).collect();
+        let doubtful: Vec<_> = batch.iter().filter(doubtful).map(|received| &received.envelope.command_id).collect();
         let known =
             if doubtful.is_empty() { Known::default() } else { inbox::load(&mut tx, doubtful.into_iter()).await? };
         let mut transaction = CommandBatch { mode, now, events: &self.events, known, writes: Writes::default() };
@@ -247,11 +246,7 @@ impl Engine {
     }
 
     /// Waits until the database answers.
-    pub(crate) async fn wait_for_database(
-        &self,
-        own: &mut OwnConnection,
-        error: &sqlx::Error,
-    ) -> Result<(), Stopped> {
+    pub(crate) async fn wait_for_database(&self, own: &mut OwnConnection, error: &sqlx::Error) -> Result<(), Stopped> {
         self.readiness.set(&self.need(), Err(format!("no connection to PostgreSQL: {error}")));
         for pause in pauses() {
             tokio::select! {

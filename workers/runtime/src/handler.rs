@@ -61,9 +61,9 @@ pub type SetHandled<R> = Result<Vec<Outcome<R>>, HandlerError>;
 /// One command of a set, and its surroundings.
 #[derive(Debug)]
 pub struct Member<C> {
-    /// The command.
+    /// The command as it was sent.
     pub command: C,
-    /// Its surroundings.
+    /// The command's own surroundings; what is announced here is announced for it alone.
     pub context: Context,
 }
 
@@ -97,11 +97,7 @@ impl<C: Command, H: SetHandler<C>> Handler<C> for H {
         }
     }
 
-    async fn handle_set(
-        &self,
-        tx: &mut PgConnection,
-        mut set: Vec<Member<C>>,
-    ) -> MembersHandled<C::Reply> {
+    async fn handle_set(&self, tx: &mut PgConnection, mut set: Vec<Member<C>>) -> MembersHandled<C::Reply> {
         let outcomes = self.handle_many(tx, &mut set).await?;
         if outcomes.len() != set.len() {
             let text = format!("{} of {} commands of a set have an outcome", outcomes.len(), set.len());

@@ -20,7 +20,7 @@ pub(crate) struct Part<T> {
     pub(crate) overtaken: bool,
 }
 
-/// What is left to be done of a batch.
+/// A batch on its way: the parts that are still to be tried.
 #[derive(Debug)]
 pub(crate) struct Parts<T> {
     /// The next part is the last one.

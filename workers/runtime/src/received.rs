@@ -116,8 +116,7 @@ impl ReceivedCommand {
         if envelope.reply_to.is_empty() || envelope.reply_to.len() > NAME_BYTES_MAX {
             return Err(Unworkable::ReplyAddress(envelope.reply_to.len()));
         }
-        let command =
-            (registered.decode)(&envelope.payload).map_err(|source| Unworkable::Payload { name, source })?;
+        let command = (registered.decode)(&envelope.payload).map_err(|source| Unworkable::Payload { name, source })?;
         let registered = Arc::clone(registered);
         Ok((envelope, registered, command))
     }

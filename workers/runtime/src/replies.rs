@@ -13,7 +13,7 @@ use crate::{limits, observe};
 /// How many replies that were not taken at once are held for another try; more wait unpublished.
 const LATE_REPLIES_MAX: usize = 512;
 
-/// What has settled of a batch.
+/// The answers to the commands of a batch that have settled together.
 #[derive(Default)]
 pub(crate) struct Parcel {
     /// Replies, with the deliveries that may be acknowledged once they are confirmed.

@@ -42,7 +42,8 @@ mod tests {
 
     #[test]
     fn an_action_its_compensation_and_a_copy_of_it_keep_their_order() {
-        let batch = [(1, Some("hold")), (1, Some("release")), (2, Some("release")), (1, Some("hold")), (3, Some("hold"))];
+        let batch =
+            [(1, Some("hold")), (1, Some("release")), (2, Some("release")), (1, Some("hold")), (3, Some("hold"))];
         assert_eq!(sets(batch.into_iter()), [vec![0, 4], vec![1, 2], vec![3]]);
     }
 

@@ -193,7 +193,7 @@ impl CommandBatch<'_> {
         Ok(self.writes.announcements.store(tx).await?)
     }
 
-    /// What the inbox's knowledge leaves to be done for the first part of a command.
+    /// The work that the inbox's knowledge leaves for the first part of a command.
     fn due(&mut self, received: &ReceivedCommand) -> Result<Due, Failure> {
         let id = &received.envelope.command_id;
         let ruling = self.known.rule(id);

@@ -14,7 +14,9 @@ use secrecy::SecretString;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::{bulkheads::Bulkheads, domain::Domain, limits, running_domain::Shared, settings::Settings, start_error::StartError};
+use crate::{
+    bulkheads::Bulkheads, domain::Domain, limits, running_domain::Shared, settings::Settings, start_error::StartError,
+};
 
 /// A worker that runs.
 #[derive(Debug)]

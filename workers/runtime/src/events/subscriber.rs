@@ -83,12 +83,7 @@ impl Subscriber {
     }
 
     /// Takes events in and settles their deliveries, but for those that are to be tried again.
-    async fn take_in(
-        &self,
-        own: &mut OwnConnection,
-        batch: Vec<Held>,
-        acker: &Acker,
-    ) -> Result<Vec<Held>, Stopped> {
+    async fn take_in(&self, own: &mut OwnConnection, batch: Vec<Held>, acker: &Acker) -> Result<Vec<Held>, Stopped> {
         let (received, rest): (Vec<_>, Vec<_>) =
             batch.into_iter().map(|held| (held.received, (held.delivery, held.tries + 1))).unzip();
         if received.is_empty() {

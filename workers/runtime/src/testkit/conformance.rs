@@ -285,11 +285,8 @@ pub async fn check_refusal_in_set<A: Command, C: Command>(
     let pairs: [(A, C); 2] = std::array::from_fn(|_| fresh());
     let ids: [CommandId; 3] = std::array::from_fn(|_| action_of_a_new_saga("conformance"));
     let [first, middle, last] = &ids;
-    let batch = [
-        harness.envelope(first, &pairs[0].0),
-        harness.envelope(middle, refused),
-        harness.envelope(last, &pairs[1].0),
-    ];
+    let batch =
+        [harness.envelope(first, &pairs[0].0), harness.envelope(middle, refused), harness.envelope(last, &pairs[1].0)];
     let texts = harness.deliver_all(&batch).await;
     assert_done::<A>(&texts[0]);
     assert_refused::<A>(&texts[1], code);

@@ -125,7 +125,8 @@ impl Harness {
             stop: CancellationToken::new(),
         };
         let reads = running_domain::nested_reads(domain.route, domain.reads, &resources);
-        let pruner = Pruner::new(engine.bulkheads.jobs.clone(), Arc::clone(&engine.clock), engine.domain, domain.retentions);
+        let pruner =
+            Pruner::new(engine.bulkheads.jobs.clone(), Arc::clone(&engine.clock), engine.domain, domain.retentions);
         Self {
             engine,
             route: domain.route,
@@ -297,9 +298,7 @@ impl Harness {
     async fn finish(&self, settled: Settled) -> Delivered {
         match settled.follow_up {
             FollowUp::Reply(reply) => Delivered::Answered(reply.outcome.0),
-            FollowUp::Call(call) => {
-                self.finish_half_way(HalfWay { received: Box::new(settled.received), call }).await
-            }
+            FollowUp::Call(call) => self.finish_half_way(HalfWay { received: Box::new(settled.received), call }).await,
             FollowUp::GiveBack => Delivered::GivenBack,
         }
     }

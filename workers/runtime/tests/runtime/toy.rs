@@ -20,7 +20,8 @@ use sqlx::{PgConnection, PgPool, migrate::Migrator};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 use worker_runtime::{
-    Context, Domain, DomainError, Handled, Handler, HandlerError, Member, OutsideHandler, Prepare, SetHandled, SetHandler,
+    Context, Domain, DomainError, Handled, Handler, HandlerError, Member, OutsideHandler, Prepare, SetHandled,
+    SetHandler,
     testkit::{Harness, Snapshot},
 };
 
