@@ -13,8 +13,7 @@ use contract::Outcome;
 use futures::future::join_all;
 use messaging::{
     Broker, BrokerError, BrokerState, Exchange, Outgoing, PublishError, QueueDepth, QueueName, Subscription, Topology,
-    headers,
-    in_process::InProcessBroker,
+    headers, in_process::InProcessBroker,
 };
 use private_servers::testing::{Proxy, Way};
 use sqlx::{Connection, PgConnection, PgPool};
