@@ -229,6 +229,9 @@ Examples:
         /// Only those of this saga
         #[arg(long, value_name = "ID")]
         saga: Option<String>,
+        /// The most letters to list; 0 for all of them
+        #[arg(long, default_value_t = LIST_LIMIT_DEFAULT)]
+        limit: u32,
     },
     /// Send them again to where they were going
     #[command(after_help = "\

@@ -4,6 +4,8 @@
 use std::time::Duration;
 
 use contract::{
+    Page, PageToken,
+    limits::PAGE_SIZE_MAX,
     problem::Problem,
     user::{Login, Refresh, Tokens},
 };
@@ -83,6 +85,29 @@ impl Client {
         }
         let response = self.authorized(|http| http.request(Method::GET, url.clone()).timeout(ANSWER_TIMEOUT)).await?;
         self.read(response).await
+    }
+
+    /// Reads a listing page by page, at most `limit` items, and tells whether there are more.
+    pub(crate) async fn list<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        filter: &[(&str, String)],
+        limit: usize,
+    ) -> Result<(Vec<T>, bool), Failure> {
+        let mut items: Vec<T> = Vec::new();
+        let mut token: Option<PageToken> = None;
+        loop {
+            let wanted = (limit - items.len()).min(PAGE_SIZE_MAX as usize);
+            let mut query = filter.to_vec();
+            query.push(("page_size", wanted.to_string()));
+            query.extend(token.take().map(|token| ("page_token", token.as_str().to_owned())));
+            let page: Page<T> = self.get(path, &query).await?;
+            items.extend(page.items.into_iter().take(wanted));
+            token = page.next_page_token;
+            if token.is_none() || items.len() >= limit {
+                return Ok((items, token.is_some()));
+            }
+        }
     }
 
     /// Changes something over the operators' interface.

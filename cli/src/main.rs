@@ -63,8 +63,8 @@ async fn read(global: &Global, command: Command) -> Result<(), Failure> {
         Command::Show(ids) => commands::show::run(&client(global)?, &ids, output).await,
         Command::Watch(one) => commands::watch::run(&client(global)?, &one, output).await,
         Command::Journal(one) => commands::journal::run(&client(global)?, &one, output).await,
-        Command::DeadLetters(args::DeadLetters::List { saga }) => {
-            commands::dead_letters::list(&client(global)?, saga.as_deref(), output).await
+        Command::DeadLetters(args::DeadLetters::List { saga, limit }) => {
+            commands::dead_letters::list(&client(global)?, saga.as_deref(), limit, output).await
         }
         Command::Login(login) => commands::login::login(&client(global)?, login).await,
         Command::Logout => commands::login::logout(&client(global)?),

@@ -1,7 +1,7 @@
 //! `sagactl dead-letters`: messages that nobody could handle, and sending them again.
 
 use contract::{SagaId, orchestrator_api::DeadLetterView};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -12,28 +12,25 @@ use crate::{
     output, select,
 };
 
-#[derive(Deserialize)]
-struct Page {
-    items: Vec<DeadLetterView>,
-}
-
 #[derive(Serialize)]
 struct Redrive<'a> {
     reason: &'a str,
 }
 
-pub(crate) async fn list(client: &Client, saga: Option<&str>, output: Output) -> Result<(), Failure> {
+pub(crate) async fn list(client: &Client, saga: Option<&str>, limit: u32, output: Output) -> Result<(), Failure> {
     let saga: Option<SagaId> =
         saga.map(str::parse).transpose().map_err(|error| Failure::usage(format!("--saga: {error}")))?;
     let query: Vec<_> = saga.iter().map(|id| ("saga_id", id.to_string())).collect();
-    let page: Page = client.get("/dead-letters", &query).await?;
+    let wanted = if limit == 0 { usize::MAX } else { limit as usize };
+    let (letters, more) = client.list::<DeadLetterView>("/dead-letters", &query, wanted).await?;
     match output {
-        Output::Table if page.items.is_empty() => {
-            output::note("no dead letters");
-            Ok(())
-        }
-        _ => print(&page.items, output),
+        Output::Table if letters.is_empty() => output::note("no dead letters"),
+        _ => print(&letters, output)?,
     }
+    if more {
+        output::note(&format!("there are more than {limit}; raise --limit, or --limit 0 for all"));
+    }
+    Ok(())
 }
 
 pub(crate) async fn redrive(

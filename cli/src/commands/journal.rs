@@ -1,6 +1,6 @@
 //! `sagactl journal`: every committed decision of a saga.
 
-use contract::{Page, SagaId, orchestrator_api::RecordView};
+use contract::{SagaId, orchestrator_api::RecordView};
 use serde_json::Value;
 
 use crate::{
@@ -16,12 +16,12 @@ const WIDE_FIELDS: [&str; 3] = ["input", "reply", "fingerprint"];
 /// Runs the command.
 pub(crate) async fn run(client: &Client, one: &One, output: Output) -> Result<(), Failure> {
     let id: SagaId = one.id.parse().map_err(|error| Failure::usage(format!("{error}")))?;
-    let page: Page<RecordView> = client.get(&format!("/sagas/{id}/journal"), &[]).await?;
+    let (records, _) = client.list::<RecordView>(&format!("/sagas/{id}/journal"), &[], usize::MAX).await?;
     match output {
-        Output::Table => output::print_line(&output::table(&["SEQ", "AT", "STATUS", "ENTRY"], rows(&page.items))),
-        Output::Json => output::print_json(&page.items),
-        Output::Jsonl => page.items.iter().try_for_each(output::print_json_line),
-        Output::Ids => page.items.iter().try_for_each(|record| output::print_line(&record.seq.to_string())),
+        Output::Table => output::print_line(&output::table(&["SEQ", "AT", "STATUS", "ENTRY"], rows(&records))),
+        Output::Json => output::print_json(&records),
+        Output::Jsonl => records.iter().try_for_each(output::print_json_line),
+        Output::Ids => records.iter().try_for_each(|record| output::print_line(&record.seq.to_string())),
     }
 }
 

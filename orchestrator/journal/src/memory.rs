@@ -19,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     dead_letters,
     port::{
-        Append, Appended, Change, ExistingStart, Filter, Journal, JournalError, KeptDeadLetter, LaneJournal,
-        Membership, NewDeadLetter, Record, SagaRow, Stored,
+        Append, Appended, Change, Door, ExistingStart, Filter, Journal, JournalError, KeptDeadLetter, LaneJournal,
+        Listing, Membership, NewDeadLetter, Record, SagaRow, Stored,
     },
 };
 
@@ -144,14 +144,21 @@ impl Journal for MemoryJournal {
         self.membership.subscribe()
     }
 
-    async fn get(&self, id: SagaId) -> Result<Option<Stored>, JournalError> {
-        Ok(self.storage.tables().sagas.get(&id).cloned())
+    async fn read(&self, _door: Door, id: SagaId, after: u64) -> Result<Option<Stored>, JournalError> {
+        let mut found = self.storage.tables().sagas.get(&id).cloned();
+        if let Some(stored) = &mut found {
+            stored.records.retain(|record| record.seq > after);
+        }
+        Ok(found)
     }
 
-    async fn list(&self, filter: &Filter, limit: u32) -> Result<Vec<SagaRow>, JournalError> {
+    async fn list(&self, filter: &Filter, limit: u32) -> Result<Listing, JournalError> {
         let tables = self.storage.tables();
         let rows = tables.sagas.values().rev().map(|stored| &stored.row);
-        Ok(rows.filter(|row| matches(filter, row)).take(limit as usize).cloned().collect())
+        let mut rows = rows.filter(|row| matches(filter, row));
+        let listed: Vec<_> = rows.by_ref().take(limit as usize).cloned().collect();
+        let next = rows.next().and(listed.last()).map(|row| row.id);
+        Ok(Listing { rows: listed, next })
     }
 
     async fn find_start(&self, name: &str, key: &str) -> Result<Option<ExistingStart>, JournalError> {
@@ -168,9 +175,16 @@ impl Journal for MemoryJournal {
         Ok(())
     }
 
-    async fn dead_letters(&self, saga: Option<SagaId>, limit: u32) -> Result<Vec<DeadLetterView>, JournalError> {
+    async fn dead_letters(
+        &self,
+        _door: Door,
+        saga: Option<SagaId>,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<DeadLetterView>, JournalError> {
         let tables = self.storage.tables();
         let views = tables.letters.values().rev().map(|kept| &kept.view);
+        let views = views.filter(|view| before.is_none_or(|before| view.id < before));
         let wanted = views.filter(|view| saga.is_none() || view.saga_id == saga);
         Ok(wanted.take(limit as usize).cloned().collect())
     }

@@ -153,6 +153,24 @@ pub struct Filter {
     pub before: Option<SagaId>,
 }
 
+/// A part of a listing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listing {
+    /// The rows, newest first. One that cannot be read is left out, and named in the log.
+    pub rows: Vec<SagaRow>,
+    /// The last saga that was looked at, when there are more behind it: the next part is `before` it.
+    pub next: Option<SagaId>,
+}
+
+/// The callers whom a read is for. Each kind has connections of its own, so that many of one never keep out the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// People and pages who look.
+    Reads,
+    /// Operators who act, and the program itself.
+    Acts,
+}
+
 /// A message that could not be handled, to be kept.
 #[derive(Debug, Clone)]
 pub struct NewDeadLetter {
@@ -218,6 +236,12 @@ pub enum JournalError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// All connections of this kind of caller are in use. Nothing was asked.
+    #[error("too many callers are {doing}")]
+    Busy {
+        /// The action that found no connection, as in `loading sagas`.
+        doing: &'static str,
+    },
     /// A row cannot be read. The row is named; other rows are not affected.
     #[error("row {row} of {table} is broken in column {column}: {detail}")]
     BrokenRow {
@@ -252,11 +276,16 @@ pub trait Journal: Send + Sync {
     /// give surplus shards away.
     fn membership(&self) -> tokio::sync::watch::Receiver<Membership>;
 
-    /// One saga, or none.
-    async fn get(&self, id: SagaId) -> Result<Option<Stored>, JournalError>;
+    /// One saga with its whole journal, or none.
+    async fn get(&self, id: SagaId) -> Result<Option<Stored>, JournalError> {
+        self.read(Door::Reads, id, 0).await
+    }
 
-    /// Rows, newest first, at most `limit`. A broken row is left out and named in the log.
-    async fn list(&self, filter: &Filter, limit: u32) -> Result<Vec<SagaRow>, JournalError>;
+    /// One saga with the records after that number, or none.
+    async fn read(&self, door: Door, id: SagaId, after: u64) -> Result<Option<Stored>, JournalError>;
+
+    /// Rows, newest first; at most `limit` of them are looked at.
+    async fn list(&self, filter: &Filter, limit: u32) -> Result<Listing, JournalError>;
 
     /// The start made under a key, if any.
     async fn find_start(&self, name: &str, key: &str) -> Result<Option<ExistingStart>, JournalError>;
@@ -265,8 +294,14 @@ pub trait Journal: Send + Sync {
     /// is.
     async fn keep_dead_letter(&self, letter: &NewDeadLetter) -> Result<(), JournalError>;
 
-    /// Kept dead letters, newest first; of one saga, or of all.
-    async fn dead_letters(&self, saga: Option<SagaId>, limit: u32) -> Result<Vec<DeadLetterView>, JournalError>;
+    /// Kept dead letters before that number, newest first; of one saga, or of all.
+    async fn dead_letters(
+        &self,
+        door: Door,
+        saga: Option<SagaId>,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<DeadLetterView>, JournalError>;
 
     /// One dead letter, to send it again.
     async fn dead_letter(&self, id: i64) -> Result<Option<KeptDeadLetter>, JournalError>;

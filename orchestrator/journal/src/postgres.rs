@@ -1,7 +1,9 @@
 //! The journal on PostgreSQL (14 or later).
 //!
 //! ```text
-//!  PgJournal --- pool: reads for people            one small pool a process
+//!  PgJournal --- reads: for people who look         one small pool a process
+//!     |--------- acts: for operators, dead letters,  one small pool a process, so that no crowd of readers keeps
+//!     |          starts by key, looks at the server  them out
 //!     |--------- link: who takes part              one connection a process, LISTENs
 //!     `--------- lane, lane, lane                  one connection a shard: waits for the shard's lock, then holds it
 //!                                                  and commits over it, so that losing one loses both
@@ -12,26 +14,23 @@ mod dead_letters;
 mod lane;
 mod link;
 mod partitions;
+mod pool;
 mod reads;
 mod rows;
 mod session;
 
-use std::{fmt, str::FromStr, sync::Arc, time::Duration};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use contract::{InstanceId, SagaId, orchestrator_api::DeadLetterView};
-use sqlx::{
-    PgPool,
-    migrate::Migrator,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use sqlx::{PgPool, migrate::Migrator, postgres::PgConnectOptions};
 use tokio::sync::watch;
 
-use self::{lane::PgLane, link::Link, session::unavailable};
+use self::{lane::PgLane, link::Link, pool::Pool, session::unavailable};
 use crate::port::{
-    ExistingStart, Filter, Journal, JournalError, KeptDeadLetter, LaneJournal, Membership, NewDeadLetter, SagaRow,
-    Stored,
+    Door, ExistingStart, Filter, Journal, JournalError, KeptDeadLetter, LaneJournal, Listing, Membership,
+    NewDeadLetter, Stored,
 };
 
 /// The database's name where the address names none.
@@ -40,8 +39,8 @@ pub const DATABASE: &str = "sojourn_orchestrator";
 /// Reading connections unless said otherwise: dashboards and status requests are small and quick.
 const READ_CONNECTIONS_MAX: u32 = 4;
 
-/// How long a read waits for a free connection: longer means that the database is away, and its caller can ask again.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections for acts: each takes milliseconds, and few people act at a time.
+const ACT_CONNECTIONS_MAX: u32 = 2;
 
 /// `client_connection_check_interval`, by which abandoned waiters go away, came with PostgreSQL 14.
 const SERVER_VERSION_MIN: i32 = 140_000;
@@ -138,7 +137,8 @@ pub enum OpenJournalError {
 
 /// The journal on PostgreSQL.
 pub struct PgJournal {
-    pool: PgPool,
+    reads: Pool,
+    acts: Pool,
     lanes: PgConnectOptions,
     shards: u16,
     instance: InstanceId,
@@ -174,18 +174,22 @@ impl PgJournal {
         setup.close().await;
 
         let link = Link::join(session::link_options(&plain)).await?;
-        let pool = PgPoolOptions::new()
-            .max_connections(options.read_connections_max.max(1))
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect_lazy_with(session::read_options(&plain));
         let journal = Self {
-            pool,
+            reads: Pool::new(session::read_options(&plain), options.read_connections_max),
+            acts: Pool::new(session::read_options(&plain), ACT_CONNECTIONS_MAX),
             lanes: session::lane_options(&plain),
             shards: options.shards,
             instance: options.instance,
             link,
         };
         Ok(Arc::new(journal))
+    }
+
+    const fn pool(&self, door: Door) -> &Pool {
+        match door {
+            Door::Reads => &self.reads,
+            Door::Acts => &self.acts,
+        }
     }
 }
 
@@ -241,43 +245,49 @@ impl Journal for PgJournal {
         self.link.membership()
     }
 
-    async fn get(&self, id: SagaId) -> Result<Option<Stored>, JournalError> {
-        reads::load(&self.pool, &[id]).await?.pop().transpose()
+    async fn read(&self, door: Door, id: SagaId, after: u64) -> Result<Option<Stored>, JournalError> {
+        reads::one(&mut *self.pool(door).acquire("loading a saga").await?, id, after).await
     }
 
-    async fn list(&self, filter: &Filter, limit: u32) -> Result<Vec<SagaRow>, JournalError> {
-        reads::list(&self.pool, filter, limit).await
+    async fn list(&self, filter: &Filter, limit: u32) -> Result<Listing, JournalError> {
+        reads::list(&mut *self.reads.acquire("listing sagas").await?, filter, limit).await
     }
 
     async fn find_start(&self, name: &str, key: &str) -> Result<Option<ExistingStart>, JournalError> {
-        reads::find_start(&self.pool, name, key).await
+        reads::find_start(&mut *self.acts.acquire("looking a start up").await?, name, key).await
     }
 
     async fn keep_dead_letter(&self, letter: &NewDeadLetter) -> Result<(), JournalError> {
-        dead_letters::keep(&self.pool, letter).await
+        dead_letters::keep(&mut *self.acts.acquire("keeping a dead letter").await?, letter).await
     }
 
-    async fn dead_letters(&self, saga: Option<SagaId>, limit: u32) -> Result<Vec<DeadLetterView>, JournalError> {
-        dead_letters::list(&self.pool, saga, limit).await
+    async fn dead_letters(
+        &self,
+        door: Door,
+        saga: Option<SagaId>,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<DeadLetterView>, JournalError> {
+        dead_letters::list(&mut *self.pool(door).acquire("listing dead letters").await?, saga, before, limit).await
     }
 
     async fn dead_letter(&self, id: i64) -> Result<Option<KeptDeadLetter>, JournalError> {
-        dead_letters::get(&self.pool, id).await
+        dead_letters::get(&mut *self.acts.acquire("reading a dead letter").await?, id).await
     }
 
     async fn mark_redriven(&self, id: i64, at: DateTime<Utc>) -> Result<(), JournalError> {
-        dead_letters::mark_redriven(&self.pool, id, at).await
+        dead_letters::mark_redriven(&mut *self.acts.acquire("noting a redrive").await?, id, at).await
     }
 
     async fn prepare(&self, now: DateTime<Utc>) -> Result<(), JournalError> {
-        partitions::prepare(&self.pool, now).await
+        partitions::prepare(self.acts.connections(), now).await
     }
 
     async fn ping(&self) -> Result<(), JournalError> {
-        let _: i32 = sqlx::query_scalar("SELECT 1")
-            .fetch_one(&self.pool)
-            .await
-            .map_err(unavailable("asking whether it is there"))?;
+        let doing = "asking whether it is there";
+        let mut connection = self.acts.acquire(doing).await?;
+        let _: i32 =
+            sqlx::query_scalar("SELECT 1").fetch_one(&mut *connection).await.map_err(unavailable(doing))?;
         Ok(())
     }
 }

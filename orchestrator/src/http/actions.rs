@@ -13,6 +13,7 @@ use contract::{
     problem::FieldError,
     saga::Action,
 };
+use journal::Door;
 use kit::http::{ApiError, Json, Path};
 use machine::codes::REFUSED_REPLY_MISMATCH;
 
@@ -34,7 +35,6 @@ pub(super) async fn act(
 ) -> Result<Json<SagaView>, ApiError> {
     let operator = operator::read(&headers, &request.reason)?;
     refuse_card_number(&request.action)?;
-    reads::stored(&api.shared, id).await?;
     let action = request.action.as_str();
     tracing::info!(saga_id = %id, action, actor = operator.actor, role = operator.role, "an operator acts");
     let request_id = RequestId::new();
@@ -53,7 +53,11 @@ pub(super) async fn act(
         Some(end) => verdict(id, end)?,
         None => return Err(no_answer()),
     }
-    reads::saga_view(&api.shared, id).await.map(Json)
+    // The act is committed: no failure of a read may look like one that changed nothing.
+    reads::saga_view(&api.shared, Door::Acts, id).await.map(Json).map_err(|error| {
+        let detail = format!("the action took effect, and how the saga stands now cannot be read: {}", error.code());
+        ApiError::unavailable("journal_unavailable", detail, NO_ANSWER_RETRY_AFTER)
+    })
 }
 
 /// A reply that an operator writes is journaled.

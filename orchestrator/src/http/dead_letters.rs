@@ -1,8 +1,9 @@
 //! `GET /api/dead-letters` and sending one again.
 
 use axum::{extract::State, http::HeaderMap};
-use contract::{Page, SagaId, orchestrator_api::DeadLetterView, page::page_size};
-use kit::http::{ApiError, Json, Path, Query};
+use contract::{Page, PageToken, SagaId, orchestrator_api::DeadLetterView, page::page_size};
+use journal::Door;
+use kit::http::{ApiError, Json, Path, Query, page_token};
 use serde::Deserialize;
 
 use super::{Api, operator, problems};
@@ -16,6 +17,7 @@ const BROKER_RETRY_AFTER: u32 = 5;
 pub(super) struct Asked {
     saga_id: Option<SagaId>,
     page_size: Option<u32>,
+    page_token: Option<PageToken>,
 }
 
 /// The body of a redrive: the operator's reason.
@@ -25,13 +27,17 @@ pub(super) struct Redrive {
     reason: String,
 }
 
-/// The newest letters, of all sagas or of one: one page, which nothing follows.
+/// The letters of all sagas or of one, newest first.
 pub(super) async fn list(
     State(api): State<Api>,
     Query(asked): Query<Asked>,
 ) -> Result<Json<Page<DeadLetterView>>, ApiError> {
-    let items = api.shared.journal.dead_letters(asked.saga_id, page_size(asked.page_size)).await;
-    Ok(Json(Page::only(items.map_err(|error| problems::journal(&error))?)))
+    let listing = format!("dead letters of {:?}", asked.saga_id);
+    let before = asked.page_token.map(|token| page_token::read(&token, &listing)).transpose()?;
+    let size = page_size(asked.page_size);
+    let letters = api.shared.journal.dead_letters(Door::Reads, asked.saga_id, before, size + 1).await;
+    let letters = letters.map_err(|error| problems::journal(&error))?;
+    Ok(Json(Page::cut(letters, size as usize, |last| page_token::write(&listing, &last.id))))
 }
 
 /// Sends a letter again.

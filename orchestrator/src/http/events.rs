@@ -2,11 +2,11 @@
 //!
 //! ```text
 //!  lane commits --the record, in memory--> this process's streams
-//!               --message to orchestrator.<instance>--> the streams of other processes, which read the journal
+//!               --the record, by message to orchestrator.<instance>--> the streams of other processes
 //! ```
 //!
-//! The stream reads the journal once at its begin and whenever it may have missed something; else it sends what its
-//! lane hands it. A message that is lost with a lane costs at most one renewal's time.
+//! The stream reads the journal once at its begin, and what is new in it when it has missed something; else it sends
+//! what its lane hands it. A message that is lost with a lane costs at most one renewal's time.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -21,8 +21,9 @@ use axum::{
 use chrono::TimeDelta;
 use contract::{SagaId, orchestrator_api::SagaSummary};
 use futures::stream;
-use journal::Record;
+use journal::{Door, Record};
 use kit::http::{ApiError, Path};
+use tokio::time::Instant;
 
 use super::{Api, reads};
 use crate::{
@@ -31,7 +32,7 @@ use crate::{
     watching::watchers::{Following, Notice},
 };
 
-/// How often a stream renews its wish to be told, and looks by itself.
+/// How often a stream renews its wish to be told. The lane answers with the number of the saga's last record.
 const RENEW_EVERY: Duration = Duration::from_secs(15);
 /// How long a wish holds: three renewals, so that one may be lost.
 const WATCH_FOR: TimeDelta = TimeDelta::seconds(45);
@@ -59,7 +60,8 @@ pub(super) async fn stream(
     let stored = reads::stored(&api.shared, id).await?;
     let replay = Replay::new(Arc::clone(&api.shared.catalog), &stored.row);
     let summary = view::summary(&stored.row);
-    let mut stream = Stream { api, following, replay, summary, sent, ready: VecDeque::new(), ended: false };
+    let (ready, renew_at) = (VecDeque::new(), Instant::now());
+    let mut stream = Stream { api, following, replay, summary, sent, ready, renew_at, ended: false };
     stream.take(&stored.records);
     if !stream.ended {
         stream.renew().await;
@@ -82,6 +84,7 @@ struct Stream {
     /// The last record that the client has.
     sent: u64,
     ready: VecDeque<Event>,
+    renew_at: Instant,
     /// The saga's end is among what is ready, or was sent.
     ended: bool,
 }
@@ -102,19 +105,18 @@ impl Stream {
                         self.take(std::slice::from_ref(&*record));
                     }
                     Notice::Committed(record) if record.seq <= self.replay.seq => {}
-                    Notice::Committed(_) | Notice::Look => self.read().await,
+                    Notice::Head(head) if head <= self.replay.seq => {}
+                    Notice::Committed(_) | Notice::Head(_) | Notice::Look => self.read().await,
                 },
-                () = tokio::time::sleep(RENEW_EVERY) => {
-                    self.renew().await;
-                    self.read().await;
-                }
+                () = tokio::time::sleep_until(self.renew_at) => self.renew().await,
             }
         }
     }
 
     /// Asks the saga's lane to tell this process of commits; it answers at once where the saga stands. A lane of this
     /// very process tells by itself.
-    async fn renew(&self) {
+    async fn renew(&mut self) {
+        self.renew_at = Instant::now() + RENEW_EVERY;
         let (shared, saga_id) = (&self.api.shared, self.following.saga());
         if shared.lanes.owns(saga_id.shard(shared.shards)) {
             return;
@@ -128,11 +130,12 @@ impl Stream {
         }
     }
 
+    /// Reads what is new.
     async fn read(&mut self) {
-        let saga_id = self.following.saga();
+        let (saga_id, known) = (self.following.saga(), self.replay.seq);
         let journal = Arc::clone(&self.api.shared.journal);
         // On a task of its own: a client that hangs up must not break a read off half-way.
-        let read = tokio::spawn(async move { journal.get(saga_id).await });
+        let read = tokio::spawn(async move { journal.read(Door::Reads, saga_id, known).await });
         match read.await {
             Ok(Ok(Some(stored))) => self.take(&stored.records),
             // It was there when the stream began, so its partition was dropped: nothing more will come.
@@ -140,7 +143,7 @@ impl Stream {
             Ok(Err(error)) => {
                 tracing::debug!(%saga_id, error = kit::settings::error_chain(&error), "the stream waits");
                 tokio::time::sleep(READ_AGAIN).await;
-                self.api.shared.watchers.look(saga_id);
+                self.api.shared.watchers.tell(saga_id, Notice::Look);
             }
             Err(error) => {
                 tracing::error!(%saga_id, %error, "a read of the journal panicked");

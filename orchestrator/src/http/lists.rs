@@ -52,10 +52,9 @@ pub(super) async fn list(
         let items = found.iter().map(|stored| view::summary(&stored.row)).collect();
         return Ok(Json(Page::only(items)));
     }
-    // One more than asked for tells whether there is another page.
-    let rows = api.shared.journal.list(&filter, limit + 1).await.map_err(|error| problems::journal(&error))?;
-    let page = Page::cut(rows, limit as usize, |last| page_token::write(&described, &last.id));
-    Ok(Json(page.map(|row| view::summary(&row))))
+    let listing = api.shared.journal.list(&filter, limit).await.map_err(|error| problems::journal(&error))?;
+    let next_page_token = listing.next.map(|last| page_token::write(&described, &last));
+    Ok(Json(Page { items: listing.rows.iter().map(view::summary).collect(), next_page_token }))
 }
 
 fn filter(asked: Asked) -> Result<Filter, ApiError> {

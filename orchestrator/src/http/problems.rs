@@ -8,7 +8,8 @@ use machine::StartError;
 
 use crate::starts::refused::StartRefused;
 
-/// The pause asked of a caller, in seconds, when this orchestrator is full: a turn later there is room.
+/// The pause asked of a caller, in seconds, when this orchestrator or one of its doors is full: a turn later there is
+/// room.
 const BUSY_RETRY_AFTER: u32 = 1;
 /// The pause asked of a caller during a takeover, in seconds.
 const TAKEOVER_RETRY_AFTER: u32 = 2;
@@ -17,6 +18,7 @@ const TAKEOVER_RETRY_AFTER: u32 = 2;
 pub(super) fn journal(error: &JournalError) -> ApiError {
     tracing::warn!(error = kit::settings::error_chain(error), "the journal failed a request");
     match error {
+        JournalError::Busy { .. } => ApiError::unavailable("busy", error.to_string(), BUSY_RETRY_AFTER),
         JournalError::Unavailable { .. } | JournalError::OwnershipLost { .. } => {
             let detail = "the journal's database does not answer";
             ApiError::unavailable("journal_unavailable", detail, TAKEOVER_RETRY_AFTER)

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use contract::{
-    Page, SagaId,
+    Page, PageToken, SagaId,
     orchestrator_api::{RecordView, SagaView},
+    page::page_size,
 };
-use journal::Stored;
-use kit::http::{ApiError, Json, Path};
+use journal::{Door, Stored};
+use kit::http::{ApiError, Json, Path, Query, page_token};
+use serde::Deserialize;
 
 use super::{Api, problems};
 use crate::{
@@ -21,24 +23,40 @@ const DEAD_LETTERS_SHOWN_MAX: u32 = 50;
 
 /// A saga as it stands.
 pub(super) async fn show(State(api): State<Api>, Path(id): Path<SagaId>) -> Result<Json<SagaView>, ApiError> {
-    saga_view(&api.shared, id).await.map(Json)
+    saga_view(&api.shared, Door::Reads, id).await.map(Json)
 }
 
-/// Every record of a saga, and where it stood after each.
+/// The part of a journal that is asked for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    page_size: Option<u32>,
+    page_token: Option<PageToken>,
+}
+
+/// The records of a saga, and where it stood after each, from the first on.
 pub(super) async fn journal(
     State(api): State<Api>,
     Path(id): Path<SagaId>,
+    Query(asked): Query<Asked>,
 ) -> Result<Json<Page<RecordView>>, ApiError> {
+    let listing = format!("journal of {id}");
+    let after: Option<u64> = asked.page_token.map(|token| page_token::read(&token, &listing)).transpose()?;
+    let after = after.unwrap_or_default();
+    let size = page_size(asked.page_size) as usize;
+    // Where a saga stood is the sum of all its records, so all are replayed, whichever are shown.
     let stored = stored(&api.shared, id).await?;
     let mut replay = Replay::new(Arc::clone(&api.shared.catalog), &stored.row);
-    let items = stored.records.iter().map(|record| replay.record(record)).collect();
-    Ok(Json(Page::only(items)))
+    let views = stored.records.iter().map(|record| replay.record(record));
+    let found = views.filter(|view| view.seq > after).take(size + 1).collect();
+    Ok(Json(Page::cut(found, size, |last: &RecordView| page_token::write(&listing, &last.seq))))
 }
 
 /// A saga with its dead letters.
-pub(super) async fn saga_view(shared: &Shared, id: SagaId) -> Result<SagaView, ApiError> {
-    let stored = stored(shared, id).await?;
-    let letters = shared.journal.dead_letters(Some(id), DEAD_LETTERS_SHOWN_MAX).await;
+pub(super) async fn saga_view(shared: &Shared, door: Door, id: SagaId) -> Result<SagaView, ApiError> {
+    let stored = shared.journal.read(door, id, 0).await.map_err(|error| problems::journal(&error))?;
+    let stored = stored.ok_or_else(|| problems::no_saga(id))?;
+    let letters = shared.journal.dead_letters(door, Some(id), None, DEAD_LETTERS_SHOWN_MAX).await;
     let letters = letters.map_err(|error| problems::journal(&error))?;
     Ok(view::saga(&shared.catalog, &stored, letters))
 }

@@ -14,6 +14,7 @@ use contract::{
 };
 use kit::http::{ApiError, Json, Query};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use super::{Api, problems};
 use crate::{
@@ -43,6 +44,7 @@ pub(super) async fn start(
     headers: HeaderMap,
     Json(start): Json<StartSaga>,
 ) -> Result<Response, ApiError> {
+    let begun = Instant::now();
     // What an operator writes has come through no other door; what a client writes has been read by the gateway.
     if headers.contains_key(HEADER_ACTOR) {
         refuse_card_number(&start)?;
@@ -54,7 +56,7 @@ pub(super) async fn start(
     let location = format!("/api/sagas/{}", started.saga_id);
     let status = match (longest, waiting) {
         (Some(longest), Some(waiting)) => {
-            rest::wait_for_rest(&api.shared, waiting, started.created, longest, &api.stop).await
+            rest::wait_for_rest(&api.shared, waiting, started.created, begun + longest, &api.stop).await
         }
         (_, None) | (None, _) => None,
     };

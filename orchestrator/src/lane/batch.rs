@@ -11,7 +11,6 @@ use super::input::{Origin, PendingInput};
 use crate::{
     saga_instance::{Begun, Parked, SagaInstance},
     starts::lanes::StartRequest,
-    watching::watchers::Watchers,
 };
 
 /// One saga's part of a turn.
@@ -71,7 +70,8 @@ impl BatchedSaga {
     }
 
     /// The append of everything that was decided; takes the entries out.
-    pub(super) fn append(&mut self, shard: u16, now: DateTime<Utc>, watchers: &Watchers) -> Append {
+    /// The record is kept besides when it is `wanted` by those who follow the saga.
+    pub(super) fn append(&mut self, shard: u16, now: DateTime<Utc>, wanted: bool) -> Append {
         let entries = std::mem::take(&mut self.entries);
         let error = self.instance.state.error_fingerprint();
         let change = match &self.start {
@@ -86,7 +86,7 @@ impl BatchedSaga {
         };
         self.instance.error = error;
         let record = Record { seq: self.instance.head + 1, at: now, entries };
-        if watchers.is_followed(self.id()) {
+        if wanted {
             self.record = Some(Arc::new(record.clone()));
         }
         Append { saga_id: self.id(), record, change }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use contract::{SagaId, saga::SagaStatus};
-use journal::{Appended, ExistingStart, LaneJournal};
+use journal::{Appended, Door, ExistingStart, LaneJournal, Record};
 use machine::Verdict;
 use tokio::time::Instant;
 
@@ -75,7 +75,10 @@ impl Turn<'_> {
             return Ok(Vec::new());
         }
         let shared = &self.sagas.shared;
-        let append = |saga: &mut BatchedSaga| saga.append(self.sagas.shard, self.now, &shared.watchers);
+        let append = |saga: &mut BatchedSaga| {
+            let wanted = shared.watchers.is_followed(saga.id()) || self.sagas.watches.has(saga.id(), self.now);
+            saga.append(self.sagas.shard, self.now, wanted)
+        };
         let appends: Vec<_> = writing.iter_mut().map(append).collect();
         metrics::histogram!(names::COMMIT_SIZE).record(f64::from(u32::try_from(appends.len()).unwrap_or(u32::MAX)));
         let since = Instant::now();
@@ -117,20 +120,28 @@ impl Turn<'_> {
             status_changed(&instance);
         }
         self.settle_all(heard);
+        self.tell_watching_orchestrators(&instance, record.as_deref());
         self.sagas.shared.watchers.committed(id, status, record);
-        self.tell_watching_orchestrators(&instance);
         if status.is_final() {
             self.sagas.watches.forget(id);
         }
         self.sagas.memory.put(instance);
     }
 
-    /// Other processes read the journal when they are told; this one has the record already.
-    fn tell_watching_orchestrators(&mut self, saga: &SagaInstance) {
+    /// Other processes get the record by message; this one has it already.
+    fn tell_watching_orchestrators(&mut self, saga: &SagaInstance, record: Option<&Record>) {
         let own = self.sagas.shared.own_queue.as_str();
-        let told = wire::Committed { saga_id: saga.id(), head: Some(saga.head) };
         let queues = self.sagas.watches.of(saga.id(), self.now).iter().map(|(queue, _)| queue);
-        let messages = queues.filter(|queue| *queue != own).map(|queue| wire::committed(queue, &told));
+        let mut queues = queues.filter(|queue| *queue != own).peekable();
+        if queues.peek().is_none() {
+            return;
+        }
+        let record = record.map(|record| {
+            let Record { seq, at, entries } = record.clone();
+            wire::CommittedRecord { seq, at, entries }
+        });
+        let told = wire::Committed { saga_id: saga.id(), head: Some(saga.head), record };
+        let messages = queues.map(|queue| wire::committed(queue, &told));
         self.after_commit.messages.extend(messages);
     }
 
@@ -256,7 +267,7 @@ async fn resolve(shared: Arc<Shared>, starts: Vec<StartRequest>) {
     let until = Instant::now() + RESOLVE_WAIT;
     for start in starts {
         let found = loop {
-            match shared.journal.get(start.saga_id).await {
+            match shared.journal.read(Door::Acts, start.saga_id, u64::MAX).await {
                 Ok(found) => break found.is_some(),
                 Err(_) if Instant::now() < until => tokio::time::sleep(RESOLVE_AGAIN).await,
                 Err(_) => break false,

@@ -100,8 +100,12 @@ impl<'a> Turn<'a> {
         count_input("watch", "accepted");
         let Watch { saga_id, notify_to, until } = watch;
         let head = self.sagas.memory.get(saga_id).map(|saga| saga.head);
-        self.after_commit.messages.push(committed(&notify_to, &Committed { saga_id, head }));
-        self.sagas.watches.add(saga_id, notify_to, until, self.now);
+        let told = committed(&notify_to, &Committed { saga_id, head, record: None });
+        let renewed = self.sagas.watches.add(saga_id, notify_to, until, self.now);
+        // A saga that is not in memory has had no commit since the watcher was last answered.
+        if head.is_some() || !renewed {
+            self.after_commit.messages.push(told);
+        }
     }
 
     /// Begins the sagas that were asked for.

@@ -14,8 +14,8 @@ const WATCHES_MAX: usize = 10_000;
 pub(super) struct Watches(HashMap<SagaId, Vec<(String, DateTime<Utc>)>>);
 
 impl Watches {
-    /// Notes a watcher until a time, or renews it.
-    pub(super) fn add(&mut self, saga: SagaId, queue: String, until: DateTime<Utc>, now: DateTime<Utc>) {
+    /// Notes a watcher until a time, or renews it: true when it was noted before.
+    pub(super) fn add(&mut self, saga: SagaId, queue: String, until: DateTime<Utc>, now: DateTime<Utc>) -> bool {
         if self.0.len() >= WATCHES_MAX {
             self.0.retain(|_, queues| {
                 queues.retain(|(_, until)| *until > now);
@@ -23,11 +23,20 @@ impl Watches {
             });
         }
         if self.0.len() >= WATCHES_MAX && !self.0.contains_key(&saga) {
-            return;
+            return false;
         }
         let queues = self.0.entry(saga).or_default();
-        queues.retain(|(known, until)| *known != queue && *until > now);
+        queues.retain(|(_, until)| *until > now);
+        let before = queues.len();
+        queues.retain(|(known, _)| *known != queue);
+        let renewed = queues.len() < before;
         queues.push((queue, until));
+        renewed
+    }
+
+    /// Whether another process wants to hear of this saga now.
+    pub(super) fn has(&self, saga: SagaId, now: DateTime<Utc>) -> bool {
+        self.0.get(&saga).is_some_and(|queues| queues.iter().any(|(_, until)| *until > now))
     }
 
     /// The queues that want to hear of this saga now.
@@ -61,9 +70,9 @@ mod tests {
         let now = DateTime::UNIX_EPOCH;
         let saga = kit::ids::saga_id(0, 1);
         let mut watches = Watches::default();
-        watches.add(saga, "a".to_owned(), now + TimeDelta::seconds(5), now);
-        watches.add(saga, "a".to_owned(), now + TimeDelta::seconds(9), now);
-        watches.add(saga, "b".to_owned(), now + TimeDelta::seconds(3), now);
+        assert!(!watches.add(saga, "a".to_owned(), now + TimeDelta::seconds(5), now));
+        assert!(watches.add(saga, "a".to_owned(), now + TimeDelta::seconds(9), now));
+        assert!(!watches.add(saga, "b".to_owned(), now + TimeDelta::seconds(3), now));
         assert_eq!(watches.of(saga, now).len(), 2);
         assert_eq!(watches.of(saga, now + TimeDelta::seconds(6)).len(), 1);
         assert!(watches.of(saga, now + TimeDelta::seconds(9)).is_empty());

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use journal::Record;
 use messaging::Subscription;
 use tokio_util::sync::CancellationToken;
 
-use super::wire::OwnMessage;
-use crate::shared::Shared;
+use super::wire::{Committed, CommittedRecord, OwnMessage};
+use crate::{shared::Shared, watching::watchers::Notice};
 
 /// Unacknowledged messages at a time. They are small and handled at once.
 const PREFETCH: u16 = 256;
@@ -28,7 +29,7 @@ async fn take_messages(shared: &Shared, mut subscription: Subscription) {
         for delivery in deliveries {
             match OwnMessage::read(&delivery) {
                 Ok(OwnMessage::Answer(answer)) => shared.pending_requests.answer(answer),
-                Ok(OwnMessage::Committed(committed)) => shared.watchers.look(committed.saga_id),
+                Ok(OwnMessage::Committed(committed)) => shared.watchers.tell(committed.saga_id, notice(committed)),
                 Err(reason) => {
                     tracing::warn!(reason, "a message to this orchestrator is unusable");
                     acker.dead_letter(&delivery, &reason).await;
@@ -38,5 +39,14 @@ async fn take_messages(shared: &Shared, mut subscription: Subscription) {
             taken.push(delivery);
         }
         acker.ack(&taken).await;
+    }
+}
+
+/// The news for the followers of a saga. An older orchestrator's lane tells only that there are some.
+fn notice(committed: Committed) -> Notice {
+    match (committed.record, committed.head) {
+        (Some(CommittedRecord { seq, at, entries }), _) => Notice::Committed(Arc::new(Record { seq, at, entries })),
+        (None, Some(head)) => Notice::Head(head),
+        (None, None) => Notice::Look,
     }
 }

@@ -14,7 +14,7 @@ use contract::{
     envelope::{self, KIND_REPLY, ReplyEnvelope},
     saga::Action,
 };
-use machine::Operator;
+use machine::{Entry, Operator};
 use messaging::{Delivery, Message, Outgoing, QueueName};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -93,13 +93,24 @@ pub(crate) enum ActEnd {
     Parked { code: String, detail: String },
 }
 
-/// A watched saga has a new record.
+/// How far a watched saga has come.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Committed {
     pub(crate) saga_id: SagaId,
     /// The journal's last number, when the lane knows it at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) head: Option<u64>,
+    /// The record of that number, when it has just been committed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) record: Option<CommittedRecord>,
+}
+
+/// A record as it travels.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct CommittedRecord {
+    pub(crate) seq: u64,
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) entries: Vec<Entry>,
 }
 
 /// Everything that a lane hears from its queue.

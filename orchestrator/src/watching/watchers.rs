@@ -38,7 +38,9 @@ struct Watched {
 pub(crate) enum Notice {
     /// This record was committed.
     Committed(Arc<Record>),
-    /// Something was committed: look it up.
+    /// The saga's last record has this number.
+    Head(u64),
+    /// Something may have been committed: look it up.
     Look,
 }
 
@@ -106,10 +108,10 @@ impl Watchers {
         }
     }
 
-    /// Tells that something happened to a saga elsewhere.
-    pub(crate) fn look(&self, saga: SagaId) {
+    /// Tells what was heard of a saga elsewhere.
+    pub(crate) fn tell(&self, saga: SagaId, notice: Notice) {
         if let Some(watched) = self.lock().get(&saga) {
-            watched.tell(Notice::Look);
+            watched.tell(notice);
         }
     }
 

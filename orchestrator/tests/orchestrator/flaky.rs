@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use contract::{SagaId, orchestrator_api::DeadLetterView};
 use journal::{
-    Append, Appended, ExistingStart, Filter, Journal, JournalError, KeptDeadLetter, LaneJournal, Membership,
-    NewDeadLetter, SagaRow, Stored,
+    Append, Appended, Door, ExistingStart, Filter, Journal, JournalError, KeptDeadLetter, LaneJournal, Listing,
+    Membership, NewDeadLetter, Stored,
 };
 use messaging::{
     Broker, BrokerError, BrokerState, Outgoing, PublishError, QueueDepth, QueueName, Subscription, Topology,
@@ -83,6 +83,8 @@ pub(crate) struct Breakage {
     pub(crate) taken: AtomicUsize,
     /// How often the journal was asked or told anything.
     pub(crate) calls: AtomicUsize,
+    /// How often a saga was read.
+    pub(crate) reads: AtomicUsize,
     /// This saga cannot be read.
     pub(crate) row_broken: Mutex<Option<SagaId>>,
 }
@@ -128,12 +130,13 @@ impl Journal for FlakyJournal {
         self.inner.membership()
     }
 
-    async fn get(&self, id: SagaId) -> Result<Option<Stored>, JournalError> {
+    async fn read(&self, door: Door, id: SagaId, after: u64) -> Result<Option<Stored>, JournalError> {
         self.breakage.calls.fetch_add(1, Ordering::SeqCst);
-        self.inner.get(id).await
+        self.breakage.reads.fetch_add(1, Ordering::SeqCst);
+        self.inner.read(door, id, after).await
     }
 
-    async fn list(&self, filter: &Filter, limit: u32) -> Result<Vec<SagaRow>, JournalError> {
+    async fn list(&self, filter: &Filter, limit: u32) -> Result<Listing, JournalError> {
         self.breakage.calls.fetch_add(1, Ordering::SeqCst);
         self.inner.list(filter, limit).await
     }
@@ -148,9 +151,15 @@ impl Journal for FlakyJournal {
         self.inner.keep_dead_letter(letter).await
     }
 
-    async fn dead_letters(&self, saga: Option<SagaId>, limit: u32) -> Result<Vec<DeadLetterView>, JournalError> {
+    async fn dead_letters(
+        &self,
+        door: Door,
+        saga: Option<SagaId>,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<DeadLetterView>, JournalError> {
         self.breakage.calls.fetch_add(1, Ordering::SeqCst);
-        self.inner.dead_letters(saga, limit).await
+        self.inner.dead_letters(door, saga, before, limit).await
     }
 
     async fn dead_letter(&self, id: i64) -> Result<Option<KeptDeadLetter>, JournalError> {

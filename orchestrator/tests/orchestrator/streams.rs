@@ -1,12 +1,16 @@
 //! Events as they happen, from any orchestrator, taken up again where a client lost them.
 
+use std::sync::{Arc, atomic::Ordering};
+
 use contract::{SagaId, saga::SagaStatus};
 use futures::StreamExt;
+use journal::Journal;
 use reqwest::{Method, Response, StatusCode};
 
 use crate::{
     client::Client,
-    rig::{Rig, Running, SHARDS, on_both_journals, on_real_servers, until},
+    flaky::FlakyJournal,
+    rig::{Parts, Rig, Running, SHARDS, on_both_journals, on_real_servers, until},
 };
 
 on_both_journals!(a_stream_tells_every_record_and_ends_with_the_saga, a_stream_on_another_orchestrator_hears_at_once,);
@@ -78,7 +82,9 @@ async fn a_stream_tells_every_record_and_ends_with_the_saga(rig: &Rig) {
 
 async fn a_stream_on_another_orchestrator_hears_at_once(rig: &Rig) {
     let mut first = rig.orchestrator().await;
-    let mut second = Running::start_waiting(rig.parts().await).await;
+    let journal = FlakyJournal::new(rig.journal().await);
+    let parts = Parts { journal: Arc::clone(&journal) as Arc<dyn Journal>, ..rig.parts().await };
+    let mut second = Running::start_waiting(parts).await;
     second.owns(|owned| owned == usize::from(SHARDS) / 2).await;
     first.owns(|owned| owned == usize::from(SHARDS) / 2).await;
     let worker = rig.worker().await;
@@ -92,4 +98,6 @@ async fn a_stream_on_another_orchestrator_hears_at_once(rig: &Rig) {
     let head = first.client.reaches(saga, SagaStatus::Completed).await.head;
     assert_eq!(numbers(&told), (1..=head).collect::<Vec<_>>());
     assert!(since.elapsed().as_secs() < 10, "told by notes, not found at a renewal");
+    let reads = journal.breakage.reads.load(Ordering::SeqCst);
+    assert!(reads <= 2, "the records came by message; the journal was read {reads} times");
 }

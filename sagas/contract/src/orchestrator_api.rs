@@ -7,7 +7,7 @@
 //! | `GET /api/definitions` | every definition: name, version, fingerprint, steps |
 //! | `GET /api/sagas?status&name&business_key&owner&q&created_after&created_before&before&page_size&page_token` | [`Page`](crate::Page) of [`SagaSummary`] |
 //! | `GET /api/sagas/{id}` | [`SagaView`] |
-//! | `GET /api/sagas/{id}/journal` | [`Page`](crate::Page) of [`RecordView`], the only one |
+//! | `GET /api/sagas/{id}/journal?page_size&page_token` | [`Page`](crate::Page) of [`RecordView`], from the first on |
 //! | `GET /api/sagas/{id}/events` | server-sent events: `id: <seq>`, `event: record`, [`RecordView`]; then `event: end` |
 //! | `POST /api/sagas/{id}/actions` [`ActionRequest`] | 200 [`SagaView`]; 404; 409; 422 |
 //! | `GET /api/dead-letters`, `POST /api/dead-letters/{id}/redrive` | what could not be handled |

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use contract::{CommandId, SagaId, orchestrator_api::DeadLetterView};
-use sqlx::PgPool;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::session::unavailable;
@@ -16,9 +16,9 @@ INSERT INTO dead_letter \
     (message_id, saga_id, command_id, queue, exchange, routing_key, reason, kind, body, received_at) \
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (message_id, queue) DO NOTHING";
 
-const LIST: &str = "SELECT * FROM dead_letter ORDER BY id DESC LIMIT $1";
+const LIST: &str = "SELECT * FROM dead_letter WHERE id < $1 ORDER BY id DESC LIMIT $2";
 
-const LIST_OF_SAGA: &str = "SELECT * FROM dead_letter WHERE saga_id = $1 ORDER BY id DESC LIMIT $2";
+const LIST_OF_SAGA: &str = "SELECT * FROM dead_letter WHERE id < $1 AND saga_id = $3 ORDER BY id DESC LIMIT $2";
 
 const GET: &str = "SELECT * FROM dead_letter WHERE id = $1";
 
@@ -40,7 +40,7 @@ struct LetterColumns {
     redriven_at: Option<DateTime<Utc>>,
 }
 
-pub(super) async fn keep(pool: &PgPool, letter: &NewDeadLetter) -> Result<(), JournalError> {
+pub(super) async fn keep(connection: &mut PgConnection, letter: &NewDeadLetter) -> Result<(), JournalError> {
     let letter = dead_letters::fit(letter);
     sqlx::query(KEEP)
         .bind(letter.message_id)
@@ -53,29 +53,35 @@ pub(super) async fn keep(pool: &PgPool, letter: &NewDeadLetter) -> Result<(), Jo
         .bind(letter.kind)
         .bind(letter.body)
         .bind(letter.received_at)
-        .execute(pool)
+        .execute(connection)
         .await
         .map_err(unavailable("keeping a dead letter"))?;
     Ok(())
 }
 
-pub(super) async fn list(pool: &PgPool, saga: Option<SagaId>, limit: u32) -> Result<Vec<DeadLetterView>, JournalError> {
+pub(super) async fn list(
+    connection: &mut PgConnection,
+    saga: Option<SagaId>,
+    before: Option<i64>,
+    limit: u32,
+) -> Result<Vec<DeadLetterView>, JournalError> {
+    let before = before.unwrap_or(i64::MAX);
     let query = match saga {
-        Some(saga) => sqlx::query_as(LIST_OF_SAGA).bind(saga.uuid()).bind(i64::from(limit)),
-        None => sqlx::query_as(LIST).bind(i64::from(limit)),
+        Some(saga) => sqlx::query_as(LIST_OF_SAGA).bind(before).bind(i64::from(limit)).bind(saga.uuid()),
+        None => sqlx::query_as(LIST).bind(before).bind(i64::from(limit)),
     };
-    let found: Vec<LetterColumns> = query.fetch_all(pool).await.map_err(unavailable("listing dead letters"))?;
+    let found: Vec<LetterColumns> = query.fetch_all(connection).await.map_err(unavailable("listing dead letters"))?;
     Ok(found.into_iter().map(|columns| columns.into_kept().view).collect())
 }
 
-pub(super) async fn get(pool: &PgPool, id: i64) -> Result<Option<KeptDeadLetter>, JournalError> {
+pub(super) async fn get(connection: &mut PgConnection, id: i64) -> Result<Option<KeptDeadLetter>, JournalError> {
     let found: Option<LetterColumns> =
-        sqlx::query_as(GET).bind(id).fetch_optional(pool).await.map_err(unavailable("reading a dead letter"))?;
+        sqlx::query_as(GET).bind(id).fetch_optional(connection).await.map_err(unavailable("reading a dead letter"))?;
     Ok(found.map(LetterColumns::into_kept))
 }
 
-pub(super) async fn mark_redriven(pool: &PgPool, id: i64, at: DateTime<Utc>) -> Result<(), JournalError> {
-    let marked = sqlx::query(MARK).bind(id).bind(at).execute(pool).await;
+pub(super) async fn mark_redriven(connection: &mut PgConnection, id: i64, at: DateTime<Utc>) -> Result<(), JournalError> {
+    let marked = sqlx::query(MARK).bind(id).bind(at).execute(connection).await;
     marked.map_err(unavailable("noting that a dead letter was sent again"))?;
     Ok(())
 }

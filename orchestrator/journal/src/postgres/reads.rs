@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use contract::{SagaId, saga::SagaStatus};
-use sqlx::{PgConnection, PgExecutor, PgPool, Postgres, QueryBuilder};
+use sqlx::{PgConnection, Postgres, QueryBuilder};
 use uuid::Uuid;
 
 use super::{
@@ -10,7 +10,7 @@ use super::{
     rows::{SagaColumns, StoredColumns},
     session::unavailable,
 };
-use crate::port::{ExistingStart, Filter, JournalError, SagaRow, Stored};
+use crate::port::{ExistingStart, Filter, JournalError, Listing, Stored};
 
 /// Sagas with their journals. The bounds repeat what the ids say, so that weeks outside of them are not even opened.
 const LOAD: &str = "\
@@ -19,7 +19,7 @@ SELECT s.id, s.name, s.version, s.fingerprint, s.shard, s.status, s.business_key
 FROM saga s CROSS JOIN LATERAL ( \
     SELECT array_agg(r.seq) AS seqs, array_agg(r.at) AS ats, array_agg(r.entries::text) AS entries \
     FROM (SELECT seq, at, entries FROM saga_journal \
-          WHERE saga_id = s.id AND saga_id BETWEEN $2 AND $3 ORDER BY seq) r) j \
+          WHERE saga_id = s.id AND saga_id BETWEEN $2 AND $3 AND seq > $4 ORDER BY seq) r) j \
 WHERE s.id = ANY($1) AND s.id BETWEEN $2 AND $3 ORDER BY s.id";
 
 /// The literal words let the partial index be used.
@@ -43,14 +43,19 @@ const ID_SKEW_MAX: TimeDelta = TimeDelta::hours(1);
 /// 10000-01-01, in seconds: the tables hold no time from there on.
 const YEAR_10000_SECONDS: i64 = 253_402_300_800;
 
-/// Sagas with their journals, by id; missing ones are left out.
-pub(super) async fn load(pool: &PgPool, ids: &[SagaId]) -> Result<Vec<Result<Stored, JournalError>>, JournalError> {
-    let failed = unavailable("loading sagas");
-    let mut connection = pool.acquire().await.map_err(&failed)?;
-    load_with(&mut connection, ids).await.map_err(failed)
+/// One saga with the records after that number.
+pub(super) async fn one(
+    connection: &mut PgConnection,
+    id: SagaId,
+    after: u64,
+) -> Result<Option<Stored>, JournalError> {
+    let ids = [id.uuid()];
+    let after = i64::try_from(after).unwrap_or(i64::MAX);
+    let found = load_part(connection, &ids, after).await.map_err(unavailable("loading a saga"))?.pop();
+    found.map(|found| found.into_stored(after)).transpose()
 }
 
-/// See [`load`].
+/// Sagas with their whole journals, by id; missing ones are left out.
 pub(super) async fn load_with(
     connection: &mut PgConnection,
     ids: &[SagaId],
@@ -60,11 +65,20 @@ pub(super) async fn load_with(
     ids.dedup();
     let mut all = Vec::with_capacity(ids.len());
     for part in ids.chunks(LOAD_SAGAS_MAX) {
-        let found: Vec<StoredColumns> =
-            sqlx::query_as(LOAD).bind(part).bind(part.first()).bind(part.last()).fetch_all(&mut *connection).await?;
-        all.extend(found.into_iter().map(StoredColumns::into_stored));
+        let found = load_part(connection, part, 0).await?;
+        all.extend(found.into_iter().map(|found| found.into_stored(0)));
     }
     Ok(all)
+}
+
+/// At most [`LOAD_SAGAS_MAX`] ids, in order.
+async fn load_part(
+    connection: &mut PgConnection,
+    ids: &[Uuid],
+    after: i64,
+) -> Result<Vec<StoredColumns>, sqlx::Error> {
+    let query = sqlx::query_as(LOAD).bind(ids).bind(ids.first()).bind(ids.last()).bind(after);
+    query.fetch_all(connection).await
 }
 
 /// The shard's sagas that are not final, oldest first.
@@ -85,7 +99,7 @@ pub(super) async fn open_sagas(
 
 /// The start made under a key.
 pub(super) async fn find_start(
-    executor: impl PgExecutor<'_>,
+    connection: &mut PgConnection,
     name: &str,
     key: &str,
 ) -> Result<Option<ExistingStart>, JournalError> {
@@ -96,7 +110,7 @@ pub(super) async fn find_start(
     let found: Option<(Uuid, String, String)> = sqlx::query_as(FIND_START)
         .bind(name)
         .bind(key)
-        .fetch_optional(executor)
+        .fetch_optional(connection)
         .await
         .map_err(unavailable("looking a start up"))?;
     Ok(found.map(|(saga_id, business_key, fingerprint)| ExistingStart {
@@ -107,16 +121,26 @@ pub(super) async fn find_start(
 }
 
 /// Rows, newest first.
-pub(super) async fn list(pool: &PgPool, filter: &Filter, limit: u32) -> Result<Vec<SagaRow>, JournalError> {
+pub(super) async fn list(
+    connection: &mut PgConnection,
+    filter: &Filter,
+    limit: u32,
+) -> Result<Listing, JournalError> {
     let texts = [&filter.name, &filter.business_key, &filter.owner, &filter.error];
     if texts.into_iter().flatten().any(|text| text.contains('\0')) {
-        return Ok(Vec::new());
+        return Ok(Listing { rows: Vec::new(), next: None });
     }
     let mut query = QueryBuilder::new("");
-    push_list(&mut query, filter, limit);
-    let found: Vec<SagaColumns> = query.build_query_as().fetch_all(pool).await.map_err(unavailable("listing sagas"))?;
+    // One more than asked for tells whether there are more.
+    push_list(&mut query, filter, limit.saturating_add(1));
+    let found = query.build_query_as().fetch_all(connection).await;
+    let mut found: Vec<SagaColumns> = found.map_err(unavailable("listing sagas"))?;
+    let more = found.len() > limit as usize;
+    found.truncate(limit as usize);
+    let next = found.last().filter(|_| more).map(SagaColumns::saga_id);
     let rows = found.into_iter().map(SagaColumns::into_row);
-    Ok(rows.filter_map(|row| row.inspect_err(|error| tracing::error!(%error, "left out of a list")).ok()).collect())
+    let rows = rows.filter_map(|row| row.inspect_err(|error| tracing::error!(%error, "left out of a list")).ok());
+    Ok(Listing { rows: rows.collect(), next })
 }
 
 /// One status, or none, is one scan of one index. Several are as many scans, merged: an index over (status, id) gives
@@ -202,8 +226,9 @@ mod tests {
     async fn a_sagas_journal_is_read_from_one_partition() {
         let journal = journal().await;
         let id = kit::ids::uuid_v7();
-        let explain = sqlx::query_scalar(AssertSqlSafe(format!("EXPLAIN {LOAD}"))).bind(vec![id]).bind(id).bind(id);
-        let plan: Vec<String> = explain.fetch_all(&journal.pool).await.unwrap();
+        let explain = sqlx::query_scalar(AssertSqlSafe(format!("EXPLAIN {LOAD}"))).bind(vec![id]).bind(id).bind(id).bind(0_i64);
+        let mut connection = journal.reads.acquire("testing").await.unwrap();
+        let plan: Vec<String> = explain.fetch_all(&mut *connection).await.unwrap();
         let scans: Vec<_> = plan.iter().filter(|line| line.contains(" on saga")).collect();
         assert_eq!(scans.len(), 2, "one partition of each table: {plan:#?}");
         assert!(scans.iter().all(|scan| scan.contains("Index") && !scan.contains("default")), "{plan:#?}");
@@ -212,7 +237,7 @@ mod tests {
     #[tokio::test]
     async fn every_list_reads_its_index_in_order() {
         let journal = journal().await;
-        let mut connection = journal.pool.acquire().await.unwrap();
+        let mut connection = journal.reads.acquire("testing").await.unwrap();
         // The tables are too small for the planner to care: only what it could do matters here.
         connection.execute("SET enable_seqscan = off; SET enable_bitmapscan = off").await.unwrap();
         let text = Some("x".to_owned());
@@ -240,7 +265,7 @@ mod tests {
     #[tokio::test]
     async fn open_sagas_are_found_by_their_own_small_index() {
         let journal = journal().await;
-        let mut connection = journal.pool.acquire().await.unwrap();
+        let mut connection = journal.reads.acquire("testing").await.unwrap();
         connection.execute("SET enable_seqscan = off; SET enable_bitmapscan = off").await.unwrap();
         let explain = sqlx::query_scalar(AssertSqlSafe(format!("EXPLAIN {OPEN_SAGAS}")));
         let explain = explain.bind(0).bind(Uuid::nil()).bind(10_i64);

@@ -36,6 +36,11 @@ pub(super) struct StoredColumns {
 }
 
 impl SagaColumns {
+    /// The row's key, which reads however broken the rest is.
+    pub(super) fn saga_id(&self) -> SagaId {
+        SagaId::from_uuid(self.id)
+    }
+
     pub(super) fn into_row(self) -> Result<SagaRow, JournalError> {
         let id = SagaId::from_uuid(self.id);
         let broken = |column: &'static str, detail: String| JournalError::BrokenRow {
@@ -66,15 +71,17 @@ impl SagaColumns {
 }
 
 impl StoredColumns {
-    pub(super) fn into_stored(self) -> Result<Stored, JournalError> {
+    /// The saga, of which the records after that number were read.
+    pub(super) fn into_stored(self, after: i64) -> Result<Stored, JournalError> {
         let row = self.saga.into_row()?;
         let (seqs, ats) = (self.seqs.unwrap_or_default(), self.ats.unwrap_or_default());
         let entries = self.entries.unwrap_or_default();
-        if seqs.is_empty() {
+        let after = u64::try_from(after).unwrap_or_default();
+        if seqs.is_empty() && after == 0 {
             return Err(broken_record(row.id, 1, "seq", "the saga has no records".to_owned()));
         }
         let mut records = Vec::with_capacity(seqs.len());
-        for (((seq, at), entries), expected) in seqs.into_iter().zip(ats).zip(entries).zip(1_u64..) {
+        for (((seq, at), entries), expected) in seqs.into_iter().zip(ats).zip(entries).zip(after.saturating_add(1)..) {
             if u64::try_from(seq) != Ok(expected) {
                 return Err(broken_record(row.id, expected, "seq", format!("it is missing; {seq} follows")));
             }

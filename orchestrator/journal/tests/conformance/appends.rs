@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use contract::{SagaId, saga::SagaStatus};
-use journal::{Append, Appended, Change, ExistingStart, Filter, Journal, Record, Stored};
+use journal::{Append, Appended, Change, Door, ExistingStart, Filter, Journal, Record, Stored};
 
 use crate::{adapters::Storage, fixtures::*};
 
@@ -23,7 +23,7 @@ pub(crate) async fn a_started_saga_reads_back_as_it_was_written(storage: &dyn St
     assert_eq!(stored(&journal, row.id).await, expected);
     let loaded = lane.load(&[row.id]).await.unwrap();
     assert_eq!(loaded.into_iter().map(Result::unwrap).collect::<Vec<_>>(), [expected]);
-    assert_eq!(journal.list(&Filter::default(), 10).await.unwrap(), std::slice::from_ref(&row));
+    assert_eq!(journal.list(&Filter::default(), 10).await.unwrap().rows, std::slice::from_ref(&row));
     let found = journal.find_start("order", "key").await.unwrap().expect("the start is found");
     assert_eq!((found.saga_id, found.business_key), (row.id, row.business_key));
     assert_eq!(journal.find_start("order", "other").await.unwrap(), None);
@@ -70,6 +70,26 @@ pub(crate) async fn each_change_of_status_shows_in_the_row(storage: &dyn Storage
     commit(&mut *lane, vec![step_on(id, 6)]).await;
     assert_eq!(stored(&journal, id).await.row.status, SagaStatus::Compensated, "a step leaves the row alone");
     assert_eq!(stored(&journal, id).await.records.len(), 6);
+}
+
+pub(crate) async fn only_the_records_after_a_number_are_read(storage: &dyn Storage) {
+    let journal = storage.process().await;
+    let mut lane = journal.lane(0).await.unwrap();
+    let id = saga_on(0);
+    commit(&mut *lane, vec![start(row(id), None)]).await;
+    for seq in 2..=5 {
+        commit(&mut *lane, vec![step_on(id, seq)]).await;
+    }
+    let whole = stored(&journal, id).await;
+    for after in [0, 1, 3, 5, 6, u64::MAX] {
+        for door in [Door::Reads, Door::Acts] {
+            let read = journal.read(door, id, after).await.unwrap().expect("the saga is there");
+            assert_eq!(read.row, whole.row);
+            let wanted: Vec<_> = whole.records.iter().filter(|record| record.seq > after).cloned().collect();
+            assert_eq!(read.records, wanted, "after {after}");
+        }
+    }
+    assert_eq!(journal.read(Door::Reads, saga_on(0), 3).await.unwrap(), None);
 }
 
 pub(crate) async fn of_two_sessions_that_write_the_same_seq_exactly_one_commits(storage: &dyn Storage) {
@@ -195,7 +215,7 @@ pub(crate) async fn two_starts_with_one_key_in_one_batch_start_one_saga(storage:
     let winner = journal.find_start("order", "key").await.unwrap().unwrap().saga_id;
     assert_eq!(answers.iter().filter(|answer| **answer == Appended::Committed).count(), 1);
     assert!(answers.iter().any(|answer| matches!(answer, Appended::KeyTaken(start) if start.saga_id == winner)));
-    assert_eq!(journal.list(&Filter::default(), 10).await.unwrap().len(), 1);
+    assert_eq!(journal.list(&Filter::default(), 10).await.unwrap().rows.len(), 1);
     assert!(journal.get(winner).await.unwrap().is_some());
 }
 

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use contract::{CommandId, Op, SagaId};
-use journal::NewDeadLetter;
+use journal::{Door, NewDeadLetter};
 
 use crate::{adapters::Storage, fixtures::*};
 
@@ -29,7 +29,7 @@ pub(crate) async fn a_dead_letter_is_kept_once(storage: &dyn Storage) {
     let sent = letter.clone();
     letter.reason = "seen again".to_owned();
     journal.keep_dead_letter(&letter).await.unwrap();
-    let listed = journal.dead_letters(None, 10).await.unwrap();
+    let listed = journal.dead_letters(Door::Reads, None, None, 10).await.unwrap();
     assert_eq!(listed.len(), 1);
     let kept = journal.dead_letter(listed[0].id).await.unwrap().unwrap();
     assert_eq!(format!("{:?}", kept.letter), format!("{sent:?}"));
@@ -47,7 +47,7 @@ pub(crate) async fn a_message_that_two_queues_give_up_is_two_dead_letters(storag
     for letter in [&first, &second, &second] {
         journal.keep_dead_letter(letter).await.unwrap();
     }
-    let listed = journal.dead_letters(None, 10).await.unwrap();
+    let listed = journal.dead_letters(Door::Reads, None, None, 10).await.unwrap();
     let queues: Vec<_> = listed.iter().map(|letter| letter.queue.as_str()).collect();
     assert_eq!(queues, ["events.feed", "commands.accommodation"]);
 }
@@ -59,22 +59,26 @@ pub(crate) async fn dead_letters_are_listed_newest_first_and_by_saga(storage: &d
     {
         journal.keep_dead_letter(&letter(message, saga)).await.unwrap();
     }
-    let all = journal.dead_letters(None, 10).await.unwrap();
+    let all = journal.dead_letters(Door::Reads, None, None, 10).await.unwrap();
     assert_eq!(all.len(), 4);
     assert!(all.windows(2).all(|pair| pair[0].id > pair[1].id));
-    assert_eq!(journal.dead_letters(None, 2).await.unwrap().len(), 2);
-    let of_saga = journal.dead_letters(Some(saga), 10).await.unwrap();
+    assert_eq!(journal.dead_letters(Door::Reads, None, None, 2).await.unwrap().len(), 2);
+    let older = journal.dead_letters(Door::Reads, None, Some(all[1].id), 10).await.unwrap();
+    assert_eq!(older.iter().map(|view| view.id).collect::<Vec<_>>(), [all[2].id, all[3].id]);
+    let older = journal.dead_letters(Door::Acts, Some(saga), Some(all[0].id), 10).await.unwrap();
+    assert_eq!(older.iter().map(|view| view.id).collect::<Vec<_>>(), [all[3].id]);
+    let of_saga = journal.dead_letters(Door::Reads, Some(saga), None, 10).await.unwrap();
     assert_eq!(of_saga.iter().map(|view| view.id).collect::<Vec<_>>(), [all[0].id, all[3].id]);
 }
 
 pub(crate) async fn a_redriven_letter_says_when(storage: &dyn Storage) {
     let journal = storage.process().await;
     journal.keep_dead_letter(&letter("msg_1", None)).await.unwrap();
-    let id = journal.dead_letters(None, 1).await.unwrap()[0].id;
+    let id = journal.dead_letters(Door::Reads, None, None, 1).await.unwrap()[0].id;
     let at = now() + TimeDelta::seconds(5);
     journal.mark_redriven(id, at).await.unwrap();
     assert_eq!(journal.dead_letter(id).await.unwrap().unwrap().view.redriven_at, Some(at));
-    assert_eq!(journal.dead_letters(None, 1).await.unwrap()[0].redriven_at, Some(at));
+    assert_eq!(journal.dead_letters(Door::Reads, None, None, 1).await.unwrap()[0].redriven_at, Some(at));
     journal.mark_redriven(id + 7, at).await.unwrap();
 }
 
@@ -87,7 +91,7 @@ pub(crate) async fn a_letter_with_anything_in_it_can_be_kept(storage: &dyn Stora
     letter.exchange = None;
     journal.keep_dead_letter(&letter).await.unwrap();
     journal.keep_dead_letter(&letter).await.unwrap();
-    let listed = journal.dead_letters(None, 10).await.unwrap();
+    let listed = journal.dead_letters(Door::Reads, None, None, 10).await.unwrap();
     assert_eq!(listed.len(), 1);
     assert!(!listed[0].reason.contains('\u{0}') && listed[0].reason.contains('\u{1f6cf}'));
     let kept = journal.dead_letter(listed[0].id).await.unwrap().unwrap();

@@ -35,6 +35,7 @@ on_both! {
         a_started_saga_reads_back_as_it_was_written,
         every_kind_of_entry_reads_back_equal,
         each_change_of_status_shows_in_the_row,
+        only_the_records_after_a_number_are_read,
         of_two_sessions_that_write_the_same_seq_exactly_one_commits,
         an_append_with_a_taken_seq_leaves_no_trace,
         a_record_that_does_not_follow_is_refused,

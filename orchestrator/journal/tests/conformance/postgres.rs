@@ -4,7 +4,7 @@ use std::{error::Error, future::poll_fn, sync::Arc, task::Poll};
 
 use chrono::TimeDelta;
 use contract::{SagaId, saga::SagaStatus};
-use journal::{Appended, Filter, Journal, JournalError, OpenJournalError, PgJournal, PgJournalOptions};
+use journal::{Appended, Door, Filter, Journal, JournalError, OpenJournalError, PgJournal, PgJournalOptions};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, postgres::PgConnectOptions};
 use tokio::{
     io::copy_bidirectional,
@@ -103,7 +103,63 @@ async fn a_broken_record_is_named_and_hides_no_other_saga() {
     assert!(told[1].contains(&format!("row {} seq 1 of saga_journal", ids[2])), "{told:?}");
     assert!(told[2].contains(&ids[3].to_string()), "{told:?}");
     assert!(matches!(journal.get(ids[1]).await, Err(JournalError::BrokenRow { table: "saga_journal", .. })));
-    assert_eq!(journal.list(&Filter::default(), 10).await.unwrap().len(), 4);
+    assert_eq!(journal.list(&Filter::default(), 10).await.unwrap().rows.len(), 4);
+}
+
+#[tokio::test]
+async fn a_broken_row_does_not_make_its_part_of_a_listing_the_last_one() {
+    let storage = Postgres::new().await;
+    let journal = storage.connect().await;
+    let mut lane = journal.lane(0).await.unwrap();
+    let mut ids: Vec<_> = (0..6).map(|_| saga_on(0)).collect();
+    ids.sort_unstable();
+    commit(&mut *lane, ids.iter().map(|id| start(row(*id), None)).collect()).await;
+    let mut admin = storage.admin().await;
+    admin.execute("ALTER TABLE saga DROP CONSTRAINT saga_status_check").await.unwrap();
+    for broken in [ids[4], ids[3]] {
+        let break_it = sqlx::query("UPDATE saga SET status = 'martian' WHERE id = $1").bind(broken.uuid());
+        break_it.execute(&mut admin).await.unwrap();
+    }
+    let (mut filter, mut listed) = (Filter::default(), Vec::new());
+    loop {
+        let part = journal.list(&filter, 2).await.unwrap();
+        listed.extend(part.rows.into_iter().map(|row| row.id));
+        filter.before = part.next;
+        if part.next.is_none() {
+            break;
+        }
+    }
+    assert_eq!(listed, [ids[5], ids[2], ids[1], ids[0]]);
+}
+
+#[tokio::test]
+async fn a_crowd_of_readers_is_told_so_and_keeps_no_operator_out() {
+    let storage = Postgres::new().await;
+    let journal = storage.connect().await;
+    let mut lane = journal.lane(0).await.unwrap();
+    let id = saga_on(0);
+    commit(&mut *lane, vec![start(row(id), None)]).await;
+    // Lists wait for a table that somebody holds.
+    let mut admin = storage.admin().await;
+    admin.execute("BEGIN; LOCK TABLE dead_letter IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let slow = (0..4).map(|_| {
+        let journal = Arc::clone(&journal);
+        tokio::spawn(async move { journal.dead_letters(Door::Reads, None, None, 10).await })
+    });
+    let slow: Vec<_> = slow.collect();
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    let mut looker = storage.admin().await;
+    while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut looker).await.unwrap() < 4 {
+        tokio::task::yield_now().await;
+    }
+    assert!(matches!(journal.get(id).await, Err(JournalError::Busy { .. })));
+    assert!(journal.read(Door::Acts, id, 0).await.unwrap().is_some());
+    journal.ping().await.unwrap();
+    admin.execute("ROLLBACK").await.unwrap();
+    for read in slow {
+        assert!(read.await.unwrap().unwrap().is_empty());
+    }
+    assert!(journal.get(id).await.unwrap().is_some());
 }
 
 #[tokio::test]
@@ -244,7 +300,7 @@ async fn rows_outside_the_prepared_weeks_are_moved_when_their_week_is_prepared()
     assert_eq!(in_default().await, (0, 0));
     commit(&mut *lane, vec![status_on(id, 2, SagaStatus::Completed, None)]).await;
     assert_eq!(journal.get(id).await.unwrap().unwrap().records.len(), 2);
-    assert_eq!(journal.list(&Filter::default(), 1).await.unwrap()[0].id, id);
+    assert_eq!(journal.list(&Filter::default(), 1).await.unwrap().rows[0].id, id);
 }
 
 #[tokio::test]
