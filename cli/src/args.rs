@@ -107,7 +107,8 @@ Examples:
 Examples:
   sagactl skip SAGA --step notify-user --reply '{}' --reason 'told by phone'
 
-The reply must read as the step's reply type; see `sagactl show SAGA -o json`.")]
+The reply must read as the step's reply type; see `sagactl show SAGA -o json`. Only a step that is stuck or waits for
+its next attempt can be skipped, unless --force is given.")]
     Skip(Skip),
     /// Give a saga up as it is; nothing more is done or undone
     #[command(after_help = "\
@@ -184,6 +185,9 @@ pub(crate) struct Act {
     pub(crate) selection: Ids,
     #[command(flatten)]
     pub(crate) consent: Consent,
+    /// Only if this record (SEQ of `sagactl journal`) is still the last one
+    #[arg(long, value_name = "SEQ")]
+    pub(crate) if_head: Option<u64>,
 }
 
 /// Why, and whether to ask.
@@ -213,6 +217,9 @@ pub(crate) struct Skip {
     /// The step that is skipped
     #[arg(long)]
     pub(crate) step: StepName,
+    /// Skip it also while its command is under way; its worker may still carry it out, or refuse it
+    #[arg(long)]
+    pub(crate) force: bool,
     /// Its reply, as JSON
     #[arg(long, value_parser = parse_json)]
     pub(crate) reply: serde_json::Value,

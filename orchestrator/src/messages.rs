@@ -1,5 +1,6 @@
 //! Messages besides commands and replies: between orchestrators, and from the dead letters.
 
+pub(crate) mod acts;
 pub(crate) mod dead_letters;
 pub(crate) mod own_queue;
 pub(crate) mod pending_requests;

@@ -42,7 +42,8 @@ pub(crate) async fn skip(
     output: Output,
     interrupted: &CancellationToken,
 ) -> Result<(), Failure> {
-    run(client, Action::Skip { step: skip.step, reply: skip.reply }, &skip.act, output, interrupted).await
+    let Skip { act, step, reply, force } = skip;
+    run(client, Action::Skip { step, reply, force }, &act, output, interrupted).await
 }
 
 pub(crate) async fn abandon(
@@ -65,7 +66,7 @@ async fn run(
     let selected = select::select::<SagaId>(&act.selection.ids)?;
     let count = selected.ids.len();
     select::confirm(action.as_str(), "sagas", count, selected.from_stdin, act.consent.yes)?;
-    let request = ActionRequest { action, reason };
+    let request = ActionRequest { action, reason, request_id: None, if_head: act.if_head };
     let mut report = bulk::Report::default();
     for (index, id) in selected.ids.into_iter().enumerate() {
         // What has been sent is always waited for: an interruption must not leave it unsaid.

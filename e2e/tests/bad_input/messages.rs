@@ -381,7 +381,8 @@ async fn late_replies(broker: &messaging::rabbitmq::RabbitBroker, finished: Saga
     }
 }
 
-/// A letter can be sent again, and dies again as a new one when nothing has changed.
+/// A letter can be sent again, and dies again as a new one when nothing has changed. For a command its step is asked to be
+/// done again, which the saga judges.
 async fn redriven(system: &System, operator: &Client, findings: &mut Findings) {
     let all = letters(operator).await.unwrap();
     findings.that("late replies are no letters", !all.iter().any(|one| one.to_string().contains("late-reply")), ());
@@ -391,9 +392,15 @@ async fn redriven(system: &System, operator: &Client, findings: &mut Findings) {
     let unroutable = pick("without a reason");
     let because = Some(json!({ "reason": "the worker was repaired" }));
     let redrive = |letter: &Value| format!("/ops/api/dead-letters/{}/redrive", letter["id"]);
-    let answer = operator.call(Method::POST, &redrive(&unroutable), because).await.unwrap();
+    let answer = operator.call(Method::POST, &redrive(&unroutable), because.clone()).await.unwrap();
     findings.problem("a letter of no exchange", &answer, 409, "dead_letter_exchange_unknown", &[]);
-    let letter = pick("version 99 is not known here");
+    let command = pick("version 99 is not known here");
+    let over = operator.call(Method::POST, &redrive(&command), because.clone()).await.unwrap();
+    findings.problem("a command of a saga that has ended", &over, 409, "saga_finished", &[]);
+    let strange = |one: &&Value| {
+        one["queue"] == "commands.order" && one["reason"].as_str().is_some_and(|text| text.contains("sojourn.riddle"))
+    };
+    let letter = all.iter().find(strange).cloned().unwrap();
     let without_reason = operator.call(Method::POST, &redrive(&letter), Some(json!({ "reason": "" }))).await.unwrap();
     findings.problem("a redrive without a reason", &without_reason, 422, "reason_invalid", &["#/reason"]);
     let id = letter["id"].to_string();
@@ -403,7 +410,7 @@ async fn redriven(system: &System, operator: &Client, findings: &mut Findings) {
     findings.that("a letter sent again", ended.code == Some(0) && sent[0]["redriven_at"].is_string(), &ended);
     let saga = letter["saga_id"].as_str().unwrap();
     let listed = system.sagactl(&operator.token, &["dead-letters", "list", "--saga", saga]).await.unwrap();
-    let said = listed.code == Some(0) && listed.stdout.contains("version 99 is not known here");
+    let said = listed.code == Some(0) && listed.stdout.contains("sojourn.riddle");
     findings.that("the letters of a saga as sagactl lists them", said, &listed);
     wait::until("the same letter as a new one", Duration::from_secs(30), || async {
         let copies = letters(operator).await?.into_iter().filter(|one| one["body"] == letter["body"]).count();

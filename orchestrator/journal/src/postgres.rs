@@ -2,8 +2,9 @@
 //!
 //! ```text
 //!  PgJournal --- reads: for people who look         one small pool a process
-//!     |--------- acts: for operators, dead letters,  one small pool a process, so that no crowd of readers keeps
-//!     |          starts by key, looks at the server  them out
+//!     |--------- starts: for starts by their keys   one small pool a process
+//!     |--------- acts: for operators, dead letters,  one small pool a process, so that no crowd of the others keeps
+//!     |          looks at the server                 them out
 //!     |--------- link: who takes part              one connection a process, LISTENs
 //!     `--------- lane, lane, lane                  one connection a shard: waits for the shard's lock, then holds it
 //!                                                  and commits over it, so that losing one loses both
@@ -38,6 +39,9 @@ pub const DATABASE: &str = "sojourn_orchestrator";
 
 /// Reading connections unless said otherwise: dashboards and status requests are small and quick.
 const READ_CONNECTIONS_MAX: u32 = 4;
+
+/// Connections that look starts up by their keys, which takes a fraction of a millisecond.
+const START_CONNECTIONS_MAX: u32 = 2;
 
 /// Connections for acts: each takes milliseconds, and few people act at a time.
 const ACT_CONNECTIONS_MAX: u32 = 2;
@@ -138,6 +142,7 @@ pub enum OpenJournalError {
 /// The journal on PostgreSQL.
 pub struct PgJournal {
     reads: Pool,
+    starts: Pool,
     acts: Pool,
     lanes: PgConnectOptions,
     shards: u16,
@@ -176,6 +181,7 @@ impl PgJournal {
         let link = Link::join(session::link_options(&plain)).await?;
         let journal = Self {
             reads: Pool::new(session::read_options(&plain), options.read_connections_max),
+            starts: Pool::new(session::read_options(&plain), START_CONNECTIONS_MAX),
             acts: Pool::new(session::read_options(&plain), ACT_CONNECTIONS_MAX),
             lanes: session::lane_options(&plain),
             shards: options.shards,
@@ -254,7 +260,7 @@ impl Journal for PgJournal {
     }
 
     async fn find_start(&self, name: &str, key: &str) -> Result<Option<ExistingStart>, JournalError> {
-        reads::find_start(&mut *self.acts.acquire("looking a start up").await?, name, key).await
+        reads::find_start(&mut *self.starts.acquire("looking a start up").await?, name, key).await
     }
 
     async fn keep_dead_letter(&self, letter: &NewDeadLetter) -> Result<(), JournalError> {

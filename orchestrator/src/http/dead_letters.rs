@@ -1,13 +1,16 @@
 //! `GET /api/dead-letters` and sending one again.
 
 use axum::{extract::State, http::HeaderMap};
-use contract::{Page, PageToken, SagaId, orchestrator_api::DeadLetterView, page::page_size};
-use journal::Door;
+use contract::{Page, PageToken, SagaId, orchestrator_api::DeadLetterView, page::page_size, saga::Action};
+use journal::{Door, KeptDeadLetter};
 use kit::http::{ApiError, Json, Path, Query, page_token};
 use serde::Deserialize;
 
-use super::{Api, operator, problems};
-use crate::messages::dead_letters::{self, RedriveError};
+use super::{Api, actions, operator, problems};
+use crate::messages::{
+    acts::AskedAct,
+    dead_letters::{self, RedriveError},
+};
 
 /// The pause asked of a caller, in seconds, while the broker does not take messages.
 const BROKER_RETRY_AFTER: u32 = 5;
@@ -40,7 +43,7 @@ pub(super) async fn list(
     Ok(Json(Page::cut(letters, size as usize, |last| page_token::write(&listing, &last.id))))
 }
 
-/// Sends a letter again.
+/// Sends a letter again. For a command that is a retry of its step, journaled like any other.
 pub(super) async fn redrive(
     State(api): State<Api>,
     Path(id): Path<i64>,
@@ -50,13 +53,26 @@ pub(super) async fn redrive(
     let operator = operator::read(&headers, &reason)?;
     let (actor, role) = (operator.actor.as_str(), operator.role.as_str());
     tracing::info!(letter = id, actor, role, reason = operator.reason, "a dead letter is sent again");
-    dead_letters::redrive(&api.shared, id).await.map(Json).map_err(|error| match error {
+    let KeptDeadLetter { letter, .. } = dead_letters::find(&api.shared, id).await.map_err(|error| failed(id, &error))?;
+    match dead_letters::step_of(&letter) {
+        Some((saga_id, step)) => {
+            let action = Action::Retry { step: Some(step) };
+            let retry = AskedAct { saga_id, action, operator, request_id: None, if_head: None };
+            actions::carry_out(&api, retry).await?;
+        }
+        None => dead_letters::publish_again(&api.shared, letter).await.map_err(|error| failed(id, &error))?,
+    }
+    dead_letters::mark(&api.shared, id).await.map(Json).map_err(|error| failed(id, &error))
+}
+
+fn failed(id: i64, error: &RedriveError) -> ApiError {
+    match error {
         RedriveError::Unknown(_) => ApiError::not_found("dead_letter_unknown", error.to_string()),
         RedriveError::NoExchange => ApiError::conflict("dead_letter_exchange_unknown", error.to_string()),
-        RedriveError::Journal(error) => problems::journal(&error),
+        RedriveError::Journal(error) => problems::journal(error),
         RedriveError::Publish(error) => {
             tracing::warn!(letter = id, %error, "a dead letter could not be sent again");
             ApiError::unavailable("broker_unavailable", "the broker does not take the letter", BROKER_RETRY_AFTER)
         }
-    })
+    }
 }

@@ -13,6 +13,9 @@ use crate::{
     starts::lanes::StartRequest,
 };
 
+/// An operator's action is refused because the saga has moved on since the operator looked at it.
+const REFUSED_HEAD_MOVED: &str = "head_moved";
+
 /// One saga's part of a turn.
 #[derive(Debug)]
 pub(super) struct BatchedSaga {
@@ -54,11 +57,26 @@ impl BatchedSaga {
 
     /// Decides one input on top of the ones before it.
     pub(super) fn decide(&mut self, input: &PendingInput, now: DateTime<Utc>) -> Result<Verdict, Parked> {
+        if let Some(verdict) = self.moved_on(&input.origin) {
+            return Ok(verdict);
+        }
         let Decision { entries, state, commands, verdict } = self.instance.decide(&input.input, now)?;
         self.instance.state = state;
         self.entries.extend(entries);
         self.commands.extend(commands);
         Ok(verdict)
+    }
+
+    /// The verdict on an act of somebody who has not seen the saga's last record.
+    fn moved_on(&self, origin: &Origin) -> Option<Verdict> {
+        let Origin::Act { request_id, if_head: Some(seen), .. } = origin else { return None };
+        // What was decided in this turn is a record by the time that the answer arrives.
+        let head = self.instance.head + u64::from(!self.entries.is_empty());
+        if head == *seen || self.instance.state.requests.contains(request_id) {
+            return None;
+        }
+        let message = format!("the saga has come to record {head}, and the action was meant for record {seen}");
+        Some(Verdict::Refused { code: REFUSED_HEAD_MOVED, message })
     }
 
     /// True when a timer fired and the machine had nothing to do: it must not fire again at once.

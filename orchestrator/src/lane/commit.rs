@@ -222,8 +222,8 @@ impl Turn<'_> {
         match input.origin {
             Origin::Timer => {}
             Origin::Message(delivery) => self.after_commit.acks.push(delivery),
-            Origin::Act { delivery, request_id, answer_to } => {
-                self.sagas.answered_acts.add(request_id);
+            Origin::Act { delivery, request_id, answer_to, .. } => {
+                self.sagas.answered_acts.add(request_id, end.clone());
                 self.after_commit.acks.push(delivery);
                 self.answer(answer_to, ActAnswer { request_id, end });
             }

@@ -1,11 +1,11 @@
 //! One input of a saga on its way through a turn, and where it came from.
 
-use contract::{SagaId, envelope::ReplyEnvelope};
-use machine::Input;
+use contract::{RequestId, SagaId, envelope::ReplyEnvelope};
+use machine::{Input, Terms};
 use messaging::Delivery;
 
 use crate::{
-    messages::wire::{Act, DeadCommand, RequestId},
+    messages::wire::{Act, DeadCommand},
     names,
     starts::lanes::StartRequest,
 };
@@ -30,7 +30,7 @@ pub(super) enum Origin {
     /// A reply, or the news of a dead command: an acknowledgment.
     Message(Delivery),
     /// An operator's act: an acknowledgment, and the verdict.
-    Act { delivery: Delivery, request_id: RequestId, answer_to: String },
+    Act { delivery: Delivery, request_id: RequestId, if_head: Option<u64>, answer_to: String },
 }
 
 /// Inputs that are left for the next turn.
@@ -62,8 +62,10 @@ impl PendingInput {
     }
 
     pub(super) fn act(act: Act, delivery: Delivery) -> Self {
-        let Act { request_id, answer_to, saga_id, action, operator } = act;
-        Self::new(saga_id, Input::Operator { operator, action }, Origin::Act { delivery, request_id, answer_to })
+        let Act { request_id, answer_to, saga_id, action, operator, expires_at, if_head } = act;
+        let terms = Terms { request_id: Some(request_id), expires_at };
+        let input = Input::Operator { operator, action, terms };
+        Self::new(saga_id, input, Origin::Act { delivery, request_id, if_head, answer_to })
     }
 
     pub(super) const fn timer(saga: SagaId) -> Self {

@@ -3,10 +3,11 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
+use contract::RequestId;
 use messaging::QueueName;
 
 use super::{input::Carried, memory::Memory, recovery::Recovery, timers::Timers, watches::Watches};
-use crate::{messages::wire::RequestId, shared::Shared};
+use crate::{messages::wire::ActEnd, shared::Shared};
 
 /// Acts remembered against redelivery: far more than operators send within a broker's reconnect.
 const ACTS_MAX: usize = 1_024;
@@ -46,19 +47,20 @@ impl Sagas {
     }
 }
 
-/// The acts that were answered last, so that a redelivered one is not carried out twice.
+/// The acts that were answered last, so that one that comes again is answered alike. An act that took effect is known by
+/// the journal too.
 #[derive(Debug, Default)]
-pub(super) struct AnsweredActs(VecDeque<RequestId>);
+pub(super) struct AnsweredActs(VecDeque<(RequestId, ActEnd)>);
 
 impl AnsweredActs {
-    pub(super) fn add(&mut self, request: RequestId) {
-        self.0.push_back(request);
+    pub(super) fn add(&mut self, request: RequestId, end: ActEnd) {
+        self.0.push_back((request, end));
         if self.0.len() > ACTS_MAX {
             self.0.pop_front();
         }
     }
 
-    pub(super) fn contains(&self, request: RequestId) -> bool {
-        self.0.contains(&request)
+    pub(super) fn get(&self, request: RequestId) -> Option<&ActEnd> {
+        self.0.iter().find(|(answered, _)| *answered == request).map(|(_, end)| end)
     }
 }

@@ -69,10 +69,13 @@ impl<'a> Turn<'a> {
                     inputs.push(PendingInput::reply(reply, delivery));
                 }
                 Ok(LaneMessage::DeadCommand(dead)) => inputs.push(PendingInput::dead_command(dead, delivery)),
-                Ok(LaneMessage::Act(act)) if self.sagas.answered_acts.contains(act.request_id) => {
-                    self.after_commit.acks.push(delivery);
-                }
-                Ok(LaneMessage::Act(act)) => inputs.push(PendingInput::act(act, delivery)),
+                Ok(LaneMessage::Act(act)) => match self.sagas.answered_acts.get(act.request_id).cloned() {
+                    Some(end) => {
+                        self.answer(act.answer_to, ActAnswer { request_id: act.request_id, end });
+                        self.after_commit.acks.push(delivery);
+                    }
+                    None => inputs.push(PendingInput::act(act, delivery)),
+                },
                 Ok(LaneMessage::Watch(watch)) => {
                     self.watch(watch);
                     self.after_commit.acks.push(delivery);
@@ -195,7 +198,7 @@ impl<'a> Turn<'a> {
                 self.after_commit.acks.push(delivery);
             }
             Origin::Message(delivery) => self.after_commit.dead.push((delivery, reason)),
-            Origin::Act { delivery, request_id, answer_to } => {
+            Origin::Act { delivery, request_id, answer_to, .. } => {
                 self.after_commit.acks.push(delivery);
                 self.answer(answer_to, ActAnswer { request_id, end });
             }

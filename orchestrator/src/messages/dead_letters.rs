@@ -10,7 +10,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use contract::{
-    CommandId, MessageId, SagaId,
+    CommandId, MessageId, SagaId, StepName,
     envelope::{self, CommandEnvelope, KIND_COMMAND},
     orchestrator_api::DeadLetterView,
 };
@@ -55,17 +55,30 @@ pub(crate) async fn collect(shared: Arc<Shared>, stop: CancellationToken) {
     stop.run_until_cancelled(collecting).await;
 }
 
-/// Publishes a kept letter to where it was first published, under a new message id: should it die again, it is a new
-/// letter.
-pub(crate) async fn redrive(shared: &Shared, id: i64) -> Result<DeadLetterView, RedriveError> {
-    let KeptDeadLetter { letter, .. } = shared.journal.dead_letter(id).await?.ok_or(RedriveError::Unknown(id))?;
+/// The step whose command the letter was. Its deadline, and with it the letter's body, may be long over: it is the step
+/// that is to be done again.
+pub(crate) fn step_of(letter: &NewDeadLetter) -> Option<(SagaId, StepName)> {
+    let command = letter.command_id.as_ref().filter(|_| letter.kind == KIND_COMMAND)?;
+    Some((command.saga, command.step.clone()))
+}
+
+/// A kept letter.
+pub(crate) async fn find(shared: &Shared, id: i64) -> Result<KeptDeadLetter, RedriveError> {
+    shared.journal.dead_letter(id).await?.ok_or(RedriveError::Unknown(id))
+}
+
+/// Publishes a letter to where it was first published, under a new message id: should it die again, it is a new letter.
+pub(crate) async fn publish_again(shared: &Shared, letter: NewDeadLetter) -> Result<(), RedriveError> {
     let exchange = letter.exchange.as_deref().and_then(Exchange::from_name).ok_or(RedriveError::NoExchange)?;
     let message = Message::new(kit::ids::message_id().to_string(), letter.kind, letter.body);
     let outgoing = Outgoing::to(exchange, letter.routing_key, message);
-    shared.broker.publish(vec![outgoing]).await.into_iter().collect::<Result<(), _>>()?;
+    Ok(shared.broker.publish(vec![outgoing]).await.into_iter().collect::<Result<(), _>>()?)
+}
+
+/// Notes that a letter was sent again.
+pub(crate) async fn mark(shared: &Shared, id: i64) -> Result<DeadLetterView, RedriveError> {
     shared.journal.mark_redriven(id, shared.clock.now()).await?;
-    let kept = shared.journal.dead_letter(id).await?.ok_or(RedriveError::Unknown(id))?;
-    Ok(kept.view)
+    Ok(find(shared, id).await?.view)
 }
 
 async fn take_letters(shared: &Shared, mut subscription: Subscription) {

@@ -6,13 +6,14 @@ use std::{
     time::Duration,
 };
 
+use contract::RequestId;
 use tokio::sync::oneshot;
 
-use super::wire::{ActAnswer, ActEnd, RequestId};
+use super::wire::{ActAnswer, ActEnd};
 
-/// Requests whose answers are awaited.
+/// Requests whose answers are awaited. One that is repeated is awaited by several callers.
 #[derive(Debug, Default)]
-pub(crate) struct PendingRequests(Mutex<HashMap<RequestId, oneshot::Sender<ActEnd>>>);
+pub(crate) struct PendingRequests(Mutex<HashMap<RequestId, Vec<oneshot::Sender<ActEnd>>>>);
 
 /// One awaited answer. Dropping it ends the waiting.
 #[derive(Debug)]
@@ -26,18 +27,18 @@ impl PendingRequests {
     /// Awaits the answer to a request that is about to be sent.
     pub(crate) fn open(&self, id: RequestId) -> PendingRequest<'_> {
         let (sender, answer) = oneshot::channel();
-        self.lock().insert(id, sender);
+        self.lock().entry(id).or_default().push(sender);
         PendingRequest { requests: self, id, answer }
     }
 
-    /// Hands an answer to the request that awaits it, if it is still awaited.
+    /// Hands an answer to the callers that await it, if there are any.
     pub(crate) fn answer(&self, answer: ActAnswer) {
-        if let Some(waiting) = self.lock().remove(&answer.request_id) {
-            waiting.send(answer.end).ok();
+        for waiting in self.lock().remove(&answer.request_id).into_iter().flatten() {
+            waiting.send(answer.end.clone()).ok();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<RequestId, oneshot::Sender<ActEnd>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<RequestId, Vec<oneshot::Sender<ActEnd>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -51,6 +52,13 @@ impl PendingRequest<'_> {
 
 impl Drop for PendingRequest<'_> {
     fn drop(&mut self) {
-        self.requests.lock().remove(&self.id);
+        self.answer.close();
+        let mut requests = self.requests.lock();
+        if let Some(waiting) = requests.get_mut(&self.id) {
+            waiting.retain(|waiting| !waiting.is_closed());
+            if waiting.is_empty() {
+                requests.remove(&self.id);
+            }
+        }
     }
 }

@@ -10,14 +10,13 @@
 
 use chrono::{DateTime, Utc};
 use contract::{
-    CommandId, SagaId,
+    CommandId, RequestId, SagaId,
     envelope::{self, KIND_REPLY, ReplyEnvelope},
     saga::Action,
 };
 use machine::{Entry, Operator};
 use messaging::{Delivery, Message, Outgoing, QueueName};
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 /// The kind of [`Act`].
 const KIND_ACT: &str = "sojourn.lane.act";
@@ -30,17 +29,6 @@ const KIND_ACT_ANSWER: &str = "sojourn.orchestrator.act_answer";
 /// The kind of [`Committed`].
 const KIND_COMMITTED: &str = "sojourn.orchestrator.committed";
 
-/// Names one request between orchestrators.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct RequestId(Uuid);
-
-impl RequestId {
-    pub(crate) fn new() -> Self {
-        Self(kit::ids::uuid_v7())
-    }
-}
-
 /// An operator acts on a saga.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Act {
@@ -50,6 +38,12 @@ pub(crate) struct Act {
     pub(crate) saga_id: SagaId,
     pub(crate) action: Action,
     pub(crate) operator: Operator,
+    /// The time until which the operator waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) expires_at: Option<DateTime<Utc>>,
+    /// The number of the last record that the operator has seen, when that is to be the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) if_head: Option<u64>,
 }
 
 /// A command ended in the dead letters.

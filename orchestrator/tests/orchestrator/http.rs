@@ -1,5 +1,6 @@
 //! The interface itself: who may call, what is refused and how, pages, filters.
 
+use contract::saga::SagaStatus;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -11,6 +12,7 @@ use crate::{
 on_both_journals!(
     wrong_requests_are_refused_by_name,
     the_listing_runs_newest_first_in_pages_that_fit_their_filter,
+    a_journal_is_read_in_pages_each_with_where_the_saga_stood,
     health_readiness_and_definitions_are_told,
 );
 
@@ -100,6 +102,27 @@ async fn the_listing_runs_newest_first_in_pages_that_fit_their_filter(rig: &Rig)
     assert!(ids(&page).is_empty());
     let (_, page) = client.get("/api/sagas?created_before=2020-01-01T00:00:00Z").await;
     assert!(ids(&page).is_empty());
+}
+
+async fn a_journal_is_read_in_pages_each_with_where_the_saga_stood(rig: &Rig) {
+    let running = rig.orchestrator().await;
+    let client = &running.client;
+    let _worker = rig.worker().await;
+    let saga = client.start("trip", "").await;
+    client.reaches(saga, SagaStatus::Completed).await;
+    let whole = client.journal(saga).await;
+    assert!(whole.items.len() > 3 && whole.next_page_token.is_none(), "{whole:?}");
+    let (mut paged, mut next) = (Vec::new(), String::new());
+    loop {
+        let (status, page) = client.get(&format!("/api/sagas/{saga}/journal?page_size=2{next}")).await;
+        assert_eq!(status, StatusCode::OK, "{page}");
+        let items = page["items"].as_array().unwrap();
+        assert!((1..=2).contains(&items.len()), "{page}");
+        paged.extend(items.iter().cloned());
+        let Some(token) = page["next_page_token"].as_str() else { break };
+        next = format!("&page_token={token}");
+    }
+    assert_eq!(json!(paged), serde_json::to_value(whole.items).unwrap());
 }
 
 async fn health_readiness_and_definitions_are_told(rig: &Rig) {

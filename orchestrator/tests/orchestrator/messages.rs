@@ -64,6 +64,14 @@ async fn an_unusable_message_is_kept_and_shown_and_holds_nothing_up(rig: &Rig) {
         assert!(reasons.iter().any(|reason| reason.contains(part)), "{part}: {reasons:?}");
     }
     assert!(kept.iter().all(|letter| letter["queue"] == json!(queue)), "{kept:?}");
+    let (mut paged, mut next) = (Vec::new(), String::new());
+    loop {
+        let (_, page) = running.client.get(&format!("/api/dead-letters?page_size=2{next}")).await;
+        paged.extend(page["items"].as_array().unwrap().iter().cloned());
+        let Some(token) = page["next_page_token"].as_str() else { break };
+        next = format!("&page_token={token}");
+    }
+    assert_eq!(paged, kept);
     let view = running.client.view(saga).await;
     assert_eq!(view.dead_letters.len(), 2, "{:?}", view.dead_letters);
 
@@ -95,6 +103,12 @@ async fn a_dead_command_is_told_to_its_saga_and_can_be_sent_again(rig: &Rig) {
     let worker = rig.worker().await;
     running.client.reaches(saga, SagaStatus::Completed).await;
     assert_eq!(worker.carried_out(saga).len(), 4);
+    let journal = serde_json::to_string(&running.client.journal(saga).await).unwrap();
+    assert!(journal.contains("operator_acted") && journal.contains("fixed"), "{journal}");
+    // The step is done by now.
+    let path = format!("/api/dead-letters/{letter}/redrive");
+    let (status, problem) = running.client.post(&path, &json!({ "reason": "again" })).await;
+    assert_eq!((status.as_u16(), &problem["code"]), (409, &json!("saga_finished")), "{problem}");
     let (status, problem) = running.client.post("/api/dead-letters/9999/redrive", &json!({ "reason": "fixed" })).await;
     assert_eq!((status.as_u16(), &problem["code"]), (404, &json!("dead_letter_unknown")));
 }

@@ -12,6 +12,7 @@ use crate::{
 on_both_journals!(
     whichever_orchestrator_is_asked_the_saga_hears_its_operator,
     what_cannot_be_done_is_refused_with_its_reason,
+    a_request_is_carried_out_once_also_after_a_takeover_and_only_on_the_saga_that_was_seen,
     an_action_needs_a_name_a_role_and_a_reason,
     no_text_of_an_operator_brings_a_card_number_in,
 );
@@ -35,7 +36,7 @@ async fn whichever_orchestrator_is_asked_the_saga_hears_its_operator(rig: &Rig) 
 
     let skipped = first.client.start("trip", "silent hold-room").await;
     until("the hold is asked for", async || (worker.received(skipped, "hold-room") > 0).then_some(())).await;
-    let skip = json!({ "action": "skip", "step": "hold-room", "reply": { "reference": "by-phone" } });
+    let skip = json!({ "action": "skip", "step": "hold-room", "reply": { "reference": "by-phone" }, "force": true });
     let (status, body) = second.client.act(skipped, skip).await;
     assert_eq!(status, StatusCode::OK, "{body}");
     let view = first.client.reaches(skipped, SagaStatus::Completed).await;
@@ -67,9 +68,12 @@ async fn what_cannot_be_done_is_refused_with_its_reason(rig: &Rig) {
 
     let waiting = running.client.start("trip", "silent hold-room").await;
     until("it waits", async || (worker.received(waiting, "hold-room") > 0).then_some(())).await;
-    let skip = json!({ "action": "skip", "step": "hold-room", "reply": { "nonsense": 1 } });
+    let skip = json!({ "action": "skip", "step": "hold-room", "reply": { "nonsense": 1 }, "force": true });
     let (status, problem) = running.client.act(waiting, skip).await;
     assert_eq!((status.as_u16(), &problem["code"]), (422, &json!("reply_mismatch")), "{problem}");
+    let skip = json!({ "action": "skip", "step": "hold-room", "reply": { "reference": "by-phone" } });
+    let (status, problem) = running.client.act(waiting, skip).await;
+    assert_eq!((status.as_u16(), &problem["code"]), (409, &json!("skip_impossible")), "{problem}");
     let skip = json!({ "action": "skip", "step": "fly", "reply": {} });
     let (status, problem) = running.client.act(waiting, skip).await;
     assert_eq!((status.as_u16(), &problem["code"]), (409, &json!("step_unknown")), "{problem}");
@@ -77,6 +81,39 @@ async fn what_cannot_be_done_is_refused_with_its_reason(rig: &Rig) {
     let unknown = kit::ids::saga_id(0, SHARDS);
     let (status, problem) = running.client.act(unknown, json!({ "action": "cancel" })).await;
     assert_eq!((status.as_u16(), &problem["code"]), (404, &json!("saga_unknown")), "{problem}");
+}
+
+async fn a_request_is_carried_out_once_also_after_a_takeover_and_only_on_the_saga_that_was_seen(rig: &Rig) {
+    let mut first = rig.orchestrator().await;
+    first.owns_all().await;
+    let worker = rig.worker().await;
+    let saga = first.client.start("trip", "silent hold-room").await;
+    until("it waits", async || (worker.received(saga, "hold-room") > 0).then_some(())).await;
+    let head = first.client.view(saga).await.head;
+    let request = kit::ids::request_id();
+    let retry = |if_head: u64| {
+        let reply = json!({ "reference": "by-phone" });
+        let skip = json!({ "action": "skip", "step": "hold-room", "reply": reply, "force": true });
+        let mut named = skip;
+        named["request_id"] = json!(request);
+        named["if_head"] = json!(if_head);
+        named
+    };
+    let (status, problem) = first.client.act(saga, json!({ "action": "cancel", "if_head": head - 1 })).await;
+    assert_eq!((status.as_u16(), &problem["code"]), (409, &json!("head_moved")), "{problem}");
+    let (status, body) = first.client.act(saga, retry(head)).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    let done = first.client.reaches(saga, SagaStatus::Completed).await;
+    // The answer was lost, and the request is repeated: here, and where the shard is served next.
+    let (status, body) = first.client.act(saga, retry(head)).await;
+    assert_eq!((status, &body["head"]), (StatusCode::OK, &json!(done.head)), "{body}");
+    let parts = rig.parts().await;
+    first.stop.cancel();
+    first.orchestrator.join().await;
+    let mut second = Running::start(parts).await;
+    second.owns_all().await;
+    let (status, body) = second.client.act(saga, retry(head)).await;
+    assert_eq!((status, &body["head"]), (StatusCode::OK, &json!(done.head)), "{body}");
 }
 
 async fn an_action_needs_a_name_a_role_and_a_reason(rig: &Rig) {

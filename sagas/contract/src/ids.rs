@@ -110,6 +110,11 @@ id!(
     "msg"
 );
 id!(
+    /// One request of an operator. A request that comes again, under the same id, is not carried out again.
+    RequestId,
+    "req"
+);
+id!(
     /// One running program (an orchestrator, a worker), new at each start.
     InstanceId,
     "ins"

@@ -120,12 +120,16 @@ pub enum Action {
     /// Turns the saga around; refused from the pivot on. With braces, as serde lets a variant without them have any
     /// fields: a cancel of one `step` must not cancel the whole saga.
     Cancel {},
-    /// Says what a step's outcome was. The reply must read as the command's reply type.
+    /// Says what the outcome of a step was that is stuck or waits for its next attempt. The reply must read as the
+    /// command's reply type.
     Skip {
         /// The name of the step.
         step: StepName,
         /// The reply that stands in for the participant's, for a compensation too.
         reply: Value,
+        /// True to skip a step whose command is under way too. Its worker may still carry it out, or refuse it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        force: bool,
     },
     /// Gives the saga up as it stands.
     Abandon {},

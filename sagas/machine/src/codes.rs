@@ -19,7 +19,9 @@ pub const REFUSED_DEFINITION_MISMATCH: &str = "definition_mismatch";
 pub const REFUSED_STEP_UNKNOWN: &str = "step_unknown";
 /// A retry is refused because nothing is stuck or waits for its next attempt.
 pub const REFUSED_RETRY_IMPOSSIBLE: &str = "retry_impossible";
-/// A skip is refused because the step awaits no outcome.
+/// An operator's action is refused because it reached its saga too late.
+pub const REFUSED_ACTION_EXPIRED: &str = "action_expired";
+/// A skip is refused because the step awaits no outcome, or is under way and nobody said to skip it all the same.
 pub const REFUSED_SKIP_IMPOSSIBLE: &str = "skip_impossible";
 /// A skip is refused because its reply is not of the command's reply type.
 pub const REFUSED_REPLY_MISMATCH: &str = "reply_mismatch";

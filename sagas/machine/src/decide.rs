@@ -35,7 +35,7 @@ pub fn decide(definition: &Definition, state: &State, input: &Input, now: DateTi
             answered(definition, state, command_id, now, |awaited| awaited.attempt_failed(*attempt, failure))
         }
         Input::TimePassed => time_passed(definition, state, now),
-        Input::Operator { operator, action } => operate(definition, state, operator, action, now),
+        Input::Operator { operator, action, terms } => operate(definition, state, operator, action, *terms, now),
     }
 }
 

@@ -3,6 +3,7 @@
 
 use chrono::{DateTime, Utc};
 use contract::{
+    RequestId,
     saga::{Action, Cause},
     step::{Op, StepName},
 };
@@ -105,6 +106,9 @@ pub enum Entry {
         operator: Operator,
         /// The action that was asked for.
         action: Action,
+        /// The request, so that one that comes again is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request_id: Option<RequestId>,
     },
     /// An operator said what the outcome of a step was.
     StepSkipped {

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use contract::{
+    RequestId,
     saga::{Action, Cause, SagaStatus},
     step::{Op, StepName},
 };
 
 use crate::{
     entry::Entry,
-    state::{Phase, Progress, State},
+    state::{Phase, Progress, REQUESTS_MAX, State},
 };
 
 /// Moves a state along by one entry. It is total: any entry can follow any state, so a journal can always be replayed.
@@ -50,7 +51,10 @@ pub fn evolve(state: &mut State, entry: &Entry) {
             progress.phase = Phase::Stuck;
             progress.error = Some(error(step, code, message, progress.refused));
         }
-        Entry::OperatorActed { operator: _, action } => acted(state, action),
+        Entry::OperatorActed { operator: _, action, request_id } => {
+            remember(state, *request_id);
+            acted(state, action);
+        }
         Entry::StepSkipped { step, op, reply } => {
             let progress = progress(state, step, *op);
             conclude(progress, Phase::Done { reply: Arc::new(reply.clone()) });
@@ -107,6 +111,14 @@ fn turned_around(state: &mut State, cause: &Cause) {
         if step.action.phase == Phase::GivenUp {
             step.action.in_doubt = true;
         }
+    }
+}
+
+fn remember(state: &mut State, request_id: Option<RequestId>) {
+    if let Some(request_id) = request_id {
+        let too_many = (state.requests.len() + 1).saturating_sub(REQUESTS_MAX);
+        state.requests.drain(..too_many);
+        state.requests.push(request_id);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The inputs that reach a saga after its start, as one closed enum.
 
-use contract::{command::Outcome, saga::Action, step::CommandId};
+use chrono::{DateTime, Utc};
+use contract::{RequestId, command::Outcome, saga::Action, step::CommandId};
 use serde_json::Value;
 
 /// One thing that reaches a saga.
@@ -32,7 +33,18 @@ pub enum Input {
         operator: Operator,
         /// The action that is asked for.
         action: Action,
+        /// The terms on which it is to take effect.
+        terms: Terms,
     },
+}
+
+/// The terms on which an operator's action is to take effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Terms {
+    /// The request, which is carried out once however often it comes.
+    pub request_id: Option<RequestId>,
+    /// The time from which nobody waits for it any more, so that it is not to take effect.
+    pub expires_at: Option<DateTime<Utc>>,
 }
 
 /// The person who acts on a saga by hand, and the reason given. Journaled as it is.

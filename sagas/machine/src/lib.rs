@@ -54,7 +54,7 @@ pub use diagram::mermaid;
 pub use entry::Entry;
 pub use evolve::evolve;
 pub use fingerprint::Fingerprint;
-pub use input::{Input, Operator};
+pub use input::{Input, Operator, Terms};
 pub use json::Mismatch;
 pub use panics::catch_panic;
 pub use queries::next_wake;

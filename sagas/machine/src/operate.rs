@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{
     codes::{
-        CAUSE_SAGA_CANCELLED, REFUSED_DEFINITION_MISMATCH, REFUSED_PIVOT_PASSED, REFUSED_REPLY_MISMATCH,
+        CAUSE_SAGA_CANCELLED, REFUSED_ACTION_EXPIRED, REFUSED_DEFINITION_MISMATCH, REFUSED_PIVOT_PASSED, REFUSED_REPLY_MISMATCH,
         REFUSED_RETRY_IMPOSSIBLE, REFUSED_SAGA_COMPENSATING, REFUSED_SAGA_FINISHED, REFUSED_SKIP_IMPOSSIBLE,
         REFUSED_STEP_UNKNOWN,
     },
@@ -18,10 +18,10 @@ use crate::{
     definition::Definition,
     draft::Draft,
     entry::Entry,
-    input::Operator,
+    input::{Operator, Terms},
     json::json_bytes,
     queries::pivot_issued,
-    state::State,
+    state::{Progress, State},
     step::Step,
 };
 
@@ -31,8 +31,15 @@ pub(crate) fn operate(
     state: &State,
     operator: &Operator,
     action: &Action,
+    terms: Terms,
     now: DateTime<Utc>,
 ) -> Decision {
+    if terms.request_id.is_some_and(|request| state.requests.contains(&request)) {
+        return Decision::unchanged(state, Verdict::Ignored("the request took effect before"));
+    }
+    if terms.expires_at.is_some_and(|expires_at| expires_at < now) {
+        return refused(state, REFUSED_ACTION_EXPIRED, "the action reached the saga too late".to_owned());
+    }
     if let Some(ended) = ended(state.status) {
         return refused(state, REFUSED_SAGA_FINISHED, format!("{ended}: nothing can be done to it any more"));
     }
@@ -44,12 +51,13 @@ pub(crate) fn operate(
         );
         return refused(state, REFUSED_DEFINITION_MISMATCH, message);
     }
-    let acted = Entry::OperatorActed { operator: operator.clone(), action: action.clone() };
+    let request_id = terms.request_id;
+    let acted = Entry::OperatorActed { operator: operator.clone(), action: action.clone(), request_id };
     let mut draft = Draft::new(definition, state.clone(), now);
     let possible = match action {
         Action::Retry { step } => retry(&mut draft, acted, step.as_ref()),
         Action::Cancel {} => cancel(&mut draft, acted, operator),
-        Action::Skip { step, reply } => skip(&mut draft, acted, step, reply),
+        Action::Skip { step, reply, force } => skip(&mut draft, acted, step, reply, *force),
         Action::Abandon {} => {
             draft.record(acted);
             draft.record(Entry::SagaAbandoned);
@@ -107,13 +115,17 @@ fn cancel(draft: &mut Draft<'_>, acted: Entry, operator: &Operator) -> Result<()
     Ok(())
 }
 
-fn skip(draft: &mut Draft<'_>, acted: Entry, name: &StepName, reply: &Value) -> Result<(), Verdict> {
+fn skip(draft: &mut Draft<'_>, acted: Entry, name: &StepName, reply: &Value, force: bool) -> Result<(), Verdict> {
     let definition = draft.definition;
     let op = draft.state.direction();
     known(definition, name)?;
-    let open = draft.state.progress(name, op).is_some_and(|progress| progress.is_open());
-    let Some((step, spec)) = definition.command(name, op).filter(|_| open) else {
-        let message = format!("{}; only what awaits an outcome can be skipped", stands(&draft.state, name, op));
+    // A command that is under way may be carried out, or refused, after its step was skipped.
+    let possible = |progress: &Progress| progress.can_be_retried() || (force && progress.is_open());
+    let possible = draft.state.progress(name, op).is_some_and(possible);
+    let Some((step, spec)) = definition.command(name, op).filter(|_| possible) else {
+        let stands = stands(&draft.state, name, op);
+        let message =
+            format!("{stands}; only what is stuck or waits for its next attempt can be skipped, or by force what is under way");
         return Err(Verdict::Refused { code: REFUSED_SKIP_IMPOSSIBLE, message });
     };
     let mismatch = |why: String| {

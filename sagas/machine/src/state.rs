@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use contract::{
-    SagaId,
+    RequestId, SagaId,
     saga::{Cause, SagaStatus},
     step::{Op, StepName},
 };
@@ -33,7 +33,12 @@ pub struct State {
     pub steps: BTreeMap<StepName, StepState>,
     /// The reason why the saga was turned around, when it was.
     pub cause: Option<Cause>,
+    /// The latest requests of operators that took effect.
+    pub requests: Vec<RequestId>,
 }
+
+/// The requests that a state remembers: far more than people send within the time in which one could come again.
+pub(crate) const REQUESTS_MAX: usize = 32;
 
 /// One step's progress in both directions.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -111,6 +116,7 @@ impl State {
             deadline_at: None,
             steps: BTreeMap::new(),
             cause: None,
+            requests: Vec::new(),
         }
     }
 

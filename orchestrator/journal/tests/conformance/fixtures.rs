@@ -85,7 +85,8 @@ pub(crate) fn every_entry() -> Vec<Entry> {
         Entry::AttentionNeeded { step: step.clone(), op, code, message: message.clone() },
         Entry::OperatorActed {
             operator: Operator { actor: "usr_1".to_owned(), role: "operator".to_owned(), reason: message },
-            action: Action::Skip { step: step.clone(), reply: json!({ "held": true }) },
+            action: Action::Skip { step: step.clone(), reply: json!({ "held": true }), force: true },
+            request_id: Some(contract::RequestId::from_uuid(kit::ids::uuid_v7())),
         },
         Entry::StepSkipped { step, op, reply: json!([]) },
         Entry::SagaCompleted,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::saga::Action;
+use crate::{RequestId, saga::Action};
 
 /// The header that names the operator.
 pub const HEADER_ACTOR: &str = "x-sojourn-actor";
@@ -18,6 +18,12 @@ pub struct ActionRequest {
     pub action: Action,
     /// The reason that the operator gives; 3 to [`REASON_BYTES_MAX`] bytes.
     pub reason: String,
+    /// Names the request, so that it can be repeated when its answer was lost; a new one when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<RequestId>,
+    /// The number of the last record that the operator has seen: the action is refused when there is a later one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub if_head: Option<u64>,
 }
 
 /// The longest reason, in bytes.

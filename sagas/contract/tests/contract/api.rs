@@ -150,13 +150,17 @@ fn dead_letter(full: bool) -> DeadLetterView {
 }
 
 fn actions() -> Vec<Golden> {
-    let request = |action| ActionRequest { action, reason: "the hotel called back".into() };
+    let request =
+        |action| ActionRequest { action, reason: "the hotel called back".into(), request_id: None, if_head: None };
+    let request_id = RequestId::from_uuid(uuid::Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0007));
+    let named = ActionRequest { request_id: Some(request_id), if_head: Some(7), ..request(Action::Cancel {}) };
     let reply = || json!({"confirmation": "VX-42"});
     vec![
         golden("action.retry_all", request(Action::Retry { step: None })),
         golden("action.retry_step", request(Action::Retry { step: Some(step("hold-rooms")) })),
         golden("action.cancel", request(Action::Cancel {})),
-        golden("action.skip", request(Action::Skip { step: step("confirm-rooms"), reply: reply() })),
+        golden("action.named", named),
+        golden("action.skip", request(Action::Skip { step: step("confirm-rooms"), reply: reply(), force: true })),
         golden("action.abandon", request(Action::Abandon {})),
     ]
 }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     definition::Definition,
-    input::{Input, Operator},
+    input::{Input, Operator, Terms},
     start::StartError,
     step::Step,
 };
@@ -121,11 +121,11 @@ fn assert_repairable(ended: Ended, definition: &Definition, replies: &dyn Fn(&st
         command.filter(|_| garbled && step.progress(op).is_open()).map(|command| (name.clone(), replies(command.name)))
     };
     let action = match ended.state.steps.iter().find_map(stuck) {
-        Some((step, reply)) => Action::Skip { step, reply },
+        Some((step, reply)) => Action::Skip { step, reply, force: true },
         None => Action::Retry { step: None },
     };
     let operator = Operator { actor: "op".into(), role: "operator".into(), reason: "well again".into() };
-    let repaired = Simulation::go_on(definition, ended, replies, &Input::Operator { operator, action });
+    let repaired = Simulation::go_on(definition, ended, replies, &Input::Operator { operator, action, terms: Terms::default() });
     assert_eq!(repaired.state.status, end, "a repaired saga goes on to its end");
 }
 

@@ -18,7 +18,7 @@ use crate::{
     definition::Definition,
     entry::Entry,
     evolve::evolve,
-    input::{Input, Operator},
+    input::{Input, Operator, Terms},
     queries::next_wake,
     resume::resume,
     start::{StartError, start},
@@ -186,7 +186,7 @@ impl Run<'_> {
                 self.simulation.acts.pop_front_if(|(decisions, _)| *decisions < self.journal.len())
             {
                 let operator = Operator { actor: "ann".into(), role: "operator".into(), reason: "because".into() };
-                self.hear_perhaps_twice(&Input::Operator { operator, action });
+                self.hear_perhaps_twice(&Input::Operator { operator, action, terms: Terms::default() });
                 continue;
             }
             let wake = next_wake(self.simulation.definition, &self.state);

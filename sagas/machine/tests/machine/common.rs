@@ -10,7 +10,7 @@ use contract::{
     step::{CommandId, Op},
 };
 use machine::{
-    Builder, CommandToSend, Decision, Definition, DefinitionError, Entry, Input, Operator, Phase, Retry, State,
+    Builder, CommandToSend, Decision, Definition, DefinitionError, Entry, Input, Operator, Phase, Retry, State, Terms,
     StepHandle, Verdict,
 };
 use proptest::prelude::*;
@@ -307,7 +307,7 @@ impl Talk {
 
 pub(crate) fn act(action: Action) -> Input {
     let operator = Operator { actor: "ann".into(), role: "operator".into(), reason: "because".into() };
-    Input::Operator { operator, action }
+    Input::Operator { operator, action, terms: Terms::default() }
 }
 
 /// A decision in words: the entries, the verdict when there are none, and the status when it changes.
@@ -351,7 +351,7 @@ fn entry_words(entry: &Entry) -> String {
             )
         }
         Entry::AttentionNeeded { step, op, code, .. } => format!("{}{step} needs attention ({code})", way(op)),
-        Entry::OperatorActed { operator, action } => format!("{} acts: {}", operator.actor, action.as_str()),
+        Entry::OperatorActed { operator, action, .. } => format!("{} acts: {}", operator.actor, action.as_str()),
         Entry::StepSkipped { step, op, .. } => format!("{}{step} skipped", way(op)),
         Entry::SagaCompleted => "completed".into(),
         Entry::SagaCompensated => "compensated".into(),

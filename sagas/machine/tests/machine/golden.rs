@@ -124,6 +124,7 @@ fn operators() -> Vec<(&'static str, Entry)> {
     let acted = |action| Entry::OperatorActed {
         operator: Operator { actor: "usr_1".into(), role: "operator".into(), reason: "the hotel called back".into() },
         action,
+        request_id: Some(contract::RequestId::from_uuid(uuid::Uuid::from_u128(0x0192_f0c1_a2b3_7c4d_8e5f_0000_0000_0007))),
     };
     let reply = || json!({"confirmation": "VX-42"});
     let step = || name("confirm-rooms");
@@ -131,7 +132,7 @@ fn operators() -> Vec<(&'static str, Entry)> {
         (".retry_all", acted(Action::Retry { step: None })),
         (".retry_step", acted(Action::Retry { step: Some(step()) })),
         (".cancel", acted(Action::Cancel {})),
-        (".skip", acted(Action::Skip { step: step(), reply: reply() })),
+        (".skip", acted(Action::Skip { step: step(), reply: reply(), force: true })),
         (".abandon", acted(Action::Abandon {})),
         ("", Entry::StepSkipped { step: step(), op: Op::Action, reply: reply() }),
     ]

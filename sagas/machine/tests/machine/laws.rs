@@ -20,7 +20,7 @@ use contract::{
     step::{CommandId, Op},
 };
 use machine::{
-    Definition, Entry, Input, Operator, State, Verdict, decide, evolve, resume, start,
+    Definition, Entry, Input, Operator, State, Terms, Verdict, decide, evolve, resume, start,
     testing::{Crash, Dice, Ended, Script, Simulation, check_definition},
 };
 use proptest::prelude::*;
@@ -156,7 +156,7 @@ proptest! {
         state.version = definition.version();
         state.fingerprint = definition.fingerprint().clone();
         let operator = Operator { actor: "a".into(), role: "r".into(), reason: "because".into() };
-        let act = |action| Input::Operator { operator: operator.clone(), action };
+        let act = |action| Input::Operator { operator: operator.clone(), action, terms: Terms::default() };
         for now in [DateTime::<Utc>::MIN_UTC, DateTime::UNIX_EPOCH, DateTime::<Utc>::MAX_UTC] {
             let acts = [Action::Retry { step: None }, Action::Cancel {}, Action::Abandon {}];
             let answers = definition.steps().iter().flat_map(|step| answers(&state, step.name()));
@@ -193,7 +193,7 @@ fn any_action(step: StepName, kind: u8) -> Action {
     match kind {
         0..4 => Action::Retry { step: None },
         4..7 => Action::Retry { step: Some(step) },
-        7..9 => Action::Skip { step, reply: json!({"said": "by hand"}) },
+        7..9 => Action::Skip { step, reply: json!({"said": "by hand"}), force: kind == 8 },
         9..11 => Action::Cancel {},
         _ => Action::Abandon {},
     }
@@ -250,7 +250,7 @@ impl RawInput {
             }
             Self::Operator { step, kind } => {
                 let operator = Operator { actor: "a".into(), role: "r".into(), reason: "because".into() };
-                Input::Operator { operator, action: any_action(step_at(definition, step), kind) }
+                Input::Operator { operator, action: any_action(step_at(definition, step), kind), terms: Terms::default() }
             }
         }
     }
@@ -295,7 +295,7 @@ fn any_entry() -> impl Strategy<Value = Entry> {
             33..36 => Entry::StepSkipped { step, op, reply: json!(null) },
             36..38 => {
                 let operator = Operator { actor: "a".into(), role: "r".into(), reason: "because".into() };
-                Entry::OperatorActed { operator, action: any_action(step, attempt.to_le_bytes()[0] % 12) }
+                Entry::OperatorActed { operator, action: any_action(step, attempt.to_le_bytes()[0] % 12), request_id: None }
             }
             38 => Entry::SagaStarted {
                 name: "planned".into(),

@@ -226,7 +226,7 @@ fn a_stuck_compensation_holds_up_only_what_depends_on_it() {
     assert_eq!(status_of(&talk, "create"), StepStatus::Done);
     assert_eq!(talk.act(Action::Retry { step: None }), "ann acts: retry; send undo flights 2.1; => compensating");
     assert_eq!(talk.undone("flights"), "undo flights done; send undo create 1.1");
-    let skip = Action::Skip { step: name("create"), reply: json!({}) };
+    let skip = Action::Skip { step: name("create"), reply: json!({}), force: true };
     assert_eq!(talk.act(skip), "ann acts: skip; undo create skipped; compensated; => compensated");
 }
 
@@ -234,7 +234,7 @@ fn a_stuck_compensation_holds_up_only_what_depends_on_it() {
 fn operators_are_told_why_not() {
     let mut talk = begin();
     let retry = |step: &str| Action::Retry { step: Some(name(step)) };
-    let skip = |step: &str, reply| Action::Skip { step: name(step), reply };
+    let skip = |step: &str, reply| Action::Skip { step: name(step), reply, force: true };
     assert_eq!(
         talk.act(Action::Retry { step: None }),
         "refused: retry_impossible: no step is stuck or waits for its next attempt"
@@ -249,7 +249,7 @@ fn operators_are_told_why_not() {
     );
     assert_eq!(
         talk.act(skip("rooms", json!({"said": "x"}))),
-        "refused: skip_impossible: step `rooms` is not sent; only what awaits an outcome can be skipped"
+        "refused: skip_impossible: step `rooms` is not sent; only what is stuck or waits for its next attempt can be skipped, or by force what is under way"
     );
     assert_eq!(
         talk.act(skip("create", json!({"said": 7}))),
@@ -275,9 +275,41 @@ fn operators_are_told_why_not() {
 }
 
 #[test]
+fn a_step_under_way_is_skipped_only_by_force() {
+    let mut talk = begin();
+    let skip = |force| Action::Skip { step: name("create"), reply: json!({"said": "by phone"}), force };
+    assert_eq!(
+        talk.act(skip(false)),
+        "refused: skip_impossible: step `create` is awaiting its reply; only what is stuck or waits for its next attempt can be skipped, or by force what is under way"
+    );
+    let mut forced = begin();
+    assert_eq!(forced.act(skip(true)), "ann acts: skip; create skipped; send flights 1.1; send rooms 1.1");
+    let failed = talk.reply("create", Op::Action, Outcome::faulted("dependency_failed", "the database is away"));
+    talk.hear(&failed);
+    assert_eq!(talk.act(skip(false)), "ann acts: skip; create skipped; send flights 1.1; send rooms 1.1");
+}
+
+#[test]
+fn a_request_takes_effect_once_and_not_after_its_time() {
+    let mut talk = begin();
+    let request = |number: u128, expires_at| {
+        let Input::Operator { operator, action, .. } = act(Action::Cancel {}) else { unreachable!() };
+        let request_id = Some(contract::RequestId::from_uuid(uuid::Uuid::from_u128(number)));
+        Input::Operator { operator, action, terms: Terms { request_id, expires_at } }
+    };
+    let late = request(1, Some(talk.now - chrono::TimeDelta::milliseconds(1)));
+    assert_eq!(talk.hear(&late), "refused: action_expired: the action reached the saga too late");
+    let in_time = request(1, Some(talk.now));
+    assert_eq!(talk.hear(&in_time), "ann acts: cancel; turn around (saga/saga_cancelled); send undo create 1.1; => compensating");
+    // Also when its time is over by now, and whatever the saga would say to it.
+    assert_eq!(talk.hear(&late), "ignored: the request took effect before");
+    assert_eq!(talk.hear(&request(2, None)), "refused: saga_compensating: the saga is being undone already");
+}
+
+#[test]
 fn a_skipped_step_counts_as_done_with_the_reply_that_was_given() {
     let mut talk = begin();
-    let skip = Action::Skip { step: name("create"), reply: json!({"said": "by phone"}) };
+    let skip = Action::Skip { step: name("create"), reply: json!({"said": "by phone"}), force: true };
     assert_eq!(talk.act(skip), "ann acts: skip; create skipped; send flights 1.1; send rooms 1.1");
     let flights: Probe = serde_json::from_str(talk.sent[0].payload.get()).unwrap();
     assert_eq!(flights.said, ["by phone"]);
@@ -314,12 +346,12 @@ fn what_is_nested_too_deep_for_a_journal_to_read_back_is_refused_wherever_it_com
     let mut talk = begin();
     let reply = talk.reply("create", Op::Action, Outcome::done(deep(65)));
     assert_eq!(talk.hear(&reply), "create failed (reply_unreadable, in doubt), waits");
-    let skip = talk.act(Action::Skip { step: name("create"), reply: deep(65) });
+    let skip = talk.act(Action::Skip { step: name("create"), reply: deep(65), force: true });
     assert_eq!(
         skip,
         "refused: reply_mismatch: the reply is not what `order.probe` answers: it is nested deeper than 64 levels"
     );
-    let skip = Action::Skip { step: name("create"), reply: deep(64) };
+    let skip = Action::Skip { step: name("create"), reply: deep(64), force: true };
     assert_eq!(talk.act(skip), "ann acts: skip; create skipped; send flights 1.1; send rooms 1.1");
 }
 
@@ -463,7 +495,7 @@ fn a_command_that_cannot_be_built_is_never_a_panic() {
         "unknown: this saga never sent `saga_00000000000000000000000000000007:tell:action:1`"
     );
     assert_eq!(talk.act(Action::Retry { step: None }), "ann acts: retry; tell needs attention (mapping_panicked)");
-    let skip = Action::Skip { step: name("tell"), reply: json!({"said": "by phone"}) };
+    let skip = Action::Skip { step: name("tell"), reply: json!({"said": "by phone"}), force: false };
     assert_eq!(talk.act(skip), "ann acts: skip; tell skipped; completed; => completed");
 
     let mut talk = Talk::begin(unbuildable(), 8);

@@ -97,8 +97,9 @@ fn inputs(step: &'static str, op: Op) -> Vec<(&'static str, Make)> {
         ),
         ("operator: retry all", operator(Action::Retry { step: None })),
         ("operator: retry it", operator(Action::Retry { step: Some(name(step)) })),
-        ("operator: skip it", operator(Action::Skip { step: name(step), reply: good(op) })),
-        ("operator: skip, wrong reply", operator(Action::Skip { step: name(step), reply: json!(7) })),
+        ("operator: skip it", operator(Action::Skip { step: name(step), reply: good(op), force: false })),
+        ("operator: skip by force", operator(Action::Skip { step: name(step), reply: good(op), force: true })),
+        ("operator: skip, wrong reply", operator(Action::Skip { step: name(step), reply: json!(7), force: true })),
         ("operator: cancel", operator(Action::Cancel {})),
         ("operator: abandon", operator(Action::Abandon {})),
     ]
