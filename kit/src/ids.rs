@@ -2,7 +2,7 @@
 
 use std::num::{NonZeroU64, NonZeroU128};
 
-use contract::{InstanceId, MessageId, OrderId, PaymentId, SagaId, Traceparent, UserId};
+use contract::{InstanceId, MessageId, OrderId, PaymentId, RequestId, SagaId, Traceparent, UserId};
 use uuid::Uuid;
 
 /// 48 bits of time, 74 random ones.
@@ -23,6 +23,12 @@ pub fn uuid_random() -> Uuid {
 #[must_use]
 pub fn message_id() -> MessageId {
     MessageId::from_uuid(uuid_v7())
+}
+
+/// For a request of an operator.
+#[must_use]
+pub fn request_id() -> RequestId {
+    RequestId::from_uuid(uuid_v7())
 }
 
 /// For a program that starts.
