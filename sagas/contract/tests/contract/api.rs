@@ -1,7 +1,7 @@
 //! The orchestrator's interface and the user domain's bodies.
 
 use contract::{
-    Op, Page, PageToken, Route,
+    Op, Page, PageToken, RequestId, Route,
     orchestrator_api::{
         ActionRequest, DeadLetterView, RecordView, SagaStarted, SagaSummary, SagaView, StartKey, StartSaga, StepView,
     },
