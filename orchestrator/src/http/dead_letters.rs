@@ -62,7 +62,12 @@ pub(super) async fn redrive(
         }
         None => dead_letters::publish_again(&api.shared, letter).await.map_err(|error| failed(id, &error))?,
     }
-    dead_letters::mark(&api.shared, id).await.map(Json).map_err(|error| failed(id, &error))
+    dead_letters::mark(&api.shared, id).await.map(Json).map_err(|error| {
+        tracing::warn!(letter = id, error = kit::settings::error_chain(&error), "a redrive could not be noted");
+        // It is done: this must not look like a call that changed nothing.
+        let detail = "the letter was sent again, which could not be noted";
+        ApiError::unavailable("journal_unavailable", detail, BROKER_RETRY_AFTER)
+    })
 }
 
 fn failed(id: i64, error: &RedriveError) -> ApiError {
