@@ -292,8 +292,7 @@ impl Journal for PgJournal {
     async fn ping(&self) -> Result<(), JournalError> {
         let doing = "asking whether it is there";
         let mut connection = self.acts.acquire(doing).await?;
-        let _: i32 =
-            sqlx::query_scalar("SELECT 1").fetch_one(&mut *connection).await.map_err(unavailable(doing))?;
+        let _: i32 = sqlx::query_scalar("SELECT 1").fetch_one(&mut *connection).await.map_err(unavailable(doing))?;
         Ok(())
     }
 }

@@ -53,7 +53,8 @@ pub(super) async fn redrive(
     let operator = operator::read(&headers, &reason)?;
     let (actor, role) = (operator.actor.as_str(), operator.role.as_str());
     tracing::info!(letter = id, actor, role, reason = operator.reason, "a dead letter is sent again");
-    let KeptDeadLetter { letter, .. } = dead_letters::find(&api.shared, id).await.map_err(|error| failed(id, &error))?;
+    let KeptDeadLetter { letter, .. } =
+        dead_letters::find(&api.shared, id).await.map_err(|error| failed(id, &error))?;
     match dead_letters::step_of(&letter) {
         Some((saga_id, step)) => {
             let action = Action::Retry { step: Some(step) };

@@ -10,9 +10,9 @@ use serde_json::Value;
 
 use crate::{
     codes::{
-        CAUSE_SAGA_CANCELLED, REFUSED_ACTION_EXPIRED, REFUSED_DEFINITION_MISMATCH, REFUSED_PIVOT_PASSED, REFUSED_REPLY_MISMATCH,
-        REFUSED_RETRY_IMPOSSIBLE, REFUSED_SAGA_COMPENSATING, REFUSED_SAGA_FINISHED, REFUSED_SKIP_IMPOSSIBLE,
-        REFUSED_STEP_UNKNOWN,
+        CAUSE_SAGA_CANCELLED, REFUSED_ACTION_EXPIRED, REFUSED_DEFINITION_MISMATCH, REFUSED_PIVOT_PASSED,
+        REFUSED_REPLY_MISMATCH, REFUSED_RETRY_IMPOSSIBLE, REFUSED_SAGA_COMPENSATING, REFUSED_SAGA_FINISHED,
+        REFUSED_SKIP_IMPOSSIBLE, REFUSED_STEP_UNKNOWN,
     },
     decision::{Decision, Verdict},
     definition::Definition,
@@ -124,8 +124,9 @@ fn skip(draft: &mut Draft<'_>, acted: Entry, name: &StepName, reply: &Value, for
     let possible = draft.state.progress(name, op).is_some_and(possible);
     let Some((step, spec)) = definition.command(name, op).filter(|_| possible) else {
         let stands = stands(&draft.state, name, op);
-        let message =
-            format!("{stands}; only what is stuck or waits for its next attempt can be skipped, or by force what is under way");
+        let message = format!(
+            "{stands}; only what is stuck or waits for its next attempt can be skipped, or by force what is under way"
+        );
         return Err(Verdict::Refused { code: REFUSED_SKIP_IMPOSSIBLE, message });
     };
     let mismatch = |why: String| {

@@ -80,7 +80,11 @@ pub(super) async fn get(connection: &mut PgConnection, id: i64) -> Result<Option
     Ok(found.map(LetterColumns::into_kept))
 }
 
-pub(super) async fn mark_redriven(connection: &mut PgConnection, id: i64, at: DateTime<Utc>) -> Result<(), JournalError> {
+pub(super) async fn mark_redriven(
+    connection: &mut PgConnection,
+    id: i64,
+    at: DateTime<Utc>,
+) -> Result<(), JournalError> {
     let marked = sqlx::query(MARK).bind(id).bind(at).execute(connection).await;
     marked.map_err(unavailable("noting that a dead letter was sent again"))?;
     Ok(())

@@ -44,11 +44,7 @@ const ID_SKEW_MAX: TimeDelta = TimeDelta::hours(1);
 const YEAR_10000_SECONDS: i64 = 253_402_300_800;
 
 /// One saga with the records after that number.
-pub(super) async fn one(
-    connection: &mut PgConnection,
-    id: SagaId,
-    after: u64,
-) -> Result<Option<Stored>, JournalError> {
+pub(super) async fn one(connection: &mut PgConnection, id: SagaId, after: u64) -> Result<Option<Stored>, JournalError> {
     let ids = [id.uuid()];
     let after = i64::try_from(after).unwrap_or(i64::MAX);
     let found = load_part(connection, &ids, after).await.map_err(unavailable("loading a saga"))?.pop();
@@ -72,11 +68,7 @@ pub(super) async fn load_with(
 }
 
 /// At most [`LOAD_SAGAS_MAX`] ids, in order.
-async fn load_part(
-    connection: &mut PgConnection,
-    ids: &[Uuid],
-    after: i64,
-) -> Result<Vec<StoredColumns>, sqlx::Error> {
+async fn load_part(connection: &mut PgConnection, ids: &[Uuid], after: i64) -> Result<Vec<StoredColumns>, sqlx::Error> {
     let query = sqlx::query_as(LOAD).bind(ids).bind(ids.first()).bind(ids.last()).bind(after);
     query.fetch_all(connection).await
 }
@@ -121,11 +113,7 @@ pub(super) async fn find_start(
 }
 
 /// Rows, newest first.
-pub(super) async fn list(
-    connection: &mut PgConnection,
-    filter: &Filter,
-    limit: u32,
-) -> Result<Listing, JournalError> {
+pub(super) async fn list(connection: &mut PgConnection, filter: &Filter, limit: u32) -> Result<Listing, JournalError> {
     let texts = [&filter.name, &filter.business_key, &filter.owner, &filter.error];
     if texts.into_iter().flatten().any(|text| text.contains('\0')) {
         return Ok(Listing { rows: Vec::new(), next: None });
@@ -226,7 +214,8 @@ mod tests {
     async fn a_sagas_journal_is_read_from_one_partition() {
         let journal = journal().await;
         let id = kit::ids::uuid_v7();
-        let explain = sqlx::query_scalar(AssertSqlSafe(format!("EXPLAIN {LOAD}"))).bind(vec![id]).bind(id).bind(id).bind(0_i64);
+        let explain =
+            sqlx::query_scalar(AssertSqlSafe(format!("EXPLAIN {LOAD}"))).bind(vec![id]).bind(id).bind(id).bind(0_i64);
         let mut connection = journal.reads.acquire("testing").await.unwrap();
         let plan: Vec<String> = explain.fetch_all(&mut *connection).await.unwrap();
         let scans: Vec<_> = plan.iter().filter(|line| line.contains(" on saga")).collect();

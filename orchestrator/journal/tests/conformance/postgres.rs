@@ -147,7 +147,8 @@ async fn a_crowd_of_readers_is_told_so_and_keeps_no_operator_out() {
         tokio::spawn(async move { journal.dead_letters(Door::Reads, None, None, 10).await })
     });
     let slow: Vec<_> = slow.collect();
-    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    let waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
     let mut looker = storage.admin().await;
     while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut looker).await.unwrap() < 4 {
         tokio::task::yield_now().await;

@@ -125,7 +125,8 @@ fn assert_repairable(ended: Ended, definition: &Definition, replies: &dyn Fn(&st
         None => Action::Retry { step: None },
     };
     let operator = Operator { actor: "op".into(), role: "operator".into(), reason: "well again".into() };
-    let repaired = Simulation::go_on(definition, ended, replies, &Input::Operator { operator, action, terms: Terms::default() });
+    let repaired =
+        Simulation::go_on(definition, ended, replies, &Input::Operator { operator, action, terms: Terms::default() });
     assert_eq!(repaired.state.status, end, "a repaired saga goes on to its end");
 }
 

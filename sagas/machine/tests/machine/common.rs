@@ -10,8 +10,8 @@ use contract::{
     step::{CommandId, Op},
 };
 use machine::{
-    Builder, CommandToSend, Decision, Definition, DefinitionError, Entry, Input, Operator, Phase, Retry, State, Terms,
-    StepHandle, Verdict,
+    Builder, CommandToSend, Decision, Definition, DefinitionError, Entry, Input, Operator, Phase, Retry, State,
+    StepHandle, Terms, Verdict,
 };
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};

@@ -124,7 +124,9 @@ fn operators() -> Vec<(&'static str, Entry)> {
     let acted = |action| Entry::OperatorActed {
         operator: Operator { actor: "usr_1".into(), role: "operator".into(), reason: "the hotel called back".into() },
         action,
-        request_id: Some(contract::RequestId::from_uuid(uuid::Uuid::from_u128(0x0192_f0c1_a2b3_7c4d_8e5f_0000_0000_0007))),
+        request_id: Some(contract::RequestId::from_uuid(uuid::Uuid::from_u128(
+            0x0192_f0c1_a2b3_7c4d_8e5f_0000_0000_0007,
+        ))),
     };
     let reply = || json!({"confirmation": "VX-42"});
     let step = || name("confirm-rooms");

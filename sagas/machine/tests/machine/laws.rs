@@ -250,7 +250,11 @@ impl RawInput {
             }
             Self::Operator { step, kind } => {
                 let operator = Operator { actor: "a".into(), role: "r".into(), reason: "because".into() };
-                Input::Operator { operator, action: any_action(step_at(definition, step), kind), terms: Terms::default() }
+                Input::Operator {
+                    operator,
+                    action: any_action(step_at(definition, step), kind),
+                    terms: Terms::default(),
+                }
             }
         }
     }
@@ -295,7 +299,11 @@ fn any_entry() -> impl Strategy<Value = Entry> {
             33..36 => Entry::StepSkipped { step, op, reply: json!(null) },
             36..38 => {
                 let operator = Operator { actor: "a".into(), role: "r".into(), reason: "because".into() };
-                Entry::OperatorActed { operator, action: any_action(step, attempt.to_le_bytes()[0] % 12), request_id: None }
+                Entry::OperatorActed {
+                    operator,
+                    action: any_action(step, attempt.to_le_bytes()[0] % 12),
+                    request_id: None,
+                }
             }
             38 => Entry::SagaStarted {
                 name: "planned".into(),

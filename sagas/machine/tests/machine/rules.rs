@@ -10,7 +10,7 @@ use contract::{
     saga::{Action, SagaStatus, StepStatus},
     step::Op,
 };
-use machine::{Builder, Definition, Input, Phase, StartError, describe, next_wake, resume};
+use machine::{Builder, Definition, Input, Phase, StartError, Terms, describe, next_wake, resume};
 use serde_json::json;
 
 use crate::common::{FEW, Learned, Probe, Talk, Trip, act, journey, learn, name, probe, trip, unprobe};
@@ -300,7 +300,10 @@ fn a_request_takes_effect_once_and_not_after_its_time() {
     let late = request(1, Some(talk.now - chrono::TimeDelta::milliseconds(1)));
     assert_eq!(talk.hear(&late), "refused: action_expired: the action reached the saga too late");
     let in_time = request(1, Some(talk.now));
-    assert_eq!(talk.hear(&in_time), "ann acts: cancel; turn around (saga/saga_cancelled); send undo create 1.1; => compensating");
+    assert_eq!(
+        talk.hear(&in_time),
+        "ann acts: cancel; turn around (saga/saga_cancelled); send undo create 1.1; => compensating"
+    );
     // Also when its time is over by now, and whatever the saga would say to it.
     assert_eq!(talk.hear(&late), "ignored: the request took effect before");
     assert_eq!(talk.hear(&request(2, None)), "refused: saga_compensating: the saga is being undone already");
