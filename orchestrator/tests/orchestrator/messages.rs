@@ -116,7 +116,7 @@ async fn a_dead_command_is_told_to_its_saga_and_can_be_sent_again(rig: &Rig) {
     running.client.reaches(stuck, SagaStatus::NeedsAttention).await;
     let body = serde_json::to_vec(&worker.envelope(stuck, "confirm-order").unwrap()).unwrap();
     let message = Message::new(kit::ids::message_id().to_string(), KIND_COMMAND, body);
-    let dead = Outgoing { exchange: Exchange::DeadLetters, routing_key: String::new(), message };
+    let dead = Outgoing::to(Exchange::DeadLetters, String::new(), message);
     assert!(broker.publish(vec![dead]).await.iter().all(Result::is_ok));
     let letter = until("the letter is kept", async || {
         running.client.view(stuck).await.dead_letters.first().map(|letter| letter.id)
