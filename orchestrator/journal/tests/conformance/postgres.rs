@@ -115,7 +115,7 @@ async fn a_broken_row_does_not_make_its_part_of_a_listing_the_last_one() {
     ids.sort_unstable();
     commit(&mut *lane, ids.iter().map(|id| start(row(*id), None)).collect()).await;
     let mut admin = storage.admin().await;
-    admin.execute("ALTER TABLE saga DROP CONSTRAINT saga_status_check").await.unwrap();
+    admin.execute("ALTER TABLE saga DROP CONSTRAINT saga_status_known").await.unwrap();
     for broken in [ids[4], ids[3]] {
         let break_it = sqlx::query("UPDATE saga SET status = 'martian' WHERE id = $1").bind(broken.uuid());
         break_it.execute(&mut admin).await.unwrap();

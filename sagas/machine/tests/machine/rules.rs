@@ -302,7 +302,7 @@ fn a_request_takes_effect_once_and_not_after_its_time() {
     let in_time = request(1, Some(talk.now));
     assert_eq!(
         talk.hear(&in_time),
-        "ann acts: cancel; turn around (saga/saga_cancelled); send undo create 1.1; => compensating"
+        "ann acts: cancel; turn around (saga_cancelled); send undo create 1.1; => compensating"
     );
     // Also when its time is over by now, and whatever the saga would say to it.
     assert_eq!(talk.hear(&late), "ignored: the request took effect before");
