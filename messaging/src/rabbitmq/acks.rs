@@ -85,8 +85,8 @@ impl AckTracker {
         let mut answers = self.publisher.publish(copies).await.into_iter();
         let (mut confirmed, mut others) = (Vec::new(), Vec::new());
         for (delivery, count) in counted {
-            let all = answers.by_ref().take(count).fold(true, |all, answer| all && answer.is_ok());
-            if all { confirmed.push(delivery) } else { others.push(delivery) }
+            let answers: Vec<_> = answers.by_ref().take(count).collect();
+            if answers.iter().all(Result::is_ok) { confirmed.push(delivery) } else { others.push(delivery) }
         }
         self.ack(&confirmed).await;
         others
