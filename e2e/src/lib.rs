@@ -14,5 +14,6 @@ pub use audit::Tally;
 pub use client::{Client, Response, events, order_of};
 pub use findings::Findings;
 pub use offers::{Spoiled, spoiled};
+pub use private_servers::testing::Way;
 pub use process::{Ended, Program, free_port, run};
 pub use system::{DEMO_PASSWORD, Part, System, domains};

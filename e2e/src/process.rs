@@ -94,10 +94,20 @@ impl Program {
         self.end_by("-INT", limit).await
     }
 
-    async fn end_by(&mut self, signal: &str, limit: Duration) -> Result<Option<i32>> {
-        let child = self.child.as_mut().with_context(|| format!("{} does not run", self.name))?;
+    /// Sends it a signal, such as `-STOP`.
+    ///
+    /// # Errors
+    /// When it does not run or cannot be signalled.
+    pub fn signal(&self, signal: &str) -> Result<()> {
+        let child = self.child.as_ref().with_context(|| format!("{} does not run", self.name))?;
         let status = Command::new("kill").args([signal, &child.id().to_string()]).status()?;
         ensure!(status.success(), "{} could not be signalled", self.name);
+        Ok(())
+    }
+
+    async fn end_by(&mut self, signal: &str, limit: Duration) -> Result<Option<i32>> {
+        self.signal(signal)?;
+        let child = self.child.as_mut().with_context(|| format!("{} does not run", self.name))?;
         let child = std::sync::Mutex::new(child);
         let ended = wait::until(&format!("the end of {}", self.name), limit, || async {
             let ended = child.lock().map_err(|error| error.to_string())?.try_wait();

@@ -6,7 +6,10 @@ use anyhow::{Context, Result};
 use contract::Route;
 use kit::settings::DEVELOPMENT_INTERNAL_TOKEN;
 use messaging::rabbitmq::{QueueKind, RabbitBroker, RabbitOptions};
-use private_servers::{Postgres, PostgresOptions, RabbitMq, RabbitMqOptions, testing::free_ports};
+use private_servers::{
+    Postgres, PostgresOptions, RabbitMq, RabbitMqOptions,
+    testing::{Proxy, free_ports},
+};
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 
@@ -40,6 +43,9 @@ pub enum Part {
 /// The programs beside the domains.
 const OTHERS: [&str; 3] = ["orchestrator-1", "orchestrator-2", "gateway"];
 
+/// All clients of a test have one address, which is no crowd here.
+const NO_CROWD: [&str; 3] = ["--logins-per-minute=0", "--searches-per-minute=0", "--address-connections-max=10000"];
+
 /// The running system. Everything ends when it is dropped.
 pub struct System {
     /// Where the door is.
@@ -48,6 +54,8 @@ pub struct System {
     programs: BTreeMap<&'static str, Program>,
     rabbitmq: RabbitMq,
     postgres: Postgres,
+    /// The program whose way to the broker can be cut, and that way.
+    way: Option<(&'static str, Proxy)>,
     /// Of programs that are still to be started.
     ports: Vec<u16>,
     _folder: TempDir,
@@ -64,9 +72,7 @@ impl System {
     /// # Errors
     /// When a server or program cannot be started.
     pub async fn start() -> Result<Self> {
-        // All clients of a test have one address, which is no crowd here.
-        let no_crowd = ["--logins-per-minute=0", "--searches-per-minute=0", "--address-connections-max=10000"];
-        Self::start_with_gateway(&no_crowd).await
+        Self::start_with_gateway(&NO_CROWD).await
     }
 
     /// As [`System::start`], with other settings of the gateway.
@@ -74,16 +80,33 @@ impl System {
     /// # Errors
     /// As [`System::start`].
     pub async fn start_with_gateway(settings: &[&str]) -> Result<Self> {
+        Self::start_over(settings, None).await
+    }
+
+    /// As [`System::start`], with a way between one program and the broker that can be cut.
+    ///
+    /// # Errors
+    /// As [`System::start`].
+    pub async fn start_with_way(program: &'static str) -> Result<Self> {
+        Self::start_over(&NO_CROWD, Some(program)).await
+    }
+
+    async fn start_over(settings: &[&str], program: Option<&'static str>) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let (postgres, rabbitmq) =
             tokio::join!(Postgres::start(PostgresOptions::for_tests()), RabbitMq::start(RabbitMqOptions::for_tests()));
         let (postgres, rabbitmq) = (postgres?, rabbitmq?);
+        let way = match program {
+            Some(program) => Some((program, Proxy::to(rabbitmq.port()).await?)),
+            None => None,
+        };
         let mut system = Self {
             gateway: String::new(),
             ready: BTreeMap::new(),
             programs: BTreeMap::new(),
             rabbitmq,
             postgres,
+            way,
             // Picked at once: one at a time, two programs that have not yet listened could be given the same.
             ports: free_ports(domains().count() + OTHERS.len())?,
             _folder: folder,
@@ -119,13 +142,30 @@ impl System {
         let server = self.postgres.url("postgres");
         let environment = vec![
             ("DATABASE_URL".to_owned(), server),
-            ("AMQP_URL".to_owned(), self.rabbitmq.url()),
+            ("AMQP_URL".to_owned(), self.broker_url(name)),
             ("SOJOURN_LOG".to_owned(), "info,sqlx=error,lapin=warn".to_owned()),
             ("NO_COLOR".to_owned(), "1".to_owned()),
         ];
         self.ready.insert(name, format!("http://127.0.0.1:{port}"));
         self.programs.insert(name, Program::start(name, binary, arguments, environment, self._folder.path())?);
         Ok(())
+    }
+
+    fn broker_url(&self, name: &str) -> String {
+        let url = self.rabbitmq.url();
+        match &self.way {
+            Some((program, way)) if *program == name => way.through(&url),
+            Some(_) | None => url,
+        }
+    }
+
+    /// The way to the broker of the program that was named at the start.
+    ///
+    /// # Panics
+    /// When none was.
+    #[must_use]
+    pub fn way(&self) -> &Proxy {
+        self.way.as_ref().map(|(_, way)| way).expect("the system was started with a way")
     }
 
     /// Waits until a program says that it is ready.

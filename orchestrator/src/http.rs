@@ -5,6 +5,7 @@ mod dead_letters;
 mod definitions;
 mod events;
 mod lists;
+mod live;
 mod operator;
 mod problems;
 mod reads;
@@ -29,7 +30,7 @@ struct Api {
     stop: CancellationToken,
 }
 
-/// The whole interface, guarded by the installation's token but for health, readiness and metrics.
+/// The whole interface, guarded by the installation's token but for health, liveness, readiness and metrics.
 pub(crate) fn router(shared: &Arc<Shared>, calls: &Calls, stop: &CancellationToken) -> Router {
     let api = Api { shared: Arc::clone(shared), stop: stop.clone() };
     let routes = Router::new()
@@ -44,6 +45,8 @@ pub(crate) fn router(shared: &Arc<Shared>, calls: &Calls, stop: &CancellationTok
         .route("/api/dead-letters/{id}/redrive", post(dead_letters::redrive))
         .layer(middleware::from_fn_with_state(calls.clone(), kit::http::run_to_end))
         .with_state(api);
+    let watchdog = Arc::clone(&shared.watchdog);
+    let live = Router::new().route("/live", get(move || std::future::ready(live::show(&watchdog))));
     let guarded = kit::http::require_internal_token(routes, &shared.settings.internal_token);
-    kit::http::base(guarded, &kit::metrics::install(), shared.readiness.clone())
+    kit::http::base(guarded.merge(live), &kit::metrics::install(), shared.readiness.clone())
 }

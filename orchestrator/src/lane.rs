@@ -30,7 +30,7 @@ use std::{sync::Arc, time::Duration};
 
 use journal::LaneJournal;
 use messaging::QueueName;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -77,11 +77,14 @@ struct Lane {
 pub(crate) async fn run(shared: Arc<Shared>, journal: Box<dyn LaneJournal>, release: CancellationToken) -> LaneEnd {
     let shard = journal.shard();
     let queue = QueueName::replies(shard);
-    let subscribing = shared.broker.subscribe_with_retry(&queue, shared.settings.limits.prefetch);
-    let replies = match release.run_until_cancelled(subscribing).await {
-        Some(Some(replies)) => replies,
-        Some(None) => return Lost::BrokerClosed.into(),
-        None => {
+    let mut forsaken = shared.forsaken.subscribe();
+    let replies = tokio::select! {
+        replies = shared.broker.subscribe_with_retry(&queue, shared.settings.limits.prefetch) => match replies {
+            Some(replies) => replies,
+            None => return Lost::BrokerClosed.into(),
+        },
+        () = is_forsaken(&mut forsaken, shard) => return Lost::BrokerAway.into(),
+        () = release.cancelled() => {
             release_session(journal).await;
             return LaneEnd::Released;
         }
@@ -96,7 +99,7 @@ pub(crate) async fn run(shared: Arc<Shared>, journal: Box<dyn LaneJournal>, rele
         shared,
     };
     listed.shared.lanes.add(LaneHandle { shard, starts: sender, release: release.clone() });
-    lane.live(release, listed).await
+    lane.live(release, forsaken, listed).await
 }
 
 /// The lane's place in the table, given up however the lane ends.
@@ -112,26 +115,37 @@ impl Drop for Listed {
 }
 
 impl Lane {
-    async fn live(mut self, release: CancellationToken, listed: Listed) -> LaneEnd {
+    async fn live(
+        mut self,
+        release: CancellationToken,
+        mut forsaken: watch::Receiver<Vec<u16>>,
+        listed: Listed,
+    ) -> LaneEnd {
+        let shard = self.journal.shard();
         let lost = loop {
-            let gathered = tokio::select! {
+            // A turn may wait for a broker that takes nothing, so it is left too; the journal knows what it committed.
+            let turned = tokio::select! {
                 biased;
-                () = release.cancelled() => {
+                () = is_forsaken(&mut forsaken, shard) => Err(Lost::BrokerAway),
+                turned = self.next_turn(&release) => turned,
+            };
+            match turned {
+                Ok(true) => {}
+                Ok(false) => {
                     drop(listed);
                     return self.end().await;
                 }
-                gathered = self.gather() => gathered,
-            };
-            let turned = match gathered {
-                Ok(gathered) => self.turn(gathered).await,
-                Err(lost) => Err(lost),
-            };
-            if let Err(lost) = turned {
-                break lost;
+                Err(lost) => break lost,
             }
         };
         drop(listed);
         self.abandon(lost).await
+    }
+
+    /// Gathers and takes one turn; false when the lane is told to end in order.
+    async fn next_turn(&mut self, release: &CancellationToken) -> Result<bool, Lost> {
+        let Some(gathered) = release.run_until_cancelled(self.gather()).await else { return Ok(false) };
+        self.turn(gathered?).await.map(|()| true)
     }
 
     /// Waits until there is something to do, then takes all that is there. Nothing is lost when it is dropped while it
@@ -187,6 +201,8 @@ impl Lane {
 
     /// Ends after something broke. Nothing is kept: the journal knows what is true, the queue hands out again.
     async fn abandon(mut self, lost: Lost) -> LaneEnd {
+        // First of all the shard is free for its next owner.
+        drop(self.journal);
         self.inbox.close_starts();
         for start in self.inbox.take_starts().starts.into_iter().chain(self.sagas.carried.starts.drain(..)) {
             start.answer.send(LaneAnswer::NotTaken).ok();
@@ -195,6 +211,14 @@ impl Lane {
         tokio::time::timeout(CANCEL_WAIT, self.publisher.flush()).await.ok();
         tokio::time::timeout(CANCEL_WAIT, self.inbox.cancel()).await.ok();
         lost.into()
+    }
+}
+
+/// Waits until the shard is to be given up at once.
+async fn is_forsaken(forsaken: &mut watch::Receiver<Vec<u16>>, shard: u16) {
+    if forsaken.wait_for(|shards| shards.contains(&shard)).await.is_err() {
+        // This process ends anyway.
+        std::future::pending().await
     }
 }
 

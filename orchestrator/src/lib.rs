@@ -21,7 +21,9 @@ mod shared;
 mod lane;
 mod maintenance;
 mod ownership;
+mod peers;
 mod saga_instance;
+mod watchdog;
 
 mod messages;
 mod starts;

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use journal::Room;
 use tokio_util::sync::CancellationToken;
 
 use crate::{names, shared::Shared};
@@ -9,8 +10,12 @@ use crate::{names, shared::Shared};
 /// How often room is made in the journal: partitions are made days ahead.
 const PREPARE_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The pause before another attempt after that failed.
-const PREPARE_AGAIN: Duration = Duration::from_secs(60);
+/// The pause before another attempt while room is short: a reader such as a backup holds the tables for hours, and there
+/// are weeks left.
+const PREPARE_AGAIN: Duration = Duration::from_secs(60 * 60);
+
+/// The pause before another attempt when there is no room for the present week: its sagas land in the default pieces.
+const PREPARE_SOON: Duration = Duration::from_secs(10 * 60);
 
 /// How often a journal that failed is asked whether it is back. A journal that works is not asked.
 const PING_AGAIN: Duration = Duration::from_secs(1);
@@ -20,10 +25,11 @@ pub(crate) async fn prepare_daily(shared: Arc<Shared>, stop: CancellationToken) 
     let work = async {
         loop {
             let pause = match shared.journal.prepare(shared.clock.now()).await {
-                Ok(()) => PREPARE_EVERY,
+                Ok(Room::Enough) => PREPARE_EVERY,
+                Ok(Room::Short) => PREPARE_AGAIN,
                 Err(error) => {
                     tracing::warn!(error = kit::settings::error_chain(&error), "the journal could not be prepared");
-                    PREPARE_AGAIN
+                    PREPARE_SOON
                 }
             };
             tokio::time::sleep(pause).await;

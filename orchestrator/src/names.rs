@@ -26,6 +26,8 @@ pub(crate) const INPUTS: &str = "sojourn_orchestrator_inputs_total";
 pub(crate) const TIMERS: &str = "sojourn_orchestrator_timers";
 /// Shards that this process owns.
 pub(crate) const SHARDS_OWNED: &str = "sojourn_orchestrator_shards_owned";
+/// Silent owners of shards that this process evicted.
+pub(crate) const OWNERS_EVICTED: &str = "sojourn_orchestrator_owners_evicted_total";
 /// Lanes that ended because something broke, by reason.
 pub(crate) const LANES_LOST: &str = "sojourn_orchestrator_lanes_lost_total";
 /// Starts that were not admitted, by reason.

@@ -11,16 +11,17 @@ use kit::{
 };
 use machine::Catalog;
 use messaging::{Broker, BrokerError, QueueName, Topology};
-use tokio::task::JoinSet;
+use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     http, maintenance,
-    messages::{dead_letters, own_queue, pending_requests::PendingRequests, unpackers::Unpackers},
+    messages::{dead_letters, own_queue, pending_requests::PendingRequests, pongs::Pongs, unpackers::Unpackers},
     names, ownership,
     settings::Settings,
     shared::Shared,
     starts::{admission::Admission, lanes::LaneTable},
+    watchdog,
     watching::watchers::Watchers,
 };
 
@@ -33,6 +34,9 @@ pub enum RunError {
     /// The broker did not answer.
     #[error("the queues cannot be declared")]
     Broker(#[source] BrokerError),
+    /// The system gives no thread.
+    #[error("the watch over the lanes cannot begin")]
+    Watchdog(#[source] std::io::Error),
     /// The address is taken or not ours.
     #[error("cannot listen on {address}")]
     Listen {
@@ -108,12 +112,16 @@ pub async fn start(
         watchers: Arc::new(Watchers::new(settings.limits.watchers_max)),
         pending_requests: PendingRequests::default(),
         unpackers: Unpackers::default(),
+        pongs: Pongs::default(),
+        watchdog: Arc::default(),
+        forsaken: watch::Sender::default(),
         settings,
     });
     let readiness = &shared.readiness;
     readiness.set(names::NEED_JOURNAL, Ok(()));
     readiness.set(names::NEED_SHARDS, Err("this orchestrator owns no shard yet".to_owned()));
 
+    watchdog::start(&shared.watchdog, watchdog::end_process).map_err(RunError::Watchdog)?;
     let stop_around = CancellationToken::new();
     let address = shared.settings.listen;
     let calls = Calls::new(CALLS_MAX);
@@ -134,6 +142,7 @@ pub async fn start(
     around.spawn(dead_letters::collect(Arc::clone(&shared), stop_around.clone()));
     around.spawn(maintenance::prepare_daily(Arc::clone(&shared), stop_around.clone()));
     around.spawn(maintenance::report_broker(Arc::clone(&shared), stop_around.clone()));
+    around.spawn(ownership::forsake(Arc::clone(&shared), stop_around.clone()));
     around.spawn(ownership::report(Arc::clone(&shared), stop_around.clone()));
     let mut lanes = JoinSet::new();
     for shard in 0..shards {

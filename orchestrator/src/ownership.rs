@@ -1,26 +1,32 @@
 //! The ownership of shards. One supervisor a shard waits for its ownership, runs its lane, and begins again
-//! when the lane ends; the balancer gives away what is more than a fair share.
+//! when the lane ends; the balancer gives away what is more than a fair share and waited for.
 //!
 //! ```text
-//!  journal.lane(shard) --owned--> lane --ends: released | lost--> queue for the shard again
-//!                                  ^ release
-//!  balancer: owned > this process's share, for a while
+//!  with a broker: journal.lane(shard) --owned--> lane --ends: released | lost--> queue for the shard again
+//!                   meanwhile the owner               ^ release      ^ forsaken
+//!                   is watched over (`peers`)         balancer       without a broker, when a peer waits
 //! ```
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt;
+use journal::{JournalError, LaneJournal};
+use messaging::BrokerState;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     lane::{self, LaneEnd},
-    maintenance, names,
+    maintenance, names, peers,
     shared::Shared,
 };
 
 /// How long the numbers must call for giving a shard away: a process that restarts should find its shards again.
 const SURPLUS_FOR: Duration = Duration::from_millis(500);
+
+/// How long the broker may be away before this process gives up the shards that its peers wait for: longer than a broker
+/// takes to restart.
+const BROKER_AWAY_MAX: Duration = Duration::from_secs(10);
 
 /// Between attempts to own a shard when the journal does not answer.
 const AGAIN_MIN: Duration = Duration::from_millis(100);
@@ -38,7 +44,7 @@ pub(crate) async fn supervise(shared: Arc<Shared>, shard: u16, stop: Cancellatio
     let mut pause = AGAIN_MIN;
     let mut broken_pause = AGAIN_MIN;
     while !stop.is_cancelled() {
-        let Some(owned) = stop.run_until_cancelled(shared.journal.lane(shard)).await else { return };
+        let Some(owned) = stop.run_until_cancelled(own(&shared, shard)).await else { return };
         let session = match owned {
             Ok(session) => session,
             Err(error) => {
@@ -55,7 +61,8 @@ pub(crate) async fn supervise(shared: Arc<Shared>, shard: u16, stop: Cancellatio
         tracing::info!(shard, "the shard is owned");
         let lane = AssertUnwindSafe(lane::run(Arc::clone(&shared), session, stop.child_token()));
         // A bug that panics past the machine's guard costs this lane's memory, not the shard.
-        let ended = lane.catch_unwind().await.unwrap_or_else(|_| LaneEnd::Lost {
+        let lane = shared.watchdog.watch(format!("the lane of shard {shard}"), lane.catch_unwind());
+        let ended = lane.await.unwrap_or_else(|_| LaneEnd::Lost {
             reason: "panicked",
             detail: "a bug; the panic's text stands above".to_owned(),
         });
@@ -75,31 +82,78 @@ pub(crate) async fn supervise(shared: Arc<Shared>, shard: u16, stop: Cancellatio
     }
 }
 
-/// Gives surplus shards away whenever processes join, until `stop`.
+/// Waits for a shard. A process without the broker could not serve it, so it waits for that first, and gives its place up
+/// when it loses the broker.
+async fn own(shared: &Shared, shard: u16) -> Result<Box<dyn LaneJournal>, JournalError> {
+    let mut broker = shared.broker.state();
+    loop {
+        // An error means that the broker's client is closed: the lane finds that out.
+        broker.wait_for(|state| *state != BrokerState::Away).await.ok();
+        tokio::select! {
+            biased;
+            owned = shared.journal.lane(shard) => return owned,
+            Ok(_) = broker.wait_for(|state| *state == BrokerState::Away) => {}
+            () = peers::watch_owner(shared, shard) => {}
+        }
+    }
+}
+
+/// Gives surplus shards away that other processes wait for, until `stop`.
 pub(crate) async fn balance(shared: Arc<Shared>, stop: CancellationToken) {
     let mut membership = shared.journal.membership();
     let mut owned = shared.lanes.owned();
     let watch = async {
         loop {
-            let fair = membership.borrow_and_update().share_of(shared.shards);
-            let surplus = owned.borrow_and_update().saturating_sub(fair);
+            let surplus = {
+                let seen = membership.borrow_and_update();
+                let surplus = owned.borrow_and_update().saturating_sub(seen.share_of(shared.shards));
+                shared.lanes.among(&seen.waited_for).into_iter().take(surplus).collect::<Vec<_>>()
+            };
             let changed = async {
                 tokio::select! {
                     changed = membership.changed() => changed,
                     changed = owned.changed() => changed,
                 }
             };
-            if surplus == 0 {
+            if surplus.is_empty() {
                 if changed.await.is_err() {
                     return;
                 }
             } else if tokio::time::timeout(SURPLUS_FOR, changed).await.is_err() {
-                let shards = shared.lanes.release(surplus);
-                tracing::info!(?shards, fair, "giving surplus shards away");
+                shared.lanes.release(&surplus);
+                tracing::info!(shards = ?surplus, "giving surplus shards away");
                 if owned.changed().await.is_err() {
                     return;
                 }
             }
+        }
+    };
+    stop.run_until_cancelled(watch).await;
+}
+
+/// Gives up at once the shards that other processes wait for, for as long as the broker is away for too long.
+pub(crate) async fn forsake(shared: Arc<Shared>, stop: CancellationToken) {
+    let mut broker = shared.broker.state();
+    let mut membership = shared.journal.membership();
+    let watch = async {
+        while broker.wait_for(|state| *state == BrokerState::Away).await.is_ok() {
+            let back = broker.wait_for(|state| *state != BrokerState::Away);
+            if tokio::time::timeout(BROKER_AWAY_MAX, back).await.is_ok() {
+                continue;
+            }
+            let forsaking = async {
+                loop {
+                    shared.forsaken.send_replace(membership.borrow_and_update().waited_for.clone());
+                    if membership.changed().await.is_err() {
+                        std::future::pending().await
+                    }
+                }
+            };
+            tokio::select! {
+                () = forsaking => {}
+                _ = broker.wait_for(|state| *state != BrokerState::Away) => {}
+            }
+            shared.forsaken.send_replace(Vec::new());
         }
     };
     stop.run_until_cancelled(watch).await;

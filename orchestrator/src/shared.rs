@@ -7,11 +7,13 @@ use journal::Journal;
 use kit::{clock::Clock, readiness::Readiness};
 use machine::Catalog;
 use messaging::{Broker, QueueName};
+use tokio::sync::watch;
 
 use crate::{
-    messages::{pending_requests::PendingRequests, unpackers::Unpackers},
+    messages::{pending_requests::PendingRequests, pongs::Pongs, unpackers::Unpackers},
     settings::Settings,
     starts::{admission::Admission, lanes::LaneTable},
+    watchdog::Watchdog,
     watching::watchers::Watchers,
 };
 
@@ -32,6 +34,10 @@ pub(crate) struct Shared {
     pub(crate) watchers: Arc<Watchers>,
     pub(crate) pending_requests: PendingRequests,
     pub(crate) unpackers: Unpackers,
+    pub(crate) pongs: Pongs,
+    pub(crate) watchdog: Arc<Watchdog>,
+    /// The shards to be given up at once, because the broker is away from this process and a peer waits for them.
+    pub(crate) forsaken: watch::Sender<Vec<u16>>,
 }
 
 impl Shared {

@@ -20,7 +20,7 @@ use crate::{
     dead_letters,
     port::{
         Append, Appended, Change, Door, ExistingStart, Filter, Journal, JournalError, KeptDeadLetter, LaneJournal,
-        Listing, Membership, NewDeadLetter, Record, SagaRow, Stored,
+        Listing, Membership, NewDeadLetter, Ownership, Record, Room, SagaRow, Stored,
     },
 };
 
@@ -38,9 +38,16 @@ struct Storage {
     shards: u16,
     /// The queue of each shard: fair, so that a shard that is given away goes to who waited longest.
     queues: Vec<Arc<tokio::sync::Mutex<()>>>,
-    /// Those who take part, in the order in which they came.
-    members: Mutex<BTreeMap<u64, watch::Sender<Membership>>>,
+    members: Mutex<Members>,
     tables: Mutex<Tables>,
+}
+
+#[derive(Debug, Default)]
+struct Members {
+    /// Those who take part, in the order in which they came.
+    by_number: BTreeMap<u64, watch::Sender<Membership>>,
+    /// How many wait for each shard that is waited for.
+    waiting: BTreeMap<u16, usize>,
 }
 
 #[derive(Debug, Default)]
@@ -50,6 +57,7 @@ struct Tables {
     letters: BTreeMap<i64, KeptDeadLetter>,
     letter_keys: HashSet<(String, String)>,
     owners: HashMap<u16, Owner>,
+    epochs: HashMap<u16, i64>,
 }
 
 #[derive(Debug)]
@@ -74,11 +82,11 @@ impl MemoryJournal {
     }
 
     fn join(storage: Arc<Storage>) -> Self {
-        let membership = watch::Sender::new(Membership { members: 1, place: 0 });
+        let membership = watch::Sender::new(Membership { members: 1, place: 0, waited_for: Vec::new() });
         let mut members = storage.members();
-        let member = members.last_key_value().map_or(0, |(last, _)| last + 1);
-        members.insert(member, membership.clone());
-        tell(&members);
+        let member = members.by_number.last_key_value().map_or(0, |(last, _)| last + 1);
+        members.by_number.insert(member, membership.clone());
+        members.tell();
         drop(members);
         Self { storage, member, membership }
     }
@@ -100,15 +108,49 @@ impl Clone for MemoryJournal {
 impl Drop for MemoryJournal {
     fn drop(&mut self) {
         let mut members = self.storage.members();
-        members.remove(&self.member);
-        tell(&members);
+        members.by_number.remove(&self.member);
+        members.tell();
     }
 }
 
-/// Tells every member how many there are and where it stands.
-fn tell(members: &BTreeMap<u64, watch::Sender<Membership>>) {
-    for (place, member) in members.values().enumerate() {
-        member.send_replace(Membership { members: members.len(), place });
+impl Members {
+    /// Tells every member how many there are, where it stands, and what is waited for.
+    fn tell(&self) {
+        for (place, member) in self.by_number.values().enumerate() {
+            let waited_for = self.waiting.keys().copied().collect();
+            let told = Membership { members: self.by_number.len(), place, waited_for };
+            member.send_if_modified(|known| {
+                let differs = *known != told;
+                *known = told;
+                differs
+            });
+        }
+    }
+}
+
+/// A wait for a shard, for as long as it lasts.
+struct Wait<'a> {
+    storage: &'a Storage,
+    shard: u16,
+}
+
+impl<'a> Wait<'a> {
+    fn begin(storage: &'a Storage, shard: u16) -> Self {
+        let mut members = storage.members();
+        *members.waiting.entry(shard).or_default() += 1;
+        members.tell();
+        Self { storage, shard }
+    }
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        let mut members = self.storage.members();
+        if let Some(waiting) = members.waiting.get_mut(&self.shard) {
+            *waiting -= 1;
+        }
+        members.waiting.retain(|_, waiting| *waiting > 0);
+        members.tell();
     }
 }
 
@@ -118,7 +160,7 @@ impl Storage {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn members(&self) -> MutexGuard<'_, BTreeMap<u64, watch::Sender<Membership>>> {
+    fn members(&self) -> MutexGuard<'_, Members> {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -133,15 +175,37 @@ impl Journal for MemoryJournal {
         let Some(queue) = self.storage.queues.get(usize::from(shard)) else {
             return Err(JournalError::OwnershipLost { shard });
         };
-        let place = Arc::clone(queue).lock_owned().await;
+        let place = match Arc::clone(queue).try_lock_owned() {
+            Ok(place) => place,
+            Err(_) => {
+                let _wait = Wait::begin(&self.storage, shard);
+                Arc::clone(queue).lock_owned().await
+            }
+        };
         let session = CancellationToken::new();
         let owner = Owner { session: session.clone(), _place: place };
-        self.storage.tables().owners.insert(shard, owner);
+        let mut tables = self.storage.tables();
+        *tables.epochs.entry(shard).or_default() += 1;
+        tables.owners.insert(shard, owner);
+        drop(tables);
         Ok(Box::new(MemoryLane { storage: Arc::clone(&self.storage), shard, session }))
     }
 
     fn membership(&self) -> watch::Receiver<Membership> {
         self.membership.subscribe()
+    }
+
+    async fn ownership(&self, shard: u16) -> Result<Option<Ownership>, JournalError> {
+        Ok(self.storage.tables().epochs.get(&shard).map(|epoch| Ownership { shard, epoch: *epoch }))
+    }
+
+    async fn evict(&self, ownership: Ownership) -> Result<bool, JournalError> {
+        let mut tables = self.storage.tables();
+        if tables.epochs.get(&ownership.shard) != Some(&ownership.epoch) {
+            return Ok(false);
+        }
+        let evicted = tables.owners.remove(&ownership.shard);
+        Ok(evicted.inspect(|owner| owner.session.cancel()).is_some())
     }
 
     async fn read(&self, _door: Door, id: SagaId, after: u64) -> Result<Option<Stored>, JournalError> {
@@ -200,8 +264,8 @@ impl Journal for MemoryJournal {
         Ok(())
     }
 
-    async fn prepare(&self, _now: DateTime<Utc>) -> Result<(), JournalError> {
-        Ok(())
+    async fn prepare(&self, _now: DateTime<Utc>) -> Result<Room, JournalError> {
+        Ok(Room::Enough)
     }
 
     async fn ping(&self) -> Result<(), JournalError> {

@@ -205,20 +205,40 @@ pub struct KeptDeadLetter {
     pub letter: NewDeadLetter,
 }
 
-/// A process among those that take part.
+/// The room that the journal has for the weeks ahead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    /// All of it is made.
+    Enough,
+    /// There is room for the present week, and something stood in the way of the rest.
+    Short,
+}
+
+/// A process among those that take part.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
     /// The number of processes, this one included.
     pub members: usize,
     /// The number of those that stand before this one, in an order that all of them see alike.
     pub place: usize,
+    /// The shards that some process waits for, in ascending order. Such a shard is served at once when it is given up.
+    pub waited_for: Vec<u16>,
+}
+
+/// One ownership of a shard, told apart from the ones before and after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ownership {
+    /// The shard.
+    pub shard: u16,
+    /// Counts the shard's owners.
+    pub epoch: i64,
 }
 
 impl Membership {
     /// This process's fair share of so many shards. The shares of all members add up to the shards, so no
     /// member is left without one while there are enough.
     #[must_use]
-    pub fn share_of(self, shards: u16) -> usize {
+    pub fn share_of(&self, shards: u16) -> usize {
         let (shards, members) = (usize::from(shards), self.members.max(1));
         shards / members + usize::from(self.place < shards % members)
     }
@@ -272,9 +292,16 @@ pub trait Journal: Send + Sync {
     /// future gives up the wait.
     async fn lane(&self, shard: u16) -> Result<Box<dyn LaneJournal>, JournalError>;
 
-    /// This process among those that take part (own or wait for shards); changes when one joins or leaves. Used only to
-    /// give surplus shards away.
+    /// This process among those that take part; changes when one joins or leaves, or begins or ceases to wait for a
+    /// shard. Used only to give shards away.
     fn membership(&self) -> tokio::sync::watch::Receiver<Membership>;
+
+    /// The last ownership of a shard, if it ever had one.
+    async fn ownership(&self, shard: u16) -> Result<Option<Ownership>, JournalError>;
+
+    /// Ends an ownership from outside, as the loss of its session does: its process hangs, or is cut off from the
+    /// broker. True when it was still in force.
+    async fn evict(&self, ownership: Ownership) -> Result<bool, JournalError>;
 
     /// One saga with its whole journal, or none.
     async fn get(&self, id: SagaId) -> Result<Option<Stored>, JournalError> {
@@ -309,8 +336,12 @@ pub trait Journal: Send + Sync {
     /// Notes that it was sent again.
     async fn mark_redriven(&self, id: i64, at: DateTime<Utc>) -> Result<(), JournalError>;
 
-    /// Makes room for what comes (partitions for the time around `now`). Called at start and once a day.
-    async fn prepare(&self, now: DateTime<Utc>) -> Result<(), JournalError>;
+    /// Makes room for what comes (partitions for the weeks from `now` on) without holding an append up. Called at start
+    /// and once a day, and sooner again while room is short.
+    ///
+    /// # Errors
+    /// When there is no room for the present week.
+    async fn prepare(&self, now: DateTime<Utc>) -> Result<Room, JournalError>;
 
     /// A cheap proof that reads work, for readiness.
     async fn ping(&self) -> Result<(), JournalError>;
@@ -352,7 +383,8 @@ mod tests {
     #[test]
     fn the_shares_of_all_members_add_up_and_differ_by_one_at_most() {
         for members in 1..=9 {
-            let shares: Vec<_> = (0..members).map(|place| Membership { members, place }.share_of(4)).collect();
+            let shares: Vec<_> =
+                (0..members).map(|place| Membership { members, place, waited_for: Vec::new() }.share_of(4)).collect();
             assert_eq!(shares.iter().sum::<usize>(), 4, "{shares:?}");
             assert!(
                 shares.iter().max().zip(shares.iter().min()).is_some_and(|(max, min)| max - min <= 1),

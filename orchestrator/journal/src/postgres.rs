@@ -14,11 +14,13 @@ mod append;
 mod dead_letters;
 mod lane;
 mod link;
+mod owners;
 mod partitions;
 mod pool;
 mod reads;
 mod rows;
 mod session;
+mod weeks;
 
 use std::{fmt, str::FromStr, sync::Arc};
 
@@ -28,10 +30,10 @@ use contract::{InstanceId, SagaId, orchestrator_api::DeadLetterView};
 use sqlx::{PgPool, migrate::Migrator, postgres::PgConnectOptions};
 use tokio::sync::watch;
 
-use self::{lane::PgLane, link::Link, pool::Pool, session::unavailable};
+use self::{lane::PgLane, link::Link, pool::Pool, session::unavailable, weeks::Weeks};
 use crate::port::{
     Door, ExistingStart, Filter, Journal, JournalError, KeptDeadLetter, LaneJournal, Listing, Membership,
-    NewDeadLetter, Stored,
+    NewDeadLetter, Ownership, Room, Stored,
 };
 
 /// The database's name where the address names none.
@@ -148,6 +150,7 @@ pub struct PgJournal {
     shards: u16,
     instance: InstanceId,
     link: Link,
+    weeks: Weeks,
 }
 
 /// Without the connections' options: they may hold a password.
@@ -175,7 +178,8 @@ impl PgJournal {
         let plain = kit::postgres::options(&options.url, &database)?;
         check_version(&setup, &plain).await?;
         check_shards(&setup, options.shards).await?;
-        partitions::prepare(&setup, options.now).await?;
+        let weeks = Weeks::default();
+        partitions::prepare(&setup, options.now, &weeks).await?;
         setup.close().await;
 
         let link = Link::join(session::link_options(&plain)).await?;
@@ -187,6 +191,7 @@ impl PgJournal {
             shards: options.shards,
             instance: options.instance,
             link,
+            weeks,
         };
         Ok(Arc::new(journal))
     }
@@ -244,11 +249,19 @@ impl Journal for PgJournal {
         if shard >= self.shards {
             return Err(JournalError::OwnershipLost { shard });
         }
-        Ok(Box::new(PgLane::own(&self.lanes, shard, self.instance, self.link.losses()).await?))
+        Ok(Box::new(PgLane::own(&self.lanes, shard, self.instance, self.weeks.clone(), self.link.doubts()).await?))
     }
 
     fn membership(&self) -> watch::Receiver<Membership> {
         self.link.membership()
+    }
+
+    async fn ownership(&self, shard: u16) -> Result<Option<Ownership>, JournalError> {
+        owners::last(&mut *self.acts.acquire("looking for a shard's owner").await?, shard).await
+    }
+
+    async fn evict(&self, ownership: Ownership) -> Result<bool, JournalError> {
+        owners::evict(&mut *self.acts.acquire("evicting a shard's owner").await?, ownership).await
     }
 
     async fn read(&self, door: Door, id: SagaId, after: u64) -> Result<Option<Stored>, JournalError> {
@@ -285,8 +298,8 @@ impl Journal for PgJournal {
         dead_letters::mark_redriven(&mut *self.acts.acquire("noting a redrive").await?, id, at).await
     }
 
-    async fn prepare(&self, now: DateTime<Utc>) -> Result<(), JournalError> {
-        partitions::prepare(self.acts.connections(), now).await
+    async fn prepare(&self, now: DateTime<Utc>) -> Result<Room, JournalError> {
+        partitions::prepare(self.acts.connections(), now, &self.weeks).await
     }
 
     async fn ping(&self) -> Result<(), JournalError> {

@@ -15,6 +15,9 @@ pub(super) enum Lost {
     /// Another writer is faster again and again: another process serves this shard.
     #[error("saga {0} is written by another process")]
     Contended(SagaId),
+    /// The broker is away from this process, and another one waits for the shard.
+    #[error("the broker is away, and another process waits for the shard")]
+    BrokerAway,
     /// The broker's client was closed.
     #[error("the broker's client was closed")]
     BrokerClosed,
@@ -27,6 +30,7 @@ impl Lost {
             Self::Journal(_) => "journal",
             Self::Session => "session",
             Self::Contended(_) => "contended",
+            Self::BrokerAway => "broker_away",
             Self::BrokerClosed => "broker_closed",
         }
     }

@@ -19,7 +19,7 @@ use super::{
     sagas::Sagas,
 };
 use crate::{
-    messages::wire::{ActAnswer, ActEnd, Committed, LaneMessage, Watch, act_answer, committed},
+    messages::wire::{ActAnswer, ActEnd, Committed, LaneMessage, Ping, Pong, Watch, act_answer, committed, pong},
     names,
     saga_instance::{Parked, SagaInstance},
     starts::lanes::{LaneAnswer, StartRequest},
@@ -80,6 +80,10 @@ impl<'a> Turn<'a> {
                     self.watch(watch);
                     self.after_commit.acks.push(delivery);
                 }
+                Ok(LaneMessage::Ping(Ping { answer_to, shard })) => {
+                    self.after_commit.messages.push(pong(&answer_to, &Pong { shard, own: false }));
+                    self.after_commit.acks.push(delivery);
+                }
                 Err(reason) => {
                     tracing::warn!(shard = self.sagas.shard, reason, "a message of the shard's queue is unusable");
                     count_input("unreadable", "dead");
@@ -92,7 +96,7 @@ impl<'a> Turn<'a> {
     }
 
     fn check_shard(&self, message: LaneMessage) -> Result<LaneMessage, String> {
-        let saga = message.saga_id();
+        let Some(saga) = message.saga_id() else { return Ok(message) };
         let shard = saga.shard(self.sagas.shared.shards);
         if shard == self.sagas.shard { Ok(message) } else { Err(format!("saga {saga} belongs to shard {shard}")) }
     }

@@ -30,6 +30,7 @@ async fn take_messages(shared: &Shared, mut subscription: Subscription) {
             match OwnMessage::read(&delivery) {
                 Ok(OwnMessage::Answer(answer)) => shared.pending_requests.answer(answer),
                 Ok(OwnMessage::Committed(committed)) => shared.watchers.tell(committed.saga_id, notice(committed)),
+                Ok(OwnMessage::Pong(pong)) => shared.pongs.note(&pong),
                 Err(reason) => {
                     tracing::warn!(reason, "a message to this orchestrator is unusable");
                     acker.dead_letter(&delivery, &reason).await;

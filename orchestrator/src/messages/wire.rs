@@ -1,8 +1,8 @@
 //! The messages between orchestrators, and how a lane and an orchestrator read their queues.
 //!
 //! ```text
-//!  replies.<shard>          <- replies | act | dead command | watch
-//!  orchestrator.<instance>  <- answer to an act | committed (something happened to a watched saga)
+//!  replies.<shard>          <- replies | act | dead command | watch | ping
+//!  orchestrator.<instance>  <- answer to an act | committed (something happened to a watched saga) | pong
 //! ```
 //!
 //! They travel only between orchestrators of one installation. They outlive a deployment in the shard queues, so
@@ -28,6 +28,11 @@ const KIND_WATCH: &str = "sojourn.lane.watch";
 const KIND_ACT_ANSWER: &str = "sojourn.orchestrator.act_answer";
 /// The kind of [`Committed`].
 const KIND_COMMITTED: &str = "sojourn.orchestrator.committed";
+
+/// The kind of [`Ping`].
+const KIND_PING: &str = "sojourn.lane.ping";
+/// The kind of [`Pong`].
+const KIND_PONG: &str = "sojourn.orchestrator.pong";
 
 /// An operator acts on a saga.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -107,6 +112,23 @@ pub(crate) struct CommittedRecord {
     pub(crate) entries: Vec<Entry>,
 }
 
+/// An orchestrator that waits for a shard asks whether its lane is alive.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Ping {
+    pub(crate) shard: u16,
+    /// The queue that hears the answer.
+    pub(crate) answer_to: String,
+}
+
+/// The answer to a [`Ping`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Pong {
+    pub(crate) shard: u16,
+    /// True when the orchestrator that asks sent it to itself, to prove that its own way is free.
+    #[serde(default)]
+    pub(crate) own: bool,
+}
+
 /// Everything that a lane hears from its queue.
 #[derive(Debug, Clone)]
 pub(crate) enum LaneMessage {
@@ -114,6 +136,7 @@ pub(crate) enum LaneMessage {
     Act(Act),
     DeadCommand(DeadCommand),
     Watch(Watch),
+    Ping(Ping),
 }
 
 /// Everything that an orchestrator hears from its own queue.
@@ -121,6 +144,7 @@ pub(crate) enum LaneMessage {
 pub(crate) enum OwnMessage {
     Answer(ActAnswer),
     Committed(Committed),
+    Pong(Pong),
 }
 
 impl LaneMessage {
@@ -132,18 +156,20 @@ impl LaneMessage {
             KIND_ACT => envelope::read(body, "operator's act").map(Self::Act),
             KIND_DEAD_COMMAND => envelope::read(body, "dead command's notice").map(Self::DeadCommand),
             KIND_WATCH => envelope::read(body, "watch").map(Self::Watch),
+            KIND_PING => envelope::read(body, "ping").map(Self::Ping),
             other => return Err(unknown_kind(other)),
         };
         read.map_err(|error| error.to_string())
     }
 
-    /// The saga that it is for.
-    pub(crate) const fn saga_id(&self) -> SagaId {
+    /// The saga that it is for, if it is for one.
+    pub(crate) const fn saga_id(&self) -> Option<SagaId> {
         match self {
-            Self::Reply(reply) => reply.command_id.saga,
-            Self::Act(act) => act.saga_id,
-            Self::DeadCommand(dead) => dead.command_id.saga,
-            Self::Watch(watch) => watch.saga_id,
+            Self::Reply(reply) => Some(reply.command_id.saga),
+            Self::Act(act) => Some(act.saga_id),
+            Self::DeadCommand(dead) => Some(dead.command_id.saga),
+            Self::Watch(watch) => Some(watch.saga_id),
+            Self::Ping(_) => None,
         }
     }
 }
@@ -155,6 +181,7 @@ impl OwnMessage {
         let read = match delivery.message.kind.as_str() {
             KIND_ACT_ANSWER => envelope::read(body, "act's answer").map(Self::Answer),
             KIND_COMMITTED => envelope::read(body, "commit's notice").map(Self::Committed),
+            KIND_PONG => envelope::read(body, "pong").map(Self::Pong),
             other => return Err(unknown_kind(other)),
         };
         read.map_err(|error| error.to_string())
@@ -179,6 +206,16 @@ pub(crate) fn watch(queue: &QueueName, watch: &Watch) -> Outgoing {
 /// The message that answers an act.
 pub(crate) fn act_answer(queue: &str, answer: &ActAnswer) -> Outgoing {
     outgoing(queue, KIND_ACT_ANSWER, answer)
+}
+
+/// The message that asks whether a shard's lane is alive.
+pub(crate) fn ping(queue: &QueueName, ping: &Ping) -> Outgoing {
+    outgoing(queue.as_str(), KIND_PING, ping)
+}
+
+/// The message that answers a ping.
+pub(crate) fn pong(queue: &str, pong: &Pong) -> Outgoing {
+    outgoing(queue, KIND_PONG, pong)
 }
 
 /// The message that tells of a commit.

@@ -114,17 +114,15 @@ impl LaneTable {
         Err(NoLane::Full)
     }
 
-    /// Asks `count` lanes to end in order, the ones that began last: a shard that was had by one who has enough goes on
-    /// to the next who waits for it, and so reaches the one who lacks it.
-    pub(crate) fn release(&self, count: usize) -> Vec<u16> {
-        let lanes = self.read();
-        let ending = lanes.iter().rev().take(count);
-        ending
-            .map(|lane| {
-                lane.release.cancel();
-                lane.shard
-            })
-            .collect()
+    /// Those of these shards whose lanes run here, the ones that began last before the others: a shard that was had by
+    /// one who has enough goes on to the next who waits for it, and so reaches the one who lacks it.
+    pub(crate) fn among(&self, shards: &[u16]) -> Vec<u16> {
+        self.read().iter().rev().map(|lane| lane.shard).filter(|shard| shards.contains(shard)).collect()
+    }
+
+    /// Asks the lanes of these shards to end in order.
+    pub(crate) fn release(&self, shards: &[u16]) {
+        self.read().iter().filter(|lane| shards.contains(&lane.shard)).for_each(|lane| lane.release.cancel());
     }
 
     fn change(&self, change: impl FnOnce(&mut Vec<LaneHandle>)) {

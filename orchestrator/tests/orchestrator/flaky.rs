@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use contract::{SagaId, orchestrator_api::DeadLetterView};
 use journal::{
     Append, Appended, Door, ExistingStart, Filter, Journal, JournalError, KeptDeadLetter, LaneJournal, Listing,
-    Membership, NewDeadLetter, Stored,
+    Membership, NewDeadLetter, Ownership, Room, Stored,
 };
 use messaging::{
     Broker, BrokerError, BrokerState, Outgoing, PublishError, QueueDepth, QueueName, Subscription, Topology,
@@ -130,6 +130,16 @@ impl Journal for FlakyJournal {
         self.inner.membership()
     }
 
+    async fn ownership(&self, shard: u16) -> Result<Option<Ownership>, JournalError> {
+        self.breakage.calls.fetch_add(1, Ordering::SeqCst);
+        self.inner.ownership(shard).await
+    }
+
+    async fn evict(&self, ownership: Ownership) -> Result<bool, JournalError> {
+        self.breakage.calls.fetch_add(1, Ordering::SeqCst);
+        self.inner.evict(ownership).await
+    }
+
     async fn read(&self, door: Door, id: SagaId, after: u64) -> Result<Option<Stored>, JournalError> {
         self.breakage.calls.fetch_add(1, Ordering::SeqCst);
         self.breakage.reads.fetch_add(1, Ordering::SeqCst);
@@ -172,7 +182,7 @@ impl Journal for FlakyJournal {
         self.inner.mark_redriven(id, at).await
     }
 
-    async fn prepare(&self, now: DateTime<Utc>) -> Result<(), JournalError> {
+    async fn prepare(&self, now: DateTime<Utc>) -> Result<Room, JournalError> {
         self.breakage.calls.fetch_add(1, Ordering::SeqCst);
         self.inner.prepare(now).await
     }

@@ -6,56 +6,19 @@
 //!  rows ----------> inserted  only for what was written
 //!  statuses ------> updated   only for what was written
 //! ```
+//!
+//! The statement has only the parts that the batch needs: most batches only add records, and are one plain insert.
+//! Where all ids lie in one week it names that week's pieces, and touches no other: a year of weeks costs nothing.
 
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
-use contract::SagaId;
-use sqlx::PgConnection;
+use contract::{SagaId, orchestrator_api::StartKey, saga::SagaStatus};
+use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
-use crate::port::{Append, Appended, Change, ExistingStart};
-
-/// The whole batch. Everything works by keys, never by joining large sets; `(x IN (...)) IS TRUE` and the scalar
-/// subqueries keep the planner from turning them into joins. The last two parameters bound all ids of the batch, so
-/// that weeks outside of them are not opened. Rows are inserted in the order of their keys: two sessions that write
-/// the same keys wait for each other instead of deadlocking.
-const APPEND: &str = "\
-WITH taken AS ( \
-    INSERT INTO saga_start (saga_id, name, key, business_key, fingerprint, created_at) \
-    SELECT k.* FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[]) \
-        AS k (saga_id, name, key, business_key, fingerprint, created_at) \
-    WHERE (SELECT true FROM saga_journal j \
-           WHERE j.saga_id = k.saga_id AND j.seq = 1 AND j.saga_id BETWEEN $30 AND $31) IS NULL \
-    ORDER BY k.name, k.key \
-    ON CONFLICT DO NOTHING RETURNING saga_id \
-), written AS ( \
-    INSERT INTO saga_journal (saga_id, seq, at, entries) \
-    SELECT r.saga_id, r.seq, r.at, r.entries::json \
-    FROM unnest($7::uuid[], $8::bigint[], $9::timestamptz[], $10::text[], $11::boolean[]) \
-        AS r (saga_id, seq, at, entries, keyed) \
-    WHERE (NOT r.keyed OR r.saga_id IN (SELECT saga_id FROM taken)) \
-      AND (r.seq = 1 OR (SELECT true FROM saga_journal j \
-                         WHERE j.saga_id = r.saga_id AND j.seq = r.seq - 1 AND j.saga_id BETWEEN $30 AND $31)) \
-    ORDER BY r.saga_id \
-    ON CONFLICT DO NOTHING RETURNING saga_id \
-), inserted AS ( \
-    INSERT INTO saga (id, name, version, fingerprint, shard, status, business_key, owner, traceparent, error, \
-                      created_at, updated_at, finished_at) \
-    SELECT s.* \
-    FROM unnest($12::uuid[], $13::text[], $14::bigint[], $15::text[], $16::integer[], $17::text[], $18::text[], \
-                $19::text[], $20::text[], $21::text[], $22::timestamptz[], $23::timestamptz[], $24::timestamptz[]) \
-        AS s (id, name, version, fingerprint, shard, status, business_key, owner, traceparent, error, \
-              created_at, updated_at, finished_at) \
-    WHERE (s.id IN (SELECT saga_id FROM written)) IS TRUE \
-), updated AS ( \
-    UPDATE saga SET status = c.status, error = c.error, updated_at = c.at, finished_at = c.finished_at \
-    FROM unnest($25::uuid[], $26::text[], $27::text[], $28::timestamptz[], $29::timestamptz[]) \
-        AS c (id, status, error, at, finished_at) \
-    WHERE saga.id = c.id AND saga.id = ANY($25) AND saga.id BETWEEN $30 AND $31 \
-      AND (c.id IN (SELECT saga_id FROM written)) IS TRUE \
-) \
-SELECT array_agg(saga_id) FROM written";
+use super::weeks::Weeks;
+use crate::port::{Append, Appended, Change, ExistingStart, SagaRow};
 
 /// The starts under some keys. A start that another session committed while the batch waited for it is not seen by the
 /// batch's own statement; by this one it is.
@@ -75,12 +38,13 @@ pub(super) struct Ready<'a> {
 
 /// Writes a part of a batch in one statement. An error means that nothing of it was written, or that nothing is known;
 /// [`super::session::meaning`] tells which.
-pub(super) async fn write(connection: &mut PgConnection, part: &[Ready<'_>]) -> Result<Vec<Appended>, sqlx::Error> {
-    let mut columns = Columns::default();
-    for ready in part {
-        columns.push(ready);
-    }
-    let written = columns.execute(connection).await?;
+pub(super) async fn write(
+    connection: &mut PgConnection,
+    weeks: &Weeks,
+    part: &[Ready<'_>],
+) -> Result<Vec<Appended>, sqlx::Error> {
+    let batch = Batch::of(part);
+    let written = batch.write(connection, weeks).await?;
     let mut answers: Vec<_> = part
         .iter()
         .map(|ready| match written.contains(&ready.append.saga_id.uuid()) {
@@ -88,7 +52,7 @@ pub(super) async fn write(connection: &mut PgConnection, part: &[Ready<'_>]) -> 
             false => Appended::SeqTaken,
         })
         .collect();
-    if !columns.start_ids.is_empty() && written.len() < part.len() {
+    if !batch.keys.is_empty() && written.len() < part.len() {
         tell_taken_keys(connection, part, &mut answers).await?;
     }
     Ok(answers)
@@ -122,125 +86,214 @@ async fn tell_taken_keys(
     Ok(())
 }
 
-/// The statement's parameters: a batch turned from rows to columns.
-#[derive(Debug, Default)]
-struct Columns<'a> {
-    start_ids: Vec<Uuid>,
-    start_names: Vec<&'a str>,
-    start_keys: Vec<&'a str>,
-    start_business_keys: Vec<&'a str>,
-    start_fingerprints: Vec<&'a str>,
-    start_times: Vec<DateTime<Utc>>,
+/// The types of the arrays that make the keys' rows, and so on below.
+const KEY_TYPES: [&str; 6] = ["uuid", "text", "text", "text", "text", "timestamptz"];
+const RECORD_TYPES: [&str; 5] = ["uuid", "bigint", "timestamptz", "text", "boolean"];
+const ROW_TYPES: [&str; 13] = [
+    "uuid",
+    "text",
+    "bigint",
+    "text",
+    "integer",
+    "text",
+    "text",
+    "text",
+    "text",
+    "text",
+    "timestamptz",
+    "timestamptz",
+    "timestamptz",
+];
+const CHANGE_TYPES: [&str; 5] = ["uuid", "text", "text", "timestamptz", "timestamptz"];
 
-    record_ids: Vec<Uuid>,
-    record_seqs: Vec<i64>,
-    record_times: Vec<DateTime<Utc>>,
-    record_entries: Vec<&'a str>,
-    record_keyed: Vec<bool>,
+/// The columns of a saga's row, in the order of [`ROW_TYPES`].
+const ROW: &str = "id, name, version, fingerprint, shard, status, business_key, owner, traceparent, error, created_at, \
+                   updated_at, finished_at";
 
-    row_ids: Vec<Uuid>,
-    row_names: Vec<&'a str>,
-    row_versions: Vec<i64>,
-    row_fingerprints: Vec<&'a str>,
-    row_shards: Vec<i32>,
-    row_statuses: Vec<&'a str>,
-    row_business_keys: Vec<&'a str>,
-    row_owners: Vec<Option<&'a str>>,
-    row_traceparents: Vec<Option<String>>,
-    row_errors: Vec<Option<&'a str>>,
-    row_created: Vec<DateTime<Utc>>,
-    row_updated: Vec<DateTime<Utc>>,
-    row_finished: Vec<Option<DateTime<Utc>>>,
-
-    change_ids: Vec<Uuid>,
-    change_statuses: Vec<&'a str>,
-    change_errors: Vec<Option<&'a str>>,
-    change_times: Vec<DateTime<Utc>>,
-    change_finished: Vec<Option<DateTime<Utc>>>,
+/// The tables that a batch is written to.
+struct Tables {
+    saga: String,
+    journal: String,
+    /// The lowest and the highest id, where the tables are not one week's: weeks outside of them are not opened.
+    bounds: Option<(Uuid, Uuid)>,
 }
 
-impl<'a> Columns<'a> {
-    fn push(&mut self, ready: &'a Ready<'_>) {
-        let Append { saga_id, record, change } = ready.append;
-        let id = saga_id.uuid();
-        let mut keyed = false;
-        match change {
-            Change::Started { row, key } => {
-                if let Some(key) = key {
-                    keyed = true;
-                    self.start_ids.push(id);
-                    self.start_names.push(&row.name);
-                    self.start_keys.push(&key.key);
-                    self.start_business_keys.push(&row.business_key);
-                    self.start_fingerprints.push(&key.fingerprint);
-                    self.start_times.push(row.created_at);
+/// A batch by what is to be done with it. Records and keys stand in the order of their keys in the tables: two sessions
+/// that write the same ones wait for each other instead of deadlocking.
+struct Batch<'a> {
+    records: Vec<&'a Ready<'a>>,
+    keys: Vec<(&'a SagaRow, &'a StartKey)>,
+    rows: Vec<&'a SagaRow>,
+    changes: Vec<StatusChange<'a>>,
+}
+
+/// A saga's new status.
+struct StatusChange<'a> {
+    id: Uuid,
+    status: SagaStatus,
+    error: Option<&'a str>,
+    at: DateTime<Utc>,
+}
+
+impl<'a> Batch<'a> {
+    fn of(part: &'a [Ready<'a>]) -> Self {
+        let (mut keys, mut rows, mut changes) = (Vec::new(), Vec::new(), Vec::new());
+        for Ready { append: Append { saga_id, record, change }, .. } in part {
+            match change {
+                Change::Started { row, key } => {
+                    rows.push(&**row);
+                    keys.extend(key.as_ref().map(|key| (&**row, key)));
                 }
-                self.row_ids.push(id);
-                self.row_names.push(&row.name);
-                self.row_versions.push(i64::from(row.version));
-                self.row_fingerprints.push(&row.fingerprint);
-                self.row_shards.push(i32::from(row.shard));
-                self.row_statuses.push(row.status.as_str());
-                self.row_business_keys.push(&row.business_key);
-                self.row_owners.push(row.owner.as_deref());
-                self.row_traceparents.push(row.traceparent.map(|trace| trace.to_string()));
-                self.row_errors.push(row.error.as_deref());
-                self.row_created.push(row.created_at);
-                self.row_updated.push(row.updated_at);
-                self.row_finished.push(row.finished_at);
+                Change::Status { status, error } => changes.push(StatusChange {
+                    id: saga_id.uuid(),
+                    status: *status,
+                    error: error.as_deref(),
+                    at: record.at,
+                }),
+                Change::None => {}
             }
-            Change::Status { status, error } => {
-                self.change_ids.push(id);
-                self.change_statuses.push(status.as_str());
-                self.change_errors.push(error.as_deref());
-                self.change_times.push(record.at);
-                self.change_finished.push(status.is_final().then_some(record.at));
-            }
-            Change::None => {}
         }
-        self.record_ids.push(id);
-        self.record_seqs.push(ready.seq);
-        self.record_times.push(record.at);
-        self.record_entries.push(&ready.entries);
-        self.record_keyed.push(keyed);
+        let mut records: Vec<_> = part.iter().collect();
+        records.sort_unstable_by_key(|ready| ready.append.saga_id);
+        keys.sort_unstable_by(|(a, a_key), (b, b_key)| (&a.name, &a_key.key).cmp(&(&b.name, &b_key.key)));
+        Self { records, keys, rows, changes }
+    }
+
+    fn ids(&self) -> impl Iterator<Item = Uuid> {
+        self.records.iter().map(|ready| ready.append.saga_id.uuid())
+    }
+
+    fn tables(&self, weeks: &Weeks) -> Tables {
+        match weeks.common(self.ids()) {
+            Some(week) => Tables { saga: week.piece_of("saga"), journal: week.piece_of("saga_journal"), bounds: None },
+            None => Tables {
+                saga: "saga".to_owned(),
+                journal: "saga_journal".to_owned(),
+                bounds: self.ids().next().zip(self.ids().last()),
+            },
+        }
+    }
+
+    /// Everything works by keys, never by joining large sets; `(x IN (...)) IS TRUE` and the scalar subqueries keep the
+    /// planner from turning them into joins.
+    fn statement(&self, Tables { saga, journal, bounds }: &Tables) -> String {
+        let mut params = if bounds.is_some() { 2 } else { 0 };
+        let within = |column| match bounds {
+            Some(_) => format!(" AND {column} BETWEEN $1 AND $2"),
+            None => String::new(),
+        };
+        let record = |of: &str, seq: &str| {
+            let within = within("j.saga_id");
+            format!("(SELECT true FROM {journal} j WHERE j.saga_id = {of}.saga_id AND j.seq = {seq}{within})")
+        };
+        let mut parts = Vec::new();
+        let mut taken = "";
+        if !self.keys.is_empty() {
+            let keys = unnest(&mut params, &KEY_TYPES);
+            parts.push(format!(
+                "taken AS (INSERT INTO saga_start (saga_id, name, key, business_key, fingerprint, created_at) \
+                 SELECT k.* FROM {keys} AS k (saga_id, name, key, business_key, fingerprint, created_at) \
+                 WHERE {} IS NULL ON CONFLICT DO NOTHING RETURNING saga_id)",
+                record("k", "1")
+            ));
+            taken = "(NOT r.keyed OR r.saga_id IN (SELECT saga_id FROM taken)) AND ";
+        }
+        let records = unnest(&mut params, &RECORD_TYPES);
+        let written = format!(
+            "INSERT INTO {journal} (saga_id, seq, at, entries) SELECT r.saga_id, r.seq, r.at, r.entries::json \
+             FROM {records} AS r (saga_id, seq, at, entries, keyed) WHERE {taken}(r.seq = 1 OR {}) \
+             ON CONFLICT DO NOTHING RETURNING saga_id",
+            record("r", "r.seq - 1")
+        );
+        if self.rows.is_empty() && self.changes.is_empty() {
+            return written;
+        }
+        parts.push(format!("written AS ({written})"));
+        if !self.rows.is_empty() {
+            let rows = unnest(&mut params, &ROW_TYPES);
+            parts.push(format!(
+                "inserted AS (INSERT INTO {saga} ({ROW}) SELECT s.* FROM {rows} AS s ({ROW}) \
+                 WHERE (s.id IN (SELECT saga_id FROM written)) IS TRUE)"
+            ));
+        }
+        if !self.changes.is_empty() {
+            let ids = params + 1;
+            let changes = unnest(&mut params, &CHANGE_TYPES);
+            parts.push(format!(
+                "updated AS (UPDATE {saga} AS saga SET status = c.status, error = c.error, updated_at = c.at, \
+                 finished_at = c.finished_at FROM {changes} AS c (id, status, error, at, finished_at) \
+                 WHERE saga.id = c.id AND saga.id = ANY(${ids}){} \
+                   AND (c.id IN (SELECT saga_id FROM written)) IS TRUE)",
+                within("saga.id")
+            ));
+        }
+        format!("WITH {} SELECT saga_id FROM written", parts.join(", "))
     }
 
     /// Answers the sagas that were written.
-    async fn execute(&self, connection: &mut PgConnection) -> Result<HashSet<Uuid>, sqlx::Error> {
-        let written: Option<Vec<Uuid>> = sqlx::query_scalar(APPEND)
-            .bind(self.start_ids.as_slice())
-            .bind(self.start_names.as_slice())
-            .bind(self.start_keys.as_slice())
-            .bind(self.start_business_keys.as_slice())
-            .bind(self.start_fingerprints.as_slice())
-            .bind(self.start_times.as_slice())
-            .bind(self.record_ids.as_slice())
-            .bind(self.record_seqs.as_slice())
-            .bind(self.record_times.as_slice())
-            .bind(self.record_entries.as_slice())
-            .bind(self.record_keyed.as_slice())
-            .bind(self.row_ids.as_slice())
-            .bind(self.row_names.as_slice())
-            .bind(self.row_versions.as_slice())
-            .bind(self.row_fingerprints.as_slice())
-            .bind(self.row_shards.as_slice())
-            .bind(self.row_statuses.as_slice())
-            .bind(self.row_business_keys.as_slice())
-            .bind(self.row_owners.as_slice())
-            .bind(self.row_traceparents.as_slice())
-            .bind(self.row_errors.as_slice())
-            .bind(self.row_created.as_slice())
-            .bind(self.row_updated.as_slice())
-            .bind(self.row_finished.as_slice())
-            .bind(self.change_ids.as_slice())
-            .bind(self.change_statuses.as_slice())
-            .bind(self.change_errors.as_slice())
-            .bind(self.change_times.as_slice())
-            .bind(self.change_finished.as_slice())
-            .bind(self.record_ids.iter().min())
-            .bind(self.record_ids.iter().max())
-            .fetch_one(connection)
-            .await?;
-        Ok(written.unwrap_or_default().into_iter().collect())
+    async fn write(&self, connection: &mut PgConnection, weeks: &Weeks) -> Result<HashSet<Uuid>, sqlx::Error> {
+        let Self { records, keys, rows, changes } = self;
+        let tables = self.tables(weeks);
+        let mut query = sqlx::query_scalar(AssertSqlSafe(self.statement(&tables)));
+        if let Some((low, high)) = tables.bounds {
+            query = query.bind(low).bind(high);
+        }
+        if !keys.is_empty() {
+            query = query
+                .bind(column(keys, |(row, _)| row.id.uuid()))
+                .bind(column(keys, |(row, _)| row.name.as_str()))
+                .bind(column(keys, |(_, key)| key.key.as_str()))
+                .bind(column(keys, |(row, _)| row.business_key.as_str()))
+                .bind(column(keys, |(_, key)| key.fingerprint.as_str()))
+                .bind(column(keys, |(row, _)| row.created_at));
+        }
+        query = query
+            .bind(column(records, |ready| ready.append.saga_id.uuid()))
+            .bind(column(records, |ready| ready.seq))
+            .bind(column(records, |ready| ready.append.record.at))
+            .bind(column(records, |ready| ready.entries.as_str()))
+            .bind(column(records, |ready| is_keyed(&ready.append.change)));
+        if !rows.is_empty() {
+            query = query
+                .bind(column(rows, |row| row.id.uuid()))
+                .bind(column(rows, |row| row.name.as_str()))
+                .bind(column(rows, |row| i64::from(row.version)))
+                .bind(column(rows, |row| row.fingerprint.as_str()))
+                .bind(column(rows, |row| i32::from(row.shard)))
+                .bind(column(rows, |row| row.status.as_str()))
+                .bind(column(rows, |row| row.business_key.as_str()))
+                .bind(column(rows, |row| row.owner.as_deref()))
+                .bind(column(rows, |row| row.traceparent.map(|trace| trace.to_string())))
+                .bind(column(rows, |row| row.error.as_deref()))
+                .bind(column(rows, |row| row.created_at))
+                .bind(column(rows, |row| row.updated_at))
+                .bind(column(rows, |row| row.finished_at));
+        }
+        if !changes.is_empty() {
+            query = query
+                .bind(column(changes, |change| change.id))
+                .bind(column(changes, |change| change.status.as_str()))
+                .bind(column(changes, |change| change.error))
+                .bind(column(changes, |change| change.at))
+                .bind(column(changes, |change| change.status.is_final().then_some(change.at)));
+        }
+        Ok(query.fetch_all(connection).await?.into_iter().collect())
     }
+}
+
+const fn is_keyed(change: &Change) -> bool {
+    matches!(change, Change::Started { key: Some(_), .. })
+}
+
+/// One parameter: a column of the rows that `unnest` makes.
+fn column<'a, T, V>(rows: &'a [T], value: impl Fn(&'a T) -> V) -> Vec<V> {
+    rows.iter().map(value).collect()
+}
+
+/// The call that makes rows of the next parameters, an array for each column.
+fn unnest(params: &mut usize, types: &[&str]) -> String {
+    let arrays = types.iter().zip(*params + 1..).map(|(kind, param)| format!("${param}::{kind}[]"));
+    let call = format!("unnest({})", arrays.collect::<Vec<_>>().join(", "));
+    *params += types.len();
+    call
 }

@@ -15,6 +15,7 @@ use super::{
     append::{Ready, write},
     reads,
     session::{CHANNEL_MEMBERS, LOCK_CLASS_SHARD, Meaning, meaning, unavailable},
+    weeks::Weeks,
 };
 use crate::port::{Append, Appended, JournalError, LaneJournal, Stored};
 
@@ -23,7 +24,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// After how long a wait is begun anew over a fresh connection. A server that vanished without a word would else be
 /// waited for in vain; the place in the queue that is lost by it does not matter.
-const WAIT_RENEWED_AFTER: Duration = Duration::from_secs(300);
+const WAIT_RENEWED_AFTER: Duration = Duration::from_secs(900);
 
 /// How long a statement of a lane may take. A stall beyond it is taken for a lost server: the session is given up and
 /// the shard queued for again.
@@ -50,9 +51,10 @@ WITH noted AS ( \
 pub(super) struct PgLane {
     shard: u16,
     connection: Option<PgConnection>,
-    /// How often this process lost the server: a reason to look whether this session is still there.
-    losses: watch::Receiver<u64>,
-    losses_seen: u64,
+    weeks: Weeks,
+    /// Counts the reasons to look whether this session is still there.
+    doubts: watch::Receiver<u64>,
+    doubts_seen: u64,
 }
 
 impl PgLane {
@@ -62,24 +64,26 @@ impl PgLane {
         options: &PgConnectOptions,
         shard: u16,
         instance: InstanceId,
-        losses: watch::Receiver<u64>,
+        weeks: Weeks,
+        doubts: watch::Receiver<u64>,
     ) -> Result<Self, JournalError> {
         let failed = unavailable("waiting for a shard");
         loop {
             let connecting = timeout(CONNECT_TIMEOUT, PgConnection::connect_with(options)).await;
             let mut connection = connecting.map_err(|_| silent("connecting for a shard"))?.map_err(&failed)?;
-            let losses_seen = *losses.borrow();
-            // Plans the large statement while no saga waits for it: a takeover should not begin with that.
-            let planning = timeout(STATEMENT_TIMEOUT, write(&mut connection, &[])).await;
-            planning.map_err(|_| silent("planning the append"))?.map_err(&failed)?;
-            let waiting = sqlx::query("SELECT pg_advisory_lock($1, $2)")
-                .bind(LOCK_CLASS_SHARD)
-                .bind(i32::from(shard))
-                .execute(&mut connection);
-            match timeout(WAIT_RENEWED_AFTER, waiting).await {
-                Ok(locked) => locked.map_err(&failed)?,
-                Err(_) => continue,
-            };
+            let doubts_seen = *doubts.borrow();
+            let trying = timeout(STATEMENT_TIMEOUT, try_lock(&mut connection, shard)).await;
+            let owned = trying.map_err(|_| silent("asking for a shard"))?.map_err(&failed)?;
+            if !owned {
+                let waiting = sqlx::query("SELECT pg_advisory_lock($1, $2)")
+                    .bind(LOCK_CLASS_SHARD)
+                    .bind(i32::from(shard))
+                    .execute(&mut connection);
+                match timeout(WAIT_RENEWED_AFTER, waiting).await {
+                    Ok(locked) => locked.map_err(&failed)?,
+                    Err(_) => continue,
+                };
+            }
             let noting = sqlx::query(NOTE_OWNER)
                 .bind(i32::from(shard))
                 .bind(instance.to_string())
@@ -87,7 +91,7 @@ impl PgLane {
                 .execute(&mut connection);
             let noted = timeout(STATEMENT_TIMEOUT, noting).await;
             noted.map_err(|_| silent("noting the owner of a shard"))?.map_err(&failed)?;
-            return Ok(Self { shard, connection: Some(connection), losses, losses_seen });
+            return Ok(Self { shard, connection: Some(connection), weeks, doubts, doubts_seen });
         }
     }
 
@@ -127,7 +131,9 @@ impl LaneJournal for PgLane {
 
     async fn append(&mut self, batch: Vec<Append>) -> Result<Vec<Appended>, JournalError> {
         let since = Instant::now();
-        let appended = self.with("appending to the journal", async |connection| append(connection, &batch).await).await;
+        let weeks = self.weeks.clone();
+        let append = async |connection: &mut PgConnection| append(connection, &weeks, &batch).await;
+        let appended = self.with("appending to the journal", append).await;
         let took = since.elapsed();
         if took > APPEND_SLOW {
             tracing::warn!(shard = self.shard, sagas = batch.len(), ?took, "a slow commit");
@@ -147,16 +153,17 @@ impl LaneJournal for PgLane {
 
     async fn lost(&mut self) {
         while self.connection.is_some() {
-            let seen = self.losses_seen;
-            let Ok(losses) = self.losses.wait_for(|losses| *losses != seen).await.map(|losses| *losses) else {
+            let seen = self.doubts_seen;
+            let Ok(doubts) = self.doubts.wait_for(|doubts| *doubts != seen).await.map(|doubts| *doubts) else {
                 // The journal itself is gone, and this process with it.
                 return std::future::pending().await;
             };
-            // Over this process's other connection the server was lost. Over this one? It is asked where it stands, not
-            // taken out: a caller who drops this future keeps the session, which reads a late answer before its next use.
+            // The server was lost over this process's other connection, or a shard has a new owner. This session is
+            // asked where it stands, not taken out: a caller who drops this future keeps the session, which reads a late
+            // answer before its next use.
             let Some(connection) = self.connection.as_mut() else { return };
             match timeout(STATEMENT_TIMEOUT, connection.ping()).await {
-                Ok(Ok(())) => self.losses_seen = losses,
+                Ok(Ok(())) => self.doubts_seen = doubts,
                 Ok(Err(_)) | Err(_) => self.connection = None,
             }
         }
@@ -179,9 +186,22 @@ impl LaneJournal for PgLane {
     }
 }
 
+/// Takes the shard's lock when it is free; else tells everybody that the shard is waited for from now on.
+async fn try_lock(connection: &mut PgConnection, shard: u16) -> Result<bool, sqlx::Error> {
+    let owned: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1, $2)")
+        .bind(LOCK_CLASS_SHARD)
+        .bind(i32::from(shard))
+        .fetch_one(&mut *connection)
+        .await?;
+    if !owned {
+        sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL_MEMBERS).execute(connection).await?;
+    }
+    Ok(owned)
+}
+
 /// Writes a batch in one statement. Content that the database refuses is looked for by halves, so that one bad saga
 /// cannot hold up the others, and costs them only a few statements more.
-async fn append(connection: &mut PgConnection, batch: &[Append]) -> Result<Vec<Appended>, sqlx::Error> {
+async fn append(connection: &mut PgConnection, weeks: &Weeks, batch: &[Append]) -> Result<Vec<Appended>, sqlx::Error> {
     // What is not written below stays so: a second append of the same saga.
     let mut answers = vec![Appended::SeqTaken; batch.len()];
     let mut seen = HashSet::with_capacity(batch.len());
@@ -201,7 +221,7 @@ async fn append(connection: &mut PgConnection, batch: &[Append]) -> Result<Vec<A
     }
     let mut again = 0;
     while let Some(part) = parts.pop() {
-        match write(connection, &ready[part.clone()]).await {
+        match write(connection, weeks, &ready[part.clone()]).await {
             Ok(written) => {
                 for (place, answer) in places[part].iter().zip(written) {
                     answers[*place] = answer;

@@ -1,8 +1,8 @@
 //! The membership of processes: one connection a process, over which it is counted and hears when to count again.
 //!
 //! Every process holds a shared lock, and the members are those who hold it: a process that dies is out as soon as the
-//! server notices. There is no polling: counting happens when a process joins or a shard changes hands, and twice more
-//! soon after, because a dead process's sessions end one by one.
+//! server notices. There is no polling: counting happens when a process joins, begins to wait for a shard or gets one,
+//! and twice more soon after, because a dead process's sessions end one by one.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use super::session::{CHANNEL_MEMBERS, LOCK_CLASS_MEMBER, unavailable};
+use super::session::{CHANNEL_MEMBERS, LOCK_CLASS_MEMBER, LOCK_CLASS_SHARD, unavailable};
 use crate::port::{JournalError, Membership};
 
 /// The pauses after which the members are counted when something happened. The last is beyond the time in which the server notices a peer that
@@ -29,17 +29,20 @@ const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
 /// How long it may take to reach the server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Also tells the place of the session that asks: the order is that of the sessions' numbers.
+/// Also tells the place of the session that asks (the order is that of the sessions' numbers), and the shards that are
+/// waited for.
 const COUNT: &str = "\
-SELECT count(DISTINCT pid), count(DISTINCT pid) FILTER (WHERE pid < pg_backend_pid()) FROM pg_locks \
-WHERE locktype = 'advisory' AND granted AND classid::bigint = $1 AND objid::bigint = 0 AND objsubid = 2 \
+SELECT count(DISTINCT pid) FILTER (WHERE granted AND classid::bigint = $1), \
+       count(DISTINCT pid) FILTER (WHERE granted AND classid::bigint = $1 AND pid < pg_backend_pid()), \
+       array_agg(DISTINCT objid::bigint) FILTER (WHERE NOT granted AND classid::bigint = $2) \
+FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 \
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
 
 /// This process's part in the membership.
 #[derive(Debug)]
 pub(super) struct Link {
     membership: watch::Receiver<Membership>,
-    losses: watch::Receiver<u64>,
+    doubts: watch::Receiver<u64>,
     task: JoinHandle<()>,
 }
 
@@ -49,9 +52,9 @@ impl Link {
         let failed = unavailable("joining those who take part");
         let mut listener = attend(&options).await.map_err(&failed)?;
         let (membership_in, membership) = watch::channel(count(&mut listener).await.map_err(&failed)?);
-        let (losses_in, losses) = watch::channel(0);
-        let task = tokio::spawn(keep(options, listener, membership_in, losses_in));
-        Ok(Self { membership, losses, task })
+        let (doubts_in, doubts) = watch::channel(0);
+        let task = tokio::spawn(keep(options, listener, membership_in, doubts_in));
+        Ok(Self { membership, doubts, task })
     }
 
     /// This process among those that take part.
@@ -59,9 +62,9 @@ impl Link {
         self.membership.clone()
     }
 
-    /// How often this process lost the server.
-    pub(super) fn losses(&self) -> watch::Receiver<u64> {
-        self.losses.clone()
+    /// Counts the reasons for which a session may be gone: this process lost the server, or a shard changed hands.
+    pub(super) fn doubts(&self) -> watch::Receiver<u64> {
+        self.doubts.clone()
     }
 }
 
@@ -75,14 +78,14 @@ async fn keep(
     options: PgConnectOptions,
     mut listener: PgListener,
     membership: watch::Sender<Membership>,
-    losses: watch::Sender<u64>,
+    doubts: watch::Sender<u64>,
 ) {
     loop {
-        if let Err(error) = listen(&mut listener, &membership).await {
+        if let Err(error) = listen(&mut listener, &membership, &doubts).await {
             tracing::warn!(%error, "the journal's database is lost");
         }
         drop(listener);
-        losses.send_modify(|losses| *losses += 1);
+        doubts.send_modify(|doubts| *doubts += 1);
         listener = loop {
             match attend(&options).await {
                 Ok(listener) => break listener,
@@ -116,7 +119,11 @@ async fn attend(options: &PgConnectOptions) -> Result<PgListener, sqlx::Error> {
 }
 
 /// Counts whenever there is a reason to. Ends when the connection is lost.
-async fn listen(listener: &mut PgListener, membership: &watch::Sender<Membership>) -> Result<(), sqlx::Error> {
+async fn listen(
+    listener: &mut PgListener,
+    membership: &watch::Sender<Membership>,
+    doubts: &watch::Sender<u64>,
+) -> Result<(), sqlx::Error> {
     let mut due = counts_from_now();
     loop {
         let next = due.last().copied();
@@ -128,13 +135,20 @@ async fn listen(listener: &mut PgListener, membership: &watch::Sender<Membership
         };
         tokio::select! {
             heard = listener.try_recv() => match heard? {
-                Some(_) => due = counts_from_now(),
+                Some(_) => {
+                    due = counts_from_now();
+                    doubts.send_modify(|doubts| *doubts += 1);
+                }
                 None => return Ok(()),
             },
             () = wait => {
                 due.pop();
                 let found = count(listener).await?;
-                membership.send_if_modified(|membership| std::mem::replace(membership, found) != found);
+                membership.send_if_modified(|known| {
+                    let differs = *known != found;
+                    *known = found;
+                    differs
+                });
             }
         }
     }
@@ -147,8 +161,12 @@ fn counts_from_now() -> Vec<Instant> {
 }
 
 async fn count(listener: &mut PgListener) -> Result<Membership, sqlx::Error> {
-    let (members, place): (i64, i64) =
-        sqlx::query_as(COUNT).bind(i64::from(LOCK_CLASS_MEMBER)).fetch_one(listener).await?;
+    let (members, place, waited_for): (i64, i64, Option<Vec<i64>>) = sqlx::query_as(COUNT)
+        .bind(i64::from(LOCK_CLASS_MEMBER))
+        .bind(i64::from(LOCK_CLASS_SHARD))
+        .fetch_one(listener)
+        .await?;
     let members = usize::try_from(members).unwrap_or(1).max(1);
-    Ok(Membership { members, place: usize::try_from(place).unwrap_or(0) })
+    let waited_for = waited_for.unwrap_or_default().into_iter().filter_map(|shard| u16::try_from(shard).ok()).collect();
+    Ok(Membership { members, place: usize::try_from(place).unwrap_or(0), waited_for })
 }

@@ -6,9 +6,9 @@ use sqlx::{PgConnection, Postgres, QueryBuilder};
 use uuid::Uuid;
 
 use super::{
-    partitions::first_id,
     rows::{SagaColumns, StoredColumns},
     session::unavailable,
+    weeks::first_id,
 };
 use crate::port::{ExistingStart, Filter, JournalError, Listing, Stored};
 

@@ -121,13 +121,47 @@ pub(crate) async fn a_lane_that_lost_its_shard_cannot_write(storage: &dyn Storag
     assert_eq!(one.get(id).await.unwrap().unwrap().row.status, SagaStatus::Running);
 }
 
+pub(crate) async fn an_evicted_owner_cannot_write_and_learns_of_it(storage: &dyn Storage) {
+    let (one, other) = (storage.process().await, storage.process().await);
+    assert_eq!(other.ownership(1).await.unwrap(), None);
+    let mut first = one.lane(1).await.unwrap();
+    let id = saga_on(1);
+    commit(&mut *first, vec![start(row(id), None)]).await;
+    let ownership = other.ownership(1).await.unwrap().expect("the shard has an owner");
+    let second = wait_for(&other, 1);
+    assert!(other.evict(ownership).await.unwrap());
+    let mut second = soon(second).await.unwrap();
+    soon(first.lost()).await;
+    soon(first.append(vec![step_on(id, 2)])).await.unwrap_err();
+    // The next owner is another one: who still means the first one does it no harm.
+    assert!(!other.evict(ownership).await.unwrap());
+    commit(&mut *second, vec![step_on(id, 2)]).await;
+    assert_ne!(one.ownership(1).await.unwrap(), Some(ownership));
+    second.release().await.unwrap();
+    let last = one.ownership(1).await.unwrap().expect("the shard had an owner");
+    assert!(!one.evict(last).await.unwrap(), "it is not in force any more");
+}
+
+pub(crate) async fn everybody_learns_which_shards_are_waited_for(storage: &dyn Storage) {
+    let (one, other) = (storage.process().await, storage.process().await);
+    let mut membership = one.membership();
+    let owned = [one.lane(0).await.unwrap(), one.lane(2).await.unwrap()];
+    assert!(membership.borrow_and_update().waited_for.is_empty());
+    let (first, second) = (wait_for(&other, 2), wait_for(&other, 0));
+    soon(membership.wait_for(|seen| seen.waited_for == [0_u16, 2])).await.unwrap();
+    drop(owned);
+    soon(first).await.unwrap();
+    soon(second).await.unwrap();
+    soon(membership.wait_for(|seen| seen.waited_for.is_empty())).await.unwrap();
+}
+
 pub(crate) async fn processes_are_counted_when_they_come_and_when_their_shards_pass_on(storage: &dyn Storage) {
     let one = storage.process().await;
     let mut membership = one.membership();
     let alone = membership.borrow_and_update().members;
     let other = storage.process().await;
-    let both = *soon(membership.wait_for(|seen| seen.members == alone + 1)).await.unwrap();
-    let theirs = *other.membership().borrow();
+    let both = soon(membership.wait_for(|seen| seen.members == alone + 1)).await.unwrap().clone();
+    let theirs = other.membership().borrow().clone();
     assert_eq!(theirs.members, alone + 1);
     assert_ne!(theirs.place, both.place, "no two stand in one place");
 

@@ -58,6 +58,8 @@ on_both! {
         a_new_owner_finds_the_open_sagas_of_its_shard,
         missing_sagas_are_left_out_of_a_load,
         a_lane_that_lost_its_shard_cannot_write,
+        an_evicted_owner_cannot_write_and_learns_of_it,
+        everybody_learns_which_shards_are_waited_for,
         processes_are_counted_when_they_come_and_when_their_shards_pass_on;
     dead_letters:
         a_dead_letter_is_kept_once,

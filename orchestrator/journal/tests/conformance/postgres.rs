@@ -4,7 +4,7 @@ use std::{error::Error, future::poll_fn, sync::Arc, task::Poll};
 
 use chrono::TimeDelta;
 use contract::{SagaId, saga::SagaStatus};
-use journal::{Appended, Door, Filter, Journal, JournalError, OpenJournalError, PgJournal, PgJournalOptions};
+use journal::{Appended, Door, Filter, Journal, JournalError, OpenJournalError, PgJournal, PgJournalOptions, Room};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, postgres::PgConnectOptions};
 use tokio::{
     io::copy_bidirectional,
@@ -302,6 +302,99 @@ async fn rows_outside_the_prepared_weeks_are_moved_when_their_week_is_prepared()
     commit(&mut *lane, vec![status_on(id, 2, SagaStatus::Completed, None)]).await;
     assert_eq!(journal.get(id).await.unwrap().unwrap().records.len(), 2);
     assert_eq!(journal.list(&Filter::default(), 1).await.unwrap().rows[0].id, id);
+}
+
+/// Sessions of the journal that wait for a lock on a table.
+const WAITING_FOR_TABLES: &str = "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity USING (pid) \
+     WHERE datname = current_database() AND l.locktype = 'relation' AND NOT l.granted";
+
+#[tokio::test]
+async fn an_append_touches_no_week_but_its_own() {
+    let storage = Postgres::new().await;
+    let journal = storage.connect().await;
+    let mut lane = journal.lane(0).await.unwrap();
+    let ids = [saga_on(0), saga_on(0), saga_on(0)];
+    commit(&mut *lane, vec![start(row(ids[0]), None), start(row(ids[1]), None)]).await;
+    // Another session holds a record back, so that the locks of the append that waits for it can be looked at.
+    let mut admin = storage.admin().await;
+    let mut blocking = admin.begin().await.unwrap();
+    sqlx::query("INSERT INTO saga_journal (saga_id, seq, at, entries) VALUES ($1, 2, now(), '[]')")
+        .bind(ids[0].uuid())
+        .execute(&mut *blocking)
+        .await
+        .unwrap();
+    let completes = status_on(ids[1], 2, SagaStatus::Completed, None);
+    let appending = lane.append(vec![start(row(ids[2]), Some("key")), completes, step_on(ids[0], 2)]);
+    let looking = async {
+        let held = "SELECT array_agg(DISTINCT relation::regclass::text) FROM pg_locks l JOIN pg_stat_activity USING (pid) \
+                    WHERE datname = current_database() AND l.locktype = 'relation' \
+                      AND application_name = 'sojourn journal lane' AND wait_event_type = 'Lock'";
+        let held = async || -> Vec<String> {
+            let held: Option<_> = sqlx::query_scalar(held).fetch_one(&mut storage.admin().await).await.unwrap();
+            held.unwrap_or_default()
+        };
+        until(async || !held().await.is_empty()).await;
+        let tables = held().await;
+        let mut admin = storage.admin().await;
+        let all = "SELECT array_agg(inhrelid::regclass::text) FROM pg_inherits JOIN pg_class p ON p.oid = inhparent \
+                   WHERE p.relkind = 'p'";
+        let all: Vec<String> = sqlx::query_scalar(all).fetch_one(&mut admin).await.unwrap();
+        blocking.rollback().await.unwrap();
+        (tables, all)
+    };
+    let (appended, (tables, all)) = tokio::join!(appending, looking);
+    assert_eq!(appended.unwrap(), vec![Appended::Committed; 3]);
+    let pieces: Vec<_> = tables.iter().filter(|table| all.contains(table)).collect();
+    assert_eq!(pieces.len(), 2, "one piece of each table: {tables:?}");
+    let whole = |table: &&String| ["saga", "saga_journal"].contains(&table.as_str());
+    assert_eq!(tables.iter().find(whole), None, "{tables:?}");
+}
+
+#[tokio::test]
+async fn a_reader_of_all_tables_holds_no_append_up_and_no_start() {
+    let storage = Postgres::new().await;
+    let journal = storage.connect().await;
+    let mut lane = journal.lane(0).await.unwrap();
+    let id = saga_on(0);
+    commit(&mut *lane, vec![start(row(id), Some("before"))]).await;
+    // A backup, or a person who looks at everything and forgets to finish.
+    let mut reader = storage.admin().await;
+    let mut reading = reader.begin().await.unwrap();
+    reading.execute("SELECT count(*) FROM saga, saga_journal, saga_start").await.unwrap();
+    // A week is to be made meanwhile: it is not, the program says so, and another one may start all the same.
+    let next_week = now() + TimeDelta::days(7);
+    assert_eq!(journal.prepare(next_week).await.unwrap(), Room::Short);
+    let opened = PgJournalOptions { now: next_week, ..storage.options() };
+    PgJournal::connect(opened).await.unwrap();
+    // Even a change of the tables that waits for the reader holds no append up.
+    let changing = tokio::spawn({
+        let mut changer = storage.admin().await;
+        async move { changer.execute("BEGIN; LOCK TABLE saga_default, saga_journal_default; ROLLBACK").await.map(drop) }
+    });
+    let waiting =
+        async || -> i64 { sqlx::query_scalar(WAITING_FOR_TABLES).fetch_one(&mut storage.admin().await).await.unwrap() };
+    until(async || waiting().await == 1).await;
+    let completes = status_on(id, 2, SagaStatus::Completed, None);
+    commit(&mut *lane, vec![start(row(saga_on(0)), Some("after")), completes]).await;
+    assert_eq!(waiting().await, 1, "the change of the tables still waits, and nothing behind it");
+    reading.rollback().await.unwrap();
+    soon(changing).await.unwrap().ok();
+    assert_eq!(journal.prepare(next_week).await.unwrap(), Room::Enough);
+}
+
+#[tokio::test]
+async fn no_owner_is_evicted_while_the_journal_takes_no_append() {
+    let storage = Postgres::new().await;
+    let journal = storage.connect().await;
+    let mut lane = journal.lane(0).await.unwrap();
+    let ownership = journal.ownership(0).await.unwrap().expect("the shard has an owner");
+    let mut admin = storage.admin().await;
+    let mut changing = admin.begin().await.unwrap();
+    changing.execute("LOCK TABLE saga_journal IN SHARE MODE").await.unwrap();
+    journal.evict(ownership).await.unwrap_err();
+    changing.rollback().await.unwrap();
+    commit(&mut *lane, vec![start(row(saga_on(0)), None)]).await;
+    assert!(journal.evict(ownership).await.unwrap());
 }
 
 #[tokio::test]
