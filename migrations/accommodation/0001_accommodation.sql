@@ -6,6 +6,8 @@
 
 -- For the exclusion constraints: `=` on a number beside `&&` on a range.
 CREATE EXTENSION IF NOT EXISTS btree_gist;
+-- For the search of a text anywhere in another one.
+CREATE EXTENSION IF NOT EXISTS pg_trgm;
 
 -- A year's prices in per cent of the ordinary rate, for every property that follows it. Days are 'MM-DD', the last
 -- one included; the seasons of a pattern cover the year without overlap.
@@ -33,6 +35,8 @@ CREATE TABLE property (
     search_text    text NOT NULL CHECK (search_text = lower(search_text)),
     active         boolean NOT NULL DEFAULT true
 );
+
+CREATE INDEX property_by_text ON property USING gin (search_text gin_trgm_ops);
 
 CREATE TABLE room_type (
     room_type_id integer PRIMARY KEY,

@@ -48,18 +48,22 @@ CREATE TABLE ledger_line (
     PRIMARY KEY (movement_id, account)
 );
 
+-- A movement is posted by one statement, and judged at the end of it.
 CREATE FUNCTION ledger_is_balanced() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    unbalanced bigint;
 BEGIN
-    IF EXISTS (
-        SELECT FROM ledger_line WHERE movement_id = NEW.movement_id GROUP BY currency HAVING sum(amount) <> 0
-    ) THEN
-        RAISE EXCEPTION 'movement % does not sum to zero', NEW.movement_id USING ERRCODE = 'check_violation';
+    SELECT movement_id INTO unbalanced
+    FROM ledger_line WHERE movement_id IN (SELECT movement_id FROM posted)
+    GROUP BY movement_id, currency HAVING sum(amount) <> 0 LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'movement % does not sum to zero', unbalanced USING ERRCODE = 'check_violation';
     END IF;
     RETURN NULL;
 END $$;
 
-CREATE CONSTRAINT TRIGGER ledger_line_balanced AFTER INSERT ON ledger_line
-    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION ledger_is_balanced();
+CREATE TRIGGER ledger_line_balanced AFTER INSERT ON ledger_line
+    REFERENCING NEW TABLE AS posted FOR EACH STATEMENT EXECUTE FUNCTION ledger_is_balanced();
 
 CREATE FUNCTION ledger_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -13,14 +13,20 @@ CREATE TABLE sandbox.charge (
     status          text NOT NULL CHECK (status IN ('authorized', 'captured', 'voided', 'refunded')),
     capture_before  timestamptz NOT NULL
 );
+-- The pruner's: what was given back long ago.
+CREATE INDEX charge_ended ON sandbox.charge (capture_before) WHERE status IN ('voided', 'refunded');
 
 -- The answer that was given under a key: the same key again gets the same one.
 CREATE TABLE sandbox.operation (
     key       text PRIMARY KEY,
     kind      text NOT NULL CHECK (kind IN ('authorize', 'capture', 'void', 'refund', 'abandon')),
     reference text REFERENCES sandbox.charge,
-    answer    jsonb NOT NULL
+    answer    jsonb NOT NULL,
+    at        timestamptz NOT NULL DEFAULT now()
 );
+CREATE INDEX operation_by_time ON sandbox.operation (at);
+-- The foreign key's.
+CREATE INDEX operation_of_charge ON sandbox.operation (reference);
 
 -- The number of times that a key was sent, for the tokens whose first try goes wrong.
 CREATE TABLE sandbox.try (

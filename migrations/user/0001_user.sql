@@ -21,6 +21,7 @@ CREATE TABLE session (
     revoked_at timestamptz
 );
 CREATE INDEX session_by_end ON session (expires_at);
+CREATE INDEX session_of_person ON session (user_id);
 
 CREATE TABLE refresh_token (
     -- SHA-256 of the token.

@@ -4,7 +4,7 @@ use contract::command::Route;
 use sqlx::migrate::Migrator;
 use worker_runtime::{Domain, OfferKeys, OfferReads, Resources};
 
-use crate::{commands::Accommodation, reads::router, seed::seed, settings::Settings};
+use crate::{commands::Accommodation, jobs::past_nights::PAST_NIGHTS, reads::router, seed::seed, settings::Settings};
 
 /// The domain's tables.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/accommodation");
@@ -17,7 +17,8 @@ pub fn domain(settings: &Settings, offer_keys: OfferKeys, demonstration: bool) -
     let domain = Accommodation { hold_for, offer_keys: offer_keys.clone() }
         .register(Domain::new(Route::Accommodation, &MIGRATOR))
         .http(move |resources: &Resources| router(OfferReads::new(resources, offer_for, offer_keys.clone())))
-        .holds::<Accommodation>(hold_for);
+        .holds::<Accommodation>(hold_for)
+        .keep(PAST_NIGHTS);
     if demonstration {
         domain.demonstration("stays", |pool, today| async move { seed(&pool, today).await })
     } else {

@@ -1,3 +1,4 @@
-//! The background work: holds that were never confirmed are given back.
+//! The background work: holds that were never confirmed are given back, and what is long past is removed.
 
 mod expire_holds;
+pub(crate) mod past_nights;

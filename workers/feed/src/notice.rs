@@ -9,20 +9,24 @@ pub(crate) const WELCOME: &str = "welcome";
 /// The word for a notice that an order is firm.
 pub(crate) const ORDER_CONFIRMED: &str = "order_confirmed";
 
-/// Puts a notice into a person's feed, unless it is there.
-pub(crate) async fn put(
-    tx: &mut PgConnection,
-    user_id: UserId,
-    kind: &'static str,
-    order_id: Option<OrderId>,
-    now: DateTime<Utc>,
-) -> Result<(), sqlx::Error> {
+/// A notice that is to be put into a person's feed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NewNotice {
+    pub(crate) user_id: UserId,
+    pub(crate) kind: &'static str,
+    pub(crate) order_id: Option<OrderId>,
+}
+
+/// Puts notices into people's feeds, but for those that are there. They are written in one order by all who write.
+pub(crate) async fn put(tx: &mut PgConnection, notices: &[NewNotice], now: DateTime<Utc>) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "INSERT INTO notice (user_id, order_id, kind, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+        "INSERT INTO notice (user_id, order_id, kind, created_at)
+         SELECT user_id, order_id, kind, $4 FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS n (user_id, order_id, kind)
+         ORDER BY user_id, order_id, kind ON CONFLICT DO NOTHING",
     )
-    .bind(user_id.uuid())
-    .bind(order_id.map(|order_id| order_id.uuid()))
-    .bind(kind)
+    .bind(notices.iter().map(|notice| notice.user_id.uuid()).collect::<Vec<_>>())
+    .bind(notices.iter().map(|notice| notice.order_id.map(OrderId::uuid)).collect::<Vec<_>>())
+    .bind(notices.iter().map(|notice| notice.kind).collect::<Vec<_>>())
     .bind(now)
     .execute(tx)
     .await?;

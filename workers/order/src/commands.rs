@@ -1,4 +1,4 @@
-//! The domain's commands, a file each. Each is one statement, so that a batch of them costs one round trip each.
+//! The domain's commands, a file each. Each is one statement for a whole set.
 
 mod confirm_order;
 mod create_order;
@@ -8,6 +8,7 @@ use contract::{
     OrderId,
     order::{ConfirmOrder, CreateOrder, OrderRejection, RejectOrder},
 };
+use uuid::Uuid;
 use worker_runtime::{Domain, HandlerError};
 
 /// Carries out the domain's commands.
@@ -26,6 +27,9 @@ impl Orders {
 
 /// Neither of an order's two ends may meet an order that is not pending: its one saga takes one of them, once. If it
 /// happens it is a bug, and waits for a person; it must not pass as a business refusal.
-fn only_if_pending(changed: u64, order_id: OrderId) -> Result<(), HandlerError> {
-    if changed == 1 { Ok(()) } else { Err(HandlerError::fault(format!("the order {order_id} is not pending"))) }
+fn only_if_pending(changed: &[Uuid], mut orders: impl Iterator<Item = OrderId>) -> Result<(), HandlerError> {
+    match orders.find(|order_id| !changed.contains(&order_id.uuid())) {
+        None => Ok(()),
+        Some(order_id) => Err(HandlerError::fault(format!("the order {order_id} is not pending"))),
+    }
 }

@@ -6,7 +6,11 @@ use contract::command::Route;
 use sqlx::migrate::Migrator;
 use worker_runtime::Domain;
 
-use crate::{commands::Payments, provider::PaymentProvider};
+use crate::{
+    commands::Payments,
+    provider::PaymentProvider,
+    sandbox_retention::{CHARGES, OPERATIONS},
+};
 
 /// The database of this domain.
 pub const DATABASE: &str = "sojourn_payment";
@@ -17,5 +21,5 @@ pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/payment");
 /// The payment domain on a provider.
 #[must_use]
 pub fn domain(provider: Arc<dyn PaymentProvider>) -> Domain {
-    Payments { provider }.register(Domain::new(Route::Payment, &MIGRATOR))
+    Payments { provider }.register(Domain::new(Route::Payment, &MIGRATOR)).keep(OPERATIONS).keep(CHARGES)
 }

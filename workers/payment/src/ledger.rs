@@ -1,9 +1,8 @@
-//! The ledger: every movement of a payment as lines that sum to zero, in the transaction that makes it true.
+//! The ledger: every movement of a payment as lines that sum to zero, in the statement that makes it true.
 
 use chrono::{DateTime, Utc};
-use contract::{Money, PaymentId};
-use sqlx::PgConnection;
-use worker_runtime::DomainError;
+use contract::Money;
+use sqlx::{Postgres, postgres::PgArguments, query::Query};
 
 /// Memorandum: the money that is reserved at the provider.
 const AUTHORIZATIONS_OPEN: &str = "authorizations_open";
@@ -47,35 +46,36 @@ impl Movement {
     }
 }
 
-/// Posts a movement: one line on each of its accounts.
-pub(crate) async fn post(
-    tx: &mut PgConnection,
-    payment_id: PaymentId,
+/// The statement that changes a payment and posts the movement of it: nothing is posted when nothing is changed. The
+/// change returns its `payment_id`, and its parameters begin at `$6`.
+macro_rules! posting {
+    ($change:literal) => {
+        concat!(
+            "WITH changed AS (",
+            $change,
+            "), movement AS (
+                 INSERT INTO ledger_movement (payment_id, kind, at) SELECT payment_id, $1, $2 FROM changed
+                 RETURNING movement_id
+             )
+             INSERT INTO ledger_line (movement_id, account, amount, currency)
+             SELECT movement_id, account, amount, currency
+             FROM movement, unnest($3::text[], $4::numeric[], $5::text[]) AS line (account, amount, currency)"
+        )
+    };
+}
+pub(crate) use posting;
+
+/// A statement made by [`posting!`], with the movement in it: one line on each of its accounts.
+pub(crate) fn post(
+    statement: &'static str,
     movement: Movement,
     now: DateTime<Utc>,
-) -> Result<(), DomainError> {
+) -> Query<'static, Postgres, PgArguments> {
     let (mut accounts, mut amounts, mut currencies) = (Vec::new(), Vec::new(), Vec::new());
     for (debit, credit, money) in movement.pairs() {
         accounts.extend([debit, credit]);
         amounts.extend([money.amount(), -money.amount()]);
         currencies.extend([money.currency_code(), money.currency_code()]);
     }
-    sqlx::query(
-        "WITH movement AS (
-             INSERT INTO ledger_movement (payment_id, kind, at) VALUES ($1, $2, $3) RETURNING movement_id
-         )
-         INSERT INTO ledger_line (movement_id, account, amount, currency)
-         SELECT movement_id, account, amount, currency
-         FROM movement, unnest($4::text[], $5::numeric[], $6::text[]) AS line (account, amount, currency)",
-    )
-    .bind(payment_id.uuid())
-    .bind(movement.kind())
-    .bind(now)
-    .bind(accounts)
-    .bind(amounts)
-    .bind(currencies)
-    .execute(tx)
-    .await
-    .map_err(DomainError::doing("posting a movement"))?;
-    Ok(())
+    sqlx::query(statement).bind(movement.kind()).bind(now).bind(accounts).bind(amounts).bind(currencies)
 }

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!  payment.authorize   prepare (intent) --> provider.authorize --> record (payment, ledger)
-//!  payment.capture     prepare (intent) --> provider.capture   --> record
+//!  payment.capture     prepare (intent) --> provider.capture, when lapsed .authorize_again and .capture --> record
 //!  payment.void        prepare (intent) --> provider.void, .refund or .abandon --> record
 //! ```
 //!
@@ -14,12 +14,14 @@ mod domain;
 
 mod commands;
 
+mod authorizations;
 mod ledger;
 mod lookup;
 mod payments;
 
 pub mod provider;
 mod sandbox;
+mod sandbox_retention;
 
 pub use domain::{DATABASE, MIGRATOR, domain};
 pub use sandbox::SandboxProvider;

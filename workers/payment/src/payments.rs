@@ -1,6 +1,5 @@
 //! The row of a payment, as the commands read it.
 
-use chrono::{DateTime, Utc};
 use contract::{Money, OrderId, PaymentId};
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
@@ -26,7 +25,6 @@ pub(crate) struct Payment {
     pub(crate) authorized: Money,
     pub(crate) captured: Money,
     pub(crate) reference: Reference,
-    pub(crate) capture_before: DateTime<Utc>,
     pub(crate) under_way: Option<UnderWay>,
 }
 
@@ -45,15 +43,30 @@ impl UnderWay {
         }
     }
 
-    /// Keeps the opposite from being asked until the record says how this one ended.
-    pub(crate) async fn begin(self, tx: &mut PgConnection, payment_id: PaymentId) -> Result<(), DomainError> {
-        sqlx::query("UPDATE payment SET under_way = $2 WHERE payment_id = $1")
-            .bind(payment_id.uuid())
-            .bind(self.as_str())
-            .execute(tx)
-            .await
-            .map_err(DomainError::doing("marking a payment as under way"))?;
-        Ok(())
+    /// The states in which a payment can be asked so.
+    const fn from(self) -> &'static [&'static str] {
+        match self {
+            Self::Capture => &["authorized"],
+            Self::Undo => &["authorized", "captured"],
+        }
+    }
+
+    /// Keeps the opposite from being asked about the order's newest payment until the record says how this one ended.
+    /// Answers the payment, or none when it is in another state, or under way already.
+    pub(crate) async fn begin(self, tx: &mut PgConnection, order_id: OrderId) -> Result<Option<Payment>, DomainError> {
+        let row: Option<Row> = sqlx::query_as(
+            "UPDATE payment SET under_way = $2
+             WHERE payment_id = (SELECT payment_id FROM payment WHERE order_id = $1 ORDER BY payment_id DESC LIMIT 1)
+               AND status = ANY($3) AND under_way IS NULL
+             RETURNING payment_id, status, authorized_amount, captured_amount, currency, provider_reference, under_way",
+        )
+        .bind(order_id.uuid())
+        .bind(self.as_str())
+        .bind(self.from())
+        .fetch_optional(tx)
+        .await
+        .map_err(DomainError::doing("marking a payment as under way"))?;
+        row.map(Row::read).transpose()
     }
 }
 
@@ -66,15 +79,13 @@ struct Row {
     captured_amount: Decimal,
     currency: String,
     provider_reference: String,
-    capture_before: DateTime<Utc>,
     under_way: Option<String>,
 }
 
 /// The order's newest payment, locked until the transaction ends.
 pub(crate) async fn of_order(tx: &mut PgConnection, order_id: OrderId) -> Result<Option<Payment>, DomainError> {
     let row: Option<Row> = sqlx::query_as(
-        "SELECT payment_id, status, authorized_amount, captured_amount, currency, provider_reference, capture_before,
-                under_way
+        "SELECT payment_id, status, authorized_amount, captured_amount, currency, provider_reference, under_way
          FROM payment WHERE order_id = $1 ORDER BY payment_id DESC LIMIT 1 FOR UPDATE",
     )
     .bind(order_id.uuid())
@@ -110,7 +121,6 @@ impl Row {
             authorized: money(self.authorized_amount, "authorized_amount")?,
             captured: money(self.captured_amount, "captured_amount")?,
             reference: Reference(self.provider_reference),
-            capture_before: self.capture_before,
             under_way,
         })
     }

@@ -27,6 +27,8 @@ pub enum Answer {
     },
     /// The request took effect: captured, voided, refunded, or surely never to be.
     Done,
+    /// The authorization had ended before the request: nothing is reserved, and nothing was taken.
+    Lapsed,
     /// The provider refused.
     Refused {
         /// One of the `REFUSED_` codes of [`contract::payment`].
@@ -49,6 +51,9 @@ pub enum ProviderError {
 pub trait PaymentProvider: Send + Sync + std::fmt::Debug {
     /// Reserves money, without taking it.
     async fn authorize(&self, key: &Key, amount: Money, token: &PaymentToken) -> Result<Answer, ProviderError>;
+
+    /// Reserves the same money again, on the payment method of an authorization that has lapsed.
+    async fn authorize_again(&self, key: &Key, lapsed: &Reference, amount: Money) -> Result<Answer, ProviderError>;
 
     /// Takes reserved money, at most what was reserved; the rest is let go.
     async fn capture(&self, key: &Key, reference: &Reference, amount: Money) -> Result<Answer, ProviderError>;

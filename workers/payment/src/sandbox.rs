@@ -10,7 +10,7 @@
 //! | `tok_timeout_after_commit` | each operation takes effect, and its first answer is lost |
 //! | `tok_timeout_before_commit` | each operation's first try is lost without effect |
 //! | `tok_capture_fails` | the authorization works, the capture is refused |
-//! | `tok_auth_expires_fast` | the authorization works, and lasts a minute instead of a week |
+//! | `tok_auth_expires_fast` | the authorization works, and lasts a minute instead of a week; it is given again |
 //! | any other | refused: `payment_token_unknown` |
 
 use std::sync::Arc;
@@ -104,34 +104,66 @@ impl SandboxProvider {
             | TOKEN_TIMEOUT_AFTER_COMMIT
             | TOKEN_TIMEOUT_BEFORE_COMMIT
             | TOKEN_CAPTURE_FAILS
-            | TOKEN_AUTH_EXPIRES_FAST => {
-                let reference = Reference(format!("sbx_{}", kit::ids::uuid_v7().simple()));
-                let fast = token.as_str() == TOKEN_AUTH_EXPIRES_FAST;
-                let capture_before = self.clock.now() + if fast { AUTHORIZATION_FAST } else { AUTHORIZATION };
-                sqlx::query(
-                    "INSERT INTO sandbox.charge (reference, token, currency, amount, status, capture_before)
-                     VALUES ($1, $2, $3, $4, 'authorized', $5)",
-                )
-                .bind(&reference.0)
-                .bind(token.as_str())
-                .bind(amount.currency_code())
-                .bind(amount.amount())
-                .bind(capture_before)
-                .execute(&mut *tx)
-                .await?;
-                Answer::Authorized { reference, capture_before }
-            }
+            | TOKEN_AUTH_EXPIRES_FAST => self.charge(&mut tx, token.as_str(), amount).await?,
             TOKEN_DECLINED => refused(REFUSED_DECLINED, "the issuer declined the card"),
             TOKEN_INSUFFICIENT => refused(REFUSED_INSUFFICIENT, "the account does not cover the amount"),
             _ => refused(REFUSED_TOKEN_UNKNOWN, "the provider does not know this token"),
         };
         let reference = match &answer {
             Answer::Authorized { reference, .. } => Some(reference),
-            Answer::Done | Answer::Refused { .. } => None,
+            Answer::Done | Answer::Lapsed | Answer::Refused { .. } => None,
         };
         keep(&mut tx, key, "authorize", reference, &answer).await?;
         tx.commit().await?;
         Ok(Response::new(answer, token.as_str() == TOKEN_TIMEOUT_AFTER_COMMIT))
+    }
+
+    /// Makes a charge.
+    async fn charge(&self, tx: &mut PgConnection, token: &str, amount: Money) -> Result<Answer, sqlx::Error> {
+        let reference = Reference(format!("sbx_{}", kit::ids::uuid_v7().simple()));
+        let fast = token == TOKEN_AUTH_EXPIRES_FAST;
+        let capture_before = self.clock.now() + if fast { AUTHORIZATION_FAST } else { AUTHORIZATION };
+        sqlx::query(
+            "INSERT INTO sandbox.charge (reference, token, currency, amount, status, capture_before)
+             VALUES ($1, $2, $3, $4, 'authorized', $5)",
+        )
+        .bind(&reference.0)
+        .bind(token)
+        .bind(amount.currency_code())
+        .bind(amount.amount())
+        .bind(capture_before)
+        .execute(tx)
+        .await?;
+        Ok(Answer::Authorized { reference, capture_before })
+    }
+
+    /// A new charge on the token of one that has not been taken, which is let go.
+    async fn authorized_again(&self, key: &Key, lapsed: &Reference, amount: Money) -> Result<Response, sqlx::Error> {
+        let mut tx = self.pool.begin().await?;
+        if let Some(reply) = begin(&mut tx, key).await? {
+            return Ok(reply);
+        }
+        let token: Option<String> = sqlx::query_scalar(
+            "UPDATE sandbox.charge SET status = 'voided' WHERE reference = $1 AND status IN ('authorized', 'voided')
+             RETURNING token",
+        )
+        .bind(&lapsed.0)
+        .fetch_optional(&mut *tx)
+        .await?;
+        let answer = match &token {
+            Some(token) => self.charge(&mut tx, token, amount).await?,
+            None => Answer::Refused {
+                code: REFUSED_NOT_AUTHORIZED.to_owned(),
+                message: format!("there is no charge {} to authorize again", lapsed.0),
+            },
+        };
+        let reference = match &answer {
+            Answer::Authorized { reference, .. } => Some(reference),
+            Answer::Done | Answer::Lapsed | Answer::Refused { .. } => None,
+        };
+        keep(&mut tx, key, "authorize", reference, &answer).await?;
+        tx.commit().await?;
+        Ok(Response::new(answer, token.as_deref() == Some(TOKEN_TIMEOUT_AFTER_COMMIT)))
     }
 
     /// Changes a charge from one of the states in `from`, once per key.
@@ -178,6 +210,7 @@ impl SandboxProvider {
                 Answer::Done
             }
             Change::None => Answer::Done,
+            Change::Lapsed => Answer::Lapsed,
             Change::No { code, message } => Answer::Refused { code: code.to_owned(), message },
         };
         keep(&mut tx, key, kind, charge.is_some().then_some(reference), &answer).await?;
@@ -200,7 +233,7 @@ impl SandboxProvider {
                 .execute(&mut *tx)
                 .await?;
             }
-            Some(Answer::Done | Answer::Refused { .. }) => {}
+            Some(Answer::Done | Answer::Lapsed | Answer::Refused { .. }) => {}
             None => {
                 let never = Answer::Refused {
                     code: REFUSED_NOT_AUTHORIZED.to_owned(),
@@ -221,6 +254,8 @@ enum Change {
     To { status: &'static str, captured: Decimal, refunded: bool },
     /// The charge is in that state already.
     None,
+    /// The authorization has ended.
+    Lapsed,
     /// The operation is refused.
     No { code: &'static str, message: String },
 }
@@ -243,16 +278,17 @@ impl PaymentProvider for SandboxProvider {
         heard(self.authorized(key, amount, token).await)
     }
 
+    async fn authorize_again(&self, key: &Key, lapsed: &Reference, amount: Money) -> Result<Answer, ProviderError> {
+        heard(self.authorized_again(key, lapsed, amount).await)
+    }
+
     async fn capture(&self, key: &Key, reference: &Reference, amount: Money) -> Result<Answer, ProviderError> {
         let now = self.clock.now();
         let change = |charge: &Charge| match charge.status.as_str() {
             _ if charge.token == TOKEN_CAPTURE_FAILS => {
                 Change::No { code: REFUSED_CAPTURE, message: "the issuer refuses the capture".to_owned() }
             }
-            "authorized" if charge.capture_before <= now => Change::No {
-                code: REFUSED_CAPTURE,
-                message: format!("the authorization ended at {}", charge.capture_before),
-            },
+            "authorized" if charge.capture_before <= now => Change::Lapsed,
             "authorized" if charge.currency == amount.currency_code() && amount.amount() <= charge.amount => {
                 Change::To { status: "captured", captured: amount.amount(), refunded: false }
             }

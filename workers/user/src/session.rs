@@ -42,15 +42,25 @@ pub(crate) enum SessionError {
     NoRandomness,
 }
 
+/// The most refresh tokens of a session that are remembered: those of half a day at the usual life of an access token.
+/// An older one that is used again is unknown, which gives its user nothing either.
+const TOKENS_MAX: i64 = 48;
+
 /// Issues the session's next refresh token. Only its hash is stored.
 pub(crate) async fn issue(tx: &mut PgConnection, session_id: Uuid, now: DateTime<Utc>) -> Result<String, SessionError> {
     let mut bytes = [0; REFRESH_TOKEN_BYTES];
     rand::fill(&mut bytes).map_err(|_| SessionError::NoRandomness)?;
     let token = format!("rt_{}", URL_SAFE_NO_PAD.encode(bytes));
-    sqlx::query("INSERT INTO refresh_token (token_hash, session_id, issued_at) VALUES ($1, $2, $3)")
+    let statement = "WITH forgotten AS (
+             DELETE FROM refresh_token WHERE token_hash IN (
+                 SELECT token_hash FROM refresh_token WHERE session_id = $2 ORDER BY issued_at DESC OFFSET $4 - 1)
+         )
+         INSERT INTO refresh_token (token_hash, session_id, issued_at) VALUES ($1, $2, $3)";
+    sqlx::query(statement)
         .bind(Sha256::digest(token.as_bytes()).to_vec())
         .bind(session_id)
         .bind(now)
+        .bind(TOKENS_MAX)
         .execute(tx)
         .await
         .map_err(DomainError::doing("storing a refresh token"))?;

@@ -1,5 +1,10 @@
 //! Confirming: held rooms become sold, with one confirmation for the order; stays in named villas get their villa.
-//! One round trip when it works and has no villas; another one finds out why it does not.
+//! One round trip for a whole set when every order still holds its rooms, and one more when rooms can be villas.
+//!
+//! Rooms that are still held are sold, however late it is. Rooms of a hold that ran out are taken again when they are
+//! free at the price that was accepted: the flights of the order may be ticketed by then, and giving up helps nobody.
+
+use std::collections::HashMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use contract::{
@@ -7,109 +12,199 @@ use contract::{
     accommodation::{ConfirmRooms, REFUSED_HOLD_EXPIRED, REFUSED_HOLD_UNKNOWN, RoomsConfirmed},
 };
 use sqlx::PgConnection;
-use worker_runtime::{Context, DomainError, Handled, Handler, HandlerError};
+use uuid::Uuid;
+use worker_runtime::{DomainError, HandlerError, Member, SetHandled, SetHandler};
 
 use super::{Accommodation, villas};
 
 /// The number of guests who were moved to another villa, before their arrival, to make room.
 const METRIC_VILLAS_MOVED: &str = "sojourn_accommodation_villas_moved_total";
 
-impl Handler<ConfirmRooms> for Accommodation {
-    async fn handle(
-        &self,
-        tx: &mut PgConnection,
-        command: ConfirmRooms,
-        context: &mut Context,
-    ) -> Handled<RoomsConfirmed> {
-        let Some(confirmation) = sell(tx, &command, context.now).await? else {
-            return Ok(why_not(tx, &command, context.now).await?);
+impl SetHandler<ConfirmRooms> for Accommodation {
+    async fn handle_many(&self, tx: &mut PgConnection, set: &mut [Member<ConfirmRooms>]) -> SetHandled<RoomsConfirmed> {
+        let Some(now) = set.first().map(|member| member.context.now) else { return Ok(Vec::new()) };
+        let commands: Vec<&ConfirmRooms> = set.iter().map(|member| &member.command).collect();
+        let mut sold = sell(tx, &commands, now).await?;
+        let late: Vec<_> = commands.iter().copied().filter(|command| !sold.contains_key(&order_of(command))).collect();
+        let holds = if late.is_empty() { HashMap::new() } else { read_holds(tx, &late).await? };
+        let mut again = Vec::new();
+        for command in late {
+            let expired = holds.get(&order_of(command)).is_some_and(|hold| hold.status == "expired");
+            if expired && self.take_again(tx, command, now).await? {
+                again.push(command);
+            }
+        }
+        if !again.is_empty() {
+            sold.extend(sell(tx, &again, now).await?);
+        }
+        let moved = assign_villas(tx, sold.keys().copied().collect(), now).await?;
+        let outcome = |command: &&ConfirmRooms| match sold.remove(&order_of(command)) {
+            Some(confirmation) => Outcome::done(RoomsConfirmed { confirmation }),
+            None => why_not(command, holds.get(&order_of(command))),
         };
-        let moved = assign_villas(tx, &command, context.now).await?;
-        context.after_commit(move || metrics::counter!(METRIC_VILLAS_MOVED).increment(moved));
-        Ok(Outcome::done(RoomsConfirmed { confirmation }))
+        let outcomes = commands.iter().map(outcome).collect();
+        // The metric is the set's: any of its members tells it.
+        if let Some(member) = set.first_mut() {
+            member.context.after_commit(move || metrics::counter!(METRIC_VILLAS_MOVED).increment(moved));
+        }
+        Ok(outcomes)
     }
 }
 
-/// Sells if the hold is live at `now`. The transaction that has the nights first decides between this, a
-/// release and the sweeper (S22).
-async fn sell(
-    tx: &mut PgConnection,
-    command: &ConfirmRooms,
-    now: DateTime<Utc>,
-) -> Result<Option<String>, DomainError> {
-    sqlx::query_scalar(
-        "WITH taken AS (
-             SELECT n.room_type_id, n.night, count(*)::int AS rooms
-             FROM room_hold h JOIN room_hold_line l USING (order_id) JOIN room_night n
-               ON n.room_type_id = l.room_type_id AND n.night >= l.check_in AND n.night < l.check_out
-             WHERE h.order_id = $1 AND h.status = 'held' GROUP BY n.room_type_id, n.night
-         ), locked AS MATERIALIZED (
-             SELECT n.room_type_id, n.night, t.rooms
-             FROM taken t JOIN room_night n USING (room_type_id, night)
-             ORDER BY n.room_type_id, n.night FOR NO KEY UPDATE OF n
-         ), hold AS (
-             UPDATE room_hold SET status = 'confirmed', closed_at = $2
-             WHERE (SELECT count(*) FROM locked) > 0 AND order_id = $1 AND status = 'held' AND expires_at > $2
-             RETURNING order_id
-         ), moved AS (
-             UPDATE room_night n SET held = n.held - l.rooms, sold = n.sold + l.rooms
-             FROM hold, locked l WHERE n.room_type_id = l.room_type_id AND n.night = l.night
-         )
-         INSERT INTO stay_booking (order_id, confirmation, guest_name, booked_at)
-         SELECT order_id, confirmation_code(nextval('confirmation_number')), $3, $2 FROM hold
-         RETURNING confirmation",
-    )
-    .bind(command.order_id.uuid())
-    .bind(now)
-    .bind(&command.guest_name)
-    .fetch_optional(tx)
-    .await
-    .map_err(DomainError::doing("selling held rooms"))
+const fn order_of(command: &ConfirmRooms) -> Uuid {
+    command.order_id.uuid()
 }
 
-/// Gives every stay in a named villa its villa; returns how many other guests had to be moved for it.
-async fn assign_villas(tx: &mut PgConnection, command: &ConfirmRooms, now: DateTime<Utc>) -> Result<u64, HandlerError> {
+/// Sells for each order whose hold is live; answers their confirmations. The transaction that has the nights first
+/// decides between this, a release and the sweeper (S22). The nights of holds that ran out are locked too, because they
+/// may be taken again.
+async fn sell(
+    tx: &mut PgConnection,
+    commands: &[&ConfirmRooms],
+    now: DateTime<Utc>,
+) -> Result<HashMap<Uuid, String>, DomainError> {
+    let sold: Vec<(Uuid, String)> = sqlx::query_as(
+        "WITH asked AS MATERIALIZED (
+             SELECT * FROM unnest($1::uuid[], $2::text[]) AS a (order_id, guest_name)
+         ), locked AS MATERIALIZED (
+             SELECT n.room_type_id, n.night FROM room_night n
+             WHERE (n.room_type_id, n.night) IN (
+                 SELECT m.room_type_id, m.night
+                 FROM asked JOIN room_hold h USING (order_id) JOIN room_hold_line l USING (order_id) JOIN room_night m
+                   ON m.room_type_id = l.room_type_id AND m.night >= l.check_in AND m.night < l.check_out
+                 WHERE h.status IN ('held', 'expired'))
+             ORDER BY n.room_type_id, n.night FOR NO KEY UPDATE OF n
+         ), hold AS (
+             UPDATE room_hold h SET status = 'confirmed', closed_at = $3 FROM asked a
+             WHERE (SELECT count(*) FROM locked) > 0 AND h.order_id = a.order_id AND h.status = 'held'
+             RETURNING h.order_id, a.guest_name
+         ), moved AS (
+             UPDATE room_night n SET held = n.held - m.rooms, sold = n.sold + m.rooms
+             FROM (
+                 SELECT d.room_type_id, d.night, count(*)::int AS rooms
+                 FROM hold JOIN room_hold_line l USING (order_id) JOIN room_night d
+                   ON d.room_type_id = l.room_type_id AND d.night >= l.check_in AND d.night < l.check_out
+                 GROUP BY d.room_type_id, d.night
+             ) m
+             WHERE n.room_type_id = m.room_type_id AND n.night = m.night
+         )
+         INSERT INTO stay_booking (order_id, confirmation, guest_name, booked_at)
+         SELECT order_id, confirmation_code(nextval('confirmation_number')), guest_name, $3 FROM hold
+         RETURNING order_id, confirmation",
+    )
+    .bind(commands.iter().map(|command| order_of(command)).collect::<Vec<_>>())
+    .bind(commands.iter().map(|command| command.guest_name.as_str()).collect::<Vec<_>>())
+    .bind(now)
+    .fetch_all(tx)
+    .await
+    .map_err(DomainError::doing("selling held rooms"))?;
+    Ok(sold.into_iter().collect())
+}
+
+impl Accommodation {
+    /// Holds again what an expired hold had, when all of it is on sale and free at its price. Its nights are locked.
+    async fn take_again(
+        &self,
+        tx: &mut PgConnection,
+        command: &ConfirmRooms,
+        now: DateTime<Utc>,
+    ) -> Result<bool, DomainError> {
+        let moved = sqlx::query(
+            "WITH lines AS MATERIALIZED (
+                 SELECT l.* FROM room_hold_line l WHERE l.order_id = $1
+             ), wanted AS MATERIALIZED (
+                 SELECT n.room_type_id, n.night, n.available, count(*)::int AS rooms
+                 FROM lines l JOIN room_night n
+                   ON n.room_type_id = l.room_type_id AND n.night >= l.check_in AND n.night < l.check_out
+                 GROUP BY n.room_type_id, n.night, n.available
+             ), hold AS (
+                 UPDATE room_hold SET status = 'held', closed_at = NULL, expires_at = $2
+                 WHERE order_id = $1 AND status = 'expired'
+                   AND NOT EXISTS (SELECT FROM wanted WHERE available < rooms)
+                   AND NOT EXISTS (
+                       SELECT FROM lines l JOIN room_type t USING (room_type_id) JOIN property p USING (property_id)
+                       WHERE NOT (p.active AND t.active AND p.currency = l.currency)
+                          OR EXISTS (
+                              SELECT FROM restriction x WHERE x.room_type_id = l.room_type_id AND x.kind = 'stop_sell'
+                                AND x.valid && daterange(l.check_in, l.check_out))
+                          OR l.total IS DISTINCT FROM (
+                              SELECT sum(r.nightly) FROM room_night n
+                              JOIN rate r ON r.room_type_id = n.room_type_id AND r.valid @> n.night
+                              WHERE n.room_type_id = l.room_type_id AND n.night >= l.check_in AND n.night < l.check_out))
+                 RETURNING order_id
+             )
+             UPDATE room_night n SET held = n.held + w.rooms
+             FROM hold, wanted w WHERE n.room_type_id = w.room_type_id AND n.night = w.night",
+        )
+        .bind(order_of(command))
+        .bind(now + self.hold_for.duration())
+        .execute(tx)
+        .await
+        .map_err(DomainError::doing("taking rooms again"))?;
+        Ok(moved.rows_affected() > 0)
+    }
+}
+
+/// Gives every stay of these orders in a named villa its villa; answers how many other guests had to be moved for it.
+async fn assign_villas(tx: &mut PgConnection, orders: Vec<Uuid>, now: DateTime<Utc>) -> Result<u64, HandlerError> {
+    if orders.is_empty() {
+        return Ok(0);
+    }
     // Locks the room types too, in their order: assignments of one type happen one after another. Guests count as
     // arrived from noon of their first day, so a stay held just before midnight never begins before those who have.
-    let stays: Vec<(i32, i16, NaiveDate, NaiveDate, NaiveDate)> = sqlx::query_as(
-        "SELECT t.room_type_id, l.line, l.check_in, l.check_out,
+    let stays: Vec<(i32, Uuid, i16, NaiveDate, NaiveDate, NaiveDate)> = sqlx::query_as(
+        "SELECT t.room_type_id, l.order_id, l.line, l.check_in, l.check_out,
                 ($2 AT TIME ZONE p.zone - interval '12 hours')::date
          FROM room_hold_line l JOIN room_type t USING (room_type_id) JOIN property p USING (property_id)
-         WHERE l.order_id = $1 AND t.kind = 'unit' ORDER BY t.room_type_id, l.line FOR NO KEY UPDATE OF t",
+         WHERE l.order_id = ANY($1) AND t.kind = 'unit'
+         ORDER BY t.room_type_id, l.order_id, l.line FOR NO KEY UPDATE OF t",
     )
-    .bind(command.order_id.uuid())
+    .bind(orders)
     .bind(now)
     .fetch_all(&mut *tx)
     .await
     .map_err(DomainError::doing("reading the stays in villas"))?;
     let mut moved = 0;
-    for (room_type_id, line, check_in, check_out, today) in stays {
-        let stay = villas::Stay { order: command.order_id.uuid(), line, check_in, check_out, unit: None };
+    for (room_type_id, order, line, check_in, check_out, today) in stays {
+        let stay = villas::Stay { order, line, check_in, check_out, unit: None };
         moved += villas::assign(tx, room_type_id, stay, today).await?;
     }
     Ok(moved)
 }
 
-async fn why_not(
-    tx: &mut PgConnection,
-    command: &ConfirmRooms,
-    now: DateTime<Utc>,
-) -> Result<Outcome<RoomsConfirmed>, DomainError> {
-    let order_id = command.order_id;
-    let hold: Option<(String, DateTime<Utc>, Option<String>)> = sqlx::query_as(
-        "SELECT h.status, h.expires_at, b.confirmation
-         FROM room_hold h LEFT JOIN stay_booking b USING (order_id) WHERE h.order_id = $1",
+/// The hold of an order, and the booking that it may have become.
+#[derive(sqlx::FromRow)]
+struct HoldRow {
+    order_id: Uuid,
+    status: String,
+    expires_at: DateTime<Utc>,
+    confirmation: Option<String>,
+}
+
+async fn read_holds(tx: &mut PgConnection, commands: &[&ConfirmRooms]) -> Result<HashMap<Uuid, HoldRow>, DomainError> {
+    let holds: Vec<HoldRow> = sqlx::query_as(
+        "SELECT h.order_id, h.status, h.expires_at, b.confirmation
+         FROM room_hold h LEFT JOIN stay_booking b USING (order_id) WHERE h.order_id = ANY($1)",
     )
-    .bind(order_id.uuid())
-    .fetch_optional(tx)
+    .bind(commands.iter().map(|command| order_of(command)).collect::<Vec<_>>())
+    .fetch_all(tx)
     .await
-    .map_err(DomainError::doing("reading a hold"))?;
-    Ok(match hold {
+    .map_err(DomainError::doing("reading holds"))?;
+    Ok(holds.into_iter().map(|hold| (hold.order_id, hold)).collect())
+}
+
+fn why_not(command: &ConfirmRooms, hold: Option<&HoldRow>) -> Outcome<RoomsConfirmed> {
+    let order_id = command.order_id;
+    match hold {
         // The same order again under another command: the answer is the booking that it has.
-        Some((_, _, Some(confirmation))) => Outcome::done(RoomsConfirmed { confirmation }),
-        Some((status, expires_at, _)) if status == "expired" || (status == "held" && expires_at <= now) => {
-            Outcome::refused(REFUSED_HOLD_EXPIRED, format!("the rooms of {order_id} were held until {expires_at}"))
+        Some(HoldRow { confirmation: Some(confirmation), .. }) => {
+            Outcome::done(RoomsConfirmed { confirmation: confirmation.clone() })
+        }
+        Some(hold) if hold.status == "expired" => {
+            let until = hold.expires_at;
+            let message = format!("the rooms of {order_id} were held until {until} and are not free at that price now");
+            Outcome::refused(REFUSED_HOLD_EXPIRED, message)
         }
         Some(_) | None => Outcome::refused(REFUSED_HOLD_UNKNOWN, format!("no rooms are held for {order_id}")),
-    })
+    }
 }

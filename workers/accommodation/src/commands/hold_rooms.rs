@@ -18,36 +18,25 @@ use contract::{
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
 use uuid::Uuid;
-use worker_runtime::{Context, DomainError, Handled, Handler, OfferError, OfferKeys};
+use worker_runtime::{DomainError, Member, OfferError, OfferKeys, SetHandled, SetHandler};
 
 use super::Accommodation;
 use crate::offer::StayTerms;
 
-impl Handler<HoldRooms> for Accommodation {
-    async fn handle(&self, tx: &mut PgConnection, command: HoldRooms, context: &mut Context) -> Handled<RoomsHeld> {
-        let mut outcomes = self.hold(tx, &[command], context.now).await?;
-        Ok(outcomes.remove(0))
-    }
-}
-
-impl Accommodation {
-    /// Holds for each command of a set, in their order; an outcome each.
-    async fn hold(
-        &self,
-        tx: &mut PgConnection,
-        commands: &[HoldRooms],
-        now: DateTime<Utc>,
-    ) -> Result<Vec<Outcome<RoomsHeld>>, DomainError> {
+impl SetHandler<HoldRooms> for Accommodation {
+    async fn handle_many(&self, tx: &mut PgConnection, set: &mut [Member<HoldRooms>]) -> SetHandled<RoomsHeld> {
+        let Some(now) = set.first().map(|member| member.context.now) else { return Ok(Vec::new()) };
+        let commands: Vec<&HoldRooms> = set.iter().map(|member| &member.command).collect();
         let judged: Vec<_> = commands.iter().map(|command| judge(&self.offer_keys, command, now)).collect();
-        let mut left = lock(tx, commands, &judged).await?;
-        let take = |(command, wanted): (&HoldRooms, Result<Vec<Wanted>, Refusal>)| {
+        let mut left = lock(tx, &commands, &judged).await?;
+        let take = |(command, wanted): (&&HoldRooms, Result<Vec<Wanted>, Refusal>)| {
             let wanted = wanted?;
             left.take(command.order_id, &wanted).map(|()| wanted)
         };
         let taken: Vec<Result<Vec<Wanted>, Refusal>> = commands.iter().zip(judged).map(take).collect();
         let expires_at = now + self.hold_for.duration();
-        let held = write(tx, commands, &taken, now, expires_at).await?;
-        let outcome = |(command, taken): (&HoldRooms, Result<Vec<Wanted>, Refusal>)| match taken {
+        let held = write(tx, &commands, &taken, now, expires_at).await?;
+        let outcome = |(command, taken): (&&HoldRooms, Result<Vec<Wanted>, Refusal>)| match taken {
             Ok(_) if held.contains(&command.order_id.uuid()) => Outcome::done(RoomsHeld { expires_at }),
             // Another transaction has made one since.
             Ok(_) => Outcome::Refused(hold_exists(command.order_id)),
@@ -176,7 +165,7 @@ const fn stay_of(terms: &StayTerms) -> Stay {
 /// Locks the nights that are wanted and reads what is left of them.
 async fn lock(
     tx: &mut PgConnection,
-    commands: &[HoldRooms],
+    commands: &[&HoldRooms],
     judged: &[Result<Vec<Wanted>, Refusal>],
 ) -> Result<Left, DomainError> {
     let wanted: HashSet<Stay> = judged.iter().flatten().flatten().map(|wanted| stay_of(&wanted.terms)).collect();
@@ -239,7 +228,7 @@ struct RoomRow {
 /// updates does not matter.
 async fn write(
     tx: &mut PgConnection,
-    commands: &[HoldRooms],
+    commands: &[&HoldRooms],
     taken: &[Result<Vec<Wanted>, Refusal>],
     now: DateTime<Utc>,
     expires_at: DateTime<Utc>,

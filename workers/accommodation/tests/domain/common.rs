@@ -8,8 +8,8 @@ use contract::{
 use sqlx::PgPool;
 use worker_accommodation::{Accommodation, MIGRATOR, StayTerms};
 use worker_runtime::{
-    Handler, HoldMinutes,
-    testkit::lab::{self, at, euros, offer_keys},
+    Handler, HoldMinutes, Member, SetHandler,
+    testkit::lab::{self, at, context, euros, offer_keys},
 };
 
 /// A night of every room here, in euros.
@@ -43,6 +43,19 @@ impl Lab {
     /// An offer of room type 1 (rooms) or 2 (villas), made at minute 0 and good for 30.
     pub(crate) fn offer(&self, room_type_id: i32, from: u64, until: u64) -> AcceptedStay {
         offer(room_type_id, from, until)
+    }
+
+    /// Runs a set of commands in a transaction of its own, as the runtime does.
+    pub(crate) async fn run_set<C: Command>(&self, commands: Vec<C>, now: DateTime<Utc>) -> Vec<Outcome<C::Reply>>
+    where
+        Accommodation: SetHandler<C>,
+    {
+        let member = |command| Member { command, context: context(now) };
+        let mut set: Vec<_> = commands.into_iter().map(member).collect();
+        let mut tx = self.pool.begin().await.unwrap();
+        let outcomes = self.domain.handle_many(&mut tx, &mut set).await.unwrap();
+        tx.commit().await.unwrap();
+        outcomes
     }
 
     /// Runs one command in a transaction of its own, as the runtime does.

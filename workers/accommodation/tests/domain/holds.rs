@@ -6,21 +6,22 @@ use chrono::TimeDelta;
 use contract::{
     Money, Outcome, StayOfferId,
     accommodation::{
-        REFUSED_HOLD_EXISTS, REFUSED_HOLD_EXPIRED, REFUSED_HOLD_UNKNOWN, REFUSED_OFFER_ALTERED, REFUSED_OFFER_EXPIRED,
-        REFUSED_OFFER_UNKNOWN, REFUSED_PRICE_CHANGED, REFUSED_SOLD_OUT, REFUSED_TRAVELLERS_MISMATCH,
+        AcceptedStay, ConfirmRooms, HoldRooms, REFUSED_HOLD_EXISTS, REFUSED_HOLD_EXPIRED, REFUSED_HOLD_UNKNOWN,
+        REFUSED_OFFER_ALTERED, REFUSED_OFFER_EXPIRED, REFUSED_OFFER_UNKNOWN, REFUSED_PRICE_CHANGED, REFUSED_SOLD_OUT,
+        REFUSED_TRAVELLERS_MISMATCH, ReleaseRooms, RoomsHeld,
     },
 };
 use tokio_util::sync::CancellationToken;
-use worker_accommodation::Accommodation;
+use worker_accommodation::{Accommodation, Settings, domain};
 use worker_runtime::{
     Holds, next_expiry, sweep_holds,
     testkit::{
-        ManualClock,
-        lab::{at, code, euros, order},
+        Harness, ManualClock,
+        lab::{at, code, euros, offer_keys, order},
     },
 };
 
-use crate::common::{Lab, assert_conserved, night};
+use crate::common::{Lab, assert_conserved, night, put_on_sale};
 
 #[tokio::test]
 async fn a_held_room_becomes_a_booking() {
@@ -140,25 +141,109 @@ async fn the_sweeper_gives_back_at_its_hour() {
     }
     token.cancel();
     sweeping.await.unwrap();
-    assert_eq!(code(lab.confirm(order(1), at(1)).await), REFUSED_HOLD_EXPIRED);
 }
 
 #[tokio::test]
-async fn a_hold_that_ran_out_is_given_back_once_and_never_confirmed() {
+async fn a_hold_that_ran_out_is_given_back_once_and_until_then_it_is_confirmed_however_late_it_is() {
     let lab = Lab::with_rooms("stays_expiry", 2, 1).await;
     let offer = lab.offer(1, 0, 3);
     assert_eq!(next_expiry::<Accommodation>(&lab.pool).await.unwrap(), None);
-    lab.hold(order(1), &[offer]).await;
+    lab.hold(order(1), std::slice::from_ref(&offer)).await;
+    lab.hold(order(2), &[offer]).await;
     assert_eq!(next_expiry::<Accommodation>(&lab.pool).await.unwrap(), Some(at(20)));
     assert_eq!(Accommodation::expire_due(&lab.pool, at(19)).await.unwrap(), 0);
-    // Its hour has come, though the sweeper has not: too late all the same.
-    assert_eq!(code(lab.confirm(order(1), at(20)).await), REFUSED_HOLD_EXPIRED);
+    // Its hour has come, though the sweeper has not: the room is still there.
+    assert_eq!(code(lab.confirm(order(1), at(25)).await), "done");
+    assert_eq!(lab.rooms(1).await, (3, 3));
+    assert_eq!(Accommodation::expire_due(&lab.pool, at(25)).await.unwrap(), 1);
+    assert_eq!(Accommodation::expire_due(&lab.pool, at(25)).await.unwrap(), 0);
+    lab.release(order(2)).await;
+    assert_eq!(lab.rooms(1).await, (0, 3));
+    assert_eq!(next_expiry::<Accommodation>(&lab.pool).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn rooms_of_a_hold_that_ran_out_are_taken_again_while_they_are_free_at_their_price() {
+    let mut lab = Lab::with_rooms("stays_again", 2, 1).await;
+    // A room for some nights and the villa for others.
+    let both = [lab.offer(1, 2, 5), lab.offer(2, 5, 7)];
+    let expired = async |lab: &Lab, number, offers: &[AcceptedStay]| {
+        assert_eq!(code(lab.hold(order(number), offers).await), "done");
+        assert_eq!(Accommodation::expire_due(&lab.pool, lab.now + TimeDelta::minutes(20)).await.unwrap(), 1);
+    };
+    expired(&lab, 1, &both).await;
+    let Outcome::Done { reply } = lab.confirm(order(1), at(25)).await else { panic!("refused") };
+    assert_eq!(lab.confirm(order(1), at(26)).await, Outcome::done(reply));
+    assert_eq!((lab.rooms(1).await, lab.rooms(2).await), ((0, 3), (0, 2)));
+    assert_eq!(Accommodation::expire_due(&lab.pool, at(100)).await.unwrap(), 0);
+
+    expired(&lab, 2, &both[..1]).await;
+    for (spoil, mend) in [
+        ("UPDATE rate SET nightly = nightly + 1", "UPDATE rate SET nightly = nightly - 1"),
+        ("UPDATE room_type SET active = false", "UPDATE room_type SET active = true"),
+        ("UPDATE property SET active = false", "UPDATE property SET active = true"),
+        (
+            "UPDATE room_night SET capacity = 1 WHERE room_type_id = 1",
+            "UPDATE room_night SET capacity = 2 WHERE room_type_id = 1",
+        ),
+        (
+            "INSERT INTO restriction VALUES (1, daterange('2020-01-01', '2040-01-01'), 'stop_sell', NULL)",
+            "DELETE FROM restriction",
+        ),
+    ] {
+        sqlx::raw_sql(spoil).execute(&lab.pool).await.unwrap();
+        assert_eq!(code(lab.confirm(order(2), at(25)).await), REFUSED_HOLD_EXPIRED, "{spoil}");
+        sqlx::raw_sql(mend).execute(&lab.pool).await.unwrap();
+    }
+    assert_eq!(lab.rooms(1).await, (0, 3));
+    // Two want the last room again: the first one of the set has it.
+    lab.now = at(5);
+    expired(&lab, 3, &both[..1]).await;
+    let confirm = |number| ConfirmRooms { order_id: order(number), guest_name: "Ada".into() };
+    let outcomes = lab.run_set(vec![confirm(3), confirm(2), confirm(1), confirm(9)], at(45)).await;
+    let codes: Vec<_> = outcomes.into_iter().map(code).collect();
+    assert_eq!(codes, ["done", REFUSED_HOLD_EXPIRED, "done", REFUSED_HOLD_UNKNOWN]);
+    assert_eq!((lab.rooms(1).await, lab.rooms(2).await), ((0, 6), (0, 2)));
+    // A hold that was given back is not taken again.
+    let free = [lab.offer(1, 20, 22)];
+    assert_eq!(code(lab.hold(order(4), &free).await), "done");
+    lab.release(order(4)).await;
+    assert_eq!(code(lab.confirm(order(4), at(45)).await), REFUSED_HOLD_UNKNOWN);
+}
+
+#[tokio::test]
+async fn a_set_is_held_released_and_confirmed_each_member_by_itself() {
+    let lab = Lab::with_rooms("stays_sets", 1, 2).await;
+    let hold = |number, travellers, offers: &[AcceptedStay]| HoldRooms {
+        order_id: order(number),
+        offers: offers.to_vec(),
+        travellers,
+    };
+    let (early, late, over) = (lab.offer(1, 0, 3), lab.offer(1, 3, 5), lab.offer(1, 2, 4));
+    let villa = lab.offer(2, 0, 3);
+    let codes = |outcomes: Vec<Outcome<RoomsHeld>>| outcomes.into_iter().map(code).collect::<Vec<_>>();
+    let set = vec![
+        hold(1, 2, &[early, villa.clone()]),
+        hold(2, 2, &[over]),
+        hold(3, 9, std::slice::from_ref(&late)),
+        hold(1, 2, std::slice::from_ref(&villa)),
+        hold(4, 2, &[late]),
+        hold(5, 2, &[villa]),
+    ];
+    let held = codes(lab.run_set(set, at(0)).await);
+    assert_eq!(held, ["done", REFUSED_SOLD_OUT, REFUSED_TRAVELLERS_MISMATCH, REFUSED_HOLD_EXISTS, "done", "done"]);
+    assert_eq!((lab.rooms(1).await, lab.rooms(2).await), ((5, 0), (6, 0)));
+    let release = |number| ReleaseRooms { order_id: order(number) };
+    lab.run_set(vec![release(4), release(99), release(2)], at(1)).await;
     assert_eq!(lab.rooms(1).await, (3, 0));
-    assert_eq!(Accommodation::expire_due(&lab.pool, at(20)).await.unwrap(), 1);
-    assert_eq!(Accommodation::expire_due(&lab.pool, at(20)).await.unwrap(), 0);
-    assert_eq!(code(lab.confirm(order(1), at(19)).await), REFUSED_HOLD_EXPIRED);
-    lab.release(order(1)).await;
-    assert_eq!(lab.rooms(1).await, (0, 0));
+    let confirm = |number| ConfirmRooms { order_id: order(number), guest_name: format!("Ada {number}") };
+    let outcomes = lab.run_set(vec![confirm(5), confirm(4), confirm(1)], at(1)).await;
+    let confirmed: Vec<_> = outcomes.into_iter().map(code).collect();
+    assert_eq!(confirmed, ["done", REFUSED_HOLD_UNKNOWN, "done"]);
+    assert_eq!((lab.rooms(1).await, lab.rooms(2).await), ((0, 3), (0, 6)));
+    let names: Vec<String> =
+        sqlx::query_scalar("SELECT guest_name FROM stay_booking ORDER BY order_id").fetch_all(&lab.pool).await.unwrap();
+    assert_eq!(names, ["Ada 1", "Ada 5"]);
 }
 
 #[tokio::test]
@@ -209,4 +294,19 @@ async fn the_tables_refuse_what_the_program_must_not_do() {
     .await
     .unwrap();
     assert_eq!((count, right), (20_000, true));
+}
+
+#[tokio::test]
+async fn nights_of_a_month_ago_are_removed() {
+    let database = private_servers::testing::database("stays_past").await;
+    let clock = Arc::new(ManualClock::new(at(0)));
+    let harness = Harness::open(domain(&Settings::default(), offer_keys(), false), &database, clock.clone()).await;
+    put_on_sale(harness.pool(), 2, 1).await;
+    clock.advance(TimeDelta::days(30));
+    assert_eq!(harness.prune().await, 0);
+    clock.advance(TimeDelta::days(10));
+    // Two room types.
+    assert_eq!(harness.prune().await, 20);
+    assert_eq!(harness.prune().await, 0);
+    assert_conserved(harness.pool()).await;
 }

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use contract::accommodation::{AcceptedStay, ConfirmRooms, HoldRooms, REFUSED_SOLD_OUT, ReleaseRooms};
+use contract::{
+    OrderId,
+    accommodation::{AcceptedStay, ConfirmRooms, HoldRooms, REFUSED_SOLD_OUT, ReleaseRooms},
+};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use worker_accommodation::Accommodation;
 use worker_runtime::{
@@ -32,12 +35,59 @@ async fn two_hundred_buyers_of_the_last_room_leave_one_owner() {
     assert_conserved(&lab.pool).await;
 }
 
+/// Two replicas carry out sets over the same nights, one in the opposite order of the other, beside the sweeper: a
+/// deadlock would fail one of the transactions.
+#[tokio::test(flavor = "multi_thread")]
+async fn sets_of_two_replicas_and_the_sweeper_never_deadlock() {
+    const STAYS: usize = 6;
+    let lab = Arc::new(Lab::with_rooms("stays_replicas", 5000, 1).await);
+    let replica = |number: u128| {
+        let lab = Arc::clone(&lab);
+        tokio::spawn(async move {
+            for round in 0..40_u128 {
+                let mut orders: Vec<_> =
+                    (0..STAYS).map(|index| (order(number * 1000 + round * 10 + index as u128), index as u64)).collect();
+                if number == 1 {
+                    orders.reverse();
+                }
+                let hold = |(order_id, index): &(OrderId, u64)| {
+                    let mut offers = vec![lab.offer(1, *index, index + 4), lab.offer(1, index + 4, index + 6)];
+                    if number == 1 {
+                        offers.reverse();
+                    }
+                    HoldRooms { order_id: *order_id, offers, travellers: 2 }
+                };
+                let held = lab.run_set(orders.iter().map(hold).collect(), at(0)).await;
+                assert!(held.into_iter().all(|outcome| code(outcome) == "done"));
+                let (some, others) = orders.split_at(STAYS / 2);
+                let confirm =
+                    |(order_id, _): &(OrderId, u64)| ConfirmRooms { order_id: *order_id, guest_name: "Ada".into() };
+                let sold = lab.run_set(some.iter().map(confirm).collect(), at(1)).await;
+                assert!(sold.into_iter().all(|outcome| code(outcome) == "done"));
+                let release = |(order_id, _): &(OrderId, u64)| ReleaseRooms { order_id: *order_id };
+                lab.run_set(others.iter().map(release).collect(), at(1)).await;
+            }
+        })
+    };
+    let replicas = [replica(0), replica(1)];
+    while replicas.iter().any(|replica| !replica.is_finished()) {
+        Accommodation::expire_due(&lab.pool, at(30)).await.unwrap();
+    }
+    for replica in replicas {
+        replica.await.unwrap();
+    }
+    // Three of six stays each time, of six nights.
+    assert_eq!(lab.rooms(1).await, (0, 2 * 40 * 3 * 6));
+}
+
 /// S22. A seed decides who starts first, who commits first, and on which side of the hour each one's clock stands.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hold_is_confirmed_or_expired_and_never_both() {
     let lab = Lab::with_rooms("stays_expiry_race", 1000, 1).await;
     let mut random = StdRng::seed_from_u64(22);
     let (mut confirmed, mut expired) = (0_i64, 0_i64);
+    // Dearer since the offers: what has run out is not taken again.
+    sqlx::raw_sql("UPDATE rate SET nightly = nightly + 1").execute(&lab.pool).await.unwrap();
     for round in 0..1000_u128 {
         let offer = lab.offer(1, 4, 6);
         assert_eq!(code(lab.hold(order(round), &[offer]).await), "done");
@@ -58,8 +108,6 @@ async fn a_hold_is_confirmed_or_expired_and_never_both() {
                 assert_eq!(swept, 0, "round {round}");
             }
             "expired" => expired += 1,
-            // Neither clock had struck in its favor.
-            "held" => assert_eq!(Accommodation::expire_due(&lab.pool, at(21)).await.unwrap(), 1),
             other => panic!("round {round}: {other}"),
         }
         assert_eq!(lab.rooms(1).await, (0, 2 * confirmed), "round {round}");

@@ -219,6 +219,28 @@ async fn places_are_found_by_name_country_or_property_and_paged_by_price() {
     assert_eq!(rooms, all);
 }
 
+#[tokio::test]
+async fn a_place_among_many_properties_is_found_by_its_text_and_not_by_reading_all() {
+    let pool = seeded("stays_many_places").await;
+    sqlx::raw_sql(
+        "INSERT INTO property SELECT 1000 + n, 'House ' || n, 'Nowhere', 'MV', 'UTC', 0, 0, 5, 'EUR', 'none',
+                                     'house ' || md5(n::text) FROM generate_series(1, 20000) n;
+         ANALYZE property",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    let plan: Vec<String> = sqlx::query_scalar("EXPLAIN SELECT FROM property WHERE search_text LIKE '%maldives%'")
+        .fetch_all(&pool)
+        .await
+        .unwrap();
+    assert!(plan.iter().any(|line| line.contains("property_by_text")), "{plan:?}");
+    assert!(find(&pool, &wanted("Maldives", "2027-02-10", 2)).await.unwrap().len() > 8);
+    for sign in ["_", "%", "mald_ves", "\\"] {
+        assert!(find(&pool, &wanted(sign, "2027-02-10", 2)).await.unwrap().is_empty(), "{sign}");
+    }
+}
+
 /// The searched text is stored in the form in which it is looked for, and says its property's name and place in it.
 #[tokio::test]
 async fn properties_are_stored_in_the_form_in_which_they_are_looked_for() {

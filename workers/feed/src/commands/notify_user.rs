@@ -1,21 +1,25 @@
-//! A saga's notice to the person that it works for.
+//! The notices of sagas to the people that they work for.
 
 use contract::{
     command::Outcome,
     feed::{Notice, NotifyUser, UserNotified},
 };
 use sqlx::PgConnection;
-use worker_runtime::{Context, Handled, Handler};
+use worker_runtime::{Member, SetHandled, SetHandler};
 
 use super::Feed;
-use crate::notice::{self, ORDER_CONFIRMED};
+use crate::notice::{self, NewNotice, ORDER_CONFIRMED};
 
-impl Handler<NotifyUser> for Feed {
-    async fn handle(&self, tx: &mut PgConnection, command: NotifyUser, context: &mut Context) -> Handled<UserNotified> {
-        let kind = match command.notice {
-            Notice::OrderConfirmed => ORDER_CONFIRMED,
+impl SetHandler<NotifyUser> for Feed {
+    async fn handle_many(&self, tx: &mut PgConnection, set: &mut [Member<NotifyUser>]) -> SetHandled<UserNotified> {
+        let Some(now) = set.first().map(|member| member.context.now) else { return Ok(Vec::new()) };
+        let notice = |Member { command, .. }: &Member<NotifyUser>| {
+            let kind = match command.notice {
+                Notice::OrderConfirmed => ORDER_CONFIRMED,
+            };
+            NewNotice { user_id: command.user_id, kind, order_id: Some(command.order_id) }
         };
-        notice::put(tx, command.user_id, kind, Some(command.order_id), context.now).await?;
-        Ok(Outcome::done(UserNotified {}))
+        notice::put(tx, &set.iter().map(notice).collect::<Vec<_>>(), now).await?;
+        Ok(set.iter().map(|_| Outcome::done(UserNotified {})).collect())
     }
 }

@@ -4,7 +4,7 @@ use contract::user::UserCreated;
 use sqlx::PgConnection;
 use worker_runtime::{EventContext, EventHandler, HandlerError};
 
-use crate::notice::{self, WELCOME};
+use crate::notice::{self, NewNotice, WELCOME};
 
 /// Puts the welcome into the new person's feed.
 pub(crate) struct Welcome;
@@ -16,6 +16,7 @@ impl EventHandler<UserCreated> for Welcome {
         event: UserCreated,
         context: &mut EventContext,
     ) -> Result<(), HandlerError> {
-        Ok(notice::put(tx, event.user_id, WELCOME, None, context.now).await?)
+        let welcome = NewNotice { user_id: event.user_id, kind: WELCOME, order_id: None };
+        Ok(notice::put(tx, &[welcome], context.now).await?)
     }
 }

@@ -1,5 +1,10 @@
 //! Confirming: held seats become sold, with a record locator and a ticket for each traveller and flight. One round
-//! trip when it works; a second one finds out why it does not.
+//! trip for a whole set when every order still holds its seats.
+//!
+//! Seats that are still held are sold, however late it is. Seats of a hold that ran out are taken again when they are
+//! free at the price that was accepted: the order has a promise, and giving it up helps nobody.
+
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use contract::{
@@ -7,82 +12,154 @@ use contract::{
     flights::{ConfirmSeats, REFUSED_HOLD_EXPIRED, REFUSED_HOLD_UNKNOWN, REFUSED_TRAVELLERS_MISMATCH, SeatsConfirmed},
 };
 use sqlx::PgConnection;
-use worker_runtime::{Context, DomainError, Handled, Handler};
+use uuid::Uuid;
+use worker_runtime::{DomainError, Member, SetHandled, SetHandler};
 
 use super::Flights;
 
-impl Handler<ConfirmSeats> for Flights {
-    async fn handle(
-        &self,
-        tx: &mut PgConnection,
-        command: ConfirmSeats,
-        context: &mut Context,
-    ) -> Handled<SeatsConfirmed> {
-        if let Some(confirmed) = sell(tx, &command, context.now).await? {
-            return Ok(Outcome::done(confirmed));
+impl SetHandler<ConfirmSeats> for Flights {
+    async fn handle_many(&self, tx: &mut PgConnection, set: &mut [Member<ConfirmSeats>]) -> SetHandled<SeatsConfirmed> {
+        let Some(now) = set.first().map(|member| member.context.now) else { return Ok(Vec::new()) };
+        let commands: Vec<&ConfirmSeats> = set.iter().map(|member| &member.command).collect();
+        let mut sold = sell(tx, &commands, now).await?;
+        let late: Vec<_> = commands.iter().copied().filter(|command| !sold.contains_key(&order_of(command))).collect();
+        let holds = if late.is_empty() { HashMap::new() } else { read_holds(tx, &late).await? };
+        let mut again = Vec::new();
+        for command in late {
+            let expired =
+                holds.get(&order_of(command)).is_some_and(|hold| hold.status == "expired" && hold.fits(command));
+            if expired && self.take_again(tx, command, now).await? {
+                again.push(command);
+            }
         }
-        Ok(why_not(tx, &command, context.now).await?)
+        if !again.is_empty() {
+            sold.extend(sell(tx, &again, now).await?);
+        }
+        let outcome = |command: &&ConfirmSeats| match sold.remove(&order_of(command)) {
+            Some(confirmed) => Outcome::done(confirmed),
+            None => why_not(command, holds.get(&order_of(command))),
+        };
+        Ok(commands.iter().map(outcome).collect())
     }
 }
 
-/// Sells if the hold is live at `now` and has one seat for each traveller on each flight. The
-/// transaction that has the inventory first decides between this, a release and the sweeper (S22).
+const fn order_of(command: &ConfirmSeats) -> Uuid {
+    command.order_id.uuid()
+}
+
+/// Sells for each order whose hold is live and has one seat for each traveller on each flight. The transaction that
+/// has the inventory first decides between this, a release and the sweeper (S22). The seats of holds that ran out are
+/// locked too, because they may be taken again.
 async fn sell(
     tx: &mut PgConnection,
-    command: &ConfirmSeats,
+    commands: &[&ConfirmSeats],
     now: DateTime<Utc>,
-) -> Result<Option<SeatsConfirmed>, DomainError> {
-    let given: Vec<&str> = command.travellers.iter().map(|traveller| traveller.given_name.as_str()).collect();
-    let family: Vec<&str> = command.travellers.iter().map(|traveller| traveller.family_name.as_str()).collect();
-    let travellers = i32::try_from(command.travellers.len()).unwrap_or(i32::MAX);
-    let sold: Option<(String, Vec<String>)> = sqlx::query_as(
-        "WITH taken AS (
-             SELECT l.flight_id, l.cabin, sum(l.seats)::int AS seats
-             FROM seat_hold h JOIN seat_hold_line l USING (order_id)
-             WHERE h.order_id = $1 AND h.status = 'held' GROUP BY l.flight_id, l.cabin
+) -> Result<HashMap<Uuid, SeatsConfirmed>, DomainError> {
+    let mut travellers: Vec<(Uuid, i16, &str, &str)> = Vec::new();
+    for command in commands {
+        let numbered = (1..).zip(&command.travellers);
+        travellers.extend(
+            numbered
+                .map(|(number, one)| (order_of(command), number, one.given_name.as_str(), one.family_name.as_str())),
+        );
+    }
+    let counts = commands.iter().map(|command| i32::try_from(command.travellers.len()).unwrap_or(i32::MAX));
+    let sold: Vec<(Uuid, String, Vec<String>)> = sqlx::query_as(
+        "WITH asked AS MATERIALIZED (
+             SELECT * FROM unnest($1::uuid[], $2::int[]) AS a (order_id, travellers)
          ), locked AS MATERIALIZED (
-             SELECT i.flight_id, i.cabin, t.seats
-             FROM taken t JOIN cabin_inventory i USING (flight_id, cabin)
+             SELECT i.flight_id, i.cabin FROM cabin_inventory i
+             WHERE (i.flight_id, i.cabin) IN (
+                 SELECT l.flight_id, l.cabin
+                 FROM asked JOIN seat_hold h USING (order_id) JOIN seat_hold_line l USING (order_id)
+                 WHERE h.status IN ('held', 'expired'))
              ORDER BY i.flight_id, i.cabin FOR NO KEY UPDATE OF i
          ), hold AS (
-             UPDATE seat_hold SET status = 'confirmed', closed_at = $2
-             WHERE (SELECT count(*) FROM locked) > 0 AND order_id = $1 AND status = 'held' AND expires_at > $2
-               AND NOT EXISTS (SELECT FROM seat_hold_line l WHERE l.order_id = $1 AND l.seats <> $3)
-             RETURNING order_id
+             UPDATE seat_hold h SET status = 'confirmed', closed_at = $3 FROM asked a
+             WHERE (SELECT count(*) FROM locked) > 0 AND h.order_id = a.order_id AND h.status = 'held'
+               AND NOT EXISTS (
+                   SELECT FROM seat_hold_line l WHERE l.order_id = h.order_id AND l.seats <> a.travellers)
+             RETURNING h.order_id
          ), moved AS (
-             UPDATE cabin_inventory i SET held = i.held - l.seats, sold = i.sold + l.seats
-             FROM hold, locked l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin
+             UPDATE cabin_inventory i SET held = i.held - m.seats, sold = i.sold + m.seats
+             FROM (
+                 SELECT l.flight_id, l.cabin, sum(l.seats)::int AS seats
+                 FROM hold JOIN seat_hold_line l USING (order_id) GROUP BY l.flight_id, l.cabin
+             ) m
+             WHERE i.flight_id = m.flight_id AND i.cabin = m.cabin
          ), flown AS (
              SELECT l.order_id, l.line, c.accounting_code
              FROM hold JOIN seat_hold_line l USING (order_id) JOIN flight f USING (flight_id)
              JOIN carrier c ON c.code = f.carrier
          ), booked AS (
              INSERT INTO flight_booking (order_id, reference, booked_at)
-             SELECT order_id, record_locator(nextval('booking_reference_number')), $2 FROM hold
+             SELECT order_id, record_locator(nextval('booking_reference_number')), $3 FROM hold
              RETURNING order_id, reference
          ), ticketed AS (
              INSERT INTO ticket (number, order_id, line, traveller, given_name, family_name)
              SELECT f.accounting_code || lpad(nextval('ticket_number')::text, 10, '0'),
                     b.order_id, f.line, t.traveller, t.given_name, t.family_name
-             FROM booked b JOIN flown f USING (order_id),
-                  unnest($4::text[], $5::text[]) WITH ORDINALITY AS t (given_name, family_name, traveller)
-             RETURNING number, line, traveller
+             FROM booked b JOIN flown f USING (order_id)
+             JOIN unnest($4::uuid[], $5::smallint[], $6::text[], $7::text[])
+                 AS t (order_id, traveller, given_name, family_name) USING (order_id)
+             RETURNING number, order_id, line, traveller
          )
-         SELECT b.reference, array(SELECT number FROM ticketed ORDER BY line, traveller) FROM booked b",
+         SELECT b.order_id, b.reference,
+                array(SELECT t.number FROM ticketed t WHERE t.order_id = b.order_id ORDER BY t.line, t.traveller)
+         FROM booked b",
     )
-    .bind(command.order_id.uuid())
+    .bind(commands.iter().map(|command| order_of(command)).collect::<Vec<_>>())
+    .bind(counts.collect::<Vec<_>>())
     .bind(now)
-    .bind(travellers)
-    .bind(&given)
-    .bind(&family)
-    .fetch_optional(tx)
+    .bind(travellers.iter().map(|(order, ..)| *order).collect::<Vec<_>>())
+    .bind(travellers.iter().map(|(_, number, ..)| *number).collect::<Vec<_>>())
+    .bind(travellers.iter().map(|(_, _, given_name, _)| *given_name).collect::<Vec<_>>())
+    .bind(travellers.iter().map(|(.., family_name)| *family_name).collect::<Vec<_>>())
+    .fetch_all(tx)
     .await
     .map_err(DomainError::doing("selling held seats"))?;
-    Ok(sold.map(|(booking_reference, tickets)| SeatsConfirmed { booking_reference, tickets }))
+    let confirmed = |(order, booking_reference, tickets)| (order, SeatsConfirmed { booking_reference, tickets });
+    Ok(sold.into_iter().map(confirmed).collect())
 }
 
+impl Flights {
+    /// Holds again what an expired hold had, when all of it is on sale and free at its price. Its inventory is locked.
+    async fn take_again(
+        &self,
+        tx: &mut PgConnection,
+        command: &ConfirmSeats,
+        now: DateTime<Utc>,
+    ) -> Result<bool, DomainError> {
+        let moved = sqlx::query(
+            "WITH wanted AS (
+                 SELECT l.flight_id, l.cabin, sum(l.seats)::int AS seats,
+                        bool_and(l.currency = i.currency AND l.total = i.fare * l.seats) AS same_price
+                 FROM seat_hold_line l JOIN cabin_inventory i USING (flight_id, cabin)
+                 WHERE l.order_id = $1 GROUP BY l.flight_id, l.cabin
+             ), hold AS (
+                 UPDATE seat_hold SET status = 'held', closed_at = NULL, expires_at = $3
+                 WHERE order_id = $1 AND status = 'expired' AND NOT EXISTS (
+                     SELECT FROM wanted w JOIN cabin_inventory i USING (flight_id, cabin) JOIN flight f USING (flight_id)
+                     WHERE NOT (w.same_price AND i.available >= w.seats AND f.active AND f.departs_at > $2))
+                 RETURNING order_id
+             )
+             UPDATE cabin_inventory i SET held = i.held + w.seats
+             FROM hold, wanted w WHERE i.flight_id = w.flight_id AND i.cabin = w.cabin",
+        )
+        .bind(order_of(command))
+        .bind(now)
+        .bind(now + self.hold_for.duration())
+        .execute(tx)
+        .await
+        .map_err(DomainError::doing("taking seats again"))?;
+        Ok(moved.rows_affected() > 0)
+    }
+}
+
+/// The hold of an order, and the booking that it may have become.
 #[derive(sqlx::FromRow)]
 struct HoldRow {
+    order_id: Uuid,
     status: String,
     expires_at: DateTime<Utc>,
     seats: i32,
@@ -90,38 +167,46 @@ struct HoldRow {
     tickets: Vec<String>,
 }
 
-async fn why_not(
-    tx: &mut PgConnection,
-    command: &ConfirmSeats,
-    now: DateTime<Utc>,
-) -> Result<Outcome<SeatsConfirmed>, DomainError> {
-    let order_id = command.order_id;
-    let hold: Option<HoldRow> = sqlx::query_as(
-        "SELECT h.status, h.expires_at,
+impl HoldRow {
+    /// Whether each traveller has a seat.
+    fn fits(&self, command: &ConfirmSeats) -> bool {
+        usize::try_from(self.seats) == Ok(command.travellers.len())
+    }
+}
+
+async fn read_holds(tx: &mut PgConnection, commands: &[&ConfirmSeats]) -> Result<HashMap<Uuid, HoldRow>, DomainError> {
+    let holds: Vec<HoldRow> = sqlx::query_as(
+        "SELECT h.order_id, h.status, h.expires_at,
                 coalesce((SELECT min(l.seats) FROM seat_hold_line l WHERE l.order_id = h.order_id), 0) AS seats,
                 b.reference,
                 array(SELECT t.number FROM ticket t WHERE t.order_id = h.order_id ORDER BY t.line, t.traveller)
                     AS tickets
-         FROM seat_hold h LEFT JOIN flight_booking b USING (order_id) WHERE h.order_id = $1",
+         FROM seat_hold h LEFT JOIN flight_booking b USING (order_id) WHERE h.order_id = ANY($1)",
     )
-    .bind(order_id.uuid())
-    .fetch_optional(tx)
+    .bind(commands.iter().map(|command| order_of(command)).collect::<Vec<_>>())
+    .fetch_all(tx)
     .await
-    .map_err(DomainError::doing("reading a hold"))?;
-    Ok(match hold {
+    .map_err(DomainError::doing("reading holds"))?;
+    Ok(holds.into_iter().map(|hold| (hold.order_id, hold)).collect())
+}
+
+fn why_not(command: &ConfirmSeats, hold: Option<&HoldRow>) -> Outcome<SeatsConfirmed> {
+    let order_id = command.order_id;
+    match hold {
         // The same order again under another command: the answer is the booking that it has.
-        Some(HoldRow { reference: Some(booking_reference), tickets, .. }) => {
-            Outcome::done(SeatsConfirmed { booking_reference, tickets })
+        Some(HoldRow { reference: Some(reference), tickets, .. }) => {
+            Outcome::done(SeatsConfirmed { booking_reference: reference.clone(), tickets: tickets.clone() })
         }
-        Some(hold) if hold.status == "expired" || (hold.status == "held" && hold.expires_at <= now) => {
-            let message = format!("the seats of {order_id} were held until {}", hold.expires_at);
-            Outcome::refused(REFUSED_HOLD_EXPIRED, message)
-        }
-        Some(hold) if hold.status == "held" => {
+        Some(hold) if matches!(hold.status.as_str(), "held" | "expired") && !hold.fits(command) => {
             let (seats, travellers) = (hold.seats, command.travellers.len());
             let message = format!("{order_id} holds {seats} seats a flight, but {travellers} travellers are named");
             Outcome::refused(REFUSED_TRAVELLERS_MISMATCH, message)
         }
+        Some(hold) if hold.status == "expired" => {
+            let until = hold.expires_at;
+            let message = format!("the seats of {order_id} were held until {until} and are not free at that price now");
+            Outcome::refused(REFUSED_HOLD_EXPIRED, message)
+        }
         Some(_) | None => Outcome::refused(REFUSED_HOLD_UNKNOWN, format!("no seats are held for {order_id}")),
-    })
+    }
 }

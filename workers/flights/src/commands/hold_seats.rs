@@ -18,36 +18,25 @@ use contract::{
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
 use uuid::Uuid;
-use worker_runtime::{Context, DomainError, Handled, Handler, OfferError, OfferKeys};
+use worker_runtime::{DomainError, Member, OfferError, OfferKeys, SetHandled, SetHandler};
 
 use super::Flights;
 use crate::offer::FlightTerms;
 
-impl Handler<HoldSeats> for Flights {
-    async fn handle(&self, tx: &mut PgConnection, command: HoldSeats, context: &mut Context) -> Handled<SeatsHeld> {
-        let mut outcomes = self.hold(tx, &[command], context.now).await?;
-        Ok(outcomes.remove(0))
-    }
-}
-
-impl Flights {
-    /// Holds for each command of a set, in their order; an outcome each.
-    async fn hold(
-        &self,
-        tx: &mut PgConnection,
-        commands: &[HoldSeats],
-        now: DateTime<Utc>,
-    ) -> Result<Vec<Outcome<SeatsHeld>>, DomainError> {
+impl SetHandler<HoldSeats> for Flights {
+    async fn handle_many(&self, tx: &mut PgConnection, set: &mut [Member<HoldSeats>]) -> SetHandled<SeatsHeld> {
+        let Some(now) = set.first().map(|member| member.context.now) else { return Ok(Vec::new()) };
+        let commands: Vec<&HoldSeats> = set.iter().map(|member| &member.command).collect();
         let judged: Vec<_> = commands.iter().map(|command| judge(&self.offer_keys, command, now)).collect();
-        let mut left = lock(tx, commands, &judged, now).await?;
-        let take = |(command, wanted): (&HoldSeats, Result<Vec<Wanted>, Refusal>)| {
+        let mut left = lock(tx, &commands, &judged, now).await?;
+        let take = |(command, wanted): (&&HoldSeats, Result<Vec<Wanted>, Refusal>)| {
             let wanted = wanted?;
             left.take(command.order_id, &wanted).map(|()| wanted)
         };
         let taken: Vec<Result<Vec<Wanted>, Refusal>> = commands.iter().zip(judged).map(take).collect();
         let expires_at = now + self.hold_for.duration();
-        let held = write(tx, commands, &taken, now, expires_at).await?;
-        let outcome = |(command, taken): (&HoldSeats, Result<Vec<Wanted>, Refusal>)| match taken {
+        let held = write(tx, &commands, &taken, now, expires_at).await?;
+        let outcome = |(command, taken): (&&HoldSeats, Result<Vec<Wanted>, Refusal>)| match taken {
             Ok(_) if held.contains(&command.order_id.uuid()) => Outcome::done(SeatsHeld { expires_at }),
             // Another transaction has made one since.
             Ok(_) => Outcome::Refused(hold_exists(command.order_id)),
@@ -158,7 +147,7 @@ impl Left {
 /// Locks the cabins that are wanted and reads what is left of them.
 async fn lock(
     tx: &mut PgConnection,
-    commands: &[HoldSeats],
+    commands: &[&HoldSeats],
     judged: &[Result<Vec<Wanted>, Refusal>],
     now: DateTime<Utc>,
 ) -> Result<Left, DomainError> {
@@ -206,7 +195,7 @@ struct CabinRow {
 /// updates does not matter.
 async fn write(
     tx: &mut PgConnection,
-    commands: &[HoldSeats],
+    commands: &[&HoldSeats],
     taken: &[Result<Vec<Wanted>, Refusal>],
     now: DateTime<Utc>,
     expires_at: DateTime<Utc>,

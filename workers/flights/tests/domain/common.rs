@@ -10,8 +10,8 @@ use rust_decimal::Decimal;
 use sqlx::PgPool;
 use worker_flights::{FlightTerms, Flights, MIGRATOR};
 use worker_runtime::{
-    Handler, HoldMinutes,
-    testkit::lab::{self, at, euros, offer_keys},
+    Handler, HoldMinutes, Member, SetHandler,
+    testkit::lab::{self, at, context, euros, offer_keys},
 };
 
 /// The fare of every seat here, in euros.
@@ -40,6 +40,19 @@ impl Lab {
     /// An offer of `passengers` seats on the flight with this number, made at minute 0 and good for 30.
     pub(crate) async fn offer(&self, flight: i16, passengers: u32) -> AcceptedFlight {
         offer(&self.pool, flight, passengers).await
+    }
+
+    /// Runs a set of commands in a transaction of its own, as the runtime does.
+    pub(crate) async fn run_set<C: Command>(&self, commands: Vec<C>, now: DateTime<Utc>) -> Vec<Outcome<C::Reply>>
+    where
+        Flights: SetHandler<C>,
+    {
+        let member = |command| Member { command, context: context(now) };
+        let mut set: Vec<_> = commands.into_iter().map(member).collect();
+        let mut tx = self.pool.begin().await.unwrap();
+        let outcomes = self.flights.handle_many(&mut tx, &mut set).await.unwrap();
+        tx.commit().await.unwrap();
+        outcomes
     }
 
     /// Runs one command in a transaction of its own, as the runtime does; a refusal's writes are undone.

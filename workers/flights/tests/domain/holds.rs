@@ -6,21 +6,22 @@ use chrono::TimeDelta;
 use contract::{
     FlightOfferId, Money, Outcome,
     flights::{
-        REFUSED_HOLD_EXISTS, REFUSED_HOLD_EXPIRED, REFUSED_HOLD_UNKNOWN, REFUSED_OFFER_ALTERED, REFUSED_OFFER_EXPIRED,
-        REFUSED_OFFER_UNKNOWN, REFUSED_PRICE_CHANGED, REFUSED_SOLD_OUT, REFUSED_TRAVELLERS_MISMATCH,
+        AcceptedFlight, ConfirmSeats, HoldSeats, REFUSED_HOLD_EXISTS, REFUSED_HOLD_EXPIRED, REFUSED_HOLD_UNKNOWN,
+        REFUSED_OFFER_ALTERED, REFUSED_OFFER_EXPIRED, REFUSED_OFFER_UNKNOWN, REFUSED_PRICE_CHANGED, REFUSED_SOLD_OUT,
+        REFUSED_TRAVELLERS_MISMATCH, ReleaseSeats, SeatsHeld,
     },
 };
 use tokio_util::sync::CancellationToken;
-use worker_flights::Flights;
+use worker_flights::{Flights, Settings, domain};
 use worker_runtime::{
     Holds, next_expiry, sweep_holds,
     testkit::{
-        ManualClock,
-        lab::{at, code, euros, order},
+        Harness, ManualClock, action_of_a_new_saga,
+        lab::{at, code, euros, offer_keys, order},
     },
 };
 
-use crate::common::{Lab, assert_conserved};
+use crate::common::{Lab, assert_conserved, offer, people, put_on_sale};
 
 #[tokio::test]
 async fn a_held_seat_becomes_a_ticket() {
@@ -139,27 +140,97 @@ async fn the_sweeper_gives_back_at_its_hour() {
     }
     token.cancel();
     sweeping.await.unwrap();
-    assert_eq!(code(lab.confirm(order(1), 2, at(1)).await), REFUSED_HOLD_EXPIRED);
 }
 
 #[tokio::test]
-async fn a_hold_that_ran_out_is_given_back_once_and_never_confirmed() {
+async fn a_hold_that_ran_out_is_given_back_once_and_until_then_it_is_confirmed_however_late_it_is() {
     let lab = Lab::with_seats("flights_expiry", &[5]).await;
     let offer = lab.offer(1, 2).await;
     assert_eq!(next_expiry::<Flights>(&lab.pool).await.unwrap(), None);
-    lab.hold(2, order(1), &[offer]).await;
+    lab.hold(2, order(1), std::slice::from_ref(&offer)).await;
+    lab.hold(2, order(2), &[offer]).await;
     assert_eq!(next_expiry::<Flights>(&lab.pool).await.unwrap(), Some(at(20)));
     assert_eq!(Flights::expire_due(&lab.pool, at(19)).await.unwrap(), 0);
-
-    // Its hour has come, though the sweeper has not: too late all the same.
-    assert_eq!(code(lab.confirm(order(1), 2, at(20)).await), REFUSED_HOLD_EXPIRED);
-    assert_eq!(lab.seats(1).await, (2, 0));
-    assert_eq!(Flights::expire_due(&lab.pool, at(20)).await.unwrap(), 1);
-    assert_eq!(Flights::expire_due(&lab.pool, at(20)).await.unwrap(), 0);
-    assert_eq!(code(lab.confirm(order(1), 2, at(19)).await), REFUSED_HOLD_EXPIRED);
-    lab.release(order(1)).await;
-    assert_eq!(lab.seats(1).await, (0, 0));
+    // Its hour has come, though the sweeper has not: the seats are still there.
+    assert_eq!(code(lab.confirm(order(1), 2, at(25)).await), "done");
+    assert_eq!(lab.seats(1).await, (2, 2));
+    assert_eq!(Flights::expire_due(&lab.pool, at(25)).await.unwrap(), 1);
+    assert_eq!(Flights::expire_due(&lab.pool, at(25)).await.unwrap(), 0);
+    lab.release(order(2)).await;
+    assert_eq!(lab.seats(1).await, (0, 2));
     assert_eq!(next_expiry::<Flights>(&lab.pool).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn seats_of_a_hold_that_ran_out_are_taken_again_while_they_are_free_at_their_price() {
+    let mut lab = Lab::with_seats("flights_again", &[4, 4]).await;
+    let both = [lab.offer(1, 2).await, lab.offer(2, 2).await];
+    let expired = async |lab: &Lab, number| {
+        assert_eq!(code(lab.hold(2, order(number), &both).await), "done");
+        assert_eq!(Flights::expire_due(&lab.pool, at(20)).await.unwrap(), 1);
+    };
+    expired(&lab, 1).await;
+    let Outcome::Done { reply } = lab.confirm(order(1), 2, at(25)).await else { panic!("refused") };
+    assert_eq!(reply.tickets.len(), 4);
+    assert_eq!(lab.confirm(order(1), 2, at(26)).await, Outcome::done(reply));
+    assert_eq!((lab.seats(1).await, lab.seats(2).await), ((0, 2), (0, 2)));
+    assert_eq!(Flights::expire_due(&lab.pool, at(100)).await.unwrap(), 0);
+
+    expired(&lab, 2).await;
+    assert_eq!(code(lab.confirm(order(2), 3, at(25)).await), REFUSED_TRAVELLERS_MISMATCH);
+    for (spoil, mend) in [
+        ("UPDATE cabin_inventory SET fare = fare + 1", "UPDATE cabin_inventory SET fare = fare - 1"),
+        ("UPDATE flight SET active = false WHERE number = 2", "UPDATE flight SET active = true"),
+        ("UPDATE cabin_inventory SET capacity = 3", "UPDATE cabin_inventory SET capacity = 4"),
+    ] {
+        sqlx::raw_sql(spoil).execute(&lab.pool).await.unwrap();
+        assert_eq!(code(lab.confirm(order(2), 2, at(25)).await), REFUSED_HOLD_EXPIRED, "{spoil}");
+        sqlx::raw_sql(mend).execute(&lab.pool).await.unwrap();
+    }
+    assert_eq!((lab.seats(1).await, lab.seats(2).await), ((0, 2), (0, 2)));
+    assert_eq!(code(lab.confirm(order(2), 2, at(60 * 24 * 40)).await), REFUSED_HOLD_EXPIRED, "it has left");
+    // Two want the last seats again: the first one of the set has them.
+    lab.now = at(21);
+    assert_eq!(code(lab.hold(2, order(3), &both).await), "done");
+    assert_eq!(Flights::expire_due(&lab.pool, at(41)).await.unwrap(), 1);
+    let confirm = |number| ConfirmSeats { order_id: order(number), travellers: people(2) };
+    let outcomes = lab.run_set(vec![confirm(3), confirm(2), confirm(1), confirm(9)], at(45)).await;
+    let codes: Vec<_> = outcomes.into_iter().map(code).collect();
+    assert_eq!(codes, ["done", REFUSED_HOLD_EXPIRED, "done", REFUSED_HOLD_UNKNOWN]);
+    assert_eq!((lab.seats(1).await, lab.seats(2).await), ((0, 4), (0, 4)));
+    // A hold that was given back is not taken again.
+    sqlx::raw_sql("UPDATE cabin_inventory SET capacity = 9").execute(&lab.pool).await.unwrap();
+    assert_eq!(code(lab.hold(2, order(4), &both).await), "done");
+    lab.release(order(4)).await;
+    assert_eq!(code(lab.confirm(order(4), 2, at(45)).await), REFUSED_HOLD_UNKNOWN);
+}
+
+#[tokio::test]
+async fn a_set_is_held_released_and_confirmed_each_member_by_itself() {
+    let lab = Lab::with_seats("flights_sets", &[3]).await;
+    let (one, two) = (lab.offer(1, 1).await, lab.offer(1, 2).await);
+    let hold = |number, travellers, offer: &AcceptedFlight| HoldSeats {
+        order_id: order(number),
+        offers: vec![offer.clone()],
+        travellers,
+    };
+    let codes = |outcomes: Vec<Outcome<SeatsHeld>>| outcomes.into_iter().map(code).collect::<Vec<_>>();
+    let set = vec![hold(1, 2, &two), hold(2, 2, &two), hold(3, 9, &one), hold(1, 1, &one), hold(4, 1, &one)];
+    let held = codes(lab.run_set(set, at(0)).await);
+    assert_eq!(held, ["done", REFUSED_SOLD_OUT, REFUSED_TRAVELLERS_MISMATCH, REFUSED_HOLD_EXISTS, "done"]);
+    assert_eq!(lab.seats(1).await, (3, 0));
+    // The order has a hold by now: the others go on.
+    let held = codes(lab.run_set(vec![hold(4, 1, &one), hold(5, 1, &one)], at(0)).await);
+    assert_eq!(held, [REFUSED_HOLD_EXISTS, REFUSED_SOLD_OUT]);
+    let release = |number| ReleaseSeats { order_id: order(number) };
+    lab.run_set(vec![release(1), release(99), release(2)], at(1)).await;
+    assert_eq!(lab.seats(1).await, (1, 0));
+    let confirm = |number, travellers| ConfirmSeats { order_id: order(number), travellers: people(travellers) };
+    let outcomes = lab.run_set(vec![confirm(1, 2), confirm(4, 2), confirm(99, 1)], at(1)).await;
+    let confirmed: Vec<_> = outcomes.into_iter().map(code).collect();
+    assert_eq!(confirmed, [REFUSED_HOLD_UNKNOWN, REFUSED_TRAVELLERS_MISMATCH, REFUSED_HOLD_UNKNOWN]);
+    assert_eq!(code(lab.confirm(order(4), 1, at(1)).await), "done");
+    assert_eq!(lab.seats(1).await, (0, 1));
 }
 
 #[tokio::test]
@@ -228,4 +299,24 @@ async fn ten_thousand_record_locators_are_all_different() {
     .await
     .unwrap();
     assert_eq!((count, right), (20_000, true));
+}
+
+#[tokio::test]
+async fn flights_that_left_a_month_ago_are_removed_unless_they_are_booked() {
+    let database = private_servers::testing::database("flights_past").await;
+    let clock = Arc::new(ManualClock::new(at(0)));
+    let harness = Harness::open(domain(&Settings::default(), offer_keys(), false), &database, clock.clone()).await;
+    put_on_sale(harness.pool(), &[5, 5, 5]).await;
+    let offer = offer(harness.pool(), 2, 1).await;
+    let hold = HoldSeats { order_id: order(1), offers: vec![offer], travellers: 1 };
+    harness.deliver(&action_of_a_new_saga("hold-seats"), &hold).await;
+    let confirm = ConfirmSeats { order_id: order(1), travellers: people(1) };
+    harness.deliver(&action_of_a_new_saga("confirm-seats"), &confirm).await;
+    // They leave after 30 days.
+    clock.advance(TimeDelta::days(59));
+    assert_eq!(harness.prune().await, 0);
+    clock.advance(TimeDelta::days(2));
+    assert_eq!(harness.prune().await, 2);
+    assert_eq!(harness.prune().await, 0);
+    assert_conserved(harness.pool()).await;
 }

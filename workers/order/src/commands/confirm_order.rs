@@ -1,38 +1,45 @@
-//! `order.confirm`: everything of the order is confirmed and paid.
+//! `order.confirm`: everything of the orders is confirmed and paid.
 
 use contract::{
     command::Outcome,
     order::{ConfirmOrder, OrderConfirmation, OrderConfirmed},
 };
 use sqlx::PgConnection;
-use worker_runtime::{Context, Handled, Handler};
+use uuid::Uuid;
+use worker_runtime::{Member, SetHandled, SetHandler};
 
 use super::{Orders, only_if_pending};
 
-impl Handler<ConfirmOrder> for Orders {
-    async fn handle(
+impl SetHandler<ConfirmOrder> for Orders {
+    async fn handle_many(
         &self,
         tx: &mut PgConnection,
-        order: ConfirmOrder,
-        context: &mut Context,
-    ) -> Handled<OrderConfirmation> {
-        let changed = sqlx::query(
+        set: &mut [Member<ConfirmOrder>],
+    ) -> SetHandled<OrderConfirmation> {
+        let Some(now) = set.first().map(|member| member.context.now) else { return Ok(Vec::new()) };
+        let orders = || set.iter().map(|member| &member.command);
+        let changed: Vec<Uuid> = sqlx::query_scalar(
             "WITH changed AS (
-                 UPDATE orders SET status = 'confirmed', flight_reference = $2, stay_reference = $3, updated_at = $4
-                 WHERE order_id = $1 AND status = 'pending' RETURNING order_id
+                 UPDATE orders o SET status = 'confirmed', flight_reference = a.flight_reference,
+                        stay_reference = a.stay_reference, updated_at = $1
+                 FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[])
+                     AS a (order_id, flight_reference, stay_reference, command_id)
+                 WHERE o.order_id = a.order_id AND o.status = 'pending' RETURNING o.order_id, a.command_id
              )
              INSERT INTO order_history (order_id, status, command_id, at)
-             SELECT order_id, 'confirmed', $5, $4 FROM changed",
+             SELECT order_id, 'confirmed', command_id, $1 FROM changed RETURNING order_id",
         )
-        .bind(order.order_id.uuid())
-        .bind(&order.flight_reference)
-        .bind(&order.stay_reference)
-        .bind(context.now)
-        .bind(context.command_id.to_string())
-        .execute(tx)
+        .bind(now)
+        .bind(orders().map(|order| order.order_id.uuid()).collect::<Vec<_>>())
+        .bind(orders().map(|order| order.flight_reference.as_deref()).collect::<Vec<_>>())
+        .bind(orders().map(|order| order.stay_reference.as_deref()).collect::<Vec<_>>())
+        .bind(set.iter().map(|member| member.context.command_id.to_string()).collect::<Vec<_>>())
+        .fetch_all(tx)
         .await?;
-        only_if_pending(changed.rows_affected(), order.order_id)?;
-        context.emit(&OrderConfirmed { order_id: order.order_id });
-        Ok(Outcome::done(OrderConfirmation {}))
+        only_if_pending(&changed, orders().map(|order| order.order_id))?;
+        for Member { command, context } in &mut *set {
+            context.emit(&OrderConfirmed { order_id: command.order_id });
+        }
+        Ok(set.iter().map(|_| Outcome::done(OrderConfirmation {})).collect())
     }
 }

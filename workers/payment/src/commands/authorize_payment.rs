@@ -11,7 +11,7 @@ use worker_runtime::{Context, Handled, HandlerError, OutsideHandler, Prepare};
 
 use super::Payments;
 use crate::{
-    ledger::{self, Movement},
+    authorizations::{Authorization, store},
     lookup::ask_once,
     payments::{Status, of_order},
     provider::{Answer, Key},
@@ -65,24 +65,13 @@ impl OutsideHandler<AuthorizePayment> for Payments {
         let (reference, capture_before) = match answer {
             Answer::Authorized { reference, capture_before } => (reference, capture_before),
             Answer::Refused { code, message } => return Ok(Outcome::refused(&code, message)),
-            Answer::Done => return Err(HandlerError::fault("the provider answered an authorization with `done`")),
+            Answer::Done | Answer::Lapsed => {
+                return Err(HandlerError::fault("the provider's answer to an authorization is none"));
+            }
         };
-        sqlx::query(
-            "INSERT INTO payment (payment_id, order_id, status, currency, authorized_amount, provider_reference,
-                                  capture_before, created_at, updated_at)
-             VALUES ($1, $2, 'authorized', $3, $4, $5, $6, $7, $7)",
-        )
-        .bind(prepared.payment_id.uuid())
-        .bind(command.order_id.uuid())
-        .bind(prepared.amount.currency_code())
-        .bind(prepared.amount.amount())
-        .bind(&reference.0)
-        .bind(capture_before)
-        .bind(context.now)
-        .execute(&mut *tx)
-        .await?;
-        let movement = Movement::Authorize { amount: prepared.amount };
-        ledger::post(tx, prepared.payment_id, movement, context.now).await?;
+        let Prepared { payment_id, amount, .. } = prepared;
+        let given = Authorization { payment_id, amount, reference: reference.clone(), capture_before };
+        store(tx, command.order_id, &given, context.now).await?;
         Ok(Outcome::done(PaymentAuthorized {
             payment_id: prepared.payment_id,
             provider_reference: reference.0,

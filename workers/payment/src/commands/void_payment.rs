@@ -12,7 +12,7 @@ use worker_runtime::{Context, Handled, HandlerError, OutsideHandler, Prepare};
 
 use super::Payments;
 use crate::{
-    ledger::{self, Movement},
+    ledger::{self, Movement, posting},
     lookup::ask_once,
     payments::{Payment, Status, UnderWay, of_order},
     provider::{Answer, Key, Reference},
@@ -51,13 +51,10 @@ impl OutsideHandler<VoidPayment> for Payments {
         let undo = match &context.action_in_doubt {
             Some(action) => Undo::Abandon { action_key: Key(action.to_string()) },
             None => {
-                let Some(payment) = of_order(tx, command.order_id).await? else { return Ok(nothing_left()) };
-                let Some(undo) = undo_of(&payment) else { return Ok(nothing_left()) };
-                if payment.under_way.is_some() {
-                    // Not a no (S12): asked again, it finds out how the other one ended.
-                    return Err(HandlerError::fault(format!("{} is under way at the provider", payment.payment_id)));
-                }
-                UnderWay::Undo.begin(tx, payment.payment_id).await?;
+                let begun = UnderWay::Undo.begin(tx, command.order_id).await?;
+                let Some(undo) = begun.as_ref().and_then(undo_of) else {
+                    return nothing_left(of_order(tx, command.order_id).await?);
+                };
                 undo
             }
         };
@@ -83,7 +80,8 @@ impl OutsideHandler<VoidPayment> for Payments {
         context: &mut Context,
     ) -> Handled<PaymentVoided> {
         match answer {
-            Answer::Done => {}
+            // What has lapsed reserves nothing either.
+            Answer::Done | Answer::Lapsed => {}
             // A compensation is never refused for a business reason (S12): a person has to look at it.
             Answer::Refused { code, message } => {
                 return Err(HandlerError::fault(format!("the provider refuses to undo: {code}, {message}")));
@@ -97,26 +95,26 @@ impl OutsideHandler<VoidPayment> for Payments {
             Undo::Refund { payment_id, amount, .. } => (payment_id, Movement::Refund { captured: amount }),
             Undo::Abandon { .. } => return Ok(Outcome::done(PaymentVoided {})),
         };
-        let changed = sqlx::query(
+        let statement = posting!(
             "UPDATE payment SET status = CASE status WHEN 'captured' THEN 'refunded' ELSE 'voided' END,
                     refunded_amount = captured_amount, updated_at = $2, under_way = NULL
-             WHERE payment_id = $1 AND status IN ('authorized', 'captured')",
-        )
-        .bind(payment_id.uuid())
-        .bind(context.now)
-        .execute(&mut *tx)
-        .await?;
-        if changed.rows_affected() != 1 {
+             WHERE payment_id = $6 AND status IN ('authorized', 'captured') RETURNING payment_id"
+        );
+        let lines = ledger::post(statement, movement, context.now).bind(payment_id.uuid()).execute(tx).await?;
+        if lines.rows_affected() == 0 {
             return Err(HandlerError::fault(format!("the payment {payment_id} changed while it was undone")));
         }
-        ledger::post(tx, payment_id, movement, context.now).await?;
         Ok(Outcome::done(PaymentVoided {}))
     }
 }
 
-/// The answer when there is nothing to ask the provider for.
-const fn nothing_left() -> Prepare<Prepared, PaymentVoided> {
-    Prepare::Answer(Outcome::done(PaymentVoided {}))
+/// The answer when there is nothing to ask the provider for. A payment that is under way is not a no (S12): asked again,
+/// the command finds out how the other one ended.
+fn nothing_left(payment: Option<Payment>) -> Result<Prepare<Prepared, PaymentVoided>, HandlerError> {
+    match payment.filter(|payment| payment.under_way.is_some() && undo_of(payment).is_some()) {
+        Some(payment) => Err(HandlerError::fault(format!("{} is under way at the provider", payment.payment_id))),
+        None => Ok(Prepare::Answer(Outcome::done(PaymentVoided {}))),
+    }
 }
 
 /// The rest of a recorded payment that is to be undone.
