@@ -36,7 +36,8 @@ CREATE TABLE property (
     active         boolean NOT NULL DEFAULT true
 );
 
-CREATE INDEX property_by_text ON property USING gin (search_text gin_trgm_ops);
+-- Properties are written rarely and searched all the time: nothing waits to be put into the index.
+CREATE INDEX property_by_text ON property USING gin (search_text gin_trgm_ops) WITH (fastupdate = off);
 
 CREATE TABLE room_type (
     room_type_id integer PRIMARY KEY,

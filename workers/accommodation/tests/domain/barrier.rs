@@ -9,7 +9,7 @@ use contract::{
 use worker_accommodation::{Settings, domain};
 use worker_runtime::testkit::{
     Harness, ManualClock, Snapshot, action_of_a_new_saga,
-    conformance::{check_pair, check_refusal},
+    conformance::{check_pair, check_refusal, check_refusal_in_set},
     lab::{at, offer_keys},
 };
 
@@ -62,6 +62,20 @@ async fn a_refusal_as_sold_out_stays_when_a_room_is_free_again() {
         harness.deliver(&action_of_a_new_saga("release"), &release).await;
     })
     .await;
+    assert_conserved(harness.pool()).await;
+}
+
+#[tokio::test]
+async fn a_refusal_within_a_set_keeps_no_other_order_from_its_rooms() {
+    let harness = harness("stays_refusal_in_set", 9, 1).await;
+    let (room, villa, same_villa) = (offer(1, 3, 8), offer(2, 8, 10), offer(2, 9, 11));
+    let order_id = kit::ids::order_id();
+    let refused = (hold(order_id, &[&villa, &same_villa]), ReleaseRooms { order_id });
+    let fresh = || {
+        let order_id = kit::ids::order_id();
+        (hold(order_id, &[&room]), ReleaseRooms { order_id })
+    };
+    check_refusal_in_set(&harness, &rooms(), fresh, &refused, REFUSED_SOLD_OUT).await;
     assert_conserved(harness.pool()).await;
 }
 

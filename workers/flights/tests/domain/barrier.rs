@@ -9,7 +9,7 @@ use contract::{
 use worker_flights::{Settings, domain};
 use worker_runtime::testkit::{
     Harness, ManualClock, Snapshot, action_of_a_new_saga,
-    conformance::{check_pair, check_refusal},
+    conformance::{check_pair, check_refusal, check_refusal_in_set},
     lab::{at, offer_keys},
 };
 
@@ -61,6 +61,20 @@ async fn a_refusal_as_sold_out_stays_when_a_seat_is_free_again() {
         harness.deliver(&action_of_a_new_saga("release"), &release).await;
     })
     .await;
+    assert_conserved(harness.pool()).await;
+}
+
+#[tokio::test]
+async fn a_refusal_within_a_set_keeps_no_other_order_from_its_seats() {
+    let harness = harness("flights_refusal_in_set", &[9, 1]).await;
+    let (one, two) = (offer(harness.pool(), 1, 1).await, offer(harness.pool(), 2, 2).await);
+    let order_id = kit::ids::order_id();
+    let refused = (hold(order_id, 2, &[&two]), ReleaseSeats { order_id });
+    let fresh = || {
+        let order_id = kit::ids::order_id();
+        (hold(order_id, 1, &[&one]), ReleaseSeats { order_id })
+    };
+    check_refusal_in_set(&harness, &seats(), fresh, &refused, REFUSED_SOLD_OUT).await;
     assert_conserved(harness.pool()).await;
 }
 
