@@ -1,6 +1,6 @@
 //! The whole of Sojourn on one machine: two servers, two orchestrators, six workers, one gateway, each a process.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result};
 use contract::Route;
@@ -72,7 +72,15 @@ impl System {
     /// # Errors
     /// When a server or program cannot be started.
     pub async fn start() -> Result<Self> {
-        Self::start_with_gateway(&NO_CROWD).await
+        Self::start_over(&NO_CROWD, &[], None).await
+    }
+
+    /// As [`System::start`], with other settings of the orchestrators.
+    ///
+    /// # Errors
+    /// As [`System::start`].
+    pub async fn start_with_orchestrators(settings: &[&str]) -> Result<Self> {
+        Self::start_over(&NO_CROWD, settings, None).await
     }
 
     /// As [`System::start`], with other settings of the gateway.
@@ -80,7 +88,7 @@ impl System {
     /// # Errors
     /// As [`System::start`].
     pub async fn start_with_gateway(settings: &[&str]) -> Result<Self> {
-        Self::start_over(settings, None).await
+        Self::start_over(settings, &[], None).await
     }
 
     /// As [`System::start`], with a way between one program and the broker that can be cut.
@@ -88,10 +96,10 @@ impl System {
     /// # Errors
     /// As [`System::start`].
     pub async fn start_with_way(program: &'static str) -> Result<Self> {
-        Self::start_over(&NO_CROWD, Some(program)).await
+        Self::start_over(&NO_CROWD, &[], Some(program)).await
     }
 
-    async fn start_over(settings: &[&str], program: Option<&'static str>) -> Result<Self> {
+    async fn start_over(of_gateway: &[&str], of_orchestrators: &[&str], program: Option<&'static str>) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let (postgres, rabbitmq) =
             tokio::join!(Postgres::start(PostgresOptions::for_tests()), RabbitMq::start(RabbitMqOptions::for_tests()));
@@ -121,13 +129,13 @@ impl System {
             }
             system.spawn(domain, "worker", arguments)?;
         }
-        system.spawn("orchestrator-1", "orchestrator", Vec::new())?;
-        system.spawn("orchestrator-2", "orchestrator", Vec::new())?;
+        let settings = |settings: &[&str]| settings.iter().map(|setting| (*setting).to_owned()).collect::<Vec<_>>();
+        system.spawn("orchestrator-1", "orchestrator", settings(of_orchestrators))?;
+        system.spawn("orchestrator-2", "orchestrator", settings(of_orchestrators))?;
         let at = |name: &str| system.ready[name].clone();
         let orchestrators = format!("--orchestrator-url={},{}", at("orchestrator-1"), at("orchestrator-2"));
         let workers = domains().map(|domain| format!("--{domain}-url={}", at(domain)));
-        let settings = settings.iter().map(|setting| (*setting).to_owned());
-        let gateway = std::iter::once(orchestrators).chain(workers).chain(settings).collect();
+        let gateway = std::iter::once(orchestrators).chain(workers).chain(settings(of_gateway)).collect();
         system.spawn("gateway", "gateway", gateway)?;
         system.gateway = system.ready["gateway"].clone();
         for name in domains().chain(OTHERS) {
@@ -145,6 +153,7 @@ impl System {
             ("AMQP_URL".to_owned(), self.broker_url(name)),
             ("SOJOURN_LOG".to_owned(), "info,sqlx=error,lapin=warn".to_owned()),
             ("NO_COLOR".to_owned(), "1".to_owned()),
+            ("SOJOURN_CLOCK_SHIFT_FILE".to_owned(), self.clock_file(name).display().to_string()),
         ];
         self.ready.insert(name, format!("http://127.0.0.1:{port}"));
         self.programs.insert(name, Program::start(name, binary, arguments, environment, self._folder.path())?);
@@ -189,6 +198,18 @@ impl System {
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             }
         }
+    }
+
+    /// Sets the clock of a program so many seconds ahead of the machine's, or behind it.
+    ///
+    /// # Errors
+    /// When the file that it is read from cannot be written.
+    pub fn set_clock(&self, name: &str, seconds: i64) -> Result<()> {
+        Ok(std::fs::write(self.clock_file(name), seconds.to_string())?)
+    }
+
+    fn clock_file(&self, name: &str) -> PathBuf {
+        self._folder.path().join(format!("{name}.clock"))
     }
 
     /// Ends a part without warning.

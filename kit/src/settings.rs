@@ -8,16 +8,22 @@ use std::{
     collections::BTreeMap,
     ffi::OsString,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use clap::{Parser, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
+
+use crate::clock::{Clock, ShiftedClock};
 
 /// The internal token of development. Production refuses it.
 pub const DEVELOPMENT_INTERNAL_TOKEN: &str = "development-internal-token";
 
 /// The shortest internal token that production takes, in bytes: 128 bits in hexadecimal.
 const INTERNAL_TOKEN_BYTES_MIN: usize = 32;
+
+/// The name of the setting that shifts the clock.
+const CLOCK_SHIFT_ENV: &str = "SOJOURN_CLOCK_SHIFT_FILE";
 
 /// The settings of every program.
 #[derive(Debug, Clone, clap::Args)]
@@ -40,6 +46,9 @@ pub struct Common {
     /// The token that the parts of one installation show each other. The same for all of them.
     #[arg(long, env = "SOJOURN_INTERNAL_TOKEN", default_value = DEVELOPMENT_INTERNAL_TOKEN, hide_default_value = true, hide_env_values = true)]
     pub internal_token: SecretString,
+    /// A file that holds the seconds by which the clock is shifted, for tests of clocks that differ. Production refuses it.
+    #[arg(long, env = CLOCK_SHIFT_ENV, hide = true)]
+    pub clock_shift_file: Option<PathBuf>,
 }
 
 /// Where a program runs.
@@ -104,6 +113,12 @@ pub enum SettingsError {
         /// How to set it.
         env: &'static str,
     },
+    /// A setting that only tests may use.
+    #[error("production refuses {env}: it is for tests")]
+    ForTests {
+        /// The setting's name.
+        env: &'static str,
+    },
 }
 
 impl Common {
@@ -124,7 +139,24 @@ impl Common {
                 env: "SOJOURN_INTERNAL_TOKEN",
             });
         }
-        Ok(())
+        self.validate_for_tests(CLOCK_SHIFT_ENV, self.clock_shift_file.is_some())
+    }
+
+    /// The clock of the program.
+    #[must_use]
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        match &self.clock_shift_file {
+            Some(file) => Arc::new(ShiftedClock { file: file.clone() }),
+            None => crate::clock::system(),
+        }
+    }
+
+    /// Refuses in production a setting that is for tests.
+    ///
+    /// # Errors
+    /// [`SettingsError::ForTests`] when it is set.
+    pub fn validate_for_tests(&self, env: &'static str, is_set: bool) -> Result<(), SettingsError> {
+        if is_set && self.is_production() { Err(SettingsError::ForTests { env }) } else { Ok(()) }
     }
 
     /// True in production.
@@ -309,5 +341,8 @@ mod tests {
         let program = with_file("environment = \"production\"", &["--internal-token", token]).unwrap();
         assert!(program.common.validate().is_ok());
         assert!(!format!("{:?}", program.common).contains(token));
+        let refused = program.common.validate_for_tests("SOJOURN_FOR_TESTS", true).unwrap_err().to_string();
+        assert_eq!(refused, "production refuses SOJOURN_FOR_TESTS: it is for tests");
+        assert!(program.common.validate_for_tests("SOJOURN_FOR_TESTS", false).is_ok());
     }
 }

@@ -5,6 +5,7 @@
 //!  decide   each input, in memory                                        turn.rs
 //!  commit   all records of the turn, one a saga                          commit.rs
 //!  submit   commands, acknowledgments, answers                           publisher.rs, overlaps the next commit
+//!  release  commands that a domain has room for again                    flow.rs, release.rs
 //! ```
 //!
 //! Nothing that was decided is kept before its commit: on a taken number the saga is loaded again, and after an error
@@ -14,6 +15,7 @@
 mod after_commit;
 mod batch;
 mod commit;
+mod flow;
 mod inbox;
 mod input;
 mod loading;
@@ -21,7 +23,10 @@ mod lost;
 mod memory;
 mod publisher;
 mod recovery;
+mod release;
+mod retrying;
 mod sagas;
+mod standing;
 mod timers;
 mod turn;
 mod watches;
@@ -38,8 +43,9 @@ use self::{
     commit::CommittedTurn,
     inbox::{Gathered, Inbox},
     lost::Lost,
-    publisher::Publisher,
+    publisher::{Publisher, Unacknowledged},
     sagas::Sagas,
+    timers::Now,
     turn::Turn,
 };
 use crate::{
@@ -91,9 +97,11 @@ pub(crate) async fn run(shared: Arc<Shared>, journal: Box<dyn LaneJournal>, rele
     };
     let (sender, starts) = mpsc::channel(shared.settings.limits.queued_starts_max);
     let listed = Listed { shared: Arc::clone(&shared), shard };
+    let unacknowledged = Unacknowledged::default();
+    let (publisher, reports) = Publisher::start(Arc::clone(&shared), replies.acker(), Arc::clone(&unacknowledged));
     let lane = Lane {
-        publisher: Publisher::start(Arc::clone(&shared), replies.acker()),
-        inbox: Inbox::new(Arc::clone(&shared), replies, starts),
+        publisher,
+        inbox: Inbox::new(Arc::clone(&shared), replies, unacknowledged, starts, reports),
         sagas: Sagas::new(Arc::clone(&shared), shard),
         journal,
         shared,
@@ -155,7 +163,7 @@ impl Lane {
         if self.sagas.may_wait() {
             tokio::select! {
                 biased;
-                arrived = self.inbox.wait(&self.sagas.timers) => gathered = arrived?,
+                arrived = self.inbox.wait(self.sagas.next_due()) => gathered = arrived?,
                 () = self.journal.lost() => return Err(Lost::Session),
             }
         }
@@ -164,7 +172,7 @@ impl Lane {
 
     /// One turn, from the inputs that were gathered to the work that follows their commit.
     async fn turn(&mut self, gathered: Gathered) -> Result<(), Lost> {
-        let mut turn = Turn::new(&mut self.sagas, self.shared.clock.now());
+        let mut turn = Turn::new(&mut self.sagas, Now::read(&*self.shared.clock));
         turn.decide(gathered, &mut *self.journal).await?;
         // After an error nothing is known, so nothing may happen: what is not acknowledged comes again.
         let CommittedTurn { after_commit, contended } = turn.commit(&mut *self.journal).await?;
@@ -172,9 +180,10 @@ impl Lane {
         if let Some(saga) = contended {
             return Err(Lost::Contended(saga));
         }
-        let commands = self.sagas.recover(&mut *self.journal).await?;
+        let mut commands = self.sagas.recover(&mut *self.journal).await?;
+        commands.extend(self.sagas.release(&mut *self.journal).await?);
         self.publisher.submit(AfterCommit { commands, ..AfterCommit::default() }).await;
-        self.sagas.timers.report();
+        self.sagas.report();
         Ok(())
     }
 

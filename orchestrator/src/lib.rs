@@ -18,6 +18,7 @@ mod program;
 pub mod settings;
 mod shared;
 
+mod clock_watch;
 mod lane;
 mod maintenance;
 mod ownership;

@@ -1,5 +1,7 @@
 //! The persistent names of metrics and readiness. Dashboards and alarms know them.
 
+use chrono::{DateTime, Utc};
+
 /// Sagas whose start was committed, by definition.
 pub(crate) const STARTED: &str = "sojourn_orchestrator_sagas_started_total";
 /// Sagas that reached a final status, by definition and status.
@@ -16,9 +18,11 @@ pub(crate) const COMMIT_SECONDS: &str = "sojourn_orchestrator_commit_seconds";
 pub(crate) const DECIDE_SECONDS: &str = "sojourn_orchestrator_decide_seconds";
 /// From a commit to the broker's confirm of its commands.
 pub(crate) const PUBLISH_SECONDS: &str = "sojourn_orchestrator_publish_seconds";
-/// Commands that are committed and that the broker has not confirmed.
+/// Commands that are committed and that are not with the broker.
 pub(crate) const UNPUBLISHED: &str = "sojourn_orchestrator_commands_unpublished";
-/// Commands that could not be published at once, by reason.
+/// Commands that were sent and not answered.
+pub(crate) const UNDER_WAY: &str = "sojourn_orchestrator_commands_under_way";
+/// Commands that the broker did not take, by reason.
 pub(crate) const PUBLISH_FAILED: &str = "sojourn_orchestrator_publish_failures_total";
 /// Inputs that a lane took, by kind and verdict.
 pub(crate) const INPUTS: &str = "sojourn_orchestrator_inputs_total";
@@ -37,6 +41,19 @@ pub(crate) const DEAD_LETTERS: &str = "sojourn_orchestrator_dead_letters_total";
 /// Appends that another writer was faster with.
 pub(crate) const SEQ_TAKEN: &str = "sojourn_orchestrator_appends_taken_total";
 
+/// Since when the circuit of a domain is open, by shard and domain, in seconds since 1970; 0 while it is closed.
+pub(crate) const CIRCUIT_OPEN_SINCE: &str = "sojourn_orchestrator_circuit_open_since_seconds";
+/// Sagas whose commands wait until a domain, or the broker, takes them.
+pub(crate) const STANDING: &str = "sojourn_orchestrator_sagas_standing";
+/// Sagas with a step that must succeed in the end and is being retried.
+pub(crate) const RETRYING: &str = "sojourn_orchestrator_sagas_retrying";
+/// Since when the first of them is, in seconds since 1970; 0 when there is none.
+pub(crate) const RETRYING_SINCE: &str = "sojourn_orchestrator_retrying_since_seconds";
+/// Steps of this machine's wall clock, by direction.
+pub(crate) const CLOCK_STEPS: &str = "sojourn_orchestrator_clock_steps_total";
+/// Commands that a worker found expired while they had time left by this clock, by domain.
+pub(crate) const CLOCK_SKEW: &str = "sojourn_orchestrator_clock_skew_total";
+
 /// The need for a journal that answers.
 pub(crate) const NEED_JOURNAL: &str = "journal";
 /// The need for a connection to the broker.
@@ -45,3 +62,9 @@ pub(crate) const NEED_BROKER: &str = "broker";
 pub(crate) const NEED_SHARDS: &str = "shards";
 /// The need not to be on the way out.
 pub(crate) const NEED_SERVING: &str = "serving";
+
+/// A time as metrics tell it.
+pub(crate) fn unix_seconds(at: DateTime<Utc>) -> f64 {
+    // Exact for whole seconds for millions of years.
+    f64::from(u32::try_from(at.timestamp()).unwrap_or(u32::MAX))
+}

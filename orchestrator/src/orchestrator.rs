@@ -15,7 +15,7 @@ use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    http, maintenance,
+    clock_watch, http, maintenance,
     messages::{dead_letters, own_queue, pending_requests::PendingRequests, pongs::Pongs, unpackers::Unpackers},
     names, ownership,
     settings::Settings,
@@ -143,6 +143,7 @@ pub async fn start(
     around.spawn(maintenance::prepare_daily(Arc::clone(&shared), stop_around.clone()));
     around.spawn(maintenance::report_broker(Arc::clone(&shared), stop_around.clone()));
     around.spawn(ownership::forsake(Arc::clone(&shared), stop_around.clone()));
+    around.spawn(clock_watch::watch(Arc::clone(&shared.clock), stop_around.clone()));
     around.spawn(ownership::report(Arc::clone(&shared), stop_around.clone()));
     let mut lanes = JoinSet::new();
     for shard in 0..shards {

@@ -36,7 +36,7 @@ pub enum ProgramError {
 /// # Errors
 /// When it cannot begin. Once it runs, lost servers are waited for.
 pub async fn program(cli: Cli, catalog: Catalog) -> Result<(), ProgramError> {
-    cli.common.validate()?;
+    cli.validate()?;
     let options = RabbitOptions::new(cli.amqp_url.expose_secret(), "orchestrator")?
         .with_namespace(Namespace::new(cli.amqp_namespace.clone()))
         .with_queue_kind(cli.queue_kind);
@@ -50,7 +50,8 @@ pub async fn program(cli: Cli, catalog: Catalog) -> Result<(), ProgramError> {
     kit::metrics::install();
     let stop = kit::shutdown::on_signal();
     let settings = cli.settings();
-    let clock = kit::clock::system();
+    let catalog = catalog.with_times_divided(cli.times_divisor);
+    let clock = cli.common.clock();
     let opening = PgJournalOptions::new(url, cli.shards, settings.instance, clock.now()).with_database(DATABASE);
     let journal = PgJournal::connect(opening).await?;
     let broker = Arc::new(RabbitBroker::connect(options).await?);

@@ -134,8 +134,13 @@ impl SagaInstance {
     }
 
     /// The time at which the machine wants to hear that time has passed.
-    pub(crate) fn next_wake(&self) -> Option<DateTime<Utc>> {
-        machine::next_wake(&self.definition, &self.state)
+    pub(crate) fn next_wake(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        machine::next_wake(&self.definition, &self.state, now)
+    }
+
+    /// The time since which something is retried that must succeed in the end.
+    pub(crate) fn retrying_since(&self) -> Option<DateTime<Utc>> {
+        machine::retrying_since(&self.definition, &self.state)
     }
 }
 

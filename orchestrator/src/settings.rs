@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use clap::Parser;
 use contract::InstanceId;
-use kit::settings::{Common, DEVELOPMENT_INTERNAL_TOKEN};
+use kit::settings::{Common, DEVELOPMENT_INTERNAL_TOKEN, SettingsError};
 use messaging::rabbitmq::QueueKind;
 use secrecy::SecretString;
 
@@ -14,6 +14,9 @@ pub const LISTEN_DEFAULT: &str = "127.0.0.1:8081";
 /// How many shards a new installation gets. A shard is a lane is a stream of commits: few enough that batches grow
 /// large on a small machine, enough to spread over four orchestrators. Fixed once the journal exists.
 pub const SHARDS_DEFAULT: u16 = 4;
+
+/// The name of the setting that divides the definitions' times.
+const TIMES_DIVISOR_ENV: &str = "SOJOURN_TIMES_DIVISOR";
 
 /// The most shards. Each costs a connection to the journal and a queue.
 pub const SHARDS_MAX: i64 = 1024;
@@ -49,9 +52,21 @@ pub struct Cli {
     /// How long an orderly end may take, in seconds.
     #[arg(long, env = "SOJOURN_DRAIN_SECONDS", default_value_t = Limits::default().drain.as_secs())]
     pub drain_seconds: u64,
+    /// Makes every time of the definitions so many times as short, for tests that have no hours. Production refuses it.
+    #[arg(long, env = TIMES_DIVISOR_ENV, default_value_t = 1, hide = true, value_parser = clap::value_parser!(u32).range(1..))]
+    pub times_divisor: u32,
 }
 
 impl Cli {
+    /// Refuses what cannot work, and what production must not run with.
+    ///
+    /// # Errors
+    /// Those of [`Common::validate`] and [`Common::validate_for_tests`].
+    pub fn validate(&self) -> Result<(), SettingsError> {
+        self.common.validate()?;
+        self.common.validate_for_tests(TIMES_DIVISOR_ENV, self.times_divisor != 1)
+    }
+
     /// The settings of a process that just started.
     #[must_use]
     pub fn settings(&self) -> Settings {

@@ -54,7 +54,8 @@ pub(crate) fn saga(catalog: &Catalog, stored: &Stored, dead_letters: Vec<DeadLet
         Ok(definition) => {
             view.steps = describe(&definition, &state);
             if !state.status.is_final() {
-                view.next_wake_at = machine::next_wake(&definition, &state);
+                let last = stored.records.last().map_or(stored.row.updated_at, |record| record.at);
+                view.next_wake_at = machine::next_wake(&definition, &state, last);
             }
         }
         Err(parked) => view.cause = Some(parked_cause(&parked)),

@@ -72,7 +72,7 @@ async fn main() -> anyhow::Result<()> {
     }
     kit::telemetry::init(&cli.common);
     let token = kit::shutdown::on_signal();
-    let clock = kit::clock::system();
+    let clock = cli.common.clock();
     let domains =
         cli.domains.iter().map(|route| domain(*route, &cli.settings, url, &clock, cli.common.is_production()));
     let domains = domains.collect::<Result<Vec<_>, _>>()?;

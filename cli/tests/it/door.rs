@@ -117,6 +117,7 @@ pub(crate) fn view(number: u128, status: SagaStatus) -> SagaView {
         status,
         attempts: 1,
         retry_at: None,
+        retrying_since: None,
         error: None,
         reply: None,
         skipped: false,

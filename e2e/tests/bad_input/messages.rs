@@ -177,7 +177,7 @@ fn commands(strangers: &mut Strangers, finished: SagaId) {
         strangers.add(to, KIND_COMMAND, vec![b' '; 100_000], "bytes, more than", None);
         strangers.add_json(to, KIND_COMMAND, json!({}), unreadable, None);
         strangers.add_json(to, KIND_COMMAND, without(&good, "", "payload"), unreadable, Some(finished));
-        strangers.add_json(to, KIND_COMMAND, with(&good, "/deadline", "soon"), unreadable, Some(finished));
+        strangers.add_json(to, KIND_COMMAND, with(&good, "/expires_at", "soon"), unreadable, Some(finished));
         strangers.add_json(to, KIND_COMMAND, with(&good, "/command_id", "nonsense"), unreadable, None);
         strangers.add_json(
             to,
@@ -434,7 +434,7 @@ fn command(domain: &str, name: &str, id: &str) -> Value {
         "version": 1,
         "route": domain,
         "reply_to": "replies.0",
-        "deadline": "2999-01-01T00:00:00Z",
+        "expires_at": "2999-01-01T00:00:00Z",
         "payload": { "nothing": "of this" },
     })
 }

@@ -347,6 +347,7 @@ pub(crate) fn step(name: &str, status: StepStatus) -> StepView {
         status,
         attempts: 1,
         retry_at: None,
+        retrying_since: None,
         error: None,
         reply: Some(json!({"internal": "reply"})),
         skipped: false,

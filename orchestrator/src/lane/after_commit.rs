@@ -1,6 +1,5 @@
 //! The work that follows a commit: commands to publish, messages to send, deliveries to acknowledge.
 
-use chrono::{DateTime, Utc};
 use contract::{
     CommandId,
     envelope::{CommandEnvelope, KIND_COMMAND},
@@ -8,6 +7,7 @@ use contract::{
 use machine::CommandToSend;
 use messaging::{Delivery, Message, Outgoing, QueueName, headers};
 
+use super::flow::{Flow, Way};
 use crate::{
     messages::{unpackers::Unpackers, wire::ActAnswer},
     saga_instance::SagaInstance,
@@ -47,8 +47,7 @@ impl AfterCommit {
 #[derive(Debug, Clone)]
 pub(super) struct Command {
     pub(super) id: CommandId,
-    /// Past it the step is asked again under a new attempt, and this copy would only be refused as expired.
-    pub(super) deadline: DateTime<Utc>,
+    pub(super) attempt: u16,
     pub(super) outgoing: Outgoing,
 }
 
@@ -60,7 +59,7 @@ impl Command {
         reply_to: &QueueName,
         unpackers: &Unpackers,
     ) -> Option<Self> {
-        let CommandToSend { command_id, attempt, name, version, route, deadline, payload } = command;
+        let CommandToSend { command_id, attempt, name, version, route, expires_at, payload, reply_within: _ } = command;
         let envelope = CommandEnvelope {
             message_id: kit::ids::message_id(),
             command_id,
@@ -69,7 +68,7 @@ impl Command {
             version,
             route,
             reply_to: reply_to.as_str().to_owned(),
-            deadline,
+            expires_at,
             traceparent: saga.traceparent,
             parcels: true,
             payload,
@@ -77,7 +76,7 @@ impl Command {
         let body = match serde_json::to_vec(&envelope) {
             Ok(body) => body,
             Err(error) => {
-                // The payload is JSON already and the rest cannot fail; the step's deadline would notice all the same.
+                // The payload is JSON already and the rest cannot fail.
                 tracing::error!(saga_id = %saga.id(), %error, "a command cannot be written");
                 return None;
             }
@@ -87,6 +86,19 @@ impl Command {
             message = message.with_header(headers::TRACEPARENT, traceparent.to_string());
         }
         let outgoing = Outgoing::command(route.as_str(), message).to_unpacker(unpackers.has(route));
-        Some(Self { id: envelope.command_id, deadline, outgoing })
+        Some(Self { id: envelope.command_id, attempt, outgoing })
     }
+}
+
+/// A saga's committed commands that may leave now, as they travel.
+pub(super) fn admitted(
+    flow: &mut Flow,
+    reply_to: &QueueName,
+    unpackers: &Unpackers,
+    saga: &SagaInstance,
+    commands: Vec<CommandToSend>,
+    way: Way,
+) -> Vec<Command> {
+    let admitted = commands.into_iter().filter(|command| flow.admit(command, way));
+    admitted.filter_map(|command| Command::new(saga, command, reply_to, unpackers)).collect()
 }

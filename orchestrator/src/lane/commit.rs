@@ -9,8 +9,9 @@ use machine::Verdict;
 use tokio::time::Instant;
 
 use super::{
-    after_commit::{AfterCommit, Command},
+    after_commit::{AfterCommit, admitted},
     batch::BatchedSaga,
+    flow::Way,
     input::{Origin, PendingInput, count_input},
     lost::Lost,
     turn::Turn,
@@ -76,8 +77,8 @@ impl Turn<'_> {
         }
         let shared = &self.sagas.shared;
         let append = |saga: &mut BatchedSaga| {
-            let wanted = shared.watchers.is_followed(saga.id()) || self.sagas.watches.has(saga.id(), self.now);
-            saga.append(self.sagas.shard, self.now, wanted)
+            let wanted = shared.watchers.is_followed(saga.id()) || self.sagas.watches.has(saga.id(), self.now.wall);
+            saga.append(self.sagas.shard, self.now.wall, wanted)
         };
         let appends: Vec<_> = writing.iter_mut().map(append).collect();
         metrics::histogram!(names::COMMIT_SIZE).record(f64::from(u32::try_from(appends.len()).unwrap_or(u32::MAX)));
@@ -96,11 +97,11 @@ impl Turn<'_> {
 
     /// Nothing was decided: the memory is as true as before.
     fn unchanged(&mut self, saga: BatchedSaga) {
-        let mut wake = saga.instance.next_wake();
+        let mut wake = saga.instance.next_wake(self.now.wall);
         if saga.was_woken_in_vain() {
-            wake = wake.map(|wake| wake.max(self.now + WOKEN_IN_VAIN));
+            wake = wake.map(|wake| wake.max(self.now.wall + WOKEN_IN_VAIN));
         }
-        self.sagas.timers.set(saga.id(), wake);
+        self.sagas.timers.set(saga.id(), wake, self.now);
         self.settle_all(saga.heard);
         self.sagas.memory.put(saga.instance);
     }
@@ -110,9 +111,17 @@ impl Turn<'_> {
         let BatchedSaga { mut instance, before, commands, heard, start, record, .. } = saga;
         let (id, status) = (instance.id(), instance.state.status);
         instance.head += 1;
-        let command = |command| Command::new(&instance, command, &self.sagas.queue, &self.sagas.shared.unpackers);
-        self.after_commit.commands.extend(commands.into_iter().filter_map(command));
-        self.sagas.timers.set(id, instance.next_wake());
+        let admitted = admitted(
+            &mut self.sagas.flow,
+            &self.sagas.queue,
+            &self.sagas.shared.unpackers,
+            &instance,
+            commands,
+            Way::Fresh,
+        );
+        self.after_commit.commands.extend(admitted);
+        self.sagas.timers.set(id, instance.next_wake(self.now.wall), self.now);
+        self.sagas.retrying.set(id, instance.retrying_since());
         if let Some(start) = start {
             started(start, &instance);
         }
@@ -131,7 +140,7 @@ impl Turn<'_> {
     /// Other processes get the record by message; this one has it already.
     fn tell_watching_orchestrators(&mut self, saga: &SagaInstance, record: Option<&Record>) {
         let own = self.sagas.shared.own_queue.as_str();
-        let queues = self.sagas.watches.of(saga.id(), self.now).iter().map(|(queue, _)| queue);
+        let queues = self.sagas.watches.of(saga.id(), self.now.wall).iter().map(|(queue, _)| queue);
         let mut queues = queues.filter(|queue| *queue != own).peekable();
         if queues.peek().is_none() {
             return;

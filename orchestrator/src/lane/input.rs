@@ -1,9 +1,10 @@
 //! One input of a saga on its way through a turn, and where it came from.
 
-use contract::{RequestId, SagaId, envelope::ReplyEnvelope};
+use contract::{CommandId, RequestId, SagaId, envelope::ReplyEnvelope};
 use machine::{Input, Terms};
 use messaging::Delivery;
 
+use super::flow::Missing;
 use crate::{
     messages::wire::{Act, DeadCommand},
     names,
@@ -68,6 +69,17 @@ impl PendingInput {
         Self::new(saga_id, input, Origin::Act { delivery, request_id, if_head, answer_to })
     }
 
+    /// A reply that is missing.
+    pub(super) fn missing(missing: Missing) -> Self {
+        let Missing { command_id, attempt } = missing;
+        Self::new(command_id.saga, Input::ReplyMissing { command_id, attempt }, Origin::Timer)
+    }
+
+    /// A command that the broker will never take, for this reason.
+    pub(super) const fn never_taken(command_id: CommandId, attempt: u16, reason: String) -> Self {
+        Self::new(command_id.saga, Input::DeadLettered { command_id, attempt, reason }, Origin::Timer)
+    }
+
     pub(super) const fn timer(saga: SagaId) -> Self {
         Self::new(saga, Input::TimePassed, Origin::Timer)
     }
@@ -81,6 +93,7 @@ impl PendingInput {
         match self.input {
             Input::Replied { .. } => "reply",
             Input::DeadLettered { .. } => "dead_command",
+            Input::ReplyMissing { .. } => "reply_missing",
             Input::TimePassed => "timer",
             Input::Operator { .. } => "act",
         }

@@ -10,7 +10,14 @@ use contract::{SagaId, saga::Action};
 use journal::{LaneJournal, Stored};
 use machine::Input;
 
-use super::{after_commit::Command, input::PendingInput, lost::Lost, sagas::Sagas};
+use super::{
+    after_commit::{Command, admitted},
+    flow::Way,
+    input::PendingInput,
+    lost::Lost,
+    sagas::Sagas,
+    timers::Now,
+};
 use crate::saga_instance::{Parked, SagaInstance};
 
 /// Sagas in one read: some hundred kilobytes, and a pause between turns of a few milliseconds.
@@ -19,7 +26,7 @@ const PAGE_SAGAS_MAX: usize = 256;
 /// The outcome of loading some sagas. Those that were found are in memory.
 #[derive(Debug, Default)]
 pub(super) struct Loaded {
-    /// Commands that must be outstanding and may never have been published.
+    /// Commands that must be outstanding, may never have been published, and may leave now.
     pub(super) commands: Vec<Command>,
     /// Sagas that do not exist.
     pub(super) absent: HashSet<SagaId>,
@@ -81,7 +88,12 @@ impl Sagas {
     }
 
     /// Loads sagas into memory. A broken one is left alone and disturbs no other.
-    async fn load(&mut self, ids: &[SagaId], journal: &mut dyn LaneJournal, loaded: &mut Loaded) -> Result<(), Lost> {
+    pub(super) async fn load(
+        &mut self,
+        ids: &[SagaId],
+        journal: &mut dyn LaneJournal,
+        loaded: &mut Loaded,
+    ) -> Result<(), Lost> {
         if ids.is_empty() {
             return Ok(());
         }
@@ -121,9 +133,11 @@ impl Sagas {
         });
         match adopted {
             Ok((saga, commands)) => {
-                let command = |command| Command::new(&saga, command, &self.queue, &self.shared.unpackers);
-                let commands = commands.into_iter().filter_map(command).collect();
-                self.timers.set(id, saga.next_wake());
+                let commands =
+                    admitted(&mut self.flow, &self.queue, &self.shared.unpackers, &saga, commands, Way::Fresh);
+                let now = Now::read(&*self.shared.clock);
+                self.timers.set(id, saga.next_wake(now.wall), now);
+                self.retrying.set(id, saga.retrying_since());
                 self.memory.put(saga);
                 commands
             }

@@ -1,21 +1,19 @@
 //! The task that does a lane's work after a commit: it publishes commands, sends messages and acknowledges deliveries,
 //! all of which overlaps the next turn's commit.
 //!
-//! The journal is the outbox. A command that the broker does not take stays here and is sent again, until its reply's
-//! deadline has passed and the step's own retry takes over; if this process dies, the shard's next owner resumes from
-//! the journal. So nothing in here has to be kept, only to be tried.
+//! The journal is the outbox, and this task keeps nothing: it reports the fate of every command to the lane, whose flow
+//! control decides what is sent again and when. If this process dies, the shard's next owner resumes from the journal.
 
-use std::{
-    collections::{HashMap, hash_map},
-    sync::Arc,
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
 
 use contract::CommandId;
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use messaging::{Acker, BrokerState, PublishError};
+use messaging::{Acker, PublishError};
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, oneshot},
     task::AbortHandle,
     time::Instant,
 };
@@ -32,10 +30,27 @@ const SUBMISSIONS_MAX: usize = 64;
 /// Messages in one publish.
 const PUBLISH_BATCH_MAX: usize = 512;
 
-/// The first pause before unpublished commands are tried again.
-const AGAIN_MIN: Duration = Duration::from_millis(100);
-/// The longest one. A worker's queue that appears is found within it.
-const AGAIN_MAX: Duration = Duration::from_secs(5);
+/// The fate of some commands that were published together.
+#[derive(Debug)]
+pub(super) struct PublishReport {
+    /// The time at which the broker's answers were there.
+    pub(super) at: Instant,
+    pub(super) commands: Vec<(CommandId, u16, Taken)>,
+}
+
+/// The broker's answer to one command.
+#[derive(Debug)]
+pub(super) enum Taken {
+    /// It is in its queue.
+    Confirmed,
+    /// It is not, for now.
+    No,
+    /// It never will be, for this reason.
+    Never(String),
+}
+
+/// The number of deliveries of the shard's queue that were taken and not acknowledged.
+pub(super) type Unacknowledged = Arc<AtomicUsize>;
 
 /// The lane's side. Dropping it ends the task at once.
 pub(super) struct Publisher {
@@ -51,19 +66,18 @@ enum Submission {
 }
 
 impl Publisher {
-    pub(super) fn start(shared: Arc<Shared>, acker: Acker) -> Self {
+    /// Starts the task. The reports are bounded by the commands that flow control lets go.
+    pub(super) fn start(
+        shared: Arc<Shared>,
+        acker: Acker,
+        unacknowledged: Unacknowledged,
+    ) -> (Self, mpsc::UnboundedReceiver<PublishReport>) {
         let (submissions, received) = mpsc::channel(SUBMISSIONS_MAX);
-        let broker = shared.broker.state();
-        let task = Task {
-            shared: Arc::clone(&shared),
-            acker,
-            broker,
-            under_way: FuturesUnordered::new(),
-            waiting: HashMap::new(),
-            again: Again::default(),
-        };
+        let (reports, reported) = mpsc::unbounded_channel();
+        let under_way = FuturesUnordered::new();
+        let task = Task { shared: Arc::clone(&shared), acker, unacknowledged, reports, under_way };
         let task = tokio::spawn(task.run(received)).abort_handle();
-        Self { shared, submissions, task }
+        (Self { shared, submissions, task }, reported)
     }
 
     /// Hands the work over; waits while too much is before it. Requests of this process are answered at once.
@@ -77,7 +91,7 @@ impl Publisher {
         }
     }
 
-    /// Waits until everything that was submitted is done or waits for the broker.
+    /// Waits until everything that was submitted is done, or the broker has not taken it.
     pub(super) async fn flush(&self) {
         let (done, flushed) = oneshot::channel();
         if self.submissions.send(Submission::Flush(done)).await.is_ok() {
@@ -95,38 +109,9 @@ impl Drop for Publisher {
 struct Task {
     shared: Arc<Shared>,
     acker: Acker,
-    broker: watch::Receiver<BrokerState>,
-    under_way: FuturesUnordered<BoxFuture<'static, Published>>,
-    /// Committed and not taken by the broker. A newer attempt replaces the older one.
-    waiting: HashMap<CommandId, Command>,
-    again: Again,
-}
-
-/// The end of a publish, with the commands that may have to be repeated.
-struct Published {
-    commands: Vec<Command>,
-    results: Vec<Result<(), PublishError>>,
-    again: bool,
-    since: Instant,
-}
-
-/// The time of the next attempt with unpublished commands.
-#[derive(Debug, Default)]
-struct Again {
-    pause: Duration,
-    at: Option<Instant>,
-}
-
-impl Again {
-    fn later(&mut self) {
-        self.pause = (self.pause * 2).clamp(AGAIN_MIN, AGAIN_MAX);
-        self.at = Some(Instant::now() + self.pause);
-    }
-
-    fn now(&mut self) {
-        self.pause = Duration::ZERO;
-        self.at = Some(Instant::now());
-    }
+    unacknowledged: Unacknowledged,
+    reports: mpsc::UnboundedSender<PublishReport>,
+    under_way: FuturesUnordered<BoxFuture<'static, ()>>,
 }
 
 impl Task {
@@ -139,19 +124,11 @@ impl Task {
                 }
             }
             let free = self.under_way.len() < PUBLISHES_MAX;
-            let again = self.again.at.filter(|_| free && !self.waiting.is_empty());
             tokio::select! {
-                Some(published) = self.under_way.next() => self.published(published),
+                Some(()) = self.under_way.next() => {}
                 submission = submissions.recv(), if free => match submission {
                     None => return,
                     Some(submission) => self.take(submission, &mut submissions, &mut flushes),
-                },
-                () = sleep_until(again), if again.is_some() => self.publish_again(),
-                changed = self.broker.changed() => match changed {
-                    Ok(()) if *self.broker.borrow_and_update() == BrokerState::Connected => self.again.now(),
-                    Ok(()) => {}
-                    // The broker's client is gone, and this task with it soon.
-                    Err(_) => std::future::pending().await,
                 },
             }
         }
@@ -173,158 +150,83 @@ impl Task {
             }
             next = if work.commands.len() < PUBLISH_BATCH_MAX { submissions.try_recv().ok() } else { None };
         }
-        if !self.waiting.is_empty() {
-            // A newer attempt makes the copy that still waits pointless.
-            let before = self.waiting.len();
-            work.commands.iter().for_each(|command| drop(self.waiting.remove(&command.id)));
-            self.count_waiting(-isize::try_from(before - self.waiting.len()).unwrap_or(0));
-        }
-        self.publish(work, false);
+        self.publish(work);
     }
 
-    fn publish(&mut self, work: AfterCommit, again: bool) {
+    fn publish(&mut self, work: AfterCommit) {
         if work.is_empty() {
             return;
         }
-        let (shared, acker, since) = (Arc::clone(&self.shared), self.acker.clone(), Instant::now());
+        let (shared, acker) = (Arc::clone(&self.shared), self.acker.clone());
+        let (reports, unacknowledged) = (self.reports.clone(), Arc::clone(&self.unacknowledged));
         let under_way = async move {
             let AfterCommit { commands, messages, acks, dead, own_answers: _ } = work;
-            // The messages stand behind the commands, so that the results of the commands come first.
-            let batch: Vec<_> = commands.iter().map(|command| command.outgoing.clone()).chain(messages).collect();
-            let publish = async { if batch.is_empty() { Vec::new() } else { shared.broker.publish(batch).await } };
+            let publish = async {
+                if !commands.is_empty() || !messages.is_empty() {
+                    publish(&shared, commands, messages, &reports).await;
+                }
+            };
             let acknowledge = async {
                 acker.ack(&acks).await;
                 for (delivery, reason) in &dead {
                     acker.dead_letter(delivery, reason).await;
                 }
+                unacknowledged.fetch_sub(acks.len() + dead.len(), Ordering::Relaxed);
             };
-            let (results, ()) = tokio::join!(publish, acknowledge);
-            Published { commands, results, again, since }
+            tokio::join!(publish, acknowledge);
         };
         self.under_way.push(under_way.boxed());
     }
-
-    /// A publish has ended: the commands that the broker did not take are kept.
-    fn published(&mut self, published: Published) {
-        let Published { commands, results, again, since } = published;
-        let (mut sent, mut failed) = (0_usize, 0_usize);
-        for (command, result) in commands.into_iter().zip(results) {
-            match result {
-                Ok(()) => sent += 1,
-                Err(error) => {
-                    failed += 1;
-                    self.keep(command, &error);
-                }
-            }
-        }
-        if sent > 0 {
-            metrics::histogram!(names::PUBLISH_SECONDS).record(since.elapsed());
-        }
-        if failed == 0 && again {
-            // What was in the way is gone: the rest goes without a pause.
-            self.again.now();
-        } else if failed > 0 && (again || self.again.at.is_none()) {
-            self.again.later();
-        }
-        if self.waiting.is_empty() {
-            self.again = Again::default();
-        }
-    }
-
-    fn keep(&mut self, command: Command, error: &PublishError) {
-        let reason = match error {
-            PublishError::Unroutable { .. } => "unroutable",
-            PublishError::NotConfirmed { .. } => "not_confirmed",
-            PublishError::Unavailable { .. } => "unavailable",
-            PublishError::TooLarge { .. } => "too_large",
-        };
-        metrics::counter!(names::PUBLISH_FAILED, "reason" => reason).increment(1);
-        let saga_id = command.id.saga;
-        match error {
-            PublishError::Unavailable { .. } => tracing::debug!(%saga_id, command = %command.id, %error, "kept"),
-            PublishError::Unroutable { .. } | PublishError::NotConfirmed { .. } | PublishError::TooLarge { .. } => {
-                tracing::warn!(%saga_id, command = %command.id, %error, "a command is not taken by the broker");
-            }
-        }
-        let full = self.waiting.len() >= self.shared.settings.limits.unpublished_max;
-        if matches!(error, PublishError::TooLarge { .. }) || full {
-            return;
-        }
-        if keep_newest(&mut self.waiting, command) {
-            self.count_waiting(1);
-        }
-    }
-
-    fn publish_again(&mut self) {
-        self.again.at = None;
-        let now = self.shared.clock.now();
-        let before = self.waiting.len();
-        self.waiting.retain(|_, command| command.deadline > now);
-        let chosen: Vec<_> = self.waiting.keys().take(PUBLISH_BATCH_MAX).cloned().collect();
-        let commands: Vec<_> = chosen.iter().filter_map(|id| self.waiting.remove(id)).collect();
-        self.count_waiting(isize::try_from(self.waiting.len()).unwrap_or(0) - isize::try_from(before).unwrap_or(0));
-        self.publish(AfterCommit { commands, ..AfterCommit::default() }, true);
-    }
-
-    fn count_waiting(&self, change: isize) {
-        self.shared.admission.count_unpublished(change);
-        let amount = f64::from(i32::try_from(change.abs()).unwrap_or(i32::MAX));
-        let gauge = metrics::gauge!(names::UNPUBLISHED);
-        if change >= 0 { gauge.increment(amount) } else { gauge.decrement(amount) }
-    }
 }
 
-impl Drop for Task {
-    fn drop(&mut self) {
-        self.count_waiting(-isize::try_from(self.waiting.len()).unwrap_or(0));
+/// Publishes, and tells the lane what became of each command.
+async fn publish(
+    shared: &Shared,
+    commands: Vec<Command>,
+    messages: Vec<messaging::Outgoing>,
+    reports: &mpsc::UnboundedSender<PublishReport>,
+) {
+    let since = Instant::now();
+    let (ids, mut batch): (Vec<_>, Vec<_>) =
+        commands.into_iter().map(|command| ((command.id, command.attempt), command.outgoing)).unzip();
+    // The messages stand behind the commands, so that the results of the commands come first.
+    batch.extend(messages);
+    let results = shared.broker.publish(batch).await;
+    if ids.is_empty() {
+        return;
     }
+    let at = Instant::now();
+    metrics::histogram!(names::PUBLISH_SECONDS).record(at - since);
+    let commands = ids.into_iter().zip(results).map(|((id, attempt), result)| {
+        let taken = taken(&id, result);
+        (id, attempt, taken)
+    });
+    // The lane may have ended meanwhile.
+    reports.send(PublishReport { at, commands: commands.collect() }).ok();
 }
 
-/// Keeps a command that is to be sent again; true when none of its id was kept yet. Publishes end in any order: one of
-/// an earlier attempt must not take the place of a later one.
-fn keep_newest(waiting: &mut HashMap<CommandId, Command>, command: Command) -> bool {
-    match waiting.entry(command.id.clone()) {
-        hash_map::Entry::Vacant(place) => {
-            place.insert(command);
-            true
+fn taken(id: &CommandId, result: Result<(), PublishError>) -> Taken {
+    let Err(error) = result else { return Taken::Confirmed };
+    let reason = match error {
+        PublishError::Unroutable { .. } => "unroutable",
+        PublishError::NotConfirmed { .. } => "not_confirmed",
+        PublishError::Unavailable { .. } => "unavailable",
+        PublishError::TooLarge { .. } => "too_large",
+    };
+    metrics::counter!(names::PUBLISH_FAILED, "reason" => reason).increment(1);
+    let saga_id = id.saga;
+    match error {
+        PublishError::Unavailable { .. } => {
+            tracing::debug!(%saga_id, command = %id, %error, "a command stands");
+            Taken::No
         }
-        hash_map::Entry::Occupied(mut kept) => {
-            if kept.get().deadline < command.deadline {
-                kept.insert(command);
-            }
-            false
+        PublishError::Unroutable { .. } | PublishError::NotConfirmed { .. } => {
+            tracing::warn!(%saga_id, command = %id, %error, "a command is not taken by the broker");
+            Taken::No
         }
-    }
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use chrono::{DateTime, TimeDelta};
-    use contract::{StepName, step::Op};
-    use messaging::{Message, Outgoing};
-
-    use super::*;
-
-    #[test]
-    fn an_earlier_attempt_that_fails_late_does_not_replace_a_later_one() {
-        let step = StepName::new("hold-room").unwrap();
-        let id = CommandId { saga: kit::ids::saga_id(0, 1), step, op: Op::Action, generation: 1 };
-        let attempt = |seconds| {
-            let outgoing = Outgoing::command("order", Message::new(format!("m{seconds}"), "kind", "{}"));
-            Command { id: id.clone(), deadline: DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds), outgoing }
-        };
-        let mut waiting = HashMap::new();
-        assert!(keep_newest(&mut waiting, attempt(20)));
-        assert!(!keep_newest(&mut waiting, attempt(10)));
-        assert_eq!(waiting[&id].deadline, attempt(20).deadline);
-        assert!(!keep_newest(&mut waiting, attempt(30)));
-        assert_eq!(waiting[&id].outgoing.message.message_id, "m30");
+        PublishError::TooLarge { .. } => {
+            tracing::error!(%saga_id, command = %id, %error, "a command is too large for the broker");
+            Taken::Never(error.to_string())
+        }
     }
 }

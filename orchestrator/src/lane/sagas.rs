@@ -5,8 +5,18 @@ use std::{collections::VecDeque, sync::Arc};
 
 use contract::RequestId;
 use messaging::QueueName;
+use tokio::time::Instant;
 
-use super::{input::Carried, memory::Memory, recovery::Recovery, timers::Timers, watches::Watches};
+use super::{
+    flow::Flow,
+    input::Carried,
+    memory::Memory,
+    recovery::Recovery,
+    retrying::Retrying,
+    standing::Standing,
+    timers::{Now, Timers},
+    watches::Watches,
+};
 use crate::{messages::wire::ActEnd, shared::Shared};
 
 /// Acts remembered against redelivery: far more than operators send within a broker's reconnect.
@@ -20,6 +30,9 @@ pub(super) struct Sagas {
     pub(super) queue: QueueName,
     pub(super) memory: Memory,
     pub(super) timers: Timers,
+    pub(super) flow: Flow,
+    pub(super) standing: Standing,
+    pub(super) retrying: Retrying,
     pub(super) watches: Watches,
     pub(super) recovery: Recovery,
     pub(super) carried: Carried,
@@ -33,6 +46,9 @@ impl Sagas {
             queue: QueueName::replies(shard),
             memory: Memory::new(shared.settings.limits.lane_memory_sagas_max, Arc::clone(&shared.admission)),
             timers: Timers::new(shard),
+            flow: Flow::new(),
+            standing: Standing::new(shard, Arc::clone(&shared.admission)),
+            retrying: Retrying::new(shard),
             watches: Watches::default(),
             recovery: Recovery::default(),
             carried: Carried::default(),
@@ -43,7 +59,19 @@ impl Sagas {
 
     /// True when the next turn has no work but what arrives.
     pub(super) fn may_wait(&self) -> bool {
-        self.carried.is_empty() && self.recovery.is_done()
+        self.carried.is_empty() && self.recovery.is_done() && !self.flow.can_release()
+    }
+
+    /// The next time at which something is due.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.timers.next().into_iter().chain(self.flow.next_due()).min()
+    }
+
+    /// Shows in the metrics what waits here.
+    pub(super) fn report(&mut self) {
+        self.timers.report();
+        self.retrying.report();
+        self.standing.report(&self.flow, Now::read(&*self.shared.clock));
     }
 }
 

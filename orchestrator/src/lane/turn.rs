@@ -2,8 +2,11 @@
 
 use std::collections::HashSet;
 
-use chrono::{DateTime, Utc};
-use contract::SagaId;
+use contract::{
+    SagaId,
+    command::{FAULT_COMMAND_EXPIRED, Fault, Outcome},
+    envelope::ReplyEnvelope,
+};
 use journal::LaneJournal;
 use machine::Input;
 use messaging::Delivery;
@@ -12,11 +15,13 @@ use tokio::time::Instant;
 use super::{
     after_commit::AfterCommit,
     batch::{Batch, BatchedSaga},
-    inbox::Gathered,
+    inbox::{BrokerChange, Gathered},
     input::{Origin, PendingInput, count_input},
     loading::Loaded,
     lost::Lost,
+    publisher::{PublishReport, Taken},
     sagas::Sagas,
+    timers::Now,
 };
 use crate::{
     messages::wire::{ActAnswer, ActEnd, Committed, LaneMessage, Ping, Pong, Watch, act_answer, committed, pong},
@@ -29,20 +34,27 @@ use crate::{
 pub(super) struct Turn<'a> {
     pub(super) sagas: &'a mut Sagas,
     /// The time of every decision and record of the turn.
-    pub(super) now: DateTime<Utc>,
+    pub(super) now: Now,
     pub(super) batch: Batch,
     pub(super) after_commit: AfterCommit,
 }
 
 impl<'a> Turn<'a> {
-    pub(super) fn new(sagas: &'a mut Sagas, now: DateTime<Utc>) -> Self {
+    pub(super) fn new(sagas: &'a mut Sagas, now: Now) -> Self {
         Self { sagas, now, batch: Batch::default(), after_commit: AfterCommit::default() }
     }
 
     /// Decides everything that was gathered, after loading the sagas that it is for.
     pub(super) async fn decide(&mut self, gathered: Gathered, journal: &mut dyn LaneJournal) -> Result<(), Lost> {
-        let Gathered { deliveries, starts, due } = gathered;
-        let inputs = self.read(deliveries, due);
+        let Gathered { deliveries, starts, reports, broker, due, heard_until } = gathered;
+        let mut inputs = std::mem::take(&mut self.sagas.carried.inputs);
+        self.note(broker, reports, &mut inputs);
+        self.read(deliveries, &mut inputs);
+        // After the replies of the same turn: what they answer is not missing.
+        if let Some(heard_until) = heard_until {
+            inputs.extend(self.sagas.flow.judge(heard_until).into_iter().map(PendingInput::missing));
+        }
+        inputs.extend(due.into_iter().map(PendingInput::timer));
         let Loaded { commands, absent } = self.sagas.load_missing(&inputs, journal).await?;
         self.after_commit.commands.extend(commands);
         self.sagas.load_given_up(&inputs, journal).await?;
@@ -56,19 +68,45 @@ impl<'a> Turn<'a> {
         Ok(())
     }
 
-    /// Reads deliveries and timers as inputs; the ones that were carried over come first.
-    fn read(&mut self, deliveries: Vec<Delivery>, due: Vec<SagaId>) -> Vec<PendingInput> {
-        let mut inputs = std::mem::take(&mut self.sagas.carried.inputs);
-        inputs.reserve(deliveries.len() + due.len());
+    /// Notes what became of the commands of earlier turns.
+    fn note(&mut self, broker: Option<BrokerChange>, reports: Vec<PublishReport>, inputs: &mut Vec<PendingInput>) {
+        let flow = &mut self.sagas.flow;
+        for PublishReport { at, commands } in reports {
+            for (id, attempt, taken) in commands {
+                match taken {
+                    Taken::Confirmed => flow.confirmed(&id, attempt, at),
+                    Taken::No => flow.not_taken(&id, attempt, at),
+                    Taken::Never(reason) => {
+                        flow.forget(&id);
+                        inputs.push(PendingInput::never_taken(id, attempt, reason));
+                    }
+                }
+            }
+        }
+        match broker {
+            Some(BrokerChange::TakesNone) => flow.broker_takes_none(),
+            Some(BrokerChange::TakesAgain) => flow.broker_takes_again(),
+            Some(BrokerChange::Back) => flow.begin_anew(),
+            None => {}
+        }
+    }
+
+    /// Reads deliveries as inputs.
+    fn read(&mut self, deliveries: Vec<Delivery>, inputs: &mut Vec<PendingInput>) {
+        inputs.reserve(deliveries.len());
         for delivery in deliveries {
             match LaneMessage::read(&delivery).and_then(|message| self.check_shard(message)) {
                 Ok(LaneMessage::Reply(reply)) => {
                     if let Some(route) = reply.parcels {
                         self.sagas.shared.unpackers.note(route);
                     }
+                    self.answered(&reply);
                     inputs.push(PendingInput::reply(reply, delivery));
                 }
-                Ok(LaneMessage::DeadCommand(dead)) => inputs.push(PendingInput::dead_command(dead, delivery)),
+                Ok(LaneMessage::DeadCommand(dead)) => {
+                    self.sagas.flow.answered(&dead.command_id, dead.attempt, self.now.steady);
+                    inputs.push(PendingInput::dead_command(dead, delivery));
+                }
                 Ok(LaneMessage::Act(act)) => match self.sagas.answered_acts.get(act.request_id).cloned() {
                     Some(end) => {
                         self.answer(act.answer_to, ActAnswer { request_id: act.request_id, end });
@@ -91,8 +129,19 @@ impl<'a> Turn<'a> {
                 }
             }
         }
-        inputs.extend(due.into_iter().map(PendingInput::timer));
-        inputs
+    }
+
+    /// Tells flow control of a reply, and people of a worker's clock that is ahead.
+    fn answered(&mut self, reply: &ReplyEnvelope) {
+        let ReplyEnvelope { command_id, attempt, outcome, .. } = reply;
+        if let Outcome::Faulted(Fault { code, .. }) = outcome
+            && code == FAULT_COMMAND_EXPIRED
+            && let Some(route) = self.sagas.flow.expires_after(command_id, self.now.wall)
+        {
+            metrics::counter!(names::CLOCK_SKEW, "route" => route.as_str()).increment(1);
+            tracing::error!(%command_id, route = route.as_str(), "a worker's clock is ahead: it found a command expired");
+        }
+        self.sagas.flow.answered(command_id, *attempt, self.now.steady);
     }
 
     fn check_shard(&self, message: LaneMessage) -> Result<LaneMessage, String> {
@@ -108,7 +157,7 @@ impl<'a> Turn<'a> {
         let Watch { saga_id, notify_to, until } = watch;
         let head = self.sagas.memory.get(saga_id).map(|saga| saga.head);
         let told = committed(&notify_to, &Committed { saga_id, head, record: None });
-        let renewed = self.sagas.watches.add(saga_id, notify_to, until, self.now);
+        let renewed = self.sagas.watches.add(saga_id, notify_to, until, self.now.wall);
         // A saga that is not in memory has had no commit since the watcher was last answered.
         if head.is_some() || !renewed {
             self.after_commit.messages.push(told);
@@ -130,7 +179,7 @@ impl<'a> Turn<'a> {
             }
             let input = std::mem::take(&mut start.input);
             let traceparent = start.traceparent;
-            match SagaInstance::begin(&start.definition, start.saga_id, input, traceparent, self.now) {
+            match SagaInstance::begin(&start.definition, start.saga_id, input, traceparent, self.now.wall) {
                 Ok(Ok(begun)) => self.batch.add(BatchedSaga::begun(begun, start)),
                 Ok(Err(refused)) => {
                     start.answer.send(LaneAnswer::Refused(refused)).ok();
@@ -156,7 +205,7 @@ impl<'a> Turn<'a> {
         if !saga.goes_with(&input) {
             return self.sagas.carried.inputs.push(input);
         }
-        match saga.decide(&input, self.now) {
+        match saga.decide(&input, self.now.wall) {
             Ok(verdict) => saga.heard.push((input, verdict)),
             Err(parked) => self.park(input, parked),
         }
@@ -182,7 +231,8 @@ impl<'a> Turn<'a> {
         for input in heard.into_iter().map(|(input, _)| input).chain([input]) {
             self.turn_away_from_parked(input, &parked);
         }
-        self.sagas.timers.set(id, None);
+        self.sagas.timers.set(id, None, self.now);
+        self.sagas.retrying.set(id, None);
         self.sagas.memory.park(id, parked);
     }
 

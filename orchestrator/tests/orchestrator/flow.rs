@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::{
     client::start_body,
-    rig::{Rig, on_both_journals, on_real_servers, until},
+    rig::{Rig, SHARDS, on_both_journals, on_real_servers, until},
     worker,
 };
 
@@ -20,6 +20,7 @@ on_both_journals!(
     a_saga_runs_to_its_end_and_shows_every_step,
     a_refusal_undoes_what_was_done_in_reverse_order,
     faults_and_missing_replies_are_asked_again_under_the_same_command_id,
+    a_domain_that_answers_nothing_is_probed_and_its_silence_is_no_attempt,
     doubled_replies_change_nothing,
     the_same_start_many_times_at_once_makes_one_saga,
     hundreds_of_sagas_at_once_all_end,
@@ -30,6 +31,7 @@ on_real_servers!(
     a_saga_runs_to_its_end_and_shows_every_step,
     a_refusal_undoes_what_was_done_in_reverse_order,
     faults_and_missing_replies_are_asked_again_under_the_same_command_id,
+    a_domain_that_answers_nothing_is_probed_and_its_silence_is_no_attempt,
     hundreds_of_sagas_at_once_all_end,
 );
 
@@ -69,14 +71,30 @@ async fn a_refusal_undoes_what_was_done_in_reverse_order(rig: &Rig) {
 }
 
 async fn faults_and_missing_replies_are_asked_again_under_the_same_command_id(rig: &Rig) {
-    let running = rig.orchestrator().await;
+    let mut running = rig.orchestrator().await;
+    running.owns_all().await;
     let worker = rig.worker().await;
     let saga = running.client.start("quick-trip", "fault create-order 2; silent hold-room 1").await;
+    until("the hold is asked for", async || (worker.received(saga, "hold-room") > 0).then_some(())).await;
+    // Its domain answers what is sent later: the reply is missing.
+    let mut other = saga;
+    while other == saga || other.shard(SHARDS) != saga.shard(SHARDS) {
+        other = running.client.start("quick-trip", "").await;
+    }
     let view = running.client.reaches(saga, SagaStatus::Completed).await;
     assert_eq!(worker.carried_out(saga), FORWARD);
     assert_eq!(worker.received(saga, "create-order"), 3);
     assert_eq!(worker.received(saga, "hold-room"), 2);
     assert_eq!((view.steps[0].attempts, view.steps[1].attempts), (3, 2));
+}
+
+async fn a_domain_that_answers_nothing_is_probed_and_its_silence_is_no_attempt(rig: &Rig) {
+    let running = rig.orchestrator().await;
+    let worker = rig.worker().await;
+    let saga = running.client.start("quick-trip", "silent hold-room 1").await;
+    let view = running.client.reaches(saga, SagaStatus::Completed).await;
+    assert_eq!(worker.received(saga, "hold-room"), 2, "once, and the probe");
+    assert!(view.steps.iter().all(|step| step.attempts == 1), "{:?}", view.steps);
 }
 
 async fn doubled_replies_change_nothing(rig: &Rig) {

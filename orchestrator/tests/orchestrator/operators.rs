@@ -26,7 +26,7 @@ async fn whichever_orchestrator_is_asked_the_saga_hears_its_operator(rig: &Rig) 
     first.owns(|owned| owned == usize::from(SHARDS) / 2).await;
     let worker = rig.worker().await;
 
-    let stuck = first.client.start("quick-trip", "fault confirm-order 4").await;
+    let stuck = first.client.start("quick-trip", "garble confirm-order 1").await;
     first.client.reaches(stuck, SagaStatus::NeedsAttention).await;
     let (_, page) = second.client.get("/api/sagas?status=needs_attention").await;
     assert_eq!(page["items"][0]["id"], json!(stuck));

@@ -13,7 +13,7 @@ use crate::{
 on_both_journals!(
     three_orchestrators_on_four_shards_all_own_some,
     the_same_start_at_two_orchestrators_at_once_makes_one_saga,
-    a_timer_is_counted_where_it_is_held,
+    a_command_under_way_is_counted_where_it_is_sent,
     two_orchestrators_share_the_shards_and_either_answers_for_all_sagas,
     a_killed_orchestrators_sagas_are_finished_by_the_other,
     a_stopped_orchestrator_finishes_what_it_accepted_and_hands_over,
@@ -73,15 +73,13 @@ async fn the_same_start_at_two_orchestrators_at_once_makes_one_saga(rig: &Rig) {
     assert_eq!(page["items"].as_array().unwrap().len(), 10);
 }
 
-async fn a_timer_is_counted_where_it_is_held(rig: &Rig) {
+async fn a_command_under_way_is_counted_where_it_is_sent(rig: &Rig) {
     let running = rig.orchestrator().await;
-    let saga = running.client.start("trip", "").await;
-    let gauge = format!("sojourn_orchestrator_timers{{shard=\"{}\"}}", saga.shard(SHARDS));
+    running.client.start("trip", "").await;
     let counted = async |count: u32| {
-        until("the timers are counted", async || {
-            kit::metrics::install().render().contains(&format!("{gauge} {count}\n")).then_some(())
-        })
-        .await;
+        let gauge = format!("sojourn_orchestrator_commands_under_way {count}\n");
+        until("the commands are counted", async || kit::metrics::install().render().contains(&gauge).then_some(()))
+            .await;
     };
     counted(1).await;
     running.stop.cancel();

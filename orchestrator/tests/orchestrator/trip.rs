@@ -50,7 +50,8 @@ command!(Confirm, "order.confirm", Route::Order);
 pub(crate) const REPLY_WITHIN: Duration = Duration::from_millis(1500);
 
 fn build(name: &str, version: u32, reply_within: Duration) -> Definition {
-    let retry = Retry::exponential(Duration::from_millis(20)).cap(Duration::from_millis(200)).attempts_max(4);
+    let endless = Retry::exponential(Duration::from_millis(20)).cap(Duration::from_millis(200));
+    let retry = endless.attempts_max(4);
     let mut saga = Builder::<Trip>::new(name, version);
     let create = saga
         .step("create-order")
@@ -79,7 +80,7 @@ fn build(name: &str, version: u32, reply_within: Duration) -> Definition {
         .after([authorize])
         .pivot()
         .command(|trip, _| Confirm { script: trip.script.clone() })
-        .retry(retry)
+        .retry(endless)
         .reply_within(reply_within)
         .add();
     saga.build().unwrap_or_else(|mistakes| panic!("{mistakes:?}"))

@@ -133,6 +133,9 @@ fn handle(inbox: &Mutex<Inbox>, command: &CommandEnvelope) -> Vec<Outcome<Value>
     if told("fault").is_some_and(|count| times <= count) {
         return vec![Outcome::faulted("dependency_failed", "as told")];
     }
+    if told("garble").is_some_and(|count| times <= count) {
+        return vec![Outcome::done(Value::Null)];
+    }
     let outcome = inbox.outcomes.entry(id.clone()).or_insert_with(|| {
         if told("refuse").is_some() {
             Outcome::refused("as_told", "as told")

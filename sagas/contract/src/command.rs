@@ -113,7 +113,7 @@ pub struct Fault {
 
 /// The refusal of an action whose compensation came first (S8).
 pub const REFUSED_STEP_COMPENSATED: &str = "step_compensated";
-/// The fault of a command whose deadline had passed when a worker took it up.
+/// The fault of a command that had expired when a worker took it up. It was not started, and counts as no attempt.
 pub const FAULT_COMMAND_EXPIRED: &str = "command_expired";
 /// The fault of a handler that failed on its database or another dependency.
 pub const FAULT_DEPENDENCY_FAILED: &str = "dependency_failed";

@@ -37,8 +37,9 @@ pub struct CommandEnvelope {
     pub route: Route,
     /// The routing key that replies go to.
     pub reply_to: String,
-    /// The time after which a worker must no longer start the command.
-    pub deadline: DateTime<Utc>,
+    /// The time after which a worker must no longer start the command; none when it must succeed in the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<DateTime<Utc>>,
     /// The W3C trace context of the hop that sent the message.
     #[serde(default, deserialize_with = "if_valid", skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<Traceparent>,

@@ -60,9 +60,9 @@ const REPLY_WITHIN_DEFAULT: Duration = Duration::from_secs(10);
 /// The retries before the pivot when nothing else is said: about a minute of faults.
 const BEFORE_PIVOT_DEFAULT: Retry =
     Retry::exponential(Duration::from_millis(200)).cap(Duration::from_secs(10)).attempts_max(12);
-/// The retries of what must succeed when nothing else is said. Giving up early would only make an operator press retry.
-const MUST_SUCCEED_DEFAULT: Retry =
-    Retry::exponential(Duration::from_millis(200)).cap(Duration::from_secs(10)).attempts_max(50);
+/// The retries of what must succeed when nothing else is said. They have no end: giving up would only make an operator
+/// press retry.
+const MUST_SUCCEED_DEFAULT: Retry = Retry::exponential(Duration::from_millis(200)).cap(Duration::from_secs(10));
 
 /// Collects the steps of a definition. `I` is the start input; `F` are the facts that its steps learn from replies.
 ///
@@ -119,7 +119,7 @@ impl<I: DeserializeOwned + 'static, F: Default + 'static> Builder<I, F> {
     }
 
     /// The retries of what must succeed in the end and does not say its own: the pivot, the steps after it and every
-    /// compensation.
+    /// compensation. They have no bound.
     pub fn must_succeed(&mut self, retry: Retry) -> &mut Self {
         self.defaults.must_succeed = retry;
         self

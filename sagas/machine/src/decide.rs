@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use contract::{
-    command::{FAULT_COMMAND_DEAD_LETTERED, Fault, Outcome, Refusal},
+    command::{FAULT_COMMAND_DEAD_LETTERED, FAULT_COMMAND_EXPIRED, Fault, Outcome, Refusal},
     step::{CommandId, Op},
 };
 use serde_json::Value;
@@ -11,11 +11,11 @@ use crate::{
     codes::{FAILURE_REPLY_MISSING, FAILURE_REPLY_UNREADABLE},
     decision::{Decision, Verdict},
     definition::Definition,
-    draft::{Draft, Failure},
+    draft::{Draft, Failure, FailureKind},
     entry::Entry,
     input::Input,
     operate::operate,
-    queries::next_wake,
+    queries::is_due,
     state::{Phase, Progress, State},
     step::{CommandSpec, Step},
 };
@@ -31,8 +31,11 @@ pub fn decide(definition: &Definition, state: &State, input: &Input, now: DateTi
         Input::DeadLettered { command_id, attempt, reason } => {
             // It may have taken effect each time before its worker fell over, so it stays in doubt.
             let (code, message) = (FAULT_COMMAND_DEAD_LETTERED.to_owned(), reason.clone());
-            let failure = Failure { in_doubt: true, code, message };
+            let failure = Failure { kind: FailureKind::InDoubt, code, message };
             answered(definition, state, command_id, now, |awaited| awaited.attempt_failed(*attempt, failure))
+        }
+        Input::ReplyMissing { command_id, attempt } => {
+            answered(definition, state, command_id, now, |awaited| awaited.reply_missing(*attempt))
         }
         Input::TimePassed => time_passed(definition, state, now),
         Input::Operator { operator, action, terms } => operate(definition, state, operator, action, *terms, now),
@@ -117,7 +120,7 @@ impl Awaited<'_> {
                     let message = format!("the reply is not what `{}` answers: {mismatch}", self.spec.name);
                     let code = FAILURE_REPLY_UNREADABLE.to_owned();
                     // It says itself that it took effect; only what it answers is lost.
-                    self.attempt_failed(attempt, Failure { in_doubt: true, code, message })
+                    self.attempt_failed(attempt, Failure { kind: FailureKind::Unreadable, code, message })
                 }
             },
             Outcome::Refused(Refusal { code, message }) => {
@@ -126,10 +129,17 @@ impl Awaited<'_> {
                 draft.finish()
             }
             Outcome::Faulted(Fault { code, message }) => {
-                let (code, message) = (code.clone(), message.clone());
-                self.attempt_failed(attempt, Failure { in_doubt: false, code, message })
+                let expired = code == FAULT_COMMAND_EXPIRED;
+                let kind = if expired { FailureKind::Expired } else { FailureKind::Fault };
+                self.attempt_failed(attempt, Failure { kind, code: code.clone(), message: message.clone() })
             }
         }
+    }
+
+    fn reply_missing(self, attempt: u16) -> Decision {
+        let message = format!("`{}` was not answered within {:?}", self.spec.name, self.spec.reply_within);
+        let code = FAILURE_REPLY_MISSING.to_owned();
+        self.attempt_failed(attempt, Failure { kind: FailureKind::InDoubt, code, message })
     }
 
     /// A failure says nothing about any attempt but its own.
@@ -148,42 +158,18 @@ impl Awaited<'_> {
     }
 }
 
-/// Lets first the attempts fail that are overdue, then sends the commands that have waited long enough: so the same
-/// moment heard twice changes nothing the second time.
+/// Sends the commands that have waited long enough, or turns the saga around at its deadline.
 fn time_passed(definition: &Definition, state: &State, now: DateTime<Utc>) -> Decision {
-    if next_wake(definition, state).is_none_or(|wake| wake > now) {
-        return Decision::unchanged(state, Verdict::Ignored("nothing is due"));
-    }
     let mut draft = Draft::new(definition, state.clone(), now);
-    if draft.turn_around_at_deadline() {
-        return draft.finish();
+    if definition.fits(state) && !state.status.is_final() && !draft.turn_around_at_deadline() {
+        let op = state.direction();
+        let due = |step: &&Step| {
+            let phase = state.progress(&step.name, op).map(|progress| &progress.phase);
+            let (Some(Phase::Waiting { retry_at }), Some(spec)) = (phase, step.command(op)) else { return false };
+            is_due(*retry_at, spec, now)
+        };
+        let due: Vec<_> = definition.steps.iter().filter(due).collect();
+        draft.dispatch(&due, op);
     }
-    let op = state.direction();
-    let overdue = |phase: &Phase| matches!(phase, Phase::Outstanding { reply_by } if *reply_by <= now);
-    for (step, spec) in with_phase(definition, state, op, overdue) {
-        let message = format!("`{}` was not answered within {:?}", spec.name, spec.reply_within);
-        draft.fail(step, op, spec, Failure { in_doubt: true, code: FAILURE_REPLY_MISSING.to_owned(), message });
-        if draft.state.direction() != op {
-            // Turned around: what else was under way forward no longer counts.
-            return draft.finish();
-        }
-    }
-    let due = |phase: &Phase| matches!(phase, Phase::Waiting { retry_at } if *retry_at <= now);
-    let due: Vec<_> = with_phase(definition, &draft.state, op, due).into_iter().map(|(step, _)| step).collect();
-    draft.dispatch(&due, op);
-    draft.finish()
-}
-
-/// The steps whose progress in one direction is in such a phase.
-fn with_phase<'d>(
-    definition: &'d Definition,
-    state: &State,
-    op: Op,
-    such: impl Fn(&Phase) -> bool,
-) -> Vec<(&'d Step, &'d CommandSpec)> {
-    let steps = definition
-        .steps
-        .iter()
-        .filter(|step| state.progress(&step.name, op).is_some_and(|progress| such(&progress.phase)));
-    steps.filter_map(|step| step.command(op).map(|spec| (step, spec))).collect()
+    if draft.is_empty() { Decision::unchanged(state, Verdict::Ignored("nothing is due")) } else { draft.finish() }
 }

@@ -1,6 +1,8 @@
 //! The answer of [`crate::decide()`] and [`crate::start()`]: entries to commit, commands to publish after the commit,
 //! and the state that the saga is in then.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use contract::{command::Route, step::CommandId};
 use serde_json::value::RawValue;
@@ -34,8 +36,10 @@ pub struct CommandToSend {
     pub version: u16,
     /// The domain that carries it out.
     pub route: Route,
-    /// The reply's deadline, after which a worker must no longer start it.
-    pub deadline: DateTime<Utc>,
+    /// The time after which a worker must no longer start it; none for what must succeed in the end.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// The time for which its reply is awaited, from its confirmed publishing on.
+    pub reply_within: Duration,
     /// The command as JSON.
     pub payload: Box<RawValue>,
 }
@@ -70,10 +74,10 @@ impl CommandToSend {
         spec: &CommandSpec,
         command_id: CommandId,
         attempt: u16,
-        deadline: DateTime<Utc>,
+        expires_at: Option<DateTime<Utc>>,
         payload: Box<RawValue>,
     ) -> Self {
-        let CommandSpec { name, version, route, .. } = *spec;
-        Self { command_id, attempt, name, version, route, deadline, payload }
+        let CommandSpec { name, version, route, reply_within, .. } = *spec;
+        Self { command_id, attempt, name, version, route, expires_at, reply_within, payload }
     }
 }

@@ -40,6 +40,7 @@ fn view(step: &Step, touched: &StepState) -> StepView {
         status: status(touched),
         attempts: current.attempts,
         retry_at,
+        retrying_since: current.retrying_since(),
         error: current.error.clone().or_else(|| touched.action.error.clone()),
         reply,
         skipped: touched.action.skipped || touched.compensation.skipped,

@@ -1,7 +1,7 @@
 //! A decision in the making: the acts that every input ends in, once it is known to count.
 //!
 //! ```text
-//!   fault or no reply --> fail --> wait | turn around | ask a person
+//!   fault or no reply --> fail --> wait | turn around
 //!   refusal ----------> refuse --> turn around | ask a person
 //!   success ----------> advance --> dispatch what is ready | end
 //! ```
@@ -27,8 +27,8 @@ use crate::{
     evolve::evolve,
     mapping::MappingError,
     payload::build_payload,
-    queries::{ahead_back, ahead_forward, deadline, pivot_issued},
-    retry::later,
+    queries::{ahead_back, ahead_forward, deadline, expires_at, own_time, pivot_issued},
+    retry::{Retry, later},
     state::{Progress, State},
     step::{CommandSpec, Step},
 };
@@ -50,15 +50,50 @@ pub(crate) struct Draft<'a> {
 
 /// A failed attempt, before it is known what follows from it.
 pub(crate) struct Failure {
-    /// True when the command may have taken effect.
-    pub(crate) in_doubt: bool,
+    pub(crate) kind: FailureKind,
     pub(crate) code: String,
     pub(crate) message: String,
+}
+
+/// The kinds of failed attempts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FailureKind {
+    /// It surely had no effect.
+    Fault,
+    /// A worker found it expired and did not start it: that was no attempt. An earlier sending may have had its effect.
+    Expired,
+    /// It may have taken effect.
+    InDoubt,
+    /// It took effect, and what it answers cannot be read: a worker repeats its answer, so asking again does not help.
+    Unreadable,
+}
+
+impl FailureKind {
+    const fn is_in_doubt(self) -> bool {
+        match self {
+            Self::Fault => false,
+            Self::Expired | Self::InDoubt | Self::Unreadable => true,
+        }
+    }
+
+    /// True when the command is sent again after `attempts` attempts.
+    const fn lets_try_again(self, retry: &Retry, attempts: u16) -> bool {
+        match self {
+            Self::Fault | Self::InDoubt => retry.allows_another(attempts),
+            Self::Expired => true,
+            Self::Unreadable => retry.bound().is_some() && retry.allows_another(attempts),
+        }
+    }
 }
 
 impl<'a> Draft<'a> {
     pub(crate) fn new(definition: &'a Definition, state: State, now: DateTime<Utc>) -> Self {
         Self { definition, state, now, entries: Vec::new(), commands: Vec::new(), input: None }
+    }
+
+    /// True when nothing was decided.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
 
     pub(crate) fn finish(self) -> Decision {
@@ -67,6 +102,22 @@ impl<'a> Draft<'a> {
     }
 
     pub(crate) fn record(&mut self, entry: Entry) {
+        if self.entries.is_empty() {
+            self.record_standing();
+        }
+        self.apply(entry);
+    }
+
+    /// Records first of all that the saga's clock stood, when it did and a deadline counts.
+    fn record_standing(&mut self) {
+        let since = own_time(&self.state, self.now);
+        let counts = deadline(self.definition, &self.state).is_some_and(|deadline| deadline > since);
+        if self.definition.fits(&self.state) && counts && since < self.now {
+            self.apply(Entry::ClockStood { since, until: self.now });
+        }
+    }
+
+    fn apply(&mut self, entry: Entry) {
         evolve(&mut self.state, &entry);
         self.entries.push(entry);
     }
@@ -93,15 +144,15 @@ impl<'a> Draft<'a> {
         let Some(progress) = self.state.progress(&step.name, op) else { return };
         let (attempt, attempts) = (progress.attempt, progress.attempts);
         let id = self.command_id(step, op, progress.generation);
-        let again = spec.retry.allows_another(attempts) && attempt < u16::MAX;
+        let Failure { kind, code, message } = failure;
+        let again = kind.lets_try_again(&spec.retry, attempts);
         let retry_at = again.then(|| later(self.now, spec.retry.wait(&id, attempts)));
-        let Failure { in_doubt, code, message } = failure;
         let (code, message) = (cut_code(code), cut_error_text(message));
         self.record(Entry::CommandFailed {
             step: step.name.clone(),
             op,
             attempt,
-            in_doubt,
+            in_doubt: kind.is_in_doubt(),
             code: code.clone(),
             message: message.clone(),
             retry_at,
@@ -133,7 +184,8 @@ impl<'a> Draft<'a> {
 
     /// Turns the saga around when its deadline has passed and its pivot is not issued; true when it did.
     pub(crate) fn turn_around_at_deadline(&mut self) -> bool {
-        let passed = deadline(self.definition, &self.state).is_some_and(|deadline| deadline <= self.now);
+        let time = own_time(&self.state, self.now);
+        let passed = deadline(self.definition, &self.state).is_some_and(|deadline| deadline <= time);
         if passed {
             let message = "the saga's deadline passed before its point of no return".to_owned();
             self.turn_around(Cause { step: None, code: CAUSE_DEADLINE_PASSED.to_owned(), message, refused: false });
@@ -144,7 +196,7 @@ impl<'a> Draft<'a> {
     /// Sends one direction of these steps, all or none where a failure would turn the saga around: a command that is
     /// undone by the same decision is better not sent.
     pub(crate) fn dispatch(&mut self, steps: &[&'a Step], op: Op) {
-        // A reply may be heard before the timer, after an outage for one: what is held may have run out by now.
+        // A reply may be heard before the timer: what is held may have run out by now.
         if self.turn_around_at_deadline() {
             return;
         }
@@ -195,7 +247,8 @@ impl<'a> Draft<'a> {
         };
         let reply_by = later(self.now, spec.reply_within);
         let command_id = self.command_id(step, op, generation);
-        self.commands.push(CommandToSend::new(spec, command_id, attempt, reply_by, payload));
+        let expires_at = expires_at(&self.state, step, op);
+        self.commands.push(CommandToSend::new(spec, command_id, attempt, expires_at, payload));
         self.record(Entry::CommandDispatched { step: step.name.clone(), op, generation, attempt, reply_by });
     }
 

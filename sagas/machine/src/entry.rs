@@ -74,7 +74,7 @@ pub enum Entry {
         op: Op,
         /// The number of the attempt that failed.
         attempt: u16,
-        /// True when the command may have taken effect, because no reply came.
+        /// True when the command may have taken effect, because no definite reply came.
         in_doubt: bool,
         /// The stable code of the refusal or fault, in `noun_state` form.
         code: String,
@@ -118,6 +118,14 @@ pub enum Entry {
         op: Op,
         /// The reply that stands in for the participant's.
         reply: Value,
+    },
+    /// The saga's clock stood, because what it awaited was not asked for or not answered at its time: its deadline moves
+    /// by as much, and nothing of it was due before the end of that time.
+    ClockStood {
+        /// The time at which the first thing was due.
+        since: DateTime<Utc>,
+        /// The time at which the saga went on.
+        until: DateTime<Utc>,
     },
     /// Every step that applies took effect.
     SagaCompleted,

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use contract::{
     RequestId,
+    command::FAULT_COMMAND_EXPIRED,
     saga::{Action, Cause, SagaStatus},
     step::{Op, StepName},
 };
@@ -43,6 +45,12 @@ pub fn evolve(state: &mut State, entry: &Entry) {
             let progress = progress(state, step, *op);
             progress.phase = retry_at.map_or(Phase::GivenUp, |retry_at| Phase::Waiting { retry_at });
             progress.in_doubt |= in_doubt;
+            progress.retrying_since = progress.retrying_since.or(*retry_at);
+            if code == FAULT_COMMAND_EXPIRED {
+                // No worker started it, so it was no attempt.
+                progress.attempts = progress.attempts.saturating_sub(1);
+                progress.expired = true;
+            }
             progress.error = Some(error(step, code, message, false));
         }
         Entry::CompensationStarted { cause } => turned_around(state, cause),
@@ -60,6 +68,7 @@ pub fn evolve(state: &mut State, entry: &Entry) {
             conclude(progress, Phase::Done { reply: Arc::new(reply.clone()) });
             progress.skipped = true;
         }
+        Entry::ClockStood { since, until } => stood(state, *since, *until),
         Entry::SagaCompleted => state.status = SagaStatus::Completed,
         Entry::SagaCompensated => state.status = SagaStatus::Compensated,
         Entry::SagaAbandoned => state.status = SagaStatus::Abandoned,
@@ -85,6 +94,7 @@ fn dispatched(progress: &mut Progress, generation: u16, attempt: u16, phase: Pha
     if generation != progress.generation {
         progress.attempts = 0;
         progress.refused = false;
+        progress.retrying_since = None;
     }
     progress.generation = generation;
     progress.attempt = attempt;
@@ -98,6 +108,21 @@ fn conclude(progress: &mut Progress, phase: Phase) {
     progress.in_doubt = false;
     progress.refused = false;
     progress.error = None;
+    progress.expired = false;
+    progress.retrying_since = None;
+}
+
+/// Lets the saga's clock go on from `until`: what was overdue is due then, and the deadline is as far away as it was.
+fn stood(state: &mut State, since: DateTime<Utc>, until: DateTime<Utc>) {
+    let deadline = state.deadline_at.and_then(|deadline| deadline.checked_add_signed(until - since));
+    state.deadline_at = deadline.or(state.deadline_at);
+    let halves = state.steps.values_mut().flat_map(|step| [&mut step.action, &mut step.compensation]);
+    for progress in halves {
+        match &mut progress.phase {
+            Phase::Outstanding { reply_by: due } | Phase::Waiting { retry_at: due } => *due = until.max(*due),
+            Phase::Idle | Phase::Done { .. } | Phase::Refused | Phase::GivenUp | Phase::Stuck => {}
+        }
+    }
 }
 
 /// Turns the state around. From here on only compensations count: the actions under way are in doubt, and their replies
@@ -133,6 +158,7 @@ fn acted(state: &mut State, action: &Action) {
                 let progress = step.progress_mut(op);
                 if progress.can_be_retried() {
                     progress.attempts = 0;
+                    progress.retrying_since = None;
                 }
             }
         }

@@ -25,7 +25,15 @@ pub enum Input {
         /// The reason that the dead letter gives.
         reason: String,
     },
-    /// Time has passed: replies, retries and deadlines that are due by `now` are acted on. Harmless when none is.
+    /// An attempt's reply is missing: it is overdue, while its domain has answered what was sent later. A domain that
+    /// answers nothing is no reason for this input: then the saga's clock stands.
+    ReplyMissing {
+        /// The id of the command.
+        command_id: CommandId,
+        /// The number of the attempt.
+        attempt: u16,
+    },
+    /// Time has passed: retries that are due by `now`, and the deadline, are acted on. Harmless when none is.
     TimePassed,
     /// An operator acts.
     Operator {

@@ -57,7 +57,7 @@ pub use fingerprint::Fingerprint;
 pub use input::{Input, Operator, Terms};
 pub use json::Mismatch;
 pub use panics::catch_panic;
-pub use queries::next_wake;
+pub use queries::{next_wake, retrying_since};
 pub use resume::resume;
 pub use retry::Retry;
 pub use start::{StartError, start};

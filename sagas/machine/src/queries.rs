@@ -1,25 +1,84 @@
 //! Questions about how far a saga has come, asked of its definition and its state: which steps are ready, what is to
 //! be undone, whether the pivot was issued, when something falls due.
 
-use chrono::{DateTime, Utc};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
 use contract::{saga::StepKind, step::Op};
 
 use crate::{
     definition::Definition,
+    retry::later,
     state::{Phase, State, StepState},
-    step::Step,
+    step::{CommandSpec, Step},
     step_set::StepSet,
 };
 
-/// The time at which something falls due by itself: a reply's deadline, a retry, or the saga's own deadline.
+/// The shortest standing of a saga's clock that is told from the time that messages and commits take.
+const STANDING_MIN: TimeDelta = TimeDelta::seconds(1);
+
+/// A retry that is due later than its policy can make it was written by a clock that was ahead by more than this.
+const AHEAD_MIN: Duration = Duration::from_secs(1);
+
+/// The time at which something falls due by itself: a retry, or the saga's own deadline. A reply that is awaited is
+/// none of these, because only the caller knows whether its domain answers anything.
 #[must_use]
-pub fn next_wake(definition: &Definition, state: &State) -> Option<DateTime<Utc>> {
+pub fn next_wake(definition: &Definition, state: &State, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     if !definition.fits(state) || state.status.is_final() {
         return None;
     }
     let op = state.direction();
-    let steps = definition.steps().iter().filter_map(|step| state.progress(&step.name, op)?.due_at());
-    steps.chain(deadline(definition, state)).min()
+    let retries = definition.steps.iter().filter_map(|step| {
+        let (Phase::Waiting { retry_at }, Some(spec)) = (&state.progress(&step.name, op)?.phase, step.command(op))
+        else {
+            return None;
+        };
+        Some(if is_due(*retry_at, spec, now) { now.min(*retry_at) } else { *retry_at })
+    });
+    // Behind a reply that is due before it, the deadline stands still until that reply has come, or is missing.
+    let first_due = first_due(state);
+    let deadline = deadline(definition, state).filter(|deadline| first_due.is_none_or(|due| *deadline <= due));
+    retries.chain(deadline).min()
+}
+
+/// The earliest first retry of what must succeed in the end and still does not.
+#[must_use]
+pub fn retrying_since(definition: &Definition, state: &State) -> Option<DateTime<Utc>> {
+    let op = state.direction();
+    let must_succeed = definition.steps.iter().filter(|step| match (op, step.kind) {
+        (Op::Action, StepKind::Compensatable) => false,
+        (Op::Action, StepKind::Pivot | StepKind::Retriable) | (Op::Compensation, _) => true,
+    });
+    must_succeed.filter_map(|step| state.progress(&step.name, op)?.retrying_since()).min()
+}
+
+/// True when a retry is to be sent now. A clock that was ahead may have put it too far off: no wait is longer than its
+/// policy allows.
+pub(crate) fn is_due(retry_at: DateTime<Utc>, spec: &CommandSpec, now: DateTime<Utc>) -> bool {
+    let (_, longest) = spec.retry.waits();
+    retry_at <= now || retry_at > later(now, longest.saturating_add(AHEAD_MIN))
+}
+
+/// The saga's own time: now, unless something of it is overdue. Then its clock stands: an outage costs time, and none
+/// of the saga's own.
+pub(crate) fn own_time(state: &State, now: DateTime<Utc>) -> DateTime<Utc> {
+    first_due(state).filter(|due| now - *due >= STANDING_MIN).unwrap_or(now)
+}
+
+/// The earliest time at which a reply or a retry is due.
+fn first_due(state: &State) -> Option<DateTime<Utc>> {
+    let op = state.direction();
+    state.steps.values().filter_map(|step| step.progress(op).due_at()).min()
+}
+
+/// The time after which a worker must not start a command any more: the saga is turned around then, and undoes it. What
+/// must succeed in the end does not expire, nor what a worker once found expired by a clock of its own.
+pub(crate) fn expires_at(state: &State, step: &Step, op: Op) -> Option<DateTime<Utc>> {
+    let expired = state.progress(&step.name, op).is_some_and(|progress| progress.expired);
+    match (op, step.kind) {
+        (Op::Action, StepKind::Compensatable) if !expired => state.deadline_at,
+        (Op::Action, _) | (Op::Compensation, _) => None,
+    }
 }
 
 /// The saga's deadline, while it may still turn the saga around.

@@ -7,12 +7,13 @@ use crate::{
     decision::CommandToSend,
     definition::Definition,
     payload::build_payload,
+    queries::expires_at,
     state::{Phase, State},
 };
 
 /// The commands to publish again: each that still awaits a reply, with the attempt that is journaled.
 ///
-/// A command that cannot be built any more is left to its reply's deadline, which leads to a decision.
+/// A command that cannot be built any more is left out. Its saga stands until a person acts on it.
 #[must_use]
 pub fn resume(definition: &Definition, state: &State) -> Vec<CommandToSend> {
     if !definition.fits(state) || state.status.is_final() {
@@ -23,11 +24,12 @@ pub fn resume(definition: &Definition, state: &State) -> Vec<CommandToSend> {
     let mut commands = Vec::new();
     for step in definition.steps() {
         let Some(progress) = state.progress(&step.name, op) else { continue };
-        let (Phase::Outstanding { reply_by }, Some(spec)) = (&progress.phase, step.command(op)) else { continue };
+        let (Phase::Outstanding { .. }, Some(spec)) = (&progress.phase, step.command(op)) else { continue };
         let Ok(payload) = build_payload(definition, state, step, op, &mut input) else { continue };
         let generation = progress.generation;
         let command_id = CommandId { saga: state.saga_id, step: step.name.clone(), op, generation };
-        commands.push(CommandToSend::new(spec, command_id, progress.attempt, *reply_by, payload));
+        let expires_at = expires_at(state, step, op);
+        commands.push(CommandToSend::new(spec, command_id, progress.attempt, expires_at, payload));
     }
     commands
 }

@@ -56,13 +56,17 @@ impl Retry {
         (self.base, self.cap)
     }
 
-    /// True when another sending may follow `attempts` failed ones. The number of a sending fits 16 bits, so an
-    /// unbounded policy ends there too.
+    /// True when another sending may follow `attempts` failed ones.
     pub(crate) const fn allows_another(&self, attempts: u16) -> bool {
         match self.attempts_max {
             Some(max) => attempts < max,
-            None => attempts < u16::MAX,
+            None => true,
         }
+    }
+
+    /// The same policy with waits that are so many times as short.
+    pub(crate) fn divided(self, divisor: u32) -> Self {
+        Self { base: divided(self.base, divisor), cap: divided(self.cap, divisor), ..self }
     }
 
     /// The wait after the `attempts`th failed sending of this round.
@@ -83,6 +87,11 @@ impl Retry {
         ];
         all.into_iter().filter_map(|(wrong, mistake)| wrong.then_some(mistake))
     }
+}
+
+/// A time that is so many times as short, but at least the shortest wait.
+pub(crate) fn divided(time: Duration, divisor: u32) -> Duration {
+    time.checked_div(divisor).unwrap_or(time).max(WAIT_MIN)
 }
 
 /// `now` and `wait` later, or the end of time.
@@ -146,6 +155,6 @@ mod tests {
         let retry = Retry::exponential(Duration::MAX).cap(Duration::MAX);
         let wait = retry.wait(&command_id(1), u16::MAX);
         assert_eq!(later(DateTime::<Utc>::MAX_UTC, wait), DateTime::<Utc>::MAX_UTC);
-        assert!(!retry.allows_another(u16::MAX));
+        assert!(retry.allows_another(u16::MAX));
     }
 }

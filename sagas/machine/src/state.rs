@@ -70,6 +70,11 @@ pub struct Progress {
     pub refused: bool,
     /// True when an operator said what the outcome was.
     pub skipped: bool,
+    /// True when a worker found a sending expired: by its clock, or because the saga's clock stood meanwhile. Further
+    /// sendings carry no expiry.
+    pub expired: bool,
+    /// The time of the first retry of the current round of attempts.
+    pub retrying_since: Option<DateTime<Utc>>,
 }
 
 /// The phases of one direction of a step.
@@ -80,7 +85,8 @@ pub enum Phase {
     Idle,
     /// The command was sent, and its reply is awaited.
     Outstanding {
-        /// The time from which a missing reply counts as a failure.
+        /// The time at which the reply is due. Past it the saga's clock stands, until the reply comes or is known to be
+        /// missing.
         reply_by: DateTime<Utc>,
     },
     /// An attempt failed, and the next one waits for its time. A late definite reply still counts.
@@ -197,7 +203,15 @@ impl Progress {
         }
     }
 
-    /// The time at which something falls due by itself.
+    /// The time since which an open direction is retried.
+    pub(crate) const fn retrying_since(&self) -> Option<DateTime<Utc>> {
+        match self.phase {
+            Phase::Outstanding { .. } | Phase::Waiting { .. } => self.retrying_since,
+            Phase::Idle | Phase::Done { .. } | Phase::Refused | Phase::GivenUp | Phase::Stuck => None,
+        }
+    }
+
+    /// The time at which its reply or its next attempt is due.
     #[must_use]
     pub const fn due_at(&self) -> Option<DateTime<Utc>> {
         match self.phase {

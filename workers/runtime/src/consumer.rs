@@ -29,7 +29,7 @@ use crate::{
     own_connection::OwnConnection,
     received::{Part, ReceivedCommand, Unreadable},
     replies::{Parcel, Replies},
-    transaction::{FollowUp, OutsideCall, Reply},
+    transaction::{FollowUp, OutsideCall, Reply, expired},
 };
 
 /// How many parcels of replies may wait for their confirms before the next batch has to wait too.
@@ -106,7 +106,7 @@ impl Consumer {
                 }
                 () = self.drain.cancelled(), if !draining => continue,
                 taken = subscription.next_batch(room), if !draining && room > 0 => match taken {
-                    Some(deliveries) => run.read(deliveries, &mut batch).await,
+                    Some(deliveries) => run.read(deliveries, &mut batch, &mut parcel).await,
                     None => break,
                 },
                 else => break,
@@ -127,10 +127,15 @@ impl Consumer {
 
 impl Run<'_> {
     /// Reads what was taken; what cannot be read goes to the dead letters, with the reason, and nothing else happens.
-    async fn read(&self, deliveries: Vec<Delivery>, batch: &mut Vec<ReceivedCommand>) {
+    /// What has expired is answered at once.
+    async fn read(&self, deliveries: Vec<Delivery>, batch: &mut Vec<ReceivedCommand>, parcel: &mut Parcel) {
+        let now = self.consumer.engine.clock.now();
         for delivery in deliveries {
             match ReceivedCommand::read(delivery, self.consumer.route, &self.consumer.commands) {
-                Ok(received) => batch.push(received),
+                Ok(received) => match expired(&received, now) {
+                    Some(reply) => self.answer(received, &reply, parcel),
+                    None => batch.push(received),
+                },
                 Err(unreadable) => {
                     let Unreadable { delivery, why } = *unreadable;
                     let reason = why.to_string();

@@ -25,7 +25,7 @@ pub enum HandlerError {
         message: String,
     },
     /// Only from [`crate::OutsideHandler::call`]: it is unknown whether it took effect. It is called again, with
-    /// `resumed`, until the command's deadline; then it stays unanswered, which the orchestrator reads as in doubt.
+    /// `resumed`, a bounded number of times; then it stays unanswered, which the orchestrator reads as in doubt.
     #[error("the outcome is unclear: {message}")]
     Unclear {
         /// The failure in words, for people.

@@ -15,9 +15,12 @@ pub const PREFETCH_COMMANDS: u16 = 384;
 /// How many calls to somebody outside one domain makes at a time.
 pub const OUTSIDE_CALLS_MAX: usize = 64;
 
-/// After so long a call to somebody outside counts as unclear. Payment providers answer within a few seconds, and
-/// the orchestrator's reply deadlines are longer than that.
+/// After so long a call to somebody outside counts as unclear. Payment providers answer within a few seconds.
 pub const OUTSIDE_CALL_MAX: Duration = Duration::from_secs(10);
+
+/// How often a call is made whose outcome stays unclear, before the command is left unanswered. The saga asks again; a
+/// place for calls is not held until then.
+pub const UNCLEAR_CALLS_MAX: u32 = 5;
 
 /// After so long without an answer the database counts as gone. Locks and statements have shorter limits in the
 /// database itself, so only a network that swallows packets takes so long.

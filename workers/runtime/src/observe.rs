@@ -92,7 +92,7 @@ pub(crate) fn calls(domain: &'static str, under_way: usize) {
     metrics::gauge!(OUTSIDE_CALLS, "domain" => domain).set(under_way as f64);
 }
 
-/// An outside call stayed unclear until the command's deadline: no answer is given, because nothing is known.
+/// An outside call stayed unclear however often it was made: no answer is given, because nothing is known.
 pub(crate) fn unanswered(domain: &'static str, received: &ReceivedCommand, why: &str) {
     let (saga_id, command_id) = (received.envelope.saga_id(), &received.envelope.command_id);
     tracing::warn!(%saga_id, %command_id, command = received.registered.name, why, "left in doubt: no answer is given");

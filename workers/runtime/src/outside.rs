@@ -20,17 +20,17 @@ pub(crate) enum Called {
     Answer(AnyAnswer),
     /// It surely had no effect.
     Fault(Reply),
-    /// It is unknown, and the command's time is over: no answer is given, so the orchestrator takes the step as in
-    /// doubt. A fault would be a lie, because a fault promises that nothing happened.
+    /// It is unknown, however often it was asked: no answer is given, so the orchestrator takes the step as in doubt and
+    /// sends it again. A fault would be a lie, because a fault promises that nothing happened.
     Unclear(String),
     /// The worker stops: the command goes back to the queue, and is resumed from there.
     Stopped,
 }
 
-/// Calls, and while the answer is unclear calls again with `resumed`, until the command's deadline.
+/// Calls, and while the answer is unclear calls again with `resumed`, a bounded number of times.
 pub(crate) async fn call(engine: &Engine, received: &ReceivedCommand, call: &OutsideCall) -> Called {
     let mut resumed = call.resumed;
-    for pause in pauses() {
+    for (calls, pause) in (1..).zip(pauses()) {
         let started = Instant::now();
         let called = tokio::select! {
             () = engine.stop.cancelled() => return Called::Stopped,
@@ -52,7 +52,7 @@ pub(crate) async fn call(engine: &Engine, received: &ReceivedCommand, call: &Out
             Ok(called) => return called,
             Err(unclear) => unclear,
         };
-        if engine.clock.now() >= received.envelope.deadline {
+        if calls >= limits::UNCLEAR_CALLS_MAX {
             return Called::Unclear(unclear);
         }
         resumed = true;

@@ -124,12 +124,12 @@ impl ReceivedCommand {
     /// Whether nothing says that the inbox could know this command's step: the first sending of an action, handed out
     /// for the first time. If the inbox knows it all the same, the insert of its outcome finds the key taken.
     pub(crate) fn is_surely_first(&self, now: chrono::DateTime<chrono::Utc>) -> bool {
-        let CommandEnvelope { command_id, attempt, deadline, .. } = &self.envelope;
+        let CommandEnvelope { command_id, attempt, expires_at, .. } = &self.envelope;
         matches!(self.part, Part::First)
             && (command_id.op, command_id.generation, *attempt) == (Op::Action, 1, 1)
             && !self.delivery.redelivered
             && self.delivery.delivery_count == 0
-            && now <= *deadline
+            && expires_at.is_none_or(|expires_at| now <= expires_at)
     }
 
     /// Whether it was given back so often that it had better be carried out alone.

@@ -197,11 +197,6 @@ impl CommandBatch<'_> {
     fn due(&mut self, received: &ReceivedCommand) -> Result<Due, Failure> {
         let id = &received.envelope.command_id;
         let ruling = self.known.rule(id);
-        let new = matches!(ruling, Ruling::Run { .. } | Ruling::Null { .. });
-        if new && received.envelope.deadline < self.now {
-            let text = format!("its deadline, {}, had passed when a worker took it up", received.envelope.deadline);
-            return Ok(Due::Nothing(FollowUp::Reply(Reply::fault(FAULT_COMMAND_EXPIRED, text))));
-        }
         Ok(match ruling {
             Ruling::Answer(outcome) => Due::Nothing(FollowUp::Reply(Reply { outcome, ending: Ending::Again })),
             Ruling::Resume(prepared) => Due::Nothing(FollowUp::Call(outside_call(received, prepared, true)?)),
@@ -392,6 +387,12 @@ fn set_kind(received: &ReceivedCommand) -> Option<&'static str> {
         (Part::First, AnyHandler::Local(_)) => Some(received.registered.name),
         (Part::First, AnyHandler::Outside(_)) | (Part::Record { .. }, _) => None,
     }
+}
+
+/// The answer to a command that has expired, which no transaction is begun for; none while it may be started.
+pub(crate) fn expired(received: &ReceivedCommand, now: DateTime<Utc>) -> Option<Reply> {
+    let expired_at = received.envelope.expires_at.filter(|expires_at| *expires_at < now)?;
+    Some(Reply::fault(FAULT_COMMAND_EXPIRED, format!("it expired at {expired_at}, before a worker took it up")))
 }
 
 /// The call that a prepare has stored.

@@ -37,12 +37,11 @@ const WAIT_FIRST: Duration = Duration::from_millis(200);
 /// The longest wait: after an outage every saga is under way again within that time.
 const WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// Attempts before the pivot. Full jitter halves the waits on average: 24 of them are 90 seconds of faults, so that an
-/// outage of a minute is survived; and six minutes of missing replies, which still fits [`DEADLINE`].
+/// Attempts before the pivot. Full jitter halves the waits on average: 24 of them are 90 seconds of faults; and six
+/// minutes of missing replies, which still fits [`DEADLINE`]. A domain that is away uses none of them up.
 const BEFORE_PIVOT: Retry = Retry::exponential(WAIT_FIRST).cap(WAIT_MAX).attempts_max(24);
-/// Attempts from the pivot on, and of compensations: they must succeed in the end, so four minutes of faults pass
-/// before a person is asked.
-const MUST_SUCCEED: Retry = Retry::exponential(WAIT_FIRST).cap(WAIT_MAX).attempts_max(50);
+/// Attempts from the pivot on, and of compensations: they must succeed in the end, so they have no bound.
+const MUST_SUCCEED: Retry = Retry::exponential(WAIT_FIRST).cap(WAIT_MAX);
 
 /// The time for which the flights and accommodation domains hold what is not confirmed.
 const HOLD: Duration = Duration::from_secs(20 * 60);

@@ -85,11 +85,11 @@ fn record(definition: &Definition, input: Value, script: Script) -> Value {
 }
 
 fn written(command: &CommandToSend) -> Value {
-    let CommandToSend { command_id, attempt, name, version, route, deadline, payload } = command;
+    let CommandToSend { command_id, attempt, name, version, route, expires_at, payload, reply_within: _ } = command;
     let payload: Value = serde_json::from_str(payload.get()).unwrap();
     json!({
         "command_id": command_id, "attempt": attempt, "name": name, "version": version, "route": route,
-        "deadline": deadline, "payload": payload,
+        "expires_at": expires_at, "payload": payload,
     })
 }
 

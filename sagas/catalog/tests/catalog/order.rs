@@ -205,7 +205,7 @@ impl Outage {
         if self.state.cause.is_some() {
             return None;
         }
-        let wake = machine::next_wake(&self.definition, &self.state).unwrap();
+        let wake = machine::next_wake(&self.definition, &self.state, self.now).unwrap();
         let wait = wake - self.now;
         self.now = wake;
         self.hear(&machine::Input::TimePassed);

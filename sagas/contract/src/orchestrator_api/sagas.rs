@@ -89,6 +89,9 @@ pub struct StepView {
     /// The time when it is asked again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<DateTime<Utc>>,
+    /// The time of its first retry, while it is retried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retrying_since: Option<DateTime<Utc>>,
     /// The last refusal or fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Cause>,

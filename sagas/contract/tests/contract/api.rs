@@ -97,6 +97,7 @@ fn step_view(full: bool) -> StepView {
         status: if full { StepStatus::Retrying } else { StepStatus::Pending },
         attempts: 3,
         retry_at: full.then(|| at(4)),
+        retrying_since: full.then(|| at(3)),
         error: full.then(cause),
         reply: full.then(|| json!({"expires_at": at(20)})),
         skipped: full,

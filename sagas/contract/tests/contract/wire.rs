@@ -52,7 +52,7 @@ fn command(full: bool) -> CommandEnvelope {
         version: 1,
         route: Route::Accommodation,
         reply_to: "shard.3".into(),
-        deadline: at(1),
+        expires_at: full.then(|| at(1)),
         traceparent: traceparent().filter(|_| full),
         parcels: full,
         payload: RawValue::from_string(r#"{"order_id":"ord_0","offers":[]}"#.into()).unwrap(),

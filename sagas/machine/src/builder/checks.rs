@@ -27,6 +27,7 @@ pub(super) fn check(definition: &Definition, mistakes: &mut Vec<DefinitionError>
             mistakes.push(DefinitionError::DuplicateStep { step: step.name.clone() });
         }
         check_kind(position, step, &pivots, mistakes);
+        check_bounds(step, mistakes);
         check_times(step, mistakes);
         check_hold(definition, step, mistakes);
     }
@@ -54,9 +55,6 @@ fn check_kind(position: usize, step: &Step, pivots: &[(usize, &Step)], mistakes:
             if step.undo.is_none() {
                 mistakes.push(DefinitionError::NoCompensation { step: name() });
             }
-            if step.action().retry.bound().is_none() {
-                mistakes.push(DefinitionError::UnboundedRetries { step: name() });
-            }
             for (_, pivot) in pivots.iter().filter(|(_, pivot)| !pivot.ancestors.contains(position)) {
                 mistakes.push(DefinitionError::NotBeforePivot { step: name(), pivot: pivot.name.clone() });
             }
@@ -70,6 +68,22 @@ fn check_kind(position: usize, step: &Step, pivots: &[(usize, &Step)], mistakes:
                 mistakes.push(DefinitionError::NotAfterPivot { step: name() });
             }
         }
+    }
+}
+
+/// Before the pivot retries have an end, because others' inventory is held meanwhile; all others have none.
+fn check_bounds(step: &Step, mistakes: &mut Vec<DefinitionError>) {
+    let name = || step.name.clone();
+    let bounded = step.action().retry.bound().is_some();
+    match step.kind {
+        StepKind::Compensatable if !bounded => mistakes.push(DefinitionError::UnboundedRetries { step: name() }),
+        StepKind::Pivot | StepKind::Retriable if bounded => {
+            mistakes.push(DefinitionError::BoundedRetries { step: name(), op: Op::Action });
+        }
+        StepKind::Compensatable | StepKind::Pivot | StepKind::Retriable => {}
+    }
+    if step.compensation().is_some_and(|undo| undo.retry.bound().is_some()) {
+        mistakes.push(DefinitionError::BoundedRetries { step: name(), op: Op::Compensation });
     }
 }
 

@@ -85,6 +85,17 @@ pub enum DefinitionError {
         /// The name of the step.
         step: StepName,
     },
+    /// A command that must succeed in the end would be given up.
+    #[error(
+        "the retries of `{step}` ({}) have a bound: from the pivot on, and back, a command is retried until it succeeds, so leave `attempts_max` out",
+        .op.as_str()
+    )]
+    BoundedRetries {
+        /// The name of the step.
+        step: StepName,
+        /// The direction, forward or back.
+        op: Op,
+    },
     /// A retry policy makes no sense.
     #[error("the retries of `{step}` ({}) make no sense: {mistake}", .op.as_str())]
     BadRetry {

@@ -141,5 +141,6 @@ fn check_turn(definition: &Definition, state: &State, step: &StepName) {
 
 fn sends_max(definition: &Definition) -> usize {
     let commands = definition.steps().iter().flat_map(|step| [Some(step.action()), step.compensation()]).flatten();
-    commands.map(|command| usize::from(command.retry.bound().unwrap_or(u16::MAX))).sum()
+    // Once a command may be found expired, which is no attempt.
+    commands.map(|command| usize::from(command.retry.bound().unwrap_or(u16::MAX)) + 1).sum()
 }

@@ -28,8 +28,20 @@ const RANDOM_RUNS: u64 = 50;
 const CRASHES_MAX: usize = 12;
 
 /// The fates of a step other than success.
-const FAILURES: [Fate; 7] =
-    [Fate::Refuse, Fate::Fault, Fate::LoseCommand, Fate::LoseReply, Fate::Late, Fate::Garble, Fate::DeadLetter];
+const FAILURES: [Fate; 9] = [
+    Fate::Refuse,
+    Fate::Fault,
+    Fate::LoseCommand,
+    Fate::LoseReply,
+    Fate::Late,
+    Fate::Garble,
+    Fate::DeadLetter,
+    Fate::Expire,
+    Fate::Away,
+];
+
+/// How often something fails that is retried until it succeeds.
+const FAILS: usize = 60;
 
 /// Runs one definition with one input through everything that can go wrong, and panics where a law is broken.
 ///
@@ -50,7 +62,7 @@ pub fn check_definition(
             continue;
         }
         for fate in FAILURES {
-            let script = Script::clean().with(step.name(), Op::Action, &[fate]);
+            let script = Script::clean().with(step.name(), Op::Action, &fates(step, fate));
             let failed = simulation(&script).run()?;
             assert_eq!(failed.state.status, status_after(step, fate), "`{}` meets {fate:?}", step.name());
             match fate {
@@ -58,7 +70,8 @@ pub fn check_definition(
                     assert_variations(&failed, &simulation, &script)?;
                     check_stuck_undo(definition, &simulation, step, fate, replies)?;
                 }
-                Fate::Do | Fate::Fault | Fate::LoseCommand | Fate::Late | Fate::Garble | Fate::DeadLetter => {}
+                Fate::Do | Fate::Fault | Fate::LoseCommand | Fate::Late | Fate::Garble => {}
+                Fate::DeadLetter | Fate::Expire | Fate::Away => {}
             }
             assert_repairable(failed, definition, replies);
         }
@@ -75,13 +88,27 @@ pub fn check_definition(
     Ok(())
 }
 
-/// The end of a saga after a step's fate: before the pivot is issued everything is undone; from it on a person is
-/// asked, until a late answer makes that needless.
+/// A step's fates: before the pivot one for all attempts, from it on one for many.
+fn fates(step: &Step, fate: Fate) -> Vec<Fate> {
+    match step.kind() {
+        StepKind::Compensatable => vec![fate],
+        StepKind::Pivot | StepKind::Retriable => [vec![fate; FAILS], vec![Fate::Do]].concat(),
+    }
+}
+
+/// The end of a saga after a step's fate: before the pivot is issued everything is undone; from it on the step is
+/// retried until it succeeds, and only where that cannot help a person is asked.
 fn status_after(step: &Step, fate: Fate) -> SagaStatus {
     match (step.kind(), fate) {
+        (_, Fate::Do | Fate::Expire | Fate::Away) => SagaStatus::Completed,
         (StepKind::Compensatable, _) | (StepKind::Pivot, Fate::Refuse) => SagaStatus::Compensated,
-        (StepKind::Pivot | StepKind::Retriable, Fate::Late) => SagaStatus::Completed,
-        (StepKind::Pivot | StepKind::Retriable, _) => SagaStatus::NeedsAttention,
+        (StepKind::Retriable, Fate::Refuse) | (StepKind::Pivot | StepKind::Retriable, Fate::Garble) => {
+            SagaStatus::NeedsAttention
+        }
+        (StepKind::Pivot | StepKind::Retriable, Fate::Fault | Fate::LoseCommand | Fate::LoseReply) => {
+            SagaStatus::Completed
+        }
+        (StepKind::Pivot | StepKind::Retriable, Fate::Late | Fate::DeadLetter) => SagaStatus::Completed,
     }
 }
 
@@ -143,7 +170,7 @@ fn check_cancel<'d>(clean: &Ended, simulation: &dyn Fn(&Script) -> Simulation<'d
     Ok(())
 }
 
-/// A refused or failing compensation waits for a person, while what is independent of it is undone.
+/// A refused or unreadable compensation waits for a person, while what is independent of it is undone.
 fn check_stuck_undo<'d>(
     definition: &Definition,
     simulation: &dyn Fn(&Script) -> Simulation<'d>,
@@ -156,7 +183,7 @@ fn check_stuck_undo<'d>(
         return Ok(());
     }
     for step in definition.steps().iter().filter(|step| step.compensation().is_some()) {
-        for undo_fate in [Fate::Refuse, Fate::LoseReply] {
+        for undo_fate in [Fate::Refuse, Fate::Garble] {
             let script = turned.clone().with(step.name(), Op::Compensation, &[undo_fate]);
             let ended = simulation(&script).run()?;
             let undone = ended.state.progress(step.name(), Op::Compensation).is_some_and(|undo| undo.was_issued());

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use contract::{
-    command::{Outcome, REFUSED_STEP_COMPENSATED},
+    command::{FAULT_COMMAND_EXPIRED, Outcome, REFUSED_STEP_COMPENSATED},
     step::{CommandId, Op, StepName},
 };
 use serde_json::Value;
@@ -30,6 +30,10 @@ pub enum Fate {
     Garble,
     /// It fells each worker that takes it up, and ends in the dead letters.
     DeadLetter,
+    /// A worker whose clock is ahead finds it expired, if it can expire.
+    Expire,
+    /// Its domain answers nothing until everything else is over.
+    Away,
 }
 
 /// The fates of each direction of each step: one for each attempt, the last one for all that follow.
@@ -77,6 +81,19 @@ impl Script {
         script
     }
 
+    /// A script in which some domains are away for a while, and nothing else goes wrong.
+    #[must_use]
+    pub fn away(definition: &Definition, dice: &mut Dice) -> Self {
+        let mut script = Self::default();
+        for step in definition.steps() {
+            for op in [Op::Action, Op::Compensation] {
+                let fate = if dice.below(2) == 0 { Fate::Away } else { Fate::Do };
+                script.fates.insert((step.name().clone(), op), vec![fate]);
+            }
+        }
+        script
+    }
+
     /// The same script, with compensations that all go well.
     #[must_use]
     pub fn undone_well(mut self) -> Self {
@@ -94,7 +111,7 @@ impl Script {
 }
 
 fn random_fate(op: Op, dice: &mut Dice) -> Fate {
-    match (dice.below(13), op) {
+    match (dice.below(15), op) {
         (0 | 1, _) => Fate::Fault,
         (2 | 3, _) => Fate::LoseReply,
         (4, _) => Fate::LoseCommand,
@@ -102,6 +119,8 @@ fn random_fate(op: Op, dice: &mut Dice) -> Fate {
         (6, Op::Action) => Fate::Refuse,
         (7, _) => Fate::Garble,
         (8, _) => Fate::DeadLetter,
+        (9, _) => Fate::Expire,
+        (10, _) => Fate::Away,
         _ => Fate::Do,
     }
 }
@@ -139,9 +158,18 @@ impl Participants {
         }
         let outcome = match fate {
             Fate::Fault => return Some(Outcome::faulted("broken", "it broke")),
+            Fate::Expire if command.expires_at.is_some() => {
+                return Some(Outcome::faulted(FAULT_COMMAND_EXPIRED, "it is later here"));
+            }
             Fate::Refuse => Outcome::refused("no", "the business says no"),
             Fate::Garble => Outcome::done(Value::from("not a reply")),
-            Fate::Do | Fate::LoseReply | Fate::Late | Fate::LoseCommand | Fate::DeadLetter => Outcome::done(reply),
+            Fate::Do
+            | Fate::LoseReply
+            | Fate::Late
+            | Fate::LoseCommand
+            | Fate::DeadLetter
+            | Fate::Expire
+            | Fate::Away => Outcome::done(reply),
         };
         if fate != Fate::Refuse {
             self.take_effect(id);

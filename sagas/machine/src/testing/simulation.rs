@@ -28,6 +28,9 @@ use crate::{
 /// The most events of one run: far more than any script leads to, so a run that reaches it goes in circles.
 const EVENTS_MAX: usize = 200_000;
 
+/// The time for which a domain is away: longer than any deadline of a test.
+const AWAY_FOR: TimeDelta = TimeDelta::hours(2);
+
 /// The moments at which the orchestrator dies, between its commit and its first publishing unless it says otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Crash {
@@ -70,6 +73,8 @@ struct Run<'d> {
     participants: Participants,
     queue: Vec<Message>,
     late: Vec<CommandToSend>,
+    /// Commands in the queues of domains that are away.
+    away: Vec<CommandToSend>,
     now: DateTime<Utc>,
 }
 
@@ -150,6 +155,7 @@ impl<'d> Simulation<'d> {
             sent: Vec::new(),
             queue: Vec::new(),
             late: Vec::new(),
+            away: Vec::new(),
             now,
         };
         run.commit(decision);
@@ -163,8 +169,8 @@ impl<'d> Simulation<'d> {
         participants.heal();
         let mut simulation = Simulation::new(definition, Value::Null, replies);
         simulation.saga_id = state.saga_id;
-        let (queue, late) = (Vec::new(), Vec::new());
-        let mut run = Run { simulation, state, journal, sent, participants, queue, late, now };
+        let (queue, late, away) = (Vec::new(), Vec::new(), Vec::new());
+        let mut run = Run { simulation, state, journal, sent, participants, queue, late, away, now };
         run.hear(input);
         run.run_on(definition)
     }
@@ -189,16 +195,20 @@ impl Run<'_> {
                 self.hear_perhaps_twice(&Input::Operator { operator, action, terms: Terms::default() });
                 continue;
             }
-            let wake = next_wake(self.simulation.definition, &self.state);
-            if self.queue.is_empty() || (self.simulation.impatient && wake.is_some() && self.roll(10) == 0) {
-                if let Some(wake) = wake {
-                    self.now = self.now.max(wake);
-                    self.hear(&Input::TimePassed);
-                } else if self.late.is_empty() {
-                    return;
-                } else {
+            let due = self.next_due();
+            if self.queue.is_empty() || (self.simulation.impatient && due.is_some() && self.roll(10) == 0) {
+                if let Some((at, input)) = due {
+                    self.now = self.now.max(at);
+                    self.hear(&input);
+                } else if !self.away.is_empty() {
+                    self.now += AWAY_FOR;
+                    let away = std::mem::take(&mut self.away);
+                    away.into_iter().for_each(|command| self.carry_out(&command, Fate::Do));
+                } else if !self.late.is_empty() {
                     let late = std::mem::take(&mut self.late);
                     late.into_iter().for_each(|command| self.carry_out(&command, Fate::Do));
+                } else {
+                    return;
                 }
                 continue;
             }
@@ -228,6 +238,20 @@ impl Run<'_> {
         panic!("the saga goes in circles: {:?}", self.journal.iter().rev().take(5).collect::<Vec<_>>());
     }
 
+    /// What falls due first: a timer of the saga, or a reply that is missing because only its command's domain answers.
+    fn next_due(&self) -> Option<(DateTime<Utc>, Input)> {
+        let definition = self.simulation.definition;
+        let timer = next_wake(definition, &self.state, self.now).map(|at| (at, Input::TimePassed));
+        let replies = resume(definition, &self.state).into_iter().filter_map(|command| {
+            let CommandId { step, op, .. } = &command.command_id;
+            let reply_by = self.state.progress(step, *op)?.due_at()?;
+            let away = self.away.iter().any(|away| away.command_id == command.command_id);
+            let (command_id, attempt) = (command.command_id, command.attempt);
+            (!away).then_some((reply_by, Input::ReplyMissing { command_id, attempt }))
+        });
+        replies.chain(timer).min_by_key(|(at, _)| *at)
+    }
+
     fn roll(&mut self, sides: usize) -> usize {
         self.simulation.shuffle.as_mut().map_or(0, |dice| dice.below(sides))
     }
@@ -236,11 +260,12 @@ impl Run<'_> {
         match fate {
             Fate::LoseCommand => {}
             Fate::Late => self.late.push(command.clone()),
+            Fate::Away => self.away.push(command.clone()),
             Fate::DeadLetter => {
                 let (command_id, attempt) = (command.command_id.clone(), command.attempt);
                 self.queue.push(Message::DeadLetter { command_id, attempt });
             }
-            Fate::Do | Fate::Refuse | Fate::Fault | Fate::LoseReply | Fate::Garble => {
+            Fate::Do | Fate::Refuse | Fate::Fault | Fate::LoseReply | Fate::Garble | Fate::Expire => {
                 let reply = (self.simulation.replies)(command.name);
                 if let Some(outcome) = self.participants.handle(command, fate, reply) {
                     let (command_id, attempt) = (command.command_id.clone(), command.attempt);

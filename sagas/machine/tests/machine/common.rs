@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use contract::{
     Command, SagaId, StepName,
-    command::{Outcome, Route},
+    command::{FAULT_COMMAND_EXPIRED, Outcome, Route},
     saga::{Action, SagaStatus, StepKind},
     step::{CommandId, Op},
 };
@@ -94,7 +94,10 @@ pub(crate) fn trip(flags: u8) -> Value {
     json!({"flags": flags, "note": "a trip"})
 }
 
-/// Retries of tests: short, few.
+/// Retries of what must succeed: short, without a bound.
+pub(crate) const AGAIN: Retry = Retry::exponential(Duration::from_millis(100)).cap(Duration::from_secs(1));
+
+/// Retries before the pivot: short, few.
 pub(crate) const FEW: Retry =
     Retry::exponential(Duration::from_millis(100)).cap(Duration::from_secs(1)).attempts_max(4);
 
@@ -102,8 +105,14 @@ pub(crate) const FEW: Retry =
 pub(crate) fn journey() -> Definition {
     let mut saga = Builder::<Trip, Learned>::new("journey", 1);
     saga.deadline(Duration::from_secs(120));
-    let create =
-        saga.step("create").command(probe).on_reply(learn).compensate(unprobe).retry(FEW).compensation_retry(FEW).add();
+    let create = saga
+        .step("create")
+        .command(probe)
+        .on_reply(learn)
+        .compensate(unprobe)
+        .retry(FEW)
+        .compensation_retry(AGAIN)
+        .add();
     let mut hold = |step: &str| {
         saga.step(step)
             .after([create])
@@ -111,13 +120,13 @@ pub(crate) fn journey() -> Definition {
             .on_reply(learn)
             .compensate(unprobe)
             .retry(FEW)
-            .compensation_retry(FEW)
+            .compensation_retry(AGAIN)
             .add()
     };
     let held = [hold("flights"), hold("rooms")];
-    let confirm = saga.step("confirm").pivot().after(held).command(probe).retry(FEW).add();
-    saga.step("tell").retriable().after([confirm]).command(probe).retry(FEW).add();
-    saga.step("bill").retriable().after([confirm]).command(probe).retry(FEW).add();
+    let confirm = saga.step("confirm").pivot().after(held).command(probe).retry(AGAIN).add();
+    saga.step("tell").retriable().after([confirm]).command(probe).retry(AGAIN).add();
+    saga.step("bill").retriable().after([confirm]).command(probe).retry(AGAIN).add();
     saga.build().unwrap()
 }
 
@@ -174,6 +183,12 @@ fn planned(kind: StepKind, conditional: bool) -> impl Strategy<Value = PlannedSt
 }
 
 impl Plan {
+    /// The same plan with time enough for every reply.
+    pub(crate) fn unhurried(mut self) -> Self {
+        self.deadline_s = self.deadline_s.map(|deadline_s| deadline_s + 600);
+        self
+    }
+
     pub(crate) fn build(&self) -> Result<Definition, Vec<DefinitionError>> {
         let mut saga = Builder::<Trip, Learned>::new("planned", 1);
         if let Some(deadline_s) = self.deadline_s {
@@ -187,8 +202,11 @@ impl Plan {
             let chosen = |at: usize| planned.after & (1 << (at % 16)) != 0;
             let earlier = handles.iter().enumerate().filter(|(at, _)| chosen(*at));
             let mut after: Vec<_> = earlier.map(|(_, handle)| *handle).collect();
-            let retry = FEW.attempts_max(planned.attempts_max);
-            let mut step = saga.step(&format!("step-{number}")).command(probe).retry(retry).compensation_retry(retry);
+            let retry = match planned.kind {
+                StepKind::Compensatable => FEW.attempts_max(planned.attempts_max),
+                StepKind::Pivot | StepKind::Retriable => AGAIN,
+            };
+            let mut step = saga.step(&format!("step-{number}")).command(probe).retry(retry).compensation_retry(AGAIN);
             match planned.kind {
                 StepKind::Compensatable => step = step.compensate(unprobe),
                 StepKind::Pivot => {
@@ -294,10 +312,40 @@ impl Talk {
         }
     }
 
+    /// An answer that cannot be read.
+    pub(crate) fn garbled(&mut self, step: &str, op: Op) -> String {
+        let input = self.reply(step, op, Outcome::done(json!(7)));
+        self.hear(&input)
+    }
+
+    /// A worker finds the command expired.
+    pub(crate) fn expired(&mut self, step: &str, op: Op) -> String {
+        let input = self.reply(step, op, Outcome::faulted(FAULT_COMMAND_EXPIRED, "too late"));
+        self.hear(&input)
+    }
+
+    /// Until the reply is due, which does not come, though others do.
+    pub(crate) fn missing(&mut self, step: &str, op: Op) -> String {
+        if let Some(Phase::Outstanding { reply_by }) = self.state.progress(&name(step), op).map(|at| &at.phase) {
+            self.now = self.now.max(*reply_by);
+        }
+        let (command_id, attempt) = self.command_id(step, op);
+        self.hear(&Input::ReplyMissing { command_id, attempt })
+    }
+
     /// Until the next due time.
     pub(crate) fn wait(&mut self) -> String {
-        self.now = machine::next_wake(&self.definition, &self.state).unwrap();
+        self.now = self.next_wake().unwrap();
         self.hear(&Input::TimePassed)
+    }
+
+    /// The expiries of the commands of the last decision.
+    pub(crate) fn sent_expiries(&self) -> Vec<Option<DateTime<Utc>>> {
+        self.sent.iter().map(|command| command.expires_at).collect()
+    }
+
+    pub(crate) fn next_wake(&self) -> Option<DateTime<Utc>> {
+        machine::next_wake(&self.definition, &self.state, self.now)
     }
 
     pub(crate) fn act(&mut self, action: Action) -> String {
@@ -353,6 +401,7 @@ fn entry_words(entry: &Entry) -> String {
         Entry::AttentionNeeded { step, op, code, .. } => format!("{}{step} needs attention ({code})", way(op)),
         Entry::OperatorActed { operator, action, .. } => format!("{} acts: {}", operator.actor, action.as_str()),
         Entry::StepSkipped { step, op, .. } => format!("{}{step} skipped", way(op)),
+        Entry::ClockStood { since, until } => format!("the clock stood for {} s", (*until - *since).num_seconds()),
         Entry::SagaCompleted => "completed".into(),
         Entry::SagaCompensated => "compensated".into(),
         Entry::SagaAbandoned => "abandoned".into(),

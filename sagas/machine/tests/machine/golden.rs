@@ -54,6 +54,7 @@ fn examples() -> Vec<(&'static str, Entry)> {
                 Entry::AttentionNeeded { .. } => "attention_needed",
                 Entry::OperatorActed { .. } => "operator_acted",
                 Entry::StepSkipped { .. } => "step_skipped",
+                Entry::ClockStood { .. } => "clock_stood",
                 Entry::SagaCompleted => "saga_completed",
                 Entry::SagaCompensated => "saga_compensated",
                 Entry::SagaAbandoned => "saga_abandoned",
@@ -114,6 +115,7 @@ fn turns() -> Vec<(&'static str, Entry)> {
     vec![
         (".by_step", Entry::CompensationStarted { cause: cause(Some(name("hold-rooms"))) }),
         (".by_person", Entry::CompensationStarted { cause: cause(None) }),
+        ("", Entry::ClockStood { since: at(10), until: at(910) }),
         ("", Entry::SagaCompleted),
         ("", Entry::SagaCompensated),
         ("", Entry::SagaAbandoned),

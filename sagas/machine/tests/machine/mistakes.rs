@@ -146,9 +146,20 @@ fn retries_and_times_must_make_sense() {
     );
     check(
         |saga| {
+            let few = Retry::exponential(SECOND).attempts_max(50);
+            let held = saga.step("hold").command(probe).compensate(unprobe).compensation_retry(few).add();
+            saga.step("confirm").pivot().after([held]).command(probe).retry(few).add();
+        },
+        &[
+            "the retries of `hold` (compensation) have a bound: from the pivot on, and back, a command is retried until it succeeds, so leave `attempts_max` out",
+            "the retries of `confirm` (action) have a bound: from the pivot on, and back, a command is retried until it succeeds, so leave `attempts_max` out",
+        ],
+    );
+    check(
+        |saga| {
             saga.deadline(Duration::ZERO);
             let never = Retry::exponential(SECOND).attempts_max(0);
-            let shrinking = Retry::exponential(SECOND).cap(Duration::from_millis(10)).attempts_max(3);
+            let shrinking = Retry::exponential(SECOND).cap(Duration::from_millis(10));
             let instant = Retry::exponential(Duration::ZERO).attempts_max(0);
             saga.step("a").command(probe).compensate(unprobe).retry(never).compensation_retry(shrinking).add();
             saga.step("b").command(probe).compensate(unprobe).retry(instant).reply_within(Duration::ZERO).add();
@@ -248,6 +259,11 @@ fn a_catalog_finds_by_name_and_version_and_takes_no_version_twice() {
     assert!(catalog.get("trip", 3).is_none() && catalog.newest("tour").is_none());
     let all: Vec<_> = catalog.iter().map(|one| (one.name().to_owned(), one.version())).collect();
     assert_eq!(all, [("journey".into(), 1), ("trip".into(), 1), ("trip".into(), 2), ("trip".into(), 10)]);
+    let hurried = Catalog::new([journey()]).unwrap().with_times_divided(60);
+    let (hurried, published) = (hurried.newest("journey").unwrap(), journey());
+    assert_eq!(hurried.deadline(), Some(2 * SECOND));
+    assert_eq!(hurried.steps()[0].action().reply_within, SECOND / 6);
+    assert_eq!(hurried.fingerprint(), published.fingerprint(), "it is the same saga, only sooner");
     let twice = Catalog::new([version(1), version(1)]).unwrap_err();
     assert_eq!(twice.to_string(), "`trip` version 1 is defined twice");
 }

@@ -10,10 +10,10 @@ use contract::{
     saga::{Action, SagaStatus, StepStatus},
     step::Op,
 };
-use machine::{Builder, Definition, Input, Phase, StartError, Terms, describe, next_wake, resume};
+use machine::{Builder, Definition, Input, Phase, StartError, Terms, describe, resume};
 use serde_json::json;
 
-use crate::common::{FEW, Learned, Probe, Talk, Trip, act, journey, learn, name, probe, trip, unprobe};
+use crate::common::{AGAIN, FEW, Learned, Probe, Talk, Trip, act, journey, learn, name, probe, trip, unprobe};
 
 fn begin() -> Talk {
     Talk::begin(journey(), 0)
@@ -41,7 +41,7 @@ fn a_saga_goes_through_its_steps_side_by_side_where_it_may() {
     assert_eq!(talk.done("confirm"), "confirm done; send tell 1.1; send bill 1.1");
     assert_eq!(talk.done("bill"), "bill done");
     assert_eq!(talk.done("tell"), "tell done; completed; => completed");
-    assert_eq!(next_wake(&talk.definition, &talk.state), None);
+    assert_eq!(talk.next_wake(), None);
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn a_definite_answer_counts_whichever_attempt_it_answers_but_a_fault_only_for_it
     let mut talk = begin();
     let first_fault = talk.reply("create", Op::Action, Outcome::faulted("broken", "it broke"));
     let first_success = talk.reply("create", Op::Action, Outcome::done(json!({"said": "created"})));
-    assert_eq!(talk.wait(), "create failed (reply_missing, in doubt), waits");
+    assert_eq!(talk.missing("create", Op::Action), "create failed (reply_missing, in doubt), waits");
     assert_eq!(talk.hear(&first_fault), "ignored: another attempt is awaited");
     assert_eq!(talk.wait(), "send create 1.2");
     assert_eq!(talk.hear(&first_fault), "ignored: another attempt is awaited");
@@ -112,74 +112,177 @@ fn out_of_attempts_before_the_pivot_the_saga_compensates_the_doubtful_step_too()
 }
 
 #[test]
-fn out_of_attempts_from_the_pivot_on_a_person_is_asked_and_a_late_answer_still_counts() {
+fn from_the_pivot_on_and_back_a_command_is_retried_without_end_and_says_since_when() {
     let mut talk = at_pivot();
-    let asked = "confirm failed (broken), out of attempts; confirm needs attention (broken); => needs_attention";
-    assert_eq!(talk.exhaust("confirm", Op::Action), asked);
-    assert_eq!(talk.state.error_fingerprint().as_deref(), Some("confirm/broken"));
-    assert_eq!(next_wake(&talk.definition, &talk.state), None);
+    let first = talk.now;
+    for _ in 0..500 {
+        assert_eq!(talk.faulted("confirm", Op::Action), "confirm failed (broken), waits");
+        talk.wait();
+    }
+    let since = machine::retrying_since(&talk.definition, &talk.state).unwrap();
+    assert!(since - first < TimeDelta::seconds(1) && talk.now - first > TimeDelta::seconds(100), "{since}");
+    let confirm = describe(&talk.definition, &talk.state).into_iter().find(|step| step.name.as_str() == "confirm");
+    assert_eq!(confirm.unwrap().retrying_since, Some(since));
+    assert_eq!(talk.done("confirm"), "confirm done; send tell 1.1; send bill 1.1");
+    assert_eq!(machine::retrying_since(&talk.definition, &talk.state), None);
+
+    let mut talk = at_pivot();
+    talk.refused("confirm", Op::Action);
+    for _ in 0..500 {
+        assert_eq!(talk.faulted("flights", Op::Compensation), "undo flights failed (broken), waits");
+        talk.wait();
+    }
+    assert_eq!(talk.undone("rooms"), "undo rooms done", "nothing independent waits for it");
+    assert_eq!(talk.undone("flights"), "undo flights done; send undo create 1.1");
+}
+
+#[test]
+fn an_unreadable_answer_from_the_pivot_on_is_for_a_person_and_a_late_readable_one_still_counts() {
+    let mut talk = at_pivot();
+    let asked = "confirm failed (reply_unreadable, in doubt), out of attempts; \
+                 confirm needs attention (reply_unreadable); => needs_attention";
+    assert_eq!(talk.garbled("confirm", Op::Action), asked);
+    assert_eq!(talk.state.error_fingerprint().as_deref(), Some("confirm/reply_unreadable"));
+    assert_eq!(talk.next_wake(), None);
     assert_eq!(talk.done("confirm"), "confirm done; send tell 1.1; send bill 1.1; => running");
 }
 
 #[test]
 fn a_stuck_pivot_that_is_refused_after_all_turns_the_saga_around() {
     let mut talk = at_pivot();
-    talk.exhaust("confirm", Op::Action);
+    talk.garbled("confirm", Op::Action);
     let turned =
         "confirm refused (no); turn around (confirm/no); send undo flights 1.1; send undo rooms 1.1; => compensating";
     assert_eq!(talk.refused("confirm", Op::Action), turned);
+}
+
+/// A saga whose deadline comes before any reply is due.
+fn hasty() -> Talk {
+    let mut saga = Builder::<Trip, Learned>::new("hasty", 1);
+    saga.deadline(Duration::from_secs(5));
+    let create = saga.step("create").command(probe).compensate(unprobe).retry(FEW).add();
+    let hold = saga.step("hold").after([create]).command(probe).compensate(unprobe).retry(FEW).add();
+    saga.step("confirm").pivot().after([hold]).command(probe).retry(AGAIN).add();
+    Talk::begin(saga.build().unwrap(), 0)
 }
 
 #[test]
 fn the_deadline_counts_until_the_pivot_is_issued_and_not_after() {
-    let mut talk = begin();
-    talk.now += TimeDelta::seconds(120);
-    let turned = "turn around (deadline_passed); send undo create 1.1; => compensating";
-    assert_eq!(talk.hear(&Input::TimePassed), turned);
+    let mut talk = hasty();
+    assert_eq!(talk.wait(), "turn around (deadline_passed); send undo create 1.1; => compensating");
     assert_eq!(talk.state.error_fingerprint().as_deref(), Some("saga/deadline_passed"));
 
-    let mut talk = at_pivot();
-    talk.now += TimeDelta::seconds(120);
-    assert_eq!(talk.hear(&Input::TimePassed), "confirm failed (reply_missing, in doubt), waits");
-    assert_eq!(talk.done("confirm"), "confirm done; send tell 1.1; send bill 1.1");
-
-    let mut talk = at_pivot();
-    talk.now += TimeDelta::seconds(120);
-    talk.hear(&Input::TimePassed);
-    let turned =
-        "confirm refused (no); turn around (confirm/no); send undo flights 1.1; send undo rooms 1.1; => compensating";
-    assert_eq!(talk.refused("confirm", Op::Action), turned);
+    let at_pivot = || {
+        let mut talk = hasty();
+        talk.done("create");
+        talk.done("hold");
+        talk.now += TimeDelta::seconds(120);
+        assert_eq!(talk.hear(&Input::TimePassed), "ignored: nothing is due");
+        assert_eq!(talk.missing("confirm", Op::Action), "confirm failed (reply_missing, in doubt), waits");
+        talk
+    };
+    assert_eq!(at_pivot().done("confirm"), "confirm done; completed; => completed");
+    let turned = "confirm refused (no); turn around (confirm/no); send undo hold 1.1; => compensating";
+    assert_eq!(at_pivot().refused("confirm", Op::Action), turned);
 }
 
 #[test]
-fn a_saga_wakes_at_its_deadline_when_nothing_else_is_due_before_and_forgets_it_once_the_pivot_is_issued() {
-    let mut saga = Builder::<Trip, Learned>::new("hasty", 1);
-    saga.deadline(Duration::from_secs(5));
-    let hold = saga.step("hold").command(probe).compensate(unprobe).add();
-    saga.step("confirm").pivot().after([hold]).command(probe).reply_within(Duration::from_secs(7)).add();
-    let definition = saga.build().unwrap();
-    let mut talk = Talk::begin(definition, 0);
+fn a_saga_wakes_at_its_deadline_when_nothing_is_due_before_and_forgets_it_once_the_pivot_is_issued() {
+    let mut talk = hasty();
     let started_at = talk.now;
-    assert_eq!(next_wake(&talk.definition, &talk.state), Some(started_at + TimeDelta::seconds(5)));
+    assert_eq!(talk.next_wake(), Some(started_at + TimeDelta::seconds(5)));
+    talk.faulted("create", Op::Action);
+    assert!(talk.next_wake().unwrap() < started_at + TimeDelta::seconds(1), "the retry comes first");
+    talk.wait();
+    talk.done("create");
     talk.done("hold");
-    assert_eq!(next_wake(&talk.definition, &talk.state), Some(started_at + TimeDelta::seconds(7)));
+    assert_eq!(talk.next_wake(), None, "the pivot's answer has no time");
+    // A reply that is due before the deadline may make it stand: until then the saga has nothing to wake for.
+    assert_eq!(begin().next_wake(), None);
+}
+
+#[test]
+fn while_a_reply_is_overdue_the_clock_stands_and_the_deadline_moves_by_as_much() {
+    let mut talk = begin();
+    let deadline = talk.state.deadline_at.unwrap();
+    talk.now += TimeDelta::hours(1);
+    assert_eq!(talk.hear(&Input::TimePassed), "ignored: nothing is due");
+    let done = "the clock stood for 3590 s; create done; send flights 1.1; send rooms 1.1";
+    assert_eq!(talk.done("create"), done, "an hour of silence was no attempt and no deadline");
+    assert_eq!(talk.state.deadline_at, Some(deadline + TimeDelta::seconds(3_590)));
+    // Both stand from the same time on: it counts once.
+    talk.now += TimeDelta::seconds(110);
+    assert_eq!(talk.done("flights"), "the clock stood for 100 s; flights done");
+    assert_eq!(talk.done("rooms"), "rooms done; send confirm 1.1");
+    assert_eq!(talk.state.deadline_at, Some(deadline + TimeDelta::seconds(3_690)));
+}
+
+#[test]
+fn a_clock_that_stood_under_a_second_or_that_nothing_depends_on_is_not_recorded() {
+    let mut talk = begin();
+    talk.now += TimeDelta::milliseconds(10_999);
+    assert_eq!(talk.done("create"), "create done; send flights 1.1; send rooms 1.1");
+    let mut talk = at_pivot();
+    talk.now += TimeDelta::hours(1);
+    assert_eq!(talk.done("confirm"), "confirm done; send tell 1.1; send bill 1.1");
+}
+
+#[test]
+fn while_the_engine_itself_was_away_the_clock_stood_too() {
+    let mut talk = begin();
+    talk.faulted("create", Op::Action);
+    talk.now += TimeDelta::hours(1);
+    assert_eq!(talk.hear(&Input::TimePassed), "the clock stood for 3599 s; send create 1.2");
+    assert_eq!(talk.done("create"), "create done; send flights 1.1; send rooms 1.1");
+}
+
+#[test]
+fn a_step_beside_one_whose_domain_is_away_goes_on() {
+    let mut talk = begin();
+    talk.done("create");
+    talk.now += TimeDelta::seconds(70);
+    assert_eq!(talk.faulted("rooms", Op::Action), "the clock stood for 60 s; rooms failed (broken), waits");
+    assert_eq!(talk.wait(), "send rooms 1.2");
+    assert_eq!(talk.done("rooms"), "rooms done");
+    talk.now += TimeDelta::hours(1);
+    assert_eq!(talk.done("flights"), "the clock stood for 3600 s; flights done; send confirm 1.1");
+}
+
+#[test]
+fn what_a_worker_finds_expired_was_no_attempt_and_is_sent_again_without_an_expiry() {
+    let mut talk = begin();
+    assert_eq!(talk.sent_expiries(), [talk.state.deadline_at]);
+    for _ in 0..10 {
+        assert_eq!(talk.expired("create", Op::Action), "create failed (command_expired, in doubt), waits");
+        talk.wait();
+        assert_eq!(talk.sent_expiries(), [None], "the worker's clock is ahead");
+    }
+    assert_eq!(talk.state.progress(&name("create"), Op::Action).unwrap().attempts, 1);
+    talk.done("create");
+    assert_eq!(talk.sent_expiries(), [talk.state.deadline_at, talk.state.deadline_at]);
+    talk.done("flights");
+    talk.done("rooms");
+    assert_eq!(talk.sent_expiries(), [None], "the pivot's answer decides, however late");
+    talk.refused("confirm", Op::Action);
+    assert_eq!(talk.sent_expiries(), [None, None], "a compensation never expires");
+}
+
+#[test]
+fn a_retry_that_a_clock_ahead_put_off_too_far_is_sent_now() {
+    let mut talk = begin();
+    talk.now += TimeDelta::minutes(10);
+    talk.faulted("create", Op::Action);
+    talk.now -= TimeDelta::minutes(10);
+    assert_eq!(talk.next_wake(), Some(talk.now));
+    assert_eq!(talk.hear(&Input::TimePassed), "send create 1.2");
 }
 
 #[test]
 fn nothing_more_is_sent_once_the_deadline_has_passed_even_when_a_reply_is_heard_before_the_timer() {
-    let mut talk = begin();
-    talk.done("create");
-    talk.done("flights");
-    talk.now += TimeDelta::seconds(120);
-    let turned =
-        "rooms done; turn around (deadline_passed); send undo flights 1.1; send undo rooms 1.1; => compensating";
-    assert_eq!(talk.done("rooms"), turned);
-
-    let mut talk = begin();
-    talk.faulted("create", Op::Action);
-    talk.now += TimeDelta::seconds(120);
-    let turned = "ann acts: retry; turn around (deadline_passed); send undo create 1.1; => compensating";
-    assert_eq!(talk.act(Action::Retry { step: None }), turned);
+    let mut talk = hasty();
+    talk.now += TimeDelta::seconds(5);
+    let turned = "create done; turn around (deadline_passed); send undo create 1.1; => compensating";
+    assert_eq!(talk.done("create"), turned);
 }
 
 #[test]
@@ -199,20 +302,18 @@ fn a_refused_retriable_asks_a_person_and_a_retry_asks_under_a_new_id() {
 
 #[test]
 fn a_retry_by_hand_starts_the_attempts_over_under_the_same_id() {
-    let mut talk = at_pivot();
-    talk.exhaust("confirm", Op::Action);
-    let (id, attempt) = talk.command_id("confirm", Op::Action);
-    assert_eq!(
-        talk.act(Action::Retry { step: Some(name("confirm")) }),
-        "ann acts: retry; send confirm 1.5; => running"
-    );
+    let mut talk = begin();
+    for _ in 0..2 {
+        talk.faulted("create", Op::Action);
+        talk.wait();
+    }
+    talk.faulted("create", Op::Action);
+    let (id, attempt) = talk.command_id("create", Op::Action);
+    assert_eq!(talk.act(Action::Retry { step: Some(name("create")) }), "ann acts: retry; send create 1.4");
     assert_eq!(talk.sent[0].command_id, id);
-    assert_eq!((attempt, talk.sent[0].attempt), (4, 5));
-    assert_eq!(
-        talk.exhaust("confirm", Op::Action),
-        "confirm failed (broken), out of attempts; confirm needs attention (broken); => needs_attention"
-    );
-    assert_eq!(talk.command_id("confirm", Op::Action).1, 8, "four attempts more");
+    assert_eq!((attempt, talk.sent[0].attempt), (3, 4));
+    assert!(talk.exhaust("create", Op::Action).starts_with("create failed (broken), out of attempts; turn around"));
+    assert_eq!(talk.command_id("create", Op::Action).1, 7, "four attempts more");
 }
 
 #[test]
@@ -389,7 +490,7 @@ fn a_saga_of_another_shape_is_left_alone() {
     assert_eq!(talk.done("create"), "ignored: the saga was started under another definition");
     assert!(talk.act(Action::Cancel {}).starts_with("refused: definition_mismatch"));
     assert!(resume(&talk.definition, &talk.state).is_empty());
-    assert_eq!(next_wake(&talk.definition, &talk.state), None);
+    assert_eq!(talk.next_wake(), None);
     assert_eq!(talk.act(Action::Abandon {}), "ann acts: abandon; abandoned; => abandoned");
 }
 
@@ -534,13 +635,12 @@ fn overlong_words_of_participants_are_cut() {
 }
 
 #[test]
-fn both_steps_that_ran_out_of_time_together_are_asked_again_together() {
+fn both_steps_whose_replies_are_missing_are_asked_again_together() {
     let mut talk = begin();
     talk.done("create");
-    talk.now += TimeDelta::seconds(11);
-    let failed = "flights failed (reply_missing, in doubt), waits; rooms failed (reply_missing, in doubt), waits";
-    assert_eq!(talk.hear(&Input::TimePassed), failed);
-    talk.now += TimeDelta::seconds(2);
+    assert_eq!(talk.missing("flights", Op::Action), "flights failed (reply_missing, in doubt), waits");
+    assert_eq!(talk.missing("rooms", Op::Action), "rooms failed (reply_missing, in doubt), waits");
+    talk.now += TimeDelta::milliseconds(900);
     assert_eq!(talk.hear(&Input::TimePassed), "send flights 1.2; send rooms 1.2");
     assert!(matches!(talk.state.progress(&name("rooms"), Op::Action).unwrap().phase, Phase::Outstanding { .. }));
 }

@@ -1,8 +1,13 @@
 //! The table of state x input, as a snapshot: what a reviewer reads. It is the machine's behavior on the example
-//! saga, `create -> (flights, rooms) -> confirm (pivot) -> (tell, bill)`, four attempts each.
+//! saga, `create -> (flights, rooms) -> confirm (pivot) -> (tell, bill)`, four attempts each
+//! before the pivot.
 
 use chrono::TimeDelta;
-use contract::{command::Outcome, saga::Action, step::Op};
+use contract::{
+    command::{FAULT_COMMAND_EXPIRED, Outcome},
+    saga::Action,
+    step::Op,
+};
 use machine::Input;
 use serde_json::{Value, json};
 
@@ -19,13 +24,13 @@ const ROWS: &[Row] = &[
     ("flights is being undone", rooms_refused, "flights", Op::Compensation),
     ("undoing flights waits to be sent again", undo_waits, "flights", Op::Compensation),
     ("undoing flights was refused", undo_refused, "flights", Op::Compensation),
-    ("undoing flights ran out of attempts", undo_stuck, "flights", Op::Compensation),
+    ("undoing flights was answered, but not readably", undo_stuck, "flights", Op::Compensation),
     ("confirm, the pivot, is outstanding", at_pivot, "confirm", Op::Action),
-    ("confirm, the pivot, ran out of attempts", pivot_stuck, "confirm", Op::Action),
+    ("confirm, the pivot, was answered, but not readably", pivot_stuck, "confirm", Op::Action),
     ("tell is outstanding after the pivot", past_pivot, "tell", Op::Action),
     ("tell is done, bill is outstanding", tell_done, "tell", Op::Action),
     ("tell was refused", tell_refused, "tell", Op::Action),
-    ("tell ran out of attempts", tell_stuck, "tell", Op::Action),
+    ("tell was answered, but not readably", tell_stuck, "tell", Op::Action),
     ("completed", completed, "bill", Op::Action),
     ("compensated", compensated, "create", Op::Compensation),
     ("abandoned", |talk| _ = talk.act(Action::Abandon {}), "create", Op::Action),
@@ -80,11 +85,21 @@ fn inputs(step: &'static str, op: Op) -> Vec<(&'static str, Make)> {
                 Input::Replied { command_id, attempt, outcome: Outcome::done(good(op)) }
             }),
         ),
+        ("faulted, expired", answer(|_| Outcome::faulted(FAULT_COMMAND_EXPIRED, "too late"))),
+        ("reply missing", reply_missing(step, op, TimeDelta::seconds(10))),
+        ("reply missing, after an hour", reply_missing(step, op, TimeDelta::hours(1))),
+        (
+            "done, after an hour",
+            Box::new(move |talk| {
+                talk.now += TimeDelta::hours(1);
+                talk.reply(step, op, Outcome::done(good(op)))
+            }),
+        ),
         ("time passes, a moment", Box::new(|_| Input::TimePassed)),
         (
             "time passes, to the next due",
             Box::new(|talk| {
-                talk.now = machine::next_wake(&talk.definition, &talk.state).unwrap_or(talk.now);
+                talk.now = talk.next_wake().unwrap_or(talk.now);
                 Input::TimePassed
             }),
         ),
@@ -103,6 +118,14 @@ fn inputs(step: &'static str, op: Op) -> Vec<(&'static str, Make)> {
         ("operator: cancel", operator(Action::Cancel {})),
         ("operator: abandon", operator(Action::Abandon {})),
     ]
+}
+
+fn reply_missing(step: &'static str, op: Op, wait: TimeDelta) -> Make {
+    Box::new(move |talk| {
+        talk.now += wait;
+        let (command_id, attempt) = talk.command_id(step, op);
+        Input::ReplyMissing { command_id, attempt }
+    })
 }
 
 fn good(op: Op) -> Value {
@@ -139,7 +162,7 @@ fn undo_refused(talk: &mut Talk) {
 
 fn undo_stuck(talk: &mut Talk) {
     rooms_refused(talk);
-    talk.exhaust("flights", Op::Compensation);
+    talk.garbled("flights", Op::Compensation);
 }
 
 fn at_pivot(talk: &mut Talk) {
@@ -150,7 +173,7 @@ fn at_pivot(talk: &mut Talk) {
 
 fn pivot_stuck(talk: &mut Talk) {
     at_pivot(talk);
-    talk.exhaust("confirm", Op::Action);
+    talk.garbled("confirm", Op::Action);
 }
 
 fn past_pivot(talk: &mut Talk) {
@@ -170,7 +193,7 @@ fn tell_refused(talk: &mut Talk) {
 
 fn tell_stuck(talk: &mut Talk) {
     past_pivot(talk);
-    talk.exhaust("tell", Op::Action);
+    talk.garbled("tell", Op::Action);
 }
 
 fn completed(talk: &mut Talk) {

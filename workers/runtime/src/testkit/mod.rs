@@ -17,7 +17,6 @@ mod pause;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
-use chrono::TimeDelta;
 use contract::{
     CommandId, MessageId, Op, Outcome, SagaId, StepName,
     command::{Command, Route},
@@ -38,15 +37,12 @@ use crate::{
     pruner::Pruner,
     received::{Part, ReceivedCommand},
     running_domain,
-    transaction::{FollowUp, OutsideCall},
+    transaction::{FollowUp, OutsideCall, expired},
 };
 
 pub use clock::ManualClock;
 pub use events::{DeliveredEvent, check_subscription};
 pub use pause::{Overlap, PauseAt};
-
-/// How long a command of the harness may take, in the time of its clock.
-const DEADLINE: TimeDelta = TimeDelta::seconds(30);
 
 /// Where replies would go.
 const REPLY_TO: &str = "replies.0";
@@ -72,7 +68,7 @@ pub struct Harness {
 pub enum Delivered {
     /// The answer, byte for byte: the JSON of an `Outcome`.
     Answered(String),
-    /// The outside call stayed unclear until the deadline: no answer is given.
+    /// The outside call stayed unclear however often it was made: no answer is given.
     Unanswered,
     /// It goes to the dead letters for this reason.
     DeadLettered(String),
@@ -179,7 +175,10 @@ impl Harness {
     /// Delivers a whole envelope, which may be wrong.
     pub async fn deliver_raw(&self, envelope: &CommandEnvelope) -> Delivered {
         match ReceivedCommand::read(delivery_of(envelope), self.route, &self.commands) {
-            Ok(received) => self.finish(self.run_one(received).await).await,
+            Ok(received) => match expired(&received, self.engine.clock.now()) {
+                Some(reply) => Delivered::Answered(reply.outcome.0),
+                None => self.finish(self.run_one(received).await).await,
+            },
             Err(unreadable) => Delivered::DeadLettered(unreadable.why.to_string()),
         }
     }
@@ -244,7 +243,7 @@ impl Harness {
         }
     }
 
-    /// An envelope as the orchestrator would send it, due 30 seconds from now.
+    /// An envelope as the orchestrator would send it, of a command that does not expire.
     ///
     /// # Panics
     /// When the command is not JSON.
@@ -259,7 +258,7 @@ impl Harness {
             version: C::VERSION,
             route: C::ROUTE,
             reply_to: REPLY_TO.to_owned(),
-            deadline: self.engine.clock.now() + DEADLINE,
+            expires_at: None,
             traceparent: None,
             parcels: true,
             payload,

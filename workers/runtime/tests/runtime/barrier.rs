@@ -173,7 +173,7 @@ async fn an_expired_command_is_not_started_and_leaves_no_row() {
     let toy = Toy::new().await;
     let id = action_of_a_new_saga("hold");
     let mut envelope = toy.harness.envelope(&id, &take("wide"));
-    envelope.deadline = toy.clock.now() - TimeDelta::milliseconds(1);
+    envelope.expires_at = Some(toy.clock.now() - TimeDelta::milliseconds(1));
     let Delivered::Answered(text) = toy.harness.deliver_raw(&envelope).await else { panic!("no answer") };
     assert!(text.contains(FAULT_COMMAND_EXPIRED), "{text}");
     assert_eq!(toy.count("SELECT count(*) FROM runtime.inbox").await, 0);
@@ -191,7 +191,8 @@ async fn a_dead_letter_replayed_after_a_month_gets_the_old_answer_and_has_no_eff
     assert_eq!(again, first);
     assert_eq!(toy.count("SELECT count(*) FROM seat").await, 1);
     // A command that never arrived is too old to be started.
-    let lost = toy.harness.envelope(&action_of_a_new_saga("hold"), &take("wide"));
+    let mut lost = toy.harness.envelope(&action_of_a_new_saga("hold"), &take("wide"));
+    lost.expires_at = Some(toy.clock.now() + TimeDelta::minutes(10));
     toy.clock.advance(TimeDelta::days(30));
     let Delivered::Answered(late) = toy.harness.deliver_raw(&lost).await else { panic!("no answer") };
     assert!(late.contains(FAULT_COMMAND_EXPIRED), "{late}");

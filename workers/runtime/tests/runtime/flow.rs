@@ -157,7 +157,7 @@ pub(crate) fn envelope<C: contract::Command>(id: &CommandId, command: &C) -> Com
         version: C::VERSION,
         route: C::ROUTE,
         reply_to: QueueName::replies(0).as_str().to_owned(),
-        deadline: kit::clock::system().now() + chrono::TimeDelta::minutes(1),
+        expires_at: Some(kit::clock::system().now() + chrono::TimeDelta::minutes(1)),
         traceparent: Some(kit::ids::traceparent()),
         parcels: true,
         payload: serde_json::value::to_raw_value(command).unwrap(),
@@ -443,7 +443,7 @@ async fn draining_finishes_what_was_taken_and_leaves_the_rest_in_the_queue() {
 async fn a_command_is_late_when_its_time_passed_in_the_queue() {
     let mut flow = Flow::in_process().await;
     let mut late = envelope(&action_of_a_new_saga("hold"), &TakeSeat { ..take("wide") });
-    late.deadline = kit::clock::system().now() - chrono::TimeDelta::seconds(1);
+    late.expires_at = Some(kit::clock::system().now() - chrono::TimeDelta::seconds(1));
     flow.send_bytes(serde_json::to_vec(&late).unwrap()).await;
     let Outcome::Faulted(fault) = flow.replies(1).await.remove(0).outcome else { panic!("it was started") };
     assert_eq!(fault.code, contract::command::FAULT_COMMAND_EXPIRED);
