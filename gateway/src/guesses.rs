@@ -31,11 +31,12 @@ const ADDRESS_FREE: u32 = 20;
 /// The wait after the first attempt that is too many; it doubles with each further one.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The longest wait: some hundred guesses a day.
+/// The longest wait: a person who has found the right password again is not kept out for a day.
 const PAUSE_MAX: Duration = Duration::from_secs(15 * 60);
 
-/// The time after which attempts are forgotten.
-const FORGOTTEN_AFTER: Duration = Duration::from_secs(3600);
+/// The time in which one attempt is forgiven: an office may mistype twenty times an hour for ever, and so many guesses are
+/// of no use.
+const FORGIVEN_EVERY: Duration = Duration::from_secs(3 * 60);
 
 /// The name of an account in memory: its e-mail address shows in no dump.
 type Account = [u8; 32];
@@ -121,6 +122,20 @@ struct Tally<K: Hash + Eq> {
 struct Count {
     attempts: u32,
     last_at: Instant,
+    /// The time up to which attempts were forgiven.
+    forgiven_at: Instant,
+}
+
+impl Count {
+    /// The same after the time that has passed since.
+    fn at(self, now: Instant) -> Self {
+        let passed = now.saturating_duration_since(self.forgiven_at).as_secs() / FORGIVEN_EVERY.as_secs();
+        let passed = u32::try_from(passed).unwrap_or(u32::MAX);
+        let attempts = self.attempts.saturating_sub(passed);
+        // With nothing to forgive, time is saved up for no later attempt.
+        let forgiven_at = if attempts == 0 { now } else { self.forgiven_at + FORGIVEN_EVERY.saturating_mul(passed) };
+        Self { attempts, forgiven_at, ..self }
+    }
 }
 
 impl<K: Hash + Eq> Tally<K> {
@@ -130,7 +145,7 @@ impl<K: Hash + Eq> Tally<K> {
 
     /// The time that the next attempt has to wait.
     fn wait(&self, key: &K, now: Instant) -> Option<Duration> {
-        let count = self.counts.peek(key)?;
+        let count = self.counts.peek(key)?.at(now);
         let since = now.saturating_duration_since(count.last_at);
         let doublings = count.attempts.checked_sub(self.free)?;
         let pause = PAUSE.saturating_mul(2_u32.saturating_pow(doublings)).min(PAUSE_MAX);
@@ -138,11 +153,9 @@ impl<K: Hash + Eq> Tally<K> {
     }
 
     fn count(&mut self, key: K, now: Instant) {
-        let count = self.counts.get_or_insert_mut(key, || Count { attempts: 0, last_at: now });
-        if now.saturating_duration_since(count.last_at) >= FORGOTTEN_AFTER {
-            count.attempts = 0;
-        }
-        *count = Count { attempts: count.attempts.saturating_add(1), last_at: now };
+        let count = self.counts.get_or_insert_mut(key, || Count { attempts: 0, last_at: now, forgiven_at: now });
+        let known = count.at(now);
+        *count = Count { attempts: known.attempts.saturating_add(1), last_at: now, ..known };
     }
 
     fn forgive(&mut self, key: &K) {
@@ -182,8 +195,20 @@ mod tests {
             assert!(wrong(&guesses, "ada@example.com", address(200), now), "{wait}");
         }
         assert!(wrong(&guesses, "grace@example.com", address(200), now), "another account waits for nothing");
-        now += FORGOTTEN_AFTER;
+        now += FORGIVEN_EVERY * 9;
         assert!((0..5).all(|_| wrong(&guesses, "ada@example.com", address(201), now)));
+    }
+
+    #[test]
+    fn an_office_that_mistypes_now_and_then_never_waits() {
+        let guesses = Guesses::new();
+        let mut now = Instant::now();
+        for person in 0..500 {
+            assert!(wrong(&guesses, &format!("p{person}@example.com"), address(1), now), "{person}");
+            let right = guesses.begin("grace@example.com", address(1), now).unwrap();
+            guesses.end(right, Outcome::Right);
+            now += FORGIVEN_EVERY;
+        }
     }
 
     #[test]
