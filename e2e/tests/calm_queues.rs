@@ -1,7 +1,5 @@
 //! An operator deletes queues of the running system, and makes one with other arguments.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use std::time::Duration;
 
 use chrono::Days;

@@ -14,7 +14,8 @@ fn together(numbers: std::ops::Range<usize>) -> Vec<Outgoing> {
 
 pub(crate) async fn messages_that_travel_together_arrive_each_as_it_was_sent(place: &impl Place) {
     let client = place.client_with(&flights().with_replies(0)).await;
-    let replies = |number: usize| Outgoing::reply("replies.0", command(number).message).to_unpacker(number % 3 == 0);
+    let replies =
+        |number: usize| Outgoing::reply("replies.0", command(number).message).to_unpacker(number.is_multiple_of(3));
     let mixed = together(0..100).into_iter().chain((100..200).map(replies)).collect();
     publish_all(&client, mixed).await;
 
