@@ -7,7 +7,7 @@ use anyhow::Result;
 use sqlx::{Connection, PgConnection, PgPool};
 use uuid::Uuid;
 
-use crate::workload::{BenchInput, INSERT_ROW, UPDATE_ROW};
+use crate::workload::BenchInput;
 
 /// The three databases.
 #[derive(Debug, Clone)]
@@ -17,6 +17,8 @@ pub(crate) struct Databases {
     pub(crate) payment: PgPool,
 }
 
+const INSERT_ROW: &str = "INSERT INTO bench_row (saga_id, status, payload) VALUES ($1, $2, $3)";
+const UPDATE_ROW: &str = "UPDATE bench_row SET status = $2 WHERE saga_id = $1";
 const REMEMBER: &str = "INSERT INTO bench_inbox (saga_id, step, op, generation, outcome) VALUES ($1, $2, $3, 1, $4)";
 
 /// One business transaction across the three databases; returns how long it took.

@@ -1,7 +1,7 @@
 //! The load that is measured: a saga of four command steps, each one transaction of an inbox row and one domain row,
 //! with a 500-byte input; one saga in ten is declined at its third step and undone.
 //!
-//! The floor runs the very same statements without a broker, a journal or an orchestrator.
+//! The floor runs the same transactions, one saga at a time, without a broker, a journal or an orchestrator.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use machine::{Builder, Definition, DefinitionError, Retry};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use uuid::Uuid;
-use worker_runtime::{Context, Handled, Handler};
+use worker_runtime::{Member, SetHandled, SetHandler};
 
 /// The definition's name.
 pub(crate) const SAGA: &str = "bench";
@@ -24,10 +24,11 @@ pub(crate) const DECLINED_EVERY: u64 = 10;
 /// The code of a decline.
 pub(crate) const DECLINED: &str = "card_declined";
 
-/// Inserts the domain's row.
-pub(crate) const INSERT_ROW: &str = "INSERT INTO bench_row (saga_id, status, payload) VALUES ($1, $2, $3)";
-/// Changes the domain's row.
-pub(crate) const UPDATE_ROW: &str = "UPDATE bench_row SET status = $2 WHERE saga_id = $1";
+/// Inserts a row in each of some sagas' names.
+const INSERT_ROWS: &str = "INSERT INTO bench_row (saga_id, status, payload) \
+                           SELECT saga_id, $2, payload FROM unnest($1::uuid[], $3::text[]) AS s (saga_id, payload)";
+/// Changes the rows of some sagas.
+const UPDATE_ROWS: &str = "UPDATE bench_row SET status = $2 WHERE saga_id = ANY($1)";
 
 /// The start input, and the payload of the commands.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -119,61 +120,55 @@ pub(crate) fn definition() -> Result<Definition, Vec<DefinitionError>> {
     saga.build()
 }
 
-/// Carries out every step: one statement each.
+/// Carries out every step: one statement for all commands of a kind that arrive together.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Participant;
 
-async fn insert(tx: &mut PgConnection, input: BenchInput, status: &str) -> Handled<Answered> {
-    sqlx::query(INSERT_ROW).bind(input.row).bind(status).bind(input.filler).execute(tx).await?;
-    Ok(Outcome::done(Answered {}))
+/// Inserts the rows of some sagas.
+async fn insert(tx: &mut PgConnection, inputs: Vec<&BenchInput>, status: &str) -> Result<(), sqlx::Error> {
+    let rows: Vec<Uuid> = inputs.iter().map(|input| input.row).collect();
+    let fillers: Vec<&str> = inputs.iter().map(|input| input.filler.as_str()).collect();
+    sqlx::query(INSERT_ROWS).bind(rows).bind(status).bind(fillers).execute(tx).await?;
+    Ok(())
 }
 
-async fn update(tx: &mut PgConnection, input: BenchInput, status: &str) -> Handled<Answered> {
-    sqlx::query(UPDATE_ROW).bind(input.row).bind(status).execute(tx).await?;
-    Ok(Outcome::done(Answered {}))
+/// Changes the rows of some sagas.
+async fn update(tx: &mut PgConnection, inputs: Vec<&BenchInput>, status: &str) -> Result<(), sqlx::Error> {
+    let rows: Vec<Uuid> = inputs.iter().map(|input| input.row).collect();
+    sqlx::query(UPDATE_ROWS).bind(rows).bind(status).execute(tx).await?;
+    Ok(())
 }
 
-impl Handler<CreateOrder> for Participant {
-    async fn handle(&self, tx: &mut PgConnection, command: CreateOrder, _: &mut Context) -> Handled<Answered> {
-        insert(tx, command.0, "pending").await
-    }
-}
-
-impl Handler<RejectOrder> for Participant {
-    async fn handle(&self, tx: &mut PgConnection, command: RejectOrder, _: &mut Context) -> Handled<Answered> {
-        update(tx, command.0, "rejected").await
-    }
-}
-
-impl Handler<HoldRoom> for Participant {
-    async fn handle(&self, tx: &mut PgConnection, command: HoldRoom, _: &mut Context) -> Handled<Answered> {
-        insert(tx, command.0, "held").await
-    }
-}
-
-impl Handler<ReleaseRoom> for Participant {
-    async fn handle(&self, tx: &mut PgConnection, command: ReleaseRoom, _: &mut Context) -> Handled<Answered> {
-        update(tx, command.0, "released").await
-    }
-}
-
-impl Handler<Authorize> for Participant {
-    async fn handle(&self, tx: &mut PgConnection, command: Authorize, _: &mut Context) -> Handled<Answered> {
-        if command.0.decline {
-            return Ok(Outcome::refused(DECLINED, "the card was declined"));
+macro_rules! participant {
+    ($($command:ident $write:ident $status:literal,)*) => {$(
+        impl SetHandler<$command> for Participant {
+            async fn handle_many(&self, tx: &mut PgConnection, set: &mut [Member<$command>]) -> SetHandled<Answered> {
+                $write(tx, set.iter().map(|member| &member.command.0).collect(), $status).await?;
+                Ok(set.iter().map(|_| Outcome::done(Answered {})).collect())
+            }
         }
-        insert(tx, command.0, "authorized").await
-    }
+    )*};
 }
 
-impl Handler<Void> for Participant {
-    async fn handle(&self, tx: &mut PgConnection, command: Void, _: &mut Context) -> Handled<Answered> {
-        update(tx, command.0, "voided").await
-    }
+participant! {
+    CreateOrder insert "pending",
+    RejectOrder update "rejected",
+    HoldRoom insert "held",
+    ReleaseRoom update "released",
+    Void update "voided",
+    ConfirmOrder update "confirmed",
 }
 
-impl Handler<ConfirmOrder> for Participant {
-    async fn handle(&self, tx: &mut PgConnection, command: ConfirmOrder, _: &mut Context) -> Handled<Answered> {
-        update(tx, command.0, "confirmed").await
+impl SetHandler<Authorize> for Participant {
+    async fn handle_many(&self, tx: &mut PgConnection, set: &mut [Member<Authorize>]) -> SetHandled<Answered> {
+        let taken: Vec<_> = set.iter().map(|member| &member.command.0).filter(|input| !input.decline).collect();
+        if !taken.is_empty() {
+            insert(tx, taken, "authorized").await?;
+        }
+        let outcome = |member: &Member<Authorize>| match member.command.0.decline {
+            true => Outcome::refused(DECLINED, "the card was declined"),
+            false => Outcome::done(Answered {}),
+        };
+        Ok(set.iter().map(outcome).collect())
     }
 }
