@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod files;
+pub mod gather;
 pub mod http;
 pub mod ids;
 pub mod metrics;

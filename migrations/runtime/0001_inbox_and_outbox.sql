@@ -4,6 +4,9 @@ CREATE SCHEMA IF NOT EXISTS runtime;
 
 -- One row per command, written in the transaction of its effect. The primary key is the arbiter: of an action and an
 -- overtaking compensation, or of two copies of one command, only one can insert it (invariants S5 to S11).
+--
+-- A saga's id begins with its start, so a partition has the commands of the sagas of one month, `inbox_2027_01`, and is
+-- dropped as a whole when they have been kept for long enough. The worker makes a month's partition before it begins.
 CREATE TABLE runtime.inbox (
     saga_id    uuid        NOT NULL,
     step       text        NOT NULL,
@@ -19,7 +22,10 @@ CREATE TABLE runtime.inbox (
     PRIMARY KEY (saga_id, step, op, generation),
     CHECK ((state = 'p') = (outcome IS NULL)),
     CHECK ((state = 'p') = (prepared IS NOT NULL))
-);
+) PARTITION BY RANGE (saga_id);
+
+-- The rows of a dropped month that are still needed, and those of sagas that no partition was made for.
+CREATE TABLE runtime.inbox_default PARTITION OF runtime.inbox DEFAULT;
 
 -- One row per event that took effect, written in the transaction of that effect: a copy of it finds the key taken
 -- (invariant S26). The id comes first because it begins with the event's time: new rows go to one end of the index, and

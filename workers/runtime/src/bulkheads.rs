@@ -1,6 +1,7 @@
 //! A domain's ways to its database, apart from each other so that none can starve another: the consumers have a
 //! connection each, reads a pool, and jobs (relay, sweeper, pruner, the watch over the server) another.
 
+use chrono::{DateTime, Utc};
 use kit::postgres;
 use sqlx::{
     PgPool,
@@ -10,7 +11,7 @@ use sqlx::{
 
 use crate::{
     domain::Domain,
-    limits,
+    inbox_partitions, limits,
     own_connection::{OwnConnection, limited},
     start_error::StartError,
 };
@@ -36,11 +37,16 @@ impl Bulkheads {
         database: &str,
         read_connections_max: u32,
         domain: &Domain,
+        now: DateTime<Utc>,
     ) -> Result<Self, StartError> {
         let name = domain.route.as_str();
         let failed = |source| StartError::Database { domain: name, source };
         let jobs = postgres::open(url, database, limits::JOB_CONNECTIONS_MAX, domain.migrator).await.map_err(failed)?;
         migrate(&jobs).await.map_err(|source| StartError::Migrate { domain: name, source })?;
+        // Before the month's first command. A worker without them works: there is a partition for the rest.
+        if let Err(error) = inbox_partitions::make(&jobs, now).await {
+            tracing::warn!(domain = name, %error, "the inbox's partitions could not be made; it is tried again");
+        }
         let consumers = limited(postgres::options(url, database).map_err(failed)?);
         let reads = PgPoolOptions::new()
             .max_connections(read_connections_max.max(1))

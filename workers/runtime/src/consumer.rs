@@ -12,11 +12,12 @@
 use std::{
     collections::{HashMap, hash_map},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use contract::{CommandId, command::Route};
-use messaging::{Acker, Broker, Delivery, QueueName};
+use kit::gather::{Load, wait_for_more};
+use messaging::{Acker, Broker, Delivery, QueueName, Subscription};
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -91,10 +92,13 @@ impl Consumer {
         // Any command may turn out to need a call, so no more are taken than may be made; but for a domain without calls.
         let makes_calls = self.commands.values().any(|command| matches!(command.handler, AnyHandler::Outside(_)));
         let calls_max = if makes_calls { self.outside_calls_max } else { usize::MAX };
+        let mut load = Load::default();
         loop {
+            let waiting = Instant::now();
             let room = self.batch_commands_max.min(calls_max.saturating_sub(run.calls.len()));
             let mut parcel = Parcel::default();
             let mut batch = Vec::new();
+            let mut waited = Duration::ZERO;
             let draining = self.drain.is_cancelled();
             tokio::select! {
                 biased;
@@ -106,12 +110,18 @@ impl Consumer {
                 }
                 () = self.drain.cancelled(), if !draining => continue,
                 taken = subscription.next_batch(room), if !draining && room > 0 => match taken {
-                    Some(deliveries) => run.read(deliveries, &mut batch, &mut parcel).await,
+                    Some(mut deliveries) => {
+                        waited = waiting.elapsed();
+                        gather(&mut subscription, &mut deliveries, load, room).await;
+                        run.read(deliveries, &mut batch, &mut parcel).await;
+                    }
                     None => break,
                 },
                 else => break,
             }
+            let (members, working) = (batch.len(), Instant::now());
             let Ok(()) = run.carry_out(batch, parcel).await else { break };
+            load = load.after(members, waited, working.elapsed());
             observe::calls(self.engine.domain, run.calls.len());
         }
         let Run { own, parcels, mut calls, .. } = run;
@@ -122,6 +132,22 @@ impl Consumer {
         calls.shutdown().await;
         subscription.cancel().await;
         own.close().await;
+    }
+}
+
+/// Takes more, for as long as a consumer under this load waits for a fuller batch.
+async fn gather(subscription: &mut Subscription, deliveries: &mut Vec<Delivery>, load: Load, room: usize) {
+    let wait = wait_for_more(load, deliveries.len(), room);
+    if wait.is_zero() {
+        return;
+    }
+    let until = tokio::time::Instant::now() + wait;
+    while deliveries.len() < room {
+        let more = subscription.next_batch(room - deliveries.len());
+        match tokio::time::timeout_at(until, more).await {
+            Ok(Some(more)) => deliveries.extend(more),
+            Ok(None) | Err(_) => return,
+        }
     }
 }
 

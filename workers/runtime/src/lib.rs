@@ -49,6 +49,7 @@ mod transaction;
 mod events;
 
 mod connection_monitor;
+mod inbox_partitions;
 mod new_day;
 mod pruner;
 mod retention;

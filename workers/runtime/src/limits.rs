@@ -51,8 +51,8 @@ pub const REPLY_RETRY_PAUSE: Duration = Duration::from_millis(200);
 /// because a forgotten command would be carried out twice (S11).
 pub const INBOX_RETENTION: TimeDelta = TimeDelta::days(90);
 
-/// How often ended rows are removed. They harm nothing, they only take room; and nothing else is ever polled.
-pub const PRUNE_EVERY: Duration = Duration::from_secs(60 * 60);
+/// How often the clock is looked at for a new day, on which ended rows are removed: they harm nothing, they only take room.
+pub const PRUNE_LOOK_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// How many rows one pruning statement deletes, so that it holds no locks for long.
 pub const PRUNE_ROWS_MAX: i64 = 5_000;

@@ -1,22 +1,26 @@
 //! Rows that have ended are removed when they have been kept for long enough: one mechanism for the kit's own tables and
-//! those of every domain. It works at the start and then once an hour, in small statements.
+//! those of every domain. It works at the start and then on each new day, in small statements. Commands that were carried out go by whole partitions, see [`crate::inbox_partitions`].
 
 use std::sync::Arc;
 
+use chrono::NaiveDate;
 use kit::{clock::Clock, settings::error_chain};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use crate::{limits, observe, retention::Retention};
+use crate::{inbox_partitions, limits, new_day::on_each_new_day, observe, retention::Retention};
 
-/// Commands that were carried out. Open intents stay: their calls still have to be cleared up. A command's row comes
-/// after the start of its saga, so the primary key finds the old ones.
+/// The name of this work in the log.
+const PRUNING: &str = "pruning";
+
+/// Commands that were carried out and are in no month's partition. Open intents stay: their calls still have to be cleared
+/// up. A command's row comes after the start of its saga, so the primary key finds the old ones.
 const INBOX: Retention = Retention {
     rows: "inbox rows",
     kept_for: limits::INBOX_RETENTION,
     batch_rows_max: limits::PRUNE_ROWS_MAX,
-    delete: "DELETE FROM runtime.inbox WHERE ctid = ANY (ARRAY(
-                 SELECT ctid FROM runtime.inbox
+    delete: "DELETE FROM runtime.inbox_default WHERE ctid = ANY (ARRAY(
+                 SELECT ctid FROM runtime.inbox_default
                  WHERE saga_id < runtime.first_id_of($1) AND created_at < $1 AND state <> 'p'
                  ORDER BY saga_id LIMIT $2
              ))",
@@ -49,35 +53,40 @@ impl Pruner {
         Self { pool, clock, domain, retentions }
     }
 
-    /// Prunes at the start and then once an hour, until told to stop. One kind of rows that cannot be removed keeps no
-    /// other from being removed.
+    /// Prunes at the start and then on each new day, until told to stop.
     pub(crate) async fn run(&self, drain: CancellationToken) {
-        loop {
-            for retention in &self.retentions {
-                match drain.run_until_cancelled(self.prune(retention)).await {
-                    None => return,
-                    Some(Ok(0)) => {}
-                    Some(Ok(removed)) => observe::pruned(self.domain, retention.rows, removed),
-                    Some(Err(error)) => {
-                        let (rows, error) = (retention.rows, error_chain(&error));
-                        tracing::warn!(domain = self.domain, rows, error, "not pruned; it is tried again");
-                    }
-                }
+        let today = self.clock.now().date_naive();
+        let done_for = match drain.run_until_cancelled(self.prune_all()).await {
+            None => return,
+            Some(Ok(_)) => today,
+            Some(Err(error)) => {
+                tracing::warn!(
+                    domain = self.domain,
+                    error = error_chain(&error),
+                    "not all is pruned; it is tried again"
+                );
+                NaiveDate::MIN
             }
-            if drain.run_until_cancelled(tokio::time::sleep(limits::PRUNE_EVERY)).await.is_none() {
-                return;
-            }
-        }
+        };
+        let prune = |_| async { self.prune_all().await.map(drop) };
+        on_each_new_day(PRUNING, self.clock.as_ref(), done_for, limits::PRUNE_LOOK_EVERY, drain, prune).await;
     }
 
-    /// Removes everything that is due; answers how many rows that were.
-    #[cfg(feature = "testkit")]
+    /// Removes everything that is due; answers how many rows were deleted. What cannot be removed keeps nothing else from
+    /// being removed.
     pub(crate) async fn prune_all(&self) -> Result<u64, sqlx::Error> {
-        let mut removed = 0;
+        let now = self.clock.now();
+        let made = inbox_partitions::make(&self.pool, now).await;
+        let dropped = inbox_partitions::drop_before(&self.pool, now - limits::INBOX_RETENTION).await;
+        let mut all = made.and(dropped.map(|()| 0));
         for retention in &self.retentions {
-            removed += self.prune(retention).await?;
+            let removed = self.prune(retention).await;
+            if let Ok(rows @ 1..) = removed {
+                observe::pruned(self.domain, retention.rows, rows);
+            }
+            all = all.and_then(|all| Ok(all + removed?));
         }
-        Ok(removed)
+        all
     }
 
     async fn prune(&self, retention: &Retention) -> Result<u64, sqlx::Error> {

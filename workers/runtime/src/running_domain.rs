@@ -59,7 +59,8 @@ impl Shared {
         let name = domain.route.as_str();
         let database = format!("{}{name}", self.settings.database_prefix);
         let Settings { database_url, read_connections_max, .. } = &self.settings;
-        let bulkheads = Bulkheads::open(database_url, &database, *read_connections_max, &domain).await?;
+        let bulkheads =
+            Bulkheads::open(database_url, &database, *read_connections_max, &domain, self.clock.now()).await?;
         let events = Events::new(domain.route);
         let resources = Resources {
             pool: bulkheads.jobs.clone(),

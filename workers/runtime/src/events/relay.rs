@@ -1,4 +1,7 @@
 //! Takes events from the outbox to the broker: woken by each commit, once at the start, and never by a clock.
+//!
+//! A relay claims the rows that it publishes, and passes over those that another replica's has claimed. An event that is
+//! not taken keeps none behind it waiting.
 
 use std::sync::Arc;
 
@@ -13,7 +16,8 @@ use crate::{events::outbox::Events, failure, limits, observe};
 /// The header in which CloudEvents say how they are written.
 const CONTENT_TYPE_HEADER: &str = "content-type";
 
-/// One domain's relay. Two replicas of a worker may publish the same event twice; receivers tell by (source, id).
+/// One domain's relay. An event whose publishing was confirmed, but not its removal, is published twice; receivers tell by
+/// (source, id).
 pub(crate) struct Relay {
     pub(crate) pool: PgPool,
     pub(crate) events: Events,
@@ -66,8 +70,7 @@ impl Relay {
                 passed = self.pass() => passed,
             };
             match passed {
-                Ok(0) => return,
-                Ok(_) => pauses = failure::pauses(),
+                Ok(()) => return,
                 Err(error) => {
                     tracing::warn!(domain = self.domain, %error, "events wait in the outbox");
                     let pause = pauses.next().unwrap_or(limits::RECONNECT_PAUSE_MAX);
@@ -80,17 +83,31 @@ impl Relay {
         }
     }
 
-    /// Publishes the oldest events and forgets those that were taken; answers how many that were.
-    async fn pass(&self) -> Result<usize, RelayError> {
-        let rows = sqlx::query_as::<_, Row>(
-            "SELECT position, event_id, kind, body FROM runtime.outbox ORDER BY position LIMIT $1",
-        )
-        .bind(limits::OUTBOX_BATCH_EVENTS_MAX)
-        .fetch_all(&self.pool)
-        .await?;
-        if rows.is_empty() {
-            return Ok(0);
+    /// Publishes all events, oldest first, and forgets those that were taken.
+    async fn pass(&self) -> Result<(), RelayError> {
+        let (mut after, mut failed) = (0, Vec::new());
+        while let Some(last) = self.publish_after(after, &mut failed).await? {
+            after = last;
         }
+        let failures = failed.len();
+        match failed.into_iter().next() {
+            None => Ok(()),
+            Some(first) => Err(RelayError::Publish { failed: failures, first }),
+        }
+    }
+
+    /// Publishes the oldest events after a position that no other relay has claimed; answers the last one's position.
+    async fn publish_after(&self, after: i64, failed: &mut Vec<PublishError>) -> Result<Option<i64>, RelayError> {
+        let mut claim = self.pool.begin().await?;
+        let rows = sqlx::query_as::<_, Row>(
+            "SELECT position, event_id, kind, body FROM runtime.outbox WHERE position > $1
+             ORDER BY position LIMIT $2 FOR UPDATE SKIP LOCKED",
+        )
+        .bind(after)
+        .bind(limits::OUTBOX_BATCH_EVENTS_MAX)
+        .fetch_all(&mut *claim)
+        .await?;
+        let Some(last) = rows.last().map(|row| row.position) else { return Ok(None) };
         let mut positions = Vec::with_capacity(rows.len());
         let mut batch = Vec::with_capacity(rows.len());
         for row in rows {
@@ -101,7 +118,6 @@ impl Relay {
         }
         let results = self.broker.publish(batch).await;
         let mut taken = Vec::with_capacity(positions.len());
-        let mut failed = Vec::new();
         for (position, result) in positions.into_iter().zip(results) {
             match result {
                 // An event without a subscriber has been told.
@@ -115,12 +131,9 @@ impl Relay {
                 }
             }
         }
-        sqlx::query("DELETE FROM runtime.outbox WHERE position = ANY($1)").bind(&taken).execute(&self.pool).await?;
+        sqlx::query("DELETE FROM runtime.outbox WHERE position = ANY($1)").bind(&taken).execute(&mut *claim).await?;
+        claim.commit().await?;
         observe::published(self.domain, taken.len());
-        let failures = failed.len();
-        match failed.into_iter().next() {
-            None => Ok(taken.len()),
-            Some(first) => Err(RelayError::Publish { failed: failures, first }),
-        }
+        Ok(Some(last))
     }
 }

@@ -101,7 +101,7 @@ impl Harness {
     /// Opens the very database of `database_url`, with the domain's tables and the runtime's.
     pub async fn open(domain: Domain, database_url: &str, clock: Arc<dyn Clock>) -> Self {
         let name = database_url.rsplit('/').next().unwrap_or_default().to_owned();
-        let opened = Bulkheads::open(database_url, &name, CONNECTIONS_MAX, &domain).await;
+        let opened = Bulkheads::open(database_url, &name, CONNECTIONS_MAX, &domain, clock.now()).await;
         let bulkheads = opened.unwrap_or_else(|error| panic!("{error}: {:?}", std::error::Error::source(&error)));
         // One pool for reads, jobs and the test's own queries.
         let bulkheads = Bulkheads { reads: bulkheads.reads.clone(), jobs: bulkheads.reads.clone(), ..bulkheads };

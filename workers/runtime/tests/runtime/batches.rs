@@ -16,6 +16,7 @@ async fn a_batch_is_one_transaction() {
     assert_eq!(toy.count("SELECT count(*) FROM seat").await, 100);
     assert_eq!(toy.count("SELECT count(DISTINCT xmin::text) FROM runtime.inbox").await, 1);
     assert_eq!(toy.count("SELECT count(*) FROM runtime.outbox").await, 100);
+    assert_eq!(toy.count("SELECT count(*) FROM runtime.inbox_default").await, 0, "they are in their month's partition");
 }
 
 #[tokio::test]
