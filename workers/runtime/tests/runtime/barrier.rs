@@ -202,7 +202,8 @@ async fn a_dead_letter_replayed_after_a_month_gets_the_old_answer_and_has_no_eff
 #[tokio::test]
 async fn the_inbox_forgets_after_its_retention_but_never_an_open_intent() {
     let toy = Toy::new().await;
-    let envelope = toy.harness.envelope(&action_of_a_new_saga("hold"), &take("wide"));
+    let mut envelope = toy.harness.envelope(&action_of_a_new_saga("hold"), &take("wide"));
+    envelope.expires_at = Some(toy.clock.now() + TimeDelta::minutes(1));
     toy.harness.deliver_raw(&envelope).await;
     let (ask, _) = outside_pair();
     toy.harness.prepare(&action_of_a_new_saga("ask"), &ask).await;
