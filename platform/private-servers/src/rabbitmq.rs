@@ -35,11 +35,6 @@ use crate::{
     process::{Group, Log, run},
 };
 
-/// Erlang's distribution stays on loopback. Its schedulers sleep when they have nothing to do instead of spinning, as
-/// RabbitMQ's guide on runtime tuning advises where a node shares its processors: a message then costs half as much.
-const ADDITIONAL_ARGUMENTS: &str =
-    "-kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none";
-
 /// The node's name. The same everywhere: each private node is alone on its own port mapper.
 const NODE: &str = "sojourn@localhost";
 /// The first bytes of every client of AMQP 0-9-1.
@@ -235,7 +230,7 @@ impl RabbitMq {
             .env("RABBITMQ_PID_FILE", folder.join("pid"))
             // The system's own settings must not reach it either.
             .env("RABBITMQ_CONF_ENV_FILE", "/dev/null")
-            .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", ADDITIONAL_ARGUMENTS)
+            .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "-kernel inet_dist_use_interface {127,0,0,1}")
             // With this the script becomes the node instead of waiting for it.
             .env("RUNNING_UNDER_SYSTEMD", "true");
     }
