@@ -226,6 +226,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_session_remembers_a_bounded_number_of_refresh_tokens_and_the_last_one_is_good() {
+        let people = People::new().await;
+        people.register("ada@example.org").await;
+        let mut tokens = people.log_in("ada@example.org").await;
+        for _ in 0..60 {
+            people.clock.advance(TimeDelta::minutes(1));
+            let (status, next) = people.refresh(&tokens).await;
+            assert_eq!(status, StatusCode::OK);
+            tokens = next;
+        }
+        let kept: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM refresh_token").fetch_one(people.harness.pool()).await.unwrap();
+        assert_eq!(kept, 48);
+    }
+
+    #[tokio::test]
     async fn of_two_simultaneous_uses_of_a_refresh_token_at_most_one_is_answered() {
         let people = People::new().await;
         people.register("ada@example.com").await;

@@ -192,6 +192,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_sandbox_forgets_what_was_given_back_and_keeps_what_was_taken() {
+        let till = Till::open().await;
+        let (kept, voided) = (ids::order_id(), ids::order_id());
+        for order in [kept, voided] {
+            let id = action_of_a_new_saga("authorize-payment");
+            till.harness.deliver(&id, &authorize(order, "tok_ok")).await;
+            if order == kept {
+                till.harness.deliver(&action_of_a_new_saga("capture-payment"), &capture(order)).await;
+            } else {
+                till.harness.deliver(&compensation_of(&id), &void(order)).await;
+            }
+        }
+        till.clock.advance(TimeDelta::days(30));
+        till.harness.prune().await;
+        assert_eq!(till.count("SELECT count(*) FROM sandbox.operation").await, 4);
+        till.clock.advance(TimeDelta::days(80));
+        till.harness.prune().await;
+        assert_eq!(till.count("SELECT count(*) FROM sandbox.operation").await, 0);
+        assert_eq!(till.count("SELECT count(*) FROM sandbox.try").await, 0);
+        assert_eq!(till.count("SELECT count(*) FROM sandbox.charge WHERE status = 'captured'").await, 1);
+        assert_eq!(till.count("SELECT count(*) FROM sandbox.charge").await, 1);
+    }
+
+    #[tokio::test]
     async fn a_second_saga_gets_no_second_authorization_of_an_order() {
         let till = Till::open().await;
         let order = ids::order_id();
