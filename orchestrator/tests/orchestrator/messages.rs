@@ -112,7 +112,7 @@ async fn a_dead_command_is_told_to_its_saga_and_can_be_sent_again(rig: &Rig) {
     assert_eq!(worker.carried_out(saga).len(), 4);
 
     // One whose step has come to a stand is done again: by a retry in the journal, not by the letter's old body.
-    let stuck = running.client.start("quick-trip", "fault confirm-order 4").await;
+    let stuck = running.client.start("quick-trip", "garble confirm-order 1").await;
     running.client.reaches(stuck, SagaStatus::NeedsAttention).await;
     let body = serde_json::to_vec(&worker.envelope(stuck, "confirm-order").unwrap()).unwrap();
     let message = Message::new(kit::ids::message_id().to_string(), KIND_COMMAND, body);
