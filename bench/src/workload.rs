@@ -97,8 +97,8 @@ command!(
 
 pub(crate) fn definition() -> Result<Definition, Vec<DefinitionError>> {
     let mut saga = Builder::<BenchInput>::new(SAGA, 1);
-    let retry = Retry::exponential(Duration::from_millis(200)).attempts_max(10);
-    saga.before_pivot(retry).must_succeed(retry);
+    let retry = Retry::exponential(Duration::from_millis(200));
+    saga.before_pivot(retry.attempts_max(10)).must_succeed(retry);
     let create = saga
         .step("create-order")
         .command(|input, _| CreateOrder(input.clone()))
