@@ -1,4 +1,4 @@
-//! What the programs use while there is nothing to do: an orchestrator, a worker for each domain, and the door, as
+//! The cost of doing nothing: an orchestrator, a worker for each domain, and the door, as
 //! production runs them.
 
 use std::{collections::BTreeMap, time::Duration};

@@ -1,4 +1,4 @@
-//! What is measured, as it runs: private servers, and the programs on them as processes of their own.
+//! The system under measurement: private servers, and the programs on them as processes of their own.
 
 use std::{
     collections::BTreeMap,

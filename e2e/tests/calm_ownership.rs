@@ -27,7 +27,7 @@ const SERVED_WITHIN: Duration = Duration::from_secs(15);
 /// How long the orders take from then on, on a busy machine.
 const SETTLED_WITHIN: Duration = Duration::from_secs(30);
 
-/// What happens to the victim.
+/// The blow that the victim is dealt.
 #[derive(Debug, Clone, Copy)]
 enum Blow {
     Cut(Way),

@@ -24,6 +24,7 @@ mod link;
 mod options;
 mod parcel;
 mod publish;
+mod tags;
 
 use std::{
     fmt,

@@ -9,7 +9,6 @@
 
 use std::{
     collections::BTreeSet,
-    ops::Range,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -23,7 +22,11 @@ use lapin::{
 use crate::{
     message::{Delivery, DeliveryTag, Outgoing},
     metrics,
-    rabbitmq::{convert::counted, publish::Publisher},
+    rabbitmq::{
+        convert::counted,
+        publish::Publisher,
+        tags::{is_member, numbers_of, wire_tag},
+    },
     subscription::AckDriver,
     topology::QueueName,
 };
@@ -60,10 +63,6 @@ struct AckPlan {
     /// Tags that are acknowledged one by one.
     singles: Vec<u64>,
 }
-
-/// The bits of a number that hold the place in a parcel: far more than a parcel has members, and so few that tags have
-/// room for centuries.
-const MEMBER_BITS: u32 = 8;
 
 impl AckTracker {
     pub(super) fn new(queue: QueueName, publisher: Arc<Publisher>) -> Self {
@@ -245,25 +244,6 @@ fn log_lost(frame: &'static str, sent: lapin::Result<()>) {
     }
 }
 
-/// The number of a whole delivery (member 0), or of a member of a parcel.
-pub(super) const fn number(wire_tag: u64, member: u64) -> u64 {
-    (wire_tag << MEMBER_BITS) | member
-}
-
-/// The broker's own number of a delivery.
-pub(super) const fn wire_tag(number: u64) -> u64 {
-    number >> MEMBER_BITS
-}
-
-const fn is_member(of_number: u64) -> bool {
-    number(wire_tag(of_number), 0) != of_number
-}
-
-/// A delivery's numbers, whole or in members.
-const fn numbers_of(wire_tag: u64) -> Range<u64> {
-    number(wire_tag, 0)..number(wire_tag + 1, 0)
-}
-
 /// Takes these off the outstanding ones: the longest prefix that is done goes with one frame, the rest one by one.
 fn plan_acks(outstanding: &mut BTreeSet<u64>, mut numbers: Vec<u64>) -> AckPlan {
     numbers.retain(|number| outstanding.remove(number));
@@ -279,6 +259,7 @@ fn plan_acks(outstanding: &mut BTreeSet<u64>, mut numbers: Vec<u64>) -> AckPlan 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rabbitmq::tags::number;
 
     /// Whole deliveries by their tags, members of parcels as tag and place.
     fn check(

@@ -10,7 +10,7 @@ use lapin::{
 
 use crate::{
     message::{Delivery, DeliveryTag, Message, NAME_BYTES_MAX, headers},
-    rabbitmq::{acks, options::QueueKind},
+    rabbitmq::{options::QueueKind, tags},
     topology::{Exchange, Namespace, QueueName},
 };
 
@@ -90,7 +90,7 @@ pub(super) fn arrived(
         queue: queue.clone(),
         redelivered: redelivered || delivery_count > 0,
         delivery_count,
-        tag: DeliveryTag { epoch, number: acks::number(delivery_tag, 0) },
+        tag: DeliveryTag { epoch, number: tags::number(delivery_tag, 0) },
     };
     Arrived { delivery, is_counted: !redelivered || counted_by_broker.is_some() }
 }
@@ -195,7 +195,7 @@ mod tests {
         assert_eq!((delivery.message.message_id.as_str(), delivery.message.kind.as_str()), ("", ""));
         assert_eq!((delivery.redelivered, delivery.delivery_count), (true, 1));
         assert_eq!(delivery.exchange, Some(Exchange::Commands));
-        assert_eq!(delivery.tag, DeliveryTag { epoch: 3, number: acks::number(7, 0) });
+        assert_eq!(delivery.tag, DeliveryTag { epoch: 3, number: tags::number(7, 0) });
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub(super) async fn fall_back(acks: Arc<AckTracker>, deliveries: Vec<Delivery>, 
     handed_out
 }
 
-/// What takes the place of a delivery; `None` when it came from an exchange that is not ours, and so has no way back.
+/// The messages that take the place of a delivery; `None` when it came from an exchange that is not ours, and so has no way back.
 fn copies(delivery: &Delivery) -> Option<Vec<Outgoing>> {
     let key = &delivery.routing_key;
     match (parcel::unpack(&delivery.message), delivery.dead_letter()) {

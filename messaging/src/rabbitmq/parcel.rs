@@ -20,7 +20,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::{
     message::{Delivery, DeliveryTag, Message, Outgoing},
-    rabbitmq::acks,
+    rabbitmq::tags,
 };
 
 /// The most messages in one parcel. A parcel counts once toward the prefetch, and goes to one consumer as a whole: with
@@ -43,7 +43,7 @@ pub(super) struct Sent {
 }
 
 impl Sent {
-    /// What goes over the wire.
+    /// The message as it goes over the wire.
     pub(super) fn outgoing<'a>(&'a self, batch: &'a [Outgoing]) -> &'a Outgoing {
         self.parcel.as_ref().unwrap_or(&batch[self.indexes[0]])
     }
@@ -97,7 +97,7 @@ pub(super) fn opened(delivery: Delivery) -> Vec<Delivery> {
     numbered
         .map(|(mut message, member)| {
             message.headers.extend(delivery.message.headers.clone());
-            let number = acks::number(acks::wire_tag(delivery.tag.number), member);
+            let number = tags::number(tags::wire_tag(delivery.tag.number), member);
             let tag = DeliveryTag { number, ..delivery.tag };
             let (queue, routing_key) = (delivery.queue.clone(), delivery.routing_key.clone());
             Delivery { message, tag, queue, routing_key, ..delivery }

@@ -228,7 +228,7 @@ pub struct Membership {
 /// One ownership of a shard, told apart from the ones before and after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ownership {
-    /// The shard.
+    /// The shard that is owned.
     pub shard: u16,
     /// Counts the shard's owners.
     pub epoch: i64,
