@@ -37,7 +37,7 @@ impl Sagas {
         Ok(loaded.commands)
     }
 
-    /// What must be outstanding of a saga and may leave now.
+    /// The commands that must be outstanding of a saga and may leave now.
     fn resume(&mut self, id: SagaId) -> Vec<Command> {
         let Some(saga) = self.memory.get(id) else { return Vec::new() };
         match saga.resume() {

@@ -7,7 +7,7 @@ use contract::Route;
 use super::{flow::Flow, timers::Now};
 use crate::{names, starts::admission::Admission};
 
-/// What was told last.
+/// The numbers that were told last.
 #[derive(Debug)]
 pub(super) struct Standing {
     shard: String,

@@ -238,7 +238,7 @@ impl Run<'_> {
         panic!("the saga goes in circles: {:?}", self.journal.iter().rev().take(5).collect::<Vec<_>>());
     }
 
-    /// What falls due first: a timer of the saga, or a reply that is missing because only its command's domain answers.
+    /// The input that falls due first: a timer of the saga, or a reply that is missing because only its command's domain answers.
     fn next_due(&self) -> Option<(DateTime<Utc>, Input)> {
         let definition = self.simulation.definition;
         let timer = next_wake(definition, &self.state, self.now).map(|at| (at, Input::TimePassed));

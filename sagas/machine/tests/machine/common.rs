@@ -6,12 +6,12 @@ use chrono::{DateTime, Utc};
 use contract::{
     Command, SagaId, StepName,
     command::{FAULT_COMMAND_EXPIRED, Outcome, Route},
-    saga::{Action, SagaStatus, StepKind},
+    saga::{Action, SagaStatus, StepKind, StepStatus},
     step::{CommandId, Op},
 };
 use machine::{
     Builder, CommandToSend, Decision, Definition, DefinitionError, Entry, Input, Operator, Phase, Retry, State,
-    StepHandle, Terms, Verdict,
+    StepHandle, Terms, Verdict, describe,
 };
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -406,4 +406,21 @@ fn entry_words(entry: &Entry) -> String {
         Entry::SagaCompensated => "compensated".into(),
         Entry::SagaAbandoned => "abandoned".into(),
     }
+}
+
+pub(crate) fn begin() -> Talk {
+    Talk::begin(journey(), 0)
+}
+
+pub(crate) fn at_pivot() -> Talk {
+    let mut talk = begin();
+    talk.done("create");
+    talk.done("flights");
+    talk.done("rooms");
+    talk
+}
+
+pub(crate) fn status_of(talk: &Talk, step: &str) -> StepStatus {
+    let steps = describe(&talk.definition, &talk.state);
+    steps.iter().find(|view| view.name.as_str() == step).unwrap().status
 }

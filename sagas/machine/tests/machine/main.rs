@@ -1,6 +1,8 @@
 //! The tests of the machine, as one program.
 
 #[cfg(test)]
+mod clocks;
+#[cfg(test)]
 mod common;
 #[cfg(test)]
 mod golden;
