@@ -54,7 +54,7 @@ async fn domains_that_are_away_and_a_broker_that_takes_nothing_cost_time_and_no_
     system.kill(Part::Program("payment"));
     let orders = trips.place(&client, "blocked", 20).await;
     let sagas = sagas_of(&system, &orders).await;
-    system.rabbitmqctl(&["set_vm_memory_high_watermark", "absolute", "1KB"]).await.unwrap();
+    system.rabbitmqctl(&["set_vm_memory_high_watermark", "absolute", "1024"]).await.unwrap();
     until_their_deadlines_have_passed(&system, &sagas).await;
     system.rabbitmqctl(&["set_vm_memory_high_watermark", "0.6"]).await.unwrap();
     system.revive("payment").await.unwrap();
