@@ -60,6 +60,31 @@ CREATE TABLE saga_journal (
 
 CREATE TABLE saga_journal_default PARTITION OF saga_journal DEFAULT;
 
+-- The sagas that sleep: nothing of theirs is under way, and nothing falls due soon. A takeover loads all other open sagas
+-- at once, and these when they are due or spoken to. Written together with the record that puts a saga to sleep.
+CREATE TABLE saga_sleep (
+    saga_id uuid    PRIMARY KEY,
+    shard   integer NOT NULL,
+    status  text    NOT NULL,
+    -- None: only an input wakes it.
+    wake_at timestamptz,
+    CONSTRAINT saga_sleep_sane CHECK (
+        status IN ('running', 'compensating', 'needs_attention') AND wake_at BETWEEN '1970-01-01 UTC' AND '9999-12-31 UTC')
+);
+CREATE INDEX saga_sleep_by_shard ON saga_sleep (shard);
+
+-- The sagas that are left alone, and why. What they would have heard is kept among the dead letters. A row goes when its
+-- saga goes on.
+CREATE TABLE saga_quarantine (
+    saga_id uuid        PRIMARY KEY,
+    shard   integer     NOT NULL,
+    code    text        NOT NULL,
+    detail  text        NOT NULL,
+    since   timestamptz NOT NULL,
+    CONSTRAINT saga_quarantine_sane CHECK (since BETWEEN '1970-01-01 UTC' AND '9999-12-31 UTC')
+);
+CREATE INDEX saga_quarantine_by_shard ON saga_quarantine (shard);
+
 -- Makes starts idempotent. Not cut by time: a key is found without knowing when it was used.
 CREATE TABLE saga_start (
     name         text        NOT NULL,

@@ -8,6 +8,7 @@ mod lists;
 mod live;
 mod operator;
 mod problems;
+mod quarantine;
 mod reads;
 mod starts;
 
@@ -41,6 +42,8 @@ pub(crate) fn router(shared: &Arc<Shared>, calls: &Calls, stop: &CancellationTok
         .route("/api/sagas/{id}/journal", get(reads::journal))
         .route("/api/sagas/{id}/events", get(events::stream))
         .route("/api/sagas/{id}/actions", post(actions::act))
+        .route("/api/quarantine", get(quarantine::list))
+        .route("/api/quarantine/{id}/release", post(quarantine::release))
         .route("/api/dead-letters", get(dead_letters::list))
         .route("/api/dead-letters/{id}/redrive", post(dead_letters::redrive))
         .layer(middleware::from_fn_with_state(calls.clone(), kit::http::run_to_end))

@@ -22,6 +22,7 @@ mod loading;
 mod lost;
 mod memory;
 mod publisher;
+mod quarantine;
 mod recovery;
 mod release;
 mod retrying;
@@ -152,6 +153,7 @@ impl Lane {
 
     /// Gathers and takes one turn; false when the lane is told to end in order.
     async fn next_turn(&mut self, release: &CancellationToken) -> Result<bool, Lost> {
+        self.sagas.begin_recovery(&mut *self.journal).await?;
         let Some(gathered) = release.run_until_cancelled(self.gather()).await else { return Ok(false) };
         self.turn(gathered?).await.map(|()| true)
     }
@@ -183,6 +185,7 @@ impl Lane {
         let mut commands = self.sagas.recover(&mut *self.journal).await?;
         commands.extend(self.sagas.release(&mut *self.journal).await?);
         self.publisher.submit(AfterCommit { commands, ..AfterCommit::default() }).await;
+        self.sagas.quarantine.keep(&mut *self.journal).await?;
         self.sagas.report();
         Ok(())
     }

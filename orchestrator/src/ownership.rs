@@ -82,13 +82,14 @@ pub(crate) async fn supervise(shared: Arc<Shared>, shard: u16, stop: Cancellatio
     }
 }
 
-/// Waits for a shard. A process without the broker could not serve it, so it waits for that first, and gives its place up
-/// when it loses the broker.
+/// Waits for a shard. A process without the broker could not serve it, so it waits for the broker first, and gives its
+/// place up when it loses the broker.
 async fn own(shared: &Shared, shard: u16) -> Result<Box<dyn LaneJournal>, JournalError> {
     let mut broker = shared.broker.state();
     loop {
         // An error means that the broker's client is closed: the lane finds that out.
         broker.wait_for(|state| *state != BrokerState::Away).await.ok();
+        peers::way_is_free(shared, shard).await;
         tokio::select! {
             biased;
             owned = shared.journal.lane(shard) => return owned,

@@ -96,6 +96,21 @@ pub(crate) async fn watch_owner(shared: &Shared, shard: u16) {
     }
 }
 
+/// Waits until a message of this process has come back to it over the broker: one that is cut off from the broker without
+/// knowing it must not be given a shard.
+pub(crate) async fn way_is_free(shared: &Shared, shard: u16) {
+    let own_queue = shared.own_queue.as_str();
+    loop {
+        let asking = async {
+            shared.broker.publish(vec![pong(own_queue, &Pong { shard, own: true })]).await;
+            shared.pongs.own(shard).await;
+        };
+        if timeout(ROUND, asking).await.is_ok() {
+            return;
+        }
+    }
+}
+
 async fn round(shared: &Shared, shard: u16) -> Round {
     let own_queue = shared.own_queue.as_str();
     let asked = [

@@ -2,14 +2,20 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use contract::{SagaId, Traceparent};
-use journal::{JournalError, Stored};
-use machine::{Catalog, CommandToSend, Decision, Definition, Entry, Input, StartError, State};
+use journal::{JournalError, Sleep, Stored};
+use machine::{
+    Catalog, CommandToSend, Decision, Definition, Entry, Input, StartError, State,
+    state::{Phase, StepState},
+};
 use serde_json::Value;
 
 /// The code of content that the journal refuses to store.
 pub(crate) const REFUSED_UNSTORABLE: &str = "content_unstorable";
+
+/// A saga that has nothing to do for so long sleeps: a shorter wait is not worth a row of its own.
+const SLEEP_MIN: TimeDelta = TimeDelta::minutes(1);
 
 /// A saga that a lane can advance.
 #[derive(Debug)]
@@ -21,6 +27,8 @@ pub(crate) struct SagaInstance {
     pub(crate) traceparent: Option<Traceparent>,
     /// The journal's `error` column as it stands.
     pub(crate) error: Option<String>,
+    /// Whether the journal may hold it for asleep.
+    pub(crate) asleep: bool,
 }
 
 /// A saga that begins, with its first entries and commands.
@@ -42,6 +50,9 @@ pub(crate) enum Parked {
     /// Its rows cannot be read.
     #[error("{0}")]
     BrokenRow(String),
+    /// The storage cannot read or write it.
+    #[error("{0}")]
+    Damaged(String),
     /// Its journal has a gap or no start.
     #[error("the journal has {0}")]
     BrokenJournal(String),
@@ -60,6 +71,7 @@ impl Parked {
             Self::UnknownDefinition { .. } => "definition_unknown",
             Self::FingerprintMismatch { .. } => "fingerprint_mismatch",
             Self::BrokenRow(_) => "row_broken",
+            Self::Damaged(_) => "journal_damaged",
             Self::BrokenJournal(_) => "journal_broken",
             Self::Unstorable(_) => REFUSED_UNSTORABLE,
             Self::MachineFailed(_) => "machine_failed",
@@ -70,13 +82,23 @@ impl Parked {
     pub(crate) const fn lacks_definition(&self) -> bool {
         match self {
             Self::UnknownDefinition { .. } | Self::FingerprintMismatch { .. } => true,
-            Self::BrokenRow(_) | Self::BrokenJournal(_) | Self::Unstorable(_) | Self::MachineFailed(_) => false,
+            Self::BrokenRow(_)
+            | Self::Damaged(_)
+            | Self::BrokenJournal(_)
+            | Self::Unstorable(_)
+            | Self::MachineFailed(_) => false,
         }
     }
 
-    /// A row that the journal could not read.
+    /// A saga that the journal could not read.
     pub(crate) fn broken(error: &JournalError) -> Self {
-        Self::BrokenRow(error.to_string())
+        match error {
+            JournalError::Damaged { .. } => Self::Damaged(error.to_string()),
+            JournalError::BrokenRow { .. }
+            | JournalError::Busy { .. }
+            | JournalError::Unavailable { .. }
+            | JournalError::OwnershipLost { .. } => Self::BrokenRow(error.to_string()),
+        }
     }
 }
 
@@ -87,7 +109,7 @@ impl SagaInstance {
         let definition = definition_of(catalog, &state)?;
         let head = stored.records.last().map_or(0, |record| record.seq);
         let (traceparent, error) = (stored.row.traceparent, stored.row.error.clone());
-        Ok(Self { state, head, definition, traceparent, error })
+        Ok(Self { state, head, definition, traceparent, error, asleep: true })
     }
 
     /// Rebuilds a saga whose definition is unknown here under another one, which does not fit: the machine then takes
@@ -97,7 +119,7 @@ impl SagaInstance {
         let restored = replay(stored).map(|state| {
             let head = stored.records.last().map_or(0, |record| record.seq);
             let (traceparent, error) = (stored.row.traceparent, stored.row.error.clone());
-            Self { state, head, definition, traceparent, error }
+            Self { state, head, definition, traceparent, error, asleep: true }
         });
         Some(restored)
     }
@@ -113,7 +135,8 @@ impl SagaInstance {
         let started = guarded(|| machine::start(definition, saga_id, input, now))?;
         let begun = started.map(|Decision { entries, state, commands, verdict: _ }| {
             let definition = Arc::clone(definition);
-            let instance = Self { state, head: 0, definition, traceparent: Some(traceparent), error: None };
+            let instance =
+                Self { state, head: 0, definition, traceparent: Some(traceparent), error: None, asleep: false };
             Begun { instance, entries, commands }
         });
         Ok(begun)
@@ -131,6 +154,25 @@ impl SagaInstance {
     /// The commands that must be outstanding right now.
     pub(crate) fn resume(&self) -> Result<Vec<CommandToSend>, Parked> {
         guarded(|| machine::resume(&self.definition, &self.state))
+    }
+
+    /// True while a command of it is under way.
+    pub(crate) fn is_busy(&self) -> bool {
+        let op = self.state.direction();
+        let is_under_way = |step: &StepState| matches!(step.progress(op).phase, Phase::Outstanding { .. });
+        !self.state.status.is_final() && self.state.steps.values().any(is_under_way)
+    }
+
+    /// Decides whether the saga sleeps from its next record on; the change to be stored with the record.
+    pub(crate) fn fall_asleep_or_wake(&mut self, now: DateTime<Utc>) -> Sleep {
+        let (status, wake_at) = (self.state.status, self.next_wake(now));
+        let was_asleep = self.asleep;
+        self.asleep = !status.is_final() && !self.is_busy() && wake_at.is_none_or(|wake| wake >= now + SLEEP_MIN);
+        match (was_asleep, self.asleep) {
+            (_, true) => Sleep::Asleep { status, wake_at },
+            (true, false) => Sleep::Awake,
+            (false, false) => Sleep::Unchanged,
+        }
     }
 
     /// The time at which the machine wants to hear that time has passed.

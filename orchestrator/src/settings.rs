@@ -46,7 +46,7 @@ pub struct Cli {
     /// How many shards the journal has. Fixed when it is first made: another number is refused later.
     #[arg(long, env = "SOJOURN_SHARDS", default_value_t = SHARDS_DEFAULT, value_parser = clap::value_parser!(u16).range(1..=SHARDS_MAX))]
     pub shards: u16,
-    /// The most unfinished sagas; past it new starts get 503.
+    /// The most sagas with a command under way; past it new starts get 503.
     #[arg(long, env = "SOJOURN_OPEN_SAGAS_MAX", default_value_t = Limits::default().open_sagas_max)]
     pub open_sagas_max: usize,
     /// How long an orderly end may take, in seconds.
@@ -113,7 +113,7 @@ impl Settings {
 /// Every bound that operators may want to move. The others are constants beside what they bound.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Unfinished sagas (running or compensating) of this process, queued starts included. At some 4 KB each these are
+    /// Sagas of this process that have a command under way, queued starts included; sleeping ones take no room. At some 4 KB each these are
     /// 80 MB; at the measured 500 sagas a second, 40 seconds of work.
     pub open_sagas_max: usize,
     /// Starts that wait for one lane's next commit. A lane takes hundreds in one commit, so a full queue means that the

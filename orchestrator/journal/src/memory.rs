@@ -20,7 +20,7 @@ use crate::{
     dead_letters,
     port::{
         Append, Appended, Change, Door, ExistingStart, Filter, Journal, JournalError, KeptDeadLetter, LaneJournal,
-        Listing, Membership, NewDeadLetter, Ownership, Record, Room, SagaRow, Stored,
+        Listing, Membership, NewDeadLetter, Ownership, Quarantined, Record, Room, SagaRow, Sleep, Sleeper, Stored,
     },
 };
 
@@ -55,6 +55,9 @@ struct Tables {
     sagas: BTreeMap<SagaId, Stored>,
     starts: HashMap<(String, String), ExistingStart>,
     letters: BTreeMap<i64, KeptDeadLetter>,
+    /// The sagas that sleep, and when they wake.
+    sleeping: BTreeMap<SagaId, Option<DateTime<Utc>>>,
+    quarantine: BTreeMap<SagaId, Quarantined>,
     letter_keys: HashSet<(String, String)>,
     owners: HashMap<u16, Owner>,
     epochs: HashMap<u16, i64>,
@@ -229,6 +232,12 @@ impl Journal for MemoryJournal {
         Ok(self.storage.tables().starts.get(&(name.to_owned(), key.to_owned())).cloned())
     }
 
+    async fn quarantined(&self, after: Option<SagaId>, limit: u32) -> Result<Vec<Quarantined>, JournalError> {
+        let tables = self.storage.tables();
+        let later = tables.quarantine.values().filter(|saga| Some(saga.saga_id) > after);
+        Ok(later.take(limit as usize).cloned().collect())
+    }
+
     async fn keep_dead_letter(&self, letter: &NewDeadLetter) -> Result<(), JournalError> {
         let letter = dead_letters::fit(letter);
         let mut tables = self.storage.tables();
@@ -335,11 +344,40 @@ impl LaneJournal for MemoryLane {
         Ok(ids.into_iter().filter_map(|id| tables.sagas.get(id).cloned().map(Ok)).collect())
     }
 
-    async fn open_sagas(&mut self, after: Option<SagaId>, limit: u32) -> Result<Vec<SagaId>, JournalError> {
+    async fn awake(&mut self) -> Result<Vec<SagaId>, JournalError> {
         let tables = self.owned_tables()?;
         let rows = tables.sagas.values().map(|stored| &stored.row);
-        let open = rows.filter(|row| row.shard == self.shard && !row.status.is_final() && Some(row.id) > after);
-        Ok(open.map(|row| row.id).take(limit as usize).collect())
+        let open = rows.filter(|row| row.shard == self.shard && !row.status.is_final());
+        Ok(open.map(|row| row.id).filter(|id| !tables.sleeping.contains_key(id)).collect())
+    }
+
+    async fn sleepers(&mut self) -> Result<Vec<Sleeper>, JournalError> {
+        let tables = self.owned_tables()?;
+        let sleepers = tables.sleeping.iter().filter_map(|(saga_id, wake_at)| {
+            let row = &tables.sagas.get(saga_id)?.row;
+            (row.shard == self.shard).then_some(Sleeper { saga_id: *saga_id, status: row.status, wake_at: *wake_at })
+        });
+        Ok(sleepers.collect())
+    }
+
+    async fn in_quarantine(&mut self) -> Result<Vec<SagaId>, JournalError> {
+        let tables = self.owned_tables()?;
+        let all = tables.quarantine.keys().copied();
+        Ok(all.filter(|id| id.shard(self.storage.shards) == self.shard).collect())
+    }
+
+    async fn quarantine(&mut self, sagas: &[Quarantined]) -> Result<(), JournalError> {
+        let mut tables = self.owned_tables()?;
+        for saga in sagas {
+            let since = tables.quarantine.get(&saga.saga_id).map_or(saga.since.trunc_subsecs(6), |known| known.since);
+            tables.quarantine.insert(saga.saga_id, Quarantined { since, ..saga.clone() });
+        }
+        Ok(())
+    }
+
+    async fn end_quarantine(&mut self, sagas: &[SagaId]) -> Result<(), JournalError> {
+        self.owned_tables()?.quarantine.retain(|id, _| !sagas.contains(id));
+        Ok(())
     }
 
     async fn lost(&mut self) {
@@ -353,7 +391,23 @@ impl LaneJournal for MemoryLane {
 
 impl Tables {
     fn append(&mut self, append: Append) -> Appended {
-        let Append { saga_id, record, change } = append;
+        let (saga_id, sleep) = (append.saga_id, append.sleep);
+        let appended = self.write(append);
+        match sleep {
+            _ if appended != Appended::Committed => {}
+            Sleep::Unchanged => {}
+            Sleep::Asleep { wake_at, status: _ } => {
+                self.sleeping.insert(saga_id, wake_at.map(|at| at.trunc_subsecs(6)));
+            }
+            Sleep::Awake => {
+                self.sleeping.remove(&saga_id);
+            }
+        }
+        appended
+    }
+
+    fn write(&mut self, append: Append) -> Appended {
+        let Append { saga_id, record, change, sleep: _ } = append;
         let mut record = Record { at: record.at.trunc_subsecs(6), ..record };
         record.entries.shrink_to_fit();
         if self.sagas.get(&saga_id).map_or(0, |stored| stored.records.len() as u64) + 1 != record.seq {

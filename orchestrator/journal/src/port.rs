@@ -70,6 +70,36 @@ pub struct Append {
     pub record: Record,
     /// The change of the saga's row that comes with the record.
     pub change: Change,
+    /// The change of the saga's sleep that comes with the record.
+    pub sleep: Sleep,
+}
+
+/// The change that an append makes to the saga's sleep. A saga that sleeps has nothing under way, and a takeover does not
+/// load it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sleep {
+    /// It sleeps, or is awake, as before.
+    Unchanged,
+    /// It sleeps from now on, or on.
+    Asleep {
+        /// The saga's status while it sleeps.
+        status: SagaStatus,
+        /// The time at which it wakes by itself.
+        wake_at: Option<DateTime<Utc>>,
+    },
+    /// It is awake from now on.
+    Awake,
+}
+
+/// A saga that sleeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sleeper {
+    /// The saga.
+    pub saga_id: SagaId,
+    /// The saga's status.
+    pub status: SagaStatus,
+    /// The time at which it wakes by itself.
+    pub wake_at: Option<DateTime<Utc>>,
 }
 
 /// The change that an append makes to the saga's row.
@@ -104,6 +134,12 @@ pub enum Appended {
     /// The start key belongs to an earlier start. Nothing of this append happened. (When that start's saga is the very
     /// one of this append, it was committed before: an attempt whose answer was lost.)
     KeyTaken(ExistingStart),
+    /// The storage fails on this saga alone, again and again, though it takes other writes: a damaged page. Nothing of
+    /// this append happened; the others of the batch are not affected.
+    Damaged {
+        /// The storage's own words.
+        detail: String,
+    },
     /// The storage refuses this content and would refuse it again: a text with U+0000, a key too long for an index, a
     /// time out of range. Nothing of this append happened; the others of the batch are not affected.
     Unstorable {
@@ -169,6 +205,19 @@ pub enum Door {
     Reads,
     /// Operators who act, and the program itself.
     Acts,
+}
+
+/// A saga that is left alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quarantined {
+    /// The saga.
+    pub saga_id: SagaId,
+    /// The word for the reason.
+    pub code: String,
+    /// The reason.
+    pub detail: String,
+    /// Since when.
+    pub since: DateTime<Utc>,
 }
 
 /// A message that could not be handled, to be kept.
@@ -274,6 +323,14 @@ pub enum JournalError {
         /// The reason why it cannot be read.
         detail: String,
     },
+    /// The storage cannot read a saga, though it reads others: a damaged page.
+    #[error("saga {saga_id} is damaged: {detail}")]
+    Damaged {
+        /// The saga.
+        saga_id: SagaId,
+        /// The storage's own words.
+        detail: String,
+    },
     /// The lane's session is over: the shard may belong to another process now.
     #[error("the ownership of shard {shard} is lost")]
     OwnershipLost {
@@ -316,6 +373,9 @@ pub trait Journal: Send + Sync {
 
     /// The start made under a key, if any.
     async fn find_start(&self, name: &str, key: &str) -> Result<Option<ExistingStart>, JournalError>;
+
+    /// The sagas that are left alone, oldest first, after `after`, at most `limit`.
+    async fn quarantined(&self, after: Option<SagaId>, limit: u32) -> Result<Vec<Quarantined>, JournalError>;
 
     /// Keeps a dead letter; one that is already kept (the same message id from the same queue) stays as it
     /// is.
@@ -365,8 +425,20 @@ pub trait LaneJournal: Send {
     /// beside the others.
     async fn load(&mut self, ids: &[SagaId]) -> Result<Vec<Result<Stored, JournalError>>, JournalError>;
 
-    /// Ids of the shard's sagas that are not final, oldest first, after `after`, at most `limit`.
-    async fn open_sagas(&mut self, after: Option<SagaId>, limit: u32) -> Result<Vec<SagaId>, JournalError>;
+    /// The shard's sagas that are neither final nor asleep, oldest first.
+    async fn awake(&mut self) -> Result<Vec<SagaId>, JournalError>;
+
+    /// The shard's sagas that sleep.
+    async fn sleepers(&mut self) -> Result<Vec<Sleeper>, JournalError>;
+
+    /// The shard's sagas that are left alone.
+    async fn in_quarantine(&mut self) -> Result<Vec<SagaId>, JournalError>;
+
+    /// Notes that sagas are left alone from now on; one that is already noted keeps its time.
+    async fn quarantine(&mut self, sagas: &[Quarantined]) -> Result<(), JournalError>;
+
+    /// Notes that sagas go on.
+    async fn end_quarantine(&mut self, sagas: &[SagaId]) -> Result<(), JournalError>;
 
     /// Waits until the session is known to be lost, without polling: for a lane with nothing to do. It may be dropped
     /// and called again at will. A loss that shows nowhere shows at the next use.

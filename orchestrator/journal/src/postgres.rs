@@ -17,6 +17,7 @@ mod link;
 mod owners;
 mod partitions;
 mod pool;
+mod quarantine;
 mod reads;
 mod rows;
 mod session;
@@ -33,7 +34,7 @@ use tokio::sync::watch;
 use self::{lane::PgLane, link::Link, pool::Pool, session::unavailable, weeks::Weeks};
 use crate::port::{
     Door, ExistingStart, Filter, Journal, JournalError, KeptDeadLetter, LaneJournal, Listing, Membership,
-    NewDeadLetter, Ownership, Room, Stored,
+    NewDeadLetter, Ownership, Quarantined, Room, Stored,
 };
 
 /// The database's name where the address names none.
@@ -274,6 +275,10 @@ impl Journal for PgJournal {
 
     async fn find_start(&self, name: &str, key: &str) -> Result<Option<ExistingStart>, JournalError> {
         reads::find_start(&mut *self.starts.acquire("looking a start up").await?, name, key).await
+    }
+
+    async fn quarantined(&self, after: Option<SagaId>, limit: u32) -> Result<Vec<Quarantined>, JournalError> {
+        quarantine::list(&mut *self.reads.acquire("listing who is left alone").await?, after, limit).await
     }
 
     async fn keep_dead_letter(&self, letter: &NewDeadLetter) -> Result<(), JournalError> {

@@ -44,7 +44,12 @@ pub(super) async fn act(
 /// Has an act carried out, or tells why it was not.
 pub(super) async fn carry_out(api: &Api, asked: AskedAct) -> Result<(), ApiError> {
     let saga_id = asked.saga_id;
-    match acts::act(&api.shared, asked).await {
+    told(saga_id, acts::act(&api.shared, asked).await)
+}
+
+/// The verdict of a saga's lane, or why there is none.
+pub(super) fn told(saga_id: SagaId, end: Result<ActEnd, NoVerdict>) -> Result<(), ApiError> {
+    match end {
         Ok(end) => verdict(saga_id, end),
         Err(error @ NoVerdict::Publish(_)) => {
             Err(ApiError::unavailable("broker_unavailable", error.to_string(), NO_ANSWER_RETRY_AFTER))

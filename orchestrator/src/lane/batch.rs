@@ -103,11 +103,12 @@ impl BatchedSaga {
             None => Change::None,
         };
         self.instance.error = error;
+        let sleep = self.instance.fall_asleep_or_wake(now);
         let record = Record { seq: self.instance.head + 1, at: now, entries };
         if wanted {
             self.record = Some(Arc::new(record.clone()));
         }
-        Append { saga_id: self.id(), record, change }
+        Append { saga_id: self.id(), record, change, sleep }
     }
 
     fn row(&self, start: &StartRequest, shard: u16, error: Option<String>, now: DateTime<Utc>) -> SagaRow {

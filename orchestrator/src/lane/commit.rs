@@ -61,6 +61,7 @@ impl Turn<'_> {
                 Appended::SeqTaken => contended = contended.or(self.taken(saga)),
                 Appended::KeyTaken(existing) => key_taken(saga, existing),
                 Appended::Unstorable { detail } => self.unstorable(saga, detail),
+                Appended::Damaged { detail } => self.damaged(saga, detail),
             }
         }
         Ok(CommittedTurn { after_commit: self.after_commit, contended })
@@ -134,7 +135,7 @@ impl Turn<'_> {
         if status.is_final() {
             self.sagas.watches.forget(id);
         }
-        self.sagas.memory.put(instance);
+        self.sagas.memory.put_committed(instance);
     }
 
     /// Other processes get the record by message; this one has it already.
@@ -192,10 +193,20 @@ impl Turn<'_> {
         }
         let Some(input) = inputs.pop() else { return };
         if matches!(input.origin, Origin::Timer) {
-            return self.sagas.memory.park(id, Parked::Unstorable(detail));
+            return self.sagas.leave_alone(id, Parked::Unstorable(detail));
         }
         let reason = format!("it cannot be stored: {detail}");
         self.turn_away(input, ActEnd::Refused { code: REFUSED_UNSTORABLE.to_owned(), message: detail }, reason);
+    }
+
+    /// The storage fails on this saga alone: it is left alone.
+    fn damaged(&mut self, saga: BatchedSaga, detail: String) {
+        let BatchedSaga { instance, heard, start, .. } = saga;
+        if let Some(start) = start {
+            start.answer.send(LaneAnswer::Failed).ok();
+        }
+        let inputs = heard.into_iter().map(|(input, _)| input);
+        self.leave_alone(instance.id(), Parked::Damaged(detail), inputs);
     }
 
     fn settle_all(&mut self, heard: Vec<(PendingInput, Verdict)>) {

@@ -1,5 +1,5 @@
-//! The way of sagas from the journal into a lane's memory: all open ones after a takeover, page by page between the
-//! turns, and single ones when an input comes for them.
+//! The way of sagas from the journal into a lane's memory: after a takeover all that are awake, page by page between the
+//! turns, and single ones when an input comes for them or they are due.
 //!
 //! There is one way for both: fold the journal, then `resume`. The commands that the owner before had committed and
 //! perhaps not published are published (again) here; participants know duplicates.
@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 
 use contract::{SagaId, saga::Action};
-use journal::{LaneJournal, Stored};
+use journal::{LaneJournal, Sleeper, Stored};
 use machine::Input;
 
 use super::{
@@ -20,8 +20,8 @@ use super::{
 };
 use crate::saga_instance::{Parked, SagaInstance};
 
-/// Sagas in one read: some hundred kilobytes, and a pause between turns of a few milliseconds.
-const PAGE_SAGAS_MAX: usize = 256;
+/// Sagas in one read: a megabyte or two, and a pause between turns of some ten milliseconds.
+const PAGE_SAGAS_MAX: usize = 1_024;
 
 /// The outcome of loading some sagas. Those that were found are in memory.
 #[derive(Debug, Default)]
@@ -33,32 +33,45 @@ pub(super) struct Loaded {
 }
 
 impl Sagas {
-    /// Loads the next page of open sagas, if there are more; answers the commands to publish for them.
+    /// Loads the next page of the sagas that are awake, if there are more; answers the commands to publish for them.
     pub(super) async fn recover(&mut self, journal: &mut dyn LaneJournal) -> Result<Vec<Command>, Lost> {
         if self.recovery.is_done() {
             return Ok(Vec::new());
         }
-        let limit = u32::try_from(PAGE_SAGAS_MAX).unwrap_or(u32::MAX);
-        let page = journal.open_sagas(self.recovery.after, limit).await.map_err(Lost::Journal)?;
-        let Some(last) = page.last().copied() else {
+        let page = self.recovery.next_page(PAGE_SAGAS_MAX);
+        if page.is_empty() {
             self.recovery.stop();
-            tracing::info!(shard = self.shard, sagas = self.recovery.loaded(), "all open sagas are loaded");
+            tracing::info!(shard = self.shard, sagas = self.recovery.found(), "all sagas that are awake are loaded");
             return Ok(Vec::new());
-        };
-        let missing: Vec<_> = page.iter().copied().filter(|id| !self.memory.knows(*id)).collect();
+        }
+        let missing: Vec<_> = page.into_iter().filter(|id| !self.memory.knows(*id)).collect();
         let mut loaded = Loaded::default();
         self.load(&missing, journal, &mut loaded).await?;
-        self.recovery.note_page(last, page.len());
         Ok(loaded.commands)
     }
 
-    /// Loads the sagas that these inputs are for and that are not in memory.
+    /// Finds out once which sagas the shard has. The sleeping ones are only counted, and have their timers.
+    pub(super) async fn begin_recovery(&mut self, journal: &mut dyn LaneJournal) -> Result<(), Lost> {
+        if !self.recovery.has_begun() {
+            self.quarantine.hold(journal.in_quarantine().await.map_err(Lost::Journal)?);
+            for Sleeper { saga_id, status, wake_at } in journal.sleepers().await.map_err(Lost::Journal)? {
+                if !self.memory.knows(saga_id) {
+                    self.memory.note_sleeper(saga_id, status);
+                    self.timers.set(saga_id, wake_at, Now::read(&*self.shared.clock));
+                }
+            }
+            self.recovery.begin(journal.awake().await.map_err(Lost::Journal)?);
+        }
+        Ok(())
+    }
+
+    /// Loads those of these sagas that are not in memory.
     pub(super) async fn load_missing(
         &mut self,
-        inputs: &[PendingInput],
+        ids: impl Iterator<Item = SagaId>,
         journal: &mut dyn LaneJournal,
     ) -> Result<Loaded, Lost> {
-        let missing: HashSet<_> = inputs.iter().map(|input| input.saga).filter(|id| !self.memory.knows(*id)).collect();
+        let missing: HashSet<_> = ids.filter(|id| !self.memory.knows(*id)).collect();
         let missing: Vec<_> = missing.into_iter().collect();
         let mut loaded = Loaded::default();
         for page in missing.chunks(PAGE_SAGAS_MAX) {
@@ -81,7 +94,8 @@ impl Sagas {
             }
             let Some(Ok(stored)) = journal.load(&[input.saga]).await.map_err(Lost::Journal)?.pop() else { continue };
             if let Some(Ok(saga)) = SagaInstance::without_definition(&self.shared.catalog, &stored) {
-                self.memory.unpark(saga);
+                self.memory.unpark(saga.id());
+                self.memory.put(saga);
             }
         }
         Ok(())
@@ -113,7 +127,7 @@ impl Sagas {
             for id in absent.clone() {
                 match journal.load(&[id]).await.map_err(Lost::Journal)?.pop() {
                     Some(Ok(stored)) => loaded.commands.extend(self.adopt(&stored)),
-                    Some(Err(error)) => self.memory.park(id, Parked::broken(&error)),
+                    Some(Err(error)) => self.leave_alone(id, Parked::broken(&error)),
                     None => continue,
                 }
                 absent.remove(&id);
@@ -138,11 +152,12 @@ impl Sagas {
                 let now = Now::read(&*self.shared.clock);
                 self.timers.set(id, saga.next_wake(now.wall), now);
                 self.retrying.set(id, saga.retrying_since());
+                self.quarantine.end(id);
                 self.memory.put(saga);
                 commands
             }
             Err(parked) => {
-                self.memory.park(id, parked);
+                self.leave_alone(id, parked);
                 Vec::new()
             }
         }

@@ -42,7 +42,7 @@ struct Slot {
 
 impl Memory {
     pub(super) fn new(sagas_max: usize, admission: Arc<Admission>) -> Self {
-        let open = Open { statuses: HashMap::new(), counts: [0; OPEN_STATUSES.len()], admission };
+        let open = Open { sagas: HashMap::new(), counts: [0; OPEN_STATUSES.len()], busy: 0, admission };
         let (sagas, finished) = (HashMap::new(), VecDeque::new());
         Self { sagas, sagas_max, tick: 0, finished, parked: HashMap::new(), parked_order: VecDeque::new(), open }
     }
@@ -52,10 +52,24 @@ impl Memory {
         self.sagas.remove(&id).map(|slot| slot.saga)
     }
 
+    /// Puts a saga in after its commit; one that fell asleep is let go, and loaded when it is due or spoken to.
+    pub(super) fn put_committed(&mut self, saga: SagaInstance) {
+        if saga.asleep {
+            self.open.set(saga.id(), saga.state.status, false);
+        } else {
+            self.put(saga);
+        }
+    }
+
+    /// Counts a saga that sleeps, without having it.
+    pub(super) fn note_sleeper(&mut self, id: SagaId, status: SagaStatus) {
+        self.open.set(id, status, false);
+    }
+
     /// Puts a saga in as the journal holds it.
     pub(super) fn put(&mut self, saga: SagaInstance) {
         let (id, status) = (saga.id(), saga.state.status);
-        self.open.set(id, status);
+        self.open.set(id, status, saga.is_busy());
         self.tick += 1;
         let known = self.sagas.insert(id, Slot { saga, touched: self.tick });
         if status.is_final() && known.is_none() && !self.finished.contains(&id) {
@@ -93,12 +107,13 @@ impl Memory {
         }
     }
 
-    /// Takes a saga up again that was left alone.
-    pub(super) fn unpark(&mut self, saga: SagaInstance) {
-        if self.parked.remove(&saga.id()).is_some() {
-            self.parked_order.retain(|id| *id != saga.id());
+    /// Forgets that a saga is left alone; true when it was.
+    pub(super) fn unpark(&mut self, id: SagaId) -> bool {
+        let was_parked = self.parked.remove(&id).is_some();
+        if was_parked {
+            self.parked_order.retain(|parked| *parked != id);
         }
-        self.put(saga);
+        was_parked
     }
 
     pub(super) fn parked(&self, id: SagaId) -> Option<&Parked> {
@@ -121,56 +136,59 @@ impl Memory {
 /// The statuses in which a saga is not final.
 const OPEN_STATUSES: [SagaStatus; 3] = [SagaStatus::Running, SagaStatus::Compensating, SagaStatus::NeedsAttention];
 
-/// Every open saga's status, evicted ones too, and how many there are in each.
+/// Every open saga, evicted and sleeping ones too: its status, and whether a command of it is under way.
 #[derive(Debug)]
 struct Open {
-    statuses: HashMap<SagaId, SagaStatus>,
+    sagas: HashMap<SagaId, (SagaStatus, bool)>,
     counts: [isize; OPEN_STATUSES.len()],
+    busy: isize,
     admission: Arc<Admission>,
 }
 
 impl Open {
-    fn set(&mut self, id: SagaId, status: SagaStatus) {
-        let before = if status.is_final() { self.statuses.remove(&id) } else { self.statuses.insert(id, status) };
-        if before != Some(status) {
+    fn set(&mut self, id: SagaId, status: SagaStatus, busy: bool) {
+        if status.is_final() {
+            return self.forget(id);
+        }
+        let before = self.sagas.insert(id, (status, busy));
+        if before != Some((status, busy)) {
             if let Some(before) = before {
                 self.count(before, -1);
             }
-            self.count(status, 1);
+            self.count((status, busy), 1);
         }
     }
 
     fn forget(&mut self, id: SagaId) {
-        if let Some(before) = self.statuses.remove(&id) {
+        if let Some(before) = self.sagas.remove(&id) {
             self.count(before, -1);
         }
     }
 
-    fn count(&mut self, status: SagaStatus, change: isize) {
-        let Some(place) = OPEN_STATUSES.iter().position(|open| *open == status) else { return };
-        self.counts[place] += change;
-        let gauge = metrics::gauge!(names::OPEN, "status" => status.as_str());
-        let amount = f64::from(i32::try_from(change.abs()).unwrap_or(i32::MAX));
-        if change >= 0 {
-            gauge.increment(amount)
-        } else {
-            gauge.decrement(amount)
+    fn count(&mut self, (status, busy): (SagaStatus, bool), change: isize) {
+        if let Some(place) = OPEN_STATUSES.iter().position(|open| *open == status) {
+            self.counts[place] += change;
+            show(status, change);
         }
-        // What waits for a person takes no room: it may wait for days.
-        if status != SagaStatus::NeedsAttention {
-            self.admission.count_open(change);
+        // What only waits takes no room: it may wait for days.
+        if busy {
+            self.busy += change;
+            self.admission.count_busy(change);
         }
     }
+}
+
+fn show(status: SagaStatus, change: isize) {
+    let gauge = metrics::gauge!(names::OPEN, "status" => status.as_str());
+    let amount = f64::from(i32::try_from(change.abs()).unwrap_or(i32::MAX));
+    if change >= 0 { gauge.increment(amount) } else { gauge.decrement(amount) }
 }
 
 impl Drop for Open {
     /// The lane ends: the next owner of the shard counts them.
     fn drop(&mut self) {
-        for (status, count) in OPEN_STATUSES.into_iter().zip(self.counts) {
-            if count != 0 {
-                self.count(status, -count);
-            }
-        }
+        OPEN_STATUSES.into_iter().zip(self.counts).for_each(|(status, count)| show(status, -count));
+        self.admission.count_busy(-self.busy);
     }
 }
 

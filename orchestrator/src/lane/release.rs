@@ -45,7 +45,7 @@ impl Sagas {
                 admitted(&mut self.flow, &self.queue, &self.shared.unpackers, saga, commands, Way::Released)
             }
             Err(parked) => {
-                self.memory.park(id, parked);
+                self.leave_alone(id, parked);
                 Vec::new()
             }
         }

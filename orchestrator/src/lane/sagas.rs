@@ -3,7 +3,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use contract::RequestId;
+use contract::{RequestId, SagaId};
 use messaging::QueueName;
 use tokio::time::Instant;
 
@@ -11,13 +11,14 @@ use super::{
     flow::Flow,
     input::Carried,
     memory::Memory,
+    quarantine::Quarantine,
     recovery::Recovery,
     retrying::Retrying,
     standing::Standing,
     timers::{Now, Timers},
     watches::Watches,
 };
-use crate::{messages::wire::ActEnd, shared::Shared};
+use crate::{messages::wire::ActEnd, saga_instance::Parked, shared::Shared};
 
 /// Acts remembered against redelivery: far more than operators send within a broker's reconnect.
 const ACTS_MAX: usize = 1_024;
@@ -35,6 +36,7 @@ pub(super) struct Sagas {
     pub(super) retrying: Retrying,
     pub(super) watches: Watches,
     pub(super) recovery: Recovery,
+    pub(super) quarantine: Quarantine,
     pub(super) carried: Carried,
     pub(super) answered_acts: AnsweredActs,
 }
@@ -51,9 +53,26 @@ impl Sagas {
             retrying: Retrying::new(shard),
             watches: Watches::default(),
             recovery: Recovery::default(),
+            quarantine: Quarantine::default(),
             carried: Carried::default(),
             answered_acts: AnsweredActs::default(),
             shared,
+        }
+    }
+
+    /// Leaves a saga alone from now on, and says so.
+    pub(super) fn leave_alone(&mut self, id: SagaId, parked: Parked) {
+        let now = Now::read(&*self.shared.clock);
+        self.timers.set(id, None, now);
+        self.retrying.set(id, None);
+        self.quarantine.begin(id, &parked, now.wall);
+        self.memory.park(id, parked);
+    }
+
+    /// Has a saga loaded again, and its commands sent, at its next input.
+    pub(super) fn take_up_again(&mut self, id: SagaId) {
+        if self.memory.unpark(id) {
+            self.recovery.doubt(id);
         }
     }
 

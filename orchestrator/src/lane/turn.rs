@@ -24,7 +24,9 @@ use super::{
     timers::Now,
 };
 use crate::{
-    messages::wire::{ActAnswer, ActEnd, Committed, LaneMessage, Ping, Pong, Watch, act_answer, committed, pong},
+    messages::wire::{
+        ActAnswer, ActEnd, Committed, LaneMessage, Ping, Pong, Release, Watch, act_answer, committed, pong,
+    },
     names,
     saga_instance::{Parked, SagaInstance},
     starts::lanes::{LaneAnswer, StartRequest},
@@ -37,11 +39,13 @@ pub(super) struct Turn<'a> {
     pub(super) now: Now,
     pub(super) batch: Batch,
     pub(super) after_commit: AfterCommit,
+    /// Sagas that operators want to go on, to be answered when it is known whether they can.
+    releases: Vec<Release>,
 }
 
 impl<'a> Turn<'a> {
     pub(super) fn new(sagas: &'a mut Sagas, now: Now) -> Self {
-        Self { sagas, now, batch: Batch::default(), after_commit: AfterCommit::default() }
+        Self { sagas, now, batch: Batch::default(), after_commit: AfterCommit::default(), releases: Vec::new() }
     }
 
     /// Decides everything that was gathered, after loading the sagas that it is for.
@@ -55,10 +59,17 @@ impl<'a> Turn<'a> {
             inputs.extend(self.sagas.flow.judge(heard_until).into_iter().map(PendingInput::missing));
         }
         inputs.extend(due.into_iter().map(PendingInput::timer));
-        let Loaded { commands, absent } = self.sagas.load_missing(&inputs, journal).await?;
+        let Loaded { commands, absent } = match self.load(&inputs, journal).await {
+            Ok(loaded) => loaded,
+            Err(lost) => {
+                // Nothing of these was begun, and their callers may know it.
+                starts.into_iter().for_each(|start| drop(start.answer.send(LaneAnswer::NotTaken)));
+                return Err(lost);
+            }
+        };
         self.after_commit.commands.extend(commands);
-        self.sagas.load_given_up(&inputs, journal).await?;
 
+        self.answer_releases();
         let since = Instant::now();
         self.begin(starts);
         for input in inputs {
@@ -66,6 +77,14 @@ impl<'a> Turn<'a> {
         }
         metrics::histogram!(names::DECIDE_SECONDS).record(since.elapsed());
         Ok(())
+    }
+
+    async fn load(&mut self, inputs: &[PendingInput], journal: &mut dyn LaneJournal) -> Result<Loaded, Lost> {
+        let released = self.releases.iter().map(|release| release.saga_id);
+        let ids = inputs.iter().map(|input| input.saga).chain(released);
+        let loaded = self.sagas.load_missing(ids, journal).await?;
+        self.sagas.load_given_up(inputs, journal).await?;
+        Ok(loaded)
     }
 
     /// Notes what became of the commands of earlier turns.
@@ -118,6 +137,11 @@ impl<'a> Turn<'a> {
                     self.watch(watch);
                     self.after_commit.acks.push(delivery);
                 }
+                Ok(LaneMessage::Release(release)) => {
+                    self.sagas.take_up_again(release.saga_id);
+                    self.releases.push(release);
+                    self.after_commit.acks.push(delivery);
+                }
                 Ok(LaneMessage::Ping(Ping { answer_to, shard })) => {
                     self.after_commit.messages.push(pong(&answer_to, &Pong { shard, own: false }));
                     self.after_commit.acks.push(delivery);
@@ -161,6 +185,18 @@ impl<'a> Turn<'a> {
         // A saga that is not in memory has had no commit since the watcher was last answered.
         if head.is_some() || !renewed {
             self.after_commit.messages.push(told);
+        }
+    }
+
+    /// Tells operators whether the sagas that they released go on.
+    fn answer_releases(&mut self) {
+        for Release { request_id, answer_to, saga_id } in std::mem::take(&mut self.releases) {
+            let end = match self.sagas.memory.parked(saga_id) {
+                Some(parked) => ActEnd::Parked { code: parked.code().to_owned(), detail: parked.to_string() },
+                None if self.sagas.memory.knows(saga_id) => ActEnd::Accepted,
+                None => ActEnd::NoSuchSaga,
+            };
+            self.answer(answer_to, ActAnswer { request_id, end });
         }
     }
 
@@ -228,12 +264,15 @@ impl<'a> Turn<'a> {
     fn park(&mut self, input: PendingInput, parked: Parked) {
         let id = input.saga;
         let heard = self.batch.remove(id).map(|saga| saga.heard).unwrap_or_default();
-        for input in heard.into_iter().map(|(input, _)| input).chain([input]) {
+        self.leave_alone(id, parked, heard.into_iter().map(|(input, _)| input).chain([input]));
+    }
+
+    /// Leaves a saga alone from now on, and turns away what it was to hear.
+    pub(super) fn leave_alone(&mut self, id: SagaId, parked: Parked, inputs: impl Iterator<Item = PendingInput>) {
+        for input in inputs {
             self.turn_away_from_parked(input, &parked);
         }
-        self.sagas.timers.set(id, None, self.now);
-        self.sagas.retrying.set(id, None);
-        self.sagas.memory.park(id, parked);
+        self.sagas.leave_alone(id, parked);
     }
 
     fn turn_away_from_parked(&mut self, input: PendingInput, parked: &Parked) {

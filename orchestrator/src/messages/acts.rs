@@ -6,9 +6,12 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use contract::{RequestId, SagaId, saga::Action};
 use machine::Operator;
-use messaging::PublishError;
+use messaging::{Outgoing, PublishError};
 
-use super::wire::{self, Act, ActEnd};
+use super::{
+    pending_requests::PendingRequest,
+    wire::{self, Act, ActEnd, Release},
+};
 use crate::shared::Shared;
 
 /// How long the verdict is awaited: longer than a takeover takes. An act that reaches its saga later takes no effect.
@@ -46,7 +49,24 @@ pub(crate) async fn act(shared: &Shared, asked: AskedAct) -> Result<ActEnd, NoVe
     let answer_to = shared.own_queue.as_str().to_owned();
     let expires_at = TimeDelta::from_std(ANSWER_WAIT).ok().map(|wait| shared.clock.now() + wait);
     let act = Act { request_id, answer_to, saga_id, action, operator, expires_at, if_head };
-    let published = shared.broker.publish(vec![wire::act(&shared.queue_of(saga_id), &act)]).await;
+    hear(shared, saga_id, wire::act(&shared.queue_of(saga_id), &act), pending).await
+}
+
+/// Has the lane load a saga again that is left alone, and waits until it knows whether the saga goes on.
+pub(crate) async fn release(shared: &Shared, saga_id: SagaId) -> Result<ActEnd, NoVerdict> {
+    let request_id = kit::ids::request_id();
+    let pending = shared.pending_requests.open(request_id);
+    let release = Release { request_id, answer_to: shared.own_queue.as_str().to_owned(), saga_id };
+    hear(shared, saga_id, wire::release(&shared.queue_of(saga_id), &release), pending).await
+}
+
+async fn hear(
+    shared: &Shared,
+    saga_id: SagaId,
+    message: Outgoing,
+    pending: PendingRequest<'_>,
+) -> Result<ActEnd, NoVerdict> {
+    let published = shared.broker.publish(vec![message]).await;
     published.into_iter().collect::<Result<(), _>>().inspect_err(|error| {
         tracing::warn!(%saga_id, %error, "an operator's act could not be sent");
     })?;

@@ -5,15 +5,21 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use tokio::sync::Notify;
+
 use super::wire::Pong;
 
 /// The pongs that arrived and were not looked at yet: by shard, and whether this process sent it to itself.
 #[derive(Debug, Default)]
-pub(crate) struct Pongs(Mutex<HashSet<(u16, bool)>>);
+pub(crate) struct Pongs {
+    unseen: Mutex<HashSet<(u16, bool)>>,
+    came: Notify,
+}
 
 impl Pongs {
     pub(crate) fn note(&self, pong: &Pong) {
         self.lock().insert((pong.shard, pong.own));
+        self.came.notify_waiters();
     }
 
     /// Whether one came since the last look.
@@ -21,7 +27,18 @@ impl Pongs {
         self.lock().remove(&(shard, own))
     }
 
+    /// Waits for the next one that this process sent to itself.
+    pub(crate) async fn own(&self, shard: u16) {
+        loop {
+            let came = self.came.notified();
+            if self.take(shard, true) {
+                return;
+            }
+            came.await;
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashSet<(u16, bool)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.unseen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -29,6 +29,8 @@ const KIND_ACT_ANSWER: &str = "sojourn.orchestrator.act_answer";
 /// The kind of [`Committed`].
 const KIND_COMMITTED: &str = "sojourn.orchestrator.committed";
 
+/// The kind of [`Release`].
+const KIND_RELEASE: &str = "sojourn.lane.release";
 /// The kind of [`Ping`].
 const KIND_PING: &str = "sojourn.lane.ping";
 /// The kind of [`Pong`].
@@ -112,6 +114,15 @@ pub(crate) struct CommittedRecord {
     pub(crate) entries: Vec<Entry>,
 }
 
+/// An operator wants a saga that is left alone to go on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Release {
+    pub(crate) request_id: RequestId,
+    /// The queue that hears the answer.
+    pub(crate) answer_to: String,
+    pub(crate) saga_id: SagaId,
+}
+
 /// An orchestrator that waits for a shard asks whether its lane is alive.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Ping {
@@ -136,6 +147,7 @@ pub(crate) enum LaneMessage {
     Act(Act),
     DeadCommand(DeadCommand),
     Watch(Watch),
+    Release(Release),
     Ping(Ping),
 }
 
@@ -156,6 +168,7 @@ impl LaneMessage {
             KIND_ACT => envelope::read(body, "operator's act").map(Self::Act),
             KIND_DEAD_COMMAND => envelope::read(body, "dead command's notice").map(Self::DeadCommand),
             KIND_WATCH => envelope::read(body, "watch").map(Self::Watch),
+            KIND_RELEASE => envelope::read(body, "release").map(Self::Release),
             KIND_PING => envelope::read(body, "ping").map(Self::Ping),
             other => return Err(unknown_kind(other)),
         };
@@ -169,6 +182,7 @@ impl LaneMessage {
             Self::Act(act) => Some(act.saga_id),
             Self::DeadCommand(dead) => Some(dead.command_id.saga),
             Self::Watch(watch) => Some(watch.saga_id),
+            Self::Release(release) => Some(release.saga_id),
             Self::Ping(_) => None,
         }
     }
@@ -206,6 +220,11 @@ pub(crate) fn watch(queue: &QueueName, watch: &Watch) -> Outgoing {
 /// The message that answers an act.
 pub(crate) fn act_answer(queue: &str, answer: &ActAnswer) -> Outgoing {
     outgoing(queue, KIND_ACT_ANSWER, answer)
+}
+
+/// The message of a release for a saga's lane.
+pub(crate) fn release(queue: &QueueName, release: &Release) -> Outgoing {
+    outgoing(queue.as_str(), KIND_RELEASE, release)
 }
 
 /// The message that asks whether a shard's lane is alive.

@@ -13,10 +13,10 @@ use crate::settings::Limits;
 /// Counts what is under way in this process.
 #[derive(Debug)]
 pub(crate) struct Admission {
-    open_max: usize,
+    busy_max: usize,
     unpublished_max: usize,
-    /// Sagas of owned shards that are running or compensating.
-    open: AtomicUsize,
+    /// Sagas of owned shards that have a command under way.
+    busy: AtomicUsize,
     /// Starts between their admission and their answer.
     queued: AtomicUsize,
     /// Commands that wait for a broker to take them.
@@ -52,9 +52,9 @@ impl Drop for Permit {
 impl Admission {
     pub(crate) fn new(limits: &Limits, broker: watch::Receiver<BrokerState>) -> Arc<Self> {
         Arc::new(Self {
-            open_max: limits.open_sagas_max,
+            busy_max: limits.open_sagas_max,
             unpublished_max: limits.unpublished_max,
-            open: AtomicUsize::new(0),
+            busy: AtomicUsize::new(0),
             queued: AtomicUsize::new(0),
             unpublished: AtomicUsize::new(0),
             broker,
@@ -76,7 +76,7 @@ impl Admission {
         // Counted first, so that many at once cannot all pass the last free place.
         let permit = Permit(Arc::clone(self));
         let queued_before = self.queued.fetch_add(1, Ordering::Relaxed);
-        if self.open.load(Ordering::Relaxed) + queued_before >= self.open_max {
+        if self.busy.load(Ordering::Relaxed) + queued_before >= self.busy_max {
             return Err(NotAdmitted::OpenSagas);
         }
         Ok(permit)
@@ -87,9 +87,9 @@ impl Admission {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    /// A lane holds so many more open sagas, or fewer.
-    pub(crate) fn count_open(&self, change: isize) {
-        add(&self.open, change);
+    /// A lane holds so many more sagas with a command under way, or fewer.
+    pub(crate) fn count_busy(&self, change: isize) {
+        add(&self.busy, change);
     }
 
     /// A lane holds so many more unpublished commands, or fewer.
@@ -119,14 +119,14 @@ mod tests {
     #[test]
     fn the_last_free_place_is_given_once_and_comes_back() {
         let (admission, _broker) = admission(2, 10);
-        admission.count_open(1);
+        admission.count_busy(1);
         let first = admission.enter().unwrap();
         assert_eq!(admission.enter().unwrap_err(), NotAdmitted::OpenSagas);
         drop(first);
         assert!(admission.enter().is_ok());
-        admission.count_open(1);
+        admission.count_busy(1);
         assert_eq!(admission.enter().unwrap_err(), NotAdmitted::OpenSagas);
-        admission.count_open(-2);
+        admission.count_busy(-2);
         assert!(admission.enter().is_ok());
     }
 

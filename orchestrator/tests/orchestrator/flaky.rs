@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use contract::{SagaId, orchestrator_api::DeadLetterView};
 use journal::{
     Append, Appended, Door, ExistingStart, Filter, Journal, JournalError, KeptDeadLetter, LaneJournal, Listing,
-    Membership, NewDeadLetter, Ownership, Room, Stored,
+    Membership, NewDeadLetter, Ownership, Quarantined, Room, Sleeper, Stored,
 };
 use messaging::{
     Broker, BrokerError, BrokerState, Outgoing, PublishError, QueueDepth, QueueName, Subscription, Topology,
@@ -85,6 +85,8 @@ pub(crate) struct Breakage {
     pub(crate) calls: AtomicUsize,
     /// How often a saga was read.
     pub(crate) reads: AtomicUsize,
+    /// How many sagas lanes have loaded.
+    pub(crate) loaded: AtomicUsize,
     /// This saga cannot be read.
     pub(crate) row_broken: Mutex<Option<SagaId>>,
 }
@@ -156,6 +158,11 @@ impl Journal for FlakyJournal {
         self.inner.find_start(name, key).await
     }
 
+    async fn quarantined(&self, after: Option<SagaId>, limit: u32) -> Result<Vec<Quarantined>, JournalError> {
+        self.breakage.calls.fetch_add(1, Ordering::SeqCst);
+        self.inner.quarantined(after, limit).await
+    }
+
     async fn keep_dead_letter(&self, letter: &NewDeadLetter) -> Result<(), JournalError> {
         self.breakage.calls.fetch_add(1, Ordering::SeqCst);
         self.inner.keep_dead_letter(letter).await
@@ -215,6 +222,7 @@ impl LaneJournal for FlakyLane {
         self.breakage.calls.fetch_add(1, Ordering::SeqCst);
         let broken = *self.breakage.row_broken.lock().unwrap();
         let loaded = self.inner.load(ids).await?;
+        self.breakage.loaded.fetch_add(loaded.len(), Ordering::SeqCst);
         let read = |one: Result<Stored, JournalError>| match one {
             Ok(stored) if Some(stored.row.id) == broken => Err(JournalError::BrokenRow {
                 table: "saga_journal",
@@ -227,9 +235,29 @@ impl LaneJournal for FlakyLane {
         Ok(loaded.into_iter().map(read).collect())
     }
 
-    async fn open_sagas(&mut self, after: Option<SagaId>, limit: u32) -> Result<Vec<SagaId>, JournalError> {
+    async fn awake(&mut self) -> Result<Vec<SagaId>, JournalError> {
         self.breakage.calls.fetch_add(1, Ordering::SeqCst);
-        self.inner.open_sagas(after, limit).await
+        self.inner.awake().await
+    }
+
+    async fn sleepers(&mut self) -> Result<Vec<Sleeper>, JournalError> {
+        self.breakage.calls.fetch_add(1, Ordering::SeqCst);
+        self.inner.sleepers().await
+    }
+
+    async fn in_quarantine(&mut self) -> Result<Vec<SagaId>, JournalError> {
+        self.breakage.calls.fetch_add(1, Ordering::SeqCst);
+        self.inner.in_quarantine().await
+    }
+
+    async fn quarantine(&mut self, sagas: &[Quarantined]) -> Result<(), JournalError> {
+        self.breakage.calls.fetch_add(1, Ordering::SeqCst);
+        self.inner.quarantine(sagas).await
+    }
+
+    async fn end_quarantine(&mut self, sagas: &[SagaId]) -> Result<(), JournalError> {
+        self.breakage.calls.fetch_add(1, Ordering::SeqCst);
+        self.inner.end_quarantine(sagas).await
     }
 
     async fn lost(&mut self) {

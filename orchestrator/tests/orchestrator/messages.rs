@@ -194,4 +194,19 @@ async fn a_broken_row_costs_its_own_saga_only(rig: &Rig) {
     })
     .await;
     assert!(letters[0].reason.contains("is broken in column"), "{letters:?}");
+
+    let quarantine = async || second.client.get("/api/quarantine").await.1["items"].clone();
+    let listed = quarantine().await;
+    assert_eq!((listed.as_array().unwrap().len(), &listed[0]["saga_id"]), (1, &json!(broken)), "{listed}");
+    assert_eq!(listed[0]["code"], "row_broken", "{listed}");
+    let release = format!("/api/quarantine/{broken}/release");
+    let reason = json!({ "reason": "restored from the backup" });
+    let (status, problem) = second.client.post(&release, &reason).await;
+    assert_eq!((status.as_u16(), &problem["code"]), (409, &json!("row_broken")), "it is still broken: {problem}");
+    // The row is mended: the saga hears the reply that was kept for it, and goes on.
+    *journal.breakage.row_broken.lock().unwrap() = None;
+    let (status, body) = second.client.post(&release, &reason).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    second.client.reaches(broken, SagaStatus::Completed).await;
+    assert_eq!(quarantine().await, json!([]));
 }

@@ -1,13 +1,17 @@
 //! Two orchestrators on one installation: shards are shared, a dead one's are taken over, nothing is decided twice.
 
+use std::sync::{Arc, atomic::Ordering};
+
 use contract::saga::SagaStatus;
 use futures::future::join_all;
+use journal::Journal;
 use reqwest::StatusCode;
 use serde_json::json;
 
 use crate::{
     client::start_body,
-    rig::{Rig, Running, SHARDS, on_both_journals, on_real_servers, scenarios, until},
+    flaky::FlakyJournal,
+    rig::{Parts, Rig, Running, SHARDS, on_both_journals, on_real_servers, scenarios, until},
 };
 
 on_both_journals!(
@@ -17,6 +21,7 @@ on_both_journals!(
     two_orchestrators_share_the_shards_and_either_answers_for_all_sagas,
     a_killed_orchestrators_sagas_are_finished_by_the_other,
     a_stopped_orchestrator_finishes_what_it_accepted_and_hands_over,
+    a_takeover_loads_no_saga_that_sleeps,
 );
 
 scenarios!(in_memory_only, InMemory: a_shard_whose_ownership_is_lost_is_served_on);
@@ -132,6 +137,38 @@ async fn a_stopped_orchestrator_finishes_what_it_accepted_and_hands_over(rig: &R
         second.client.reaches(saga, SagaStatus::Completed).await;
         assert_eq!(worker.carried_out(saga).len(), 4);
     }
+}
+
+async fn a_takeover_loads_no_saga_that_sleeps(rig: &Rig) {
+    let mut first = rig.orchestrator().await;
+    first.owns_all().await;
+    let worker = rig.worker().await;
+    // They wait for a person, with nothing under way.
+    let sleeping = join_all((0..30).map(|_| first.client.start("quick-trip", "fault confirm-order 4"))).await;
+    for saga in &sleeping {
+        first.client.reaches(*saga, SagaStatus::NeedsAttention).await;
+    }
+    worker.answer(false);
+    let awake = join_all((0..5).map(|_| first.client.start("trip", ""))).await;
+    until("their commands are out", async || {
+        awake.iter().all(|saga| worker.received(*saga, "create-order") > 0).then_some(())
+    })
+    .await;
+    let journal = FlakyJournal::new(rig.journal().await);
+    let parts = Parts { journal: Arc::clone(&journal) as Arc<dyn Journal>, ..rig.parts().await };
+    first.kill();
+    let mut second = Running::start_waiting(parts).await;
+    second.owns_all().await;
+    worker.answer(true);
+    for saga in &awake {
+        second.client.reaches(*saga, SagaStatus::Completed).await;
+    }
+    assert_eq!(journal.breakage.loaded.load(Ordering::SeqCst), awake.len());
+    // One that is spoken to wakes, and it alone.
+    let (status, body) = second.client.act(sleeping[0], json!({ "action": "retry" })).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    second.client.reaches(sleeping[0], SagaStatus::Completed).await;
+    assert_eq!(journal.breakage.loaded.load(Ordering::SeqCst), awake.len() + 1);
 }
 
 async fn a_shard_whose_ownership_is_lost_is_served_on(rig: &Rig) {

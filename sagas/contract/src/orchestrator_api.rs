@@ -10,6 +10,7 @@
 //! | `GET /api/sagas/{id}/journal?page_size&page_token` | [`Page`](crate::Page) of [`RecordView`], from the first on |
 //! | `GET /api/sagas/{id}/events` | server-sent events: `id: <seq>`, `event: record`, [`RecordView`]; then `event: end` |
 //! | `POST /api/sagas/{id}/actions` [`ActionRequest`] | 200 [`SagaView`]; 404; 409; 422 |
+//! | `GET /api/quarantine`, `POST /api/quarantine/{id}/release` | [`Page`](crate::Page) of [`QuarantinedSaga`]; 200 [`SagaView`], 409 when the saga still cannot go on |
 //! | `GET /api/dead-letters`, `POST /api/dead-letters/{id}/redrive` | what could not be handled |
 //!
 //! Every call carries the internal token; operators' calls also `x-sojourn-actor` and `x-sojourn-role`.
@@ -17,11 +18,13 @@
 mod actions;
 mod dead_letters;
 mod journal;
+mod quarantine;
 mod sagas;
 mod starts;
 
 pub use actions::{ActionRequest, HEADER_ACTOR, HEADER_ROLE, REASON_BYTES_MAX};
 pub use dead_letters::DeadLetterView;
 pub use journal::RecordView;
+pub use quarantine::QuarantinedSaga;
 pub use sagas::{SagaSummary, SagaView, StepView};
 pub use starts::{SagaStarted, StartKey, StartSaga};

@@ -5,6 +5,7 @@
 //!  records -------> written   a seq that exists (or does not follow) is left alone
 //!  rows ----------> inserted  only for what was written
 //!  statuses ------> updated   only for what was written
+//!  sleep ---------> slept, woken   only for what was written
 //! ```
 //!
 //! The statement has only the parts that the batch needs: most batches only add records, and are one plain insert.
@@ -18,7 +19,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
 use super::weeks::Weeks;
-use crate::port::{Append, Appended, Change, ExistingStart, SagaRow};
+use crate::port::{Append, Appended, Change, ExistingStart, SagaRow, Sleep};
 
 /// The starts under some keys. A start that another session committed while the batch waited for it is not seen by the
 /// batch's own statement; by this one it is.
@@ -32,6 +33,7 @@ CROSS JOIN LATERAL (SELECT saga_id, business_key, fingerprint FROM saga_start \
 #[derive(Debug)]
 pub(super) struct Ready<'a> {
     pub(super) append: &'a Append,
+    pub(super) shard: i32,
     pub(super) seq: i64,
     pub(super) entries: String,
 }
@@ -104,6 +106,7 @@ const ROW_TYPES: [&str; 13] = [
     "timestamptz",
     "timestamptz",
 ];
+const SLEEP_TYPES: [&str; 4] = ["uuid", "integer", "text", "timestamptz"];
 const CHANGE_TYPES: [&str; 5] = ["uuid", "text", "text", "timestamptz", "timestamptz"];
 
 /// The columns of a saga's row, in the order of [`ROW_TYPES`].
@@ -125,6 +128,8 @@ struct Batch<'a> {
     keys: Vec<(&'a SagaRow, &'a StartKey)>,
     rows: Vec<&'a SagaRow>,
     changes: Vec<StatusChange<'a>>,
+    slept: Vec<(Uuid, i32, SagaStatus, Option<DateTime<Utc>>)>,
+    woken: Vec<Uuid>,
 }
 
 /// A saga's new status.
@@ -138,7 +143,13 @@ struct StatusChange<'a> {
 impl<'a> Batch<'a> {
     fn of(part: &'a [Ready<'a>]) -> Self {
         let (mut keys, mut rows, mut changes) = (Vec::new(), Vec::new(), Vec::new());
-        for Ready { append: Append { saga_id, record, change }, .. } in part {
+        let (mut slept, mut woken) = (Vec::new(), Vec::new());
+        for Ready { append: Append { saga_id, record, change, sleep }, shard, .. } in part {
+            match *sleep {
+                Sleep::Unchanged => {}
+                Sleep::Asleep { status, wake_at } => slept.push((saga_id.uuid(), *shard, status, wake_at)),
+                Sleep::Awake => woken.push(saga_id.uuid()),
+            }
             match change {
                 Change::Started { row, key } => {
                     rows.push(&**row);
@@ -156,7 +167,7 @@ impl<'a> Batch<'a> {
         let mut records: Vec<_> = part.iter().collect();
         records.sort_unstable_by_key(|ready| ready.append.saga_id);
         keys.sort_unstable_by(|(a, a_key), (b, b_key)| (&a.name, &a_key.key).cmp(&(&b.name, &b_key.key)));
-        Self { records, keys, rows, changes }
+        Self { records, keys, rows, changes, slept, woken }
     }
 
     fn ids(&self) -> impl Iterator<Item = Uuid> {
@@ -205,7 +216,7 @@ impl<'a> Batch<'a> {
              ON CONFLICT DO NOTHING RETURNING saga_id",
             record("r", "r.seq - 1")
         );
-        if self.rows.is_empty() && self.changes.is_empty() {
+        if [self.rows.len(), self.changes.len(), self.slept.len(), self.woken.len()] == [0; 4] {
             return written;
         }
         parts.push(format!("written AS ({written})"));
@@ -227,12 +238,28 @@ impl<'a> Batch<'a> {
                 within("saga.id")
             ));
         }
+        if !self.slept.is_empty() {
+            let slept = unnest(&mut params, &SLEEP_TYPES);
+            parts.push(format!(
+                "slept AS (INSERT INTO saga_sleep (saga_id, shard, status, wake_at) SELECT z.* \
+                 FROM {slept} AS z (saga_id, shard, status, wake_at) \
+                 WHERE (z.saga_id IN (SELECT saga_id FROM written)) IS TRUE \
+                 ON CONFLICT (saga_id) DO UPDATE SET status = excluded.status, wake_at = excluded.wake_at)"
+            ));
+        }
+        if !self.woken.is_empty() {
+            params += 1;
+            parts.push(format!(
+                "woken AS (DELETE FROM saga_sleep WHERE saga_id = ANY(${params}::uuid[]) \
+                 AND (saga_id IN (SELECT saga_id FROM written)) IS TRUE)"
+            ));
+        }
         format!("WITH {} SELECT saga_id FROM written", parts.join(", "))
     }
 
     /// Answers the sagas that were written.
     async fn write(&self, connection: &mut PgConnection, weeks: &Weeks) -> Result<HashSet<Uuid>, sqlx::Error> {
-        let Self { records, keys, rows, changes } = self;
+        let Self { records, keys, rows, changes, slept, woken } = self;
         let tables = self.tables(weeks);
         let mut query = sqlx::query_scalar(AssertSqlSafe(self.statement(&tables)));
         if let Some((low, high)) = tables.bounds {
@@ -276,6 +303,16 @@ impl<'a> Batch<'a> {
                 .bind(column(changes, |change| change.error))
                 .bind(column(changes, |change| change.at))
                 .bind(column(changes, |change| change.status.is_final().then_some(change.at)));
+        }
+        if !slept.is_empty() {
+            query = query
+                .bind(column(slept, |(id, ..)| *id))
+                .bind(column(slept, |(_, shard, ..)| *shard))
+                .bind(column(slept, |(_, _, status, _)| status.as_str()))
+                .bind(column(slept, |(.., wake_at)| *wake_at));
+        }
+        if !woken.is_empty() {
+            query = query.bind(woken.as_slice());
         }
         Ok(query.fetch_all(connection).await?.into_iter().collect())
     }

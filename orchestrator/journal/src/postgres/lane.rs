@@ -13,11 +13,12 @@ use tokio::{
 
 use super::{
     append::{Ready, write},
-    reads,
+    quarantine, reads,
+    rows::SleepColumns,
     session::{CHANNEL_MEMBERS, LOCK_CLASS_SHARD, Meaning, meaning, unavailable},
     weeks::Weeks,
 };
-use crate::port::{Append, Appended, JournalError, LaneJournal, Stored};
+use crate::port::{Append, Appended, JournalError, LaneJournal, Quarantined, Sleeper, Stored};
 
 /// How long it may take to reach the server: a host that does not answer at all would else hold a lane for minutes.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -45,6 +46,9 @@ WITH noted AS ( \
     ON CONFLICT (shard) DO UPDATE SET instance = excluded.instance, epoch = shard_owner.epoch + 1, \
         backend_pid = excluded.backend_pid, since = excluded.since \
 ) SELECT pg_notify($3, '')";
+
+/// A write that has nothing to do with any saga.
+const OTHER_WRITE: &str = "UPDATE shard_owner SET since = since WHERE shard = $1";
 
 /// A session that owns a shard, for as long as it has its connection.
 #[derive(Debug)]
@@ -131,8 +135,8 @@ impl LaneJournal for PgLane {
 
     async fn append(&mut self, batch: Vec<Append>) -> Result<Vec<Appended>, JournalError> {
         let since = Instant::now();
-        let weeks = self.weeks.clone();
-        let append = async |connection: &mut PgConnection| append(connection, &weeks, &batch).await;
+        let (weeks, shard) = (self.weeks.clone(), self.shard);
+        let append = async |connection: &mut PgConnection| append(connection, &weeks, shard, &batch).await;
         let appended = self.with("appending to the journal", append).await;
         let took = since.elapsed();
         if took > APPEND_SLOW {
@@ -145,10 +149,30 @@ impl LaneJournal for PgLane {
         self.with("loading sagas", async |connection| reads::load_with(connection, ids).await).await
     }
 
-    async fn open_sagas(&mut self, after: Option<SagaId>, limit: u32) -> Result<Vec<SagaId>, JournalError> {
+    async fn awake(&mut self) -> Result<Vec<SagaId>, JournalError> {
         let shard = self.shard;
-        self.with("reading open sagas", async |connection| reads::open_sagas(connection, shard, after, limit).await)
-            .await
+        self.with("reading the open sagas", async |connection| reads::awake(connection, shard).await).await
+    }
+
+    async fn sleepers(&mut self) -> Result<Vec<Sleeper>, JournalError> {
+        let shard = self.shard;
+        let found =
+            self.with("reading the sleeping sagas", async |connection| reads::sleepers(connection, shard).await);
+        found.await?.into_iter().map(SleepColumns::into_sleeper).collect()
+    }
+
+    async fn in_quarantine(&mut self) -> Result<Vec<SagaId>, JournalError> {
+        let shard = self.shard;
+        self.with("reading who is left alone", async |connection| quarantine::of_shard(connection, shard).await).await
+    }
+
+    async fn quarantine(&mut self, sagas: &[Quarantined]) -> Result<(), JournalError> {
+        let shard = self.shard;
+        self.with("noting who is left alone", async |connection| quarantine::add(connection, shard, sagas).await).await
+    }
+
+    async fn end_quarantine(&mut self, sagas: &[SagaId]) -> Result<(), JournalError> {
+        self.with("noting who goes on", async |connection| quarantine::remove(connection, sagas).await).await
     }
 
     async fn lost(&mut self) {
@@ -199,15 +223,20 @@ async fn try_lock(connection: &mut PgConnection, shard: u16) -> Result<bool, sql
     Ok(owned)
 }
 
-/// Writes a batch in one statement. Content that the database refuses is looked for by halves, so that one bad saga
-/// cannot hold up the others, and costs them only a few statements more.
-async fn append(connection: &mut PgConnection, weeks: &Weeks, batch: &[Append]) -> Result<Vec<Appended>, sqlx::Error> {
+/// Writes a batch in one statement. What the database refuses, or cannot reach, is looked for by halves, so that one bad
+/// saga cannot hold up the others, and costs them only a few statements more.
+async fn append(
+    connection: &mut PgConnection,
+    weeks: &Weeks,
+    shard: u16,
+    batch: &[Append],
+) -> Result<Vec<Appended>, sqlx::Error> {
     // What is not written below stays so: a second append of the same saga.
     let mut answers = vec![Appended::SeqTaken; batch.len()];
     let mut seen = HashSet::with_capacity(batch.len());
     let (mut places, mut ready) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
     for (place, append) in batch.iter().enumerate().filter(|(_, append)| seen.insert(append.saga_id)) {
-        match prepare(append) {
+        match prepare(shard, append) {
             Ok(prepared) => {
                 places.push(place);
                 ready.push(prepared);
@@ -220,38 +249,50 @@ async fn append(connection: &mut PgConnection, weeks: &Weeks, batch: &[Append]) 
         parts.push(0..ready.len());
     }
     let mut again = 0;
+    let mut failed_before = None;
     while let Some(part) = parts.pop() {
-        match write(connection, weeks, &ready[part.clone()]).await {
+        let error = match write(connection, weeks, &ready[part.clone()]).await {
             Ok(written) => {
                 for (place, answer) in places[part].iter().zip(written) {
                     answers[*place] = answer;
                 }
+                continue;
             }
-            Err(error) => match meaning(&error) {
-                Meaning::Content if part.len() == 1 => {
-                    answers[places[part.start]] = Appended::Unstorable { detail: error.to_string() };
-                }
-                Meaning::Content => {
-                    let middle = part.start + part.len() / 2;
-                    parts.push(middle..part.end);
-                    parts.push(part.start..middle);
-                }
-                Meaning::Again if again < AGAIN_MAX => {
-                    again += 1;
-                    parts.push(part);
-                }
-                Meaning::Again | Meaning::Lost | Meaning::Failed => return Err(error),
-            },
+            Err(error) => error,
+        };
+        match meaning(&error) {
+            Meaning::Content if part.len() == 1 => {
+                answers[places[part.start]] = Appended::Unstorable { detail: error.to_string() };
+            }
+            Meaning::Damaged if part.len() == 1 && failed_before == Some(part.start) => {
+                answers[places[part.start]] = Appended::Damaged { detail: error.to_string() };
+            }
+            // Is it this saga, or the whole storage? Another write tells; then this one has a second chance.
+            Meaning::Damaged if part.len() == 1 => {
+                sqlx::query(OTHER_WRITE).bind(i32::from(shard)).execute(&mut *connection).await?;
+                failed_before = Some(part.start);
+                parts.push(part);
+            }
+            Meaning::Content | Meaning::Damaged => {
+                let middle = part.start + part.len() / 2;
+                parts.push(middle..part.end);
+                parts.push(part.start..middle);
+            }
+            Meaning::Again if again < AGAIN_MAX => {
+                again += 1;
+                parts.push(part);
+            }
+            Meaning::Again | Meaning::Lost | Meaning::Failed => return Err(error),
         }
     }
     Ok(answers)
 }
 
-fn prepare(append: &Append) -> Result<Ready<'_>, String> {
+fn prepare(shard: u16, append: &Append) -> Result<Ready<'_>, String> {
     let seq =
         i64::try_from(append.record.seq).map_err(|_| format!("{} is no number of a record", append.record.seq))?;
     let entries = serde_json::to_string(&append.record.entries).map_err(|error| error.to_string())?;
-    Ok(Ready { append, seq, entries })
+    Ok(Ready { append, shard: i32::from(shard), seq, entries })
 }
 
 /// The server said nothing in time.

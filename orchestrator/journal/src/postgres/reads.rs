@@ -6,8 +6,8 @@ use sqlx::{PgConnection, Postgres, QueryBuilder};
 use uuid::Uuid;
 
 use super::{
-    rows::{SagaColumns, StoredColumns},
-    session::unavailable,
+    rows::{SagaColumns, SleepColumns, StoredColumns},
+    session::{Meaning, meaning, unavailable},
     weeks::first_id,
 };
 use crate::port::{ExistingStart, Filter, JournalError, Listing, Stored};
@@ -23,9 +23,11 @@ FROM saga s CROSS JOIN LATERAL ( \
 WHERE s.id = ANY($1) AND s.id BETWEEN $2 AND $3 ORDER BY s.id";
 
 /// The literal words let the partial index be used.
-const OPEN_SAGAS: &str = "\
-SELECT id FROM saga WHERE shard = $1 AND id > $2 AND status IN ('running', 'compensating', 'needs_attention') \
-ORDER BY id LIMIT $3";
+const AWAKE: &str = "\
+SELECT s.id FROM saga s WHERE s.shard = $1 AND s.status IN ('running', 'compensating', 'needs_attention') \
+  AND NOT EXISTS (SELECT FROM saga_sleep z WHERE z.saga_id = s.id)";
+
+const SLEEPERS: &str = "SELECT saga_id, status, wake_at FROM saga_sleep WHERE shard = $1";
 
 const FIND_START: &str = "SELECT saga_id, business_key, fingerprint FROM saga_start WHERE name = $1 AND key = $2";
 
@@ -34,7 +36,7 @@ const ROW: &str = "SELECT id, name, version, fingerprint, shard, status, busines
                    created_at, updated_at, finished_at FROM saga WHERE ";
 
 /// Sagas in one statement: their journals are held in memory on both sides at once.
-const LOAD_SAGAS_MAX: usize = 256;
+const LOAD_SAGAS_MAX: usize = 512;
 
 /// How far an id's own time may lie from the saga's start. Filters on the start's time bound the ids by it, so that
 /// weeks outside are not read.
@@ -47,7 +49,11 @@ const YEAR_10000_SECONDS: i64 = 253_402_300_800;
 pub(super) async fn one(connection: &mut PgConnection, id: SagaId, after: u64) -> Result<Option<Stored>, JournalError> {
     let ids = [id.uuid()];
     let after = i64::try_from(after).unwrap_or(i64::MAX);
-    let found = load_part(connection, &ids, after).await.map_err(unavailable("loading a saga"))?.pop();
+    let found = load_part(connection, &ids, after).await.map_err(|error| match meaning(&error) {
+        Meaning::Damaged => damaged(id.uuid(), &error),
+        _ => unavailable("loading a saga")(error),
+    });
+    let found = found?.pop();
     found.map(|found| found.into_stored(after)).transpose()
 }
 
@@ -60,9 +66,24 @@ pub(super) async fn load_with(
     ids.sort_unstable();
     ids.dedup();
     let mut all = Vec::with_capacity(ids.len());
-    for part in ids.chunks(LOAD_SAGAS_MAX) {
-        let found = load_part(connection, part, 0).await?;
-        all.extend(found.into_iter().map(|found| found.into_stored(0)));
+    let mut parts: Vec<_> = ids.chunks(LOAD_SAGAS_MAX).rev().collect();
+    while let Some(part) = parts.pop() {
+        let error = match load_part(connection, part, 0).await {
+            Ok(found) => {
+                all.extend(found.into_iter().map(|found| found.into_stored(0)));
+                continue;
+            }
+            Err(error) => error,
+        };
+        // What cannot be read is looked for by halves.
+        match (meaning(&error), part) {
+            (Meaning::Damaged, [id]) => all.push(Err(damaged(*id, &error))),
+            (Meaning::Damaged, part) => {
+                let (first, second) = part.split_at(part.len() / 2);
+                parts.extend([second, first]);
+            }
+            _ => return Err(error),
+        }
     }
     Ok(all)
 }
@@ -73,20 +94,20 @@ async fn load_part(connection: &mut PgConnection, ids: &[Uuid], after: i64) -> R
     query.fetch_all(connection).await
 }
 
-/// The shard's sagas that are not final, oldest first.
-pub(super) async fn open_sagas(
-    connection: &mut PgConnection,
-    shard: u16,
-    after: Option<SagaId>,
-    limit: u32,
-) -> Result<Vec<SagaId>, sqlx::Error> {
-    let ids: Vec<Uuid> = sqlx::query_scalar(OPEN_SAGAS)
-        .bind(i32::from(shard))
-        .bind(after.map_or(Uuid::nil(), SagaId::uuid))
-        .bind(i64::from(limit))
-        .fetch_all(connection)
-        .await?;
+fn damaged(id: Uuid, error: &sqlx::Error) -> JournalError {
+    JournalError::Damaged { saga_id: SagaId::from_uuid(id), detail: error.to_string() }
+}
+
+/// The shard's sagas that are neither final nor asleep, oldest first.
+pub(super) async fn awake(connection: &mut PgConnection, shard: u16) -> Result<Vec<SagaId>, sqlx::Error> {
+    let mut ids: Vec<Uuid> = sqlx::query_scalar(AWAKE).bind(i32::from(shard)).fetch_all(connection).await?;
+    ids.sort_unstable();
     Ok(ids.into_iter().map(SagaId::from_uuid).collect())
+}
+
+/// The shard's sagas that sleep.
+pub(super) async fn sleepers(connection: &mut PgConnection, shard: u16) -> Result<Vec<SleepColumns>, sqlx::Error> {
+    sqlx::query_as(SLEEPERS).bind(i32::from(shard)).fetch_all(connection).await
 }
 
 /// The start made under a key.
@@ -256,10 +277,9 @@ mod tests {
         let journal = journal().await;
         let mut connection = journal.reads.acquire("testing").await.unwrap();
         connection.execute("SET enable_seqscan = off; SET enable_bitmapscan = off").await.unwrap();
-        let explain = sqlx::query_scalar(AssertSqlSafe(format!("EXPLAIN {OPEN_SAGAS}")));
-        let explain = explain.bind(0).bind(Uuid::nil()).bind(10_i64);
+        let explain = sqlx::query_scalar(AssertSqlSafe(format!("EXPLAIN {AWAKE}"))).bind(0);
         let plan: Vec<String> = explain.fetch_all(&mut *connection).await.unwrap();
         assert!(plan.iter().any(|line| line.contains("shard_id_idx")), "{plan:#?}");
-        assert!(!plan.iter().any(|line| line.contains("Sort  (")), "{plan:#?}");
+        assert!(!plan.iter().any(|line| line.contains("Seq Scan")), "{plan:#?}");
     }
 }

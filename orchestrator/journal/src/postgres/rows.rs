@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use contract::{SagaId, saga::SagaStatus};
 use uuid::Uuid;
 
-use crate::port::{JournalError, Record, SagaRow, Stored};
+use crate::port::{JournalError, Record, SagaRow, Sleeper, Stored};
 
 /// The columns of `saga`, in the order of its definition.
 #[derive(Debug, sqlx::FromRow)]
@@ -33,6 +33,27 @@ pub(super) struct StoredColumns {
     seqs: Option<Vec<i64>>,
     ats: Option<Vec<DateTime<Utc>>>,
     entries: Option<Vec<String>>,
+}
+
+/// The columns of `saga_sleep` that are read.
+#[derive(Debug, sqlx::FromRow)]
+pub(super) struct SleepColumns {
+    saga_id: Uuid,
+    status: String,
+    wake_at: Option<DateTime<Utc>>,
+}
+
+impl SleepColumns {
+    pub(super) fn into_sleeper(self) -> Result<Sleeper, JournalError> {
+        let saga_id = SagaId::from_uuid(self.saga_id);
+        let status = status(&self.status).ok_or_else(|| JournalError::BrokenRow {
+            table: "saga_sleep",
+            column: "status",
+            row: saga_id.to_string(),
+            detail: format!("`{}` is not a status", self.status),
+        })?;
+        Ok(Sleeper { saga_id, status, wake_at: self.wake_at })
+    }
 }
 
 impl SagaColumns {

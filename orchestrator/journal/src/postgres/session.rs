@@ -81,6 +81,8 @@ pub(super) enum Meaning {
     Again,
     /// The session is over, or cannot be trusted any more.
     Lost,
+    /// A page or a file cannot be read: perhaps only one saga's. The session lives.
+    Damaged,
     /// Anything else, such as a full disk; the session lives.
     Failed,
 }
@@ -94,6 +96,7 @@ pub(super) fn meaning(error: &sqlx::Error) -> Meaning {
                 // Data exceptions, broken constraints, more than a limit of the program (an index's widest key).
                 "22" | "23" | "54" => Meaning::Content,
                 "40" => Meaning::Again,
+                "58" | "XX" => Meaning::Damaged,
                 // Cancelled by a person; the session lives.
                 "57" if code == "57014" => Meaning::Failed,
                 "57" | "08" => Meaning::Lost,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use contract::{SagaId, saga::SagaStatus};
-use journal::{Append, Appended, Change, Door, ExistingStart, Filter, Journal, Record, Stored};
+use journal::{Append, Appended, Change, Door, ExistingStart, Filter, Journal, Record, Sleep, Stored};
 
 use crate::{adapters::Storage, fixtures::*};
 
@@ -43,7 +43,7 @@ pub(crate) async fn every_kind_of_entry_reads_back_equal(storage: &dyn Storage) 
     // Each of them alone, as the only entry of its record.
     for (entry, seq) in entries.into_iter().zip(2..) {
         let record = Record { seq, at: now(), entries: vec![entry.clone()] };
-        commit(&mut *lane, vec![Append { saga_id: id, record, change: Change::None }]).await;
+        commit(&mut *lane, vec![Append { saga_id: id, record, change: Change::None, sleep: Sleep::Unchanged }]).await;
         assert_eq!(stored(&journal, id).await.records.last().unwrap().entries, [entry]);
     }
 }

@@ -8,7 +8,7 @@ use contract::{
     orchestrator_api::StartKey,
     saga::{Action, Cause, SagaStatus},
 };
-use journal::{Append, Appended, Change, LaneJournal, Record, SagaRow};
+use journal::{Append, Appended, Change, LaneJournal, Record, SagaRow, Sleep};
 use machine::{Entry, Fingerprint, Operator};
 use serde_json::json;
 
@@ -97,16 +97,21 @@ pub(crate) fn every_entry() -> Vec<Entry> {
 
 pub(crate) fn start(row: SagaRow, key: Option<&str>) -> Append {
     let key = key.map(|key| StartKey { key: key.to_owned(), fingerprint: format!("asked by {}", row.id) });
-    Append { saga_id: row.id, record: record(1), change: Change::Started { row: Box::new(row), key } }
+    Append {
+        saga_id: row.id,
+        record: record(1),
+        change: Change::Started { row: Box::new(row), key },
+        sleep: Sleep::Unchanged,
+    }
 }
 
 pub(crate) fn step_on(saga_id: SagaId, seq: u64) -> Append {
-    Append { saga_id, record: record(seq), change: Change::None }
+    Append { saga_id, record: record(seq), change: Change::None, sleep: Sleep::Unchanged }
 }
 
 pub(crate) fn status_on(saga_id: SagaId, seq: u64, status: SagaStatus, error: Option<&str>) -> Append {
     let error = error.map(str::to_owned);
-    Append { saga_id, record: record(seq), change: Change::Status { status, error } }
+    Append { saga_id, record: record(seq), change: Change::Status { status, error }, sleep: Sleep::Unchanged }
 }
 
 /// Appends what must be committed.

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use contract::saga::SagaStatus;
-use journal::{Journal, JournalError, LaneJournal};
+use journal::{Append, Appended, Journal, JournalError, LaneJournal, Quarantined, Sleep, Sleeper};
 use tokio::task::JoinHandle;
 
 use crate::{adapters::SHARDS, adapters::Storage, fixtures::*};
@@ -56,7 +57,7 @@ pub(crate) async fn shards_are_owned_independently(storage: &dyn Storage) {
     for lane in &mut lanes {
         let id = saga_on(lane.shard());
         commit(&mut **lane, vec![start(row(id), None)]).await;
-        assert_eq!(lane.open_sagas(None, 10).await.unwrap(), [id]);
+        assert_eq!(lane.awake().await.unwrap(), [id]);
     }
     assert!(journal.lane(SHARDS).await.is_err(), "there is no such shard");
 }
@@ -75,19 +76,66 @@ pub(crate) async fn a_new_owner_finds_the_open_sagas_of_its_shard(storage: &dyn 
     drop(first);
 
     let mut second = soon(other.lane(1)).await.unwrap();
-    let mut found = Vec::new();
-    loop {
-        let page = second.open_sagas(found.last().copied(), 10).await.unwrap();
-        if page.is_empty() {
-            break;
-        }
-        found.extend(page);
-    }
+    let found = second.awake().await.unwrap();
     assert_eq!(found, ids[ends.len()..]);
     let loaded = second.load(&found).await.unwrap();
     assert_eq!(loaded.into_iter().map(|stored| stored.unwrap().row.id).collect::<Vec<_>>(), found);
     // Further on from where the first owner was.
     commit(&mut *second, vec![step_on(ids[3], 3)]).await;
+}
+
+pub(crate) async fn sagas_that_sleep_are_told_apart_from_those_that_are_awake(storage: &dyn Storage) {
+    let journal = storage.process().await;
+    let mut lane = journal.lane(1).await.unwrap();
+    let mut ids: Vec<_> = (0..4).map(|_| saga_on(1)).collect();
+    ids.sort_unstable();
+    commit(&mut *lane, ids.iter().map(|id| start(row(*id), None)).collect()).await;
+    let asleep = |id, seq, status, wake_at| Append {
+        sleep: Sleep::Asleep { status, wake_at },
+        ..status_on(id, seq, status, None)
+    };
+    let wake_at = Some(now() + TimeDelta::hours(1));
+    let batch = vec![
+        asleep(ids[0], 2, SagaStatus::Running, wake_at),
+        asleep(ids[1], 2, SagaStatus::NeedsAttention, None),
+        asleep(ids[2], 2, SagaStatus::Running, None),
+        // Another writer is faster: this one sleeps not.
+        asleep(ids[3], 3, SagaStatus::Running, None),
+    ];
+    let answers = lane.append(batch).await.unwrap();
+    assert_eq!(answers[3], Appended::SeqTaken);
+    commit(&mut *lane, vec![Append { sleep: Sleep::Awake, ..step_on(ids[2], 3) }, step_on(ids[0], 3)]).await;
+    commit(&mut *lane, vec![asleep(ids[1], 3, SagaStatus::Compensating, wake_at)]).await;
+    let sleeper = |saga_id, status, wake_at| Sleeper { saga_id, status, wake_at };
+    let expected = [sleeper(ids[0], SagaStatus::Running, wake_at), sleeper(ids[1], SagaStatus::Compensating, wake_at)];
+    let mut sleepers = lane.sleepers().await.unwrap();
+    sleepers.sort_unstable_by_key(|sleeper| sleeper.saga_id);
+    assert_eq!(sleepers, expected);
+    assert_eq!(lane.awake().await.unwrap(), ids[2..]);
+    let mut other = journal.lane(2).await.unwrap();
+    assert!(other.sleepers().await.unwrap().is_empty() && other.awake().await.unwrap().is_empty());
+}
+
+pub(crate) async fn sagas_that_are_left_alone_are_kept_until_they_go_on(storage: &dyn Storage) {
+    let (one, other) = (storage.process().await, storage.process().await);
+    let mut first = one.lane(1).await.unwrap();
+    let mut ids: Vec<_> = (0..3).map(|_| saga_on(1)).collect();
+    ids.sort_unstable();
+    let since = now();
+    let left = |id, detail: &str| Quarantined { saga_id: id, code: "row_broken".into(), detail: detail.into(), since };
+    first.quarantine(&[left(ids[0], "a"), left(ids[1], "b"), left(ids[2], "c")]).await.unwrap();
+    let again = Quarantined { since: since + TimeDelta::hours(1), ..left(ids[1], "b again") };
+    first.quarantine(&[again]).await.unwrap();
+    first.end_quarantine(&ids[..1]).await.unwrap();
+    drop(first);
+    let mut second = soon(other.lane(1)).await.unwrap();
+    let mut found = second.in_quarantine().await.unwrap();
+    found.sort_unstable();
+    assert_eq!(found, ids[1..]);
+    assert_eq!(one.quarantined(None, 10).await.unwrap(), [left(ids[1], "b again"), left(ids[2], "c")]);
+    assert_eq!(one.quarantined(Some(ids[1]), 10).await.unwrap(), [left(ids[2], "c")]);
+    assert_eq!(one.quarantined(None, 1).await.unwrap().len(), 1);
+    assert!(other.lane(2).await.unwrap().in_quarantine().await.unwrap().is_empty());
 }
 
 pub(crate) async fn missing_sagas_are_left_out_of_a_load(storage: &dyn Storage) {

@@ -56,6 +56,8 @@ on_both! {
         a_dropped_wait_gives_up_its_place,
         shards_are_owned_independently,
         a_new_owner_finds_the_open_sagas_of_its_shard,
+        sagas_that_sleep_are_told_apart_from_those_that_are_awake,
+        sagas_that_are_left_alone_are_kept_until_they_go_on,
         missing_sagas_are_left_out_of_a_load,
         a_lane_that_lost_its_shard_cannot_write,
         an_evicted_owner_cannot_write_and_learns_of_it,

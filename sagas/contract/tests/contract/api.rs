@@ -3,7 +3,8 @@
 use contract::{
     Op, Page, PageToken, RequestId, Route,
     orchestrator_api::{
-        ActionRequest, DeadLetterView, RecordView, SagaStarted, SagaSummary, SagaView, StartKey, StartSaga, StepView,
+        ActionRequest, DeadLetterView, QuarantinedSaga, RecordView, SagaStarted, SagaSummary, SagaView, StartKey,
+        StartSaga, StepView,
     },
     saga::{Action, Cause, SagaStatus, StepKind, StepStatus},
     user::{Claims, Login, Refresh, Register, Registered, Role, TOKEN_AUDIENCE, TOKEN_ISSUER, Tokens},
@@ -56,6 +57,7 @@ fn sagas() -> Vec<Golden> {
         golden("journal_page", Page::only(vec![record()])),
         golden("dead_letter", dead_letter(true)),
         golden("dead_letter.least", dead_letter(false)),
+        golden("quarantined_saga", quarantined()),
     ]
 }
 
@@ -134,6 +136,10 @@ fn view(full: bool) -> SagaView {
 fn record() -> RecordView {
     let entries = vec![json!({"entry": "saga_completed"})];
     RecordView { seq: 7, at: at(3), entries, status: SagaStatus::Completed, steps: vec![step_view(true)] }
+}
+
+fn quarantined() -> QuarantinedSaga {
+    QuarantinedSaga { saga_id: saga(), code: "row_broken".into(), detail: "row 7 is broken".into(), since: at(6) }
 }
 
 fn dead_letter(full: bool) -> DeadLetterView {

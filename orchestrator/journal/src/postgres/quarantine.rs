@@ -1,0 +1,60 @@
+//! The sagas that are left alone, kept for people and for the next owner of their shard.
+
+use chrono::{DateTime, Utc};
+use contract::SagaId;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::session::unavailable;
+use crate::port::{JournalError, Quarantined};
+
+const LIST: &str =
+    "SELECT saga_id, code, detail, since FROM saga_quarantine WHERE saga_id > $1 ORDER BY saga_id LIMIT $2";
+
+const OF_SHARD: &str = "SELECT saga_id FROM saga_quarantine WHERE shard = $1";
+
+const ADD: &str = "\
+INSERT INTO saga_quarantine (saga_id, shard, code, detail, since) \
+SELECT q.saga_id, $1, q.code, q.detail, q.since \
+FROM unnest($2::uuid[], $3::text[], $4::text[], $5::timestamptz[]) AS q (saga_id, code, detail, since) \
+ON CONFLICT (saga_id) DO UPDATE SET code = excluded.code, detail = excluded.detail";
+
+const REMOVE: &str = "DELETE FROM saga_quarantine WHERE saga_id = ANY($1)";
+
+pub(super) async fn list(
+    connection: &mut PgConnection,
+    after: Option<SagaId>,
+    limit: u32,
+) -> Result<Vec<Quarantined>, JournalError> {
+    let rows: Vec<(Uuid, String, String, DateTime<Utc>)> = sqlx::query_as(LIST)
+        .bind(after.map_or(Uuid::nil(), SagaId::uuid))
+        .bind(i64::from(limit))
+        .fetch_all(connection)
+        .await
+        .map_err(unavailable("listing the sagas that are left alone"))?;
+    let row = |(saga_id, code, detail, since)| Quarantined { saga_id: SagaId::from_uuid(saga_id), code, detail, since };
+    Ok(rows.into_iter().map(row).collect())
+}
+
+pub(super) async fn of_shard(connection: &mut PgConnection, shard: u16) -> Result<Vec<SagaId>, sqlx::Error> {
+    let ids: Vec<Uuid> = sqlx::query_scalar(OF_SHARD).bind(i32::from(shard)).fetch_all(connection).await?;
+    Ok(ids.into_iter().map(SagaId::from_uuid).collect())
+}
+
+pub(super) async fn add(connection: &mut PgConnection, shard: u16, sagas: &[Quarantined]) -> Result<(), sqlx::Error> {
+    sqlx::query(ADD)
+        .bind(i32::from(shard))
+        .bind(sagas.iter().map(|saga| saga.saga_id.uuid()).collect::<Vec<_>>())
+        .bind(sagas.iter().map(|saga| saga.code.as_str()).collect::<Vec<_>>())
+        // A reason may quote anything, and PostgreSQL keeps no U+0000.
+        .bind(sagas.iter().map(|saga| saga.detail.replace('\0', "\u{fffd}")).collect::<Vec<_>>())
+        .bind(sagas.iter().map(|saga| saga.since).collect::<Vec<_>>())
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+pub(super) async fn remove(connection: &mut PgConnection, sagas: &[SagaId]) -> Result<(), sqlx::Error> {
+    let ids: Vec<_> = sagas.iter().map(|id| id.uuid()).collect();
+    sqlx::query(REMOVE).bind(ids).execute(connection).await.map(drop)
+}
