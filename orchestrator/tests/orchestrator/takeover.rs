@@ -144,7 +144,7 @@ async fn a_takeover_loads_no_saga_that_sleeps(rig: &Rig) {
     first.owns_all().await;
     let worker = rig.worker().await;
     // They wait for a person, with nothing under way.
-    let sleeping = join_all((0..30).map(|_| first.client.start("quick-trip", "fault confirm-order 4"))).await;
+    let sleeping = join_all((0..30).map(|_| first.client.start("quick-trip", "garble confirm-order 1"))).await;
     for saga in &sleeping {
         first.client.reaches(*saga, SagaStatus::NeedsAttention).await;
     }
