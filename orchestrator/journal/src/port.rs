@@ -94,7 +94,7 @@ pub enum Sleep {
 /// A saga that sleeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sleeper {
-    /// The saga.
+    /// The id of the saga.
     pub saga_id: SagaId,
     /// The saga's status.
     pub status: SagaStatus,
@@ -210,13 +210,13 @@ pub enum Door {
 /// A saga that is left alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quarantined {
-    /// The saga.
+    /// The id of the saga.
     pub saga_id: SagaId,
     /// The word for the reason.
     pub code: String,
-    /// The reason.
+    /// The reason, in words for people.
     pub detail: String,
-    /// Since when.
+    /// The time from which it is left alone.
     pub since: DateTime<Utc>,
 }
 
@@ -326,7 +326,7 @@ pub enum JournalError {
     /// The storage cannot read a saga, though it reads others: a damaged page.
     #[error("saga {saga_id} is damaged: {detail}")]
     Damaged {
-        /// The saga.
+        /// The id of the saga.
         saga_id: SagaId,
         /// The storage's own words.
         detail: String,
