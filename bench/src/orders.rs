@@ -154,10 +154,12 @@ impl Buyer {
         let key = kit::ids::uuid_v7().to_string();
         let begun = Instant::now();
         let request = self.http.post(format!("{}/v1/orders", self.door)).bearer_auth(&self.token).json(&order);
-        let answer = request.header("idempotency-key", key).header("prefer", "wait=25").send().await?;
-        let (status, body): (_, Value) = (answer.status(), answer.json().await?);
+        let accepted: Value = request.header("idempotency-key", key).send().await?.json().await?;
+        let operation = accepted["operation_id"].as_str().with_context(|| format!("not accepted: {accepted}"))?;
+        // The stream ends with the order.
+        let followed = self.get(&format!("/v1/operations/{operation}/events")).send().await?.text().await?;
         let took = begun.elapsed();
-        ensure!(body["status"] == "confirmed", "an order was not confirmed: {status} {body}");
+        ensure!(followed.contains("\"succeeded\""), "an order was not confirmed: {followed}");
         Ok(took)
     }
 
