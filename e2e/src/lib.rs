@@ -2,8 +2,10 @@
 //! RabbitMQ, reached only through the gateway's door, killed and restarted at will.
 
 mod audit;
+mod bulk;
 mod client;
 mod findings;
+mod metrics;
 mod offers;
 mod process;
 mod rows;

@@ -16,7 +16,7 @@ const VICTIM: &str = "orchestrator-2";
 const PEER: &str = "orchestrator-1";
 
 /// All shards of the system, of which each orchestrator has half.
-const SHARDS: u32 = 4;
+const SHARDS: u64 = 4;
 
 /// Orders under way at each blow; they are spread over all shards.
 const ORDERS: usize = 12;
@@ -54,7 +54,7 @@ async fn an_orchestrator_that_is_cut_off_or_stopped_is_served_for_by_its_peer_an
         let before = owners;
         owners = until_balanced(&system).await;
         // Half of the shards went to the peer and came back, each once.
-        assert_eq!(owners - before, i64::from(SHARDS), "{blow:?}");
+        assert_eq!(owners - before, SHARDS.cast_signed(), "{blow:?}");
     }
     system.until_queues_are_empty(Duration::from_secs(30)).await;
     let tally = wait::until("agreeing books", Duration::from_secs(30), || async {
@@ -100,11 +100,9 @@ async fn until_balanced(system: &System) -> i64 {
 }
 
 /// How many shards an orchestrator owns, by its own word.
-async fn owned(system: &System, name: &str) -> Result<u32, String> {
-    let metrics = reqwest::get(format!("{}/metrics", system.address(name))).await.map_err(|error| error.to_string())?;
-    let metrics = metrics.text().await.map_err(|error| error.to_string())?;
-    let line = metrics.lines().find_map(|line| line.strip_prefix("sojourn_orchestrator_shards_owned "));
-    line.and_then(|owned| owned.parse().ok()).ok_or_else(|| "it does not say".to_owned())
+async fn owned(system: &System, name: &str) -> Result<u64, String> {
+    let owned = system.metric(name, "sojourn_orchestrator_shards_owned", &[]).await?;
+    owned.first().copied().ok_or_else(|| "it does not say".to_owned())
 }
 
 /// So many days from today.

@@ -47,6 +47,9 @@ async fn a_deleted_queue_is_declared_again_and_one_with_other_arguments_is_told_
     for word in ["queue=commands.payment", "'x-dead-letter-strategy'", "received none", "'at-least-once'"] {
         assert!(log.contains(word), "`{word}` is missing in\n{log}");
     }
+    let alarm = ["queue=\"commands.payment\""];
+    let told = system.metric("payment", "sojourn_messaging_queues_otherwise_total", &alarm).await.unwrap();
+    assert!(told.iter().sum::<u64>() > 0, "no alarm");
     confirm(&client, &system, "over a queue of the other kind", &order_of(&[&flight], "tok_ok")).await;
     assert_eq!(system.panics(), Vec::<String>::new());
 }
