@@ -21,6 +21,7 @@ mod input;
 mod loading;
 mod lost;
 mod memory;
+mod pace;
 mod publisher;
 mod quarantine;
 mod recovery;
@@ -36,7 +37,10 @@ use std::{sync::Arc, time::Duration};
 
 use journal::LaneJournal;
 use messaging::QueueName;
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, sleep},
+};
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -44,6 +48,7 @@ use self::{
     commit::CommittedTurn,
     inbox::{Gathered, Inbox},
     lost::Lost,
+    pace::Pace,
     publisher::{Publisher, Unacknowledged},
     sagas::Sagas,
     timers::Now,
@@ -78,6 +83,7 @@ struct Lane {
     inbox: Inbox,
     sagas: Sagas,
     publisher: Publisher,
+    pace: Pace,
 }
 
 /// Serves a shard with the session that owns it, until the token is cancelled or something breaks.
@@ -99,10 +105,10 @@ pub(crate) async fn run(shared: Arc<Shared>, journal: Box<dyn LaneJournal>, rele
     let (sender, starts) = mpsc::channel(shared.settings.limits.queued_starts_max);
     let listed = Listed { shared: Arc::clone(&shared), shard };
     let unacknowledged = Unacknowledged::default();
-    let (publisher, reports) = Publisher::start(Arc::clone(&shared), replies.acker(), Arc::clone(&unacknowledged));
     let lane = Lane {
-        publisher,
-        inbox: Inbox::new(Arc::clone(&shared), replies, unacknowledged, starts, reports),
+        publisher: Publisher::new(Arc::clone(&shared), replies.acker(), Arc::clone(&unacknowledged)),
+        pace: Pace::default(),
+        inbox: Inbox::new(Arc::clone(&shared), replies, unacknowledged, starts),
         sagas: Sagas::new(Arc::clone(&shared), shard),
         journal,
         shared,
@@ -153,40 +159,69 @@ impl Lane {
 
     /// Gathers and takes one turn; false when the lane is told to end in order.
     async fn next_turn(&mut self, release: &CancellationToken) -> Result<bool, Lost> {
-        self.sagas.begin_recovery(&mut *self.journal).await?;
-        let Some(gathered) = release.run_until_cancelled(self.gather()).await else { return Ok(false) };
-        self.turn(gathered?).await.map(|()| true)
+        self.publisher.alongside(self.sagas.begin_recovery(&mut *self.journal)).await?;
+        let Some(arrived) = release.run_until_cancelled(self.wait()).await else { return Ok(false) };
+        let gathered = self.gather(arrived?).await?;
+        self.turn(gathered).await.map(|()| true)
     }
 
-    /// Waits until there is something to do, then takes all that is there. Nothing is lost when it is dropped while it
-    /// waits.
-    async fn gather(&mut self) -> Result<Gathered, Lost> {
-        let mut gathered = Gathered::default();
-        if self.sagas.may_wait() {
+    /// Waits until there is something to do. Nothing is lost when it is dropped while it waits.
+    async fn wait(&mut self) -> Result<Gathered, Lost> {
+        let since = Instant::now();
+        let mut arrived = Gathered::default();
+        while self.sagas.may_wait() {
             tokio::select! {
                 biased;
-                arrived = self.inbox.wait(self.sagas.next_due()) => gathered = arrived?,
+                first = self.inbox.wait(self.sagas.next_due()) => {
+                    arrived = first?;
+                    break;
+                }
+                () = self.publisher.reported() => {
+                    self.sagas.note(self.publisher.take_reports());
+                    self.sagas.report();
+                }
                 () = self.journal.lost() => return Err(Lost::Session),
             }
         }
-        self.inbox.take_all(gathered, &mut self.sagas.timers)
+        self.pace.waited(since.elapsed());
+        Ok(arrived)
+    }
+
+    /// Takes all that is there; a saturated lane lets more come first.
+    async fn gather(&mut self, arrived: Gathered) -> Result<Gathered, Lost> {
+        let more = self.pace.wait_for_more(arrived.inputs(), self.shared.settings.limits.batch_inputs_max);
+        if !more.is_zero() {
+            self.publisher.alongside(sleep(more)).await;
+        }
+        self.sagas.note(self.publisher.take_reports());
+        self.inbox.take_all(arrived, &mut self.sagas.timers)
     }
 
     /// One turn, from the inputs that were gathered to the work that follows their commit.
     async fn turn(&mut self, gathered: Gathered) -> Result<(), Lost> {
-        let mut turn = Turn::new(&mut self.sagas, Now::read(&*self.shared.clock));
-        turn.decide(gathered, &mut *self.journal).await?;
+        let (inputs, since) = (gathered.inputs(), Instant::now());
+        let Self { shared, journal, sagas, publisher, .. } = self;
+        let mut turn = Turn::new(sagas, Now::read(&*shared.clock));
+        let decided_and_committed = async {
+            turn.decide(gathered, &mut **journal).await?;
+            turn.commit(&mut **journal).await
+        };
         // After an error nothing is known, so nothing may happen: what is not acknowledged comes again.
-        let CommittedTurn { after_commit, contended } = turn.commit(&mut *self.journal).await?;
-        self.publisher.submit(after_commit).await;
+        let CommittedTurn { after_commit, contended } = publisher.alongside(decided_and_committed).await?;
+        publisher.submit(after_commit).await;
         if let Some(saga) = contended {
             return Err(Lost::Contended(saga));
         }
-        let mut commands = self.sagas.recover(&mut *self.journal).await?;
-        commands.extend(self.sagas.release(&mut *self.journal).await?);
-        self.publisher.submit(AfterCommit { commands, ..AfterCommit::default() }).await;
-        self.sagas.quarantine.keep(&mut *self.journal).await?;
-        self.sagas.report();
+        let loaded_and_released = async {
+            let mut commands = sagas.recover(&mut **journal).await?;
+            commands.extend(sagas.release(&mut **journal).await?);
+            sagas.quarantine.keep(&mut **journal).await?;
+            Ok(commands)
+        };
+        let commands = publisher.alongside(loaded_and_released).await?;
+        publisher.submit(AfterCommit { commands, ..AfterCommit::default() }).await;
+        sagas.report();
+        self.pace.worked(inputs, since.elapsed());
         Ok(())
     }
 

@@ -29,9 +29,9 @@ pub(super) struct AfterCommit {
 }
 
 impl AfterCommit {
-    /// True when there is nothing to publish or acknowledge.
-    pub(super) fn is_empty(&self) -> bool {
-        self.commands.is_empty() && self.messages.is_empty() && self.acks.is_empty() && self.dead.is_empty()
+    /// The number of things to publish or acknowledge.
+    pub(super) const fn len(&self) -> usize {
+        self.commands.len() + self.messages.len() + self.acks.len() + self.dead.len()
     }
 
     pub(super) fn append(&mut self, mut more: Self) {

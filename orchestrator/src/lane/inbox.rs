@@ -1,4 +1,4 @@
-//! The arrivals of a lane: messages of its shard's queue, starts, reports of its publisher, and the clock.
+//! The arrivals of a lane: messages of its shard's queue, starts, the state of the broker, and the clock.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -13,11 +13,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{
-    lost::Lost,
-    publisher::{PublishReport, Unacknowledged},
-    timers::Timers,
-};
+use super::{lost::Lost, publisher::Unacknowledged, timers::Timers};
 use crate::{shared::Shared, starts::lanes::StartRequest};
 
 /// How long the clock is not heard after a lane begins and after the broker comes back: the replies that waited in the
@@ -35,13 +31,19 @@ const SLEEP_MAX: Duration = Duration::from_secs(60);
 pub(super) struct Gathered {
     pub(super) deliveries: Vec<Delivery>,
     pub(super) starts: Vec<StartRequest>,
-    pub(super) reports: Vec<PublishReport>,
     /// The broker stopped to take commands, or takes them again.
     pub(super) broker: Option<BrokerChange>,
     /// Sagas whose timer is due.
     pub(super) due: Vec<SagaId>,
     /// The moment up to which the clock is heard: all that had arrived by then is in this turn or was in one before.
     pub(super) heard_until: Option<Instant>,
+}
+
+impl Gathered {
+    /// The number of messages and starts.
+    pub(super) const fn inputs(&self) -> usize {
+        self.deliveries.len() + self.starts.len()
+    }
 }
 
 /// A change of the way to the broker.
@@ -61,7 +63,6 @@ pub(super) struct Inbox {
     replies: Subscription,
     unacknowledged: Unacknowledged,
     starts: mpsc::Receiver<StartRequest>,
-    reports: mpsc::UnboundedReceiver<PublishReport>,
     broker: watch::Receiver<BrokerState>,
     /// As it was seen last.
     state: BrokerState,
@@ -74,12 +75,11 @@ impl Inbox {
         replies: Subscription,
         unacknowledged: Unacknowledged,
         starts: mpsc::Receiver<StartRequest>,
-        reports: mpsc::UnboundedReceiver<PublishReport>,
     ) -> Self {
         let (mut broker, quiet_until) = (shared.broker.state(), Instant::now() + QUIET);
         broker.mark_changed();
         let state = BrokerState::Away;
-        Self { shared, replies, unacknowledged, starts, reports, broker, state, quiet_until }
+        Self { shared, replies, unacknowledged, starts, broker, state, quiet_until }
     }
 
     /// Waits for the first arrival, or until something is due. Nothing is lost when it is dropped while it waits.
@@ -92,7 +92,6 @@ impl Inbox {
                 gathered.deliveries = deliveries.ok_or(Lost::BrokerClosed)?;
             }
             Some(start) = self.starts.recv() => gathered.starts.push(start),
-            Some(report) = self.reports.recv() => gathered.reports.push(report),
             Ok(()) = self.broker.changed() => gathered.broker = Some(self.broker_changed()),
             () = tokio::time::sleep_until(wake_at) => {}
         }
@@ -104,9 +103,6 @@ impl Inbox {
         let inputs_max = self.shared.settings.limits.batch_inputs_max;
         if self.broker.has_changed().unwrap_or(false) {
             gathered.broker = Some(self.broker_changed());
-        }
-        while let Ok(report) = self.reports.try_recv() {
-            gathered.reports.push(report);
         }
         while gathered.starts.len() < inputs_max
             && let Ok(start) = self.starts.try_recv()

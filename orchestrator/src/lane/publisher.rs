@@ -1,22 +1,25 @@
-//! The task that does a lane's work after a commit: it publishes commands, sends messages and acknowledges deliveries,
-//! all of which overlaps the next turn's commit.
+//! The work after a commit: publishing commands, sending messages, acknowledging deliveries.
 //!
-//! The journal is the outbox, and this task keeps nothing: it reports the fate of every command to the lane, whose flow
+//! It is done by the lane's own task: what a commit lets go is handed to the broker's client in the wake-up in which the
+//! journal's answer arrives, and it goes on while the lane waits for something else, so that it overlaps the next commit.
+//!
+//! The journal is the outbox, and nothing is kept here: the fate of every command is reported to the lane, whose flow
 //! control decides what is sent again and when. If this process dies, the shard's next owner resumes from the journal.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Waker},
 };
 
 use contract::CommandId;
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use messaging::{Acker, PublishError};
-use tokio::{
-    sync::{mpsc, oneshot},
-    task::AbortHandle,
-    time::Instant,
-};
+use tokio::time::Instant;
 
 use super::after_commit::{AfterCommit, Command};
 use crate::{names, shared::Shared};
@@ -24,11 +27,9 @@ use crate::{names, shared::Shared};
 /// Publishes under way at once: enough that a slow confirm does not hold the next batch up.
 const PUBLISHES_MAX: usize = 8;
 
-/// Submissions that wait for a place. A lane that runs further ahead of its broker than this waits.
-const SUBMISSIONS_MAX: usize = 64;
-
-/// Messages in one publish.
-const PUBLISH_BATCH_MAX: usize = 512;
+/// Commands, messages and deliveries that wait for a place: what the windows to all domains and the prefetch add up to. A
+/// lane that runs further ahead of its broker than this waits.
+const WAITING_MAX: usize = 8 * 1_024;
 
 /// The fate of some commands that were published together.
 #[derive(Debug)]
@@ -52,140 +53,117 @@ pub(super) enum Taken {
 /// The number of deliveries of the shard's queue that were taken and not acknowledged.
 pub(super) type Unacknowledged = Arc<AtomicUsize>;
 
-/// The lane's side. Dropping it ends the task at once.
+/// The work after commits that is waiting or under way.
 pub(super) struct Publisher {
-    shared: Arc<Shared>,
-    submissions: mpsc::Sender<Submission>,
-    task: AbortHandle,
-}
-
-enum Submission {
-    AfterCommit(AfterCommit),
-    /// Answer when nothing is under way any more.
-    Flush(oneshot::Sender<()>),
-}
-
-impl Publisher {
-    /// Starts the task. The reports are bounded by the commands that flow control lets go.
-    pub(super) fn start(
-        shared: Arc<Shared>,
-        acker: Acker,
-        unacknowledged: Unacknowledged,
-    ) -> (Self, mpsc::UnboundedReceiver<PublishReport>) {
-        let (submissions, received) = mpsc::channel(SUBMISSIONS_MAX);
-        let (reports, reported) = mpsc::unbounded_channel();
-        let under_way = FuturesUnordered::new();
-        let task = Task { shared: Arc::clone(&shared), acker, unacknowledged, reports, under_way };
-        let task = tokio::spawn(task.run(received)).abort_handle();
-        (Self { shared, submissions, task }, reported)
-    }
-
-    /// Hands the work over; waits while too much is before it. Requests of this process are answered at once.
-    pub(super) async fn submit(&self, mut work: AfterCommit) {
-        for answer in work.own_answers.drain(..) {
-            self.shared.pending_requests.answer(answer);
-        }
-        if !work.is_empty() {
-            // The task ends only with this handle.
-            self.submissions.send(Submission::AfterCommit(work)).await.ok();
-        }
-    }
-
-    /// Waits until everything that was submitted is done, or the broker has not taken it.
-    pub(super) async fn flush(&self) {
-        let (done, flushed) = oneshot::channel();
-        if self.submissions.send(Submission::Flush(done)).await.is_ok() {
-            flushed.await.ok();
-        }
-    }
-}
-
-impl Drop for Publisher {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-struct Task {
     shared: Arc<Shared>,
     acker: Acker,
     unacknowledged: Unacknowledged,
-    reports: mpsc::UnboundedSender<PublishReport>,
-    under_way: FuturesUnordered<BoxFuture<'static, ()>>,
+    /// Work that waits for a place.
+    waiting: AfterCommit,
+    under_way: FuturesUnordered<BoxFuture<'static, Option<PublishReport>>>,
+    reports: Vec<PublishReport>,
 }
 
-impl Task {
-    async fn run(mut self, mut submissions: mpsc::Receiver<Submission>) {
-        let mut flushes: Vec<oneshot::Sender<()>> = Vec::new();
-        loop {
-            if self.under_way.is_empty() {
-                for done in flushes.drain(..) {
-                    done.send(()).ok();
-                }
-            }
-            let free = self.under_way.len() < PUBLISHES_MAX;
-            tokio::select! {
-                Some(()) = self.under_way.next() => {}
-                submission = submissions.recv(), if free => match submission {
-                    None => return,
-                    Some(submission) => self.take(submission, &mut submissions, &mut flushes),
-                },
-            }
+impl Publisher {
+    pub(super) fn new(shared: Arc<Shared>, acker: Acker, unacknowledged: Unacknowledged) -> Self {
+        let (waiting, under_way) = (AfterCommit::default(), FuturesUnordered::new());
+        Self { shared, acker, unacknowledged, waiting, under_way, reports: Vec::new() }
+    }
+
+    /// Begins the work, and hands what has a place to the broker's client before it returns. Waits only while far too much
+    /// is before it. Requests of this process are answered at once.
+    pub(super) async fn submit(&mut self, mut work: AfterCommit) {
+        for answer in work.own_answers.drain(..) {
+            self.shared.pending_requests.answer(answer);
+        }
+        self.waiting.append(work);
+        self.go_on(&mut Context::from_waker(Waker::noop()));
+        while self.waiting.len() > WAITING_MAX {
+            self.reports.extend(self.under_way.next().await.flatten());
+            self.begin();
         }
     }
 
-    /// Takes a submission and all that came behind it into as few publishes as they fit in.
-    fn take(
-        &mut self,
-        first: Submission,
-        submissions: &mut mpsc::Receiver<Submission>,
-        flushes: &mut Vec<oneshot::Sender<()>>,
-    ) {
-        let mut work = AfterCommit::default();
-        let mut next = Some(first);
-        while let Some(submission) = next {
-            match submission {
-                Submission::AfterCommit(more) => work.append(more),
-                Submission::Flush(done) => flushes.push(done),
+    /// Does other work of the lane, and goes on with what is under way meanwhile.
+    pub(super) async fn alongside<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        poll_fn(|context| {
+            // The other work first: what follows from it is more urgent than what becomes of this.
+            let done = work.as_mut().poll(context);
+            if done.is_pending() {
+                self.go_on(context);
             }
-            next = if work.commands.len() < PUBLISH_BATCH_MAX { submissions.try_recv().ok() } else { None };
-        }
-        self.publish(work);
+            done
+        })
+        .await
     }
 
-    fn publish(&mut self, work: AfterCommit) {
-        if work.is_empty() {
-            return;
+    /// Waits until there are reports. Nothing is lost when it is dropped while it waits.
+    pub(super) async fn reported(&mut self) {
+        poll_fn(|context| {
+            self.go_on(context);
+            if self.reports.is_empty() { Poll::Pending } else { Poll::Ready(()) }
+        })
+        .await;
+    }
+
+    /// The reports that have come since they were taken last.
+    pub(super) fn take_reports(&mut self) -> Vec<PublishReport> {
+        std::mem::take(&mut self.reports)
+    }
+
+    /// Waits until everything that was submitted is done, or the broker has not taken it.
+    pub(super) async fn flush(&mut self) {
+        self.begin();
+        while let Some(report) = self.under_way.next().await {
+            self.reports.extend(report);
+            self.begin();
         }
-        let (shared, acker) = (Arc::clone(&self.shared), self.acker.clone());
-        let (reports, unacknowledged) = (self.reports.clone(), Arc::clone(&self.unacknowledged));
-        let under_way = async move {
-            let AfterCommit { commands, messages, acks, dead, own_answers: _ } = work;
-            let publish = async {
-                if !commands.is_empty() || !messages.is_empty() {
-                    publish(&shared, commands, messages, &reports).await;
-                }
-            };
-            let acknowledge = async {
-                acker.ack(&acks).await;
-                for (delivery, reason) in &dead {
-                    acker.dead_letter(delivery, reason).await;
-                }
-                unacknowledged.fetch_sub(acks.len() + dead.len(), Ordering::Relaxed);
-            };
-            tokio::join!(publish, acknowledge);
-        };
-        self.under_way.push(under_way.boxed());
+    }
+
+    /// Goes on with what is under way as far as it goes without waiting.
+    fn go_on(&mut self, context: &mut Context<'_>) {
+        self.begin();
+        while let Poll::Ready(Some(report)) = self.under_way.poll_next_unpin(context) {
+            self.reports.extend(report);
+            self.begin();
+        }
+    }
+
+    /// Begins what waits, all of it together, if there is a place.
+    fn begin(&mut self) {
+        if self.waiting.len() > 0 && self.under_way.len() < PUBLISHES_MAX {
+            let work = std::mem::take(&mut self.waiting);
+            let unacknowledged = Arc::clone(&self.unacknowledged);
+            let work = carry_out(Arc::clone(&self.shared), self.acker.clone(), unacknowledged, work);
+            self.under_way.push(work.boxed());
+        }
     }
 }
 
-/// Publishes, and tells the lane what became of each command.
-async fn publish(
-    shared: &Shared,
-    commands: Vec<Command>,
-    messages: Vec<messaging::Outgoing>,
-    reports: &mpsc::UnboundedSender<PublishReport>,
-) {
+/// Publishes and acknowledges side by side; answers what became of the commands, if there were any.
+async fn carry_out(
+    shared: Arc<Shared>,
+    acker: Acker,
+    unacknowledged: Unacknowledged,
+    work: AfterCommit,
+) -> Option<PublishReport> {
+    let AfterCommit { commands, messages, acks, dead, own_answers: _ } = work;
+    let acknowledge = async {
+        acker.ack(&acks).await;
+        for (delivery, reason) in &dead {
+            acker.dead_letter(delivery, reason).await;
+        }
+        unacknowledged.fetch_sub(acks.len() + dead.len(), Ordering::Relaxed);
+    };
+    tokio::join!(publish(&shared, commands, messages), acknowledge).0
+}
+
+/// Publishes, and answers what became of each command.
+async fn publish(shared: &Shared, commands: Vec<Command>, messages: Vec<messaging::Outgoing>) -> Option<PublishReport> {
+    if commands.is_empty() && messages.is_empty() {
+        return None;
+    }
     let since = Instant::now();
     let (ids, mut batch): (Vec<_>, Vec<_>) =
         commands.into_iter().map(|command| ((command.id, command.attempt), command.outgoing)).unzip();
@@ -193,7 +171,7 @@ async fn publish(
     batch.extend(messages);
     let results = shared.broker.publish(batch).await;
     if ids.is_empty() {
-        return;
+        return None;
     }
     let at = Instant::now();
     metrics::histogram!(names::PUBLISH_SECONDS).record(at - since);
@@ -201,8 +179,7 @@ async fn publish(
         let taken = taken(&id, result);
         (id, attempt, taken)
     });
-    // The lane may have ended meanwhile.
-    reports.send(PublishReport { at, commands: commands.collect() }).ok();
+    Some(PublishReport { at, commands: commands.collect() })
 }
 
 fn taken(id: &CommandId, result: Result<(), PublishError>) -> Taken {

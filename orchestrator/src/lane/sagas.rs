@@ -9,8 +9,9 @@ use tokio::time::Instant;
 
 use super::{
     flow::Flow,
-    input::Carried,
+    input::{Carried, PendingInput},
     memory::Memory,
+    publisher::{PublishReport, Taken},
     quarantine::Quarantine,
     recovery::Recovery,
     retrying::Retrying,
@@ -73,6 +74,22 @@ impl Sagas {
     pub(super) fn take_up_again(&mut self, id: SagaId) {
         if self.memory.unpark(id) {
             self.recovery.doubt(id);
+        }
+    }
+
+    /// Notes what became of published commands.
+    pub(super) fn note(&mut self, reports: Vec<PublishReport>) {
+        for PublishReport { at, commands } in reports {
+            for (id, attempt, taken) in commands {
+                match taken {
+                    Taken::Confirmed => self.flow.confirmed(&id, attempt, at),
+                    Taken::No => self.flow.not_taken(&id, attempt, at),
+                    Taken::Never(reason) => {
+                        self.flow.forget(&id);
+                        self.carried.inputs.push(PendingInput::never_taken(id, attempt, reason));
+                    }
+                }
+            }
         }
     }
 

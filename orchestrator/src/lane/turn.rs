@@ -19,7 +19,6 @@ use super::{
     input::{Origin, PendingInput, count_input},
     loading::Loaded,
     lost::Lost,
-    publisher::{PublishReport, Taken},
     sagas::Sagas,
     timers::Now,
 };
@@ -50,9 +49,14 @@ impl<'a> Turn<'a> {
 
     /// Decides everything that was gathered, after loading the sagas that it is for.
     pub(super) async fn decide(&mut self, gathered: Gathered, journal: &mut dyn LaneJournal) -> Result<(), Lost> {
-        let Gathered { deliveries, starts, reports, broker, due, heard_until } = gathered;
+        let Gathered { deliveries, starts, broker, due, heard_until } = gathered;
         let mut inputs = std::mem::take(&mut self.sagas.carried.inputs);
-        self.note(broker, reports, &mut inputs);
+        match broker {
+            Some(BrokerChange::TakesNone) => self.sagas.flow.broker_takes_none(),
+            Some(BrokerChange::TakesAgain) => self.sagas.flow.broker_takes_again(),
+            Some(BrokerChange::Back) => self.sagas.flow.begin_anew(),
+            None => {}
+        }
         self.read(deliveries, &mut inputs);
         // After the replies of the same turn: what they answer is not missing.
         if let Some(heard_until) = heard_until {
@@ -85,29 +89,6 @@ impl<'a> Turn<'a> {
         let loaded = self.sagas.load_missing(ids, journal).await?;
         self.sagas.load_given_up(inputs, journal).await?;
         Ok(loaded)
-    }
-
-    /// Notes what became of the commands of earlier turns.
-    fn note(&mut self, broker: Option<BrokerChange>, reports: Vec<PublishReport>, inputs: &mut Vec<PendingInput>) {
-        let flow = &mut self.sagas.flow;
-        for PublishReport { at, commands } in reports {
-            for (id, attempt, taken) in commands {
-                match taken {
-                    Taken::Confirmed => flow.confirmed(&id, attempt, at),
-                    Taken::No => flow.not_taken(&id, attempt, at),
-                    Taken::Never(reason) => {
-                        flow.forget(&id);
-                        inputs.push(PendingInput::never_taken(id, attempt, reason));
-                    }
-                }
-            }
-        }
-        match broker {
-            Some(BrokerChange::TakesNone) => flow.broker_takes_none(),
-            Some(BrokerChange::TakesAgain) => flow.broker_takes_again(),
-            Some(BrokerChange::Back) => flow.begin_anew(),
-            None => {}
-        }
     }
 
     /// Reads deliveries as inputs.
