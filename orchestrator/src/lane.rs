@@ -31,6 +31,7 @@ mod sagas;
 mod standing;
 mod timers;
 mod turn;
+mod unacknowledged;
 mod watches;
 
 use std::{sync::Arc, time::Duration};
@@ -49,10 +50,11 @@ use self::{
     inbox::{Gathered, Inbox},
     lost::Lost,
     pace::Pace,
-    publisher::{Publisher, Unacknowledged},
+    publisher::Publisher,
     sagas::Sagas,
     timers::Now,
     turn::Turn,
+    unacknowledged::Unacknowledged,
 };
 use crate::{
     shared::Shared,
@@ -104,7 +106,7 @@ pub(crate) async fn run(shared: Arc<Shared>, journal: Box<dyn LaneJournal>, rele
     };
     let (sender, starts) = mpsc::channel(shared.settings.limits.queued_starts_max);
     let listed = Listed { shared: Arc::clone(&shared), shard };
-    let unacknowledged = Unacknowledged::default();
+    let unacknowledged = Unacknowledged::new(Arc::clone(&shared.admission));
     let lane = Lane {
         publisher: Publisher::new(Arc::clone(&shared), replies.acker(), Arc::clone(&unacknowledged)),
         pace: Pace::default(),

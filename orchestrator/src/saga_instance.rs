@@ -3,16 +3,21 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use contract::{SagaId, Traceparent};
+use contract::{Document, SagaId, Traceparent};
 use journal::{JournalError, Sleep, Stored};
 use machine::{
-    Catalog, CommandToSend, Decision, Definition, Entry, Input, StartError, State,
+    Catalog, CommandToSend, Decision, Definition, Entry, Input, StartError, State, Verdict,
     state::{Phase, StepState},
 };
-use serde_json::Value;
 
 /// The code of content that the journal refuses to store.
 pub(crate) const REFUSED_UNSTORABLE: &str = "content_unstorable";
+
+/// The bytes of a saga beside its documents: its steps' progress, its timers, its places in tables.
+const BESIDE_DOCUMENTS_BYTES: usize = 3 * 1_024;
+
+/// A document is in memory as its text and as its type, which are about as large.
+const DOCUMENT_COPIES: usize = 2;
 
 /// A saga that has nothing to do for so long sleeps: a shorter wait is not worth a row of its own.
 const SLEEP_MIN: TimeDelta = TimeDelta::minutes(1);
@@ -36,6 +41,13 @@ pub(crate) struct Begun {
     pub(crate) instance: SagaInstance,
     pub(crate) entries: Vec<Entry>,
     pub(crate) commands: Vec<CommandToSend>,
+}
+
+/// The consequence of one input.
+pub(crate) struct Decided {
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) commands: Vec<CommandToSend>,
+    pub(crate) verdict: Verdict,
 }
 
 /// The reason why a saga is left alone. The saga stays as it is in the journal; nothing is guessed about it.
@@ -128,7 +140,7 @@ impl SagaInstance {
     pub(crate) fn begin(
         definition: &Arc<Definition>,
         saga_id: SagaId,
-        input: Value,
+        input: Document,
         traceparent: Traceparent,
         now: DateTime<Utc>,
     ) -> Result<Result<Begun, StartError>, Parked> {
@@ -146,9 +158,15 @@ impl SagaInstance {
         self.state.saga_id
     }
 
-    /// Decides one input. The caller takes the reached state over and commits the entries, or throws this saga away.
-    pub(crate) fn decide(&self, input: &Input, now: DateTime<Utc>) -> Result<Decision, Parked> {
-        guarded(|| machine::decide(&self.definition, &self.state, input, now))
+    /// Decides one input, and is in the state that it leads to. The caller commits the entries, or throws this saga away;
+    /// one that the machine failed on has lost its state and can only be thrown away.
+    pub(crate) fn decide(&mut self, input: &Input, now: DateTime<Utc>) -> Result<Decided, Parked> {
+        let stateless = State::new(self.id());
+        let state = std::mem::replace(&mut self.state, stateless);
+        let Decision { entries, state, commands, verdict } =
+            guarded(|| machine::decide(&self.definition, state, input, now))?;
+        self.state = state;
+        Ok(Decided { entries, commands, verdict })
     }
 
     /// The commands that must be outstanding right now.
@@ -161,6 +179,17 @@ impl SagaInstance {
         let op = self.state.direction();
         let is_under_way = |step: &StepState| matches!(step.progress(op).phase, Phase::Outstanding { .. });
         !self.state.status.is_final() && self.state.steps.values().any(is_under_way)
+    }
+
+    /// An estimate of the memory that it takes while a command of it is under way.
+    pub(crate) fn bytes(&self) -> usize {
+        let replies = self.state.steps.values().flat_map(|step| [&step.action.phase, &step.compensation.phase]);
+        let replies = replies.map(|phase| match phase {
+            Phase::Done { reply } => reply.text().len() * DOCUMENT_COPIES,
+            Phase::Idle | Phase::Outstanding { .. } | Phase::Waiting { .. } => 0,
+            Phase::Refused | Phase::GivenUp | Phase::Stuck => 0,
+        });
+        bytes_of(&self.state.input) + replies.sum::<usize>()
     }
 
     /// Decides whether the saga sleeps from its next record on; the change to be stored with the record.
@@ -184,6 +213,11 @@ impl SagaInstance {
     pub(crate) fn retrying_since(&self) -> Option<DateTime<Utc>> {
         machine::retrying_since(&self.definition, &self.state)
     }
+}
+
+/// An estimate of the memory that a saga with this input takes at first.
+pub(crate) fn bytes_of(input: &Document) -> usize {
+    BESIDE_DOCUMENTS_BYTES + input.text().len() * DOCUMENT_COPIES
 }
 
 /// The state that a journal adds up to.

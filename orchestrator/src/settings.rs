@@ -116,6 +116,9 @@ pub struct Limits {
     /// Sagas of this process that have a command under way, queued starts included; sleeping ones take no room. At some 4 KB each these are
     /// 80 MB; at the measured 500 sagas a second, 40 seconds of work.
     pub open_sagas_max: usize,
+    /// Bytes of these sagas, of queued starts and of unread replies, by estimate: room for as many sagas of the usual size,
+    /// or for a thousand with the largest input. A program that has 512 MB stays within them.
+    pub open_bytes_max: usize,
     /// Starts that wait for one lane's next commit. A lane takes hundreds in one commit, so a full queue means that the
     /// journal stands still.
     pub queued_starts_max: usize,
@@ -137,6 +140,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             open_sagas_max: 20_000,
+            open_bytes_max: 128 * 1_024 * 1_024,
             queued_starts_max: 1_000,
             batch_inputs_max: 512,
             prefetch: 1_024,

@@ -47,7 +47,7 @@ pub(crate) fn saga(catalog: &Catalog, stored: &Stored, dead_letters: Vec<DeadLet
             return view;
         }
     };
-    view.input = Value::clone(&state.input);
+    view.input = state.input.to_value().unwrap_or_default();
     view.deadline_at = state.deadline_at;
     view.cause.clone_from(&state.cause);
     match definition_of(catalog, &state) {

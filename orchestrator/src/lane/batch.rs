@@ -5,11 +5,11 @@ use std::{collections::HashMap, sync::Arc};
 use chrono::{DateTime, Utc};
 use contract::{SagaId, saga::SagaStatus};
 use journal::{Append, Change, Record, SagaRow};
-use machine::{CommandToSend, Decision, Entry, Verdict};
+use machine::{CommandToSend, Entry, Verdict};
 
 use super::input::{Origin, PendingInput};
 use crate::{
-    saga_instance::{Begun, Parked, SagaInstance},
+    saga_instance::{Begun, Decided, Parked, SagaInstance},
     starts::lanes::StartRequest,
 };
 
@@ -60,8 +60,7 @@ impl BatchedSaga {
         if let Some(verdict) = self.moved_on(&input.origin) {
             return Ok(verdict);
         }
-        let Decision { entries, state, commands, verdict } = self.instance.decide(&input.input, now)?;
-        self.instance.state = state;
+        let Decided { entries, commands, verdict } = self.instance.decide(&input.input, now)?;
         self.entries.extend(entries);
         self.commands.extend(commands);
         Ok(verdict)

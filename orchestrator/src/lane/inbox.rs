@@ -1,9 +1,6 @@
 //! The arrivals of a lane: messages of its shard's queue, starts, the state of the broker, and the clock.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use contract::SagaId;
 use futures::FutureExt;
@@ -13,7 +10,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{lost::Lost, publisher::Unacknowledged, timers::Timers};
+use super::{lost::Lost, timers::Timers, unacknowledged::Unacknowledged};
 use crate::{shared::Shared, starts::lanes::StartRequest};
 
 /// How long the clock is not heard after a lane begins and after the broker comes back: the replies that waited in the
@@ -61,7 +58,7 @@ pub(super) enum BrokerChange {
 pub(super) struct Inbox {
     shared: Arc<Shared>,
     replies: Subscription,
-    unacknowledged: Unacknowledged,
+    unacknowledged: Arc<Unacknowledged>,
     starts: mpsc::Receiver<StartRequest>,
     broker: watch::Receiver<BrokerState>,
     /// As it was seen last.
@@ -73,7 +70,7 @@ impl Inbox {
     pub(super) fn new(
         shared: Arc<Shared>,
         replies: Subscription,
-        unacknowledged: Unacknowledged,
+        unacknowledged: Arc<Unacknowledged>,
         starts: mpsc::Receiver<StartRequest>,
     ) -> Self {
         let (mut broker, quiet_until) = (shared.broker.state(), Instant::now() + QUIET);
@@ -116,8 +113,7 @@ impl Inbox {
         if let Some(deliveries) = arrived {
             gathered.deliveries.extend(deliveries.ok_or(Lost::BrokerClosed)?);
         }
-        let taken = gathered.deliveries.len();
-        let unacknowledged = self.unacknowledged.fetch_add(taken, Ordering::Relaxed) + taken;
+        let unacknowledged = self.unacknowledged.taken(&gathered.deliveries);
         // The broker holds back what is over the prefetch: then an empty buffer says nothing of the queue.
         let held_back = unacknowledged >= usize::from(self.shared.settings.limits.prefetch);
         if held_back {

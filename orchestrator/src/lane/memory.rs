@@ -42,7 +42,7 @@ struct Slot {
 
 impl Memory {
     pub(super) fn new(sagas_max: usize, admission: Arc<Admission>) -> Self {
-        let open = Open { sagas: HashMap::new(), counts: [0; OPEN_STATUSES.len()], busy: 0, admission };
+        let open = Open { sagas: HashMap::new(), counts: [0; OPEN_STATUSES.len()], busy: 0, bytes: 0, admission };
         let (sagas, finished) = (HashMap::new(), VecDeque::new());
         Self { sagas, sagas_max, tick: 0, finished, parked: HashMap::new(), parked_order: VecDeque::new(), open }
     }
@@ -55,7 +55,7 @@ impl Memory {
     /// Puts a saga in after its commit; one that fell asleep is let go, and loaded when it is due or spoken to.
     pub(super) fn put_committed(&mut self, saga: SagaInstance) {
         if saga.asleep {
-            self.open.set(saga.id(), saga.state.status, false);
+            self.open.set(saga.id(), saga.state.status, None);
         } else {
             self.put(saga);
         }
@@ -63,13 +63,13 @@ impl Memory {
 
     /// Counts a saga that sleeps, without having it.
     pub(super) fn note_sleeper(&mut self, id: SagaId, status: SagaStatus) {
-        self.open.set(id, status, false);
+        self.open.set(id, status, None);
     }
 
     /// Puts a saga in as the journal holds it.
     pub(super) fn put(&mut self, saga: SagaInstance) {
         let (id, status) = (saga.id(), saga.state.status);
-        self.open.set(id, status, saga.is_busy());
+        self.open.set(id, status, saga.is_busy().then(|| saga.bytes()));
         self.tick += 1;
         let known = self.sagas.insert(id, Slot { saga, touched: self.tick });
         if status.is_final() && known.is_none() && !self.finished.contains(&id) {
@@ -136,17 +136,18 @@ impl Memory {
 /// The statuses in which a saga is not final.
 const OPEN_STATUSES: [SagaStatus; 3] = [SagaStatus::Running, SagaStatus::Compensating, SagaStatus::NeedsAttention];
 
-/// Every open saga, evicted and sleeping ones too: its status, and whether a command of it is under way.
+/// Every open saga, evicted and sleeping ones too: its status, and its bytes while a command of it is under way.
 #[derive(Debug)]
 struct Open {
-    sagas: HashMap<SagaId, (SagaStatus, bool)>,
+    sagas: HashMap<SagaId, (SagaStatus, Option<usize>)>,
     counts: [isize; OPEN_STATUSES.len()],
     busy: isize,
+    bytes: isize,
     admission: Arc<Admission>,
 }
 
 impl Open {
-    fn set(&mut self, id: SagaId, status: SagaStatus, busy: bool) {
+    fn set(&mut self, id: SagaId, status: SagaStatus, busy: Option<usize>) {
         if status.is_final() {
             return self.forget(id);
         }
@@ -165,15 +166,18 @@ impl Open {
         }
     }
 
-    fn count(&mut self, (status, busy): (SagaStatus, bool), change: isize) {
+    fn count(&mut self, (status, busy): (SagaStatus, Option<usize>), change: isize) {
         if let Some(place) = OPEN_STATUSES.iter().position(|open| *open == status) {
             self.counts[place] += change;
             show(status, change);
         }
         // What only waits takes no room: it may wait for days.
-        if busy {
+        if let Some(bytes) = busy {
             self.busy += change;
             self.admission.count_busy(change);
+            let bytes = bytes.cast_signed() * change;
+            self.bytes += bytes;
+            self.admission.count_bytes(bytes);
         }
     }
 }
@@ -189,6 +193,7 @@ impl Drop for Open {
     fn drop(&mut self) {
         OPEN_STATUSES.into_iter().zip(self.counts).for_each(|(status, count)| show(status, -count));
         self.admission.count_busy(-self.busy);
+        self.admission.count_bytes(-self.bytes);
     }
 }
 

@@ -9,10 +9,7 @@
 use std::{
     future::{Future, poll_fn},
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
@@ -21,7 +18,10 @@ use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered}
 use messaging::{Acker, PublishError};
 use tokio::time::Instant;
 
-use super::after_commit::{AfterCommit, Command};
+use super::{
+    after_commit::{AfterCommit, Command},
+    unacknowledged::Unacknowledged,
+};
 use crate::{names, shared::Shared};
 
 /// Publishes under way at once: enough that a slow confirm does not hold the next batch up.
@@ -50,14 +50,11 @@ pub(super) enum Taken {
     Never(String),
 }
 
-/// The number of deliveries of the shard's queue that were taken and not acknowledged.
-pub(super) type Unacknowledged = Arc<AtomicUsize>;
-
 /// The work after commits that is waiting or under way.
 pub(super) struct Publisher {
     shared: Arc<Shared>,
     acker: Acker,
-    unacknowledged: Unacknowledged,
+    unacknowledged: Arc<Unacknowledged>,
     /// Work that waits for a place.
     waiting: AfterCommit,
     under_way: FuturesUnordered<BoxFuture<'static, Option<PublishReport>>>,
@@ -65,7 +62,7 @@ pub(super) struct Publisher {
 }
 
 impl Publisher {
-    pub(super) fn new(shared: Arc<Shared>, acker: Acker, unacknowledged: Unacknowledged) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, acker: Acker, unacknowledged: Arc<Unacknowledged>) -> Self {
         let (waiting, under_way) = (AfterCommit::default(), FuturesUnordered::new());
         Self { shared, acker, unacknowledged, waiting, under_way, reports: Vec::new() }
     }
@@ -145,7 +142,7 @@ impl Publisher {
 async fn carry_out(
     shared: Arc<Shared>,
     acker: Acker,
-    unacknowledged: Unacknowledged,
+    unacknowledged: Arc<Unacknowledged>,
     work: AfterCommit,
 ) -> Option<PublishReport> {
     let AfterCommit { commands, messages, acks, dead, own_answers: _ } = work;
@@ -154,7 +151,8 @@ async fn carry_out(
         for (delivery, reason) in &dead {
             acker.dead_letter(delivery, reason).await;
         }
-        unacknowledged.fetch_sub(acks.len() + dead.len(), Ordering::Relaxed);
+        unacknowledged.settled(acks.iter());
+        unacknowledged.settled(dead.iter().map(|(delivery, _)| delivery));
     };
     tokio::join!(publish(&shared, commands, messages), acknowledge).0
 }

@@ -14,9 +14,12 @@ use crate::settings::Limits;
 #[derive(Debug)]
 pub(crate) struct Admission {
     busy_max: usize,
+    bytes_max: usize,
     unpublished_max: usize,
     /// Sagas of owned shards that have a command under way.
     busy: AtomicUsize,
+    /// The bytes of these sagas, of starts before their answer, and of messages that lanes have taken and not settled.
+    bytes: AtomicUsize,
     /// Starts between their admission and their answer.
     queued: AtomicUsize,
     /// Commands that wait for a broker to take them.
@@ -30,6 +33,8 @@ pub(crate) struct Admission {
 pub(crate) enum NotAdmitted {
     /// Too many unfinished sagas.
     OpenSagas,
+    /// The unfinished sagas and what they are told take too much memory.
+    Bytes,
     /// Too many commands that the broker has not taken.
     Unpublished,
     /// The broker takes no commands. One that is away is back in seconds, and the journal is the outbox meanwhile; one
@@ -41,11 +46,15 @@ pub(crate) enum NotAdmitted {
 
 /// One admitted start, until it is answered.
 #[derive(Debug)]
-pub(crate) struct Permit(Arc<Admission>);
+pub(crate) struct Permit {
+    admission: Arc<Admission>,
+    bytes: usize,
+}
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.queued.fetch_sub(1, Ordering::Relaxed);
+        self.admission.queued.fetch_sub(1, Ordering::Relaxed);
+        self.admission.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -53,8 +62,10 @@ impl Admission {
     pub(crate) fn new(limits: &Limits, broker: watch::Receiver<BrokerState>) -> Arc<Self> {
         Arc::new(Self {
             busy_max: limits.open_sagas_max,
+            bytes_max: limits.open_bytes_max,
             unpublished_max: limits.unpublished_max,
             busy: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
             queued: AtomicUsize::new(0),
             unpublished: AtomicUsize::new(0),
             broker,
@@ -62,8 +73,8 @@ impl Admission {
         })
     }
 
-    /// Admits one start, or says why not.
-    pub(crate) fn enter(self: &Arc<Self>) -> Result<Permit, NotAdmitted> {
+    /// Admits one start of a saga of so many bytes, or says why not.
+    pub(crate) fn enter(self: &Arc<Self>, bytes: usize) -> Result<Permit, NotAdmitted> {
         if self.draining.load(Ordering::Relaxed) {
             return Err(NotAdmitted::Draining);
         }
@@ -74,10 +85,14 @@ impl Admission {
             return Err(NotAdmitted::Unpublished);
         }
         // Counted first, so that many at once cannot all pass the last free place.
-        let permit = Permit(Arc::clone(self));
+        let permit = Permit { admission: Arc::clone(self), bytes };
+        let bytes_before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
         let queued_before = self.queued.fetch_add(1, Ordering::Relaxed);
         if self.busy.load(Ordering::Relaxed) + queued_before >= self.busy_max {
             return Err(NotAdmitted::OpenSagas);
+        }
+        if bytes_before >= self.bytes_max {
+            return Err(NotAdmitted::Bytes);
         }
         Ok(permit)
     }
@@ -90,6 +105,11 @@ impl Admission {
     /// A lane holds so many more sagas with a command under way, or fewer.
     pub(crate) fn count_busy(&self, change: isize) {
         add(&self.busy, change);
+    }
+
+    /// A lane holds so many more bytes of such sagas or of messages for them, or fewer.
+    pub(crate) fn count_bytes(&self, change: isize) {
+        add(&self.bytes, change);
     }
 
     /// A lane holds so many more unpublished commands, or fewer.
@@ -112,36 +132,50 @@ mod tests {
 
     fn admission(open_sagas_max: usize, unpublished_max: usize) -> (Arc<Admission>, watch::Sender<BrokerState>) {
         let (broker, state) = watch::channel(BrokerState::Connected);
-        let limits = Limits { open_sagas_max, unpublished_max, ..Limits::default() };
+        let limits = Limits { open_sagas_max, unpublished_max, open_bytes_max: 1_000, ..Limits::default() };
         (Admission::new(&limits, state), broker)
+    }
+
+    #[test]
+    fn a_few_large_sagas_close_the_door_as_many_small_ones_do() {
+        let (admission, _broker) = admission(100, 10);
+        admission.count_bytes(400);
+        let large = admission.enter(600).unwrap();
+        assert_eq!(admission.enter(1).unwrap_err(), NotAdmitted::Bytes);
+        drop(large);
+        assert!(admission.enter(1).is_ok());
+        admission.count_bytes(600);
+        assert_eq!(admission.enter(1).unwrap_err(), NotAdmitted::Bytes);
+        admission.count_bytes(-1_000);
+        assert!(admission.enter(1).is_ok());
     }
 
     #[test]
     fn the_last_free_place_is_given_once_and_comes_back() {
         let (admission, _broker) = admission(2, 10);
         admission.count_busy(1);
-        let first = admission.enter().unwrap();
-        assert_eq!(admission.enter().unwrap_err(), NotAdmitted::OpenSagas);
+        let first = admission.enter(1).unwrap();
+        assert_eq!(admission.enter(1).unwrap_err(), NotAdmitted::OpenSagas);
         drop(first);
-        assert!(admission.enter().is_ok());
+        assert!(admission.enter(1).is_ok());
         admission.count_busy(1);
-        assert_eq!(admission.enter().unwrap_err(), NotAdmitted::OpenSagas);
+        assert_eq!(admission.enter(1).unwrap_err(), NotAdmitted::OpenSagas);
         admission.count_busy(-2);
-        assert!(admission.enter().is_ok());
+        assert!(admission.enter(1).is_ok());
     }
 
     #[test]
     fn a_broker_that_takes_nothing_and_a_coming_end_close_the_door() {
         let (admission, broker) = admission(10, 1);
         admission.count_unpublished(1);
-        assert_eq!(admission.enter().unwrap_err(), NotAdmitted::Unpublished);
+        assert_eq!(admission.enter(1).unwrap_err(), NotAdmitted::Unpublished);
         admission.count_unpublished(-1);
-        assert!(admission.enter().is_ok());
+        assert!(admission.enter(1).is_ok());
         broker.send_replace(BrokerState::Blocked);
-        assert_eq!(admission.enter().unwrap_err(), NotAdmitted::Blocked);
+        assert_eq!(admission.enter(1).unwrap_err(), NotAdmitted::Blocked);
         broker.send_replace(BrokerState::Away);
-        assert!(admission.enter().is_ok());
+        assert!(admission.enter(1).is_ok());
         admission.close();
-        assert_eq!(admission.enter().unwrap_err(), NotAdmitted::Draining);
+        assert_eq!(admission.enter(1).unwrap_err(), NotAdmitted::Draining);
     }
 }

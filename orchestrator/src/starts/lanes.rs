@@ -5,10 +5,9 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use contract::{SagaId, Traceparent, orchestrator_api::StartKey};
+use contract::{Document, SagaId, Traceparent, orchestrator_api::StartKey};
 use journal::ExistingStart;
 use machine::{Definition, StartError};
-use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -24,7 +23,7 @@ pub(crate) struct StartRequest {
     pub(crate) business_key: String,
     pub(crate) owner: Option<String>,
     pub(crate) traceparent: Traceparent,
-    pub(crate) input: Value,
+    pub(crate) input: Document,
     pub(crate) answer: oneshot::Sender<LaneAnswer>,
     /// Given back when the start is answered.
     pub(crate) permit: Permit,

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use contract::{
-    SagaId,
+    Document, SagaId,
     orchestrator_api::{SagaStarted, StartKey, StartSaga},
 };
 use journal::{ExistingStart, JournalError};
@@ -16,7 +16,7 @@ use super::{
     lanes::{LaneAnswer, NoLane, StartRequest},
     refused::StartRefused,
 };
-use crate::{names, shared::Shared, watching::watchers::Waiting};
+use crate::{names, saga_instance::bytes_of, shared::Shared, watching::watchers::Waiting};
 
 /// How long a start waits for its commit. Longer than a takeover, shorter than the server's time limit, so that the
 /// answer can say that the outcome is unknown.
@@ -68,11 +68,13 @@ fn place(
     waits: bool,
 ) -> Result<Placed, (StartRefused, String)> {
     let name = start.name;
-    let permit = match shared.admission.enter() {
+    let input = Document::from(start.input);
+    let permit = match shared.admission.enter(bytes_of(&input)) {
         Ok(permit) => permit,
         Err(NotAdmitted::Draining) => return Err((StartRefused::Draining, name)),
         Err(NotAdmitted::Blocked) => return Err((StartRefused::BrokerBlocked, name)),
         Err(NotAdmitted::OpenSagas) => return Err((StartRefused::Busy("too many sagas are unfinished"), name)),
+        Err(NotAdmitted::Bytes) => return Err((StartRefused::Busy("the unfinished sagas take too much memory"), name)),
         Err(NotAdmitted::Unpublished) => return Err((StartRefused::Busy("the broker does not take commands"), name)),
     };
     let (sender, answer) = oneshot::channel();
@@ -89,7 +91,7 @@ fn place(
             business_key: start.business_key,
             owner: start.owner,
             traceparent: start.traceparent.unwrap_or_else(kit::ids::traceparent),
-            input: start.input,
+            input,
             answer: sender,
             permit,
         }

@@ -20,6 +20,7 @@ on_both_journals!(
     a_commit_whose_answer_is_lost_is_found_out,
     a_commit_that_never_happened_is_said_to_be_unknown_and_can_be_repeated,
     past_its_bounds_the_orchestrator_takes_no_more_and_drops_nothing,
+    past_its_bytes_the_orchestrator_takes_no_more_until_sagas_have_ended,
     a_lane_with_little_memory_loads_its_sagas_again,
     a_taken_number_is_read_again_and_decided_anew,
     a_lane_that_breaks_again_and_again_leaves_its_deliveries_their_limit,
@@ -99,6 +100,33 @@ async fn a_commit_that_never_happened_is_said_to_be_unknown_and_can_be_repeated(
     .await;
     let saga = started["saga_id"].as_str().unwrap().parse().unwrap();
     running.client.reaches(saga, SagaStatus::Completed).await;
+}
+
+async fn past_its_bytes_the_orchestrator_takes_no_more_until_sagas_have_ended(rig: &Rig) {
+    let limits = Limits { open_bytes_max: 64 * 1024, ..Limits::default() };
+    let running = Running::start(Parts { limits, ..rig.parts().await }).await;
+    let worker = rig.worker().await;
+    worker.answer(false);
+    let mut large = start_body("trip", "");
+    large["input"]["place"] = json!("x".repeat(40 * 1024));
+    let (status, started) = running.client.post("/api/sagas", &large).await;
+    assert_eq!(status, StatusCode::CREATED);
+    let refused = running.client.request(reqwest::Method::POST, "/api/sagas").json(&start_body("trip", ""));
+    let refused = refused.send().await.unwrap();
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(refused.headers().contains_key("retry-after"));
+    let problem: serde_json::Value = refused.json().await.unwrap();
+    assert_eq!(
+        (&problem["code"], &problem["detail"]),
+        (&json!("busy"), &json!("the unfinished sagas take too much memory"))
+    );
+    worker.answer(true);
+    running.client.reaches(started["saga_id"].as_str().unwrap().parse().unwrap(), SagaStatus::Completed).await;
+    until("there is room again", async || {
+        let (status, _) = running.client.post("/api/sagas", &start_body("trip", "")).await;
+        (status == StatusCode::CREATED).then_some(())
+    })
+    .await;
 }
 
 async fn past_its_bounds_the_orchestrator_takes_no_more_and_drops_nothing(rig: &Rig) {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use contract::{
-    CommandId, Outcome, Route, SagaId,
+    CommandId, Document, Outcome, Route, SagaId,
     envelope::{CommandEnvelope, KIND_COMMAND, KIND_REPLY, ReplyEnvelope},
     step::Op,
 };
@@ -155,7 +155,7 @@ pub(crate) fn reply(command: &CommandEnvelope, outcome: Outcome<Value>) -> Outgo
         command_id: command.command_id.clone(),
         attempt: command.attempt,
         parcels: Some(command.route),
-        outcome,
+        outcome: outcome.map(Document::from),
         traceparent: None,
     };
     let body = serde_json::to_vec(&envelope).unwrap();

@@ -2,11 +2,12 @@
 //! journal and a worker in any language read the same thing.
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
-    command::{Outcome, Route},
+    command::{Fault, Outcome, Refusal, Route},
+    document::Document,
     ids::{MessageId, SagaId},
     limits::MESSAGE_BYTES_MAX,
     step::{CommandId, Op, StepName},
@@ -72,6 +73,7 @@ impl CommandEnvelope {
 
 /// A participant's answer on its way back to the saga's shard.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(try_from = "ReplyFields")]
 pub struct ReplyEnvelope {
     /// The id of this message.
     pub message_id: MessageId,
@@ -80,14 +82,65 @@ pub struct ReplyEnvelope {
     /// The attempt that is answered; a fault counts only for the attempt that is outstanding.
     pub attempt: u16,
     /// The domain that answers, when it unpacks parcels: commands to it may then travel several in one message.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub parcels: Option<Route>,
     /// The end of the command.
     #[serde(flatten)]
-    pub outcome: Outcome<serde_json::Value>,
+    pub outcome: Outcome<Document>,
     /// The W3C trace context of the hop that sent the message.
-    #[serde(default, deserialize_with = "if_valid", skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<Traceparent>,
+}
+
+/// A reply's envelope as it is read: field by field, because a flattened outcome could not hold its reply as it came.
+#[derive(Deserialize)]
+struct ReplyFields {
+    message_id: MessageId,
+    command_id: CommandId,
+    attempt: u16,
+    #[serde(default)]
+    parcels: Option<Route>,
+    outcome: Ending,
+    #[serde(default, deserialize_with = "whatever_it_is")]
+    reply: Option<Document>,
+    #[serde(default)]
+    code: Option<String>,
+    #[serde(default)]
+    message: Option<String>,
+    #[serde(default, deserialize_with = "if_valid")]
+    traceparent: Option<Traceparent>,
+}
+
+/// The tag of an [`Outcome`].
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Ending {
+    Done,
+    Refused,
+    Faulted,
+}
+
+/// A reply may be `null`, which is not the same as none.
+fn whatever_it_is<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Document>, D::Error> {
+    Document::deserialize(deserializer).map(Some)
+}
+
+impl TryFrom<ReplyFields> for ReplyEnvelope {
+    type Error = String;
+
+    fn try_from(fields: ReplyFields) -> Result<Self, String> {
+        let ReplyFields { message_id, command_id, attempt, parcels, outcome, reply, code, message, traceparent } =
+            fields;
+        let missing = |field: &str| format!("missing field `{field}`");
+        let code = || code.ok_or_else(|| missing("code"));
+        let message = || message.ok_or_else(|| missing("message"));
+        let outcome = match outcome {
+            Ending::Done => Outcome::Done { reply: reply.ok_or_else(|| missing("reply"))? },
+            Ending::Refused => Outcome::Refused(Refusal { code: code()?, message: message()? }),
+            Ending::Faulted => Outcome::Faulted(Fault { code: code()?, message: message()? }),
+        };
+        Ok(Self { message_id, command_id, attempt, parcels, outcome, traceparent })
+    }
 }
 
 /// The reason why bytes are not the message that they should be.

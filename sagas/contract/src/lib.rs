@@ -22,6 +22,7 @@ pub mod person_name;
 pub mod text;
 
 pub mod command;
+pub mod document;
 pub mod envelope;
 pub mod event;
 
@@ -36,6 +37,7 @@ pub mod orchestrator_api;
 pub mod problem;
 
 pub use command::{Command, Fault, Outcome, Refusal, Route};
+pub use document::Document;
 pub use email_address::EmailAddress;
 pub use event::Event;
 pub use ids::{InstanceId, MessageId, OrderId, PaymentId, RequestId, SagaId, UserId};

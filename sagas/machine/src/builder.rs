@@ -95,7 +95,7 @@ pub struct Sends<C> {
     command: PhantomData<fn() -> C>,
 }
 
-impl<I: DeserializeOwned + 'static, F: Default + 'static> Builder<I, F> {
+impl<I: DeserializeOwned + Send + Sync + 'static, F: Default + 'static> Builder<I, F> {
     /// A builder without any steps.
     pub fn new(name: &str, version: u32) -> Self {
         let defaults = Defaults {
@@ -178,7 +178,7 @@ impl<I: DeserializeOwned + 'static, F: Default + 'static> Builder<I, F> {
     }
 }
 
-impl<I: DeserializeOwned + 'static, F: Default + 'static, C> StepBuilder<'_, I, F, C> {
+impl<I: DeserializeOwned + Send + Sync + 'static, F: Default + 'static, C> StepBuilder<'_, I, F, C> {
     /// Lets the step start when all of these are done, or do not apply.
     pub fn after(mut self, steps: impl IntoIterator<Item = StepHandle>) -> Self {
         self.parts.after.extend(steps);
@@ -242,7 +242,7 @@ impl<I: DeserializeOwned + 'static, F: Default + 'static, C> StepBuilder<'_, I, 
     }
 }
 
-impl<'b, I: DeserializeOwned + 'static, F: Default + 'static> StepBuilder<'b, I, F, NoCommandYet> {
+impl<'b, I: DeserializeOwned + Send + Sync + 'static, F: Default + 'static> StepBuilder<'b, I, F, NoCommandYet> {
     /// Sets the command that the step sends to a worker. A definition is the same for every saga, so the function can
     /// keep nothing from where it is written:
     ///
@@ -265,7 +265,7 @@ impl<'b, I: DeserializeOwned + 'static, F: Default + 'static> StepBuilder<'b, I,
     }
 }
 
-impl<I: DeserializeOwned + 'static, F: Default + 'static, C: Command> StepBuilder<'_, I, F, Sends<C>> {
+impl<I: DeserializeOwned + Send + Sync + 'static, F: Default + 'static, C: Command> StepBuilder<'_, I, F, Sends<C>> {
     /// Keeps what the steps after this one may know of its reply, which is that of its own command:
     ///
     /// ```

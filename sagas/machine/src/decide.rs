@@ -2,10 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use contract::{
+    Document,
     command::{FAULT_COMMAND_DEAD_LETTERED, FAULT_COMMAND_EXPIRED, Fault, Outcome, Refusal},
     step::{CommandId, Op},
 };
-use serde_json::Value;
 
 use crate::{
     codes::{FAILURE_REPLY_MISSING, FAILURE_REPLY_UNREADABLE},
@@ -21,9 +21,9 @@ use crate::{
 };
 
 /// Decides what one input leads to. Neither the input nor the state can make it panic; what does not count changes
-/// nothing and says so in the verdict.
+/// nothing and says so in the verdict. The state goes in and comes out, and is not copied.
 #[must_use]
-pub fn decide(definition: &Definition, state: &State, input: &Input, now: DateTime<Utc>) -> Decision {
+pub fn decide(definition: &Definition, state: State, input: &Input, now: DateTime<Utc>) -> Decision {
     match input {
         Input::Replied { command_id, attempt, outcome } => {
             answered(definition, state, command_id, now, |awaited| awaited.replied(*attempt, outcome))
@@ -45,23 +45,22 @@ pub fn decide(definition: &Definition, state: &State, input: &Input, now: DateTi
 /// A command whose outcome still counts.
 struct Awaited<'a> {
     definition: &'a Definition,
-    state: &'a State,
+    state: State,
     step: &'a Step,
     op: Op,
     spec: &'a CommandSpec,
-    progress: &'a Progress,
     now: DateTime<Utc>,
 }
 
 fn answered<'a>(
     definition: &'a Definition,
-    state: &'a State,
+    state: State,
     id: &CommandId,
     now: DateTime<Utc>,
     then: impl FnOnce(Awaited<'a>) -> Decision,
 ) -> Decision {
-    match judge(definition, state, id) {
-        Ok((step, spec, progress)) => then(Awaited { definition, state, step, op: id.op, spec, progress, now }),
+    match judge(definition, &state, id) {
+        Ok((step, spec)) => then(Awaited { definition, state, step, op: id.op, spec, now }),
         Err(verdict) => Decision::unchanged(state, verdict),
     }
 }
@@ -69,9 +68,9 @@ fn answered<'a>(
 /// Judges whether an answer to this command still counts (S13, S14).
 fn judge<'a>(
     definition: &'a Definition,
-    state: &'a State,
+    state: &State,
     id: &CommandId,
-) -> Result<(&'a Step, &'a CommandSpec, &'a Progress), Verdict> {
+) -> Result<(&'a Step, &'a CommandSpec), Verdict> {
     let never_sent = || Verdict::Unknown(format!("this saga never sent `{id}`"));
     if id.saga != state.saga_id {
         return Err(never_sent());
@@ -99,20 +98,17 @@ fn judge<'a>(
         Phase::Refused => return Err(Verdict::Ignored("it was refused before")),
         Phase::Idle | Phase::GivenUp => return Err(Verdict::Ignored("it was given up")),
     }
-    definition
-        .command(&id.step, id.op)
-        .map(|(step, spec)| (step, spec, progress))
-        .ok_or(Verdict::Ignored("the definition has no such command"))
+    definition.command(&id.step, id.op).ok_or(Verdict::Ignored("the definition has no such command"))
 }
 
-impl Awaited<'_> {
-    fn replied(self, attempt: u16, outcome: &Outcome<Value>) -> Decision {
+impl<'a> Awaited<'a> {
+    fn replied(self, attempt: u16, outcome: &Outcome<Document>) -> Decision {
         match outcome {
             Outcome::Done { reply } => match (self.spec.check_reply)(reply) {
                 Ok(()) => {
+                    let (step, op) = (self.step.name.clone(), self.op);
                     let mut draft = self.draft();
-                    let step = self.step.name.clone();
-                    draft.record(Entry::CommandDone { step, op: self.op, reply: reply.clone() });
+                    draft.record(Entry::CommandDone { step, op, reply: reply.clone() });
                     draft.advance();
                     draft.finish()
                 }
@@ -124,8 +120,9 @@ impl Awaited<'_> {
                 }
             },
             Outcome::Refused(Refusal { code, message }) => {
+                let (step, op) = (self.step, self.op);
                 let mut draft = self.draft();
-                draft.refuse(self.step, self.op, code.clone(), message.clone());
+                draft.refuse(step, op, code.clone(), message.clone());
                 draft.finish()
             }
             Outcome::Faulted(Fault { code, message }) => {
@@ -144,32 +141,34 @@ impl Awaited<'_> {
 
     /// A failure says nothing about any attempt but its own.
     fn attempt_failed(self, attempt: u16, failure: Failure) -> Decision {
-        let outstanding = matches!(self.progress.phase, Phase::Outstanding { .. });
-        if !outstanding || attempt != self.progress.attempt {
+        let is_awaited =
+            |progress: &Progress| matches!(progress.phase, Phase::Outstanding { .. }) && progress.attempt == attempt;
+        if !self.state.progress(&self.step.name, self.op).is_some_and(is_awaited) {
             return Decision::unchanged(self.state, Verdict::Ignored("another attempt is awaited"));
         }
+        let (step, op, spec) = (self.step, self.op, self.spec);
         let mut draft = self.draft();
-        draft.fail(self.step, self.op, self.spec, failure);
+        draft.fail(step, op, spec, failure);
         draft.finish()
     }
 
-    fn draft(&self) -> Draft<'_> {
-        Draft::new(self.definition, self.state.clone(), self.now)
+    fn draft(self) -> Draft<'a> {
+        Draft::new(self.definition, self.state, self.now)
     }
 }
 
 /// Sends the commands that have waited long enough, or turns the saga around at its deadline.
-fn time_passed(definition: &Definition, state: &State, now: DateTime<Utc>) -> Decision {
-    let mut draft = Draft::new(definition, state.clone(), now);
-    if definition.fits(state) && !state.status.is_final() && !draft.turn_around_at_deadline() {
-        let op = state.direction();
+fn time_passed(definition: &Definition, state: State, now: DateTime<Utc>) -> Decision {
+    let mut draft = Draft::new(definition, state, now);
+    if definition.fits(&draft.state) && !draft.state.status.is_final() && !draft.turn_around_at_deadline() {
+        let op = draft.state.direction();
         let due = |step: &&Step| {
-            let phase = state.progress(&step.name, op).map(|progress| &progress.phase);
+            let phase = draft.state.progress(&step.name, op).map(|progress| &progress.phase);
             let (Some(Phase::Waiting { retry_at }), Some(spec)) = (phase, step.command(op)) else { return false };
             is_due(*retry_at, spec, now)
         };
         let due: Vec<_> = definition.steps.iter().filter(due).collect();
         draft.dispatch(&due, op);
     }
-    if draft.is_empty() { Decision::unchanged(state, Verdict::Ignored("nothing is due")) } else { draft.finish() }
+    draft.finish_or(Verdict::Ignored("nothing is due"))
 }

@@ -64,8 +64,8 @@ pub enum Verdict {
 
 impl Decision {
     /// A decision that leaves the saga as it is.
-    pub(crate) fn unchanged(state: &State, verdict: Verdict) -> Self {
-        Self { entries: Vec::new(), state: state.clone(), commands: Vec::new(), verdict }
+    pub(crate) const fn unchanged(state: State, verdict: Verdict) -> Self {
+        Self { entries: Vec::new(), state, commands: Vec::new(), verdict }
     }
 }
 

@@ -2,12 +2,15 @@
 
 use std::{any::Any, fmt, time::Duration};
 
-use contract::step::{Op, StepName};
-use serde_json::Value;
+use contract::{
+    Document,
+    step::{Op, StepName},
+};
 
 use crate::{
     fingerprint::Fingerprint,
     json::Mismatch,
+    mapping::AnyInput,
     retry::divided,
     state::State,
     step::{CommandSpec, Step},
@@ -22,7 +25,7 @@ pub struct Definition {
     /// In the order of their adding, in which every step comes after its dependencies.
     pub(crate) steps: Vec<Step>,
     pub(crate) fingerprint: Fingerprint,
-    pub(crate) read_input: fn(&Value) -> Result<Box<dyn Any>, Mismatch>,
+    pub(crate) read_input: fn(&Document) -> Result<AnyInput, Mismatch>,
     pub(crate) new_facts: fn() -> Box<dyn Any>,
 }
 
@@ -67,14 +70,6 @@ impl Definition {
     #[must_use]
     pub fn fits(&self, state: &State) -> bool {
         state.version == self.version && state.name == self.name && state.fingerprint == self.fingerprint
-    }
-
-    /// Checks that a value is this saga's input.
-    ///
-    /// # Errors
-    /// The place in the value, and what is wrong there.
-    pub fn check_input(&self, input: &Value) -> Result<(), Mismatch> {
-        (self.read_input)(input).map(drop)
     }
 
     /// Makes every time so many times as short. The fingerprint stays that of the published shape.

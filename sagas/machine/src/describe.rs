@@ -26,7 +26,7 @@ fn view(step: &Step, touched: &StepState) -> StepView {
         Phase::Refused | Phase::GivenUp | Phase::Stuck => None,
     };
     let reply = match &touched.action.phase {
-        Phase::Done { reply } => Some((**reply).clone()),
+        Phase::Done { reply } => reply.to_value().ok(),
         Phase::Idle | Phase::Outstanding { .. } | Phase::Waiting { .. } => None,
         Phase::Refused | Phase::GivenUp | Phase::Stuck => None,
     };

@@ -6,10 +6,8 @@
 //!   success ----------> advance --> dispatch what is ready | end
 //! ```
 //!
-//! Each entry is applied to a copy of the state as it is recorded, with the same [`crate::evolve()`] that the journal
+//! Each entry is applied to the state as it is recorded, with the same [`crate::evolve()`] that the journal
 //! will be replayed with; so a decision can never rest on something that replaying would not find.
-
-use std::any::Any;
 
 use chrono::{DateTime, Utc};
 use contract::{
@@ -44,8 +42,6 @@ pub(crate) struct Draft<'a> {
     pub(crate) now: DateTime<Utc>,
     entries: Vec<Entry>,
     commands: Vec<CommandToSend>,
-    /// The input as the definition's type: read at most once.
-    input: Option<Box<dyn Any>>,
 }
 
 /// A failed attempt, before it is known what follows from it.
@@ -88,17 +84,19 @@ impl FailureKind {
 
 impl<'a> Draft<'a> {
     pub(crate) fn new(definition: &'a Definition, state: State, now: DateTime<Utc>) -> Self {
-        Self { definition, state, now, entries: Vec::new(), commands: Vec::new(), input: None }
+        Self { definition, state, now, entries: Vec::new(), commands: Vec::new() }
     }
 
-    /// True when nothing was decided.
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    pub(crate) fn finish(self) -> Decision {
+    /// The decision; `otherwise` is the verdict when nothing was recorded.
+    pub(crate) fn finish_or(self, otherwise: Verdict) -> Decision {
         let Self { entries, state, commands, .. } = self;
-        Decision { entries, state, commands, verdict: Verdict::Accepted }
+        let verdict = if entries.is_empty() { otherwise } else { Verdict::Accepted };
+        Decision { entries, state, commands, verdict }
+    }
+
+    /// The decision of an input that counts.
+    pub(crate) fn finish(self) -> Decision {
+        self.finish_or(Verdict::Accepted)
     }
 
     pub(crate) fn record(&mut self, entry: Entry) {
@@ -252,8 +250,8 @@ impl<'a> Draft<'a> {
         self.record(Entry::CommandDispatched { step: step.name.clone(), op, generation, attempt, reply_by });
     }
 
-    fn build(&mut self, step: &Step, op: Op) -> Result<Box<RawValue>, MappingError> {
-        build_payload(self.definition, &self.state, step, op, &mut self.input)
+    fn build(&self, step: &Step, op: Op) -> Result<Box<RawValue>, MappingError> {
+        build_payload(self.definition, &self.state, step, op)
     }
 
     fn command_id(&self, step: &Step, op: Op, generation: u16) -> CommandId {

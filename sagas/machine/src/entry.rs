@@ -1,20 +1,32 @@
 //! The journal's entries, which are the only persisted form of a saga. Each variant has a golden file; a published one
 //! changes only by optional fields.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use contract::{
-    RequestId,
+    Document, RequestId,
     saga::{Action, Cause},
     step::{Op, StepName},
 };
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error, MapAccess, Visitor},
+};
+use serde_json::{Map, Value};
 
 use crate::{fingerprint::Fingerprint, input::Operator};
 
+/// The name of a saga's input in an entry.
+const INPUT: &str = "input";
+/// The name of a command's reply in an entry.
+const REPLY: &str = "reply";
+
 /// One fact about a saga, in the past tense.
+///
+/// What is derived here reads all but the documents, and stands behind the two implementations below.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "entry", rename_all = "snake_case")]
+#[serde(remote = "Self", tag = "entry", rename_all = "snake_case")]
 pub enum Entry {
     /// A saga was started.
     SagaStarted {
@@ -28,7 +40,8 @@ pub enum Entry {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         deadline_at: Option<DateTime<Utc>>,
         /// The start input, as it came.
-        input: Value,
+        #[serde(skip_deserializing)]
+        input: Document,
         /// The steps whose condition does not hold for this input.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         not_applicable: Vec<StepName>,
@@ -53,7 +66,8 @@ pub enum Entry {
         /// The direction, forward or back.
         op: Op,
         /// The command's reply.
-        reply: Value,
+        #[serde(skip_deserializing)]
+        reply: Document,
     },
     /// The command met a business refusal.
     CommandRefused {
@@ -117,7 +131,8 @@ pub enum Entry {
         /// The direction, forward or back.
         op: Op,
         /// The reply that stands in for the participant's.
-        reply: Value,
+        #[serde(skip_deserializing)]
+        reply: Document,
     },
     /// The saga's clock stood, because what it awaited was not asked for or not answered at its time: its deadline moves
     /// by as much, and nothing of it was due before the end of that time.
@@ -133,4 +148,64 @@ pub enum Entry {
     SagaCompensated,
     /// An operator gave the saga up as it stood.
     SagaAbandoned,
+}
+
+impl Entry {
+    /// The place of the document that came as it is, with its name.
+    const fn document(&mut self) -> Option<(&'static str, &mut Document)> {
+        match self {
+            Self::SagaStarted { input, .. } => Some((INPUT, input)),
+            Self::CommandDone { reply, .. } | Self::StepSkipped { reply, .. } => Some((REPLY, reply)),
+            Self::CommandDispatched { .. }
+            | Self::CommandRefused { .. }
+            | Self::CommandFailed { .. }
+            | Self::CompensationStarted { .. }
+            | Self::AttentionNeeded { .. }
+            | Self::OperatorActed { .. }
+            | Self::ClockStood { .. }
+            | Self::SagaCompleted
+            | Self::SagaCompensated
+            | Self::SagaAbandoned => None,
+        }
+    }
+}
+
+impl Serialize for Entry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Entry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Fields)
+    }
+}
+
+/// Reads the fields of an entry: a document as it came, the others by way of a tree, as a tagged type is always read.
+struct Fields;
+
+impl<'de> Visitor<'de> for Fields {
+    type Value = Entry;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a journal's entry")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Entry, A::Error> {
+        let (mut input, mut reply, mut others) = (None, None, Map::new());
+        while let Some(name) = fields.next_key::<String>()? {
+            match name.as_str() {
+                INPUT => input = Some(fields.next_value()?),
+                REPLY => reply = Some(fields.next_value()?),
+                _ => drop(others.insert(name, fields.next_value()?)),
+            }
+        }
+        let mut entry = Entry::deserialize(Value::Object(others)).map_err(A::Error::custom)?;
+        if let Some((name, document)) = entry.document() {
+            let found = if name == INPUT { input } else { reply };
+            *document = found.ok_or_else(|| A::Error::missing_field(name))?;
+        }
+        Ok(entry)
+    }
 }

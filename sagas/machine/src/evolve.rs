@@ -1,7 +1,5 @@
 //! The meaning of entries. A state changes in no other way, live and at recovery alike.
 
-use std::sync::Arc;
-
 use chrono::{DateTime, Utc};
 use contract::{
     RequestId,
@@ -23,7 +21,7 @@ pub fn evolve(state: &mut State, entry: &Entry) {
             state.version = *version;
             state.fingerprint = fingerprint.clone();
             state.deadline_at = *deadline_at;
-            state.input = Arc::new(input.clone());
+            state.input = input.clone();
             for step in not_applicable {
                 state.steps.entry(step.clone()).or_default().not_applicable = true;
             }
@@ -33,7 +31,7 @@ pub fn evolve(state: &mut State, entry: &Entry) {
         }
         Entry::CommandDone { step, op, reply } => {
             let progress = progress(state, step, *op);
-            conclude(progress, Phase::Done { reply: Arc::new(reply.clone()) });
+            conclude(progress, Phase::Done { reply: reply.clone() });
         }
         Entry::CommandRefused { step, op, code, message } => {
             let progress = progress(state, step, *op);
@@ -65,7 +63,7 @@ pub fn evolve(state: &mut State, entry: &Entry) {
         }
         Entry::StepSkipped { step, op, reply } => {
             let progress = progress(state, step, *op);
-            conclude(progress, Phase::Done { reply: Arc::new(reply.clone()) });
+            conclude(progress, Phase::Done { reply: reply.clone() });
             progress.skipped = true;
         }
         Entry::ClockStood { since, until } => stood(state, *since, *until),

@@ -1,8 +1,7 @@
 //! The inputs that reach a saga after its start, as one closed enum.
 
 use chrono::{DateTime, Utc};
-use contract::{RequestId, command::Outcome, saga::Action, step::CommandId};
-use serde_json::Value;
+use contract::{Document, RequestId, command::Outcome, saga::Action, step::CommandId};
 
 /// One thing that reaches a saga.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,7 +13,7 @@ pub enum Input {
         /// The number of the attempt that is answered.
         attempt: u16,
         /// The participant's outcome.
-        outcome: Outcome<Value>,
+        outcome: Outcome<Document>,
     },
     /// The command ended in the dead letters, which counts as a fault of that attempt.
     DeadLettered {

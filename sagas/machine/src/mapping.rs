@@ -4,27 +4,29 @@
 //! holds definitions of any types. Nothing that they do may take a lane down with them: a value that does not read, a
 //! panic and an oversized command are all a [`MappingError`].
 
-use std::any::Any;
+use std::{any::Any, sync::Arc};
 
 use contract::{
-    Command,
+    Command, Document,
     limits::{PAYLOAD_BYTES_MAX, cut_error_text},
     saga::Cause,
 };
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 
 use crate::{
     json::{Mismatch, read},
     panics::catch_panic,
 };
 
+/// A saga's input in the definition's type.
+pub(crate) type AnyInput = Arc<dyn Any + Send + Sync>;
 /// Builds a forward command from the input and the facts.
 pub(crate) type BuildAction = Box<dyn Fn(&dyn Any, &dyn Any) -> Result<Box<RawValue>, MappingError> + Send + Sync>;
 /// Builds a compensation from the input and the cause.
 pub(crate) type BuildUndo = Box<dyn Fn(&dyn Any, &Cause) -> Result<Box<RawValue>, MappingError> + Send + Sync>;
 /// Puts a reply into the facts.
-pub(crate) type Learn = Box<dyn Fn(&mut dyn Any, &Value) -> Result<(), MappingError> + Send + Sync>;
+pub(crate) type Learn = Box<dyn Fn(&mut dyn Any, &Document) -> Result<(), MappingError> + Send + Sync>;
 /// Says whether a step applies to an input.
 pub(crate) type Condition = Box<dyn Fn(&dyn Any) -> Result<bool, MappingError> + Send + Sync>;
 
@@ -72,8 +74,8 @@ impl MappingError {
 }
 
 /// [`read`] with its type erased.
-pub(crate) fn read_any<T: DeserializeOwned + 'static>(value: &Value) -> Result<Box<dyn Any>, Mismatch> {
-    read::<T>(value).map(|read| Box::new(read) as Box<dyn Any>)
+pub(crate) fn read_any<T: DeserializeOwned + Send + Sync + 'static>(document: &Document) -> Result<AnyInput, Mismatch> {
+    read::<T>(document).map(|read| read as AnyInput)
 }
 
 pub(crate) fn erase_action<I: 'static, F: 'static, C: Command>(function: fn(&I, &F) -> C) -> BuildAction {
@@ -93,7 +95,7 @@ pub(crate) fn erase_undo<I: 'static, C: Command>(function: fn(&I, &Cause) -> C) 
 pub(crate) fn erase_learn<F: 'static, C: Command>(step: String, function: fn(&mut F, &C::Reply)) -> Learn {
     Box::new(move |facts, reply| {
         let facts = facts.downcast_mut::<F>().ok_or(MappingError::Mixed)?;
-        let reply = read(reply).map_err(|mismatch| MappingError::Reply { step: step.clone(), mismatch })?;
+        let reply = read::<C::Reply>(reply).map_err(|mismatch| MappingError::Reply { step: step.clone(), mismatch })?;
         guarded(|| function(facts, &reply))
     })
 }

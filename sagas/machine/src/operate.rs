@@ -2,11 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use contract::{
+    Document,
     limits::PAYLOAD_BYTES_MAX,
     saga::{Action, Cause, SagaStatus},
     step::{Op, StepName},
 };
-use serde_json::Value;
 
 use crate::{
     codes::{
@@ -19,7 +19,6 @@ use crate::{
     draft::Draft,
     entry::Entry,
     input::{Operator, Terms},
-    json::json_bytes,
     queries::pivot_issued,
     state::{Progress, State},
     step::Step,
@@ -28,7 +27,7 @@ use crate::{
 /// Decides an operator's action.
 pub(crate) fn operate(
     definition: &Definition,
-    state: &State,
+    state: State,
     operator: &Operator,
     action: &Action,
     terms: Terms,
@@ -44,20 +43,18 @@ pub(crate) fn operate(
         return refused(state, REFUSED_SAGA_FINISHED, format!("{ended}: nothing can be done to it any more"));
     }
     // Giving up needs no definition: it is the way out for a saga that no program knows any more.
-    if !definition.fits(state) && !matches!(action, Action::Abandon {}) {
-        let message = format!(
-            "the saga was started under `{}` version {}, shape {}",
-            state.name, state.version, state.fingerprint
-        );
+    if !definition.fits(&state) && !matches!(action, Action::Abandon {}) {
+        let State { name, version, fingerprint, .. } = &state;
+        let message = format!("the saga was started under `{name}` version {version}, shape {fingerprint}");
         return refused(state, REFUSED_DEFINITION_MISMATCH, message);
     }
     let request_id = terms.request_id;
     let acted = Entry::OperatorActed { operator: operator.clone(), action: action.clone(), request_id };
-    let mut draft = Draft::new(definition, state.clone(), now);
+    let mut draft = Draft::new(definition, state, now);
     let possible = match action {
         Action::Retry { step } => retry(&mut draft, acted, step.as_ref()),
         Action::Cancel {} => cancel(&mut draft, acted, operator),
-        Action::Skip { step, reply, force } => skip(&mut draft, acted, step, reply, *force),
+        Action::Skip { step, reply, force } => skip(&mut draft, acted, step, reply.clone().into(), *force),
         Action::Abandon {} => {
             draft.record(acted);
             draft.record(Entry::SagaAbandoned);
@@ -66,11 +63,12 @@ pub(crate) fn operate(
     };
     match possible {
         Ok(()) => draft.finish(),
-        Err(verdict) => Decision::unchanged(state, verdict),
+        // It was judged before anything was recorded.
+        Err(verdict) => draft.finish_or(verdict),
     }
 }
 
-fn refused(state: &State, code: &'static str, message: String) -> Decision {
+fn refused(state: State, code: &'static str, message: String) -> Decision {
     Decision::unchanged(state, Verdict::Refused { code, message })
 }
 
@@ -115,7 +113,7 @@ fn cancel(draft: &mut Draft<'_>, acted: Entry, operator: &Operator) -> Result<()
     Ok(())
 }
 
-fn skip(draft: &mut Draft<'_>, acted: Entry, name: &StepName, reply: &Value, force: bool) -> Result<(), Verdict> {
+fn skip(draft: &mut Draft<'_>, acted: Entry, name: &StepName, reply: Document, force: bool) -> Result<(), Verdict> {
     let definition = draft.definition;
     let op = draft.state.direction();
     known(definition, name)?;
@@ -133,13 +131,13 @@ fn skip(draft: &mut Draft<'_>, acted: Entry, name: &StepName, reply: &Value, for
         let message = format!("the reply is not what `{}` answers: {why}", spec.name);
         Verdict::Refused { code: REFUSED_REPLY_MISMATCH, message }
     };
-    let bytes = json_bytes(reply);
+    let bytes = reply.text().len();
     if bytes > PAYLOAD_BYTES_MAX {
         return Err(mismatch(format!("it has {bytes} bytes, more than {PAYLOAD_BYTES_MAX}")));
     }
-    (spec.check_reply)(reply).map_err(|found| mismatch(found.to_string()))?;
+    (spec.check_reply)(&reply).map_err(|found| mismatch(found.to_string()))?;
     draft.record(acted);
-    draft.record(Entry::StepSkipped { step: step.name.clone(), op, reply: reply.clone() });
+    draft.record(Entry::StepSkipped { step: step.name.clone(), op, reply });
     draft.advance();
     Ok(())
 }

@@ -12,18 +12,15 @@ use crate::{
     step::Step,
 };
 
-/// Builds the command of one direction of a step. `input` caches the saga's input in the definition's type.
+/// Builds the command of one direction of a step.
 pub(crate) fn build_payload(
     definition: &Definition,
     state: &State,
     step: &Step,
     op: Op,
-    input: &mut Option<Box<dyn Any>>,
 ) -> Result<Box<RawValue>, MappingError> {
-    let input: &dyn Any = match input {
-        Some(read) => &**read,
-        None => &**input.insert((definition.read_input)(&state.input).map_err(MappingError::Input)?),
-    };
+    let read = (definition.read_input)(&state.input).map_err(MappingError::Input)?;
+    let input: &dyn Any = &*read;
     match (op, &step.undo) {
         (Op::Action, _) => (step.forward.build)(input, &*facts(definition, state, step)?),
         (Op::Compensation, Some(undo)) => {

@@ -20,12 +20,11 @@ pub fn resume(definition: &Definition, state: &State) -> Vec<CommandToSend> {
         return Vec::new();
     }
     let op = state.direction();
-    let mut input = None;
     let mut commands = Vec::new();
     for step in definition.steps() {
         let Some(progress) = state.progress(&step.name, op) else { continue };
         let (Phase::Outstanding { .. }, Some(spec)) = (&progress.phase, step.command(op)) else { continue };
-        let Ok(payload) = build_payload(definition, state, step, op, &mut input) else { continue };
+        let Ok(payload) = build_payload(definition, state, step, op) else { continue };
         let generation = progress.generation;
         let command_id = CommandId { saga: state.saga_id, step: step.name.clone(), op, generation };
         let expires_at = expires_at(state, step, op);

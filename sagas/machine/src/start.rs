@@ -1,15 +1,14 @@
 //! The start of a saga: its input is checked once and for all, and its first commands go out.
 
 use chrono::{DateTime, Utc};
-use contract::{SagaId, limits::PAYLOAD_BYTES_MAX, saga::StepKind, step::StepName};
-use serde_json::Value;
+use contract::{Document, SagaId, limits::PAYLOAD_BYTES_MAX, saga::StepKind, step::StepName};
 
 use crate::{
     decision::Decision,
     definition::Definition,
     draft::Draft,
     entry::Entry,
-    json::{Mismatch, json_bytes},
+    json::{Mismatch, check_readable},
     mapping::MappingError,
     retry::later,
     state::State,
@@ -70,10 +69,10 @@ pub enum StartError {
 pub fn start(
     definition: &Definition,
     saga_id: SagaId,
-    input: Value,
+    input: Document,
     now: DateTime<Utc>,
 ) -> Result<Decision, StartError> {
-    let bytes = json_bytes(&input);
+    let bytes = input.text().len();
     if bytes > PAYLOAD_BYTES_MAX {
         return Err(StartError::TooLarge { bytes });
     }
@@ -94,8 +93,9 @@ pub fn start(
 }
 
 /// The steps whose condition does not hold for this input.
-fn not_applicable(definition: &Definition, input: &Value) -> Result<StepSet, StartError> {
-    let read = (definition.read_input)(input).map_err(|mismatch| StartError::Unreadable {
+fn not_applicable(definition: &Definition, input: &Document) -> Result<StepSet, StartError> {
+    let read = check_readable(input).and_then(|()| (definition.read_input)(input));
+    let read = read.map_err(|mismatch| StartError::Unreadable {
         name: definition.name.clone(),
         version: definition.version,
         mismatch,

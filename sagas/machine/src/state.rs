@@ -1,14 +1,13 @@
 //! A saga's state, which is the sum of its journal. Built by [`crate::evolve()`] only, and never persisted itself.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use contract::{
-    RequestId, SagaId,
+    Document, RequestId, SagaId,
     saga::{Cause, SagaStatus},
     step::{Op, StepName},
 };
-use serde_json::Value;
 
 use crate::fingerprint::Fingerprint;
 
@@ -23,8 +22,8 @@ pub struct State {
     pub version: u32,
     /// The fingerprint of the definition's shape when the saga started.
     pub fingerprint: Fingerprint,
-    /// The start input. Shared, so that a state is cheap to copy.
-    pub input: Arc<Value>,
+    /// The start input.
+    pub input: Document,
     /// The saga's status.
     pub status: SagaStatus,
     /// The time at which the saga is given up, unless its pivot was issued by then.
@@ -97,7 +96,7 @@ pub enum Phase {
     /// The command took effect.
     Done {
         /// The command's reply.
-        reply: Arc<Value>,
+        reply: Document,
     },
     /// The command met a business refusal.
     Refused,
@@ -117,7 +116,7 @@ impl State {
             name: String::new(),
             version: 0,
             fingerprint: Fingerprint::default(),
-            input: Arc::new(Value::Null),
+            input: Document::default(),
             status: SagaStatus::Running,
             deadline_at: None,
             steps: BTreeMap::new(),

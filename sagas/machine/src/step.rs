@@ -3,11 +3,11 @@
 use std::{fmt, time::Duration};
 
 use contract::{
+    Document,
     command::Route,
     saga::StepKind,
     step::{Op, StepName},
 };
-use serde_json::Value;
 
 use crate::{
     json::Mismatch,
@@ -61,7 +61,7 @@ pub struct CommandSpec {
     /// The time for which its reply is awaited.
     pub reply_within: Duration,
     /// Checks that a value is of the command's reply type.
-    pub(crate) check_reply: fn(&Value) -> Result<(), Mismatch>,
+    pub(crate) check_reply: fn(&Document) -> Result<(), Mismatch>,
 }
 
 impl Step {

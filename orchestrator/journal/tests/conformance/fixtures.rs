@@ -45,7 +45,7 @@ pub(crate) fn row(id: SagaId) -> SagaRow {
 }
 
 pub(crate) fn record(seq: u64) -> Record {
-    let entry = Entry::CommandDone { step: step("hold-rooms"), op: Op::Action, reply: json!({ "seq": seq }) };
+    let entry = Entry::CommandDone { step: step("hold-rooms"), op: Op::Action, reply: json!({ "seq": seq }).into() };
     Record { seq, at: now(), entries: vec![entry] }
 }
 
@@ -64,11 +64,11 @@ pub(crate) fn every_entry() -> Vec<Entry> {
             version: 3,
             fingerprint: Fingerprint::from_text("0123456789abcdef0123456789abcdef"),
             deadline_at: Some(at),
-            input: json!({ "b": 1, "a": [1.5, null, "\u{0}"], "total": "1234.50", "big": u64::MAX }),
+            input: json!({ "b": 1, "a": [1.5, null, "\u{0}"], "total": "1234.50", "big": u64::MAX }).into(),
             not_applicable: vec![step.clone()],
         },
         Entry::CommandDispatched { step: step.clone(), op, generation: 2, attempt: 7, reply_by: at },
-        Entry::CommandDone { step: step.clone(), op, reply: json!(null) },
+        Entry::CommandDone { step: step.clone(), op, reply: json!(null).into() },
         Entry::CommandRefused { step: step.clone(), op, code: code.clone(), message: message.clone() },
         Entry::CommandFailed {
             step: step.clone(),
@@ -88,7 +88,7 @@ pub(crate) fn every_entry() -> Vec<Entry> {
             action: Action::Skip { step: step.clone(), reply: json!({ "held": true }), force: true },
             request_id: Some(contract::RequestId::from_uuid(kit::ids::uuid_v7())),
         },
-        Entry::StepSkipped { step, op, reply: json!([]) },
+        Entry::StepSkipped { step, op, reply: json!([]).into() },
         Entry::SagaCompleted,
         Entry::SagaCompensated,
         Entry::SagaAbandoned,

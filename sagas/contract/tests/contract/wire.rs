@@ -1,7 +1,7 @@
 //! Envelopes, outcomes, events, problems and ids.
 
 use contract::{
-    Fault, Op, Outcome, Refusal, Route,
+    Document, Fault, Op, Outcome, Refusal, Route,
     envelope::{self, CommandEnvelope, EnvelopeError, ReplyEnvelope},
     event::CloudEvent,
     limits::MESSAGE_BYTES_MAX,
@@ -65,7 +65,7 @@ fn reply(outcome: Outcome<Value>, full: bool) -> ReplyEnvelope {
         command_id: work(Op::Action),
         attempt: 2,
         parcels: full.then_some(Route::Accommodation),
-        outcome,
+        outcome: outcome.map(Document::from),
         traceparent: traceparent().filter(|_| full),
     }
 }
@@ -111,7 +111,26 @@ fn messages_from_newer_senders_are_read_with_what_they_add_left_out() {
     let mut newer = serde_json::to_value(reply(Outcome::done(json!({})), true)).unwrap();
     newer["took_ms"] = json!(7);
     let read: ReplyEnvelope = envelope::read(newer.to_string().as_bytes(), "reply").unwrap();
-    assert_eq!(read.outcome, Outcome::done(json!({})));
+    assert_eq!(read.outcome, Outcome::done(Document::from(json!({}))));
+}
+
+#[test]
+fn a_reply_is_kept_as_it_came() {
+    let read = |outcome: &str| {
+        let whole = serde_json::to_string(&reply(Outcome::done(Value::from("the reply")), true)).unwrap();
+        let whole = whole.replace(r#""outcome":"done","reply":"the reply""#, outcome);
+        envelope::read::<ReplyEnvelope>(whole.as_bytes(), "reply")
+            .map(|read| read.outcome)
+            .map_err(|error| error.to_string())
+    };
+    let text = |outcome: &str| match read(outcome) {
+        Ok(Outcome::Done { reply }) => reply.text().to_owned(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(text(r#""reply": {"b": 1.50,  "a": "\u00e9"}, "outcome": "done""#), r#"{"b": 1.50,  "a": "\u00e9"}"#);
+    assert_eq!(text(r#""outcome":"done","reply":null"#), "null");
+    assert!(read(r#""outcome":"done""#).unwrap_err().contains("missing field `reply`"));
+    assert!(read(r#""outcome":"refused","code":"room_sold_out""#).unwrap_err().contains("missing field `message`"));
 }
 
 #[test]

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use contract::{Command, command::Route, saga::StepKind, step::StepName};
-use serde_json::Value;
+use contract::{Command, Document, command::Route, saga::StepKind, step::StepName};
 
 use super::mistakes::DefinitionError;
 use crate::{
@@ -64,7 +63,7 @@ pub(super) struct Signature {
     name: &'static str,
     version: u16,
     route: Route,
-    check_reply: fn(&Value) -> Result<(), Mismatch>,
+    check_reply: fn(&Document) -> Result<(), Mismatch>,
 }
 
 impl Signature {

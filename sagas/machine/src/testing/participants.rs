@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use contract::{
+    Document,
     command::{FAULT_COMMAND_EXPIRED, Outcome, REFUSED_STEP_COMPENSATED},
     step::{CommandId, Op, StepName},
 };
-use serde_json::Value;
 
 use super::dice::Dice;
 use crate::{decision::CommandToSend, definition::Definition};
@@ -46,7 +46,7 @@ pub struct Script {
 #[derive(Debug, Clone, Default)]
 pub struct Participants {
     script: Script,
-    inbox: BTreeMap<CommandId, Outcome<Value>>,
+    inbox: BTreeMap<CommandId, Outcome<Document>>,
     /// How often each step took effect, and how often that was undone.
     pub effects: BTreeMap<StepName, (u32, u32)>,
     /// The steps whose compensation came.
@@ -146,7 +146,7 @@ impl Participants {
     }
 
     /// Carries a command out, once, and answers it; `None` when the answer gets lost.
-    pub(super) fn handle(&mut self, command: &CommandToSend, fate: Fate, reply: Value) -> Option<Outcome<Value>> {
+    pub(super) fn handle(&mut self, command: &CommandToSend, fate: Fate, reply: Document) -> Option<Outcome<Document>> {
         let id = &command.command_id;
         if let Some(stored) = self.inbox.get(id) {
             return (fate != Fate::LoseReply).then(|| stored.clone());
@@ -162,7 +162,7 @@ impl Participants {
                 return Some(Outcome::faulted(FAULT_COMMAND_EXPIRED, "it is later here"));
             }
             Fate::Refuse => Outcome::refused("no", "the business says no"),
-            Fate::Garble => Outcome::done(Value::from("not a reply")),
+            Fate::Garble => Outcome::done(Document::from(serde_json::Value::from("not a reply"))),
             Fate::Do
             | Fate::LoseReply
             | Fate::Late

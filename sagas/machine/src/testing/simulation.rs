@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use contract::{SagaId, command::Outcome, saga::Action, step::CommandId};
+use contract::{Document, SagaId, command::Outcome, saga::Action, step::CommandId};
 use serde_json::Value;
 
 use super::{
@@ -61,7 +61,7 @@ pub struct Simulation<'d> {
 /// A message that is on its way.
 enum Message {
     Command(CommandToSend),
-    Reply { command_id: CommandId, attempt: u16, outcome: Outcome<Value> },
+    Reply { command_id: CommandId, attempt: u16, outcome: Outcome<Document> },
     DeadLetter { command_id: CommandId, attempt: u16 },
 }
 
@@ -146,7 +146,7 @@ impl<'d> Simulation<'d> {
     pub fn run(self) -> Result<Ended, StartError> {
         let definition = self.definition;
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap_or_default();
-        let decision = start(definition, self.saga_id, self.input.clone(), now)?;
+        let decision = start(definition, self.saga_id, self.input.clone().into(), now)?;
         let mut run = Run {
             state: State::new(self.saga_id),
             participants: Participants::new(self.script.clone()),
@@ -266,7 +266,7 @@ impl Run<'_> {
                 self.queue.push(Message::DeadLetter { command_id, attempt });
             }
             Fate::Do | Fate::Refuse | Fate::Fault | Fate::LoseReply | Fate::Garble | Fate::Expire => {
-                let reply = (self.simulation.replies)(command.name);
+                let reply = (self.simulation.replies)(command.name).into();
                 if let Some(outcome) = self.participants.handle(command, fate, reply) {
                     let (command_id, attempt) = (command.command_id.clone(), command.attempt);
                     self.queue.push(Message::Reply { command_id, attempt, outcome });
@@ -283,7 +283,7 @@ impl Run<'_> {
     }
 
     fn hear(&mut self, input: &Input) {
-        let decision = decide(self.simulation.definition, &self.state, input, self.now);
+        let decision = decide(self.simulation.definition, self.state.clone(), input, self.now);
         assert!(!matches!(decision.verdict, Verdict::Unknown(_)), "an answer was not known: {input:?}");
         self.commit(decision);
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use contract::{
-    Command, SagaId, StepName,
+    Command, Document, SagaId, StepName,
     command::{FAULT_COMMAND_EXPIRED, Outcome, Route},
     saga::{Action, SagaStatus, StepKind, StepStatus},
     step::{CommandId, Op},
@@ -257,13 +257,14 @@ impl Talk {
     pub(crate) fn begin(definition: Definition, flags: u8) -> Self {
         let saga_id = SagaId::from_uuid(uuid::Uuid::from_u128(7));
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
-        let Decision { state, commands: sent, .. } = machine::start(&definition, saga_id, trip(flags), now).unwrap();
+        let Decision { state, commands: sent, .. } =
+            machine::start(&definition, saga_id, trip(flags).into(), now).unwrap();
         Self { definition, state, now, sent }
     }
 
     /// Decides and moves along; the answer in words.
     pub(crate) fn hear(&mut self, input: &Input) -> String {
-        let decision = machine::decide(&self.definition, &self.state, input, self.now);
+        let decision = machine::decide(&self.definition, self.state.clone(), input, self.now);
         let said = words(&decision, self.state.status);
         (self.state, self.sent) = (decision.state, decision.commands);
         said
@@ -278,7 +279,7 @@ impl Talk {
 
     pub(crate) fn reply(&self, step: &str, op: Op, outcome: Outcome<Value>) -> Input {
         let (command_id, attempt) = self.command_id(step, op);
-        Input::Replied { command_id, attempt, outcome }
+        Input::Replied { command_id, attempt, outcome: outcome.map(Document::from) }
     }
 
     pub(crate) fn done(&mut self, step: &str) -> String {

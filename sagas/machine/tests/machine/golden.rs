@@ -39,6 +39,16 @@ fn an_entry_of_an_unknown_kind_is_named() {
     assert!(error.contains("saga_exploded"), "{error}");
 }
 
+#[test]
+fn an_entry_keeps_its_document_as_it_came_and_has_one() {
+    let stored = r#"{"entry":"command_done","step":"hold-rooms","op":"action","reply":{"b": 1.50, "a": "\u00e9"}}"#;
+    let entry: Entry = serde_json::from_str(stored).unwrap();
+    assert_eq!(serde_json::to_string(&entry).unwrap(), stored);
+    let without = r#"{"entry":"command_done","step":"hold-rooms","op":"action"}"#;
+    let error = serde_json::from_str::<Entry>(without).unwrap_err().to_string();
+    assert!(error.contains("missing field `reply`"), "{error}");
+}
+
 /// One of each variant, and of each optional field. The match makes a new variant fail to compile here.
 fn examples() -> Vec<(&'static str, Entry)> {
     let examples = vec![started(true), started(false)].into_iter().chain(commands()).chain(turns()).chain(operators());
@@ -77,7 +87,7 @@ fn started(full: bool) -> (&'static str, Entry) {
         version: 1,
         fingerprint: Fingerprint::from_text("0123456789abcdef0123456789abcdef"),
         deadline_at: full.then(|| at(600)),
-        input: json!({"order_id": "ord_00000000000000000000000000000001", "nights": [1, 2]}),
+        input: json!({"order_id": "ord_00000000000000000000000000000001", "nights": [1, 2]}).into(),
         not_applicable: if full { vec![name("hold-seats"), name("confirm-seats")] } else { Vec::new() },
     };
     (if full { "" } else { ".least" }, entry)
@@ -99,7 +109,14 @@ fn commands() -> Vec<(&'static str, Entry)> {
     vec![
         (".action", dispatched(Op::Action)),
         (".compensation", dispatched(Op::Compensation)),
-        ("", Entry::CommandDone { step: step(), op: Op::Action, reply: json!({"expires_at": "2027-01-15T08:20:00Z"}) }),
+        (
+            "",
+            Entry::CommandDone {
+                step: step(),
+                op: Op::Action,
+                reply: json!({"expires_at": "2027-01-15T08:20:00Z"}).into(),
+            },
+        ),
         ("", Entry::CommandRefused { step: step(), op: Op::Action, code: code(), message: message() }),
         (".retried", failed(Some(at(12)), true)),
         (".given_up", failed(None, false)),
@@ -138,6 +155,6 @@ fn operators() -> Vec<(&'static str, Entry)> {
         (".cancel", acted(Action::Cancel {})),
         (".skip", acted(Action::Skip { step: step(), reply: reply(), force: true })),
         (".abandon", acted(Action::Abandon {})),
-        ("", Entry::StepSkipped { step: step(), op: Op::Action, reply: reply() }),
+        ("", Entry::StepSkipped { step: step(), op: Op::Action, reply: reply().into() }),
     ]
 }

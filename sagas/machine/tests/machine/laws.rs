@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use contract::{
-    SagaId, StepName,
+    Document, SagaId, StepName,
     command::{FAULT_COMMAND_EXPIRED, Outcome},
     saga::{Action, SagaStatus},
     step::{CommandId, Op},
@@ -143,12 +143,12 @@ proptest! {
     ) {
         let definition = plan.build().unwrap();
         let mut now = DateTime::UNIX_EPOCH;
-        let mut state = start(&definition, saga_id(), trip(flags), now).unwrap().state;
+        let mut state = start(&definition, saga_id(), trip(flags).into(), now).unwrap().state;
         for (wait_ms, raw) in inputs {
             now += TimeDelta::milliseconds(wait_ms);
             let input = raw.made_for(&definition, &state);
             let before = state.clone();
-            let decision = decide(&definition, &state, &input, now);
+            let decision = decide(&definition, state.clone(), &input, now);
             decision.entries.iter().for_each(|entry| evolve(&mut state, entry));
             prop_assert_eq!(&decision.state, &state, "the state that was reached is not what the entries add up to");
             if decision.entries.is_empty() {
@@ -158,7 +158,7 @@ proptest! {
                 prop_assert_eq!(decision.verdict, Verdict::Accepted);
                 prop_assert!(!before.status.is_final(), "a saga that has ended changed");
             }
-            let second = decide(&definition, &state, &input, now);
+            let second = decide(&definition, state.clone(), &input, now);
             prop_assert!(second.entries.is_empty(), "{:?} twice: {:?}", input, second.entries);
             let _ = (resume(&definition, &state), machine::describe(&definition, &state));
         }
@@ -181,7 +181,7 @@ proptest! {
             let acts = [Action::Retry { step: None }, Action::Cancel {}, Action::Abandon {}];
             let answers = definition.steps().iter().flat_map(|step| answers(&state, step.name()));
             for input in acts.into_iter().map(act).chain(answers).chain([Input::TimePassed]) {
-                let _ = decide(&definition, &state, &input, now);
+                let _ = decide(&definition, state.clone(), &input, now);
             }
         }
         let _ = (resume(&definition, &state), machine::describe(&definition, &state), state.error_fingerprint());
@@ -276,7 +276,7 @@ impl RawInput {
                     4 => Outcome::faulted(FAULT_COMMAND_EXPIRED, "too late"),
                     _ => Outcome::done(Value::Null),
                 };
-                Input::Replied { command_id, attempt, outcome }
+                Input::Replied { command_id, attempt, outcome: outcome.map(Document::from) }
             }
             Self::Operator { step, kind } => {
                 let operator = Operator { actor: "a".into(), role: "r".into(), reason: "because".into() };
@@ -296,7 +296,7 @@ fn answers(state: &State, step: &StepName) -> Vec<Input> {
         let (generation, attempt) =
             state.progress(step, op).map_or((1, 1), |progress| (progress.generation, progress.attempt));
         let command_id = CommandId { saga: state.saga_id, step: step.clone(), op, generation };
-        Input::Replied { command_id, attempt, outcome }
+        Input::Replied { command_id, attempt, outcome: outcome.map(Document::from) }
     };
     let both = [Op::Action, Op::Compensation].into_iter();
     both.flat_map(|op| {
@@ -320,13 +320,13 @@ fn any_entry() -> impl Strategy<Value = Entry> {
             machine::Cause { step: Some(step.clone()), code: code.clone(), message: message.clone(), refused: true };
         match kind {
             0..12 => Entry::CommandDispatched { step, op, generation, attempt, reply_by: at },
-            12..18 => Entry::CommandDone { step, op, reply: json!({"said": "yes"}) },
+            12..18 => Entry::CommandDone { step, op, reply: json!({"said": "yes"}).into() },
             18..21 => Entry::CommandRefused { step, op, code, message },
             21..24 => Entry::CommandFailed { step, op, attempt, in_doubt: true, code, message, retry_at: Some(at) },
             24..27 => Entry::CommandFailed { step, op, attempt, in_doubt: false, code, message, retry_at: None },
             27..29 => Entry::CompensationStarted { cause },
             29..33 => Entry::AttentionNeeded { step, op, code, message },
-            33..36 => Entry::StepSkipped { step, op, reply: json!(null) },
+            33..36 => Entry::StepSkipped { step, op, reply: Document::default() },
             36..38 => {
                 let operator = Operator { actor: "a".into(), role: "r".into(), reason: "because".into() };
                 Entry::OperatorActed {
@@ -340,7 +340,7 @@ fn any_entry() -> impl Strategy<Value = Entry> {
                 version: 1,
                 fingerprint: machine::Fingerprint::from_text("other"),
                 deadline_at: Some(at),
-                input: json!({"flags": "not a number"}),
+                input: json!({"flags": "not a number"}).into(),
                 not_applicable: vec![step],
             },
             39 | 40 => Entry::ClockStood { since: DateTime::from_timestamp(50, 0).unwrap(), until: at },

@@ -298,7 +298,7 @@ fn what_is_nested_too_deep_for_a_journal_to_read_back_is_refused_wherever_it_com
     let nested = |levels: usize| (0..levels).fold(json!(1), |inner, _| json!([inner]));
     let deep = |levels: usize| json!({"flags": 0, "note": "", "said": "", "more": nested(levels - 1)});
     let id = SagaId::from_uuid(uuid::Uuid::from_u128(1));
-    let start = |levels| machine::start(&journey(), id, deep(levels), DateTime::UNIX_EPOCH);
+    let start = |levels| machine::start(&journey(), id, deep(levels).into(), DateTime::UNIX_EPOCH);
     assert!(start(64).is_ok());
     let error = start(65).unwrap_err().to_string();
     assert_eq!(error, "the input is not what `journey` version 1 takes: it is nested deeper than 64 levels");
@@ -313,6 +313,17 @@ fn what_is_nested_too_deep_for_a_journal_to_read_back_is_refused_wherever_it_com
     );
     let skip = Action::Skip { step: name("create"), reply: deep(64), force: true };
     assert_eq!(talk.act(skip), "ann acts: skip; create skipped; send flights 1.1; send rooms 1.1");
+}
+
+#[test]
+fn a_reply_with_something_that_no_tree_can_hold_is_unreadable() {
+    for unreadable in [r#"{"said": "x", "more": 1e999}"#, r#"{"said": "x", "more": "\ud800"}"#] {
+        let mut talk = begin();
+        let (command_id, attempt) = talk.command_id("create", Op::Action);
+        let outcome = Outcome::done(serde_json::from_str(unreadable).unwrap());
+        let heard = talk.hear(&Input::Replied { command_id, attempt, outcome });
+        assert_eq!(heard, "create failed (reply_unreadable, in doubt), waits");
+    }
 }
 
 #[test]
@@ -333,7 +344,7 @@ fn answers_to_what_was_never_asked_are_unknown() {
     assert!(talk.undone("create").starts_with("unknown"));
     let (mut command_id, attempt) = talk.command_id("create", Op::Action);
     command_id.saga = SagaId::from_uuid(uuid::Uuid::from_u128(8));
-    let outcome = Outcome::done(json!({"said": "x"}));
+    let outcome = Outcome::done(json!({"said": "x"}).into());
     assert!(talk.hear(&Input::Replied { command_id, attempt, outcome }).starts_with("unknown"));
 }
 
@@ -385,9 +396,11 @@ fn a_step_that_does_not_apply_is_passed_over_but_not_what_comes_before_it() {
 
 #[test]
 fn inputs_that_no_saga_can_start_with_are_named() {
-    let start = |input| {
+    let start = |input: serde_json::Value| {
         let id = SagaId::from_uuid(uuid::Uuid::from_u128(1));
-        machine::start(&conditional(), id, input, DateTime::UNIX_EPOCH).map(|_| ()).map_err(|error| error.to_string())
+        machine::start(&conditional(), id, input.into(), DateTime::UNIX_EPOCH)
+            .map(|_| ())
+            .map_err(|error| error.to_string())
     };
     assert_eq!(start(trip(6)), Err("for this input both `one` and `two` are the pivot; only one may be".into()));
     let no_pivot =
@@ -412,7 +425,7 @@ fn a_condition_that_panics_refuses_the_start() {
         .compensate(unprobe)
         .add();
     let id = SagaId::from_uuid(uuid::Uuid::from_u128(1));
-    let error = machine::start(&saga.build().unwrap(), id, trip(0), DateTime::UNIX_EPOCH).unwrap_err();
+    let error = machine::start(&saga.build().unwrap(), id, trip(0).into(), DateTime::UNIX_EPOCH).unwrap_err();
     assert!(matches!(error, StartError::Undecidable { .. }));
     assert_eq!(
         error.to_string(),

@@ -82,7 +82,7 @@ fn inputs(step: &'static str, op: Op) -> Vec<(&'static str, Make)> {
             Box::new(move |talk| {
                 let (mut command_id, attempt) = talk.command_id(step, op);
                 command_id.generation += 1;
-                Input::Replied { command_id, attempt, outcome: Outcome::done(good(op)) }
+                Input::Replied { command_id, attempt, outcome: Outcome::done(good(op).into()) }
             }),
         ),
         ("faulted, expired", answer(|_| Outcome::faulted(FAULT_COMMAND_EXPIRED, "too late"))),
