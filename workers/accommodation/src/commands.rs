@@ -7,6 +7,7 @@
 
 mod confirm_rooms;
 mod hold_rooms;
+mod lock_order;
 mod release_rooms;
 mod villas;
 
@@ -28,6 +29,7 @@ impl Accommodation {
         domain
             .action::<HoldRooms>(self.clone())
             .compensation::<ReleaseRooms>(self.clone(), |_| RoomsReleased {})
-            .action::<ConfirmRooms>(self)
+            .action::<ConfirmRooms>(self.clone())
+            .lock_order(self)
     }
 }

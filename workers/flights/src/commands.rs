@@ -6,6 +6,7 @@
 
 mod confirm_seats;
 mod hold_seats;
+mod lock_order;
 mod release_seats;
 
 use contract::flights::{ConfirmSeats, HoldSeats, ReleaseSeats, SeatsReleased};
@@ -26,6 +27,7 @@ impl Flights {
         domain
             .action::<HoldSeats>(self.clone())
             .compensation::<ReleaseSeats>(self.clone(), |_| SeatsReleased {})
-            .action::<ConfirmSeats>(self)
+            .action::<ConfirmSeats>(self.clone())
+            .lock_order(self)
     }
 }

@@ -1,7 +1,9 @@
-//! The domain's commands, a file each. Each is one statement for a whole set.
+//! The domain's commands, a file each. Each is one statement for a whole set, which locks its orders in the order of
+//! their ids.
 
 mod confirm_order;
 mod create_order;
+mod lock_order;
 mod reject_order;
 
 use contract::{
@@ -22,6 +24,7 @@ impl Orders {
             .action::<CreateOrder>(self)
             .compensation::<RejectOrder>(self, |_| OrderRejection {})
             .action::<ConfirmOrder>(self)
+            .lock_order(self)
     }
 }
 

@@ -1,4 +1,4 @@
-//! An authorization that the provider has given, as the domain keeps it.
+//! Authorizations that the provider has given, as the domain keeps them.
 
 use chrono::{DateTime, Utc};
 use contract::{Money, OrderId, PaymentId};
@@ -6,59 +6,73 @@ use sqlx::PgConnection;
 use worker_runtime::DomainError;
 
 use crate::{
-    ledger::{self, Movement, posting},
+    ledger::{Movement, Posting, posting},
     provider::Reference,
 };
 
-/// Money that is reserved at the provider.
+/// Money that is reserved at the provider for an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Authorization {
     pub(crate) payment_id: PaymentId,
+    pub(crate) order_id: OrderId,
     pub(crate) amount: Money,
     pub(crate) reference: Reference,
     pub(crate) capture_before: DateTime<Utc>,
 }
 
-/// Keeps it as the order's live payment.
+/// Keeps them as the live payments of their orders.
 pub(crate) async fn store(
     tx: &mut PgConnection,
-    order_id: OrderId,
-    given: &Authorization,
+    given: &[Authorization],
     now: DateTime<Utc>,
 ) -> Result<(), DomainError> {
+    let mut posting = Posting::default();
+    for one in given {
+        posting.add(one.payment_id, Movement::Authorize { amount: one.amount });
+    }
+    if posting.is_empty() {
+        return Ok(());
+    }
+    // In the order of the orders: a copy of these commands meets the same keys in the same order.
     let statement = posting!(
         "INSERT INTO payment (payment_id, order_id, status, currency, authorized_amount, provider_reference,
                               capture_before, created_at, updated_at)
-         VALUES ($6, $7, 'authorized', $8, $9, $10, $11, $2, $2) RETURNING payment_id"
+         SELECT payment_id, order_id, 'authorized', currency, amount, reference, capture_before, $1, $1
+         FROM unnest($2::uuid[], $8::uuid[], $9::text[], $10::numeric[], $11::text[], $12::timestamptz[])
+              AS given (payment_id, order_id, currency, amount, reference, capture_before)
+         ORDER BY order_id RETURNING payment_id"
     );
-    ledger::post(statement, Movement::Authorize { amount: given.amount }, now)
-        .bind(given.payment_id.uuid())
-        .bind(order_id.uuid())
-        .bind(given.amount.currency_code())
-        .bind(given.amount.amount())
-        .bind(given.reference.0.clone())
-        .bind(given.capture_before)
+    posting
+        .query(statement, now)
+        .bind(given.iter().map(|one| one.order_id.uuid()).collect::<Vec<_>>())
+        .bind(given.iter().map(|one| one.amount.currency_code()).collect::<Vec<_>>())
+        .bind(given.iter().map(|one| one.amount.amount()).collect::<Vec<_>>())
+        .bind(given.iter().map(|one| one.reference.0.clone()).collect::<Vec<_>>())
+        .bind(given.iter().map(|one| one.capture_before).collect::<Vec<_>>())
         .execute(tx)
         .await
-        .map_err(DomainError::doing("keeping an authorization"))?;
+        .map_err(DomainError::doing("keeping authorizations"))?;
     Ok(())
 }
 
-/// Lets an authorization go that has lapsed at the provider.
+/// Lets authorizations go that have lapsed at the provider.
 pub(crate) async fn let_go(
     tx: &mut PgConnection,
-    payment_id: PaymentId,
-    amount: Money,
+    lapsed: &[(PaymentId, Money)],
     now: DateTime<Utc>,
 ) -> Result<(), DomainError> {
+    let mut posting = Posting::default();
+    for (payment_id, authorized) in lapsed {
+        posting.add(*payment_id, Movement::Void { authorized: *authorized });
+    }
+    if posting.is_empty() {
+        return Ok(());
+    }
     let statement = posting!(
-        "UPDATE payment SET status = 'voided', under_way = NULL, updated_at = $2
-         WHERE payment_id = $6 AND status = 'authorized' RETURNING payment_id"
+        "UPDATE payment SET status = 'voided', under_way = NULL, updated_at = $1
+         WHERE (SELECT count(*) FROM locked) > 0 AND payment_id = ANY($2) AND status = 'authorized'
+         RETURNING payment_id"
     );
-    ledger::post(statement, Movement::Void { authorized: amount }, now)
-        .bind(payment_id.uuid())
-        .execute(tx)
-        .await
-        .map_err(DomainError::doing("letting a lapsed authorization go"))?;
+    posting.query(statement, now).execute(tx).await.map_err(DomainError::doing("letting lapsed authorizations go"))?;
     Ok(())
 }

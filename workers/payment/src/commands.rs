@@ -1,7 +1,9 @@
-//! The domain's commands, a file each. Each asks the provider outside of any transaction, under the command's id.
+//! The domain's commands, a file each. Each asks the provider outside of any transaction, under the command's id; the
+//! transactions before and after it are for whole sets, and every statement locks its payments in the order of their ids.
 
 mod authorize_payment;
 mod capture_payment;
+mod lock_order;
 mod void_payment;
 
 use std::sync::Arc;
@@ -23,6 +25,7 @@ impl Payments {
         domain
             .outside_action::<AuthorizePayment>(self.clone())
             .outside_action::<CapturePayment>(self.clone())
-            .outside_compensation::<VoidPayment>(self, |_| PaymentVoided {})
+            .outside_compensation::<VoidPayment>(self.clone(), |_| PaymentVoided {})
+            .lock_order(self)
     }
 }

@@ -1,8 +1,10 @@
 //! The ledger: every movement of a payment as lines that sum to zero, in the statement that makes it true.
 
 use chrono::{DateTime, Utc};
-use contract::Money;
+use contract::{Money, PaymentId};
+use rust_decimal::Decimal;
 use sqlx::{Postgres, postgres::PgArguments, query::Query};
+use uuid::Uuid;
 
 /// Memorandum: the money that is reserved at the provider.
 const AUTHORIZATIONS_OPEN: &str = "authorizations_open";
@@ -46,36 +48,73 @@ impl Movement {
     }
 }
 
-/// The statement that changes a payment and posts the movement of it: nothing is posted when nothing is changed. The
-/// change returns its `payment_id`, and its parameters begin at `$6`.
+/// The statement that changes payments and posts the movement of each: nothing is posted when nothing is changed. The
+/// change returns each `payment_id`; `$1` is the time, `$2` are the payments, and its own parameters begin at `$8`. The
+/// rows of `locked` are locked in the order of their ids: a change of rows that exist has to look at it.
 macro_rules! posting {
     ($change:literal) => {
         concat!(
-            "WITH changed AS (",
+            "WITH locked AS MATERIALIZED (
+                 SELECT payment_id FROM payment WHERE payment_id = ANY($2) ORDER BY payment_id FOR NO KEY UPDATE
+             ), changed AS (",
             $change,
             "), movement AS (
-                 INSERT INTO ledger_movement (payment_id, kind, at) SELECT payment_id, $1, $2 FROM changed
-                 RETURNING movement_id
+                 INSERT INTO ledger_movement (payment_id, kind, at)
+                 SELECT payment_id, m.kind, $1
+                 FROM changed JOIN unnest($2::uuid[], $3::text[]) AS m (payment_id, kind) USING (payment_id)
+                 RETURNING movement_id, payment_id
              )
              INSERT INTO ledger_line (movement_id, account, amount, currency)
              SELECT movement_id, account, amount, currency
-             FROM movement, unnest($3::text[], $4::numeric[], $5::text[]) AS line (account, amount, currency)"
+             FROM movement JOIN unnest($4::uuid[], $5::text[], $6::numeric[], $7::text[])
+                 AS line (payment_id, account, amount, currency) USING (payment_id)"
         )
     };
 }
 pub(crate) use posting;
 
-/// A statement made by [`posting!`], with the movement in it: one line on each of its accounts.
-pub(crate) fn post(
-    statement: &'static str,
-    movement: Movement,
-    now: DateTime<Utc>,
-) -> Query<'static, Postgres, PgArguments> {
-    let (mut accounts, mut amounts, mut currencies) = (Vec::new(), Vec::new(), Vec::new());
-    for (debit, credit, money) in movement.pairs() {
-        accounts.extend([debit, credit]);
-        amounts.extend([money.amount(), -money.amount()]);
-        currencies.extend([money.currency_code(), money.currency_code()]);
+/// Movements of different payments, as the lines on their accounts.
+#[derive(Debug, Default)]
+pub(crate) struct Posting {
+    payments: Vec<Uuid>,
+    kinds: Vec<&'static str>,
+    line_payments: Vec<Uuid>,
+    accounts: Vec<&'static str>,
+    amounts: Vec<Decimal>,
+    currencies: Vec<&'static str>,
+}
+
+impl Posting {
+    /// With one more movement.
+    pub(crate) fn add(&mut self, payment_id: PaymentId, movement: Movement) {
+        self.payments.push(payment_id.uuid());
+        self.kinds.push(movement.kind());
+        for (debit, credit, money) in movement.pairs() {
+            self.line_payments.extend([payment_id.uuid(); 2]);
+            self.accounts.extend([debit, credit]);
+            self.amounts.extend([money.amount(), -money.amount()]);
+            self.currencies.extend([money.currency_code(); 2]);
+        }
     }
-    sqlx::query(statement).bind(movement.kind()).bind(now).bind(accounts).bind(amounts).bind(currencies)
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.payments.is_empty()
+    }
+
+    /// The number of lines that are written when every payment is changed.
+    pub(crate) const fn lines(&self) -> u64 {
+        self.accounts.len() as u64
+    }
+
+    /// A statement made by [`posting!`], with the movements in it.
+    pub(crate) fn query(self, statement: &'static str, now: DateTime<Utc>) -> Query<'static, Postgres, PgArguments> {
+        sqlx::query(statement)
+            .bind(now)
+            .bind(self.payments)
+            .bind(self.kinds)
+            .bind(self.line_payments)
+            .bind(self.accounts)
+            .bind(self.amounts)
+            .bind(self.currencies)
+    }
 }

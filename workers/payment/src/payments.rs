@@ -1,4 +1,6 @@
-//! The row of a payment, as the commands read it.
+//! The rows of payments, as the commands read them.
+
+use std::collections::HashMap;
 
 use contract::{Money, OrderId, PaymentId};
 use rust_decimal::Decimal;
@@ -51,22 +53,43 @@ impl UnderWay {
         }
     }
 
-    /// Keeps the opposite from being asked about the order's newest payment until the record says how this one ended.
-    /// Answers the payment, or none when it is in another state, or under way already.
-    pub(crate) async fn begin(self, tx: &mut PgConnection, order_id: OrderId) -> Result<Option<Payment>, DomainError> {
-        let row: Option<Row> = sqlx::query_as(
-            "UPDATE payment SET under_way = $2
-             WHERE payment_id = (SELECT payment_id FROM payment WHERE order_id = $1 ORDER BY payment_id DESC LIMIT 1)
-               AND status = ANY($3) AND under_way IS NULL
-             RETURNING payment_id, status, authorized_amount, captured_amount, currency, provider_reference, under_way",
+    /// Keeps the opposite from being asked about the newest payments of these orders until the record says how this one
+    /// ended; by how much of each is asked for, where that counts. Answers the payments by their orders, without those
+    /// that are in another state, under way already, or smaller.
+    pub(crate) async fn begin(
+        self,
+        tx: &mut PgConnection,
+        asked: &[(OrderId, Option<Money>)],
+    ) -> Result<HashMap<OrderId, Payment>, DomainError> {
+        if asked.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let amounts = asked.iter().map(|(_, money)| *money);
+        let rows: Vec<Row> = sqlx::query_as(
+            "WITH asked AS MATERIALIZED (
+                 SELECT a.*, (SELECT p.payment_id FROM payment p WHERE p.order_id = a.order_id
+                              ORDER BY p.payment_id DESC LIMIT 1) AS payment_id
+                 FROM unnest($1::uuid[], $2::numeric[], $3::text[]) AS a (order_id, amount, currency)
+             ), locked AS MATERIALIZED (
+                 SELECT payment_id FROM payment WHERE payment_id IN (SELECT payment_id FROM asked)
+                 ORDER BY payment_id FOR NO KEY UPDATE
+             )
+             UPDATE payment p SET under_way = $4 FROM asked a
+             WHERE (SELECT count(*) FROM locked) > 0 AND p.payment_id = a.payment_id
+               AND p.status = ANY($5) AND p.under_way IS NULL
+               AND (a.amount IS NULL OR (p.currency = a.currency AND p.authorized_amount >= a.amount))
+             RETURNING p.payment_id, p.order_id, p.status, p.authorized_amount, p.captured_amount, p.currency,
+                       p.provider_reference, p.under_way",
         )
-        .bind(order_id.uuid())
+        .bind(asked.iter().map(|(order_id, _)| order_id.uuid()).collect::<Vec<_>>())
+        .bind(amounts.clone().map(|money| money.map(Money::amount)).collect::<Vec<_>>())
+        .bind(amounts.map(|money| money.map(Money::currency_code)).collect::<Vec<_>>())
         .bind(self.as_str())
         .bind(self.from())
-        .fetch_optional(tx)
+        .fetch_all(tx)
         .await
-        .map_err(DomainError::doing("marking a payment as under way"))?;
-        row.map(Row::read).transpose()
+        .map_err(DomainError::doing("marking payments as under way"))?;
+        by_order(rows)
     }
 }
 
@@ -74,6 +97,7 @@ impl UnderWay {
 #[derive(sqlx::FromRow)]
 struct Row {
     payment_id: Uuid,
+    order_id: Uuid,
     status: String,
     authorized_amount: Decimal,
     captured_amount: Decimal,
@@ -82,17 +106,43 @@ struct Row {
     under_way: Option<String>,
 }
 
-/// The order's newest payment, locked until the transaction ends.
-pub(crate) async fn of_order(tx: &mut PgConnection, order_id: OrderId) -> Result<Option<Payment>, DomainError> {
-    let row: Option<Row> = sqlx::query_as(
-        "SELECT payment_id, status, authorized_amount, captured_amount, currency, provider_reference, under_way
-         FROM payment WHERE order_id = $1 ORDER BY payment_id DESC LIMIT 1 FOR UPDATE",
+/// The newest payments of these orders.
+pub(crate) async fn newest(
+    tx: &mut PgConnection,
+    orders: &[OrderId],
+) -> Result<HashMap<OrderId, Payment>, DomainError> {
+    if orders.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT DISTINCT ON (order_id) payment_id, order_id, status, authorized_amount, captured_amount, currency,
+                provider_reference, under_way
+         FROM payment WHERE order_id = ANY($1) ORDER BY order_id, payment_id DESC",
     )
-    .bind(order_id.uuid())
+    .bind(orders.iter().map(|order_id| order_id.uuid()).collect::<Vec<_>>())
+    .fetch_all(tx)
+    .await
+    .map_err(DomainError::doing("reading payments"))?;
+    by_order(rows)
+}
+
+/// One of these orders that has a live payment, if there is one.
+pub(crate) async fn live(
+    tx: &mut PgConnection,
+    orders: impl Iterator<Item = OrderId>,
+) -> Result<Option<OrderId>, DomainError> {
+    let order_id = sqlx::query_scalar(
+        "SELECT order_id FROM payment WHERE order_id = ANY($1) AND status IN ('authorized', 'captured') LIMIT 1",
+    )
+    .bind(orders.map(OrderId::uuid).collect::<Vec<_>>())
     .fetch_optional(tx)
     .await
-    .map_err(DomainError::doing("reading a payment"))?;
-    row.map(Row::read).transpose()
+    .map_err(DomainError::doing("looking for live payments"))?;
+    Ok(order_id.map(OrderId::from_uuid))
+}
+
+fn by_order(rows: Vec<Row>) -> Result<HashMap<OrderId, Payment>, DomainError> {
+    rows.into_iter().map(|row| Ok((OrderId::from_uuid(row.order_id), row.read()?))).collect()
 }
 
 impl Row {

@@ -21,6 +21,7 @@ use crate::{
     },
     handler::{Handler, OutsideHandler},
     handler_error::HandlerError,
+    lock_order::{AnyLockOrder, LockOrder},
     retention::Retention,
 };
 
@@ -53,6 +54,7 @@ pub struct Domain {
     pub(crate) route: Route,
     pub(crate) migrator: &'static Migrator,
     pub(crate) commands: Commands,
+    pub(crate) lock_order: Option<Box<dyn AnyLockOrder>>,
     pub(crate) subscriptions: Subscriptions,
     pub(crate) retentions: Vec<Retention>,
     pub(crate) reads: Option<Reads>,
@@ -81,6 +83,7 @@ impl Domain {
             route,
             migrator,
             commands: BTreeMap::new(),
+            lock_order: None,
             subscriptions: Subscriptions::new(),
             retentions: Vec::new(),
             reads: None,
@@ -124,6 +127,13 @@ impl Domain {
         null_reply: fn(&C) -> C::Reply,
     ) -> Self {
         self.with::<C>(AnyHandler::outside::<C>(handler), Some(null::<C>(null_reply)))
+    }
+
+    /// Locks the rows of a batch with commands of several kinds in one order; see [`LockOrder`].
+    #[must_use]
+    pub fn lock_order(mut self, lock_order: impl LockOrder) -> Self {
+        self.lock_order = Some(Box::new(lock_order));
+        self
     }
 
     /// Subscribes to `E`: each one takes effect here once, however often it is delivered; see [`EventHandler`]. A domain

@@ -1,7 +1,7 @@
 //! Many commands in one transaction, and when these do not get along, in halves, until the one in the way is alone.
 //!
 //! ```text
-//!  BEGIN, read the inbox of what may be known | handlers, a set at a time | insert inbox rows | events | COMMIT
+//!  BEGIN, read the inbox of what may be known, lock | handlers, a set at a time | inbox rows | events | COMMIT
 //!                            any failure: everything rolls back, and each half is tried
 //! ```
 //!
@@ -21,7 +21,9 @@ use crate::{
     failure::{Failure, pauses},
     handler_error::HandlerError,
     inbox::{self, NewInboxEntry, Written},
-    limits, observe,
+    limits,
+    lock_order::AnyLockOrder,
+    observe,
     own_connection::OwnConnection,
     parts::Parts,
     received::{Part, ReceivedCommand},
@@ -36,6 +38,7 @@ pub(crate) struct Engine {
     pub(crate) bulkheads: Bulkheads,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) events: Events,
+    pub(crate) lock_order: Option<Box<dyn AnyLockOrder>>,
     pub(crate) domain: &'static str,
     pub(crate) readiness: Readiness,
     /// Cancelled when nothing is worth waiting for any more.
@@ -236,7 +239,8 @@ impl Engine {
         let doubtful: Vec<_> = batch.iter().filter(doubtful).map(|received| &received.envelope.command_id).collect();
         let known =
             if doubtful.is_empty() { Known::default() } else { inbox::load(&mut tx, doubtful.into_iter()).await? };
-        let mut transaction = CommandBatch { mode, now, events: &self.events, known, writes: Writes::default() };
+        let (events, lock_order) = (&self.events, self.lock_order.as_deref());
+        let mut transaction = CommandBatch { mode, now, events, lock_order, known, writes: Writes::default() };
         let followed = transaction.carry_out(&mut tx, batch).await?;
         transaction.write(&mut tx).await?;
         tx.commit().await.map_err(Failure::of_commit)?;

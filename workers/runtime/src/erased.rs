@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 
 use crate::{
     context::Context,
-    handler::{Handled, Handler, Member, OutsideHandler, Prepare},
+    handler::{Handler, Member, OutsideHandler, Prepare, Recording, one_for_each},
     handler_error::HandlerError,
 };
 
@@ -84,40 +84,53 @@ impl AnyHandler {
     pub(crate) fn outside<C: Command>(handler: impl OutsideHandler<C>) -> Self {
         Self::Outside(Arc::new(Erased(handler, PhantomData::<fn() -> C>)))
     }
+
+    /// Does the first parts of some commands of different sagas; the end of each, in their order.
+    pub(crate) fn first<'a>(
+        &'a self,
+        tx: &'a mut PgConnection,
+        set: Vec<(AnyCommand, Context)>,
+    ) -> Run<'a, Vec<(Prepared, Context)>> {
+        match self {
+            Self::Local(handler) => handler.handle(tx, set),
+            Self::Outside(handler) => handler.prepare(tx, set),
+        }
+    }
 }
 
 /// A [`Handler`] of any command.
 pub(crate) trait AnyLocal: Send + Sync {
-    /// Does the work of some commands of different sagas; a response for each, in their order.
+    /// Does the work of some commands of different sagas; the end of each, in their order.
     fn handle<'a>(
         &'a self,
         tx: &'a mut PgConnection,
         set: Vec<(AnyCommand, Context)>,
-    ) -> Run<'a, Vec<(Response, Context)>>;
+    ) -> Run<'a, Vec<(Prepared, Context)>>;
+}
+
+/// One command of any kind whose call was answered.
+pub(crate) struct AnyRecording<'a> {
+    pub(crate) command: AnyCommand,
+    /// The JSON that the prepare stored.
+    pub(crate) prepared: &'a str,
+    pub(crate) answer: &'a AnyAnswer,
+    pub(crate) context: Context,
 }
 
 /// An [`OutsideHandler`] of any command.
 pub(crate) trait AnyOutside: Send + Sync {
-    /// Decides what is to be asked.
+    /// Decides what is to be asked for some commands of different sagas; the end of each, in their order.
     fn prepare<'a>(
         &'a self,
         tx: &'a mut PgConnection,
-        command: AnyCommand,
-        context: &'a mut Context,
-    ) -> Run<'a, Prepared>;
+        set: Vec<(AnyCommand, Context)>,
+    ) -> Run<'a, Vec<(Prepared, Context)>>;
 
     /// Asks somebody outside, without a transaction.
     fn call<'a>(&'a self, prepared: &'a str, resumed: bool) -> Run<'a, AnyAnswer>;
 
-    /// Records what the outside said.
-    fn record<'a>(
-        &'a self,
-        tx: &'a mut PgConnection,
-        command: AnyCommand,
-        prepared: &'a str,
-        answer: &'a AnyAnswer,
-        context: &'a mut Context,
-    ) -> Run<'a, Response>;
+    /// Records what the outside said about some commands of different sagas; a response for each, in their order.
+    fn record<'a>(&'a self, tx: &'a mut PgConnection, set: Vec<AnyRecording<'a>>) -> Run<'a, Vec<(Response, Context)>>;
 }
 
 /// A handler and the command that it is for.
@@ -128,12 +141,11 @@ impl<C: Command, H: Handler<C>> AnyLocal for Erased<C, H> {
         &'a self,
         tx: &'a mut PgConnection,
         set: Vec<(AnyCommand, Context)>,
-    ) -> Run<'a, Vec<(Response, Context)>> {
+    ) -> Run<'a, Vec<(Prepared, Context)>> {
         Box::pin(async move {
-            let member = |(command, context)| Ok(Member { command: taken::<C>(command)?, context });
-            let set = set.into_iter().map(member).collect::<Result<Vec<_>, HandlerError>>()?;
-            let handled = self.0.handle_set(tx, set).await?;
-            handled.into_iter().map(|(outcome, context)| Ok((response(Ok(outcome))?, context))).collect()
+            let handled = self.0.handle_set(tx, members::<C>(set)?).await?;
+            let answered = |(outcome, context)| Ok((Prepared::Answered(response(outcome)?), context));
+            handled.into_iter().map(answered).collect()
         })
     }
 }
@@ -142,19 +154,23 @@ impl<C: Command, H: OutsideHandler<C>> AnyOutside for Erased<C, H> {
     fn prepare<'a>(
         &'a self,
         tx: &'a mut PgConnection,
-        command: AnyCommand,
-        context: &'a mut Context,
-    ) -> Run<'a, Prepared> {
+        set: Vec<(AnyCommand, Context)>,
+    ) -> Run<'a, Vec<(Prepared, Context)>> {
         Box::pin(async move {
-            let command = taken::<C>(command)?;
-            match self.0.prepare(tx, &command, context).await? {
-                Prepare::Call(prepared) => {
-                    let json = serde_json::to_string(&prepared);
-                    json.map(Prepared::Call)
-                        .map_err(|error| HandlerError::fault(format!("the intent cannot be written: {error}")))
-                }
-                Prepare::Answer(outcome) => Ok(Prepared::Answered(response(Ok(outcome))?)),
-            }
+            let mut set = members::<C>(set)?;
+            let decided = self.0.prepare_many(tx, &mut set).await?;
+            one_for_each(decided.len(), set.len())?;
+            let prepared = |(decision, member): (Prepare<H::Prepared, C::Reply>, Member<C>)| {
+                let prepared = match decision {
+                    Prepare::Call(prepared) => Prepared::Call(
+                        serde_json::to_string(&prepared)
+                            .map_err(|error| HandlerError::fault(format!("the intent cannot be written: {error}")))?,
+                    ),
+                    Prepare::Answer(outcome) => Prepared::Answered(response(outcome)?),
+                };
+                Ok((prepared, member.context))
+            };
+            decided.into_iter().zip(set).map(prepared).collect()
         })
     }
 
@@ -166,22 +182,20 @@ impl<C: Command, H: OutsideHandler<C>> AnyOutside for Erased<C, H> {
         })
     }
 
-    fn record<'a>(
-        &'a self,
-        tx: &'a mut PgConnection,
-        command: AnyCommand,
-        prepared: &'a str,
-        answer: &'a AnyAnswer,
-        context: &'a mut Context,
-    ) -> Run<'a, Response> {
+    fn record<'a>(&'a self, tx: &'a mut PgConnection, set: Vec<AnyRecording<'a>>) -> Run<'a, Vec<(Response, Context)>> {
         Box::pin(async move {
-            let command = taken::<C>(command)?;
-            let prepared = read_prepared::<H::Prepared>(prepared)?;
-            let answer = answer
-                .downcast_ref::<H::Answer>()
-                .ok_or_else(|| HandlerError::fault("the answer to be recorded is not this handler's"))?
-                .clone();
-            response(self.0.record(tx, command, prepared, answer, context).await)
+            let read = |AnyRecording { command, prepared, answer, context }: AnyRecording<'a>| {
+                let answer = answer.downcast_ref::<H::Answer>();
+                let answer =
+                    answer.ok_or_else(|| HandlerError::fault("the answer to be recorded is not this handler's"))?;
+                let prepared = read_prepared::<H::Prepared>(prepared)?;
+                Ok(Recording { command: taken::<C>(command)?, prepared, answer: answer.clone(), context })
+            };
+            let mut set = set.into_iter().map(read).collect::<Result<Vec<_>, HandlerError>>()?;
+            let outcomes = self.0.record_many(tx, &mut set).await?;
+            one_for_each(outcomes.len(), set.len())?;
+            let responses = outcomes.into_iter().zip(set);
+            responses.map(|(outcome, recording)| Ok((response(outcome)?, recording.context))).collect()
         })
     }
 }
@@ -189,6 +203,10 @@ impl<C: Command, H: OutsideHandler<C>> AnyOutside for Erased<C, H> {
 /// Reads a payload as the command `C`.
 pub(crate) fn decode<C: Command>(payload: &RawValue) -> Result<AnyCommand, serde_json::Error> {
     serde_json::from_str::<C>(payload.get()).map(|command| Box::new(command) as AnyCommand)
+}
+
+fn members<C: Command>(set: Vec<(AnyCommand, Context)>) -> Result<Vec<Member<C>>, HandlerError> {
+    set.into_iter().map(|(command, context)| Ok(Member { command: taken::<C>(command)?, context })).collect()
 }
 
 fn taken<C: Command>(command: AnyCommand) -> Result<C, HandlerError> {
@@ -202,8 +220,8 @@ fn read_prepared<P: serde::de::DeserializeOwned>(json: &str) -> Result<P, Handle
 }
 
 /// A fault that a handler returns as an outcome is a fault all the same: it must not be stored.
-fn response<R: serde::Serialize>(handled: Handled<R>) -> Result<Response, HandlerError> {
-    match handled? {
+fn response<R: serde::Serialize>(outcome: Outcome<R>) -> Result<Response, HandlerError> {
+    match outcome {
         Outcome::Faulted(fault) => Err(HandlerError::fault(fault.message)),
         outcome @ (Outcome::Done { .. } | Outcome::Refused(_)) => Response::of(&outcome),
     }

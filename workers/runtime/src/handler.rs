@@ -1,6 +1,6 @@
 //! The side of a command that a domain writes: handlers, and the ways in which they end.
 
-use std::{future::Future, sync::Arc};
+use std::future::Future;
 
 use contract::command::{Command, Outcome};
 use serde::{Serialize, de::DeserializeOwned};
@@ -99,12 +99,17 @@ impl<C: Command, H: SetHandler<C>> Handler<C> for H {
 
     async fn handle_set(&self, tx: &mut PgConnection, mut set: Vec<Member<C>>) -> MembersHandled<C::Reply> {
         let outcomes = self.handle_many(tx, &mut set).await?;
-        if outcomes.len() != set.len() {
-            let text = format!("{} of {} commands of a set have an outcome", outcomes.len(), set.len());
-            return Err(HandlerError::fault(text));
-        }
+        one_for_each(outcomes.len(), set.len())?;
         Ok(outcomes.into_iter().zip(set.into_iter().map(|member| member.context)).collect())
     }
+}
+
+/// Holds a handler to its promise of one result for each command of a set.
+pub(crate) fn one_for_each(results: usize, commands: usize) -> Result<(), HandlerError> {
+    if results == commands {
+        return Ok(());
+    }
+    Err(HandlerError::fault(format!("{results} of {commands} commands of a set have a result")))
 }
 
 /// Carries out one kind of command that needs somebody outside, such as a payment provider, in three parts: no
@@ -115,7 +120,9 @@ impl<C: Command, H: SetHandler<C>> Handler<C> for H {
 ///       ^ first delivery                          ^ redelivery after a crash resumes here, with `resumed`
 /// ```
 ///
-/// The key for the provider is [`Context::idempotency_key`], known in `prepare`: put it into `Prepared`.
+/// The commands of a batch are prepared in sets, called one by one, and recorded in sets as their answers come in;
+/// everything that [`SetHandler`] says of sets holds for both. The key for the provider is [`Context::idempotency_key`],
+/// known when it is prepared: put it into `Prepared`.
 ///
 /// As a compensation: when its action is prepared but not recorded, the action is *in doubt*
 /// ([`Context::action_in_doubt`]). Its record can no longer happen by then, but its call may still be on the way, so
@@ -126,13 +133,13 @@ pub trait OutsideHandler<C: Command>: Send + Sync + 'static {
     /// The outside's answer. Cloned when the record has to be run again.
     type Answer: Clone + Send + Sync + 'static;
 
-    /// Decides in a transaction what is to be asked for, and writes the intent's business rows.
-    fn prepare(
+    /// Decides in a transaction what is to be asked for, and writes the intents' business rows; a decision for each
+    /// member, in their order.
+    fn prepare_many(
         &self,
         tx: &mut PgConnection,
-        command: &C,
-        context: &mut Context,
-    ) -> impl Future<Output = Result<Prepare<Self::Prepared, C::Reply>, HandlerError>> + Send;
+        set: &mut [Member<C>],
+    ) -> impl Future<Output = Decided<Self, C>> + Send;
 
     /// Asks outside. `resumed` says that an earlier call may have been made: look that up first. Is given up as
     /// [`HandlerError::Unclear`] after [`crate::limits::OUTSIDE_CALL_MAX`].
@@ -142,50 +149,18 @@ pub trait OutsideHandler<C: Command>: Send + Sync + 'static {
         resumed: bool,
     ) -> impl Future<Output = Result<Self::Answer, HandlerError>> + Send;
 
-    /// Writes down in a transaction what the call learned, and answers. A refusal keeps what it writes here: so it can
-    /// clear what the prepare has written.
-    fn record(
+    /// Writes down in a transaction what the calls learned, and answers each, in their order. A refusal keeps what it
+    /// writes here: so it can clear what the prepare has written.
+    fn record_many(
         &self,
         tx: &mut PgConnection,
-        command: C,
-        prepared: Self::Prepared,
-        answer: Self::Answer,
-        context: &mut Context,
-    ) -> impl Future<Output = Handled<C::Reply>> + Send;
+        set: &mut [Recording<C, Self::Prepared, Self::Answer>],
+    ) -> impl Future<Output = SetHandled<C::Reply>> + Send;
 }
 
-impl<C: Command, H: OutsideHandler<C>> OutsideHandler<C> for Arc<H> {
-    type Prepared = H::Prepared;
-    type Answer = H::Answer;
-
-    fn prepare(
-        &self,
-        tx: &mut PgConnection,
-        command: &C,
-        context: &mut Context,
-    ) -> impl Future<Output = Result<Prepare<Self::Prepared, C::Reply>, HandlerError>> + Send {
-        H::prepare(self, tx, command, context)
-    }
-
-    fn call(
-        &self,
-        prepared: &Self::Prepared,
-        resumed: bool,
-    ) -> impl Future<Output = Result<Self::Answer, HandlerError>> + Send {
-        H::call(self, prepared, resumed)
-    }
-
-    fn record(
-        &self,
-        tx: &mut PgConnection,
-        command: C,
-        prepared: Self::Prepared,
-        answer: Self::Answer,
-        context: &mut Context,
-    ) -> impl Future<Output = Handled<C::Reply>> + Send {
-        H::record(self, tx, command, prepared, answer, context)
-    }
-}
+/// How the prepare of a set ends: a decision for each command, in their order. An `Err` is about the whole set, as in
+/// [`SetHandled`].
+pub type Decided<H, C> = Result<Vec<Prepare<<H as OutsideHandler<C>>::Prepared, <C as Command>::Reply>>, HandlerError>;
 
 /// The decision of a prepare.
 #[derive(Debug, Clone)]
@@ -194,4 +169,17 @@ pub enum Prepare<P, R> {
     Call(P),
     /// Nothing outside is needed: this is the answer.
     Answer(Outcome<R>),
+}
+
+/// One command of a set whose call was answered.
+#[derive(Debug)]
+pub struct Recording<C, P, A> {
+    /// The command as it was sent.
+    pub command: C,
+    /// The prepare's decision.
+    pub prepared: P,
+    /// The outside's answer.
+    pub answer: A,
+    /// The command's own surroundings.
+    pub context: Context,
 }

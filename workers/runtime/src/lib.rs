@@ -12,7 +12,8 @@
 //! or a compensation takes effect once however often it is delivered, a compensation that overtakes its action
 //! keeps that action from ever happening, refusals are sticky, and faults leave no trace.
 //!
-//! The promises that handlers make in return stand at [`Handler`], [`SetHandler`], [`OutsideHandler`] and [`EventHandler`].
+//! The promises that handlers make in return stand at [`Handler`], [`SetHandler`], [`OutsideHandler`], [`EventHandler`]
+//! and, for those of one batch, at [`LockOrder`].
 
 #![warn(missing_docs)]
 
@@ -22,6 +23,7 @@ mod context;
 mod domain;
 mod handler;
 mod handler_error;
+mod lock_order;
 
 mod demonstration;
 mod domain_error;
@@ -72,10 +74,11 @@ pub use events::{
     handler::{EventContext, EventHandler},
     outbox::Events,
 };
-pub use handler::{Handled, Handler, Member, OutsideHandler, Prepare, SetHandled, SetHandler};
+pub use handler::{Decided, Handled, Handler, Member, OutsideHandler, Prepare, Recording, SetHandled, SetHandler};
 pub use handler_error::HandlerError;
 pub use hold_settings::{HoldMinutes, Minutes, MinutesError, OfferMinutes};
 pub use holds::{HOLDS_PER_BATCH, Holds, next_expiry, sweep_holds};
+pub use lock_order::{Batch, LockOrder};
 pub use offer_keys::{DEVELOPMENT_OFFER_KEY, OfferError, OfferKeys, OfferKeysError, Opened};
 pub use offers::{OfferQuery, OfferReadError, OfferReads};
 pub use retention::Retention;

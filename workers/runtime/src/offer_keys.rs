@@ -106,6 +106,11 @@ impl<T> Opened<T> {
         self.expires_at
     }
 
+    /// The terms, whether the offer is still good or not.
+    pub const fn terms(&self) -> &T {
+        &self.terms
+    }
+
     /// The terms, when the offer is still good at `now`.
     ///
     /// # Errors

@@ -146,6 +146,12 @@ impl ReceivedCommand {
         }
     }
 
+    /// The command, to be looked at before its handler is run.
+    pub(crate) fn decoded(&mut self) -> Result<&AnyCommand, HandlerError> {
+        let command = self.command()?;
+        Ok(self.command.insert(command))
+    }
+
     /// The answer of a compensation that has nothing to undo.
     pub(crate) fn null_outcome(&self) -> Result<StoredOutcome, HandlerError> {
         let null_reply = self.registered.null_reply.as_ref();

@@ -75,6 +75,7 @@ impl Shared {
             bulkheads: bulkheads.clone(),
             clock: Arc::clone(&self.clock),
             events,
+            lock_order: domain.lock_order,
             domain: name,
             readiness: self.readiness.clone(),
             stop: self.stop.clone(),

@@ -9,11 +9,12 @@ use sqlx::{Connection, PgConnection, Postgres, Transaction};
 use crate::{
     barrier::{InboxEntry, Known, Ruling},
     context::Context,
-    erased::{AnyHandler, AnyLocal, AnyOutside, Prepared, Response, StoredOutcome},
+    erased::{AnyHandler, AnyOutside, AnyRecording, Prepared, Response, StoredOutcome},
     events::{announcements::Announcements, outbox::Events},
     failure::{Failure, guarded},
     handler_error::HandlerError,
     inbox::{self, NewInboxEntry, Written},
+    lock_order::{AnyLockOrder, Batch},
     received::{Part, ReceivedCommand},
     sets::sets,
     side_effects::Cause,
@@ -96,6 +97,7 @@ pub(crate) struct CommandBatch<'e> {
     pub(crate) mode: Mode,
     pub(crate) now: DateTime<Utc>,
     pub(crate) events: &'e Events,
+    pub(crate) lock_order: Option<&'e dyn AnyLockOrder>,
     pub(crate) known: Known,
     pub(crate) writes: Writes,
 }
@@ -160,22 +162,16 @@ impl CommandBatch<'_> {
         tx: &mut PgConnection,
         batch: &mut [ReceivedCommand],
     ) -> Result<Vec<FollowUp>, Failure> {
+        let sets = sets(batch.iter().map(|received| (received.envelope.saga_id(), set_kind(received))));
+        if let (Some(lock_order), true) = (self.lock_order, sets.len() > 1) {
+            let commands = batch.iter_mut().map(ReceivedCommand::decoded).collect::<Result<Vec<_>, _>>()?;
+            guarded(lock_order.lock(tx, &Batch::new(commands))).await?;
+        }
         let mut follow_ups = BTreeMap::new();
-        for places in sets(batch.iter().map(|received| (received.envelope.saga_id(), set_kind(received)))) {
-            let Some(first) = places.first().map(|place| &mut batch[*place]) else { continue };
-            let registered = Arc::clone(&first.registered);
-            match (&first.part, &registered.handler) {
-                (Part::First, AnyHandler::Local(handler)) => {
-                    self.handle(tx, handler.as_ref(), batch, &places, &mut follow_ups).await?;
-                }
-                (Part::First, AnyHandler::Outside(handler)) => {
-                    let follow_up = self.prepare(tx, handler, first).await?;
-                    follow_ups.insert(places[0], follow_up);
-                }
-                (Part::Record { .. }, _) => {
-                    let follow_up = self.record(tx, first).await?;
-                    follow_ups.insert(places[0], follow_up);
-                }
+        for places in sets {
+            match batch[places[0]].part {
+                Part::First => self.first_parts(tx, batch, &places, &mut follow_ups).await?,
+                Part::Record { .. } => self.records(tx, batch, &places, &mut follow_ups).await?,
             }
         }
         Ok(follow_ups.into_values().collect())
@@ -210,11 +206,10 @@ impl CommandBatch<'_> {
         })
     }
 
-    /// A set of commands of one kind and of different sagas: those that are to be run are handled at once.
-    async fn handle(
+    /// The first parts of a set of commands of one kind and of different sagas: those that are to be run are done at once.
+    async fn first_parts(
         &mut self,
         tx: &mut PgConnection,
-        handler: &dyn AnyLocal,
         batch: &mut [ReceivedCommand],
         places: &[usize],
         follow_ups: &mut BTreeMap<usize, FollowUp>,
@@ -234,56 +229,32 @@ impl CommandBatch<'_> {
                 }
             }
         }
-        if set.is_empty() {
-            return Ok(());
-        }
+        let Some((first, _)) = running.first() else { return Ok(()) };
+        let registered = Arc::clone(&batch[*first].registered);
         let mut scope = Scope::enter(tx, self.mode).await?;
-        let handled = guarded(handler.handle(scope.connection(), set)).await;
-        let handled = match scope.leave(handled).await? {
-            Ran::Through(handled) => handled,
+        let ended = guarded(registered.handler.first(scope.connection(), set)).await;
+        let ended = match scope.leave(ended).await? {
+            Ran::Through(ended) => ended,
             // Only a command alone gets here.
-            Ran::TakenBack(response) => vec![(response, batch[running[0].0].context(self.now))],
+            Ran::TakenBack(response) => vec![(Prepared::Answered(response), batch[*first].context(self.now))],
         };
-        for ((place, in_doubt), (response, context)) in running.into_iter().zip(handled) {
+        for ((place, in_doubt), (end, context)) in running.into_iter().zip(ended) {
             let received = &batch[place];
             if let Some(action) = in_doubt {
                 self.close(received, action, InboxEntry::tombstone());
             }
-            follow_ups.insert(place, self.answered_first(received, context, response)?);
+            let follow_up = match end {
+                Prepared::Answered(response) => self.answered_first(received, context, response)?,
+                Prepared::Call(prepared) => {
+                    let id = received.envelope.command_id.clone();
+                    self.insert(received, id, InboxEntry::Prepared(prepared.clone()));
+                    self.keep(received, context)?;
+                    FollowUp::Call(outside_call(received, prepared, false)?)
+                }
+            };
+            follow_ups.insert(place, follow_up);
         }
         Ok(())
-    }
-
-    /// The first part of an outside command.
-    async fn prepare(
-        &mut self,
-        tx: &mut PgConnection,
-        handler: &Arc<dyn AnyOutside>,
-        received: &mut ReceivedCommand,
-    ) -> Result<FollowUp, Failure> {
-        let in_doubt = match self.due(received)? {
-            Due::Nothing(follow_up) => return Ok(follow_up),
-            Due::Run { in_doubt } => in_doubt,
-        };
-        let mut context = received.context(self.now);
-        context.action_in_doubt.clone_from(&in_doubt);
-        let command = received.command()?;
-        let mut scope = Scope::enter(tx, self.mode).await?;
-        let prepared = guarded(handler.prepare(scope.connection(), command, &mut context)).await;
-        let prepared = scope.leave(prepared).await?;
-        if let Some(action) = in_doubt {
-            self.close(received, action, InboxEntry::tombstone());
-        }
-        match prepared {
-            Ran::Through(Prepared::Call(prepared)) => {
-                let id = received.envelope.command_id.clone();
-                self.insert(received, id, InboxEntry::Prepared(prepared.clone()));
-                self.keep(received, context)?;
-                Ok(FollowUp::Call(outside_call(received, prepared, false)?))
-            }
-            Ran::Through(Prepared::Answered(response)) => self.answered_first(received, context, response),
-            Ran::TakenBack(response) => self.answered_first(received, received.context(self.now), response),
-        }
     }
 
     fn answered_first(
@@ -297,32 +268,54 @@ impl CommandBatch<'_> {
         Ok(FollowUp::Reply(reply))
     }
 
-    async fn record(&mut self, tx: &mut PgConnection, received: &mut ReceivedCommand) -> Result<FollowUp, Failure> {
-        let id = received.envelope.command_id.clone();
-        match self.known.get(&id) {
-            Some(InboxEntry::Prepared(_)) => {}
-            // Recorded by another worker, or taken back in the meantime: that is the answer, and this one is void.
-            Some(InboxEntry::Done(outcome) | InboxEntry::Refused(outcome) | InboxEntry::Tombstone(outcome)) => {
-                return Ok(FollowUp::Reply(Reply { outcome: outcome.clone(), ending: Ending::Again }));
-            }
-            None => {
-                return Err(HandlerError::fault("the intent of this outside call is gone from the inbox").into());
+    /// The records of a set of commands of one kind and of different sagas, whose calls were answered.
+    async fn records(
+        &mut self,
+        tx: &mut PgConnection,
+        batch: &mut [ReceivedCommand],
+        places: &[usize],
+        follow_ups: &mut BTreeMap<usize, FollowUp>,
+    ) -> Result<(), Failure> {
+        let mut open = Vec::new();
+        for place in places {
+            let received = &mut batch[*place];
+            match self.known.get(&received.envelope.command_id) {
+                Some(InboxEntry::Prepared(_)) => open.push((*place, received.command()?)),
+                // Recorded by another worker, or taken back in the meantime: that is the answer, and this one is void.
+                Some(InboxEntry::Done(outcome) | InboxEntry::Refused(outcome) | InboxEntry::Tombstone(outcome)) => {
+                    let reply = Reply { outcome: outcome.clone(), ending: Ending::Again };
+                    follow_ups.insert(*place, FollowUp::Reply(reply));
+                }
+                None => {
+                    return Err(HandlerError::fault("the intent of this outside call is gone from the inbox").into());
+                }
             }
         }
-        let mut context = received.context(self.now);
-        let command = received.command()?;
-        let Part::Record { handler, prepared, answer } = &received.part else {
-            return Err(HandlerError::fault("there is no answer to be recorded").into());
-        };
+        let batch = &*batch;
+        let (mut places, mut set, mut by) = (Vec::new(), Vec::new(), None);
+        for (place, command) in open {
+            let Part::Record { handler, prepared, answer } = &batch[place].part else {
+                return Err(HandlerError::fault("there is no answer to be recorded").into());
+            };
+            places.push(place);
+            set.push(AnyRecording { command, prepared, answer, context: batch[place].context(self.now) });
+            by = Some(handler);
+        }
+        let (Some(handler), Some(first)) = (by, places.first()) else { return Ok(()) };
         let mut scope = Scope::enter(tx, self.mode).await?;
-        let recorded = guarded(handler.record(scope.connection(), command, prepared, answer, &mut context)).await;
-        let (response, context) = match scope.leave(recorded).await? {
-            Ran::Through(response) => (response, context),
-            Ran::TakenBack(response) => (response, received.context(self.now)),
+        let recorded = guarded(handler.record(scope.connection(), set)).await;
+        let recorded = match scope.leave(recorded).await? {
+            Ran::Through(recorded) => recorded,
+            // Only a command alone gets here.
+            Ran::TakenBack(response) => vec![(response, batch[*first].context(self.now))],
         };
-        let (entry, reply) = self.answered(received, context, response)?;
-        self.close(received, id, entry);
-        Ok(FollowUp::Reply(reply))
+        for (place, (response, context)) in places.into_iter().zip(recorded) {
+            let received = &batch[place];
+            let (entry, reply) = self.answered(received, context, response)?;
+            self.close(received, received.envelope.command_id.clone(), entry);
+            follow_ups.insert(place, FollowUp::Reply(reply));
+        }
+        Ok(())
     }
 
     fn answered(
@@ -381,12 +374,9 @@ impl Reply {
     }
 }
 
-/// The kind of the set that a command may be handled in: commands of one kind are handled at once.
-fn set_kind(received: &ReceivedCommand) -> Option<&'static str> {
-    match (&received.part, &received.registered.handler) {
-        (Part::First, AnyHandler::Local(_)) => Some(received.registered.name),
-        (Part::First, AnyHandler::Outside(_)) | (Part::Record { .. }, _) => None,
-    }
+/// The kind of the set that a command is handled in: commands of one kind, at the same part of theirs.
+fn set_kind(received: &ReceivedCommand) -> (&'static str, bool) {
+    (received.registered.name, matches!(received.part, Part::Record { .. }))
 }
 
 /// The answer to a command that has expired, which no transaction is begun for; none while it may be started.

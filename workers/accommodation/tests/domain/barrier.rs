@@ -8,20 +8,23 @@ use contract::{
 };
 use worker_accommodation::{Settings, domain};
 use worker_runtime::testkit::{
-    Harness, ManualClock, Snapshot, action_of_a_new_saga,
+    Harness, ManualClock, Snapshot, action_of_a_new_saga, check_crossing,
     conformance::{check_pair, check_refusal, check_refusal_in_set},
     lab::{at, offer_keys},
 };
 
-use crate::common::{assert_conserved, offer, put_on_sale};
+use crate::common::{assert_conserved, night, offer, put_on_sale};
 
 async fn harness(name: &str, rooms: i32, villas: i32) -> Harness {
-    let database = private_servers::testing::database(name).await;
-    let harness =
-        Harness::open(domain(&Settings::default(), offer_keys(), false), &database, Arc::new(ManualClock::new(at(0))))
-            .await;
+    let harness = worker(&private_servers::testing::database(name).await).await;
     put_on_sale(harness.pool(), rooms, villas).await;
     harness
+}
+
+/// A worker on a database.
+async fn worker(database: &str) -> Harness {
+    let clock = Arc::new(ManualClock::new(at(0)));
+    Harness::open(domain(&Settings::default(), offer_keys(), false), database, clock).await
 }
 
 /// Everything that a hold which was undone must have left as it was.
@@ -96,4 +99,25 @@ async fn a_batch_of_guests_shares_the_villas_and_gets_the_same_ones_when_asked_a
     assert!(first.iter().all(held), "{first:?}");
     assert_eq!(harness.deliver_together(&confirmations).await, first);
     assert_conserved(harness.pool()).await;
+}
+
+#[tokio::test]
+async fn batches_of_several_kinds_that_cross_do_not_deadlock() {
+    let database = private_servers::testing::database("stays_crossing").await;
+    let workers = [worker(&database).await, worker(&database).await];
+    put_on_sale(workers[0].pool(), 9, 9).await;
+    let mut batches = [Vec::new(), Vec::new()];
+    for (batch, mine, theirs) in [(0, 5, 8), (1, 8, 5)] {
+        let held = hold(kit::ids::order_id(), &[&offer(1, mine, mine + 2)]);
+        workers[0].deliver(&action_of_a_new_saga("hold-rooms"), &held).await;
+        let confirm = ConfirmRooms { order_id: held.order_id, guest_name: "Ada Lovelace".into() };
+        let next = hold(kit::ids::order_id(), &[&offer(1, 0, 1), &offer(1, theirs, theirs + 2)]);
+        batches[batch] = vec![
+            workers[0].envelope(&action_of_a_new_saga("confirm-rooms"), &confirm),
+            workers[0].envelope(&action_of_a_new_saga("hold-rooms"), &next),
+        ];
+    }
+    let hold_up = format!("SELECT FROM room_night WHERE room_type_id = 1 AND night = '{}'", night(0));
+    let texts = check_crossing(workers, batches, &hold_up).await;
+    assert!(texts.iter().flatten().all(|text| text.starts_with(r#"{"outcome":"done""#)), "{texts:?}");
 }

@@ -8,7 +8,7 @@ use contract::{
 };
 use worker_flights::{Settings, domain};
 use worker_runtime::testkit::{
-    Harness, ManualClock, Snapshot, action_of_a_new_saga,
+    Harness, ManualClock, Snapshot, action_of_a_new_saga, check_crossing,
     conformance::{check_pair, check_refusal, check_refusal_in_set},
     lab::{at, offer_keys},
 };
@@ -16,12 +16,15 @@ use worker_runtime::testkit::{
 use crate::common::{assert_conserved, offer, people, put_on_sale};
 
 async fn harness(name: &str, capacities: &[i32]) -> Harness {
-    let database = private_servers::testing::database(name).await;
-    let harness =
-        Harness::open(domain(&Settings::default(), offer_keys(), false), &database, Arc::new(ManualClock::new(at(0))))
-            .await;
+    let harness = worker(&private_servers::testing::database(name).await).await;
     put_on_sale(harness.pool(), capacities).await;
     harness
+}
+
+/// A worker on a database.
+async fn worker(database: &str) -> Harness {
+    let clock = Arc::new(ManualClock::new(at(0)));
+    Harness::open(domain(&Settings::default(), offer_keys(), false), database, clock).await
 }
 
 /// Everything that a hold which was undone must have left as it was.
@@ -106,4 +109,27 @@ async fn a_batch_of_buyers_shares_what_is_left_and_confirms_together() {
     tickets.dedup();
     assert_eq!(tickets.len(), 5);
     assert_conserved(harness.pool()).await;
+}
+
+#[tokio::test]
+async fn batches_of_several_kinds_that_cross_do_not_deadlock() {
+    let database = private_servers::testing::database("flights_crossing").await;
+    let workers = [worker(&database).await, worker(&database).await];
+    let pool = workers[0].pool().clone();
+    put_on_sale(&pool, &[9, 9, 9]).await;
+    let offers = [offer(&pool, 1, 1).await, offer(&pool, 2, 1).await, offer(&pool, 3, 1).await];
+    let mut batches = [Vec::new(), Vec::new()];
+    for (batch, mine, theirs) in [(0, 1, 2), (1, 2, 1)] {
+        let held = hold(kit::ids::order_id(), 1, &[&offers[mine]]);
+        workers[0].deliver(&action_of_a_new_saga("hold-seats"), &held).await;
+        let release = ReleaseSeats { order_id: held.order_id };
+        let next = hold(kit::ids::order_id(), 1, &[&offers[0], &offers[theirs]]);
+        batches[batch] = vec![
+            workers[0].envelope(&action_of_a_new_saga("release-seats"), &release),
+            workers[0].envelope(&action_of_a_new_saga("hold-seats"), &next),
+        ];
+    }
+    let hold_up = "SELECT FROM cabin_inventory WHERE flight_id = (SELECT flight_id FROM flight WHERE number = 1)";
+    let texts = check_crossing(workers, batches, hold_up).await;
+    assert!(texts.iter().flatten().all(|text| text.starts_with(r#"{"outcome":"done""#)), "{texts:?}");
 }

@@ -19,12 +19,14 @@ impl SetHandler<ConfirmOrder> for Orders {
         let Some(now) = set.first().map(|member| member.context.now) else { return Ok(Vec::new()) };
         let orders = || set.iter().map(|member| &member.command);
         let changed: Vec<Uuid> = sqlx::query_scalar(
-            "WITH changed AS (
+            "WITH locked AS MATERIALIZED (
+                 SELECT order_id FROM orders WHERE order_id = ANY($2) ORDER BY order_id FOR NO KEY UPDATE
+             ), changed AS (
                  UPDATE orders o SET status = 'confirmed', flight_reference = a.flight_reference,
                         stay_reference = a.stay_reference, updated_at = $1
                  FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[])
                      AS a (order_id, flight_reference, stay_reference, command_id)
-                 WHERE o.order_id = a.order_id AND o.status = 'pending' RETURNING o.order_id, a.command_id
+                 WHERE (SELECT count(*) FROM locked) > 0 AND o.order_id = a.order_id AND o.status = 'pending' RETURNING o.order_id, a.command_id
              )
              INSERT INTO order_history (order_id, status, command_id, at)
              SELECT order_id, 'confirmed', command_id, $1 FROM changed RETURNING order_id",

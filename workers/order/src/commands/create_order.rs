@@ -52,6 +52,7 @@ async fn insert(
              SELECT order_id, user_id, status, reason_code, reason, amount, currency, $1, $1
              FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::numeric[], $8::text[])
                  AS o (order_id, user_id, status, reason_code, reason, amount, currency)
+             ORDER BY order_id
          ), items AS (
              INSERT INTO order_item (order_id, place, offer_id, description, amount, currency)
              SELECT * FROM unnest($9::uuid[], $10::smallint[], $11::text[], $12::text[], $13::numeric[], $14::text[])

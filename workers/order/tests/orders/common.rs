@@ -21,6 +21,14 @@ pub(crate) async fn orders() -> (Harness, Arc<ManualClock>) {
     (Harness::open(worker_order::domain(), &database, clock.clone()).await, clock)
 }
 
+/// Two workers on one database.
+pub(crate) async fn two_workers() -> [Harness; 2] {
+    let database = private_servers::testing::database("order_crossing").await;
+    let clock = Arc::new(ManualClock::new(kit::clock::system().now()));
+    let worker = async || Harness::open(worker_order::domain(), &database, clock.clone()).await;
+    [worker().await, worker().await]
+}
+
 pub(crate) fn money(amount: &str) -> Money {
     Money::from_parts(amount.parse().unwrap(), "EUR").unwrap()
 }

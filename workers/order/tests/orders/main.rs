@@ -11,9 +11,9 @@ mod tests {
     use chrono::TimeDelta;
     use contract::{Outcome, order::OrderStatus};
     use kit::{clock::Clock, ids};
-    use worker_runtime::testkit::{action_of_a_new_saga, compensation_of, conformance::check_pair};
+    use worker_runtime::testkit::{action_of_a_new_saga, check_crossing, compensation_of, conformance::check_pair};
 
-    use crate::common::{confirm, create, get, orders, reject, snapshot, view};
+    use crate::common::{confirm, create, get, orders, reject, snapshot, two_workers, view};
 
     #[tokio::test]
     async fn creating_and_rejecting_keep_every_promise_of_the_barrier() {
@@ -66,6 +66,31 @@ mod tests {
             kinds,
             [("order.rejected", lost.order_id.to_string()), ("order.confirmed", kept.order_id.to_string())]
         );
+    }
+
+    #[tokio::test]
+    async fn copies_of_batches_that_cross_do_not_deadlock() {
+        let workers = two_workers().await;
+        // In the order of their ids, which is the order of locks.
+        let mut placed = Vec::new();
+        for _ in 0..4 {
+            let order = create(ids::user_id());
+            workers[0].deliver(&action_of_a_new_saga("create-order"), &order).await;
+            placed.push(order.order_id);
+        }
+        placed.sort_unstable();
+        let [first, second, one, other] = placed[..] else { panic!("{placed:?}") };
+        let confirming = |order_id| workers[0].envelope(&action_of_a_new_saga("confirm-order"), &confirm(order_id));
+        let rejecting = |order_id| workers[0].envelope(&action_of_a_new_saga("reject-order"), &reject(order_id));
+        let (confirmed, rejected) = (confirming(one), rejecting(other));
+        let batches = [
+            vec![confirmed.clone(), rejecting(first), rejected.clone()],
+            vec![rejected, confirming(second), confirmed],
+        ];
+        let hold_up =
+            format!("SELECT FROM orders WHERE order_id IN ('{}', '{}') ORDER BY order_id", first.uuid(), second.uuid());
+        let texts = check_crossing(workers, batches, &hold_up).await;
+        assert!(texts.iter().flatten().all(|text| text.starts_with(r#"{"outcome":"done""#)), "{texts:?}");
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
-//! `payment.void`: undoes an authorization in any state: lets reserved money go, gives taken money back, and
+//! `payment.void`: undoes authorizations in any state: lets reserved money go, gives taken money back, and
 //! makes sure that an authorization that is still on its way reserves nothing.
 
+use chrono::{DateTime, Utc};
 use contract::{
     Money, PaymentId,
     command::Outcome,
@@ -8,13 +9,13 @@ use contract::{
 };
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
-use worker_runtime::{Context, Handled, HandlerError, OutsideHandler, Prepare};
+use worker_runtime::{Decided, HandlerError, Member, OutsideHandler, Prepare, Recording, SetHandled};
 
 use super::Payments;
 use crate::{
-    ledger::{self, Movement, posting},
+    ledger::{Movement, Posting, posting},
     lookup::ask_once,
-    payments::{Payment, Status, UnderWay, of_order},
+    payments::{Payment, Status, UnderWay, newest},
     provider::{Answer, Key, Reference},
 };
 
@@ -41,24 +42,24 @@ impl OutsideHandler<VoidPayment> for Payments {
     type Prepared = Prepared;
     type Answer = Answer;
 
-    async fn prepare(
-        &self,
-        tx: &mut PgConnection,
-        command: &VoidPayment,
-        context: &mut Context,
-    ) -> Result<Prepare<Prepared, PaymentVoided>, HandlerError> {
-        let key = Key(context.idempotency_key());
-        let undo = match &context.action_in_doubt {
-            Some(action) => Undo::Abandon { action_key: Key(action.to_string()) },
-            None => {
-                let begun = UnderWay::Undo.begin(tx, command.order_id).await?;
-                let Some(undo) = begun.as_ref().and_then(undo_of) else {
-                    return nothing_left(of_order(tx, command.order_id).await?);
-                };
-                undo
+    async fn prepare_many(&self, tx: &mut PgConnection, set: &mut [Member<VoidPayment>]) -> Decided<Self, VoidPayment> {
+        let recorded = || set.iter().filter(|member| member.context.action_in_doubt.is_none());
+        let asked: Vec<_> = recorded().map(|member| (member.command.order_id, None)).collect();
+        let mut begun = UnderWay::Undo.begin(tx, &asked).await?;
+        let left: Vec<_> =
+            asked.iter().map(|(order_id, _)| *order_id).filter(|order_id| !begun.contains_key(order_id)).collect();
+        let others = newest(tx, &left).await?;
+        let decide = |Member { command, context }: &Member<VoidPayment>| {
+            let undo = match &context.action_in_doubt {
+                Some(action) => Some(Undo::Abandon { action_key: Key(action.to_string()) }),
+                None => begun.remove(&command.order_id).as_ref().and_then(undo_of),
+            };
+            match undo {
+                Some(undo) => Ok(Prepare::Call(Prepared { key: Key(context.idempotency_key()), undo })),
+                None => nothing_left(others.get(&command.order_id)),
             }
         };
-        Ok(Prepare::Call(Prepared { key, undo }))
+        set.iter().map(decide).collect()
     }
 
     async fn call(&self, prepared: &Prepared, resumed: bool) -> Result<Answer, HandlerError> {
@@ -71,46 +72,59 @@ impl OutsideHandler<VoidPayment> for Payments {
         ask_once(&*self.provider, key, resumed, call).await
     }
 
-    async fn record(
+    async fn record_many(
         &self,
         tx: &mut PgConnection,
-        _command: VoidPayment,
-        prepared: Prepared,
-        answer: Answer,
-        context: &mut Context,
-    ) -> Handled<PaymentVoided> {
-        match answer {
-            // What has lapsed reserves nothing either.
-            Answer::Done | Answer::Lapsed => {}
-            // A compensation is never refused for a business reason (S12): a person has to look at it.
-            Answer::Refused { code, message } => {
-                return Err(HandlerError::fault(format!("the provider refuses to undo: {code}, {message}")));
+        set: &mut [Recording<VoidPayment, Prepared, Answer>],
+    ) -> SetHandled<PaymentVoided> {
+        let Some(now) = set.first().map(|recording| recording.context.now) else { return Ok(Vec::new()) };
+        let mut undone = Posting::default();
+        for Recording { prepared, answer, .. } in &*set {
+            match answer {
+                // What has lapsed reserves nothing either.
+                Answer::Done | Answer::Lapsed => {}
+                // A compensation is never refused for a business reason (S12): a person has to look at it.
+                Answer::Refused { code, message } => {
+                    return Err(HandlerError::fault(format!("the provider refuses to undo: {code}, {message}")));
+                }
+                Answer::Authorized { .. } => {
+                    return Err(HandlerError::fault("the provider answered an undo with `authorized`"));
+                }
             }
-            Answer::Authorized { .. } => {
-                return Err(HandlerError::fault("the provider answered an undo with `authorized`"));
+            match prepared.undo {
+                Undo::Void { payment_id, amount, .. } => undone.add(payment_id, Movement::Void { authorized: amount }),
+                Undo::Refund { payment_id, amount, .. } => {
+                    undone.add(payment_id, Movement::Refund { captured: amount });
+                }
+                Undo::Abandon { .. } => {}
             }
         }
-        let (payment_id, movement) = match prepared.undo {
-            Undo::Void { payment_id, amount, .. } => (payment_id, Movement::Void { authorized: amount }),
-            Undo::Refund { payment_id, amount, .. } => (payment_id, Movement::Refund { captured: amount }),
-            Undo::Abandon { .. } => return Ok(Outcome::done(PaymentVoided {})),
-        };
-        let statement = posting!(
-            "UPDATE payment SET status = CASE status WHEN 'captured' THEN 'refunded' ELSE 'voided' END,
-                    refunded_amount = captured_amount, updated_at = $2, under_way = NULL
-             WHERE payment_id = $6 AND status IN ('authorized', 'captured') RETURNING payment_id"
-        );
-        let lines = ledger::post(statement, movement, context.now).bind(payment_id.uuid()).execute(tx).await?;
-        if lines.rows_affected() == 0 {
-            return Err(HandlerError::fault(format!("the payment {payment_id} changed while it was undone")));
-        }
-        Ok(Outcome::done(PaymentVoided {}))
+        give_back(tx, undone, now).await?;
+        Ok(set.iter().map(|_| Outcome::done(PaymentVoided {})).collect())
     }
+}
+
+/// Lets the money of payments go, or gives it back, whichever is due.
+async fn give_back(tx: &mut PgConnection, undone: Posting, now: DateTime<Utc>) -> Result<(), HandlerError> {
+    if undone.is_empty() {
+        return Ok(());
+    }
+    let statement = posting!(
+        "UPDATE payment SET status = CASE status WHEN 'captured' THEN 'refunded' ELSE 'voided' END,
+                refunded_amount = captured_amount, updated_at = $1, under_way = NULL
+         WHERE (SELECT count(*) FROM locked) > 0 AND payment_id = ANY($2) AND status IN ('authorized', 'captured')
+         RETURNING payment_id"
+    );
+    let lines = undone.lines();
+    if undone.query(statement, now).execute(tx).await?.rows_affected() != lines {
+        return Err(HandlerError::fault("a payment changed while it was undone"));
+    }
+    Ok(())
 }
 
 /// The answer when there is nothing to ask the provider for. A payment that is under way is not a no (S12): asked again,
 /// the command finds out how the other one ended.
-fn nothing_left(payment: Option<Payment>) -> Result<Prepare<Prepared, PaymentVoided>, HandlerError> {
+fn nothing_left(payment: Option<&Payment>) -> Result<Prepare<Prepared, PaymentVoided>, HandlerError> {
     match payment.filter(|payment| payment.under_way.is_some() && undo_of(payment).is_some()) {
         Some(payment) => Err(HandlerError::fault(format!("{} is under way at the provider", payment.payment_id))),
         None => Ok(Prepare::Answer(Outcome::done(PaymentVoided {}))),

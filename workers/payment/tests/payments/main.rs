@@ -17,8 +17,8 @@ mod tests {
     };
     use kit::ids;
     use worker_runtime::testkit::{
-        AfterPrepare, Delivered, action_of_a_new_saga, compensation_of,
-        conformance::{check_outside_overlap, check_pair, check_refusal},
+        AfterPrepare, Delivered, action_of_a_new_saga, check_crossing, compensation_of,
+        conformance::{check_outside_overlap, check_pair, check_refusal, check_refusal_in_set},
     };
 
     use crate::money::{Till, authorize, capture, eur, snapshot, void};
@@ -50,6 +50,107 @@ mod tests {
             assert_eq!(till.count("SELECT count(*) FROM payment").await, 0);
             till.assert_sound().await;
         }
+    }
+
+    #[tokio::test]
+    async fn a_refusal_within_a_set_keeps_no_other_order_from_its_money() {
+        let till = Till::open().await;
+        let fresh = || {
+            let order = ids::order_id();
+            (authorize(order, "tok_ok"), void(order))
+        };
+        let declined = ids::order_id();
+        let refused = (authorize(declined, "tok_declined"), void(declined));
+        check_refusal_in_set(&till.harness, &snapshot(), fresh, &refused, REFUSED_DECLINED).await;
+        till.assert_sound().await;
+    }
+
+    #[tokio::test]
+    async fn captures_are_taken_as_a_set_each_with_its_own_answer() {
+        let till = Till::open().await;
+        let tokens = ["tok_ok", "tok_capture_fails", "tok_auth_expires_fast", "tok_ok", "tok_ok"];
+        let orders: Vec<_> = tokens.iter().map(|token| (ids::order_id(), *token)).collect();
+        let authorizing: Vec<_> = orders
+            .iter()
+            .map(|(order, token)| (action_of_a_new_saga("authorize-payment"), authorize(*order, token)))
+            .collect();
+        let authorized = till.harness.deliver_together(&authorizing).await;
+        assert!(authorized.iter().all(|text| text.starts_with(r#"{"outcome":"done""#)), "{authorized:?}");
+        let one_statement = "SELECT count(DISTINCT xmin::text) FROM payment";
+        assert_eq!(till.count(one_statement).await, 1, "authorizations of a set are recorded together");
+
+        till.clock.advance(TimeDelta::seconds(61));
+        let mut capturing: Vec<_> =
+            orders.iter().map(|(order, _)| (action_of_a_new_saga("capture-payment"), capture(*order))).collect();
+        capturing[3].1.amount = eur("100.01");
+        capturing.push((action_of_a_new_saga("capture-payment"), capture(ids::order_id())));
+        let taken = till.harness.deliver_together(&capturing).await;
+        let ended: Vec<&str> = taken
+            .iter()
+            .map(|text| match text {
+                text if text.starts_with(r#"{"outcome":"done""#) => "done",
+                text if text.contains(REFUSED_CAPTURE) => REFUSED_CAPTURE,
+                text if text.contains(REFUSED_NOT_AUTHORIZED) => REFUSED_NOT_AUTHORIZED,
+                other => panic!("{other}"),
+            })
+            .collect();
+        assert_eq!(ended, ["done", REFUSED_CAPTURE, "done", REFUSED_CAPTURE, "done", REFUSED_NOT_AUTHORIZED]);
+        assert_eq!(till.harness.deliver_together(&capturing).await, taken, "other answers the second time");
+        assert_eq!(till.count("SELECT count(*) FROM ledger_movement WHERE kind = 'capture'").await, 3);
+        till.assert_sound().await;
+
+        // What was taken is given back and what was reserved let go, in one set too.
+        let undoing: Vec<_> =
+            authorizing.iter().map(|(id, command)| (compensation_of(id), void(command.order_id))).collect();
+        let undone = till.harness.deliver_together(&undoing).await;
+        assert!(undone.iter().all(|text| text.starts_with(r#"{"outcome":"done""#)), "{undone:?}");
+        assert_eq!(till.count("SELECT count(*) FROM payment WHERE status IN ('authorized', 'captured')").await, 0);
+        till.assert_sound().await;
+    }
+
+    #[tokio::test]
+    async fn two_captures_of_one_order_in_a_set_take_its_money_once() {
+        let till = Till::open().await;
+        let order = ids::order_id();
+        till.harness.deliver(&action_of_a_new_saga("authorize-payment"), &authorize(order, "tok_ok")).await;
+        let twice: Vec<_> = (0..2).map(|_| (action_of_a_new_saga("capture-payment"), capture(order))).collect();
+        let ended = till.harness.deliver_together(&twice).await;
+        assert!(ended[0].starts_with(r#"{"outcome":"done""#), "{ended:?}");
+        assert!(ended[1].starts_with(r#"{"outcome":"faulted""#), "{ended:?}");
+        assert_eq!(till.count("SELECT count(*) FROM ledger_movement WHERE kind = 'capture'").await, 1);
+        till.assert_sound().await;
+    }
+
+    #[tokio::test]
+    async fn batches_of_several_kinds_that_cross_do_not_deadlock() {
+        let database = private_servers::testing::database("payment_crossing").await;
+        let tills = [Till::on(&database).await, Till::on(&database).await];
+        // The payments are made in the order of their ids, which is the order of locks.
+        let mut orders = Vec::new();
+        for _ in 0..4 {
+            let order = ids::order_id();
+            tills[0].harness.deliver(&action_of_a_new_saga("authorize-payment"), &authorize(order, "tok_ok")).await;
+            orders.push(order);
+        }
+        let [first, second, one, other] = orders[..] else { panic!("{orders:?}") };
+        let harness = &tills[0].harness;
+        let capturing = |order| harness.envelope(&action_of_a_new_saga("capture-payment"), &capture(order));
+        let voiding = |order| harness.envelope(&action_of_a_new_saga("void-payment"), &void(order));
+        let (captured, voided) = (capturing(one), voiding(other));
+        let batches =
+            [vec![captured.clone(), voiding(first), voided.clone()], vec![voided, capturing(second), captured]];
+        let hold_up = format!(
+            "SELECT FROM payment WHERE order_id IN ('{}', '{}') ORDER BY payment_id",
+            first.uuid(),
+            second.uuid()
+        );
+        let workers = tills.map(|till| till.harness);
+        let texts = check_crossing(workers, batches, &hold_up).await;
+        assert!(texts.iter().flatten().all(|text| text.starts_with(r#"{"outcome":"done""#)), "{texts:?}");
+        let till = Till::on(&database).await;
+        assert_eq!(till.count("SELECT count(*) FROM ledger_movement WHERE kind = 'capture'").await, 2);
+        assert_eq!(till.count("SELECT count(*) FROM ledger_movement WHERE kind = 'void'").await, 2);
+        till.assert_sound().await;
     }
 
     #[tokio::test]

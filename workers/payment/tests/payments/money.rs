@@ -18,10 +18,14 @@ pub(crate) struct Till {
 
 impl Till {
     pub(crate) async fn open() -> Self {
-        let database = private_servers::testing::database("payment").await;
+        Self::on(&private_servers::testing::database("payment").await).await
+    }
+
+    /// One of some workers on a database.
+    pub(crate) async fn on(database: &str) -> Self {
         let clock = Arc::new(ManualClock::new(kit::clock::system().now()));
-        let sandbox = SandboxProvider::new(PgPool::connect_lazy(&database).unwrap(), clock.clone());
-        let harness = Harness::open(worker_payment::domain(Arc::new(sandbox)), &database, clock.clone()).await;
+        let sandbox = SandboxProvider::new(PgPool::connect_lazy(database).unwrap(), clock.clone());
+        let harness = Harness::open(worker_payment::domain(Arc::new(sandbox)), database, clock.clone()).await;
         Self { harness, clock }
     }
 

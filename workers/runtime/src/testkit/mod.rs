@@ -10,6 +10,7 @@
 
 mod clock;
 pub mod conformance;
+mod crossing;
 mod events;
 pub mod lab;
 mod pause;
@@ -41,6 +42,7 @@ use crate::{
 };
 
 pub use clock::ManualClock;
+pub use crossing::check_crossing;
 pub use events::{DeliveredEvent, check_subscription};
 pub use pause::{Overlap, PauseAt};
 
@@ -116,6 +118,7 @@ impl Harness {
             bulkheads,
             clock,
             events,
+            lock_order: domain.lock_order,
             domain: domain.route.as_str(),
             readiness: Readiness::new(),
             stop: CancellationToken::new(),
@@ -189,18 +192,29 @@ impl Harness {
         self.deliver_all(&envelopes).await
     }
 
-    /// Delivers envelopes of any commands of the domain in one transaction, in this order.
+    /// Delivers envelopes of any commands of the domain in one transaction, in this order. Where outside calls are due,
+    /// they are all made before the first of them is recorded, in a second transaction.
     ///
     /// # Panics
     /// When one is not answered.
     pub async fn deliver_all(&self, envelopes: &[CommandEnvelope]) -> Vec<String> {
         let batch = envelopes.iter().map(|envelope| self.read(envelope)).collect();
-        let mut texts = Vec::new();
-        for settled in self.run_all(batch).await {
-            texts.push(match self.finish(settled).await {
-                Delivered::Answered(text) => text,
-                other => panic!("a command was not answered: {other:?}"),
-            });
+        let (mut texts, mut called, mut records) = (Vec::new(), Vec::new(), Vec::new());
+        for (place, Settled { received, follow_up }) in self.run_all(batch).await.into_iter().enumerate() {
+            match follow_up {
+                FollowUp::Call(call) => match self.call(HalfWay { received: Box::new(received), call }).await {
+                    Ok(record) => {
+                        texts.push(String::new());
+                        called.push(place);
+                        records.push(record);
+                    }
+                    Err(delivered) => texts.push(answered(delivered)),
+                },
+                follow_up => texts.push(answered(delivered(follow_up))),
+            }
+        }
+        for (place, settled) in called.into_iter().zip(self.run_all(records).await) {
+            texts[place] = answered(delivered(settled.follow_up));
         }
         texts
     }
@@ -229,18 +243,22 @@ impl Harness {
 
     /// Goes on where a prepare stopped: calls, and records.
     pub async fn finish_half_way(&self, half_way: HalfWay) -> Delivered {
+        match self.call(half_way).await {
+            Ok(record) => delivered(self.run_one(record).await.follow_up),
+            Err(delivered) => delivered,
+        }
+    }
+
+    /// Makes the outside call; answers the command with its record due.
+    async fn call(&self, half_way: HalfWay) -> Result<ReceivedCommand, Delivered> {
         let HalfWay { mut received, call } = half_way;
         let answer = match outside::call(&self.engine, &received, &call).await {
             Called::Answer(answer) => answer,
-            Called::Fault(reply) => return Delivered::Answered(reply.outcome.0),
-            Called::Unclear(_) | Called::Stopped => return Delivered::Unanswered,
+            Called::Fault(reply) => return Err(Delivered::Answered(reply.outcome.0)),
+            Called::Unclear(_) | Called::Stopped => return Err(Delivered::Unanswered),
         };
         received.part = Part::Record { handler: call.handler, prepared: call.prepared, answer };
-        match self.run_one(*received).await.follow_up {
-            FollowUp::Reply(reply) => Delivered::Answered(reply.outcome.0),
-            FollowUp::Call(_) => panic!("a record asked for another call"),
-            FollowUp::GiveBack => Delivered::GivenBack,
-        }
+        Ok(*received)
     }
 
     /// An envelope as the orchestrator would send it, of a command that does not expire.
@@ -296,9 +314,8 @@ impl Harness {
 
     async fn finish(&self, settled: Settled) -> Delivered {
         match settled.follow_up {
-            FollowUp::Reply(reply) => Delivered::Answered(reply.outcome.0),
             FollowUp::Call(call) => self.finish_half_way(HalfWay { received: Box::new(settled.received), call }).await,
-            FollowUp::GiveBack => Delivered::GivenBack,
+            follow_up => delivered(follow_up),
         }
     }
 
@@ -336,6 +353,22 @@ impl Harness {
 impl std::fmt::Debug for Harness {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Harness").field("route", &self.route).finish_non_exhaustive()
+    }
+}
+
+/// The fate of a command whose call, if any, was made.
+fn delivered(follow_up: FollowUp) -> Delivered {
+    match follow_up {
+        FollowUp::Reply(reply) => Delivered::Answered(reply.outcome.0),
+        FollowUp::Call(_) => panic!("a record asked for another call"),
+        FollowUp::GiveBack => Delivered::GivenBack,
+    }
+}
+
+fn answered(delivered: Delivered) -> String {
+    match delivered {
+        Delivered::Answered(text) => text,
+        other => panic!("a command was not answered: {other:?}"),
     }
 }
 

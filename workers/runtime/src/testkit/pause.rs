@@ -145,7 +145,7 @@ const fn opposite(op: Op) -> Op {
     }
 }
 
-async fn wait_for(pool: &PgPool, what: &str, sql: &'static str) {
+pub(super) async fn wait_for(pool: &PgPool, what: &str, sql: &'static str) {
     let looking = async {
         while !sqlx::query_scalar::<_, bool>(sql).fetch_one(pool).await.expect("the state can be asked for") {
             tokio::time::sleep(LOOK_EVERY).await;

@@ -20,8 +20,8 @@ use sqlx::{PgConnection, PgPool, migrate::Migrator};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 use worker_runtime::{
-    Context, Domain, DomainError, Handled, Handler, HandlerError, Member, OutsideHandler, Prepare, SetHandled,
-    SetHandler,
+    Context, Decided, Domain, DomainError, Handled, Handler, HandlerError, Member, OutsideHandler, Prepare, Recording,
+    SetHandled, SetHandler,
     testkit::{Harness, Snapshot},
 };
 
@@ -295,16 +295,12 @@ impl OutsideHandler<AskOutside> for Outside {
     type Prepared = Asking;
     type Answer = bool;
 
-    async fn prepare(
-        &self,
-        _tx: &mut PgConnection,
-        command: &AskOutside,
-        context: &mut Context,
-    ) -> Result<Prepare<Asking, Granted>, HandlerError> {
-        match command.mode {
-            Mode::RefuseLate => Ok(Prepare::Answer(Outcome::refused(SOLD_OUT, "not even asked"))),
-            mode => Ok(Prepare::Call(Asking { key: context.idempotency_key(), mode })),
-        }
+    async fn prepare_many(&self, _tx: &mut PgConnection, set: &mut [Member<AskOutside>]) -> Decided<Self, AskOutside> {
+        let decide = |Member { command, context }: &Member<AskOutside>| match command.mode {
+            Mode::RefuseLate => Prepare::Answer(Outcome::refused(SOLD_OUT, "not even asked")),
+            mode => Prepare::Call(Asking { key: context.idempotency_key(), mode }),
+        };
+        Ok(set.iter().map(decide).collect())
     }
 
     async fn call(&self, asking: &Asking, resumed: bool) -> Result<bool, HandlerError> {
@@ -319,19 +315,22 @@ impl OutsideHandler<AskOutside> for Outside {
         if lost { Err(HandlerError::unclear("the answer was lost")) } else { Ok(granted) }
     }
 
-    async fn record(
+    async fn record_many(
         &self,
         tx: &mut PgConnection,
-        command: AskOutside,
-        asking: Asking,
-        granted: bool,
-        _context: &mut Context,
-    ) -> Handled<Granted> {
-        if !granted {
-            return Ok(Outcome::refused(SOLD_OUT, "the outside says no"));
-        }
-        sqlx::query("INSERT INTO granted VALUES ($1, $2)").bind(command.holder).bind(&asking.key).execute(tx).await?;
-        Ok(Outcome::done(Granted { key: asking.key }))
+        set: &mut [Recording<AskOutside, Asking, bool>],
+    ) -> SetHandled<Granted> {
+        let granted = || set.iter().filter(|recording| recording.answer);
+        sqlx::query("INSERT INTO granted SELECT * FROM unnest($1::uuid[], $2::text[])")
+            .bind(granted().map(|recording| recording.command.holder).collect::<Vec<_>>())
+            .bind(granted().map(|recording| recording.prepared.key.as_str()).collect::<Vec<_>>())
+            .execute(tx)
+            .await?;
+        let outcome = |recording: &Recording<AskOutside, Asking, bool>| match recording.answer {
+            true => Outcome::done(Granted { key: recording.prepared.key.clone() }),
+            false => Outcome::refused(SOLD_OUT, "the outside says no"),
+        };
+        Ok(set.iter().map(outcome).collect())
     }
 }
 
@@ -339,36 +338,32 @@ impl OutsideHandler<TakeBack> for Outside {
     type Prepared = String;
     type Answer = ();
 
-    async fn prepare(
-        &self,
-        tx: &mut PgConnection,
-        command: &TakeBack,
-        context: &mut Context,
-    ) -> Result<Prepare<String, TakenBack>, HandlerError> {
-        if let Some(action) = &context.action_in_doubt {
-            return Ok(Prepare::Call(action.to_string()));
-        }
-        let key = sqlx::query_scalar("SELECT key FROM granted WHERE holder = $1").bind(command.holder);
-        Ok(match key.fetch_optional(tx).await? {
-            Some(key) => Prepare::Call(key),
-            None => Prepare::Answer(Outcome::done(TakenBack {})),
-        })
+    async fn prepare_many(&self, tx: &mut PgConnection, set: &mut [Member<TakeBack>]) -> Decided<Self, TakeBack> {
+        let holders: Vec<Uuid> = set.iter().map(|member| member.command.holder).collect();
+        let keys = sqlx::query_as::<_, (Uuid, String)>("SELECT holder, key FROM granted WHERE holder = ANY($1)");
+        let keys: BTreeMap<_, _> = keys.bind(holders).fetch_all(tx).await?.into_iter().collect();
+        let decide = |Member { command, context }: &Member<TakeBack>| match &context.action_in_doubt {
+            Some(action) => Prepare::Call(action.to_string()),
+            None => match keys.get(&command.holder) {
+                Some(key) => Prepare::Call(key.clone()),
+                None => Prepare::Answer(Outcome::done(TakenBack {})),
+            },
+        };
+        Ok(set.iter().map(decide).collect())
     }
 
     async fn call(&self, key: &String, _resumed: bool) -> Result<(), HandlerError> {
         Ok(self.end(key).await?)
     }
 
-    async fn record(
+    async fn record_many(
         &self,
         tx: &mut PgConnection,
-        command: TakeBack,
-        _key: String,
-        (): (),
-        _context: &mut Context,
-    ) -> Handled<TakenBack> {
-        sqlx::query("DELETE FROM granted WHERE holder = $1").bind(command.holder).execute(tx).await?;
-        Ok(Outcome::done(TakenBack {}))
+        set: &mut [Recording<TakeBack, String, ()>],
+    ) -> SetHandled<TakenBack> {
+        let holders: Vec<Uuid> = set.iter().map(|recording| recording.command.holder).collect();
+        sqlx::query("DELETE FROM granted WHERE holder = ANY($1)").bind(holders).execute(tx).await?;
+        Ok(set.iter().map(|_| Outcome::done(TakenBack {})).collect())
     }
 }
 
