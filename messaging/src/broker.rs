@@ -69,7 +69,8 @@ pub trait Broker: Send + Sync + fmt::Debug {
 
     /// Publishes and waits for the confirms: one result per message, in the order of the batch.
     ///
-    /// Pipelined, and (but for events) mandatory. Bounded in flight, and in time: what has no answer after
+    /// Pipelined, and (but for events) mandatory. A queue that is gone and was declared by this client is declared again,
+    /// and the message sent again; only what no declared queue takes is [`PublishError::Unroutable`]. Bounded in flight, and in time: what has no answer after
     /// [`PUBLISH_TIMEOUT`] is [`PublishError::Unavailable`], at once when there is no connection.
     async fn publish(&self, batch: Vec<Outgoing>) -> Vec<Result<(), PublishError>>;
 

@@ -21,6 +21,7 @@ mod convert;
 mod declare;
 mod fall_back;
 mod link;
+mod lost_queues;
 mod options;
 mod parcel;
 mod publish;
@@ -44,6 +45,7 @@ use crate::{
         consume::ConsumerSpec,
         declare::Remembered,
         link::{Dialer, Link, Live, Readiness, Role},
+        lost_queues::LostQueues,
         options::{CLOSE_TIMEOUT, Installation, OPERATION_TIMEOUT},
         publish::Publisher,
     },
@@ -88,7 +90,8 @@ impl RabbitBroker {
                 return Err(error);
             }
         };
-        let publisher = Arc::new(Publisher::new(Arc::clone(&publishing), installation.clone()));
+        let lost_queues = LostQueues::new(Arc::clone(&publishing), installation.clone(), Arc::clone(&remembered));
+        let publisher = Arc::new(Publisher::new(Arc::clone(&publishing), installation.clone(), lost_queues));
         Ok(Self {
             installation,
             remembered,

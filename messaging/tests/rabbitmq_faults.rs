@@ -18,7 +18,7 @@ use std::{
 
 use lapin::{
     BasicProperties, Connection, ConnectionProperties,
-    options::{BasicGetOptions, BasicPublishOptions},
+    options::{BasicGetOptions, BasicPublishOptions, QueueDeleteOptions},
 };
 use messaging::{
     Broker, BrokerError, BrokerState, Delivery, Exchange, Message, Namespace, Outgoing, PUBLISH_TIMEOUT, PublishError,
@@ -419,6 +419,45 @@ async fn survive_a_deletion(kind: QueueKind) {
     operator.remove(&flights).await.unwrap();
     broker.close().await;
     operator.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queue_that_is_deleted_while_its_domain_is_away_is_declared_again_by_who_sends_to_it() {
+    log();
+    futures::future::join_all(KINDS.map(send_to_a_deleted_queue)).await;
+}
+
+async fn send_to_a_deleted_queue(kind: QueueKind) {
+    let prefix = testing::unique("away");
+    let options = RabbitOptions::new(&testing::amqp_url(), "away").unwrap();
+    let options = options.with_namespace(Namespace::new(&prefix)).with_queue_kind(kind);
+    let broker = Arc::new(RabbitBroker::connect(options).await.unwrap());
+    let flights = Topology::new().with_commands("flights");
+    broker.declare(&flights).await.unwrap();
+    let connection = Connection::connect(&testing::amqp_url(), ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    for queue in [queue(), QueueName::dead_letters()] {
+        let name = format!("{prefix}.{queue}");
+        channel.queue_delete(name.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
+    }
+    // Several publishers at once, with messages that no queue was ever declared for among theirs.
+    let stray = Outgoing::command("nowhere", Message::new("stray", "k", "{}"));
+    let publishing = (0..4).map(|number| {
+        let (broker, stray) = (Arc::clone(&broker), stray.clone());
+        async move { broker.publish(vec![command(number), stray]).await }
+    });
+    for answers in futures::future::join_all(publishing).await {
+        assert!(matches!(answers[..], [Ok(()), Err(PublishError::Unroutable { .. })]), "{answers:?}");
+    }
+    let mut subscription = broker.subscribe(&queue(), 10).await.unwrap();
+    let taken = take(&mut subscription, 4).await;
+    // A dead letter finds its queue again as well.
+    subscription.dead_letter(&taken[0], "nothing will do").await;
+    subscription.ack(&taken[1..]).await;
+    let mut dead_letters = broker.subscribe(&QueueName::dead_letters(), 10).await.unwrap();
+    assert_eq!(take(&mut dead_letters, 1).await[0].dead_letter().unwrap().reason, "nothing will do");
+    broker.remove(&flights).await.unwrap();
+    broker.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

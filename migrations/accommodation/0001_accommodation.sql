@@ -174,6 +174,8 @@ CREATE TABLE stay_booking (
     guest_name   text NOT NULL,
     booked_at    timestamptz NOT NULL
 );
+-- The pruner's: what was booked long ago.
+CREATE INDEX stay_booking_by_time ON stay_booking (booked_at);
 
 -- Conservation as a question: no row of it may ever say false. For tests and for people.
 CREATE VIEW inventory_conservation AS

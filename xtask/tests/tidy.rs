@@ -9,6 +9,8 @@ mod crates;
 mod documents;
 #[path = "tidy/errors.rs"]
 mod errors;
+#[path = "tidy/events.rs"]
+mod events;
 #[path = "tidy/files.rs"]
 mod files;
 #[path = "tidy/prose.rs"]

@@ -36,7 +36,7 @@ use crate::{
     rabbitmq::{
         acks::AckTracker,
         convert,
-        declare::{self, Remembered},
+        declare::{self, QUEUE_IS_FORGOTTEN_AFTER, Remembered},
         fall_back,
         link::{self, Link, Live},
         options::{CLOSE_TIMEOUT, Installation, OPERATION_TIMEOUT},
@@ -49,14 +49,6 @@ use crate::{
 
 /// How long a queue may take to answer a subscription. It is milliseconds, unless its leader is being elected.
 const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// A queue that was deleted is declared again no sooner than this.
-///
-/// Found with RabbitMQ 3.10.8: a queue that is declared again before its consumers' channels have handled the deletion
-/// takes those consumers over without telling them, and the channels then forget the new queue (`rabbit_channel` drops
-/// the state that it has just made), so that they never deliver from it. A channel handles the deletion within
-/// milliseconds.
-const QUEUE_IS_FORGOTTEN_AFTER: Duration = Duration::from_secs(1);
 
 /// The queue that a consumer takes from, and how.
 pub(super) struct ConsumerSpec {

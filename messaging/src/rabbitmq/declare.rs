@@ -1,6 +1,9 @@
 //! Turns a topology into declarations. The same code runs at start and after every reconnect.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use lapin::{
     Channel, Connection, ExchangeKind,
@@ -16,7 +19,9 @@ use crate::{
         convert::short,
         options::{Installation, QueueKind},
     },
-    topology::{Durability, EXISTS_OTHERWISE, Exchange, Namespace, QueueDeclaration, QueueName, Routing, Topology},
+    topology::{
+        Binding, Durability, EXISTS_OTHERWISE, Exchange, Namespace, QueueDeclaration, QueueName, Routing, Topology,
+    },
 };
 
 /// AMQP's code for a queue or exchange that is not there.
@@ -24,6 +29,14 @@ pub(super) const NOT_FOUND: u16 = 404;
 
 /// AMQP's code for one that is there with other arguments.
 const PRECONDITION_FAILED: u16 = 406;
+
+/// A queue that was deleted is declared again no sooner than this.
+///
+/// Found with RabbitMQ 3.10.8: a queue that is declared again before its consumers' channels have handled the deletion
+/// takes those consumers over without telling them, and the channels then forget the new queue (`rabbit_channel` drops
+/// the state that it has just made), so that they never deliver from it. A channel handles the deletion within
+/// milliseconds.
+pub(super) const QUEUE_IS_FORGOTTEN_AFTER: Duration = Duration::from_secs(1);
 
 /// All that was ever declared over a connection, to be declared again over the next.
 #[derive(Debug, Default)]
@@ -47,6 +60,20 @@ impl Remembered {
     pub(super) fn find(&self, queue: &QueueName) -> Option<QueueDeclaration> {
         let queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         queues.iter().find(|known| known.name == *queue).cloned()
+    }
+
+    /// The lasting queue that a message to this place goes to, unless only other clients have declared it.
+    pub(super) fn fed_by(&self, exchange: Exchange, routing_key: &str) -> Option<QueueDeclaration> {
+        let feeds = |binding: &Binding| match exchange.routing() {
+            Routing::Direct => binding.exchange == exchange && binding.key == routing_key,
+            Routing::Fanout => binding.exchange == exchange,
+            // What subscribers hear of is theirs to say.
+            Routing::Topic => false,
+        };
+        let queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_it =
+            |known: &&QueueDeclaration| known.durability != Durability::Exclusive && known.bindings.iter().any(feeds);
+        queues.iter().find(is_it).cloned()
     }
 
     pub(super) fn queues(&self) -> Vec<QueueDeclaration> {

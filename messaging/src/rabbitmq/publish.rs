@@ -30,6 +30,7 @@ use crate::{
     rabbitmq::{
         convert::{properties, short},
         link::{Link, Live},
+        lost_queues::LostQueues,
         options::Installation,
         parcel,
     },
@@ -53,6 +54,7 @@ type PublishResult = Result<(), PublishError>;
 pub(super) struct Publisher {
     link: Arc<Link>,
     installation: Installation,
+    lost_queues: LostQueues,
     pipelines: Semaphore,
     idle: Mutex<Vec<IdleChannel>>,
 }
@@ -64,8 +66,8 @@ struct IdleChannel {
 }
 
 impl Publisher {
-    pub(super) fn new(link: Arc<Link>, installation: Installation) -> Self {
-        Self { link, installation, pipelines: Semaphore::new(PIPELINES_MAX), idle: Mutex::default() }
+    pub(super) fn new(link: Arc<Link>, installation: Installation, lost_queues: LostQueues) -> Self {
+        Self { link, installation, lost_queues, pipelines: Semaphore::new(PIPELINES_MAX), idle: Mutex::default() }
     }
 
     /// See [`crate::Broker::publish`].
@@ -73,14 +75,14 @@ impl Publisher {
         let deadline = Instant::now() + PUBLISH_TIMEOUT;
         let mut answers: Vec<Option<PublishResult>> =
             batch.iter().map(|outgoing| outgoing.check_size().err().map(Err)).collect();
-        let sent = parcel::put_together(&batch, (0..batch.len()).filter(|&index| answers[index].is_none()));
-        let outgoing: Vec<&Outgoing> = sent.iter().map(|sent| sent.outgoing(&batch)).collect();
-        let pipelines = plan(&outgoing);
-        let pipelines = pipelines.into_iter().map(|pipeline| self.send_pipeline(&outgoing[pipeline], deadline));
-        let answered = futures::future::join_all(pipelines).await;
-        for (sent, answer) in sent.iter().zip(answered.into_iter().flatten()) {
-            for &index in &sent.indexes {
-                answers[index] = Some(answer.clone());
+        let unsent: Vec<usize> = (0..batch.len()).filter(|&index| answers[index].is_none()).collect();
+        self.send(&batch, &unsent, &mut answers, deadline).await;
+        let came_back = |index: &usize| matches!(answers[*index], Some(Err(PublishError::Unroutable { .. })));
+        let returned: Vec<usize> = unsent.into_iter().filter(came_back).collect();
+        if !returned.is_empty() {
+            let places = returned.iter().map(|&index| (batch[index].exchange, batch[index].routing_key.as_str()));
+            if self.lost_queues.declare_again(places, deadline).await {
+                self.send(&batch, &returned, &mut answers, deadline).await;
             }
         }
         let answers: Vec<PublishResult> = answers
@@ -89,6 +91,26 @@ impl Publisher {
             .collect();
         count(&batch, &answers);
         answers
+    }
+
+    /// Publishes these messages of a batch.
+    async fn send(
+        &self,
+        batch: &[Outgoing],
+        indexes: &[usize],
+        answers: &mut [Option<PublishResult>],
+        deadline: Instant,
+    ) {
+        let sent = parcel::put_together(batch, indexes.iter().copied());
+        let outgoing: Vec<&Outgoing> = sent.iter().map(|sent| sent.outgoing(batch)).collect();
+        let pipelines = plan(&outgoing);
+        let pipelines = pipelines.into_iter().map(|pipeline| self.send_pipeline(&outgoing[pipeline], deadline));
+        let answered = futures::future::join_all(pipelines).await;
+        for (sent, answer) in sent.iter().zip(answered.into_iter().flatten()) {
+            for &index in &sent.indexes {
+                answers[index] = Some(answer.clone());
+            }
+        }
     }
 
     /// Publishes messages on one channel; answers in their order.
@@ -146,7 +168,7 @@ impl Publisher {
         let mut confirms: FuturesUnordered<_> = messages
             .iter()
             .enumerate()
-            .map(|(position, outgoing)| async move { (position, self.send(channel, outgoing).await) })
+            .map(|(position, outgoing)| async move { (position, self.write(channel, outgoing).await) })
             .collect();
         while let Ok(Some((position, confirmation))) = timeout_at(deadline, confirms.next()).await {
             let outgoing = messages[position];
@@ -174,7 +196,7 @@ impl Publisher {
         (answers.into_iter().map(|answer| answer.unwrap_or_else(late)).collect(), is_clean)
     }
 
-    async fn send(&self, channel: &Channel, outgoing: &Outgoing) -> lapin::Result<Confirmation> {
+    async fn write(&self, channel: &Channel, outgoing: &Outgoing) -> lapin::Result<Confirmation> {
         let Outgoing { exchange, routing_key, message, receiver_unpacks: _ } = outgoing;
         let options = BasicPublishOptions { mandatory: exchange.is_mandatory(), ..BasicPublishOptions::default() };
         let wire_exchange = short(&self.installation.namespace.qualify(exchange.name()));

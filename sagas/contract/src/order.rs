@@ -200,6 +200,7 @@ impl Event for OrderConfirmed {
     const NAME: &'static str = "order.confirmed";
     const VERSION: u16 = 1;
     const ROUTE: Route = Route::Order;
+    const SUBSCRIBERS: &'static [Route] = &[];
 
     fn subject(&self) -> String {
         self.order_id.to_string()
@@ -219,6 +220,7 @@ impl Event for OrderRejected {
     const NAME: &'static str = "order.rejected";
     const VERSION: u16 = 1;
     const ROUTE: Route = Route::Order;
+    const SUBSCRIBERS: &'static [Route] = &[];
 
     fn subject(&self) -> String {
         self.order_id.to_string()

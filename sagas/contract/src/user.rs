@@ -37,6 +37,7 @@ impl Event for UserCreated {
     const NAME: &'static str = "user.created";
     const VERSION: u16 = 1;
     const ROUTE: Route = Route::User;
+    const SUBSCRIBERS: &'static [Route] = &[Route::Feed];
 
     fn subject(&self) -> String {
         self.user_id.to_string()

@@ -4,7 +4,13 @@ use contract::command::Route;
 use sqlx::migrate::Migrator;
 use worker_runtime::{Domain, OfferKeys, OfferReads, Resources};
 
-use crate::{commands::Accommodation, jobs::past_nights::PAST_NIGHTS, reads::router, seed::seed, settings::Settings};
+use crate::{
+    commands::Accommodation,
+    jobs::{past_nights::PAST_NIGHTS, past_stays::PAST_STAYS},
+    reads::router,
+    seed::seed,
+    settings::Settings,
+};
 
 /// The domain's tables.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/accommodation");
@@ -18,7 +24,8 @@ pub fn domain(settings: &Settings, offer_keys: OfferKeys, demonstration: bool) -
         .register(Domain::new(Route::Accommodation, &MIGRATOR))
         .http(move |resources: &Resources| router(OfferReads::new(resources, offer_for, offer_keys.clone())))
         .holds::<Accommodation>(hold_for)
-        .keep(PAST_NIGHTS);
+        .keep(PAST_NIGHTS)
+        .keep(PAST_STAYS);
     if demonstration {
         domain.demonstration("stays", |pool, today| async move { seed(&pool, today).await })
     } else {

@@ -2,3 +2,4 @@
 
 mod expire_holds;
 pub(crate) mod past_nights;
+pub(crate) mod past_stays;

@@ -4,7 +4,13 @@ use contract::command::Route;
 use sqlx::migrate::Migrator;
 use worker_runtime::{Domain, OfferKeys, OfferReads, Resources};
 
-use crate::{commands::Flights, jobs::past_flights::PAST_FLIGHTS, reads::router, seed::seed, settings::Settings};
+use crate::{
+    commands::Flights,
+    jobs::past_flights::{BOOKED_FLIGHTS, PAST_FLIGHTS},
+    reads::router,
+    seed::seed,
+    settings::Settings,
+};
 
 /// The domain's tables.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/flights");
@@ -18,7 +24,8 @@ pub fn domain(settings: &Settings, offer_keys: OfferKeys, demonstration: bool) -
         .register(Domain::new(Route::Flights, &MIGRATOR))
         .http(move |resources: &Resources| router(OfferReads::new(resources, offer_for, offer_keys.clone())))
         .holds::<Flights>(hold_for)
-        .keep(PAST_FLIGHTS);
+        .keep(PAST_FLIGHTS)
+        .keep(BOOKED_FLIGHTS);
     if demonstration {
         domain.demonstration("flights", |pool, today| async move { seed(&pool, today).await })
     } else {

@@ -4,7 +4,7 @@ use contract::command::Route;
 use sqlx::migrate::Migrator;
 use worker_runtime::Domain;
 
-use crate::{commands::Orders, reads};
+use crate::{commands::Orders, past_orders::PAST_ORDERS, reads};
 
 /// The database of this domain.
 pub const DATABASE: &str = "sojourn_order";
@@ -15,5 +15,8 @@ pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/order");
 /// The order domain: its commands and its reads.
 #[must_use]
 pub fn domain() -> Domain {
-    Orders.register(Domain::new(Route::Order, &MIGRATOR)).http(|resources| reads::router(resources.pool.clone()))
+    Orders
+        .register(Domain::new(Route::Order, &MIGRATOR))
+        .http(|resources| reads::router(resources.pool.clone()))
+        .keep(PAST_ORDERS)
 }

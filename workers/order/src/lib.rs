@@ -4,6 +4,7 @@
 //! `confirmed` only at the very end (S26).
 
 mod domain;
+mod past_orders;
 mod rules;
 
 mod commands;

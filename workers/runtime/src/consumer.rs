@@ -33,8 +33,8 @@ use crate::{
     transaction::{FollowUp, OutsideCall, Reply, expired},
 };
 
-/// How many parcels of replies may wait for their confirms before the next batch has to wait too.
-const UNCONFIRMED_PARCELS_MAX: usize = 4;
+/// How many parcels may wait for the task that sends them. It takes them at once, unless too many are unconfirmed.
+const UNSENT_PARCELS_MAX: usize = 1;
 
 /// One domain's consumer.
 pub(crate) struct Consumer {
@@ -76,7 +76,7 @@ impl Consumer {
         let queue = QueueName::commands(self.route.as_str());
         let subscribed = self.broker.subscribe_with_retry(&queue, self.prefetch_commands);
         let Some(Some(mut subscription)) = self.drain.run_until_cancelled(subscribed).await else { return };
-        let (parcels, parcels_in) = mpsc::channel(UNCONFIRMED_PARCELS_MAX);
+        let (parcels, parcels_in) = mpsc::channel(UNSENT_PARCELS_MAX);
         let acker = subscription.acker();
         let replies =
             Replies::new(Arc::clone(&self.broker), acker.clone(), self.engine.domain, self.engine.stop.clone());

@@ -140,9 +140,11 @@ impl Domain {
     /// has one queue for all its subscriptions, `events.<domain>`, which keeps what arrives while no worker runs.
     ///
     /// # Panics
-    /// When an event is subscribed to twice: that is a mistake of the program's text.
+    /// When an event is subscribed to twice, or does not name this domain among its subscribers, so that it would not be
+    /// told: both are mistakes of the program's text.
     #[must_use]
     pub fn on<E: Event>(mut self, handler: impl EventHandler<E>) -> Self {
+        assert!(E::SUBSCRIBERS.contains(&self.route), "`{}` does not know of this subscriber", E::NAME);
         let before = self.subscriptions.insert(E::NAME, Arc::new(RegisteredEvent::of(handler)));
         assert!(before.is_none(), "`{}` is subscribed to twice", E::NAME);
         self

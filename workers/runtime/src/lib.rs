@@ -72,7 +72,7 @@ pub use domain::{Domain, Resources};
 pub use domain_error::DomainError;
 pub use events::{
     handler::{EventContext, EventHandler},
-    outbox::Events,
+    outbox::{Emitted, Events},
 };
 pub use handler::{Decided, Handled, Handler, Member, OutsideHandler, Prepare, Recording, SetHandled, SetHandler};
 pub use handler_error::HandlerError;

@@ -51,6 +51,11 @@ pub const REPLY_RETRY_PAUSE: Duration = Duration::from_millis(200);
 /// because a forgotten command would be carried out twice (S11).
 pub const INBOX_RETENTION: TimeDelta = TimeDelta::days(90);
 
+/// How long the records of a sale are kept after it is over: orders, bookings, tickets, stays. Ten years is what the books
+/// of a travel agency have to be kept for in the strictest of the countries that it sells in; after that nobody has a
+/// reason to keep the names of travellers.
+pub const SALE_RETENTION: TimeDelta = TimeDelta::days(3_653);
+
 /// How often the clock is looked at for a new day, on which ended rows are removed: they harm nothing, they only take room.
 pub const PRUNE_LOOK_EVERY: Duration = Duration::from_secs(60 * 60);
 

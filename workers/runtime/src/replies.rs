@@ -1,14 +1,18 @@
-//! Replies on their way out: published, and then the deliveries that they answer are acknowledged. Never the other way
-//! round, with one exception: a reply that its queue has not taken for seconds is given up, because its command can be
+//! Replies on their way out: published, and then the deliveries that they answer are acknowledged. No reply waits for the
+//! confirms of those before it, and for none of their acknowledgments. A delivery is never acknowledged before its reply, with one exception: a reply that its queue has not taken for seconds is given up, because its command can be
 //! asked for again and the inbox then repeats it, whereas a domain that waits for one queue serves no other.
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use futures::{StreamExt, stream::FuturesUnordered};
 use messaging::{Acker, Broker, BrokerState, Delivery, Outgoing, PublishError};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{limits, observe};
+
+/// How many parcels of replies may wait for their confirms before the next one has to wait too.
+const UNCONFIRMED_PARCELS_MAX: usize = 4;
 
 /// How many replies that were not taken at once are held for another try; more wait unpublished.
 const LATE_REPLIES_MAX: usize = 512;
@@ -61,8 +65,9 @@ impl Replies {
     /// Sends until there is no consumer to hand over more, and nothing is late.
     pub(crate) async fn run(mut self, mut parcels: mpsc::Receiver<Parcel>) {
         let mut open = true;
-        while open || !self.late.is_empty() {
-            let room = open && self.late.len() < LATE_REPLIES_MAX;
+        let (mut published, mut acknowledged) = (FuturesUnordered::new(), FuturesUnordered::new());
+        while open || !self.late.is_empty() || !published.is_empty() || !acknowledged.is_empty() {
+            let room = open && self.late.len() < LATE_REPLIES_MAX && published.len() < UNCONFIRMED_PARCELS_MAX;
             let retry = async {
                 if self.late.is_empty() {
                     std::future::pending().await
@@ -71,31 +76,33 @@ impl Replies {
                 }
             };
             tokio::select! {
+                biased;
                 () = self.stop.cancelled() => return,
+                // First, so that no reply waits for what only the broker waits for.
                 parcel = parcels.recv(), if room => match parcel {
                     Some(Parcel { replies, unanswered }) => {
-                        self.acker.ack(&unanswered).await;
+                        acknowledged.push(acknowledge(self.acker.clone(), unanswered));
                         let since = Instant::now();
                         let late = |(reply, delivery)| Late { reply, delivery, since };
-                        self.publish(replies.into_iter().map(late).collect()).await;
+                        published.push(publish(Arc::clone(&self.broker), replies.into_iter().map(late).collect()));
                     }
                     None => open = false,
                 },
+                Some((replies, results)) = published.next() => {
+                    let settled = self.settled(replies, results);
+                    acknowledged.push(acknowledge(self.acker.clone(), settled));
+                }
+                Some(()) = acknowledged.next() => {}
                 () = retry => {
                     let late = std::mem::take(&mut self.late);
-                    self.publish(late).await;
+                    published.push(publish(Arc::clone(&self.broker), late));
                 }
             }
         }
     }
 
-    /// Publishes, acknowledges what was taken or never can be, and keeps the rest.
-    async fn publish(&mut self, replies: Vec<Late>) {
-        let outgoing = replies.iter().map(|late| late.reply.clone()).collect();
-        let results = tokio::select! {
-            () = self.stop.cancelled() => return,
-            results = self.broker.publish(outgoing) => results,
-        };
+    /// The deliveries whose replies were taken or never can be; the rest is kept.
+    fn settled(&mut self, replies: Vec<Late>, results: Vec<Result<(), PublishError>>) -> Vec<Delivery> {
         let mut settled = Vec::with_capacity(replies.len());
         for (late, result) in replies.into_iter().zip(results) {
             let Late { reply, delivery, since } = late;
@@ -130,6 +137,17 @@ impl Replies {
                 }
             }
         }
-        self.acker.ack(&settled).await;
+        settled
     }
+}
+
+/// Publishes, and gives the replies back with their results.
+async fn publish(broker: Arc<dyn Broker>, replies: Vec<Late>) -> (Vec<Late>, Vec<Result<(), PublishError>>) {
+    let outgoing = replies.iter().map(|late| late.reply.clone()).collect();
+    let results = broker.publish(outgoing).await;
+    (replies, results)
+}
+
+async fn acknowledge(acker: Acker, deliveries: Vec<Delivery>) {
+    acker.ack(&deliveries).await;
 }

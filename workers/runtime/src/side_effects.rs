@@ -48,7 +48,11 @@ pub(crate) struct SideEffects {
 }
 
 impl SideEffects {
+    /// Keeps an event that has a subscriber.
     pub(crate) fn emit<E: Event>(&mut self, event: &E) {
+        if E::SUBSCRIBERS.is_empty() {
+            return;
+        }
         match NewEvent::of(event) {
             Ok(event) => self.events.push(event),
             // Reported by the runtime as this run's fault: a handler has no use for it.

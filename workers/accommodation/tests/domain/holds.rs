@@ -11,17 +11,18 @@ use contract::{
         REFUSED_TRAVELLERS_MISMATCH, ReleaseRooms, RoomsHeld,
     },
 };
+use kit::clock::Clock;
 use tokio_util::sync::CancellationToken;
 use worker_accommodation::{Accommodation, Settings, domain};
 use worker_runtime::{
     Holds, next_expiry, sweep_holds,
     testkit::{
-        Harness, ManualClock,
+        Harness, ManualClock, action_of_a_new_saga,
         lab::{at, code, euros, offer_keys, order},
     },
 };
 
-use crate::common::{Lab, assert_conserved, night, put_on_sale};
+use crate::common::{Lab, assert_conserved, night, offer, put_on_sale};
 
 #[tokio::test]
 async fn a_held_room_becomes_a_booking() {
@@ -309,4 +310,26 @@ async fn nights_of_a_month_ago_are_removed() {
     assert_eq!(harness.prune().await, 20);
     assert_eq!(harness.prune().await, 0);
     assert_conserved(harness.pool()).await;
+}
+
+#[tokio::test]
+async fn stays_are_removed_when_their_sale_is_forgotten() {
+    let database = private_servers::testing::database("stays_forgotten").await;
+    let clock = Arc::new(ManualClock::new(at(0)));
+    let harness = Harness::open(domain(&Settings::default(), offer_keys(), false), &database, clock.clone()).await;
+    put_on_sale(harness.pool(), 2, 1).await;
+    let offers = vec![offer(1, 2, 4), offer(2, 4, 10)];
+    let hold = HoldRooms { order_id: order(1), offers, travellers: 2 };
+    harness.deliver(&action_of_a_new_saga("hold-rooms"), &hold).await;
+    let confirm = ConfirmRooms { order_id: order(1), guest_name: "Ada Lovelace".into() };
+    harness.deliver(&action_of_a_new_saga("confirm-rooms"), &confirm).await;
+    for (days, expected) in [(3_663, [1, 2, 1, 1]), (3_664, [0, 0, 0, 0])] {
+        clock.advance(at(0) + TimeDelta::days(days) - clock.now());
+        harness.prune().await;
+        let tables = "SELECT ARRAY[(SELECT count(*) FROM room_hold), (SELECT count(*) FROM room_hold_line),
+                                   (SELECT count(*) FROM stay_booking), (SELECT count(*) FROM unit_stay)]";
+        let left: Vec<i64> = sqlx::query_scalar(tables).fetch_one(harness.pool()).await.unwrap();
+        assert_eq!(left, expected, "after {days} days");
+        assert_conserved(harness.pool()).await;
+    }
 }

@@ -11,6 +11,7 @@ use contract::{
         REFUSED_TRAVELLERS_MISMATCH, ReleaseSeats, SeatsHeld,
     },
 };
+use kit::clock::Clock;
 use tokio_util::sync::CancellationToken;
 use worker_flights::{Flights, Settings, domain};
 use worker_runtime::{
@@ -302,21 +303,38 @@ async fn ten_thousand_record_locators_are_all_different() {
 }
 
 #[tokio::test]
-async fn flights_that_left_a_month_ago_are_removed_unless_they_are_booked() {
+async fn flights_that_left_a_month_ago_are_removed_and_booked_ones_when_their_sale_is_forgotten() {
     let database = private_servers::testing::database("flights_past").await;
     let clock = Arc::new(ManualClock::new(at(0)));
     let harness = Harness::open(domain(&Settings::default(), offer_keys(), false), &database, clock.clone()).await;
     put_on_sale(harness.pool(), &[5, 5, 5]).await;
-    let offer = offer(harness.pool(), 2, 1).await;
-    let hold = HoldSeats { order_id: order(1), offers: vec![offer], travellers: 1 };
+    // Flight 3 leaves a month after the others, and somebody flies on 2 and on 3.
+    let later =
+        "UPDATE flight SET departs_at = departs_at + interval '30 days', arrives_at = arrives_at + interval '30 days'
+                 WHERE number = 3";
+    sqlx::raw_sql(later).execute(harness.pool()).await.unwrap();
+    let offers = vec![offer(harness.pool(), 2, 1).await, offer(harness.pool(), 3, 1).await];
+    let hold = HoldSeats { order_id: order(1), offers, travellers: 1 };
     harness.deliver(&action_of_a_new_saga("hold-seats"), &hold).await;
     let confirm = ConfirmSeats { order_id: order(1), travellers: people(1) };
     harness.deliver(&action_of_a_new_saga("confirm-seats"), &confirm).await;
+    let left = async || {
+        let tables = "SELECT ARRAY[(SELECT count(*) FROM flight), (SELECT count(*) FROM seat_hold_line),
+                                   (SELECT count(*) FROM ticket), (SELECT count(*) FROM flight_booking),
+                                   (SELECT count(*) FROM seat_hold)]";
+        assert_conserved(harness.pool()).await;
+        sqlx::query_scalar::<_, Vec<i64>>(tables).fetch_one(harness.pool()).await.unwrap()
+    };
     // They leave after 30 days.
-    clock.advance(TimeDelta::days(59));
-    assert_eq!(harness.prune().await, 0);
-    clock.advance(TimeDelta::days(2));
-    assert_eq!(harness.prune().await, 2);
-    assert_eq!(harness.prune().await, 0);
-    assert_conserved(harness.pool()).await;
+    for (days, expected) in [
+        (59, [3, 2, 2, 1, 1]),
+        (61, [2, 2, 2, 1, 1]),
+        (3_682, [2, 2, 2, 1, 1]),
+        (3_684, [1, 1, 1, 1, 1]),
+        (3_714, [0, 0, 0, 0, 0]),
+    ] {
+        clock.advance(at(0) + TimeDelta::days(days) - clock.now());
+        harness.prune().await;
+        assert_eq!(left().await, expected, "after {days} days");
+    }
 }

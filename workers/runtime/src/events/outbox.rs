@@ -33,8 +33,8 @@ impl Events {
         Self { route, committed: Arc::new(Notify::new()) }
     }
 
-    /// Stores an event within the caller's transaction. `flow` is the saga that it belongs to, when there is one.
-    /// Call [`Events::committed`] after the commit.
+    /// Stores an event within the caller's transaction, if it has a subscriber. `flow` is the saga that it belongs to,
+    /// when there is one.
     ///
     /// # Errors
     /// When the database fails or the event cannot be written as JSON.
@@ -44,13 +44,17 @@ impl Events {
         now: DateTime<Utc>,
         flow: Option<SagaId>,
         event: &E,
-    ) -> Result<(), HandlerError> {
+    ) -> Result<Emitted, HandlerError> {
+        if E::SUBSCRIBERS.is_empty() {
+            return Ok(Emitted(None));
+        }
         let cause = Cause { flow: flow.map(|saga| saga.to_string()), ..Cause::default() };
-        store(tx, &[self.cloud_event(NewEvent::of(event)?, now, cause)]).await
+        store(tx, &[self.cloud_event(NewEvent::of(event)?, now, cause)]).await?;
+        Ok(Emitted(Some(Arc::clone(&self.committed))))
     }
 
-    /// Wakes the relay. To be called after a commit that stored events; a forgotten call delays them until the next.
-    pub fn committed(&self) {
+    /// Wakes the relay.
+    pub(crate) fn committed(&self) {
         self.committed.notify_one();
     }
 
@@ -72,6 +76,20 @@ impl Events {
             causationid: cause.message,
             traceparent: cause.traceparent,
             data: event.data,
+        }
+    }
+}
+
+/// An event that a transaction has stored, or one that has no subscriber.
+#[derive(Debug)]
+#[must_use = "the relay is to be woken after the commit"]
+pub struct Emitted(Option<Arc<Notify>>);
+
+impl Emitted {
+    /// To be called after the commit; a forgotten call delays the event until the next.
+    pub fn committed(self) {
+        if let Some(relay) = self.0 {
+            relay.notify_one();
         }
     }
 }

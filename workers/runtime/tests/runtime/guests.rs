@@ -22,6 +22,7 @@ impl Event for GuestArrived {
     const NAME: &'static str = "guest.arrived";
     const VERSION: u16 = 1;
     const ROUTE: Route = Route::Accommodation;
+    const SUBSCRIBERS: &'static [Route] = &[Route::Flights];
 
     fn subject(&self) -> String {
         self.guest.to_string()
@@ -37,6 +38,7 @@ impl Event for GuestGreeted {
     const NAME: &'static str = "guest.greeted";
     const VERSION: u16 = 1;
     const ROUTE: Route = Route::Flights;
+    const SUBSCRIBERS: &'static [Route] = &[Route::Feed];
 
     fn subject(&self) -> String {
         self.guest.to_string()

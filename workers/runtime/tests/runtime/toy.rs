@@ -120,6 +120,7 @@ impl Event for SeatWasTaken {
     const NAME: &'static str = "seat.taken";
     const VERSION: u16 = 1;
     const ROUTE: Route = Route::Flights;
+    const SUBSCRIBERS: &'static [Route] = &[Route::Feed];
 
     fn subject(&self) -> String {
         self.holder.to_string()

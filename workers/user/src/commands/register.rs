@@ -60,12 +60,12 @@ pub(crate) async fn register(
         return Err(RegistrationError::Taken);
     }
     let announced = events.emit(&mut tx, now, None, &UserCreated { user_id, role }).await;
-    announced.map_err(|error| match error {
+    let announced = announced.map_err(|error| match error {
         HandlerError::Database(source) => DomainError::doing("announcing a person")(source).into(),
         other => RegistrationError::Event(other),
     })?;
     tx.commit().await.map_err(DomainError::doing("registering a person"))?;
-    events.committed();
+    announced.committed();
     Ok(())
 }
 
