@@ -14,7 +14,7 @@ mod tests {
         order::{OrderConfirmed, OrderRejected, OrderStatus},
     };
     use kit::{clock::Clock, ids};
-    use worker_runtime::testkit::{action_of_a_new_saga, check_crossing, compensation_of, conformance::check_pair};
+    use worker_runtime::testkit::{action_of_a_new_saga, compensation_of, conformance::check_pair, cross};
 
     use crate::common::{confirm, create, get, orders, reject, snapshot, two_workers, view};
 
@@ -100,7 +100,9 @@ mod tests {
         ];
         let hold_up =
             format!("SELECT FROM orders WHERE order_id IN ('{}', '{}') ORDER BY order_id", first.uuid(), second.uuid());
-        let texts = check_crossing(workers, batches, &hold_up).await;
+        let crossed = cross(workers, batches, &hold_up).await;
+        assert_eq!(crossed.deadlocks, 0);
+        let texts = crossed.texts;
         assert!(texts.iter().flatten().all(|text| text.starts_with(r#"{"outcome":"done""#)), "{texts:?}");
     }
 

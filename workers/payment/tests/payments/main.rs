@@ -17,8 +17,9 @@ mod tests {
     };
     use kit::ids;
     use worker_runtime::testkit::{
-        AfterPrepare, Delivered, action_of_a_new_saga, check_crossing, compensation_of,
+        AfterPrepare, Delivered, action_of_a_new_saga, compensation_of,
         conformance::{check_outside_overlap, check_pair, check_refusal, check_refusal_in_set},
+        cross,
     };
 
     use crate::money::{Till, authorize, capture, eur, snapshot, void};
@@ -145,7 +146,9 @@ mod tests {
             second.uuid()
         );
         let workers = tills.map(|till| till.harness);
-        let texts = check_crossing(workers, batches, &hold_up).await;
+        let crossed = cross(workers, batches, &hold_up).await;
+        assert_eq!(crossed.deadlocks, 0);
+        let texts = crossed.texts;
         assert!(texts.iter().flatten().all(|text| text.starts_with(r#"{"outcome":"done""#)), "{texts:?}");
         let till = Till::on(&database).await;
         assert_eq!(till.count("SELECT count(*) FROM ledger_movement WHERE kind = 'capture'").await, 2);

@@ -42,7 +42,7 @@ use crate::{
 };
 
 pub use clock::ManualClock;
-pub use crossing::check_crossing;
+pub use crossing::{Crossed, cross};
 pub use events::{DeliveredEvent, check_subscription};
 pub use pause::{Overlap, PauseAt};
 
