@@ -22,7 +22,7 @@ impl Event for GuestArrived {
     const NAME: &'static str = "guest.arrived";
     const VERSION: u16 = 1;
     const ROUTE: Route = Route::Accommodation;
-    const SUBSCRIBERS: &'static [Route] = &[Route::Flights];
+    const SUBSCRIBERS: &'static [Route] = &[Route::Flights, Route::Feed];
 
     fn subject(&self) -> String {
         self.guest.to_string()
