@@ -45,7 +45,7 @@ pub(crate) async fn orchestrated(
     closed_loop(in_flight, length, || async {
         let input = numbers.next_input();
         let declined = input.decline;
-        let start = start_of(input)?;
+        let start = start_of(SAGA, input)?;
         let begun = Instant::now();
         let request = http.post(format!("{orchestrator}/api/sagas")).bearer_auth(token).header("prefer", "wait=25");
         let answer = request.json(&start).send().await?;
@@ -59,11 +59,11 @@ pub(crate) async fn orchestrated(
     .await
 }
 
-/// The request that starts a saga.
-pub(crate) fn start_of(input: BenchInput) -> Result<StartSaga> {
+/// The request that starts a saga of this definition.
+pub(crate) fn start_of(name: &str, input: BenchInput) -> Result<StartSaga> {
     let key = input.row.to_string();
     Ok(StartSaga {
-        name: SAGA.to_owned(),
+        name: name.to_owned(),
         version: None,
         idempotency: Some(StartKey { key: key.clone(), fingerprint: key.clone() }),
         business_key: key,

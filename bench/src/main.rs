@@ -15,6 +15,7 @@ mod parts;
 mod recovery;
 mod report;
 mod sagas;
+mod sleeping;
 mod suite;
 mod system;
 mod verify;
@@ -64,5 +65,7 @@ mod tests {
         assert_eq!((cli.plan.in_flight, cli.plan.history), (vec![8], 1_000_000));
         let cli = Cli::try_parse_from(["bench", "--recovery", "--idle"]).unwrap();
         assert_eq!((cli.plan.recovery, cli.plan.idle, cli.plan.orders), (Some(10_000), true, false));
+        let cli = Cli::try_parse_from(["bench", "--sleeping"]).unwrap();
+        assert_eq!(cli.plan.sleeping, Some(200_000));
     }
 }

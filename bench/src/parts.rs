@@ -17,6 +17,7 @@ use worker_runtime::Domain;
 
 use crate::workload::{
     Answered, Authorize, ConfirmOrder, CreateOrder, HoldRoom, Participant, RejectOrder, ReleaseRoom, Void, definition,
+    stuck_definition,
 };
 
 /// Makes the benchmark's tables in each domain's database.
@@ -46,8 +47,8 @@ pub(crate) struct WorkerCli {
 
 /// Runs an orchestrator until it is told to stop.
 pub(crate) async fn run_orchestrator(cli: orchestrator::Cli) -> anyhow::Result<()> {
-    let bench = definition().map_err(|mistakes| anyhow!("the benchmark's definition is wrong: {mistakes:?}"))?;
-    let catalog = Catalog::new([bench])?;
+    let wrong = |mistakes| anyhow!("the benchmark's definition is wrong: {mistakes:?}");
+    let catalog = Catalog::new([definition().map_err(wrong)?, stuck_definition().map_err(wrong)?])?;
     Ok(orchestrator::program(cli, catalog).await?)
 }
 

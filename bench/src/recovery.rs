@@ -11,7 +11,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use kit::settings::DEVELOPMENT_INTERNAL_TOKEN;
 use sqlx::{Connection, PgConnection};
 
-use crate::{latency::median, load::start_of, sagas::Sagas, system::QueueKind, verify};
+use crate::{latency::median, load::start_of, sagas::Sagas, system::QueueKind, verify, workload::SAGA};
 
 /// The domain that is away: `payment`, whose step is the third.
 const PAYMENT: usize = 2;
@@ -71,7 +71,7 @@ async fn start_all(parts: &Sagas, sagas: u32) -> Result<()> {
 }
 
 async fn start_one(parts: &Sagas) -> Result<()> {
-    let start = start_of(parts.numbers.next_input())?;
+    let start = start_of(SAGA, parts.numbers.next_input())?;
     let address = format!("{}/api/sagas", parts.orchestrator.address);
     let request = parts.http.post(address).bearer_auth(DEVELOPMENT_INTERNAL_TOKEN);
     let answer = request.json(&start).send().await?;

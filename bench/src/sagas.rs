@@ -9,8 +9,7 @@ use sqlx::{PgPool, postgres::PgPoolOptions};
 
 use crate::{
     floor::Databases,
-    history,
-    latency::{Run, median},
+    latency::Run,
     load::{self, Numbers},
     parts::MIGRATOR,
     report::Sample,
@@ -75,31 +74,8 @@ impl Sagas {
         Ok(Sample { in_flight, sojourn, floor, usage })
     }
 
-    /// The highest load on an empty journal and on one with a past, in turn with nothing between but the filling.
-    pub(crate) async fn measure_history(
-        &self,
-        sagas: i64,
-        weeks: u16,
-        in_flight: usize,
-        runs: u16,
-        length: Duration,
-    ) -> Result<()> {
-        let throughput = async || -> Result<f64> {
-            let mut seen = Vec::new();
-            for _ in 0..runs {
-                seen.push(self.drive(in_flight, length).await?.per_second());
-            }
-            Ok(median(seen))
-        };
-        let empty = throughput().await?;
-        history::fill(&self.url("sojourn_orchestrator"), sagas, weeks).await?;
-        let full = throughput().await?;
-        println!("\nwith {sagas} finished sagas over {weeks} weeks in the journal, at {in_flight} in flight:");
-        println!("  {full:.1} sagas/s, before {empty:.1}: ratio {:.2}", full / empty);
-        Ok(())
-    }
-
-    async fn drive(&self, in_flight: usize, length: Duration) -> Result<Run> {
+    /// One run of Sojourn alone.
+    pub(crate) async fn drive(&self, in_flight: usize, length: Duration) -> Result<Run> {
         let (http, address) = (&self.http, &self.orchestrator.address);
         load::orchestrated(http, address, DEVELOPMENT_INTERNAL_TOKEN, &self.numbers, in_flight, length).await
     }

@@ -5,9 +5,11 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::{
+    history::{self, History},
     idle, orders, recovery,
     report::{self, Sample},
     sagas::Sagas,
+    sleeping,
     system::QueueKind,
     verify,
 };
@@ -27,8 +29,8 @@ pub(crate) struct Plan {
     /// Length of one run, in seconds; Sojourn and the floor get it each.
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=3600))]
     seconds: u64,
-    /// So many finished sagas are put into the journal at the end, and the highest load is measured again.
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..=10_000_000))]
+    /// Writes so many finished sagas into a journal instead, and measures the highest load on it and on an empty one.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..=100_000_000))]
     pub(crate) history: i64,
     /// The weeks before this one over which the finished sagas are spread, each with partitions of its own.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=520))]
@@ -40,6 +42,10 @@ pub(crate) struct Plan {
     /// soon they all move again.
     #[arg(long, num_args = 0..=1, default_missing_value = "10000", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) recovery: Option<u32>,
+    /// Kills the only orchestrator instead, with so many sagas asleep (200000 unless said otherwise), and measures how
+    /// soon it serves again, and the memory that they take.
+    #[arg(long, num_args = 0..=1, default_missing_value = "200000", value_parser = clap::value_parser!(u32).range(4..=10_000_000))]
+    pub(crate) sleeping: Option<u32>,
     /// Measures instead what the programs use while there is nothing to do.
     #[arg(long)]
     pub(crate) idle: bool,
@@ -48,6 +54,11 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) const fn length(&self) -> Duration {
         Duration::from_secs(self.seconds)
+    }
+
+    /// True when it asks for something in place of the tables.
+    const fn is_special(&self) -> bool {
+        self.orders || self.recovery.is_some() || self.sleeping.is_some() || self.history > 0 || self.idle
     }
 }
 
@@ -61,10 +72,20 @@ pub(crate) async fn run(plan: Plan) -> Result<()> {
             recovery::run(sagas, plan.runs, queues).await?;
         }
     }
+    // The journal is the same under both kinds of queues.
+    if let Some(queues) = plan.queues.first().copied() {
+        if let Some(sleepers) = plan.sleeping {
+            sleeping::run(usize::try_from(sleepers)?, queues).await?;
+        }
+        if let (1.., Some(in_flight)) = (plan.history, plan.in_flight.iter().copied().max()) {
+            let (sagas, weeks, runs, length) = (plan.history, plan.weeks, plan.runs, plan.length());
+            history::run(History { sagas, weeks, in_flight, runs, length }, queues).await?;
+        }
+    }
     if plan.idle {
         idle::run().await?;
     }
-    if plan.orders || plan.recovery.is_some() || plan.idle {
+    if plan.is_special() {
         return Ok(());
     }
     println!("Sojourn's saga of 4 steps, 1 in 10 declined, against the same transactions called directly.");
@@ -89,9 +110,6 @@ async fn loads(plan: &Plan, queues: QueueKind) -> Result<()> {
     for in_flight in &plan.in_flight {
         let of_load: Vec<&Sample> = samples.iter().filter(|sample| sample.in_flight == *in_flight).collect();
         report::print(&of_load);
-    }
-    if let (true, Some(most)) = (plan.history > 0, plan.in_flight.iter().max()) {
-        sagas.measure_history(plan.history, plan.weeks, *most, plan.runs, plan.length()).await?;
     }
     verify::check(|database| sagas.url(database)).await?;
     println!("\nEvery saga ended right, in every database.");

@@ -17,6 +17,10 @@ use worker_runtime::{Member, SetHandled, SetHandler};
 
 /// The definition's name.
 pub(crate) const SAGA: &str = "bench";
+/// The name of the definition that waits for a person.
+pub(crate) const SAGA_STUCK: &str = "bench-stuck";
+/// The step of it at which it waits.
+pub(crate) const STUCK_STEP: &str = "authorize-payment";
 /// Of the start input, in bytes.
 pub(crate) const PAYLOAD_BYTES: usize = 500;
 /// One saga in so many is declined.
@@ -117,6 +121,17 @@ pub(crate) fn definition() -> Result<Definition, Vec<DefinitionError>> {
         .compensate(|input, _: &Cause| Void(input.clone()))
         .add();
     saga.step("confirm-order").after([authorize]).pivot().command(|input, _| ConfirmOrder(input.clone())).add();
+    saga.build()
+}
+
+/// A saga that, when it is declined, is declined past its pivot: it sleeps until a person says how it goes on.
+pub(crate) fn stuck_definition() -> Result<Definition, Vec<DefinitionError>> {
+    let mut saga = Builder::<BenchInput>::new(SAGA_STUCK, 1);
+    saga.must_succeed(Retry::exponential(Duration::from_millis(200)));
+    let create = saga.step("create-order").pivot().command(|input, _| CreateOrder(input.clone())).add();
+    let authorize = saga.step(STUCK_STEP).after([create]).retriable();
+    let authorize = authorize.command(|input, _| Authorize(input.clone())).add();
+    saga.step("confirm-order").after([authorize]).retriable().command(|input, _| ConfirmOrder(input.clone())).add();
     saga.build()
 }
 

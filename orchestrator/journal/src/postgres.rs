@@ -11,6 +11,7 @@
 //! ```
 
 mod append;
+mod awake;
 mod dead_letters;
 mod lane;
 mod link;
@@ -250,7 +251,9 @@ impl Journal for PgJournal {
         if shard >= self.shards {
             return Err(JournalError::OwnershipLost { shard });
         }
-        Ok(Box::new(PgLane::own(&self.lanes, shard, self.instance, self.weeks.clone(), self.link.doubts()).await?))
+        Ok(Box::new(
+            PgLane::own(&self.lanes, shard, self.shards, self.instance, self.weeks.clone(), self.link.doubts()).await?,
+        ))
     }
 
     fn membership(&self) -> watch::Receiver<Membership> {

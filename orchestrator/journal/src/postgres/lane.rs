@@ -13,7 +13,7 @@ use tokio::{
 
 use super::{
     append::{Ready, write},
-    quarantine, reads,
+    awake, quarantine, reads,
     rows::SleepColumns,
     session::{CHANNEL_MEMBERS, LOCK_CLASS_SHARD, Meaning, meaning, unavailable},
     weeks::Weeks,
@@ -54,6 +54,8 @@ const OTHER_WRITE: &str = "UPDATE shard_owner SET since = since WHERE shard = $1
 #[derive(Debug)]
 pub(super) struct PgLane {
     shard: u16,
+    /// The number of shards of the installation.
+    shards: u16,
     connection: Option<PgConnection>,
     weeks: Weeks,
     /// Counts the reasons to look whether this session is still there.
@@ -67,6 +69,7 @@ impl PgLane {
     pub(super) async fn own(
         options: &PgConnectOptions,
         shard: u16,
+        shards: u16,
         instance: InstanceId,
         weeks: Weeks,
         doubts: watch::Receiver<u64>,
@@ -95,7 +98,7 @@ impl PgLane {
                 .execute(&mut connection);
             let noted = timeout(STATEMENT_TIMEOUT, noting).await;
             noted.map_err(|_| silent("noting the owner of a shard"))?.map_err(&failed)?;
-            return Ok(Self { shard, connection: Some(connection), weeks, doubts, doubts_seen });
+            return Ok(Self { shard, shards, connection: Some(connection), weeks, doubts, doubts_seen });
         }
     }
 
@@ -150,8 +153,8 @@ impl LaneJournal for PgLane {
     }
 
     async fn awake(&mut self) -> Result<Vec<SagaId>, JournalError> {
-        let shard = self.shard;
-        self.with("reading the open sagas", async |connection| reads::awake(connection, shard).await).await
+        let (shard, shards) = (self.shard, self.shards);
+        self.with("reading the open sagas", async |connection| awake::awake(connection, shard, shards).await).await
     }
 
     async fn sleepers(&mut self) -> Result<Vec<Sleeper>, JournalError> {

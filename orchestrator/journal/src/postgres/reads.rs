@@ -22,11 +22,6 @@ FROM saga s CROSS JOIN LATERAL ( \
           WHERE saga_id = s.id AND saga_id BETWEEN $2 AND $3 AND seq > $4 ORDER BY seq) r) j \
 WHERE s.id = ANY($1) AND s.id BETWEEN $2 AND $3 ORDER BY s.id";
 
-/// The literal words let the partial index be used.
-const AWAKE: &str = "\
-SELECT s.id FROM saga s WHERE s.shard = $1 AND s.status IN ('running', 'compensating', 'needs_attention') \
-  AND NOT EXISTS (SELECT FROM saga_sleep z WHERE z.saga_id = s.id)";
-
 const SLEEPERS: &str = "SELECT saga_id, status, wake_at FROM saga_sleep WHERE shard = $1";
 
 const FIND_START: &str = "SELECT saga_id, business_key, fingerprint FROM saga_start WHERE name = $1 AND key = $2";
@@ -96,13 +91,6 @@ async fn load_part(connection: &mut PgConnection, ids: &[Uuid], after: i64) -> R
 
 fn damaged(id: Uuid, error: &sqlx::Error) -> JournalError {
     JournalError::Damaged { saga_id: SagaId::from_uuid(id), detail: error.to_string() }
-}
-
-/// The shard's sagas that are neither final nor asleep, oldest first.
-pub(super) async fn awake(connection: &mut PgConnection, shard: u16) -> Result<Vec<SagaId>, sqlx::Error> {
-    let mut ids: Vec<Uuid> = sqlx::query_scalar(AWAKE).bind(i32::from(shard)).fetch_all(connection).await?;
-    ids.sort_unstable();
-    Ok(ids.into_iter().map(SagaId::from_uuid).collect())
 }
 
 /// The shard's sagas that sleep.
@@ -270,16 +258,5 @@ mod tests {
             assert!(plan.contains(index), "{filter:?}: {plan}");
             assert!(!plan.contains("Sort  (") && !plan.contains("Seq Scan"), "{filter:?}: {plan}");
         }
-    }
-
-    #[tokio::test]
-    async fn open_sagas_are_found_by_their_own_small_index() {
-        let journal = journal().await;
-        let mut connection = journal.reads.acquire("testing").await.unwrap();
-        connection.execute("SET enable_seqscan = off; SET enable_bitmapscan = off").await.unwrap();
-        let explain = sqlx::query_scalar(AssertSqlSafe(format!("EXPLAIN {AWAKE}"))).bind(0);
-        let plan: Vec<String> = explain.fetch_all(&mut *connection).await.unwrap();
-        assert!(plan.iter().any(|line| line.contains("shard_id_idx")), "{plan:#?}");
-        assert!(!plan.iter().any(|line| line.contains("Seq Scan")), "{plan:#?}");
     }
 }

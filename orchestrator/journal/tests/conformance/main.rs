@@ -10,6 +10,7 @@ mod dead_letters;
 mod lanes;
 mod lists;
 
+mod damage;
 mod postgres;
 
 /// Makes each behavior a test on memory and a test on PostgreSQL.

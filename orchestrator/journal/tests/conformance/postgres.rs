@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Ends every session of the journal, as a restart of the server does.
-async fn end_all_sessions(admin: &mut PgConnection) {
+pub(crate) async fn end_all_sessions(admin: &mut PgConnection) {
     admin
         .execute(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity \
@@ -161,86 +161,6 @@ async fn a_crowd_of_readers_is_told_so_and_keeps_no_operator_out() {
         assert!(read.await.unwrap().unwrap().is_empty());
     }
     assert!(journal.get(id).await.unwrap().is_some());
-}
-
-/// A copy of a journal's database in which the first page of this week's records is overwritten: a disk at work. The
-/// copy is made file by file, so nothing of it is in the server's memory yet.
-async fn with_a_damaged_page(storage: &Postgres) -> Postgres {
-    let mut admin = storage.admin().await;
-    let piece: String = sqlx::query_scalar("SELECT DISTINCT tableoid::regclass::text FROM saga_journal")
-        .fetch_one(&mut admin)
-        .await
-        .unwrap();
-    let file: String =
-        sqlx::query_scalar("SELECT pg_relation_filepath($1)").bind(&piece).fetch_one(&mut admin).await.unwrap();
-    let original: String = sqlx::query_scalar("SELECT current_database()").fetch_one(&mut admin).await.unwrap();
-    let folder: String = sqlx::query_scalar("SHOW data_directory").fetch_one(&mut admin).await.unwrap();
-    end_all_sessions(&mut admin).await;
-    drop(admin);
-    let copy = private_servers::testing::unique("journal_damaged");
-    let url = storage.url.replace(&original, &copy);
-    let mut server = PgConnection::connect(&storage.url.replace(&original, "postgres")).await.unwrap();
-    let copying = format!("CREATE DATABASE {copy} TEMPLATE {original} STRATEGY file_copy");
-    until_copied(&mut server, copying).await;
-    let oid = "SELECT oid::bigint FROM pg_database WHERE datname = $1";
-    let oid: i64 = sqlx::query_scalar(oid).bind(&copy).fetch_one(&mut server).await.unwrap();
-    let node = file.rsplit('/').next().unwrap();
-    let path = std::path::Path::new(&folder).join("base").join(oid.to_string()).join(node);
-    let mut bytes = std::fs::read(&path).unwrap();
-    bytes[..8192].fill(0xdb);
-    std::fs::write(&path, bytes).unwrap();
-    Postgres { url }
-}
-
-/// The original may be in use for a moment yet.
-async fn until_copied(server: &mut PgConnection, copying: String) {
-    let server = tokio::sync::Mutex::new(server);
-    until(async || {
-        let mut server = server.lock().await;
-        server.execute(AssertSqlSafe(copying.clone())).await.is_ok()
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn damaged_sagas_are_told_apart_and_hold_no_other_up() {
-    let storage = Postgres::new().await;
-    let journal = storage.connect().await;
-    let mut lane = journal.lane(0).await.unwrap();
-    let mut ids: Vec<_> = (0..300).map(|_| saga_on(0)).collect();
-    ids.sort_unstable();
-    commit(&mut *lane, ids.iter().map(|id| start(row(*id), None)).collect()).await;
-    drop((lane, journal));
-
-    let damaged = with_a_damaged_page(&storage).await;
-    let journal = damaged.connect().await;
-    let mut lane = journal.lane(0).await.unwrap();
-    let loaded = lane.load(&ids).await.unwrap();
-    assert_eq!(loaded.len(), ids.len());
-    let whole: Vec<_> = loaded.iter().filter_map(|one| one.as_ref().ok()).map(|stored| stored.row.id).collect();
-    let lost: Vec<_> = loaded
-        .iter()
-        .filter_map(|one| match one {
-            Err(JournalError::Damaged { saga_id, .. }) => Some(*saga_id),
-            Err(other) => panic!("{other}"),
-            Ok(_) => None,
-        })
-        .collect();
-    assert!(!whole.is_empty() && !lost.is_empty(), "{} whole, {} lost", whole.len(), lost.len());
-    assert!(matches!(journal.get(lost[0]).await, Err(JournalError::Damaged { .. })));
-
-    let answers = lane.append(ids.iter().map(|id| step_on(*id, 2)).collect()).await.unwrap();
-    for (id, answer) in ids.iter().zip(answers) {
-        match answer {
-            Appended::Committed => assert!(whole.contains(id)),
-            Appended::Damaged { detail } => assert!(lost.contains(id) && detail.contains("page"), "{detail}"),
-            other => panic!("{other:?}"),
-        }
-    }
-    // One alone is told apart as well, and the session is as good as before.
-    let alone = lane.append(vec![step_on(lost[0], 2)]).await.unwrap();
-    assert!(matches!(alone[0], Appended::Damaged { .. }));
-    commit(&mut *lane, vec![start(row(saga_on(0)), Some("key"))]).await;
 }
 
 #[tokio::test]
