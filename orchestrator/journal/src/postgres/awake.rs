@@ -29,8 +29,9 @@ const KNOWN_MAX: usize = 256;
 /// is a broken disk, and takes more than seconds to get around.
 const FAILURES_MAX: usize = 4_096;
 
-/// The bits of an id below its milliseconds.
-const BELOW_MS_BITS: u32 = 80;
+/// The low bits of an id in which a range may still differ where `saga_journal` cannot be read either: half of the random
+/// ones, so that hardly two sagas lie in it.
+const NARROW_BITS: u32 = 32;
 
 /// A range of ids, both ends included.
 #[derive(Debug, Clone, Copy)]
@@ -47,10 +48,14 @@ impl Range {
         [Self { high: Uuid::from_u128(middle - 1), ..self }, Self { low: Uuid::from_u128(middle), ..self }]
     }
 
-    /// The two halves; none of a range within one millisecond.
-    fn halves(self) -> Option<[Self; 2]> {
+    /// The two halves of a range of two ids or more.
+    fn halves(self) -> [Self; 2] {
         let (low, high) = (self.low.as_u128(), self.high.as_u128());
-        (low >> BELOW_MS_BITS != high >> BELOW_MS_BITS).then(|| self.split(low + (high - low) / 2 + 1))
+        self.split(low + (high - low) / 2 + 1)
+    }
+
+    fn is_narrow(self) -> bool {
+        self.low.as_u128() >> NARROW_BITS == self.high.as_u128() >> NARROW_BITS
     }
 }
 
@@ -84,10 +89,10 @@ pub(super) async fn awake(connection: &mut PgConnection, shard: u16, shards: u16
                     }
                 }
             }
-            Known::Many => match range.halves() {
-                Some(halves) => ranges.extend(halves),
-                None => tracing::error!(?range, %error, "nothing is known of the sagas in this range"),
-            },
+            Known::Damaged if range.is_narrow() => {
+                tracing::error!(?range, %error, "nothing is known of the sagas in this range");
+            }
+            Known::Many | Known::Damaged => ranges.extend(range.halves()),
         }
     }
     awake.sort_unstable();
@@ -98,8 +103,10 @@ pub(super) async fn awake(connection: &mut PgConnection, shard: u16, shards: u16
 enum Known {
     /// All of them, in order.
     These(Vec<Uuid>),
-    /// More than can be looked at, or `saga_journal` cannot be read either.
+    /// More than are looked at.
     Many,
+    /// `saga_journal` cannot be read either.
+    Damaged,
 }
 
 async fn known(connection: &mut PgConnection, range: Range) -> Result<Known, sqlx::Error> {
@@ -109,7 +116,7 @@ async fn known(connection: &mut PgConnection, range: Range) -> Result<Known, sql
     match found {
         Ok(ids) if ids.len() <= KNOWN_MAX => Ok(Known::These(ids)),
         Ok(_) => Ok(Known::Many),
-        Err(error) if meaning(&error) == Meaning::Damaged => Ok(Known::Many),
+        Err(error) if meaning(&error) == Meaning::Damaged => Ok(Known::Damaged),
         Err(error) => Err(error),
     }
 }
@@ -147,15 +154,16 @@ mod tests {
     }
 
     #[test]
-    fn a_range_is_halved_down_to_a_millisecond() {
+    fn a_range_is_halved_until_it_is_narrow() {
         let mut range = Range::ALL;
         let mut halvings = 0;
-        while let Some([low, high]) = range.halves() {
+        while !range.is_narrow() {
+            let [low, high] = range.halves();
             assert_eq!((low.low, high.high), (range.low, range.high));
             assert_eq!(low.high.as_u128() + 1, high.low.as_u128());
             range = if halvings % 2 == 0 { low } else { high };
             halvings += 1;
         }
-        assert_eq!(halvings, 48);
+        assert_eq!(halvings, 96);
     }
 }

@@ -125,5 +125,15 @@ async fn a_takeover_gets_around_rows_that_cannot_be_read() {
     }
     assert_eq!(lost, first_page);
     // The others go on, to their ends too.
-    commit(&mut *lane, vec![step_on(ids[300], 2), end(&ids[400]), start(row(saga_on(0)), Some("key"))]).await;
+    let newcomer = saga_on(0);
+    commit(&mut *lane, vec![step_on(ids[300], 2), end(&ids[400]), start(row(newcomer), Some("key"))]).await;
+    drop((lane, journal));
+
+    // Where the records of some of them cannot be read either, they are not found, and the others still are.
+    let journal = with_a_damaged_page(&damaged, "saga_journal").await.connect().await;
+    let awake = journal.lane(0).await.unwrap().awake().await.unwrap();
+    let readable = ids[5..].iter().filter(|id| !lost.contains(&id.uuid()) && **id != ids[400]).chain([&newcomer]);
+    let missed: Vec<_> = readable.filter(|id| !awake.contains(id)).collect();
+    assert!(missed.is_empty(), "{missed:?}");
+    assert!(awake.len() < ids.len(), "{}", awake.len());
 }
