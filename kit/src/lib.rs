@@ -3,6 +3,7 @@
 //! Nothing in here knows a business rule or a saga; the one place where the machine's clock and random bits enter a
 //! program is [`clock`] and [`ids`].
 
+mod allocator;
 pub mod clock;
 pub mod files;
 pub mod gather;

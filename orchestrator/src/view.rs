@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use contract::orchestrator_api::{DeadLetterView, RecordView, SagaSummary, SagaView, StepView};
+use contract::orchestrator_api::{DeadLetterView, RecordView, SagaSummary, SagaView};
 use contract::saga::Cause;
 use journal::{Record, SagaRow, Stored};
-use machine::{Catalog, Definition, State, describe, evolve};
+use machine::{Catalog, State, describe, evolve};
 use serde_json::Value;
 
 use crate::saga_instance::{Parked, definition_of, replay};
@@ -83,17 +83,16 @@ impl Replay {
         }
         self.seq = record.seq;
         let entries = record.entries.iter().map(|entry| serde_json::to_value(entry).unwrap_or(Value::Null)).collect();
-        RecordView { seq: record.seq, at: record.at, entries, status: self.state.status, steps: self.steps() }
+        let (steps, cause) = match definition_of(&self.catalog, &self.state) {
+            Ok(definition) => (describe(&definition, &self.state), self.state.cause.clone()),
+            Err(parked) => (Vec::new(), Some(parked_cause(&parked))),
+        };
+        RecordView { seq: record.seq, at: record.at, entries, status: self.state.status, steps, cause }
     }
 
     /// Groups sagas that failed the same way.
     pub(crate) fn error(&self) -> Option<String> {
         self.state.error_fingerprint()
-    }
-
-    fn steps(&self) -> Vec<StepView> {
-        let describe = |definition: Arc<Definition>| describe(&definition, &self.state);
-        definition_of(&self.catalog, &self.state).map(describe).unwrap_or_default()
     }
 }
 

@@ -10,6 +10,7 @@ use contract::{
 };
 use eventsource_stream::Eventsource as _;
 use futures::StreamExt as _;
+use reqwest::StatusCode;
 
 use crate::{
     args::{One, Output},
@@ -74,6 +75,10 @@ struct Watcher {
 impl Watcher {
     async fn follow(&mut self, client: &Client) -> Result<Followed, Failure> {
         let response = client.stream(&format!("/sagas/{}/events", self.id), self.last.as_deref()).await?;
+        if response.status() == StatusCode::NO_CONTENT {
+            // All was told before, but for the end itself.
+            return Ok(Followed::Ended);
+        }
         let mut events = response.bytes_stream().eventsource();
         loop {
             let Some(next) = client::within_silence(events.next()).await else {

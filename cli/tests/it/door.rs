@@ -199,6 +199,7 @@ pub(crate) fn record(seq: u64, status: SagaStatus, done: usize) -> (u64, RecordV
             entries: vec![json!({"entry": "command_done", "step": "create-order", "op": "action", "reply": {}})],
             status,
             steps,
+            cause: None,
         },
     )
 }

@@ -12,13 +12,12 @@ use axum::{
     },
     routing::on,
 };
-use contract::{SagaId, orchestrator_api::RecordView, saga::Cause};
+use contract::{SagaId, orchestrator_api::RecordView};
 use eventsource_stream::Eventsource as _;
 use futures::{Stream, StreamExt as _, stream};
 use kit::http::{ApiError, Path};
-use serde_json::Value;
 
-use super::operations::own_saga;
+use super::operations::operation_unknown;
 use crate::{
     access::{Access, Caller},
     app::App,
@@ -54,28 +53,28 @@ async fn follow(
     Path(id): Path<SagaId>,
 ) -> Result<Response, ApiError> {
     let place = app.streams.take()?;
-    let saga = own_saga(&app, &hop, caller, id).await?;
     let last: Option<u64> = headers.get(LAST_EVENT_ID).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-    if saga.summary.status.is_final() && last.is_some_and(|last| last >= saga.head) {
-        // By the standard, the one answer that makes a reader stop asking.
-        return Ok(StatusCode::NO_CONTENT.into_response());
-    }
-    let mut call = Call::get(format!("/api/sagas/{id}/events"));
+    let mut call = Call::get(format!("/api/sagas/{id}/events?owner={}", caller.user_id));
     call.headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
     if let Some(last) = last {
         call.headers.insert(LAST_EVENT_ID, HeaderValue::from(last));
     }
     let response = app.orchestrator.open(&hop, call).await?;
-    if response.status() != StatusCode::OK {
-        tracing::error!(status = %response.status(), "the orchestrator did not open a stream");
-        return Err(ApiError::unavailable(
-            "service_unavailable",
-            "the orchestrator service does not stream right now",
-            1,
-        ));
+    match response.status() {
+        StatusCode::OK => {}
+        // A reader that has seen the end is told to stop.
+        StatusCode::NO_CONTENT => return Ok(StatusCode::NO_CONTENT.into_response()),
+        StatusCode::NOT_FOUND => return Err(operation_unknown(id)),
+        status => {
+            tracing::error!(%status, "the orchestrator did not open a stream");
+            return Err(ApiError::unavailable(
+                "service_unavailable",
+                "the orchestrator service does not stream right now",
+                1,
+            ));
+        }
     }
-    let teller = Teller { id, cause: saga.cause };
-    let events = told(response.bytes_stream().eventsource(), teller);
+    let events = told(response.bytes_stream().eventsource(), id);
     let first = stream::once(async { Ok(Event::default().retry(COME_BACK)) });
     let ended = until_ended(&app.stopping);
     let events = first.chain(events).take_until(ended).map(move |event| {
@@ -89,31 +88,25 @@ async fn follow(
 /// Turns the orchestrator's events into the client's. Anything that breaks ends the stream: the reader comes back.
 fn told<E: std::fmt::Display>(
     events: impl Stream<Item = Result<eventsource_stream::Event, E>> + Unpin,
-    teller: Teller,
+    id: SagaId,
 ) -> impl Stream<Item = Result<Event, Infallible>> {
-    stream::unfold(Some((events, teller)), async |state| {
-        let (mut events, mut teller) = state?;
+    stream::unfold(Some(events), move |state| async move {
+        let mut events = state?;
         loop {
             match events.next().await? {
-                Ok(event) => match teller.tell(&event) {
-                    Told::Event(event) => return Some((Ok(event), Some((events, teller)))),
+                Ok(event) => match tell(id, &event) {
+                    Told::Event(event) => return Some((Ok(event), Some(events))),
                     Told::End(event) => return Some((Ok(event), None)),
                     Told::Nothing => {}
                     Told::Broken => return None,
                 },
                 Err(error) => {
-                    tracing::debug!(saga_id = %teller.id, %error, "a stream of events broke off");
+                    tracing::debug!(saga_id = %id, %error, "a stream of events broke off");
                     return None;
                 }
             }
         }
     })
-}
-
-/// The state of a saga while its records go by.
-struct Teller {
-    id: SagaId,
-    cause: Option<Cause>,
 }
 
 enum Told {
@@ -123,34 +116,23 @@ enum Told {
     Broken,
 }
 
-impl Teller {
-    fn tell(&mut self, event: &eventsource_stream::Event) -> Told {
-        match event.event.as_str() {
-            "record" => self.record(event),
-            "end" => Told::End(Event::default().event("end").data("{}")),
-            _ => Told::Nothing,
-        }
-    }
-
-    fn record(&mut self, event: &eventsource_stream::Event) -> Told {
-        let record: RecordView = match serde_json::from_str(&event.data) {
-            Ok(record) => record,
-            Err(error) => {
-                tracing::error!(saga_id = %self.id, %error, "the orchestrator sent a record that does not read");
-                return Told::Broken;
-            }
-        };
-        if let Some(cause) = record.entries.iter().rev().find_map(cause_of) {
-            self.cause = Some(cause);
-        }
-        let operation = Operation::new(self.id, record.status, &record.steps, self.cause.as_ref());
-        let event = Event::default().id(record.seq.to_string()).event("operation");
-        event.json_data(&operation).map_or(Told::Broken, Told::Event)
+fn tell(id: SagaId, event: &eventsource_stream::Event) -> Told {
+    match event.event.as_str() {
+        "record" => tell_record(id, event),
+        "end" => Told::End(Event::default().event("end").data("{}")),
+        _ => Told::Nothing,
     }
 }
 
-/// The reason why the saga turned around, when this entry is its turn.
-fn cause_of(entry: &Value) -> Option<Cause> {
-    let turned = entry.get("entry").and_then(Value::as_str) == Some("compensation_started");
-    turned.then(|| serde_json::from_value(entry.get("cause")?.clone()).ok()).flatten()
+fn tell_record(id: SagaId, event: &eventsource_stream::Event) -> Told {
+    let record: RecordView = match serde_json::from_str(&event.data) {
+        Ok(record) => record,
+        Err(error) => {
+            tracing::error!(saga_id = %id, %error, "the orchestrator sent a record that does not read");
+            return Told::Broken;
+        }
+    };
+    let operation = Operation::new(id, record.status, &record.steps, record.cause.as_ref());
+    let event = Event::default().id(record.seq.to_string()).event("operation");
+    event.json_data(&operation).map_or(Told::Broken, Told::Event)
 }

@@ -48,5 +48,10 @@ pub(crate) async fn own_saga(app: &App, hop: &Hop, caller: Caller, id: SagaId) -
         _ => return Err(response.unexpected().into()),
     };
     saga.filter(|saga| views::is_owned_by(saga, caller.user_id))
-        .ok_or_else(|| ApiError::not_found("operation_unknown", format!("there is no operation {id}")))
+        .ok_or_else(|| operation_unknown(id))
+}
+
+/// Answers that there is no such operation of the caller's.
+pub(super) fn operation_unknown(id: SagaId) -> ApiError {
+    ApiError::not_found("operation_unknown", format!("there is no operation {id}"))
 }

@@ -399,8 +399,27 @@ async fn saga(State(parts): State<Parts>, Path(id): Path<SagaId>) -> Result<Json
     found.map(Json).ok_or_else(|| ApiError::not_found("saga_unknown", "no such saga"))
 }
 
-/// Says what it was told to say, then stays open unless the last word was the end.
-async fn events(State(parts): State<Parts>, Path(_): Path<String>) -> Response {
+#[derive(serde::Deserialize)]
+struct Followed {
+    owner: String,
+}
+
+/// Says what it was told to say to the saga's owner, then stays open unless the last word was the end. A reader who has
+/// seen the end gets 204.
+async fn events(
+    State(parts): State<Parts>,
+    Path(id): Path<SagaId>,
+    Query(Followed { owner }): Query<Followed>,
+    headers: HeaderMap,
+) -> Response {
+    let saga = parts.memory().sagas.get(&id).filter(|saga| saga.summary.owner == Some(owner)).cloned();
+    let Some(saga) = saga else {
+        return ApiError::not_found("saga_unknown", "no such saga").into_response();
+    };
+    let seen = headers.get("last-event-id").and_then(|seen| seen.to_str().ok()?.parse().ok()).unwrap_or(0_u64);
+    if seen > 0 && seen >= saga.head && saga.summary.status.is_final() {
+        return StatusCode::NO_CONTENT.into_response();
+    }
     let said = parts.memory().stream.clone();
     let ended = said.last().is_some_and(|last| last.contains("event: end"));
     let said = futures::stream::iter(said.into_iter().map(Ok::<_, std::io::Error>));

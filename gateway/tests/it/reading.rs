@@ -218,11 +218,10 @@ fn record(seq: u64, status: SagaStatus, first: StepStatus) -> String {
     let record = RecordView {
         seq,
         at: at("2026-12-01T08:00:00Z"),
-        entries: vec![
-            json!({"entry": "compensation_started", "cause": {"code": "deadline", "message": "secret insides"}}),
-        ],
+        entries: vec![json!({"entry": "compensation_started"})],
         status,
         steps: vec![step("create-order", first)],
+        cause: Some(Cause { step: None, code: "deadline".into(), message: "secret insides".into(), refused: false }),
     };
     format!("id: {seq}\nevent: record\ndata: {}\n\n", serde_json::to_string(&record).unwrap())
 }

@@ -12,7 +12,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use axum::{
     extract::State,
-    http::HeaderMap,
+    http::{HeaderMap, StatusCode},
     response::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
@@ -22,10 +22,11 @@ use chrono::TimeDelta;
 use contract::{SagaId, orchestrator_api::SagaSummary};
 use futures::stream;
 use journal::{Door, Record};
-use kit::http::{ApiError, Path};
+use kit::http::{ApiError, Path, Query};
+use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::{Api, reads};
+use super::{Api, problems, reads};
 use crate::{
     messages::wire::{self, Watch},
     view::{self, Replay},
@@ -46,10 +47,20 @@ const FULL_RETRY_AFTER: u32 = 5;
 /// The header that names the record after which a client takes up again.
 const LAST_EVENT_ID: &str = "last-event-id";
 
-/// Streams a saga's records, those after `Last-Event-ID` only, until it has ended.
+/// The saga that may be followed.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    /// Only of this owner; the saga of another is answered as one that does not exist.
+    owner: Option<String>,
+}
+
+/// Streams a saga's records, those after `Last-Event-ID` only, until it has ended. A reader that has seen the end gets
+/// the one answer that makes it stop asking (WHATWG HTML, 9.2: 204).
 pub(super) async fn stream(
     State(api): State<Api>,
     Path(id): Path<SagaId>,
+    Query(asked): Query<Asked>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let sent = last_event_id(&headers)?;
@@ -58,6 +69,13 @@ pub(super) async fn stream(
         ApiError::unavailable("streams_exhausted", "too many event streams are open here", FULL_RETRY_AFTER)
     })?;
     let stored = reads::stored(&api.shared, id).await?;
+    if asked.owner.is_some() && stored.row.owner != asked.owner {
+        return Err(problems::no_saga(id));
+    }
+    let head = stored.records.last().map_or(0, |record| record.seq);
+    if sent > 0 && sent >= head && stored.row.status.is_final() {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
     let replay = Replay::new(Arc::clone(&api.shared.catalog), &stored.row);
     let summary = view::summary(&stored.row);
     let (ready, renew_at) = (VecDeque::new(), Instant::now());

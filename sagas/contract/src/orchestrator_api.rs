@@ -8,7 +8,7 @@
 //! | `GET /api/sagas?status&name&business_key&owner&q&created_after&created_before&before&page_size&page_token` | [`Page`](crate::Page) of [`SagaSummary`] |
 //! | `GET /api/sagas/{id}` | [`SagaView`] |
 //! | `GET /api/sagas/{id}/journal?page_size&page_token` | [`Page`](crate::Page) of [`RecordView`], from the first on |
-//! | `GET /api/sagas/{id}/events` | server-sent events: `id: <seq>`, `event: record`, [`RecordView`]; then `event: end` |
+//! | `GET /api/sagas/{id}/events?owner` | server-sent events: `id: <seq>`, `event: record`, [`RecordView`]; then `event: end` |
 //! | `POST /api/sagas/{id}/actions` [`ActionRequest`] | 200 [`SagaView`]; 404; 409; 422 |
 //! | `GET /api/quarantine`, `POST /api/quarantine/{id}/release` | [`Page`](crate::Page) of [`QuarantinedSaga`]; 200 [`SagaView`], 409 when the saga still cannot go on |
 //! | `GET /api/dead-letters`, `POST /api/dead-letters/{id}/redrive` | what could not be handled |

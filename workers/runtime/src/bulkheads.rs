@@ -12,7 +12,7 @@ use sqlx::{
 use crate::{
     domain::Domain,
     inbox_partitions, limits,
-    own_connection::{OwnConnection, limited},
+    own_connection::{OwnConnection, limited, planned_once},
     start_error::StartError,
 };
 
@@ -47,12 +47,12 @@ impl Bulkheads {
         if let Err(error) = inbox_partitions::make(&jobs, now).await {
             tracing::warn!(domain = name, %error, "the inbox's partitions could not be made; it is tried again");
         }
-        let consumers = limited(postgres::options(url, database).map_err(failed)?);
+        let limited = limited(postgres::options(url, database).map_err(failed)?);
         let reads = PgPoolOptions::new()
             .max_connections(read_connections_max.max(1))
             .acquire_timeout(limits::READ_WAIT_MAX)
-            .connect_lazy_with(consumers.clone());
-        Ok(Self { reads, jobs, consumers })
+            .connect_lazy_with(limited.clone());
+        Ok(Self { reads, jobs, consumers: planned_once(limited) })
     }
 
     /// A connection for one consumer.

@@ -11,6 +11,10 @@ use sqlx::{Connection, PgConnection, Postgres, Transaction, postgres::PgConnectO
 const LIMITS: [(&str, &str); 3] =
     [("lock_timeout", "5s"), ("statement_timeout", "15s"), ("idle_in_transaction_session_timeout", "60s")];
 
+/// A consumer's statements find rows by their keys, so the plan that is right at any size of tables is made once. A planner
+/// left to itself plans them anew for each set of parameters, at a quarter of what an order costs the database.
+const PLANNING: [(&str, &str); 2] = [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off")];
+
 /// After so long without a connection, or without an answer to a BEGIN, which waits for no lock, the database counts as
 /// gone.
 const BEGIN_MAX: Duration = Duration::from_secs(10);
@@ -18,6 +22,11 @@ const BEGIN_MAX: Duration = Duration::from_secs(10);
 /// The same address, for connections whose locks and statements have limits.
 pub(crate) fn limited(options: PgConnectOptions) -> PgConnectOptions {
     options.options(LIMITS)
+}
+
+/// The same address, for connections whose statements are planned once, for rows that are found by their keys.
+pub(crate) fn planned_once(options: PgConnectOptions) -> PgConnectOptions {
+    options.options(PLANNING)
 }
 
 /// A connection of one user, made when it is needed.

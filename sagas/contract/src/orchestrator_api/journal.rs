@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::StepView;
-use crate::saga::SagaStatus;
+use crate::saga::{Cause, SagaStatus};
 
 /// One committed decision.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -20,4 +20,7 @@ pub struct RecordView {
     pub status: SagaStatus,
     /// Every step as it stood after it.
     pub steps: Vec<StepView>,
+    /// The reason why the saga had turned around by then, or why it is left alone.
+    #[serde(default)]
+    pub cause: Option<Cause>,
 }

@@ -135,7 +135,7 @@ fn view(full: bool) -> SagaView {
 
 fn record() -> RecordView {
     let entries = vec![json!({"entry": "saga_completed"})];
-    RecordView { seq: 7, at: at(3), entries, status: SagaStatus::Completed, steps: vec![step_view(true)] }
+    RecordView { seq: 7, at: at(3), entries, status: SagaStatus::Completed, steps: vec![step_view(true)], cause: None }
 }
 
 fn quarantined() -> QuarantinedSaga {

@@ -241,6 +241,11 @@ async fn write(
     if lines.is_empty() {
         return Ok(HashSet::new());
     }
+    // By night and not by span: the planner takes a span for a ninth of all nights there are, and reads the table whole.
+    let nights: Vec<(Uuid, i32, NaiveDate)> = lines
+        .iter()
+        .flat_map(|(order, _, wanted)| wanted.terms.nights().map(|night| (*order, wanted.terms.room_type_id, night)))
+        .collect();
     let held: Vec<Uuid> = sqlx::query_scalar(
         "WITH asked AS (
              SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::uuid[], $4::int[], $5::date[], $6::date[],
@@ -260,8 +265,8 @@ async fn write(
              UPDATE room_night n SET held = n.held + w.rooms
              FROM (
                  SELECT m.room_type_id, m.night, count(*)::int AS rooms
-                 FROM wanted w JOIN room_night m
-                   ON m.room_type_id = w.room_type_id AND m.night >= w.check_in AND m.night < w.check_out
+                 FROM unnest($12::uuid[], $13::int[], $14::date[]) AS m (order_id, room_type_id, night)
+                 JOIN hold USING (order_id)
                  GROUP BY m.room_type_id, m.night
              ) w
              WHERE n.room_type_id = w.room_type_id AND n.night = w.night
@@ -279,6 +284,9 @@ async fn write(
     .bind(lines.iter().map(|(.., wanted)| wanted.terms.total.currency_code()).collect::<Vec<_>>())
     .bind(now)
     .bind(expires_at)
+    .bind(nights.iter().map(|(order, ..)| *order).collect::<Vec<_>>())
+    .bind(nights.iter().map(|(_, room_type, _)| *room_type).collect::<Vec<_>>())
+    .bind(nights.iter().map(|(.., night)| *night).collect::<Vec<_>>())
     .fetch_all(tx)
     .await
     .map_err(DomainError::doing("holding rooms"))?;
