@@ -401,24 +401,26 @@ async fn saga(State(parts): State<Parts>, Path(id): Path<SagaId>) -> Result<Json
 
 #[derive(serde::Deserialize)]
 struct Followed {
-    owner: String,
+    owner: Option<String>,
 }
 
-/// Says what it was told to say to the saga's owner, then stays open unless the last word was the end. A reader who has
-/// seen the end gets 204.
+/// Says what it was told to say, then stays open unless the last word was the end. Where an owner is named, only to that
+/// one; a reader who has seen the end gets 204.
 async fn events(
     State(parts): State<Parts>,
-    Path(id): Path<SagaId>,
+    Path(id): Path<String>,
     Query(Followed { owner }): Query<Followed>,
     headers: HeaderMap,
 ) -> Response {
-    let saga = parts.memory().sagas.get(&id).filter(|saga| saga.summary.owner == Some(owner)).cloned();
-    let Some(saga) = saga else {
-        return ApiError::not_found("saga_unknown", "no such saga").into_response();
-    };
-    let seen = headers.get("last-event-id").and_then(|seen| seen.to_str().ok()?.parse().ok()).unwrap_or(0_u64);
-    if seen > 0 && seen >= saga.head && saga.summary.status.is_final() {
-        return StatusCode::NO_CONTENT.into_response();
+    if owner.is_some() {
+        let saga = id.parse().ok().and_then(|id: SagaId| parts.memory().sagas.get(&id).cloned());
+        let Some(saga) = saga.filter(|saga| saga.summary.owner == owner) else {
+            return ApiError::not_found("saga_unknown", "no such saga").into_response();
+        };
+        let seen = headers.get("last-event-id").and_then(|seen| seen.to_str().ok()?.parse().ok()).unwrap_or(0_u64);
+        if seen > 0 && seen >= saga.head && saga.summary.status.is_final() {
+            return StatusCode::NO_CONTENT.into_response();
+        }
     }
     let said = parts.memory().stream.clone();
     let ended = said.last().is_some_and(|last| last.contains("event: end"));
