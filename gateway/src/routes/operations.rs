@@ -47,8 +47,7 @@ pub(crate) async fn own_saga(app: &App, hop: &Hop, caller: Caller, id: SagaId) -
         StatusCode::NOT_FOUND => None,
         _ => return Err(response.unexpected().into()),
     };
-    saga.filter(|saga| views::is_owned_by(saga, caller.user_id))
-        .ok_or_else(|| operation_unknown(id))
+    saga.filter(|saga| views::is_owned_by(saga, caller.user_id)).ok_or_else(|| operation_unknown(id))
 }
 
 /// Answers that there is no such operation of the caller's.
