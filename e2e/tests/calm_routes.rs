@@ -54,6 +54,15 @@ const NOTICES_FAIL: &str = "
     CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'as the test wishes'; END $$;
     CREATE TRIGGER fails BEFORE INSERT ON notice FOR EACH ROW EXECUTE FUNCTION fail()";
 
+/// Attempts that were sent before a time and whose reply was called missing.
+const REPLIES_MISSING: &str = "
+    SELECT count(*)
+    FROM saga_journal failed, json_array_elements(failed.entries) failure,
+         saga_journal sent, json_array_elements(sent.entries) sending
+    WHERE failure->>'code' = 'reply_missing' AND sent.saga_id = failed.saga_id AND sent.at < $1
+      AND sending->>'entry' = 'command_dispatched' AND sending->>'step' = failure->>'step'
+      AND sending->>'op' = failure->>'op' AND sending->>'attempt' = failure->>'attempt'";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn domains_that_are_away_or_fail_cost_time_and_no_attempt() {
     let mut system = System::start_with_orchestrators(&[TIMES_DIVISOR]).await.unwrap();
@@ -67,8 +76,7 @@ async fn domains_that_are_away_or_fail_cost_time_and_no_attempt() {
     let mut orders = trips.place(&client, "away", AWAY_PLACED).await;
     until_all_stand(&system, "payment").await;
     let under_way = depth(&system, "commands.payment").await;
-    let placed = sagas_of(&system, &orders).await;
-    orders.extend(system.order_again(&placed[0].to_string(), AWAY - AWAY_PLACED).await.unwrap());
+    orders.extend(trips.place_more(&client, &system, AWAY - AWAY_PLACED).await);
     let sagas = sagas_of(&system, &orders).await;
     until_their_deadlines_have_passed(&system, &sagas).await;
     let waiting = depth(&system, "commands.payment").await;
@@ -150,8 +158,7 @@ async fn clocks_that_are_set_and_a_journal_that_stalls_turn_nothing_around() {
     system.set_clock("flights", 0).unwrap();
 
     // Nothing can be appended while many replies arrive.
-    let like = sagas_of(&system, &orders).await[0].to_string();
-    orders.extend(system.order_again(&like, STALLED).await.unwrap());
+    orders.extend(trips.place_more(&client, &system, STALLED).await);
     let mut journal = system.database("sojourn_orchestrator").await.unwrap();
     let mut lock = sqlx::Connection::begin(&mut journal).await.unwrap();
     sqlx::query("LOCK TABLE saga_journal IN ACCESS EXCLUSIVE MODE").execute(&mut *lock).await.unwrap();
@@ -162,8 +169,11 @@ async fn clocks_that_are_set_and_a_journal_that_stalls_turn_nothing_around() {
         if Instant::now() > end { Ok(()) } else { Err("it stalls".to_owned()) }
     })
     .await;
+    let stalled_until = kit::clock::SystemClock.now();
     lock.rollback().await.unwrap();
     until_confirmed(&client, &system, &orders).await;
+    let missing: i64 = sqlx::query_scalar(REPLIES_MISSING).bind(stalled_until).fetch_one(&mut journal).await.unwrap();
+    assert_eq!(missing, 0, "replies that lay unread were called missing");
 
     until_audited(&system, orders.len()).await;
     assert_eq!(system.panics(), Vec::<String>::new());
@@ -259,6 +269,14 @@ impl Trips {
             order_id.unwrap_or_else(|| panic!("{name}-{number}: {accepted:?}")).to_owned()
         });
         orders.buffer_unordered(PLACED_AT_ONCE).collect().await
+    }
+
+    /// Places many orders of a flight at once; answers their ids.
+    async fn place_more(&self, client: &Client, system: &System, count: usize) -> Vec<String> {
+        let (first, saga) = client.place("the first of many", &order_of(&[&self.flight], "tok_ok")).await.unwrap();
+        let mut orders = system.order_again(&saga, count - 1).await.unwrap();
+        orders.push(first);
+        orders
     }
 }
 
