@@ -160,7 +160,7 @@ async fn flood(system: &System, path: &str, body: impl Fn(usize) -> Value, tell:
     let stranger = Client::stranger_at(&system.gateway, FLOOD);
     let answers = stream::iter(0..).map(|n| stranger.call(Method::POST, path, Some(body(n))));
     let answers = answers.buffer_unordered(AT_ONCE);
-    answers.for_each(|answer| std::future::ready(tell(answer.unwrap().status.as_u16()))).await;
+    answers.for_each(async |answer| tell(answer.unwrap().status.as_u16())).await;
 }
 
 /// Opens so many connections from one host, says nothing on them, and returns those that were not closed.
