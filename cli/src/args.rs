@@ -115,6 +115,18 @@ its next attempt can be skipped, unless --force is given.")]
 Examples:
   sagactl abandon SAGA --reason 'settled by hand, ticket 4711'")]
     Abandon(Act),
+    /// Print what an action would send and where it would end, without doing it
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  sagactl plan cancel SAGA
+  sagactl list --status needs_attention -o ids | sagactl plan retry -
+  sagactl cancel SAGA --reason 'the client called' --dry-run
+
+The same plan is printed by retry, cancel, skip and abandon with --dry-run. Commands marked `!` cannot be undone."
+    )]
+    Plan(Plan),
     /// Messages that nobody could handle
     #[command(name = "dead-letters", subcommand)]
     DeadLetters(DeadLetters),
@@ -188,6 +200,9 @@ pub(crate) struct Act {
     /// Only if this record (SEQ of `sagactl journal`) is still the last one
     #[arg(long, value_name = "SEQ")]
     pub(crate) if_head: Option<u64>,
+    /// Do nothing; print what would be sent
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// Why, and whether to ask.
@@ -223,6 +238,43 @@ pub(crate) struct Skip {
     /// Its reply, as JSON
     #[arg(long, value_parser = parse_json)]
     pub(crate) reply: serde_json::Value,
+}
+
+/// The action that is planned.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Plan {
+    /// What `sagactl retry` would do
+    Retry {
+        #[command(flatten)]
+        selection: Ids,
+        /// Only this step
+        #[arg(long)]
+        step: Option<StepName>,
+    },
+    /// What `sagactl cancel` would do
+    Cancel {
+        #[command(flatten)]
+        selection: Ids,
+    },
+    /// What `sagactl skip` would do
+    Skip {
+        #[command(flatten)]
+        selection: Ids,
+        /// The step that is skipped
+        #[arg(long)]
+        step: StepName,
+        /// Skip it also while its command is under way
+        #[arg(long)]
+        force: bool,
+        /// Its reply, as JSON
+        #[arg(long, value_parser = parse_json)]
+        reply: serde_json::Value,
+    },
+    /// What `sagactl abandon` would do
+    Abandon {
+        #[command(flatten)]
+        selection: Ids,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -7,6 +7,7 @@ mod events;
 mod lists;
 mod live;
 mod operator;
+mod plans;
 mod problems;
 mod quarantine;
 mod reads;
@@ -42,6 +43,8 @@ pub(crate) fn router(shared: &Arc<Shared>, calls: &Calls, stop: &CancellationTok
         .route("/api/sagas/{id}/journal", get(reads::journal))
         .route("/api/sagas/{id}/events", get(events::stream))
         .route("/api/sagas/{id}/actions", post(actions::act))
+        .route("/api/sagas/{id}/plan", post(plans::one))
+        .route("/api/plans", post(plans::many))
         .route("/api/quarantine", get(quarantine::list))
         .route("/api/quarantine/{id}/release", post(quarantine::release))
         .route("/api/dead-letters", get(dead_letters::list))

@@ -32,6 +32,7 @@ mod watching;
 
 mod http;
 mod names;
+mod plan;
 mod view;
 
 pub use orchestrator::{Orchestrator, RunError, run, start};

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     args::{Act, Output, Retry, Skip},
     client::Client,
-    commands::bulk,
+    commands::{bulk, plan},
     failure::Failure,
     output, select,
 };
@@ -64,6 +64,9 @@ async fn run(
 ) -> Result<(), Failure> {
     let reason = reason(&act.consent.reason)?;
     let selected = select::select::<SagaId>(&act.selection.ids)?;
+    if act.dry_run {
+        return plan::print(client, action, selected.ids, output).await;
+    }
     let count = selected.ids.len();
     select::confirm(action.as_str(), "sagas", count, selected.from_stdin, act.consent.yes)?;
     let request = ActionRequest { action, reason, request_id: None, if_head: act.if_head };

@@ -5,6 +5,7 @@ pub(crate) mod dead_letters;
 pub(crate) mod journal;
 pub(crate) mod list;
 pub(crate) mod login;
+pub(crate) mod plan;
 pub(crate) mod show;
 pub(crate) mod watch;
 

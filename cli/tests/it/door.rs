@@ -14,9 +14,12 @@ use axum::{
     routing::{get, post},
 };
 use contract::{
-    Page, PageToken, SagaId, StepName,
-    command::Route,
-    orchestrator_api::{ActionRequest, DeadLetterView, RecordView, SagaSummary, SagaView, StepView},
+    Op, Page, PageToken, SagaId, StepName,
+    command::{Refusal, Route},
+    orchestrator_api::{
+        ActionRequest, DeadLetterView, LeftEffect, PlanView, PlannedCommand, PlannedTotal, PlannedWhen, Plans,
+        PlansRequest, RecordView, SagaSummary, SagaView, StepView, Unplanned,
+    },
     problem::{CONTENT_TYPE, FieldError, Problem, TYPE_BASE},
     saga::{Cause, SagaStatus, StepKind, StepStatus},
     user::{Login, Refresh, Tokens},
@@ -63,6 +66,7 @@ impl Door {
             .route("/ops/api/sagas/{id}/journal", get(journal))
             .route("/ops/api/sagas/{id}/events", get(events))
             .route("/ops/api/sagas/{id}/actions", post(act))
+            .route("/ops/api/plans", post(plans))
             .route("/ops/api/dead-letters", get(letters))
             .route("/ops/api/dead-letters/{id}/redrive", post(redrive))
             .with_state(door.clone());
@@ -317,6 +321,48 @@ async fn act(
     }
     view.summary.status = SagaStatus::Compensating;
     Ok(Json(view))
+}
+
+/// Plans a void that can be sent now and a release that follows it, and refuses what has ended.
+async fn plans(State(door): State<Door>, headers: HeaderMap, body: String) -> Result<Json<Plans>, Response> {
+    let request: PlansRequest = serde_json::from_str(&body).unwrap();
+    door.saw("POST /plans".to_owned(), body, &headers)?;
+    let refusal = |code: &str, message: &str| Refusal { code: code.to_owned(), message: message.to_owned() };
+    let command = |round, when, step: &str, command: &str| PlannedCommand {
+        round,
+        when,
+        retry_at: None,
+        step: step.parse().unwrap(),
+        op: Op::Compensation,
+        command: command.to_owned(),
+        route: Route::Payment,
+        undone_by: None,
+    };
+    let mut answer = Plans { plans: Vec::new(), unplanned: Vec::new(), summary: Vec::new() };
+    for saga_id in request.saga_ids {
+        let Ok(view) = find(&door, &saga_id.to_string()) else {
+            let refused = refusal("saga_unknown", "There is no such saga.");
+            answer.unplanned.push(Unplanned { saga_id, refused });
+            continue;
+        };
+        let (summary, head) = (view.summary, view.head);
+        if summary.status.is_final() {
+            let (end, refused) = (summary.status, Some(refusal("saga_finished", "The saga has ended.")));
+            answer.plans.push(PlanView { summary, head, refused, commands: Vec::new(), end, left: Vec::new() });
+            continue;
+        }
+        let commands = vec![
+            command(0, PlannedWhen::Now, "authorize-payment", "payment.void"),
+            command(1, PlannedWhen::AfterReplies, "hold-rooms", "accommodation.release_rooms"),
+        ];
+        let left = vec![LeftEffect { step: "create-order".parse().unwrap(), in_doubt: true }];
+        let end = SagaStatus::Compensated;
+        answer.plans.push(PlanView { summary, head, refused: None, commands, end, left });
+    }
+    let name = "order".to_owned();
+    let (step, command) = ("authorize-payment".parse().unwrap(), "payment.void".to_owned());
+    answer.summary.push(PlannedTotal { name, version: 1, step, op: Op::Compensation, command, now: 2, later: 0 });
+    Ok(Json(answer))
 }
 
 async fn letters(

@@ -10,5 +10,6 @@ mod run;
 mod acting;
 mod help;
 mod login;
+mod planning;
 mod reading;
 mod watching;

@@ -13,5 +13,6 @@ mod http;
 mod messages;
 mod operators;
 mod outages;
+mod planning;
 mod streams;
 mod takeover;

@@ -10,6 +10,8 @@
 //! | `GET /api/sagas/{id}/journal?page_size&page_token` | [`Page`](crate::Page) of [`RecordView`], from the first on |
 //! | `GET /api/sagas/{id}/events?owner` | server-sent events: `id: <seq>`, `event: record`, [`RecordView`]; then `event: end` |
 //! | `POST /api/sagas/{id}/actions` [`ActionRequest`] | 200 [`SagaView`]; 404; 409; 422 |
+//! | `POST /api/sagas/{id}/plan` [`Action`](crate::saga::Action) | 200 [`PlanView`]: what the action would lead to, without doing it; 404; 409 |
+//! | `POST /api/plans` [`PlansRequest`] | 200 [`Plans`], for several sagas; 422 |
 //! | `GET /api/quarantine`, `POST /api/quarantine/{id}/release` | [`Page`](crate::Page) of [`QuarantinedSaga`]; 200 [`SagaView`], 409 when the saga still cannot go on |
 //! | `GET /api/dead-letters`, `POST /api/dead-letters/{id}/redrive` | what could not be handled |
 //!
@@ -18,6 +20,7 @@
 mod actions;
 mod dead_letters;
 mod journal;
+mod plans;
 mod quarantine;
 mod sagas;
 mod starts;
@@ -25,6 +28,9 @@ mod starts;
 pub use actions::{ActionRequest, HEADER_ACTOR, HEADER_ROLE, REASON_BYTES_MAX};
 pub use dead_letters::DeadLetterView;
 pub use journal::RecordView;
+pub use plans::{
+    LeftEffect, PLANS_MAX, PlanView, PlannedCommand, PlannedTotal, PlannedWhen, Plans, PlansRequest, Unplanned,
+};
 pub use quarantine::QuarantinedSaga;
 pub use sagas::{SagaSummary, SagaView, StepView};
 pub use starts::{SagaStarted, StartKey, StartSaga};

@@ -150,7 +150,7 @@ fn pending_undos(definition: &Definition, state: &State) -> StepSet {
 }
 
 /// True when the step took effect, or may have taken effect.
-fn needs_undo(step: &StepState) -> bool {
+pub(crate) fn needs_undo(step: &StepState) -> bool {
     match step.action.phase {
         Phase::Done { .. } | Phase::GivenUp | Phase::Outstanding { .. } | Phase::Waiting { .. } | Phase::Stuck => {
             !step.not_applicable

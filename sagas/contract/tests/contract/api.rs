@@ -2,9 +2,11 @@
 
 use contract::{
     Op, Page, PageToken, RequestId, Route,
+    command::Refusal,
     orchestrator_api::{
-        ActionRequest, DeadLetterView, QuarantinedSaga, RecordView, SagaStarted, SagaSummary, SagaView, StartKey,
-        StartSaga, StepView,
+        ActionRequest, DeadLetterView, LeftEffect, PlanView, PlannedCommand, PlannedTotal, PlannedWhen, Plans,
+        PlansRequest, QuarantinedSaga, RecordView, SagaStarted, SagaSummary, SagaView, StartKey, StartSaga, StepView,
+        Unplanned,
     },
     saga::{Action, Cause, SagaStatus, StepKind, StepStatus},
     user::{Claims, Login, Refresh, Register, Registered, Role, TOKEN_AUDIENCE, TOKEN_ISSUER, Tokens},
@@ -58,6 +60,10 @@ fn sagas() -> Vec<Golden> {
         golden("dead_letter", dead_letter(true)),
         golden("dead_letter.least", dead_letter(false)),
         golden("quarantined_saga", quarantined()),
+        golden("plans_request", PlansRequest { action: Action::Cancel {}, saga_ids: vec![saga()] }),
+        golden("plan_view", plan(true)),
+        golden("plan_view.least", plan(false)),
+        golden("plans", plans()),
     ]
 }
 
@@ -104,6 +110,47 @@ fn step_view(full: bool) -> StepView {
         reply: full.then(|| json!({"expires_at": at(20)})),
         skipped: full,
     }
+}
+
+fn plan(full: bool) -> PlanView {
+    let refused = || Refusal { code: "saga_finished".into(), message: "the saga is completed".into() };
+    let when = [PlannedWhen::Now, PlannedWhen::UnderWay, PlannedWhen::AtRetry, PlannedWhen::AfterReplies];
+    PlanView {
+        summary: summary(full),
+        head: 9,
+        refused: full.then(refused),
+        commands: when.into_iter().filter(|_| full).map(planned).collect(),
+        end: SagaStatus::Compensated,
+        left: if full { vec![LeftEffect { step: step("create-order"), in_doubt: true }] } else { Vec::new() },
+    }
+}
+
+fn planned(when: PlannedWhen) -> PlannedCommand {
+    PlannedCommand {
+        round: 0,
+        when,
+        retry_at: (when == PlannedWhen::AtRetry).then(|| at(4)),
+        step: step("hold-rooms"),
+        op: Op::Action,
+        command: "accommodation.hold_rooms".into(),
+        route: Route::Accommodation,
+        undone_by: (when == PlannedWhen::Now).then(|| "accommodation.release_rooms".into()),
+    }
+}
+
+fn plans() -> Plans {
+    let refused = Refusal { code: "saga_unknown".into(), message: "there is no such saga".into() };
+    let total = PlannedTotal {
+        name: "order".into(),
+        version: 1,
+        step: step("hold-rooms"),
+        op: Op::Compensation,
+        command: "accommodation.release_rooms".into(),
+        now: 3,
+        later: 1,
+    };
+    let unplanned = vec![Unplanned { saga_id: saga(), refused }];
+    Plans { plans: vec![plan(false)], unplanned, summary: vec![total] }
 }
 
 fn cause() -> Cause {

@@ -11,6 +11,8 @@ mod laws;
 #[cfg(test)]
 mod mistakes;
 #[cfg(test)]
+mod planning;
+#[cfg(test)]
 mod rules;
 #[cfg(test)]
 mod table;

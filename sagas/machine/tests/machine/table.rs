@@ -14,20 +14,23 @@ use serde_json::{Value, json};
 use crate::common::{Talk, act, journey, name};
 
 /// A state, how to reach it, and the step and direction that the inputs are about.
-type Row = (&'static str, fn(&mut Talk), &'static str, Op);
+pub(crate) type Row = (&'static str, fn(&mut Talk), &'static str, Op);
 
-const ROWS: &[Row] = &[
+pub(crate) const ROWS: &[Row] = &[
     ("create is outstanding", |_| (), "create", Op::Action),
     ("create waits to be sent again", |talk| _ = talk.faulted("create", Op::Action), "create", Op::Action),
     ("rooms is in its last attempt, flights is done", last_rooms, "rooms", Op::Action),
     ("rooms is refused, the saga turned around", rooms_refused, "rooms", Op::Action),
+    ("an operator cancelled the saga", cancelled, "flights", Op::Compensation),
     ("flights is being undone", rooms_refused, "flights", Op::Compensation),
     ("undoing flights waits to be sent again", undo_waits, "flights", Op::Compensation),
     ("undoing flights was refused", undo_refused, "flights", Op::Compensation),
     ("undoing flights was answered, but not readably", undo_stuck, "flights", Op::Compensation),
     ("confirm, the pivot, is outstanding", at_pivot, "confirm", Op::Action),
+    ("confirm, the pivot, waits to be sent again", pivot_waits, "confirm", Op::Action),
     ("confirm, the pivot, was answered, but not readably", pivot_stuck, "confirm", Op::Action),
     ("tell is outstanding after the pivot", past_pivot, "tell", Op::Action),
+    ("tell waits to be sent again", tell_waits, "tell", Op::Action),
     ("tell is done, bill is outstanding", tell_done, "tell", Op::Action),
     ("tell was refused", tell_refused, "tell", Op::Action),
     ("tell was answered, but not readably", tell_stuck, "tell", Op::Action),
@@ -128,7 +131,7 @@ fn reply_missing(step: &'static str, op: Op, wait: TimeDelta) -> Make {
     })
 }
 
-fn good(op: Op) -> Value {
+pub(crate) fn good(op: Op) -> Value {
     match op {
         Op::Action => json!({"said": "by hand"}),
         Op::Compensation => json!({}),
@@ -148,6 +151,12 @@ fn rooms_refused(talk: &mut Talk) {
     talk.done("create");
     talk.done("flights");
     talk.refused("rooms", Op::Action);
+}
+
+fn cancelled(talk: &mut Talk) {
+    talk.done("create");
+    talk.done("flights");
+    talk.act(Action::Cancel {});
 }
 
 fn undo_waits(talk: &mut Talk) {
@@ -171,6 +180,11 @@ fn at_pivot(talk: &mut Talk) {
     talk.done("rooms");
 }
 
+fn pivot_waits(talk: &mut Talk) {
+    at_pivot(talk);
+    talk.faulted("confirm", Op::Action);
+}
+
 fn pivot_stuck(talk: &mut Talk) {
     at_pivot(talk);
     talk.garbled("confirm", Op::Action);
@@ -179,6 +193,11 @@ fn pivot_stuck(talk: &mut Talk) {
 fn past_pivot(talk: &mut Talk) {
     at_pivot(talk);
     talk.done("confirm");
+}
+
+fn tell_waits(talk: &mut Talk) {
+    past_pivot(talk);
+    talk.faulted("tell", Op::Action);
 }
 
 fn tell_done(talk: &mut Talk) {

@@ -1,0 +1,65 @@
+//! The plan of an operator's action on a saga as the journal holds it, whichever orchestrator is asked.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use contract::{
+    command::Refusal,
+    orchestrator_api::{PlanView, PlannedTotal, PlannedWhen},
+    saga::Action,
+    step::{Op, StepName},
+};
+use journal::Stored;
+use machine::{Catalog, Verdict};
+
+use crate::{
+    saga_instance::{Parked, SagaInstance},
+    view,
+};
+
+/// Plans an action, with the same exception as a lane: a saga whose definition is unknown here can be abandoned.
+pub(crate) fn plan(
+    catalog: &Catalog,
+    stored: &Stored,
+    action: &Action,
+    now: DateTime<Utc>,
+) -> Result<PlanView, Parked> {
+    let instance = SagaInstance::restore(catalog, stored).or_else(|parked| {
+        let abandons = parked.lacks_definition() && matches!(action, Action::Abandon {});
+        let other = if abandons { SagaInstance::without_definition(catalog, stored) } else { None };
+        other.unwrap_or(Err(parked))
+    })?;
+    let SagaInstance { state, head, definition, .. } = instance;
+    let planned = machine::catch_panic(|| machine::plan(&definition, state, action, now));
+    let machine::Plan { verdict, commands, end, left } = planned.map_err(Parked::MachineFailed)?;
+    let refused = match verdict {
+        Verdict::Accepted => None,
+        Verdict::Refused { code, message } => Some(Refusal { code: code.to_owned(), message }),
+        Verdict::Ignored(_) | Verdict::Unknown(_) => None,
+    };
+    Ok(PlanView { summary: view::summary(&stored.row), head, refused, commands, end, left })
+}
+
+/// Counts the commands of several plans, by definition and step.
+pub(crate) fn totals(plans: &[PlanView]) -> Vec<PlannedTotal> {
+    let mut totals: BTreeMap<(&str, u32, &StepName, Op), PlannedTotal> = BTreeMap::new();
+    for plan in plans {
+        let (name, version) = (plan.summary.name.as_str(), plan.summary.version);
+        for command in &plan.commands {
+            let total = totals.entry((name, version, &command.step, command.op)).or_insert_with(|| PlannedTotal {
+                name: name.to_owned(),
+                version,
+                step: command.step.clone(),
+                op: command.op,
+                command: command.command.clone(),
+                now: 0,
+                later: 0,
+            });
+            match command.when {
+                PlannedWhen::Now => total.now += 1,
+                PlannedWhen::UnderWay | PlannedWhen::AtRetry | PlannedWhen::AfterReplies => total.later += 1,
+            }
+        }
+    }
+    totals.into_values().collect()
+}

@@ -1,0 +1,159 @@
+//! The plan of an operator's action: the decision without its commit, and what follows when each command takes effect.
+//!
+//! What follows is read off the graph by the same questions that [`crate::decide()`] asks, with replies in which nothing
+//! is said: which step comes next never depends on what a reply says.
+
+use chrono::{DateTime, Utc};
+use contract::{
+    Document,
+    orchestrator_api::{LeftEffect, PlannedCommand, PlannedWhen},
+    saga::{Action, SagaStatus},
+    step::{Op, StepName},
+};
+
+use crate::{
+    decision::{Decision, Verdict},
+    definition::Definition,
+    entry::Entry,
+    evolve::evolve,
+    input::{Operator, Terms},
+    operate::operate,
+    queries::{ahead_back, ahead_forward, needs_undo},
+    state::{Phase, State},
+    step::Step,
+};
+
+/// The consequences that an action would have.
+#[derive(Debug)]
+pub struct Plan {
+    /// The verdict that the action would get.
+    pub verdict: Verdict,
+    /// The commands: those that the action sends and those that are under way, then those that follow, round by round.
+    pub commands: Vec<PlannedCommand>,
+    /// The status that the saga comes to when every command takes effect.
+    pub end: SagaStatus,
+    /// The effects that stay although the saga is over and not completed.
+    pub left: Vec<LeftEffect>,
+}
+
+/// Plans an operator's action on a saga as it stands. Nothing is decided by it.
+#[must_use]
+pub fn plan(definition: &Definition, state: State, action: &Action, now: DateTime<Utc>) -> Plan {
+    let nobody = Operator { actor: String::new(), role: String::new(), reason: String::new() };
+    let Decision { state, commands, verdict, entries: _ } =
+        operate(definition, state, &nobody, action, Terms::default(), now);
+    let mut outlook = Outlook { definition, state, now, planned: Vec::new() };
+    match verdict {
+        Verdict::Accepted => {
+            let sent: Vec<_> = commands.into_iter().map(|command| command.command_id.step).collect();
+            outlook.run(&sent);
+        }
+        Verdict::Ignored(_) | Verdict::Unknown(_) | Verdict::Refused { .. } => {}
+    }
+    let Outlook { state, planned, .. } = outlook;
+    Plan { verdict, commands: planned, end: state.status, left: left(&state) }
+}
+
+/// A saga on its way to the end that it has when nothing goes wrong.
+struct Outlook<'d> {
+    definition: &'d Definition,
+    state: State,
+    now: DateTime<Utc>,
+    planned: Vec<PlannedCommand>,
+}
+
+impl Outlook<'_> {
+    /// Goes on to the end. Each round but the last concludes a step, so there are no more than steps.
+    fn run(&mut self, sent: &[StepName]) {
+        if self.state.status.is_final() {
+            return;
+        }
+        self.plan_open(sent);
+        for round in 1.. {
+            self.conclude_open();
+            let op = self.state.direction();
+            let (ahead, end) = match op {
+                Op::Action => (ahead_forward(self.definition, &self.state), Entry::SagaCompleted),
+                Op::Compensation => (ahead_back(self.definition, &self.state), Entry::SagaCompensated),
+            };
+            if ahead.finished {
+                evolve(&mut self.state, &end);
+                return;
+            }
+            if ahead.ready.is_empty() {
+                // What is left waits for a person.
+                return;
+            }
+            for step in ahead.ready {
+                self.planned.extend(planned(step, op, round, PlannedWhen::AfterReplies, None));
+                let (generation, attempt, reply_by) = (1, 1, self.now);
+                let step = step.name.clone();
+                evolve(&mut self.state, &Entry::CommandDispatched { step, op, generation, attempt, reply_by });
+            }
+        }
+    }
+
+    /// The commands that need no further reply: what the action sends first.
+    fn plan_open(&mut self, sent: &[StepName]) {
+        let op = self.state.direction();
+        for step in &self.definition.steps {
+            let Some(progress) = self.state.progress(&step.name, op) else { continue };
+            let (when, retry_at) = match progress.phase {
+                Phase::Outstanding { .. } if sent.contains(&step.name) => (PlannedWhen::Now, None),
+                Phase::Outstanding { .. } => (PlannedWhen::UnderWay, None),
+                Phase::Waiting { retry_at } => (PlannedWhen::AtRetry, Some(retry_at)),
+                Phase::Idle | Phase::Done { .. } | Phase::Refused | Phase::GivenUp | Phase::Stuck => continue,
+            };
+            self.planned.extend(planned(step, op, 0, when, retry_at));
+        }
+        self.planned.sort_by_key(|command| command.when);
+    }
+
+    fn conclude_open(&mut self) {
+        let op = self.state.direction();
+        for step in &self.definition.steps {
+            let phase = self.state.progress(&step.name, op).map(|progress| &progress.phase);
+            if let Some(Phase::Outstanding { .. } | Phase::Waiting { .. }) = phase {
+                let (step, reply) = (step.name.clone(), Document::default());
+                evolve(&mut self.state, &Entry::CommandDone { step, op, reply });
+            }
+        }
+    }
+}
+
+fn planned(
+    step: &Step,
+    op: Op,
+    round: u16,
+    when: PlannedWhen,
+    retry_at: Option<DateTime<Utc>>,
+) -> Option<PlannedCommand> {
+    let spec = step.command(op)?;
+    let undo = match op {
+        Op::Action => step.compensation(),
+        Op::Compensation => None,
+    };
+    Some(PlannedCommand {
+        round,
+        when,
+        retry_at,
+        step: step.name.clone(),
+        op,
+        command: spec.name.to_owned(),
+        route: spec.route,
+        undone_by: undo.map(|undo| undo.name.to_owned()),
+    })
+}
+
+/// The effects that nothing will undo any more, because the saga is over.
+fn left(state: &State) -> Vec<LeftEffect> {
+    match state.status {
+        SagaStatus::Abandoned | SagaStatus::Compensated => {}
+        SagaStatus::Completed | SagaStatus::Running | SagaStatus::Compensating | SagaStatus::NeedsAttention => {
+            return Vec::new();
+        }
+    }
+    let stays = state.steps.iter().filter(|(_, step)| needs_undo(step) && !step.action.refused);
+    let stays = stays.filter(|(_, step)| !step.compensation.is_done());
+    stays.map(|(name, step)| LeftEffect { step: name.clone(), in_doubt: !step.action.is_done() }).collect()
+}
