@@ -4,6 +4,7 @@ mod actions;
 mod dead_letters;
 mod definitions;
 mod events;
+mod explanation;
 mod lists;
 mod live;
 mod operator;
@@ -40,6 +41,7 @@ pub(crate) fn router(shared: &Arc<Shared>, calls: &Calls, stop: &CancellationTok
         .route("/api/starts", get(starts::find))
         .route("/api/sagas", post(starts::start).get(lists::list))
         .route("/api/sagas/{id}", get(reads::show))
+        .route("/api/sagas/{id}/explanation", get(explanation::show))
         .route("/api/sagas/{id}/journal", get(reads::journal))
         .route("/api/sagas/{id}/events", get(events::stream))
         .route("/api/sagas/{id}/actions", post(actions::act))

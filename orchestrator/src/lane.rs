@@ -29,6 +29,7 @@ mod release;
 mod retrying;
 mod sagas;
 mod standing;
+mod stands;
 mod timers;
 mod turn;
 mod unacknowledged;

@@ -30,6 +30,7 @@ mod messages;
 mod starts;
 mod watching;
 
+mod explain;
 mod http;
 mod names;
 mod plan;

@@ -111,6 +111,7 @@ pub async fn start(
         lanes: LaneTable::new(),
         watchers: Arc::new(Watchers::new(settings.limits.watchers_max)),
         pending_requests: PendingRequests::default(),
+        pending_questions: PendingRequests::default(),
         unpackers: Unpackers::default(),
         pongs: Pongs::default(),
         watchdog: Arc::default(),

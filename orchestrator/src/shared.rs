@@ -10,7 +10,12 @@ use messaging::{Broker, QueueName};
 use tokio::sync::watch;
 
 use crate::{
-    messages::{pending_requests::PendingRequests, pongs::Pongs, unpackers::Unpackers},
+    messages::{
+        pending_requests::PendingRequests,
+        pongs::Pongs,
+        unpackers::Unpackers,
+        wire::{ActEnd, StandsInLane},
+    },
     settings::Settings,
     starts::{admission::Admission, lanes::LaneTable},
     watchdog::Watchdog,
@@ -32,7 +37,8 @@ pub(crate) struct Shared {
     pub(crate) admission: Arc<Admission>,
     pub(crate) lanes: LaneTable,
     pub(crate) watchers: Arc<Watchers>,
-    pub(crate) pending_requests: PendingRequests,
+    pub(crate) pending_requests: PendingRequests<ActEnd>,
+    pub(crate) pending_questions: PendingRequests<StandsInLane>,
     pub(crate) unpackers: Unpackers,
     pub(crate) pongs: Pongs,
     pub(crate) watchdog: Arc<Watchdog>,

@@ -238,6 +238,10 @@ impl Journal for MemoryJournal {
         Ok(later.take(limit as usize).cloned().collect())
     }
 
+    async fn quarantine_of(&self, id: SagaId) -> Result<Option<Quarantined>, JournalError> {
+        Ok(self.storage.tables().quarantine.get(&id).cloned())
+    }
+
     async fn keep_dead_letter(&self, letter: &NewDeadLetter) -> Result<(), JournalError> {
         let letter = dead_letters::fit(letter);
         let mut tables = self.storage.tables();

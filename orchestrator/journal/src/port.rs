@@ -377,6 +377,9 @@ pub trait Journal: Send + Sync {
     /// The sagas that are left alone, oldest first, after `after`, at most `limit`.
     async fn quarantined(&self, after: Option<SagaId>, limit: u32) -> Result<Vec<Quarantined>, JournalError>;
 
+    /// The quarantine of one saga, if it is left alone.
+    async fn quarantine_of(&self, id: SagaId) -> Result<Option<Quarantined>, JournalError>;
+
     /// Keeps a dead letter; one that is already kept (the same message id from the same queue) stays as it
     /// is.
     async fn keep_dead_letter(&self, letter: &NewDeadLetter) -> Result<(), JournalError>;

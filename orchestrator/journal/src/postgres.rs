@@ -284,6 +284,10 @@ impl Journal for PgJournal {
         quarantine::list(&mut *self.reads.acquire("listing who is left alone").await?, after, limit).await
     }
 
+    async fn quarantine_of(&self, id: SagaId) -> Result<Option<Quarantined>, JournalError> {
+        quarantine::of_saga(&mut *self.reads.acquire("reading a quarantine").await?, id).await
+    }
+
     async fn keep_dead_letter(&self, letter: &NewDeadLetter) -> Result<(), JournalError> {
         dead_letters::keep(&mut *self.acts.acquire("keeping a dead letter").await?, letter).await
     }

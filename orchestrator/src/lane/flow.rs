@@ -12,6 +12,8 @@
 //! A held command is journaled, so only its saga is remembered; `machine::resume` builds the command again when there is
 //! room. Everything in here can be lost: the next owner of the shard resumes from the journal.
 
+mod state;
+
 use std::{
     collections::{BTreeSet, HashMap, HashSet, VecDeque},
     time::Duration,

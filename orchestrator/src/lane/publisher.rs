@@ -71,7 +71,7 @@ impl Publisher {
     /// is before it. Requests of this process are answered at once.
     pub(super) async fn submit(&mut self, mut work: AfterCommit) {
         for answer in work.own_answers.drain(..) {
-            self.shared.pending_requests.answer(answer);
+            self.shared.pending_requests.answer(answer.request_id, &answer.end);
         }
         self.waiting.append(work);
         self.go_on(&mut Context::from_waker(Waker::noop()));

@@ -40,7 +40,7 @@ impl Standing {
                 continue;
             }
             *known = open_since.is_some();
-            let since = open_since.map(|since| now.wall - (now.steady - since));
+            let since = open_since.map(|since| now.wall_at(since));
             match since {
                 Some(since) => {
                     tracing::warn!(shard = self.shard, route = route.as_str(), %since, "commands stand: no answers");

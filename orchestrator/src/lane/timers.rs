@@ -30,6 +30,14 @@ impl Now {
         Self { wall: clock.now(), steady: Instant::now() }
     }
 
+    /// The time that the wall clock showed, or is going to show, at a moment of the monotonic clock.
+    pub(super) fn wall_at(&self, moment: Instant) -> DateTime<Utc> {
+        match moment.checked_duration_since(self.steady) {
+            Some(ahead) => self.wall + ahead,
+            None => self.wall - (self.steady - moment),
+        }
+    }
+
     /// The moment of the monotonic clock at which the wall clock shows `due`, if nobody sets it.
     fn steady_at(&self, due: DateTime<Utc>) -> Instant {
         let away = (due - self.wall).to_std().unwrap_or(Duration::ZERO);
@@ -66,6 +74,11 @@ impl Timers {
             self.of.insert(saga, (due, at));
             self.by_due.insert((at, saga));
         }
+    }
+
+    /// The saga's due time.
+    pub(super) fn due(&self, saga: SagaId) -> Option<DateTime<Utc>> {
+        self.of.get(&saga).map(|(due, _)| *due)
     }
 
     /// The earliest due time.

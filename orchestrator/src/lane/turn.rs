@@ -24,7 +24,8 @@ use super::{
 };
 use crate::{
     messages::wire::{
-        ActAnswer, ActEnd, Committed, LaneMessage, Ping, Pong, Release, Watch, act_answer, committed, pong,
+        ActAnswer, ActEnd, Committed, LaneMessage, Ping, Pong, Question, Release, Told, Watch, act_answer, committed,
+        pong, told,
     },
     names,
     saga_instance::{Parked, SagaInstance},
@@ -123,6 +124,10 @@ impl<'a> Turn<'a> {
                     self.releases.push(release);
                     self.after_commit.acks.push(delivery);
                 }
+                Ok(LaneMessage::Question(question)) => {
+                    self.tell(question);
+                    self.after_commit.acks.push(delivery);
+                }
                 Ok(LaneMessage::Ping(Ping { answer_to, shard })) => {
                     self.after_commit.messages.push(pong(&answer_to, &Pong { shard, own: false }));
                     self.after_commit.acks.push(delivery);
@@ -166,6 +171,18 @@ impl<'a> Turn<'a> {
         // A saga that is not in memory has had no commit since the watcher was last answered.
         if head.is_some() || !renewed {
             self.after_commit.messages.push(told);
+        }
+    }
+
+    /// Answers how a saga stands here: in memory when this process asks, else over the broker.
+    fn tell(&mut self, question: Question) {
+        count_input("question", "accepted");
+        let Question { request_id, answer_to, saga_id } = question;
+        let stands = self.sagas.stands(saga_id, self.now);
+        if answer_to == self.sagas.shared.own_queue.as_str() {
+            self.sagas.shared.pending_questions.answer(request_id, &stands);
+        } else {
+            self.after_commit.messages.push(told(&answer_to, &Told { request_id, stands }));
         }
     }
 

@@ -64,7 +64,7 @@ async fn hear(
     shared: &Shared,
     saga_id: SagaId,
     message: Outgoing,
-    pending: PendingRequest<'_>,
+    pending: PendingRequest<'_, ActEnd>,
 ) -> Result<ActEnd, NoVerdict> {
     let published = shared.broker.publish(vec![message]).await;
     published.into_iter().collect::<Result<(), _>>().inspect_err(|error| {

@@ -28,7 +28,8 @@ async fn take_messages(shared: &Shared, mut subscription: Subscription) {
         let mut taken = Vec::with_capacity(deliveries.len());
         for delivery in deliveries {
             match OwnMessage::read(&delivery) {
-                Ok(OwnMessage::Answer(answer)) => shared.pending_requests.answer(answer),
+                Ok(OwnMessage::Answer(answer)) => shared.pending_requests.answer(answer.request_id, &answer.end),
+                Ok(OwnMessage::Told(told)) => shared.pending_questions.answer(told.request_id, &told.stands),
                 Ok(OwnMessage::Committed(committed)) => shared.watchers.tell(committed.saga_id, notice(committed)),
                 Ok(OwnMessage::Pong(pong)) => shared.pongs.note(&pong),
                 Err(reason) => {

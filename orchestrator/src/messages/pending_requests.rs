@@ -9,48 +9,57 @@ use std::{
 use contract::RequestId;
 use tokio::sync::oneshot;
 
-use super::wire::{ActAnswer, ActEnd};
+/// The callers that await the answer to each request. One that is repeated is awaited by several.
+type Waiting<A> = HashMap<RequestId, Vec<oneshot::Sender<A>>>;
 
-/// Requests whose answers are awaited. One that is repeated is awaited by several callers.
-#[derive(Debug, Default)]
-pub(crate) struct PendingRequests(Mutex<HashMap<RequestId, Vec<oneshot::Sender<ActEnd>>>>);
+/// Requests whose answers are awaited.
+#[derive(Debug)]
+pub(crate) struct PendingRequests<A>(Mutex<Waiting<A>>);
 
 /// One awaited answer. Dropping it ends the waiting.
 #[derive(Debug)]
-pub(crate) struct PendingRequest<'a> {
-    requests: &'a PendingRequests,
+pub(crate) struct PendingRequest<'a, A> {
+    requests: &'a PendingRequests<A>,
     id: RequestId,
-    answer: oneshot::Receiver<ActEnd>,
+    answer: oneshot::Receiver<A>,
 }
 
-impl PendingRequests {
+impl<A> Default for PendingRequests<A> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<A: Clone> PendingRequests<A> {
     /// Awaits the answer to a request that is about to be sent.
-    pub(crate) fn open(&self, id: RequestId) -> PendingRequest<'_> {
+    pub(crate) fn open(&self, id: RequestId) -> PendingRequest<'_, A> {
         let (sender, answer) = oneshot::channel();
         self.lock().entry(id).or_default().push(sender);
         PendingRequest { requests: self, id, answer }
     }
 
     /// Hands an answer to the callers that await it, if there are any.
-    pub(crate) fn answer(&self, answer: ActAnswer) {
-        for waiting in self.lock().remove(&answer.request_id).into_iter().flatten() {
-            waiting.send(answer.end.clone()).ok();
+    pub(crate) fn answer(&self, id: RequestId, answer: &A) {
+        for waiting in self.lock().remove(&id).into_iter().flatten() {
+            waiting.send(answer.clone()).ok();
         }
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<RequestId, Vec<oneshot::Sender<ActEnd>>>> {
+impl<A> PendingRequests<A> {
+    fn lock(&self) -> MutexGuard<'_, Waiting<A>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl PendingRequest<'_> {
+impl<A> PendingRequest<'_, A> {
     /// The answer, if it comes within the time.
-    pub(crate) async fn wait(mut self, longest: Duration) -> Option<ActEnd> {
+    pub(crate) async fn wait(mut self, longest: Duration) -> Option<A> {
         tokio::time::timeout(longest, &mut self.answer).await.ok()?.ok()
     }
 }
 
-impl Drop for PendingRequest<'_> {
+impl<A> Drop for PendingRequest<'_, A> {
     fn drop(&mut self) {
         self.answer.close();
         let mut requests = self.requests.lock();

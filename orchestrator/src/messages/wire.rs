@@ -1,8 +1,8 @@
 //! The messages between orchestrators, and how a lane and an orchestrator read their queues.
 //!
 //! ```text
-//!  replies.<shard>          <- replies | act | dead command | watch | ping
-//!  orchestrator.<instance>  <- answer to an act | committed (something happened to a watched saga) | pong
+//!  replies.<shard>          <- replies | act | dead command | watch | ping | question
+//!  orchestrator.<instance>  <- answer to an act | committed (something happened to a watched saga) | pong | told
 //! ```
 //!
 //! They travel only between orchestrators of one installation. They outlive a deployment in the shard queues, so
@@ -12,6 +12,7 @@ use chrono::{DateTime, Utc};
 use contract::{
     CommandId, RequestId, SagaId,
     envelope::{self, KIND_REPLY, ReplyEnvelope},
+    orchestrator_api::{CommandPlace, DomainState, LaneState},
     saga::Action,
 };
 use machine::{Entry, Operator};
@@ -35,6 +36,10 @@ const KIND_RELEASE: &str = "sojourn.lane.release";
 const KIND_PING: &str = "sojourn.lane.ping";
 /// The kind of [`Pong`].
 const KIND_PONG: &str = "sojourn.orchestrator.pong";
+/// The kind of [`Question`].
+const KIND_QUESTION: &str = "sojourn.lane.question";
+/// The kind of [`Told`].
+const KIND_TOLD: &str = "sojourn.orchestrator.told";
 
 /// An operator acts on a saga.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -140,6 +145,42 @@ pub(crate) struct Pong {
     pub(crate) own: bool,
 }
 
+/// An orchestrator asks how a saga stands in its lane.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Question {
+    pub(crate) request_id: RequestId,
+    /// The queue that hears the answer.
+    pub(crate) answer_to: String,
+    pub(crate) saga_id: SagaId,
+}
+
+/// The answer to a [`Question`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Told {
+    pub(crate) request_id: RequestId,
+    #[serde(flatten)]
+    pub(crate) stands: StandsInLane,
+}
+
+/// The part of a saga's standing that only its lane knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StandsInLane {
+    pub(crate) lane: LaneState,
+    /// The flow to every domain.
+    pub(crate) domains: Vec<DomainState>,
+    /// The saga's commands that are under way.
+    pub(crate) commands: Vec<CommandInLane>,
+    /// The domains for which the saga is held back.
+    pub(crate) held_for: Vec<contract::Route>,
+}
+
+/// A command on its way from a lane to its domain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CommandInLane {
+    pub(crate) command_id: CommandId,
+    pub(crate) place: CommandPlace,
+}
+
 /// Everything that a lane hears from its queue.
 #[derive(Debug, Clone)]
 pub(crate) enum LaneMessage {
@@ -149,6 +190,7 @@ pub(crate) enum LaneMessage {
     Watch(Watch),
     Release(Release),
     Ping(Ping),
+    Question(Question),
 }
 
 /// Everything that an orchestrator hears from its own queue.
@@ -157,6 +199,7 @@ pub(crate) enum OwnMessage {
     Answer(ActAnswer),
     Committed(Committed),
     Pong(Pong),
+    Told(Told),
 }
 
 impl LaneMessage {
@@ -170,6 +213,7 @@ impl LaneMessage {
             KIND_WATCH => envelope::read(body, "watch").map(Self::Watch),
             KIND_RELEASE => envelope::read(body, "release").map(Self::Release),
             KIND_PING => envelope::read(body, "ping").map(Self::Ping),
+            KIND_QUESTION => envelope::read(body, "question").map(Self::Question),
             other => return Err(unknown_kind(other)),
         };
         read.map_err(|error| error.to_string())
@@ -183,6 +227,7 @@ impl LaneMessage {
             Self::DeadCommand(dead) => Some(dead.command_id.saga),
             Self::Watch(watch) => Some(watch.saga_id),
             Self::Release(release) => Some(release.saga_id),
+            Self::Question(question) => Some(question.saga_id),
             Self::Ping(_) => None,
         }
     }
@@ -196,6 +241,7 @@ impl OwnMessage {
             KIND_ACT_ANSWER => envelope::read(body, "act's answer").map(Self::Answer),
             KIND_COMMITTED => envelope::read(body, "commit's notice").map(Self::Committed),
             KIND_PONG => envelope::read(body, "pong").map(Self::Pong),
+            KIND_TOLD => envelope::read(body, "answer to a question").map(Self::Told),
             other => return Err(unknown_kind(other)),
         };
         read.map_err(|error| error.to_string())
@@ -235,6 +281,16 @@ pub(crate) fn ping(queue: &QueueName, ping: &Ping) -> Outgoing {
 /// The message that answers a ping.
 pub(crate) fn pong(queue: &str, pong: &Pong) -> Outgoing {
     outgoing(queue, KIND_PONG, pong)
+}
+
+/// The message that asks how a saga stands in its lane.
+pub(crate) fn question(queue: &QueueName, question: &Question) -> Outgoing {
+    outgoing(queue.as_str(), KIND_QUESTION, question)
+}
+
+/// The message that answers a question.
+pub(crate) fn told(queue: &str, told: &Told) -> Outgoing {
+    outgoing(queue, KIND_TOLD, told)
 }
 
 /// The message that tells of a commit.

@@ -44,6 +44,19 @@ pub(crate) enum NotAdmitted {
     Draining,
 }
 
+impl NotAdmitted {
+    /// The reason in words for people.
+    pub(crate) const fn words(self) -> &'static str {
+        match self {
+            Self::OpenSagas => "too many sagas are unfinished",
+            Self::Bytes => "the unfinished sagas take too much memory",
+            Self::Unpublished => "the broker does not take commands",
+            Self::Blocked => "the broker is blocked",
+            Self::Draining => "this orchestrator is stopping",
+        }
+    }
+}
+
 /// One admitted start, until it is answered.
 #[derive(Debug)]
 pub(crate) struct Permit {
@@ -95,6 +108,11 @@ impl Admission {
             return Err(NotAdmitted::Bytes);
         }
         Ok(permit)
+    }
+
+    /// The reason why no start would be admitted now, if there is one.
+    pub(crate) fn refuses(self: &Arc<Self>) -> Option<NotAdmitted> {
+        self.enter(0).err()
     }
 
     /// No further start is admitted.

@@ -73,9 +73,9 @@ fn place(
         Ok(permit) => permit,
         Err(NotAdmitted::Draining) => return Err((StartRefused::Draining, name)),
         Err(NotAdmitted::Blocked) => return Err((StartRefused::BrokerBlocked, name)),
-        Err(NotAdmitted::OpenSagas) => return Err((StartRefused::Busy("too many sagas are unfinished"), name)),
-        Err(NotAdmitted::Bytes) => return Err((StartRefused::Busy("the unfinished sagas take too much memory"), name)),
-        Err(NotAdmitted::Unpublished) => return Err((StartRefused::Busy("the broker does not take commands"), name)),
+        Err(full @ (NotAdmitted::OpenSagas | NotAdmitted::Bytes | NotAdmitted::Unpublished)) => {
+            return Err((StartRefused::Busy(full.words()), name));
+        }
     };
     let (sender, answer) = oneshot::channel();
     let business_key = start.business_key.clone();

@@ -163,6 +163,11 @@ impl Journal for FlakyJournal {
         self.inner.quarantined(after, limit).await
     }
 
+    async fn quarantine_of(&self, id: SagaId) -> Result<Option<Quarantined>, JournalError> {
+        self.breakage.calls.fetch_add(1, Ordering::SeqCst);
+        self.inner.quarantine_of(id).await
+    }
+
     async fn keep_dead_letter(&self, letter: &NewDeadLetter) -> Result<(), JournalError> {
         self.breakage.calls.fetch_add(1, Ordering::SeqCst);
         self.inner.keep_dead_letter(letter).await

@@ -7,6 +7,7 @@
 //! | `GET /api/definitions` | every definition: name, version, fingerprint, steps |
 //! | `GET /api/sagas?status&name&business_key&owner&q&created_after&created_before&before&page_size&page_token` | [`Page`](crate::Page) of [`SagaSummary`] |
 //! | `GET /api/sagas/{id}` | [`SagaView`] |
+//! | `GET /api/sagas/{id}/explanation` | [`Explanation`]: why the saga is not moving |
 //! | `GET /api/sagas/{id}/journal?page_size&page_token` | [`Page`](crate::Page) of [`RecordView`], from the first on |
 //! | `GET /api/sagas/{id}/events?owner` | server-sent events: `id: <seq>`, `event: record`, [`RecordView`]; then `event: end` |
 //! | `POST /api/sagas/{id}/actions` [`ActionRequest`] | 200 [`SagaView`]; 404; 409; 422 |
@@ -19,6 +20,7 @@
 
 mod actions;
 mod dead_letters;
+mod explanation;
 mod journal;
 mod plans;
 mod quarantine;
@@ -27,6 +29,10 @@ mod starts;
 
 pub use actions::{ActionRequest, HEADER_ACTOR, HEADER_ROLE, REASON_BYTES_MAX};
 pub use dead_letters::DeadLetterView;
+pub use explanation::{
+    CircuitCause, CommandPlace, DomainState, Explanation, FlowState, LaneState, OpenCircuit, OpenStep, PossibleAct,
+    QueueState, StandstillReason,
+};
 pub use journal::RecordView;
 pub use plans::{
     LeftEffect, PLANS_MAX, PlanView, PlannedCommand, PlannedTotal, PlannedWhen, Plans, PlansRequest, Unplanned,

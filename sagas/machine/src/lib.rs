@@ -59,7 +59,7 @@ pub use input::{Input, Operator, Terms};
 pub use json::Mismatch;
 pub use panics::catch_panic;
 pub use plan::{Plan, plan};
-pub use queries::{next_wake, retrying_since};
+pub use queries::{clock_stands_since, deadline, next_wake, retrying_since};
 pub use resume::resume;
 pub use retry::Retry;
 pub use start::{StartError, start};

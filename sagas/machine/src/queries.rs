@@ -59,10 +59,16 @@ pub(crate) fn is_due(retry_at: DateTime<Utc>, spec: &CommandSpec, now: DateTime<
     retry_at <= now || retry_at > later(now, longest.saturating_add(AHEAD_MIN))
 }
 
-/// The saga's own time: now, unless something of it is overdue. Then its clock stands: an outage costs time, and none
-/// of the saga's own.
+/// The saga's own time: now, unless its clock stands.
 pub(crate) fn own_time(state: &State, now: DateTime<Utc>) -> DateTime<Utc> {
-    first_due(state).filter(|due| now - *due >= STANDING_MIN).unwrap_or(now)
+    clock_stands_since(state, now).unwrap_or(now)
+}
+
+/// The time since which the saga's clock stands, because something of it is overdue: an outage costs time, and none of
+/// the saga's own.
+#[must_use]
+pub fn clock_stands_since(state: &State, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    first_due(state).filter(|due| now - *due >= STANDING_MIN)
 }
 
 /// The earliest time at which a reply or a retry is due.
@@ -82,7 +88,8 @@ pub(crate) fn expires_at(state: &State, step: &Step, op: Op) -> Option<DateTime<
 }
 
 /// The saga's deadline, while it may still turn the saga around.
-pub(crate) fn deadline(definition: &Definition, state: &State) -> Option<DateTime<Utc>> {
+#[must_use]
+pub fn deadline(definition: &Definition, state: &State) -> Option<DateTime<Utc>> {
     match state.direction() {
         Op::Action if !pivot_issued(definition, state) => state.deadline_at,
         Op::Action | Op::Compensation => None,

@@ -11,6 +11,8 @@ use crate::port::{JournalError, Quarantined};
 const LIST: &str =
     "SELECT saga_id, code, detail, since FROM saga_quarantine WHERE saga_id > $1 ORDER BY saga_id LIMIT $2";
 
+const OF_SAGA: &str = "SELECT saga_id, code, detail, since FROM saga_quarantine WHERE saga_id = $1";
+
 const OF_SHARD: &str = "SELECT saga_id FROM saga_quarantine WHERE shard = $1";
 
 const ADD: &str = "\
@@ -21,19 +23,34 @@ ON CONFLICT (saga_id) DO UPDATE SET code = excluded.code, detail = excluded.deta
 
 const REMOVE: &str = "DELETE FROM saga_quarantine WHERE saga_id = ANY($1)";
 
+/// The columns of one row, as the queries name them.
+type Columns = (Uuid, String, String, DateTime<Utc>);
+
 pub(super) async fn list(
     connection: &mut PgConnection,
     after: Option<SagaId>,
     limit: u32,
 ) -> Result<Vec<Quarantined>, JournalError> {
-    let rows: Vec<(Uuid, String, String, DateTime<Utc>)> = sqlx::query_as(LIST)
+    let rows: Vec<Columns> = sqlx::query_as(LIST)
         .bind(after.map_or(Uuid::nil(), SagaId::uuid))
         .bind(i64::from(limit))
         .fetch_all(connection)
         .await
         .map_err(unavailable("listing the sagas that are left alone"))?;
-    let row = |(saga_id, code, detail, since)| Quarantined { saga_id: SagaId::from_uuid(saga_id), code, detail, since };
-    Ok(rows.into_iter().map(row).collect())
+    Ok(rows.into_iter().map(quarantined).collect())
+}
+
+pub(super) async fn of_saga(connection: &mut PgConnection, id: SagaId) -> Result<Option<Quarantined>, JournalError> {
+    let row: Option<Columns> = sqlx::query_as(OF_SAGA)
+        .bind(id.uuid())
+        .fetch_optional(connection)
+        .await
+        .map_err(unavailable("reading a quarantine"))?;
+    Ok(row.map(quarantined))
+}
+
+fn quarantined((saga_id, code, detail, since): Columns) -> Quarantined {
+    Quarantined { saga_id: SagaId::from_uuid(saga_id), code, detail, since }
 }
 
 pub(super) async fn of_shard(connection: &mut PgConnection, shard: u16) -> Result<Vec<SagaId>, sqlx::Error> {

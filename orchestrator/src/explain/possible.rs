@@ -1,0 +1,51 @@
+//! The acts that a saga would take now. The machine is asked by deciding each of them, and the decisions are thrown away:
+//! there is no second rule to keep true.
+
+use contract::{orchestrator_api::PossibleAct, saga::Action, step::StepName};
+use machine::{Input, Operator, Terms, Verdict, codes::REFUSED_REPLY_MISMATCH};
+use serde_json::Value;
+
+use super::Facts;
+use crate::saga_instance::Parked;
+
+/// The acts that are possible on a saga that can be read.
+pub(super) fn acts(facts: &Facts<'_>) -> Vec<PossibleAct> {
+    if facts.quarantined.is_some() {
+        // All others are turned away until it is released.
+        return vec![PossibleAct::Release {}];
+    }
+    let names = || facts.definition.steps().iter().map(|step| step.name().clone());
+    let retry = |step: &StepName| takes(facts, Action::Retry { step: Some(step.clone()) });
+    let steps: Vec<_> = names().filter(retry).collect();
+    let mut acts = Vec::new();
+    if !steps.is_empty() {
+        acts.push(PossibleAct::Retry { steps });
+    }
+    acts.extend(names().filter_map(|step| {
+        let skip = |force| Action::Skip { step: step.clone(), reply: Value::Null, force };
+        let force = [false, true].into_iter().find(|force| takes(facts, skip(*force)))?;
+        Some(PossibleAct::Skip { step, force })
+    }));
+    acts.extend(takes(facts, Action::Cancel {}).then_some(PossibleAct::Cancel {}));
+    acts.extend(takes(facts, Action::Abandon {}).then_some(PossibleAct::Abandon {}));
+    acts
+}
+
+/// The acts that are possible on a saga that cannot be read here.
+pub(super) fn acts_on_unreadable(quarantined: bool, parked: &Parked) -> Vec<PossibleAct> {
+    let release = quarantined.then_some(PossibleAct::Release {});
+    release.into_iter().chain(parked.lacks_definition().then_some(PossibleAct::Abandon {})).collect()
+}
+
+/// Whether the machine takes an action now. A reply is written by the person who skips: one that does not fit is no
+/// reason against it.
+fn takes(facts: &Facts<'_>, action: Action) -> bool {
+    let operator = Operator { actor: String::new(), role: String::new(), reason: String::new() };
+    let input = Input::Operator { operator, action, terms: Terms::default() };
+    let decide = || machine::decide(facts.definition, facts.state.clone(), &input, facts.now).verdict;
+    match machine::catch_panic(decide) {
+        Ok(Verdict::Accepted) => true,
+        Ok(Verdict::Refused { code, .. }) => code == REFUSED_REPLY_MISMATCH,
+        Ok(Verdict::Ignored(_) | Verdict::Unknown(_)) | Err(_) => false,
+    }
+}

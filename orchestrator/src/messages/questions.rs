@@ -1,0 +1,28 @@
+//! A question to a saga's lane: how the saga stands there. The lane answers on this orchestrator's own queue, wherever it
+//! runs; the question changes nothing.
+
+use std::time::Duration;
+
+use contract::SagaId;
+
+use super::wire::{self, Question, StandsInLane};
+use crate::shared::Shared;
+
+/// How long the answer is awaited: a lane that works answers within milliseconds, and the caller has to be told within the
+/// five seconds of a read.
+const ANSWER_WAIT: Duration = Duration::from_secs(2);
+
+/// Asks the saga's lane; none when it gives no answer in time.
+pub(crate) async fn ask(shared: &Shared, saga_id: SagaId) -> Option<StandsInLane> {
+    let request_id = kit::ids::request_id();
+    let pending = shared.pending_questions.open(request_id);
+    let question = Question { request_id, answer_to: shared.own_queue.as_str().to_owned(), saga_id };
+    let message = wire::question(&shared.queue_of(saga_id), &question);
+    let asking = async {
+        let published = shared.broker.publish(vec![message]).await;
+        published.into_iter().collect::<Result<(), _>>().ok()?;
+        pending.wait(ANSWER_WAIT).await
+    };
+    // A publish alone may take longer than this.
+    tokio::time::timeout(ANSWER_WAIT, asking).await.ok().flatten()
+}
