@@ -76,6 +76,12 @@ Examples:
   sagactl list --business-key ord_0192f0c1a2b37c4d8e5f60718293a4b5 -o ids | sagactl show -
   sagactl show SAGA -o json | jq .cause")]
     Show(Ids),
+    /// Say why a saga is not moving, and what can be done about it now
+    #[command(after_help = "\
+Examples:
+  sagactl explain SAGA
+  sagactl explain SAGA -o json | jq '.reasons[0]'")]
+    Explain(One),
     /// Follow a saga live until it ends
     #[command(after_help = "\
 Examples:

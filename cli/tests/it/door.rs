@@ -17,7 +17,7 @@ use contract::{
     Op, Page, PageToken, SagaId, StepName,
     command::{Refusal, Route},
     orchestrator_api::{
-        ActionRequest, DeadLetterView, LeftEffect, PlanView, PlannedCommand, PlannedTotal, PlannedWhen, Plans,
+        ActionRequest, DeadLetterView, Explanation, LeftEffect, PlanView, PlannedCommand, PlannedTotal, PlannedWhen, Plans,
         PlansRequest, RecordView, SagaSummary, SagaView, StepView, Unplanned,
     },
     problem::{CONTENT_TYPE, FieldError, Problem, TYPE_BASE},
@@ -63,6 +63,7 @@ impl Door {
             .route("/v1/auth/refresh", post(refresh))
             .route("/ops/api/sagas", get(list))
             .route("/ops/api/sagas/{id}", get(show))
+            .route("/ops/api/sagas/{id}/explanation", get(explanation))
             .route("/ops/api/sagas/{id}/journal", get(journal))
             .route("/ops/api/sagas/{id}/events", get(events))
             .route("/ops/api/sagas/{id}/actions", post(act))
@@ -170,6 +171,58 @@ pub(crate) fn view(number: u128, status: SagaStatus) -> SagaView {
         dead_letters: vec![letter(7, saga_id(number))],
         head: 9,
     }
+}
+
+/// A saga that waits for a silent domain.
+fn explained(saga_id: SagaId) -> Explanation {
+    let explanation = json!({
+        "saga_id": saga_id,
+        "status": "running",
+        "head": 4,
+        "sentence": "Accommodation answers nothing since 2026-12-01T08:00:12Z.",
+        "reasons": [{
+            "reason": "domain_silent",
+            "route": "accommodation",
+            "since": "2026-12-01T08:00:12Z",
+            "next_probe_at": "2026-12-01T08:01:00Z",
+        }],
+        "steps": [{
+            "name": "hold-rooms",
+            "op": "action",
+            "route": "accommodation",
+            "command": "accommodation.hold_rooms",
+            "attempts": 2,
+            "attempts_max": 5,
+            "command_is": "confirmed",
+            "sent_at": "2026-12-01T08:00:02Z",
+            "reply_by": "2026-12-01T08:00:12Z",
+            "error": { "code": "dependency_failed", "message": "database\u{1b}[31m away" },
+        }],
+        "domains": [{
+            "route": "accommodation",
+            "flow": {
+                "window": 1,
+                "under_way": 3,
+                "held_sagas": 2,
+                "circuit": {
+                    "cause": "domain_silent",
+                    "since": "2026-12-01T08:00:12Z",
+                    "next_probe_at": "2026-12-01T08:01:00Z",
+                },
+            },
+            "queue": { "messages": 3, "consumers": 0 },
+        }],
+        "lane": { "shard": 1, "taking_over": false, "loaded": true, "broker_takes": true },
+        "deadline_at": "2026-12-01T08:15:00Z",
+        "clock_stands_since": "2026-12-01T08:00:12Z",
+        "possible": [
+            { "act": "retry", "steps": ["hold-rooms"] },
+            { "act": "skip", "step": "hold-rooms", "force": true },
+            { "act": "cancel" },
+            { "act": "abandon" },
+        ],
+    });
+    serde_json::from_value(explanation).unwrap()
 }
 
 pub(crate) fn letter(id: i64, saga: SagaId) -> DeadLetterView {
@@ -285,6 +338,15 @@ async fn show(
 ) -> Result<Json<SagaView>, Response> {
     door.saw(format!("GET /sagas/{id}"), String::new(), &headers)?;
     Ok(Json(find(&door, &id)?))
+}
+
+async fn explanation(
+    State(door): State<Door>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<Explanation>, Response> {
+    door.saw(format!("GET /sagas/{id}/explanation"), String::new(), &headers)?;
+    Ok(Json(explained(find(&door, &id)?.summary.id)))
 }
 
 async fn journal(

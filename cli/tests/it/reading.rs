@@ -5,7 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use contract::orchestrator_api::{SagaSummary, SagaView};
+use contract::orchestrator_api::{Explanation, SagaSummary, SagaView};
 use contract::saga::SagaStatus;
 
 use crate::{
@@ -86,6 +86,18 @@ async fn a_saga_is_shown_step_by_step_in_words() {
     insta::assert_snapshot!("show", ended.stdout);
     let json = Sagactl::at(&door, &["show", &id, "-o", "json"]).run().await;
     assert_eq!(serde_json::from_str::<SagaView>(&json.stdout).unwrap().head, 9);
+}
+
+#[tokio::test]
+async fn a_saga_that_does_not_move_is_explained_point_by_point() {
+    let door = Door::open().await;
+    let id = door.add(view(1, SagaStatus::Running)).to_string();
+    let ended = Sagactl::at(&door, &["explain", &id]).run().await;
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    insta::assert_snapshot!("explain", ended.stdout);
+    let json = Sagactl::at(&door, &["explain", &id, "-o", "json"]).run().await;
+    assert_eq!(serde_json::from_str::<Explanation>(&json.stdout).unwrap().head, 4);
+    assert_eq!(Sagactl::at(&door, &["explain", &saga_id(2).to_string()]).run().await.code, 4);
 }
 
 #[tokio::test]

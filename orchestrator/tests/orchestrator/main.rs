@@ -8,6 +8,7 @@ mod rig;
 mod trip;
 mod worker;
 
+mod explain;
 mod flow;
 mod http;
 mod messages;

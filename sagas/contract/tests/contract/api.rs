@@ -14,6 +14,7 @@ use contract::{
 use serde_json::json;
 
 use crate::{
+    explanations,
     golden::{Golden, golden},
     samples::{at, order, saga, step, traceparent, user, work},
 };
@@ -24,7 +25,7 @@ fn every_body_of_the_interfaces_is_its_golden_file() {
 }
 
 pub(crate) fn all() -> Vec<Golden> {
-    sagas().into_iter().chain(actions()).chain(users()).collect()
+    sagas().into_iter().chain(actions()).chain(explanations::all()).chain(users()).collect()
 }
 
 fn sagas() -> Vec<Golden> {

@@ -30,6 +30,15 @@ const INSIDE: &[(&str, &str)] = &[
     ("Cause", "SagaView"),
     ("Action", "ActionRequest"),
     ("Wire", "Money"),
+    ("OpenStep", "Explanation"),
+    ("CommandPlace", "Explanation"),
+    ("DomainState", "Explanation"),
+    ("FlowState", "Explanation"),
+    ("OpenCircuit", "Explanation"),
+    ("CircuitCause", "Explanation"),
+    ("QueueState", "Explanation"),
+    ("LaneState", "Explanation"),
+    ("PossibleAct", "Explanation"),
 ];
 
 fn all() -> Vec<Golden> {

@@ -14,6 +14,8 @@ mod email_addresses;
 #[cfg(test)]
 mod events;
 #[cfg(test)]
+mod explanations;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod offers;
