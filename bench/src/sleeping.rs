@@ -38,8 +38,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// Copies a saga. Every second copy gets a time to wake, as one that waits for a retry has: a timer takes memory too.
 const COPY: [&str; 3] = [
-    "INSERT INTO saga (id, name, version, fingerprint, shard, status, business_key, owner, traceparent, error, created_at, updated_at)
-     SELECT k.id, name, version, fingerprint, k.shard, status, business_key, owner, traceparent, error, created_at, updated_at
+    "INSERT INTO saga (id, name, version, fingerprint, shard, status, business_key, owner, traceparent, error, created_at, updated_at, failed_at)
+     SELECT k.id, name, version, fingerprint, k.shard, status, business_key, owner, traceparent, error, created_at, updated_at, failed_at
      FROM saga s, unnest($2::uuid[], $3::int[]) AS k (id, shard) WHERE s.id = $1",
     "INSERT INTO saga_journal (saga_id, seq, at, entries)
      SELECT k.id, seq, at, entries FROM saga_journal s, unnest($2::uuid[], $3::int[]) AS k (id, shard) WHERE s.saga_id = $1",

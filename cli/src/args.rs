@@ -69,6 +69,13 @@ Examples:
   sagactl list --status running --status compensating --since 2h
   sagactl list --error authorize-payment/card_declined -o ids | sagactl retry - --reason 'issuer is back' --yes")]
     List(List),
+    /// Group failures by definition, step and code, and count them over time
+    #[command(after_help = "\
+Examples:
+  sagactl errors
+  sagactl errors --name order -o json | jq '.[0].days'
+  sagactl list --name order --error hold-rooms/room_sold_out")]
+    Errors(Errors),
     /// Show where a saga stands, step by step
     #[command(after_help = "\
 Examples:
@@ -179,6 +186,16 @@ pub(crate) struct List {
     #[arg(long)]
     pub(crate) until: Option<String>,
     /// The most sagas to list; 0 for all of them
+    #[arg(long, default_value_t = LIST_LIMIT_DEFAULT)]
+    pub(crate) limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Errors {
+    /// Only failures of this definition, such as `order`
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// The most groups to fetch; 0 for all of them
     #[arg(long, default_value_t = LIST_LIMIT_DEFAULT)]
     pub(crate) limit: u32,
 }

@@ -24,6 +24,8 @@ CREATE TABLE saga (
     created_at   timestamptz NOT NULL,
     updated_at   timestamptz NOT NULL,
     finished_at  timestamptz,
+    -- Since when it has its error.
+    failed_at    timestamptz,
     PRIMARY KEY (id),
     -- What no program can read is refused here, so that a list never meets it. PostgreSQL knows times (infinity among
     -- them) that the program cannot hold.
@@ -32,7 +34,9 @@ CREATE TABLE saga (
     CONSTRAINT saga_numbers_fit CHECK (version BETWEEN 0 AND 4294967295 AND shard BETWEEN 0 AND 65535),
     CONSTRAINT saga_times_sane CHECK (
         created_at BETWEEN '1970-01-01 UTC' AND '9999-12-31 UTC' AND updated_at BETWEEN '1970-01-01 UTC' AND '9999-12-31 UTC'
-        AND finished_at BETWEEN '1970-01-01 UTC' AND '9999-12-31 UTC')
+        AND finished_at BETWEEN '1970-01-01 UTC' AND '9999-12-31 UTC'),
+    CONSTRAINT saga_failed_since CHECK (
+        (error IS NULL) = (failed_at IS NULL) AND failed_at BETWEEN '1970-01-01 UTC' AND '9999-12-31 UTC')
 ) PARTITION BY RANGE (id);
 
 -- Every list runs newest first, which is by id downwards: each index below ends in the id, so that a page is a scan
@@ -42,6 +46,8 @@ CREATE INDEX saga_by_name ON saga (name, id);
 CREATE INDEX saga_by_business_key ON saga (business_key, id);
 CREATE INDEX saga_by_owner ON saga (owner, id) WHERE owner IS NOT NULL;
 CREATE INDEX saga_by_error ON saga (error, id) WHERE error IS NOT NULL;
+-- Groups of failures, and how many there were when: all of it is read from the index alone.
+CREATE INDEX saga_by_failure ON saga (name, error, failed_at) INCLUDE (status) WHERE error IS NOT NULL;
 -- What a lane must bring back to life after it took a shard over.
 CREATE INDEX saga_open ON saga (shard, id) WHERE status IN ('running', 'compensating', 'needs_attention');
 

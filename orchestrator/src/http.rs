@@ -3,6 +3,7 @@
 mod actions;
 mod dead_letters;
 mod definitions;
+mod error_groups;
 mod events;
 mod explanation;
 mod lists;
@@ -47,6 +48,7 @@ pub(crate) fn router(shared: &Arc<Shared>, calls: &Calls, stop: &CancellationTok
         .route("/api/sagas/{id}/actions", post(actions::act))
         .route("/api/sagas/{id}/plan", post(plans::one))
         .route("/api/plans", post(plans::many))
+        .route("/api/errors", get(error_groups::list))
         .route("/api/quarantine", get(quarantine::list))
         .route("/api/quarantine/{id}/release", post(quarantine::release))
         .route("/api/dead-letters", get(dead_letters::list))

@@ -2,6 +2,7 @@
 
 pub(crate) mod act;
 pub(crate) mod dead_letters;
+pub(crate) mod errors;
 pub(crate) mod explain;
 pub(crate) mod journal;
 pub(crate) mod list;

@@ -17,8 +17,8 @@ use contract::{
     Op, Page, PageToken, SagaId, StepName,
     command::{Refusal, Route},
     orchestrator_api::{
-        ActionRequest, DeadLetterView, Explanation, LeftEffect, PlanView, PlannedCommand, PlannedTotal, PlannedWhen, Plans,
-        PlansRequest, RecordView, SagaSummary, SagaView, StepView, Unplanned,
+        ActionRequest, DeadLetterView, Explanation, LeftEffect, PlanView, PlannedCommand, PlannedTotal, PlannedWhen,
+        Plans, PlansRequest, RecordView, SagaSummary, SagaView, StepView, Unplanned,
     },
     problem::{CONTENT_TYPE, FieldError, Problem, TYPE_BASE},
     saga::{Cause, SagaStatus, StepKind, StepStatus},
@@ -68,6 +68,7 @@ impl Door {
             .route("/ops/api/sagas/{id}/events", get(events))
             .route("/ops/api/sagas/{id}/actions", post(act))
             .route("/ops/api/plans", post(plans))
+            .route("/ops/api/errors", get(errors))
             .route("/ops/api/dead-letters", get(letters))
             .route("/ops/api/dead-letters/{id}/redrive", post(redrive))
             .with_state(door.clone());
@@ -425,6 +426,27 @@ async fn plans(State(door): State<Door>, headers: HeaderMap, body: String) -> Re
     let (step, command) = ("authorize-payment".parse().unwrap(), "payment.void".to_owned());
     answer.summary.push(PlannedTotal { name, version: 1, step, op: Op::Compensation, command, now: 2, later: 0 });
     Ok(Json(answer))
+}
+
+async fn errors(
+    State(door): State<Door>,
+    Query(query): Query<BTreeMap<String, String>>,
+    headers: HeaderMap,
+) -> Result<Response, Response> {
+    let asked: Vec<_> = query.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    door.saw(format!("GET /errors?{}", asked.join("&")), String::new(), &headers)?;
+    let group = |error: &str, last: u64| {
+        let (step, code) = error.split_once('/').unwrap();
+        let mut hours = vec![0; 24];
+        (hours[2], hours[23]) = (1, last);
+        json!({
+            "name": "order", "error": error, "step": step, "code": code, "first_at": "2026-12-01T08:00:00Z",
+            "last_at": "2026-12-02T08:00:00Z", "needing_attention": 1, "count": last + 1, "count_is_cut": last > 9,
+            "hours": hours, "days": vec![0; 30],
+        })
+    };
+    let items = [group("confirm-seats/reply_missing", 2), group("hold-rooms/room_sold_out", 312)];
+    Ok(Json(json!({ "items": items })).into_response())
 }
 
 async fn letters(

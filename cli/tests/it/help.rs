@@ -4,7 +4,10 @@ use crate::run::Sagactl;
 
 #[tokio::test]
 async fn the_help_is_reviewed() {
-    for verb in ["", "list", "show", "explain", "watch", "journal", "retry", "cancel", "skip", "abandon", "plan", "login"] {
+    for verb in [
+        "", "list", "errors", "show", "explain", "watch", "journal", "retry", "cancel", "skip", "abandon", "plan",
+        "login",
+    ] {
         let ended =
             Sagactl::new(&[verb, "--help"].into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>()).run().await;
         assert_eq!(ended.code, 0, "{verb}");

@@ -120,6 +120,17 @@ async fn a_journal_is_told_entry_by_entry() {
 }
 
 #[tokio::test]
+async fn failures_are_grouped_the_most_numerous_first() {
+    let door = Door::open().await;
+    let ended = Sagactl::at(&door, &["errors", "--name", "order"]).run().await;
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    insta::assert_snapshot!("errors", ended.stdout);
+    assert_eq!(door.seen()[0].0, "GET /errors?name=order&page_size=200");
+    let ids = Sagactl::at(&door, &["errors", "-o", "ids"]).run().await;
+    assert_eq!(ids.stdout, "hold-rooms/room_sold_out\nconfirm-seats/reply_missing\n");
+}
+
+#[tokio::test]
 async fn dead_letters_are_listed() {
     let door = Door::open().await;
     door.inner().letters = vec![letter(7, saga_id(1)), letter(8, saga_id(2))];

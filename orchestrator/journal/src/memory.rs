@@ -2,6 +2,8 @@
 //!
 //! Each value is one process; a clone is another process on the same storage. Nothing survives the last of them.
 
+mod error_groups;
+
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -16,11 +18,13 @@ use contract::{
 use tokio::sync::{OwnedMutexGuard, watch};
 use tokio_util::sync::CancellationToken;
 
+use self::error_groups::Failure;
 use crate::{
     dead_letters,
     port::{
-        Append, Appended, Change, Door, ExistingStart, Filter, Journal, JournalError, KeptDeadLetter, LaneJournal,
-        Listing, Membership, NewDeadLetter, Ownership, Quarantined, Record, Room, SagaRow, Sleep, Sleeper, Stored,
+        Append, Appended, Change, Door, ErrorGroup, ErrorGroupKey, ErrorGroupsAsked, ExistingStart, Filter, Journal,
+        JournalError, KeptDeadLetter, LaneJournal, Listing, Membership, NewDeadLetter, Ownership, Quarantined, Record,
+        Room, SagaRow, Sleep, Sleeper, Stored,
     },
 };
 
@@ -53,6 +57,8 @@ struct Members {
 #[derive(Debug, Default)]
 struct Tables {
     sagas: BTreeMap<SagaId, Stored>,
+    /// Since when the sagas with an error have it.
+    failed_at: BTreeMap<SagaId, DateTime<Utc>>,
     starts: HashMap<(String, String), ExistingStart>,
     letters: BTreeMap<i64, KeptDeadLetter>,
     /// The sagas that sleep, and when they wake.
@@ -226,6 +232,10 @@ impl Journal for MemoryJournal {
         let listed: Vec<_> = rows.by_ref().take(limit as usize).cloned().collect();
         let next = rows.next().and(listed.last()).map(|row| row.id);
         Ok(Listing { rows: listed, next })
+    }
+
+    async fn error_groups(&self, asked: &ErrorGroupsAsked) -> Result<Vec<ErrorGroup>, JournalError> {
+        Ok(error_groups::of(self.storage.tables().failures(), asked))
     }
 
     async fn find_start(&self, name: &str, key: &str) -> Result<Option<ExistingStart>, JournalError> {
@@ -423,9 +433,14 @@ impl Tables {
                 let at = record.at;
                 let Some(stored) = self.add(saga_id, record) else { return Appended::SeqTaken };
                 stored.row.status = status;
-                stored.row.error = error;
+                let failed_before = std::mem::replace(&mut stored.row.error, error);
                 stored.row.updated_at = at;
                 stored.row.finished_at = status.is_final().then_some(at);
+                if stored.row.error.is_none() {
+                    self.failed_at.remove(&saga_id);
+                } else if stored.row.error != failed_before {
+                    self.failed_at.insert(saga_id, at);
+                }
                 Appended::Committed
             }
             Change::None => match self.add(saga_id, record) {
@@ -450,8 +465,18 @@ impl Tables {
             finished_at: row.finished_at.map(|at| at.trunc_subsecs(6)),
             ..row
         };
+        if row.error.is_some() {
+            self.failed_at.insert(row.id, row.updated_at);
+        }
         self.sagas.insert(row.id, Stored { row, records: vec![record] });
         Appended::Committed
+    }
+
+    fn failures(&self) -> impl Iterator<Item = Failure> {
+        self.sagas.values().filter_map(|Stored { row, .. }| {
+            let key = ErrorGroupKey { name: row.name.clone(), error: row.error.clone()? };
+            Some(Failure { key, at: *self.failed_at.get(&row.id)?, status: row.status })
+        })
     }
 
     fn add(&mut self, saga_id: SagaId, record: Record) -> Option<&mut Stored> {

@@ -198,6 +198,47 @@ pub struct Listing {
     pub next: Option<SagaId>,
 }
 
+/// Sagas of one definition that failed the same way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErrorGroup {
+    /// The key of the group.
+    pub key: ErrorGroupKey,
+    /// The time at which the first of them failed.
+    pub first_at: DateTime<Utc>,
+    /// The time at which the last of them failed.
+    pub last_at: DateTime<Utc>,
+    /// Those of the counted ones that wait for a person.
+    pub needing_attention: u64,
+    /// How many failed in each hour, by the number of hours since 1970, in ascending order; hours without any are left out.
+    pub hours: Vec<(i64, u64)>,
+}
+
+/// The definition and the error that a group has in common. Groups are listed in this order.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ErrorGroupKey {
+    /// The definition's name.
+    pub name: String,
+    /// The error, as the rows of sagas have it.
+    pub error: String,
+}
+
+/// The part of the error groups that is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErrorGroupsAsked {
+    /// Only those of this definition.
+    pub name: Option<String>,
+    /// Only those behind this one.
+    pub after: Option<ErrorGroupKey>,
+    /// Failures are counted from this time on; at most [`FAILURES_COUNTED_MAX`] of a group, the newest.
+    pub since: DateTime<Utc>,
+    /// The most groups.
+    pub limit: u32,
+}
+
+/// Failures of one group that are counted: more than fail in weeks of trouble, and read from the index in some tens of
+/// milliseconds.
+pub const FAILURES_COUNTED_MAX: u64 = 100_000;
+
 /// The callers whom a read is for. Each kind has connections of its own, so that many of one never keep out the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Door {
@@ -370,6 +411,9 @@ pub trait Journal: Send + Sync {
 
     /// Rows, newest first; at most `limit` of them are looked at.
     async fn list(&self, filter: &Filter, limit: u32) -> Result<Listing, JournalError>;
+
+    /// Groups of sagas that failed the same way, in the order of their keys.
+    async fn error_groups(&self, asked: &ErrorGroupsAsked) -> Result<Vec<ErrorGroup>, JournalError>;
 
     /// The start made under a key, if any.
     async fn find_start(&self, name: &str, key: &str) -> Result<Option<ExistingStart>, JournalError>;

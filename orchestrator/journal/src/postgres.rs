@@ -13,6 +13,7 @@
 mod append;
 mod awake;
 mod dead_letters;
+mod error_groups;
 mod lane;
 mod link;
 mod owners;
@@ -34,8 +35,8 @@ use tokio::sync::watch;
 
 use self::{lane::PgLane, link::Link, pool::Pool, session::unavailable, weeks::Weeks};
 use crate::port::{
-    Door, ExistingStart, Filter, Journal, JournalError, KeptDeadLetter, LaneJournal, Listing, Membership,
-    NewDeadLetter, Ownership, Quarantined, Room, Stored,
+    Door, ErrorGroup, ErrorGroupsAsked, ExistingStart, Filter, Journal, JournalError, KeptDeadLetter, LaneJournal,
+    Listing, Membership, NewDeadLetter, Ownership, Quarantined, Room, Stored,
 };
 
 /// The database's name where the address names none.
@@ -274,6 +275,10 @@ impl Journal for PgJournal {
 
     async fn list(&self, filter: &Filter, limit: u32) -> Result<Listing, JournalError> {
         reads::list(&mut *self.reads.acquire("listing sagas").await?, filter, limit).await
+    }
+
+    async fn error_groups(&self, asked: &ErrorGroupsAsked) -> Result<Vec<ErrorGroup>, JournalError> {
+        error_groups::list(&mut *self.reads.acquire("grouping failures").await?, asked).await
     }
 
     async fn find_start(&self, name: &str, key: &str) -> Result<Option<ExistingStart>, JournalError> {

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use contract::{SagaId, orchestrator_api::DeadLetterView};
 use journal::{
-    Append, Appended, Door, ExistingStart, Filter, Journal, JournalError, KeptDeadLetter, LaneJournal, Listing,
-    Membership, NewDeadLetter, Ownership, Quarantined, Room, Sleeper, Stored,
+    Append, Appended, Door, ErrorGroup, ErrorGroupsAsked, ExistingStart, Filter, Journal, JournalError, KeptDeadLetter,
+    LaneJournal, Listing, Membership, NewDeadLetter, Ownership, Quarantined, Room, Sleeper, Stored,
 };
 use messaging::{
     Broker, BrokerError, BrokerState, Outgoing, PublishError, QueueDepth, QueueName, Subscription, Topology,
@@ -151,6 +151,11 @@ impl Journal for FlakyJournal {
     async fn list(&self, filter: &Filter, limit: u32) -> Result<Listing, JournalError> {
         self.breakage.calls.fetch_add(1, Ordering::SeqCst);
         self.inner.list(filter, limit).await
+    }
+
+    async fn error_groups(&self, asked: &ErrorGroupsAsked) -> Result<Vec<ErrorGroup>, JournalError> {
+        self.breakage.calls.fetch_add(1, Ordering::SeqCst);
+        self.inner.error_groups(asked).await
     }
 
     async fn find_start(&self, name: &str, key: &str) -> Result<Option<ExistingStart>, JournalError> {

@@ -6,6 +6,7 @@
 //! | `GET /api/starts?name&key` | the saga that a start with this key made, and the fingerprint of its request; 404 |
 //! | `GET /api/definitions` | every definition: name, version, fingerprint, steps |
 //! | `GET /api/sagas?status&name&business_key&owner&q&created_after&created_before&before&page_size&page_token` | [`Page`](crate::Page) of [`SagaSummary`] |
+//! | `GET /api/errors?name&page_size&page_token` | [`Page`](crate::Page) of [`ErrorGroup`], by definition and error |
 //! | `GET /api/sagas/{id}` | [`SagaView`] |
 //! | `GET /api/sagas/{id}/explanation` | [`Explanation`]: why the saga is not moving |
 //! | `GET /api/sagas/{id}/journal?page_size&page_token` | [`Page`](crate::Page) of [`RecordView`], from the first on |
@@ -20,6 +21,7 @@
 
 mod actions;
 mod dead_letters;
+mod error_groups;
 mod explanation;
 mod journal;
 mod plans;
@@ -29,6 +31,7 @@ mod starts;
 
 pub use actions::{ActionRequest, HEADER_ACTOR, HEADER_ROLE, REASON_BYTES_MAX};
 pub use dead_letters::DeadLetterView;
+pub use error_groups::{ERROR_OF_SAGA, ErrorGroup};
 pub use explanation::{
     CircuitCause, CommandPlace, DomainState, Explanation, FlowState, LaneState, OpenCircuit, OpenStep, PossibleAct,
     QueueState, StandstillReason,

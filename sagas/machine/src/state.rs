@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use contract::{
     Document, RequestId, SagaId,
+    orchestrator_api::ERROR_OF_SAGA,
     saga::{Cause, SagaStatus},
     step::{Op, StepName},
 };
@@ -147,7 +148,7 @@ impl State {
         });
         stuck.or_else(|| {
             let cause = self.cause.as_ref()?;
-            let step = cause.step.as_ref().map_or("saga", StepName::as_str);
+            let step = cause.step.as_ref().map_or(ERROR_OF_SAGA, StepName::as_str);
             Some(format!("{step}/{}", cause.code))
         })
     }

@@ -223,7 +223,8 @@ impl<'a> Batch<'a> {
         if !self.rows.is_empty() {
             let rows = unnest(&mut params, &ROW_TYPES);
             parts.push(format!(
-                "inserted AS (INSERT INTO {saga} ({ROW}) SELECT s.* FROM {rows} AS s ({ROW}) \
+                "inserted AS (INSERT INTO {saga} ({ROW}, failed_at) \
+                 SELECT s.*, CASE WHEN s.error IS NOT NULL THEN s.updated_at END FROM {rows} AS s ({ROW}) \
                  WHERE (s.id IN (SELECT saga_id FROM written)) IS TRUE)"
             ));
         }
@@ -232,7 +233,8 @@ impl<'a> Batch<'a> {
             let changes = unnest(&mut params, &CHANGE_TYPES);
             parts.push(format!(
                 "updated AS (UPDATE {saga} AS saga SET status = c.status, error = c.error, updated_at = c.at, \
-                 finished_at = c.finished_at FROM {changes} AS c (id, status, error, at, finished_at) \
+                 finished_at = c.finished_at, failed_at = CASE WHEN c.error IS NULL THEN NULL \
+                 WHEN c.error = saga.error THEN saga.failed_at ELSE c.at END FROM {changes} AS c (id, status, error, at, finished_at) \
                  WHERE saga.id = c.id AND saga.id = ANY(${ids}){} \
                    AND (c.id IN (SELECT saga_id FROM written)) IS TRUE)",
                 within("saga.id")

@@ -7,6 +7,7 @@ mod fixtures;
 
 mod appends;
 mod dead_letters;
+mod failures;
 mod lanes;
 mod lists;
 
@@ -51,6 +52,9 @@ on_both! {
     lists:
         each_filter_finds_its_sagas_newest_first,
         pages_follow_each_other_without_gaps;
+    failures:
+        failures_are_grouped_and_counted_by_the_hour_in_which_they_failed,
+        groups_are_read_page_by_page;
     lanes:
         a_lane_waits_until_the_shard_is_released,
         a_dropped_lane_frees_its_shard,

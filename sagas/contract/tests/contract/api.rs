@@ -4,9 +4,9 @@ use contract::{
     Op, Page, PageToken, RequestId, Route,
     command::Refusal,
     orchestrator_api::{
-        ActionRequest, DeadLetterView, LeftEffect, PlanView, PlannedCommand, PlannedTotal, PlannedWhen, Plans,
-        PlansRequest, QuarantinedSaga, RecordView, SagaStarted, SagaSummary, SagaView, StartKey, StartSaga, StepView,
-        Unplanned,
+        ActionRequest, DeadLetterView, ErrorGroup, LeftEffect, PlanView, PlannedCommand, PlannedTotal, PlannedWhen,
+        Plans, PlansRequest, QuarantinedSaga, RecordView, SagaStarted, SagaSummary, SagaView, StartKey, StartSaga,
+        StepView, Unplanned,
     },
     saga::{Action, Cause, SagaStatus, StepKind, StepStatus},
     user::{Claims, Login, Refresh, Register, Registered, Role, TOKEN_AUDIENCE, TOKEN_ISSUER, Tokens},
@@ -65,6 +65,8 @@ fn sagas() -> Vec<Golden> {
         golden("plan_view", plan(true)),
         golden("plan_view.least", plan(false)),
         golden("plans", plans()),
+        golden("error_group", error_group(true)),
+        golden("error_group.least", error_group(false)),
     ]
 }
 
@@ -188,6 +190,22 @@ fn record() -> RecordView {
 
 fn quarantined() -> QuarantinedSaga {
     QuarantinedSaga { saga_id: saga(), code: "row_broken".into(), detail: "row 7 is broken".into(), since: at(6) }
+}
+
+fn error_group(full: bool) -> ErrorGroup {
+    ErrorGroup {
+        name: "order".into(),
+        error: if full { "hold-rooms/reply_missing".into() } else { "saga/deadline_passed".into() },
+        step: full.then(|| step("hold-rooms")),
+        code: if full { "reply_missing".into() } else { "deadline_passed".into() },
+        first_at: at(1),
+        last_at: at(6),
+        needing_attention: 3,
+        count: 5,
+        count_is_cut: full,
+        hours: vec![1, 0, 4],
+        days: vec![0, 5],
+    }
 }
 
 fn dead_letter(full: bool) -> DeadLetterView {

@@ -1,0 +1,68 @@
+//! `sagactl errors`: failures grouped by definition, step and code, the most numerous first.
+
+use contract::orchestrator_api::ErrorGroup;
+
+use crate::{
+    args::{Errors, Output},
+    client::Client,
+    failure::Failure,
+    output,
+};
+
+/// The signs for how many failed in an hour, from none to the most of the row.
+const BARS: [char; 8] = [' ', '.', ':', '-', '=', '+', '*', '#'];
+
+/// Runs the command.
+pub(crate) async fn run(client: &Client, errors: &Errors, output: Output) -> Result<(), Failure> {
+    let query: Vec<_> = errors.name.iter().map(|name| ("name", name.clone())).collect();
+    let wanted = if errors.limit == 0 { usize::MAX } else { errors.limit as usize };
+    let (mut groups, more) = client.list::<ErrorGroup>("/errors", &query, wanted).await?;
+    groups.sort_by(|a, b| (b.count, b.last_at).cmp(&(a.count, a.last_at)));
+    match output {
+        Output::Table if groups.is_empty() => output::note("no failures"),
+        Output::Table => output::print_line(&table(&groups))?,
+        Output::Json => output::print_json(&groups)?,
+        Output::Jsonl => groups.iter().try_for_each(output::print_json_line)?,
+        Output::Ids => groups.iter().try_for_each(|group| output::print_line(&output::printable(&group.error)))?,
+    }
+    if more {
+        output::note(&format!("there are more than {}; raise --limit, or --limit 0 for all", errors.limit));
+    }
+    Ok(())
+}
+
+fn table(groups: &[ErrorGroup]) -> String {
+    let rows = groups.iter().map(|group| {
+        let more = if group.count_is_cut { "+" } else { "" };
+        vec![
+            output::printable(&group.name),
+            output::printable(&group.error),
+            format!("{}{more}", group.count),
+            group.hours.iter().sum::<u64>().to_string(),
+            format!("[{}]", bars(&group.hours)),
+            group.needing_attention.to_string(),
+            output::time(group.first_at),
+            output::time(group.last_at),
+        ]
+    });
+    output::table(&["NAME", "ERROR", "30 DAYS", "24 HOURS", "BY HOUR", "WAITING", "FIRST", "LAST"], rows)
+}
+
+/// One sign an hour. Each says how many there were in words of its own height: no color is needed.
+fn bars(counts: &[u64]) -> String {
+    let most = counts.iter().copied().max().unwrap_or_default().max(1);
+    let highest = BARS.len() as u64 - 1;
+    let bar = |count: &u64| BARS[usize::try_from((count * highest).div_ceil(most)).unwrap_or_default()];
+    counts.iter().map(bar).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_hour_with_one_failure_is_seen_beside_one_with_thousands() {
+        assert_eq!(bars(&[0, 1, 5_000, 10_000]), " .=#");
+        assert_eq!(bars(&[0, 0]), "  ");
+    }
+}
