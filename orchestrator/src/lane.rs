@@ -21,6 +21,8 @@ mod input;
 mod loading;
 mod lost;
 mod memory;
+mod orphan_search;
+mod orphans;
 mod pace;
 mod publisher;
 mod quarantine;
@@ -218,6 +220,7 @@ impl Lane {
         let loaded_and_released = async {
             let mut commands = sagas.recover(&mut **journal).await?;
             commands.extend(sagas.release(&mut **journal).await?);
+            commands.extend(sagas.repair_orphans(&mut **journal).await?);
             sagas.quarantine.keep(&mut **journal).await?;
             Ok(commands)
         };
@@ -231,6 +234,7 @@ impl Lane {
     /// Ends in order: accepted starts are committed, committed commands are published, the shard is given up.
     async fn end(mut self) -> LaneEnd {
         self.sagas.recovery.stop();
+        self.sagas.orphan_search.stop();
         self.inbox.close_starts();
         loop {
             let gathered = self.inbox.take_starts();

@@ -49,6 +49,8 @@ pub(crate) const STANDING: &str = "sojourn_orchestrator_sagas_standing";
 pub(crate) const RETRYING: &str = "sojourn_orchestrator_sagas_retrying";
 /// Since when the first of them is, in seconds since 1970; 0 when there is none.
 pub(crate) const RETRYING_SINCE: &str = "sojourn_orchestrator_retrying_since_seconds";
+/// Open sagas that had no reason to move, and were taken up again.
+pub(crate) const ORPHANS: &str = "sojourn_orchestrator_orphans_total";
 /// Steps of this machine's wall clock, by direction.
 pub(crate) const CLOCK_STEPS: &str = "sojourn_orchestrator_clock_steps_total";
 /// Commands that a worker found expired while they had time left by this clock, by domain.

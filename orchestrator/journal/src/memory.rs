@@ -23,8 +23,8 @@ use crate::{
     dead_letters,
     port::{
         Append, Appended, Change, Door, ErrorGroup, ErrorGroupKey, ErrorGroupsAsked, ExistingStart, Filter, Journal,
-        JournalError, KeptDeadLetter, LaneJournal, Listing, Membership, NewDeadLetter, Ownership, Quarantined, Record,
-        Room, SagaRow, Sleep, Sleeper, Stored,
+        JournalError, KeptDeadLetter, LaneJournal, Listing, Membership, NewDeadLetter, OpenSaga, Ownership,
+        Quarantined, Record, Room, SagaRow, Sleep, Sleeper, Stored,
     },
 };
 
@@ -372,6 +372,17 @@ impl LaneJournal for MemoryLane {
             (row.shard == self.shard).then_some(Sleeper { saga_id: *saga_id, status: row.status, wake_at: *wake_at })
         });
         Ok(sleepers.collect())
+    }
+
+    async fn open_sagas(&mut self, after: Option<SagaId>, limit: u32) -> Result<Vec<OpenSaga>, JournalError> {
+        let tables = self.owned_tables()?;
+        let rows = tables.sagas.values().map(|stored| &stored.row);
+        let open = rows.filter(|row| row.shard == self.shard && !row.status.is_final() && Some(row.id) > after);
+        let page = open.take(limit as usize).map(|row| {
+            let sleep = tables.sleeping.get(&row.id);
+            OpenSaga { saga_id: row.id, asleep: sleep.is_some(), wake_at: sleep.copied().flatten() }
+        });
+        Ok(page.collect())
     }
 
     async fn in_quarantine(&mut self) -> Result<Vec<SagaId>, JournalError> {

@@ -102,6 +102,17 @@ pub struct Sleeper {
     pub wake_at: Option<DateTime<Utc>>,
 }
 
+/// A saga that has not ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenSaga {
+    /// The id of the saga.
+    pub saga_id: SagaId,
+    /// True when it sleeps.
+    pub asleep: bool,
+    /// The time at which it wakes by itself, while it sleeps.
+    pub wake_at: Option<DateTime<Utc>>,
+}
+
 /// The change that an append makes to the saga's row.
 #[derive(Debug, Clone)]
 pub enum Change {
@@ -477,6 +488,10 @@ pub trait LaneJournal: Send {
 
     /// The shard's sagas that sleep.
     async fn sleepers(&mut self) -> Result<Vec<Sleeper>, JournalError>;
+
+    /// A page of the shard's open sagas behind `after`, in the order of their ids: at most `limit`. Empty also where the
+    /// storage cannot read it.
+    async fn open_sagas(&mut self, after: Option<SagaId>, limit: u32) -> Result<Vec<OpenSaga>, JournalError>;
 
     /// The shard's sagas that are left alone.
     async fn in_quarantine(&mut self) -> Result<Vec<SagaId>, JournalError>;

@@ -16,6 +16,7 @@ mod dead_letters;
 mod error_groups;
 mod lane;
 mod link;
+mod open;
 mod owners;
 mod partitions;
 mod pool;

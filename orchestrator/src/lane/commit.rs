@@ -112,6 +112,7 @@ impl Turn<'_> {
         let BatchedSaga { mut instance, before, commands, heard, start, record, .. } = saga;
         let (id, status) = (instance.id(), instance.state.status);
         instance.head += 1;
+        self.sagas.orphan_search.committed();
         let admitted = admitted(
             &mut self.sagas.flow,
             &self.sagas.queue,

@@ -47,6 +47,11 @@ impl Carried {
     pub(super) fn is_empty(&self) -> bool {
         self.inputs.is_empty() && self.starts.is_empty()
     }
+
+    /// Whether an input of a saga is left.
+    pub(super) fn has(&self, saga: SagaId) -> bool {
+        self.inputs.iter().any(|input| input.saga == saga)
+    }
 }
 
 impl PendingInput {

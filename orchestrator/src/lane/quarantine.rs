@@ -23,6 +23,11 @@ impl Quarantine {
         self.held.extend(sagas);
     }
 
+    /// Whether a saga is left alone.
+    pub(super) fn holds(&self, saga_id: SagaId) -> bool {
+        self.held.contains(&saga_id)
+    }
+
     /// A saga is left alone from now on.
     pub(super) fn begin(&mut self, saga_id: SagaId, parked: &Parked, since: DateTime<Utc>) {
         let (code, detail) = (parked.code().to_owned(), parked.to_string());

@@ -11,6 +11,7 @@ use super::{
     flow::Flow,
     input::{Carried, PendingInput},
     memory::Memory,
+    orphan_search::OrphanSearch,
     publisher::{PublishReport, Taken},
     quarantine::Quarantine,
     recovery::Recovery,
@@ -38,6 +39,7 @@ pub(super) struct Sagas {
     pub(super) watches: Watches,
     pub(super) recovery: Recovery,
     pub(super) quarantine: Quarantine,
+    pub(super) orphan_search: OrphanSearch,
     pub(super) carried: Carried,
     pub(super) answered_acts: AnsweredActs,
 }
@@ -55,6 +57,7 @@ impl Sagas {
             watches: Watches::default(),
             recovery: Recovery::default(),
             quarantine: Quarantine::default(),
+            orphan_search: OrphanSearch::default(),
             carried: Carried::default(),
             answered_acts: AnsweredActs::default(),
             shared,

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use contract::{SagaId, orchestrator_api::DeadLetterView};
 use journal::{
     Append, Appended, Door, ErrorGroup, ErrorGroupsAsked, ExistingStart, Filter, Journal, JournalError, KeptDeadLetter,
-    LaneJournal, Listing, Membership, NewDeadLetter, Ownership, Quarantined, Room, Sleeper, Stored,
+    LaneJournal, Listing, Membership, NewDeadLetter, OpenSaga, Ownership, Quarantined, Room, Sleeper, Stored,
 };
 use messaging::{
     Broker, BrokerError, BrokerState, Outgoing, PublishError, QueueDepth, QueueName, Subscription, Topology,
@@ -87,6 +87,8 @@ pub(crate) struct Breakage {
     pub(crate) reads: AtomicUsize,
     /// How many sagas lanes have loaded.
     pub(crate) loaded: AtomicUsize,
+    /// This saga is missing wherever open sagas are read.
+    pub(crate) missed: Mutex<Option<SagaId>>,
     /// This saga cannot be read.
     pub(crate) row_broken: Mutex<Option<SagaId>>,
 }
@@ -247,12 +249,26 @@ impl LaneJournal for FlakyLane {
 
     async fn awake(&mut self) -> Result<Vec<SagaId>, JournalError> {
         self.breakage.calls.fetch_add(1, Ordering::SeqCst);
-        self.inner.awake().await
+        let mut awake = self.inner.awake().await?;
+        let missed = *self.breakage.missed.lock().unwrap();
+        awake.retain(|id| Some(*id) != missed);
+        Ok(awake)
     }
 
     async fn sleepers(&mut self) -> Result<Vec<Sleeper>, JournalError> {
         self.breakage.calls.fetch_add(1, Ordering::SeqCst);
-        self.inner.sleepers().await
+        let mut sleepers = self.inner.sleepers().await?;
+        let missed = *self.breakage.missed.lock().unwrap();
+        sleepers.retain(|sleeper| Some(sleeper.saga_id) != missed);
+        Ok(sleepers)
+    }
+
+    async fn open_sagas(&mut self, after: Option<SagaId>, limit: u32) -> Result<Vec<OpenSaga>, JournalError> {
+        self.breakage.calls.fetch_add(1, Ordering::SeqCst);
+        let mut page = self.inner.open_sagas(after, limit).await?;
+        let missed = *self.breakage.missed.lock().unwrap();
+        page.retain(|saga| Some(saga.saga_id) != missed);
+        Ok(page)
     }
 
     async fn in_quarantine(&mut self) -> Result<Vec<SagaId>, JournalError> {

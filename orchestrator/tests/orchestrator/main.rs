@@ -8,11 +8,13 @@ mod rig;
 mod trip;
 mod worker;
 
+mod errors;
 mod explain;
 mod flow;
 mod http;
 mod messages;
 mod operators;
+mod orphans;
 mod outages;
 mod planning;
 mod streams;

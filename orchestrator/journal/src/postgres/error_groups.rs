@@ -86,3 +86,28 @@ pub(super) async fn list(
         .map_err(unavailable("grouping failures"))?;
     Ok(rows.into_iter().map(Columns::into_group).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{AssertSqlSafe, Executor};
+
+    use super::*;
+    use crate::postgres::{PgJournal, PgJournalOptions};
+
+    #[tokio::test]
+    async fn groups_and_their_counts_are_read_from_the_index_of_failures_alone() {
+        let url = private_servers::testing::database("journal").await;
+        let now = kit::clock::system().now();
+        let journal = PgJournal::connect(PgJournalOptions::new(url, 1, kit::ids::instance_id(), now)).await.unwrap();
+        let mut connection = journal.reads.acquire("testing").await.unwrap();
+        // The tables are too small for the planner to care: only what it could do matters here.
+        connection.execute("SET enable_seqscan = off; SET enable_bitmapscan = off").await.unwrap();
+        let explain = sqlx::query_scalar(AssertSqlSafe(format!("EXPLAIN {LIST}")));
+        let explain = explain.bind("").bind("").bind(None::<String>).bind(51_i64).bind(now).bind(1_000_i64);
+        let plan: Vec<String> = explain.fetch_all(&mut *connection).await.unwrap();
+        let scans: Vec<_> = plan.iter().filter(|line| line.contains(" on saga")).collect();
+        assert!(!scans.is_empty(), "{plan:#?}");
+        let is_of_index = |scan: &&&String| scan.contains("Index Only Scan") && scan.contains("name_error_failed_at");
+        assert_eq!(scans.iter().filter(is_of_index).count(), scans.len(), "{plan:#?}");
+    }
+}

@@ -13,12 +13,12 @@ use tokio::{
 
 use super::{
     append::{Ready, write},
-    awake, quarantine, reads,
+    awake, open, quarantine, reads,
     rows::SleepColumns,
     session::{CHANNEL_MEMBERS, LOCK_CLASS_SHARD, Meaning, meaning, unavailable},
     weeks::Weeks,
 };
-use crate::port::{Append, Appended, JournalError, LaneJournal, Quarantined, Sleeper, Stored};
+use crate::port::{Append, Appended, JournalError, LaneJournal, OpenSaga, Quarantined, Sleeper, Stored};
 
 /// How long it may take to reach the server: a host that does not answer at all would else hold a lane for minutes.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -162,6 +162,12 @@ impl LaneJournal for PgLane {
         let found =
             self.with("reading the sleeping sagas", async |connection| reads::sleepers(connection, shard).await);
         found.await?.into_iter().map(SleepColumns::into_sleeper).collect()
+    }
+
+    async fn open_sagas(&mut self, after: Option<SagaId>, limit: u32) -> Result<Vec<OpenSaga>, JournalError> {
+        let shard = self.shard;
+        let page = async |connection: &mut PgConnection| open::page(connection, shard, after, limit).await;
+        self.with("comparing the open sagas", page).await
     }
 
     async fn in_quarantine(&mut self) -> Result<Vec<SagaId>, JournalError> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use contract::saga::SagaStatus;
-use journal::{Append, Appended, Journal, JournalError, LaneJournal, Quarantined, Sleep, Sleeper};
+use journal::{Append, Appended, Journal, JournalError, LaneJournal, OpenSaga, Quarantined, Sleep, Sleeper};
 use tokio::task::JoinHandle;
 
 use crate::{adapters::SHARDS, adapters::Storage, fixtures::*};
@@ -147,6 +147,25 @@ pub(crate) async fn missing_sagas_are_left_out_of_a_load(storage: &dyn Storage) 
     assert_eq!(loaded.into_iter().map(|stored| stored.unwrap().row.id).collect::<Vec<_>>(), [id]);
     assert!(lane.load(&[]).await.unwrap().is_empty());
     assert!(lane.load(&[saga_on(1)]).await.unwrap().is_empty());
+}
+
+pub(crate) async fn the_open_sagas_of_a_shard_are_read_page_by_page(storage: &dyn Storage) {
+    let journal = storage.process().await;
+    let mut lane = journal.lane(1).await.unwrap();
+    let mut ids: Vec<_> = (0..4).map(|_| saga_on(1)).collect();
+    ids.sort_unstable();
+    commit(&mut *lane, ids.iter().map(|id| start(row(*id), None)).collect()).await;
+    let asleep = Sleep::Asleep { status: SagaStatus::NeedsAttention, wake_at: None };
+    let sleeps = Append { sleep: asleep, ..status_on(ids[1], 2, SagaStatus::NeedsAttention, Some("a/b")) };
+    let wake_at = Some(now());
+    let wakes = Append { sleep: Sleep::Asleep { status: SagaStatus::Running, wake_at }, ..step_on(ids[2], 2) };
+    commit(&mut *lane, vec![sleeps, wakes, status_on(ids[3], 2, SagaStatus::Completed, None)]).await;
+    let open = |saga_id, asleep, wake_at| OpenSaga { saga_id, asleep, wake_at };
+    let expected = [open(ids[0], false, None), open(ids[1], true, None), open(ids[2], true, wake_at)];
+    assert_eq!(lane.open_sagas(None, 10).await.unwrap(), expected);
+    assert_eq!(lane.open_sagas(None, 2).await.unwrap(), expected[..2]);
+    assert_eq!(lane.open_sagas(Some(ids[1]), 2).await.unwrap(), expected[2..]);
+    assert_eq!(lane.open_sagas(Some(ids[3]), 2).await.unwrap(), []);
 }
 
 pub(crate) async fn a_lane_that_lost_its_shard_cannot_write(storage: &dyn Storage) {

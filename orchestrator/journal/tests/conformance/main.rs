@@ -62,6 +62,7 @@ on_both! {
         shards_are_owned_independently,
         a_new_owner_finds_the_open_sagas_of_its_shard,
         sagas_that_sleep_are_told_apart_from_those_that_are_awake,
+        the_open_sagas_of_a_shard_are_read_page_by_page,
         sagas_that_are_left_alone_are_kept_until_they_go_on,
         missing_sagas_are_left_out_of_a_load,
         a_lane_that_lost_its_shard_cannot_write,

@@ -1,4 +1,6 @@
-//! The state of a lane's flow control, as an explanation shows it to people.
+//! The state of a lane's flow control, as explanations show it and the search for orphans needs it.
+
+use std::collections::HashSet;
 
 use contract::{
     Route, SagaId,
@@ -44,6 +46,12 @@ impl Flow {
     /// The domains for which a saga is held back.
     pub(in crate::lane) fn held_for(&self, saga: SagaId) -> Vec<Route> {
         Route::ALL.into_iter().filter(|route| self.routes[place(*route)].is_held.contains(&saga)).collect()
+    }
+
+    /// The sagas with commands that are under way or held back.
+    pub(in crate::lane) fn sagas(&self) -> HashSet<SagaId> {
+        let held = self.routes.iter().flat_map(|route| route.is_held.iter().copied());
+        self.under_way.keys().map(|id| id.saga).chain(held).collect()
     }
 
     /// True while the broker takes commands.
