@@ -1,5 +1,7 @@
 //! `sagactl errors`: failures grouped by definition, step and code, the most numerous first.
 
+use std::cmp::Reverse;
+
 use contract::orchestrator_api::ErrorGroup;
 
 use crate::{
@@ -17,7 +19,7 @@ pub(crate) async fn run(client: &Client, errors: &Errors, output: Output) -> Res
     let query: Vec<_> = errors.name.iter().map(|name| ("name", name.clone())).collect();
     let wanted = if errors.limit == 0 { usize::MAX } else { errors.limit as usize };
     let (mut groups, more) = client.list::<ErrorGroup>("/errors", &query, wanted).await?;
-    groups.sort_by(|a, b| (b.count, b.last_at).cmp(&(a.count, a.last_at)));
+    groups.sort_by_key(|group| Reverse((group.count, group.last_at)));
     match output {
         Output::Table if groups.is_empty() => output::note("no failures"),
         Output::Table => output::print_line(&table(&groups))?,

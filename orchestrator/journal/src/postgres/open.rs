@@ -14,8 +14,8 @@ SELECT s.id, z.saga_id IS NOT NULL, z.wake_at FROM saga s LEFT JOIN saga_sleep z
 WHERE s.shard = $1 AND s.status IN ('running', 'compensating', 'needs_attention') AND s.id > $2 \
 ORDER BY s.id LIMIT $3";
 
-/// The open sagas behind `after`, in the order of their ids. A page that the storage cannot read is passed over: a
-/// takeover finds its sagas another way.
+/// The open sagas behind `after`, in the order of their ids. Nothing where the storage cannot read them: a takeover
+/// finds such sagas another way.
 pub(super) async fn page(
     connection: &mut PgConnection,
     shard: u16,
