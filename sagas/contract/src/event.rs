@@ -18,7 +18,7 @@ pub trait Event: Serialize + DeserializeOwned + Send + Sync + 'static {
     const VERSION: u16;
     /// The domain that announces it.
     const ROUTE: Route;
-    /// The domains that subscribe to it. An event without a subscriber is stored nowhere, and told to nobody.
+    /// The domains that subscribe to it. An event without a subscriber is not stored, and not published.
     const SUBSCRIBERS: &'static [Route];
 
     /// The thing that it is about, such as an order's id.

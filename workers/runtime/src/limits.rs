@@ -51,9 +51,9 @@ pub const REPLY_RETRY_PAUSE: Duration = Duration::from_millis(200);
 /// because a forgotten command would be carried out twice (S11).
 pub const INBOX_RETENTION: TimeDelta = TimeDelta::days(90);
 
-/// How long the records of a sale are kept after it is over: orders, bookings, tickets, stays. Ten years is what the books
-/// of a travel agency have to be kept for in the strictest of the countries that it sells in; after that nobody has a
-/// reason to keep the names of travellers.
+/// How long the records of a sale are kept after it is over: orders, bookings, tickets, stays. Ten years is as long as the
+/// books of a travel agency have to be kept in the strictest of the countries that it sells in; the names of travellers
+/// are not kept for longer than the law asks.
 pub const SALE_RETENTION: TimeDelta = TimeDelta::days(3_653);
 
 /// How often the clock is looked at for a new day, on which ended rows are removed: they harm nothing, they only take room.

@@ -133,7 +133,8 @@ impl OutsideHandler<CapturePayment> for Payments {
                 }
             });
         }
-        // Each writes other payments than the rest, and a copy of a command is in the same one: its answer is the same.
+        // A payment that others can see is written by one of these only, and a copy of its command, whose answer is the same,
+        // writes it in the same place: no two transactions wait for each other.
         let_go(tx, &lapsed, now).await?;
         store(tx, &given, now).await?;
         end(tx, refused, now).await?;
