@@ -13,7 +13,8 @@ const LIMITS: [(&str, &str); 3] =
 
 /// A consumer's statements find rows by their keys, so the plan that is right at any size of tables is made once. A planner
 /// left to itself plans them anew for each set of parameters, at a quarter of what an order costs the database.
-const PLANNING: [(&str, &str); 2] = [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off")];
+const PLANNING: [(&str, &str); 3] =
+    [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off"), ("enable_mergejoin", "off")];
 
 /// After so long without a connection, or without an answer to a BEGIN, which waits for no lock, the database counts as
 /// gone.
