@@ -105,9 +105,10 @@ impl Program {
         self
     }
 
-    /// The servers that it works on, and the kind of queues.
+    /// The servers that it works on, and the kind of queues. It runs on one thread, as compose has it.
     pub(crate) fn on(self, servers: &Servers, queues: QueueKind) -> Self {
-        self.environment("DATABASE_URL", servers.postgres.url("postgres"))
+        self.environment("TOKIO_WORKER_THREADS", "1")
+            .environment("DATABASE_URL", servers.postgres.url("postgres"))
             .environment("AMQP_URL", servers.rabbitmq.url())
             .environment("SOJOURN_QUEUE_KIND", queues.word())
     }
