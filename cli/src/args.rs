@@ -140,6 +140,9 @@ Examples:
 The same plan is printed by retry, cancel, skip and abandon with --dry-run. Commands marked `!` cannot be undone."
     )]
     Plan(Plan),
+    /// What operators did, and the proof that nothing of it was altered
+    #[command(subcommand)]
+    Audit(Audit),
     /// Messages that nobody could handle
     #[command(name = "dead-letters", subcommand)]
     DeadLetters(DeadLetters),
@@ -297,6 +300,42 @@ pub(crate) enum Plan {
     Abandon {
         #[command(flatten)]
         selection: Ids,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Audit {
+    /// List what operators asked for and what came of it, newest first
+    #[command(after_help = "\
+Examples:
+  sagactl audit list --target SAGA
+  sagactl audit list --actor usr_0192f0c1a2b37c4d8e5f60718293a4b5 --act cancel")]
+    List {
+        /// Only of this operator
+        #[arg(long)]
+        actor: Option<String>,
+        /// Only about this saga, or this address such as dead-letters/7
+        #[arg(long)]
+        target: Option<String>,
+        /// Only this act, such as cancel, release, redrive, start
+        #[arg(long)]
+        act: Option<String>,
+        /// The most rows to list; 0 for all of them
+        #[arg(long, default_value_t = LIST_LIMIT_DEFAULT)]
+        limit: u32,
+    },
+    /// Check the chain of hashes from the first row to the last
+    #[command(after_help = "\
+Examples:
+  sagactl audit verify
+  sagactl audit verify --head 4711:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+
+A head that was noted before, from an earlier verification or from the orchestrators' logs, shows also that the log was
+not written anew from some row on.")]
+    Verify {
+        /// A row's number and hash as they were noted before
+        #[arg(long, value_name = "NUMBER:HASH")]
+        head: Option<String>,
     },
 }
 

@@ -65,6 +65,7 @@ async fn read(global: &Global, command: Command) -> Result<(), Failure> {
         Command::Explain(one) => commands::explain::run(&client(global)?, &one, output).await,
         Command::Watch(one) => commands::watch::run(&client(global)?, &one, output).await,
         Command::Plan(plan) => commands::plan::run(&client(global)?, plan, output).await,
+        Command::Audit(audit) => commands::audit::run(&client(global)?, audit, output).await,
         Command::Journal(one) => commands::journal::run(&client(global)?, &one, output).await,
         Command::DeadLetters(args::DeadLetters::List { saga, limit }) => {
             commands::dead_letters::list(&client(global)?, saga.as_deref(), limit, output).await

@@ -1,6 +1,8 @@
 //! The HTTP interface of [`contract::orchestrator_api`]: every address in one table, every error a problem.
 
 mod actions;
+mod audit;
+mod audited;
 mod dead_letters;
 mod definitions;
 mod error_groups;
@@ -53,6 +55,9 @@ pub(crate) fn router(shared: &Arc<Shared>, calls: &Calls, stop: &CancellationTok
         .route("/api/quarantine/{id}/release", post(quarantine::release))
         .route("/api/dead-letters", get(dead_letters::list))
         .route("/api/dead-letters/{id}/redrive", post(dead_letters::redrive))
+        .route("/api/audit", get(audit::list))
+        .route("/api/audit/verification", get(audit::verify))
+        .layer(middleware::from_fn_with_state(api.clone(), audited::write_down))
         .layer(middleware::from_fn_with_state(calls.clone(), kit::http::run_to_end))
         .with_state(api);
     let watchdog = Arc::clone(&shared.watchdog);

@@ -1,6 +1,7 @@
 //! One file a verb (the four repairs share one, since they differ in one value only).
 
 pub(crate) mod act;
+pub(crate) mod audit;
 pub(crate) mod dead_letters;
 pub(crate) mod errors;
 pub(crate) mod explain;

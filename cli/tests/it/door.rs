@@ -17,8 +17,9 @@ use contract::{
     Op, Page, PageToken, SagaId, StepName,
     command::{Refusal, Route},
     orchestrator_api::{
-        ActionRequest, DeadLetterView, Explanation, LeftEffect, PlanView, PlannedCommand, PlannedTotal, PlannedWhen,
-        Plans, PlansRequest, RecordView, SagaSummary, SagaView, StepView, Unplanned,
+        ActionRequest, AuditBreak, AuditFact, AuditHead, AuditRecord, AuditVerification, DeadLetterView, Explanation,
+        LeftEffect, PlanView, PlannedCommand, PlannedTotal, PlannedWhen, Plans, PlansRequest, RecordView, SagaSummary,
+        SagaView, StepView, Unplanned,
     },
     problem::{CONTENT_TYPE, FieldError, Problem, TYPE_BASE},
     saga::{Cause, SagaStatus, StepKind, StepStatus},
@@ -34,6 +35,8 @@ pub(crate) const TOKEN: &str = "operator-token";
 pub(crate) struct Inner {
     pub(crate) sagas: BTreeMap<SagaId, SagaView>,
     pub(crate) letters: Vec<DeadLetterView>,
+    /// The row at which the audit log is broken.
+    pub(crate) broken_at: Option<u64>,
     /// The access token that works now.
     pub(crate) token: String,
     /// The refresh token that works now.
@@ -69,6 +72,8 @@ impl Door {
             .route("/ops/api/sagas/{id}/actions", post(act))
             .route("/ops/api/plans", post(plans))
             .route("/ops/api/errors", get(errors))
+            .route("/ops/api/audit", get(audit))
+            .route("/ops/api/audit/verification", get(verification))
             .route("/ops/api/dead-letters", get(letters))
             .route("/ops/api/dead-letters/{id}/redrive", post(redrive))
             .with_state(door.clone());
@@ -447,6 +452,42 @@ async fn errors(
     };
     let items = [group("confirm-seats/reply_missing", 2), group("hold-rooms/room_sold_out", 312)];
     Ok(Json(json!({ "items": items })).into_response())
+}
+
+async fn audit(
+    State(door): State<Door>,
+    Query(query): Query<BTreeMap<String, String>>,
+    headers: HeaderMap,
+) -> Result<Json<Page<AuditRecord>>, Response> {
+    door.saw(format!("GET /audit {query:?}"), String::new(), &headers)?;
+    let fact = AuditFact {
+        at: "2026-12-01T08:00:01Z".parse().unwrap(),
+        actor: "usr_1".into(),
+        role: "operator".into(),
+        request_id: "req_1".into(),
+        act: "cancel".into(),
+        target: saga_id(1).to_string(),
+        reason: "because".into(),
+        outcome: "pivot_passed".into(),
+        answers: Some(3),
+    };
+    Ok(Json(Page::only(vec![AuditRecord { number: 4, fact, previous_hash: "aa".into(), hash: "bb".into() }])))
+}
+
+/// A chain of two pages, broken where the door was told so.
+async fn verification(
+    State(door): State<Door>,
+    Query(query): Query<BTreeMap<String, String>>,
+    headers: HeaderMap,
+) -> Result<Json<AuditVerification>, Response> {
+    door.saw(format!("GET /audit/verification {query:?}"), String::new(), &headers)?;
+    let after: u64 = query["after"].parse().unwrap();
+    let broken = door.inner().broken_at.filter(|number| *number > after);
+    let broken = broken.map(|number| AuditBreak { number, detail: "it was altered".into() });
+    let head = AuditHead { number: 4, hash: "bb".into() };
+    let begins_with = (after > 0).then(|| "bb".to_owned());
+    let next_after = (after == 0 && broken.is_none()).then_some(2);
+    Ok(Json(AuditVerification { begins_with, checked: 2, head, broken, next_after }))
 }
 
 async fn letters(

@@ -8,6 +8,7 @@ mod door;
 mod run;
 
 mod acting;
+mod auditing;
 mod help;
 mod login;
 mod planning;

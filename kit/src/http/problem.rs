@@ -133,6 +133,10 @@ impl ApiError {
     }
 }
 
+/// The code of a problem, beside its answer, for layers that write answers down.
+#[derive(Debug, Clone)]
+pub struct ProblemCode(pub String);
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let problem = Problem {
@@ -143,7 +147,9 @@ impl IntoResponse for ApiError {
             code: self.code.into_owned(),
             errors: self.errors,
         };
+        let code = ProblemCode(problem.code.clone());
         let mut response = (self.status, axum::Json(problem)).into_response();
+        response.extensions_mut().insert(code);
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
         if let Some(seconds) = self.retry_after_seconds {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));

@@ -7,8 +7,10 @@ pub mod port;
 pub mod memory;
 pub mod postgres;
 
+mod audit;
 mod dead_letters;
 
+pub use audit::{AuditFilter, find_break};
 pub use memory::MemoryJournal;
 pub use port::*;
 pub use postgres::{OpenJournalError, PgJournal, PgJournalOptions};

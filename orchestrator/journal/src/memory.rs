@@ -13,13 +13,14 @@ use async_trait::async_trait;
 use chrono::{DateTime, SubsecRound, Utc};
 use contract::{
     SagaId,
-    orchestrator_api::{DeadLetterView, StartKey},
+    orchestrator_api::{AUDIT_HASH_NONE, AuditFact, AuditHead, AuditRecord, DeadLetterView, StartKey},
 };
 use tokio::sync::{OwnedMutexGuard, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::error_groups::Failure;
 use crate::{
+    audit::{self, AuditFilter},
     dead_letters,
     port::{
         Append, Appended, Change, Door, ErrorGroup, ErrorGroupKey, ErrorGroupsAsked, ExistingStart, Filter, Journal,
@@ -65,6 +66,7 @@ struct Tables {
     sleeping: BTreeMap<SagaId, Option<DateTime<Utc>>>,
     quarantine: BTreeMap<SagaId, Quarantined>,
     letter_keys: HashSet<(String, String)>,
+    audit: Vec<AuditRecord>,
     owners: HashMap<u16, Owner>,
     epochs: HashMap<u16, i64>,
 }
@@ -287,6 +289,38 @@ impl Journal for MemoryJournal {
         Ok(())
     }
 
+    async fn audit(&self, fact: &AuditFact) -> Result<AuditRecord, JournalError> {
+        let mut tables = self.storage.tables();
+        let row = audit::next(&tables.audit_head(), fact);
+        tables.audit.push(row.clone());
+        Ok(row)
+    }
+
+    async fn audit_head(&self) -> Result<AuditHead, JournalError> {
+        Ok(self.storage.tables().audit_head())
+    }
+
+    async fn audit_from(&self, number: u64, limit: u32) -> Result<Vec<AuditRecord>, JournalError> {
+        let tables = self.storage.tables();
+        let rows = tables.audit.iter().filter(|row| row.number >= number);
+        Ok(rows.take(limit as usize).cloned().collect())
+    }
+
+    async fn audit_list(
+        &self,
+        filter: &AuditFilter,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<AuditRecord>, JournalError> {
+        let tables = self.storage.tables();
+        let is = |wanted: &Option<String>, found: &String| wanted.as_ref().is_none_or(|wanted| wanted == found);
+        let rows = tables.audit.iter().rev().filter(|row| before.is_none_or(|before| row.number < before));
+        let rows = rows.filter(|AuditRecord { fact, .. }| {
+            is(&filter.actor, &fact.actor) && is(&filter.target, &fact.target) && is(&filter.act, &fact.act)
+        });
+        Ok(rows.take(limit as usize).cloned().collect())
+    }
+
     async fn prepare(&self, _now: DateTime<Utc>) -> Result<Room, JournalError> {
         Ok(Room::Enough)
     }
@@ -415,6 +449,13 @@ impl LaneJournal for MemoryLane {
 }
 
 impl Tables {
+    fn audit_head(&self) -> AuditHead {
+        match self.audit.last() {
+            Some(row) => AuditHead { number: row.number, hash: row.hash.clone() },
+            None => AuditHead { number: 0, hash: AUDIT_HASH_NONE.to_owned() },
+        }
+    }
+
     fn append(&mut self, append: Append) -> Appended {
         let (saga_id, sleep) = (append.saga_id, append.sleep);
         let appended = self.write(append);

@@ -13,10 +13,12 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use contract::{
     SagaId, Traceparent,
-    orchestrator_api::{DeadLetterView, StartKey},
+    orchestrator_api::{AuditFact, AuditHead, AuditRecord, DeadLetterView, StartKey},
     saga::SagaStatus,
 };
 use machine::Entry;
+
+use crate::audit::AuditFilter;
 
 /// One committed decision: the entries that belong together.
 #[derive(Debug, Clone, PartialEq)]
@@ -453,6 +455,23 @@ pub trait Journal: Send + Sync {
 
     /// Notes that it was sent again.
     async fn mark_redriven(&self, id: i64, at: DateTime<Utc>) -> Result<(), JournalError>;
+
+    /// Appends to the audit log; the answer is the row, and the log's head with it.
+    async fn audit(&self, fact: &AuditFact) -> Result<AuditRecord, JournalError>;
+
+    /// The audit log's head, as it is noted beside the rows.
+    async fn audit_head(&self) -> Result<AuditHead, JournalError>;
+
+    /// The audit log's rows from that number on, at most `limit`.
+    async fn audit_from(&self, number: u64, limit: u32) -> Result<Vec<AuditRecord>, JournalError>;
+
+    /// The audit log's rows before that number, newest first, at most `limit`.
+    async fn audit_list(
+        &self,
+        filter: &AuditFilter,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<AuditRecord>, JournalError>;
 
     /// Makes room for what comes (partitions for the weeks from `now` on) without holding an append up. Called at start
     /// and once a day, and sooner again while room is short.

@@ -11,6 +11,7 @@
 //! ```
 
 mod append;
+mod audit;
 mod awake;
 mod dead_letters;
 mod error_groups;
@@ -30,11 +31,15 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use contract::{InstanceId, SagaId, orchestrator_api::DeadLetterView};
+use contract::{
+    InstanceId, SagaId,
+    orchestrator_api::{AuditFact, AuditHead, AuditRecord, DeadLetterView},
+};
 use sqlx::{PgPool, migrate::Migrator, postgres::PgConnectOptions};
 use tokio::sync::watch;
 
 use self::{lane::PgLane, link::Link, pool::Pool, session::unavailable, weeks::Weeks};
+use crate::audit::AuditFilter;
 use crate::port::{
     Door, ErrorGroup, ErrorGroupsAsked, ExistingStart, Filter, Journal, JournalError, KeptDeadLetter, LaneJournal,
     Listing, Membership, NewDeadLetter, Ownership, Quarantined, Room, Stored,
@@ -314,6 +319,27 @@ impl Journal for PgJournal {
 
     async fn mark_redriven(&self, id: i64, at: DateTime<Utc>) -> Result<(), JournalError> {
         dead_letters::mark_redriven(&mut *self.acts.acquire("noting a redrive").await?, id, at).await
+    }
+
+    async fn audit(&self, fact: &AuditFact) -> Result<AuditRecord, JournalError> {
+        audit::append(&mut *self.acts.acquire("writing the audit log").await?, fact).await
+    }
+
+    async fn audit_head(&self) -> Result<AuditHead, JournalError> {
+        audit::head(&mut *self.reads.acquire("reading the audit log's head").await?).await
+    }
+
+    async fn audit_from(&self, number: u64, limit: u32) -> Result<Vec<AuditRecord>, JournalError> {
+        audit::from(&mut *self.reads.acquire("reading the audit log").await?, number, limit).await
+    }
+
+    async fn audit_list(
+        &self,
+        filter: &AuditFilter,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<AuditRecord>, JournalError> {
+        audit::list(&mut *self.reads.acquire("listing the audit log").await?, filter, before, limit).await
     }
 
     async fn prepare(&self, now: DateTime<Utc>) -> Result<Room, JournalError> {

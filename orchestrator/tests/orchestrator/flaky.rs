@@ -7,10 +7,14 @@ use std::sync::{
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use contract::{SagaId, orchestrator_api::DeadLetterView};
+use contract::{
+    SagaId,
+    orchestrator_api::{AuditFact, AuditHead, AuditRecord, DeadLetterView},
+};
 use journal::{
-    Append, Appended, Door, ErrorGroup, ErrorGroupsAsked, ExistingStart, Filter, Journal, JournalError, KeptDeadLetter,
-    LaneJournal, Listing, Membership, NewDeadLetter, OpenSaga, Ownership, Quarantined, Room, Sleeper, Stored,
+    Append, Appended, AuditFilter, Door, ErrorGroup, ErrorGroupsAsked, ExistingStart, Filter, Journal, JournalError,
+    KeptDeadLetter, LaneJournal, Listing, Membership, NewDeadLetter, OpenSaga, Ownership, Quarantined, Room, Sleeper,
+    Stored,
 };
 use messaging::{
     Broker, BrokerError, BrokerState, Outgoing, PublishError, QueueDepth, QueueName, Subscription, Topology,
@@ -199,6 +203,27 @@ impl Journal for FlakyJournal {
     async fn mark_redriven(&self, id: i64, at: DateTime<Utc>) -> Result<(), JournalError> {
         self.breakage.calls.fetch_add(1, Ordering::SeqCst);
         self.inner.mark_redriven(id, at).await
+    }
+
+    async fn audit(&self, fact: &AuditFact) -> Result<AuditRecord, JournalError> {
+        self.inner.audit(fact).await
+    }
+
+    async fn audit_head(&self) -> Result<AuditHead, JournalError> {
+        self.inner.audit_head().await
+    }
+
+    async fn audit_from(&self, number: u64, limit: u32) -> Result<Vec<AuditRecord>, JournalError> {
+        self.inner.audit_from(number, limit).await
+    }
+
+    async fn audit_list(
+        &self,
+        filter: &AuditFilter,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<AuditRecord>, JournalError> {
+        self.inner.audit_list(filter, before, limit).await
     }
 
     async fn prepare(&self, now: DateTime<Utc>) -> Result<Room, JournalError> {

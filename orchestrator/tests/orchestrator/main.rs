@@ -8,6 +8,7 @@ mod rig;
 mod trip;
 mod worker;
 
+mod auditing;
 mod errors;
 mod explain;
 mod flow;

@@ -16,10 +16,13 @@
 //! | `POST /api/plans` [`PlansRequest`] | 200 [`Plans`], for several sagas; 422 |
 //! | `GET /api/quarantine`, `POST /api/quarantine/{id}/release` | [`Page`](crate::Page) of [`QuarantinedSaga`]; 200 [`SagaView`], 409 when the saga still cannot go on |
 //! | `GET /api/dead-letters`, `POST /api/dead-letters/{id}/redrive` | what could not be handled |
+//! | `GET /api/audit?actor&target&act&page_size&page_token` | [`Page`](crate::Page) of [`AuditRecord`], newest first |
+//! | `GET /api/audit/verification?after` | [`AuditVerification`] |
 //!
 //! Every call carries the internal token; operators' calls also `x-sojourn-actor` and `x-sojourn-role`.
 
 mod actions;
+mod audit;
 mod dead_letters;
 mod error_groups;
 mod explanation;
@@ -30,6 +33,7 @@ mod sagas;
 mod starts;
 
 pub use actions::{ActionRequest, HEADER_ACTOR, HEADER_ROLE, REASON_BYTES_MAX};
+pub use audit::{AUDIT_ASKED, AUDIT_HASH_NONE, AuditBreak, AuditFact, AuditHead, AuditRecord, AuditVerification};
 pub use dead_letters::DeadLetterView;
 pub use error_groups::{ERROR_OF_SAGA, ErrorGroup};
 pub use explanation::{

@@ -155,5 +155,11 @@ fn left(state: &State) -> Vec<LeftEffect> {
     }
     let stays = state.steps.iter().filter(|(_, step)| needs_undo(step) && !step.action.refused);
     let stays = stays.filter(|(_, step)| !step.compensation.is_done());
-    stays.map(|(name, step)| LeftEffect { step: name.clone(), in_doubt: !step.action.is_done() }).collect()
+    let left = stays.map(|(name, step)| {
+        let undo = &step.compensation;
+        // Its undoing was sent, and may take effect yet.
+        let undone_perhaps = undo.in_doubt || matches!(undo.phase, Phase::Outstanding { .. });
+        LeftEffect { step: name.clone(), in_doubt: !step.action.is_done() || undone_perhaps }
+    });
+    left.collect()
 }

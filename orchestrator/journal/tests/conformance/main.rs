@@ -6,6 +6,7 @@ mod adapters;
 mod fixtures;
 
 mod appends;
+mod audit;
 mod dead_letters;
 mod failures;
 mod lanes;
@@ -69,6 +70,8 @@ on_both! {
         an_evicted_owner_cannot_write_and_learns_of_it,
         everybody_learns_which_shards_are_waited_for,
         processes_are_counted_when_they_come_and_when_their_shards_pass_on;
+    audit:
+        writers_in_several_processes_make_one_chain;
     dead_letters:
         a_dead_letter_is_kept_once,
         a_message_that_two_queues_give_up_is_two_dead_letters,

@@ -4,9 +4,9 @@ use contract::{
     Op, Page, PageToken, RequestId, Route,
     command::Refusal,
     orchestrator_api::{
-        ActionRequest, DeadLetterView, ErrorGroup, LeftEffect, PlanView, PlannedCommand, PlannedTotal, PlannedWhen,
-        Plans, PlansRequest, QuarantinedSaga, RecordView, SagaStarted, SagaSummary, SagaView, StartKey, StartSaga,
-        StepView, Unplanned,
+        ActionRequest, AuditBreak, AuditFact, AuditHead, AuditRecord, AuditVerification, DeadLetterView, ErrorGroup,
+        LeftEffect, PlanView, PlannedCommand, PlannedTotal, PlannedWhen, Plans, PlansRequest, QuarantinedSaga,
+        RecordView, SagaStarted, SagaSummary, SagaView, StartKey, StartSaga, StepView, Unplanned,
     },
     saga::{Action, Cause, SagaStatus, StepKind, StepStatus},
     user::{Claims, Login, Refresh, Register, Registered, Role, TOKEN_AUDIENCE, TOKEN_ISSUER, Tokens},
@@ -67,6 +67,8 @@ fn sagas() -> Vec<Golden> {
         golden("plans", plans()),
         golden("error_group", error_group(true)),
         golden("error_group.least", error_group(false)),
+        golden("audit_record", audited()),
+        golden("audit_verification", verification()),
     ]
 }
 
@@ -154,6 +156,31 @@ fn plans() -> Plans {
     };
     let unplanned = vec![Unplanned { saga_id: saga(), refused }];
     Plans { plans: vec![plan(false)], unplanned, summary: vec![total] }
+}
+
+fn audited() -> AuditRecord {
+    let fact = AuditFact {
+        at: at(5),
+        actor: user().to_string(),
+        role: "operator".into(),
+        request_id: "req_0192f0c1a2b37c4d8e5f60718293a4b5".into(),
+        act: "cancel".into(),
+        target: saga().to_string(),
+        reason: "the client called".into(),
+        outcome: "done".into(),
+        answers: Some(6),
+    };
+    AuditRecord { number: 7, fact, previous_hash: "9f86".into(), hash: "d081".into() }
+}
+
+fn verification() -> AuditVerification {
+    AuditVerification {
+        begins_with: Some("9f86".into()),
+        checked: 3,
+        head: AuditHead { number: 7, hash: "d081".into() },
+        broken: Some(AuditBreak { number: 6, detail: "the row is missing".into() }),
+        next_after: Some(1_000),
+    }
 }
 
 fn cause() -> Cause {

@@ -1,0 +1,78 @@
+//! The audit log: each act of an operator is in it, before and after, and the chain holds.
+
+use contract::saga::SagaStatus;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::{
+    client::start_body,
+    rig::{Rig, on_both_journals},
+};
+
+on_both_journals!(
+    what_operators_do_and_are_refused_is_written_down_and_the_chain_holds,
+    reads_plans_and_the_starts_of_clients_are_not_written_down,
+);
+
+async fn what_operators_do_and_are_refused_is_written_down_and_the_chain_holds(rig: &Rig) {
+    let running = rig.orchestrator().await;
+    let _worker = rig.worker().await;
+    let saga = running.client.start("trip", "").await;
+    running.client.reaches(saga, SagaStatus::Completed).await;
+    let request = kit::ids::request_id();
+    let (status, _) = running.client.act(saga, json!({ "action": "cancel", "request_id": request })).await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    let redrive = json!({ "reason": "paid with 4242 4242 4242 4242 123" });
+    running.client.post("/api/dead-letters/4711/redrive", &redrive).await;
+
+    let (status, page) = running.client.get("/api/audit").await;
+    assert_eq!(status, StatusCode::OK, "{page}");
+    let rows: Vec<String> = page["items"].as_array().unwrap().iter().rev().map(words).collect();
+    let saga = saga.to_string();
+    assert_eq!(
+        rows,
+        [
+            "1 usr_test/operator start sagas: asked".to_owned(),
+            format!("2 usr_test/operator start {saga}: done, answers 1"),
+            format!("3 usr_test/operator cancel {saga}: asked, because a test says so"),
+            format!("4 usr_test/operator cancel {saga}: saga_finished, answers 3, because a test says so"),
+            "5 usr_test/operator redrive dead-letters/4711: asked, (withheld: it holds a card number)".to_owned(),
+            "6 usr_test/operator redrive dead-letters/4711: card_number_refused, answers 5, (withheld: it holds a \
+             card number)"
+                .to_owned(),
+        ]
+    );
+    assert_eq!(page["items"][2]["request_id"], json!(request), "the operator's own name for it");
+    let (_, found) = running.client.get(&format!("/api/audit?target={saga}&act=cancel&page_size=1")).await;
+    assert_eq!(found["items"][0]["number"], json!(4));
+    let token = found["next_page_token"].as_str().unwrap();
+    let (_, found) =
+        running.client.get(&format!("/api/audit?target={saga}&act=cancel&page_size=1&page_token={token}")).await;
+    assert_eq!((&found["items"][0]["number"], &found["next_page_token"]), (&json!(3), &Value::Null));
+
+    let (_, proof) = running.client.get("/api/audit/verification").await;
+    assert_eq!((&proof["checked"], &proof["broken"]), (&json!(6), &Value::Null), "{proof}");
+    assert_eq!(proof["head"]["hash"], page["items"][0]["hash"]);
+    let (_, proof) = running.client.get("/api/audit/verification?after=4").await;
+    assert_eq!((&proof["checked"], &proof["begins_with"]), (&json!(2), &page["items"][2]["hash"]), "{proof}");
+}
+
+async fn reads_plans_and_the_starts_of_clients_are_not_written_down(rig: &Rig) {
+    let running = rig.orchestrator().await;
+    let start = running.client.request(reqwest::Method::POST, "/api/sagas").json(&start_body("trip", ""));
+    let started: Value = start.send().await.unwrap().json().await.unwrap();
+    let path = format!("/api/sagas/{}", started["saga_id"].as_str().unwrap());
+    let (status, _) = running.client.post(&format!("{path}/plan"), &json!({ "action": "cancel" })).await;
+    assert_eq!(status, StatusCode::OK);
+    running.client.get(&path).await;
+    let (_, proof) = running.client.get("/api/audit/verification").await;
+    assert_eq!((&proof["checked"], &proof["head"]["number"]), (&json!(0), &json!(0)), "{proof}");
+}
+
+fn words(row: &Value) -> String {
+    let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
+    let answers = row["answers"].as_u64().map(|number| format!(", answers {number}")).unwrap_or_default();
+    let reason = Some(text("reason")).filter(|reason| !reason.is_empty()).map(|reason| format!(", {reason}"));
+    let who = format!("{} {}/{}", row["number"], text("actor"), text("role"));
+    format!("{who} {} {}: {}{answers}{}", text("act"), text("target"), text("outcome"), reason.unwrap_or_default())
+}
