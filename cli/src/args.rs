@@ -140,7 +140,7 @@ Examples:
 The same plan is printed by retry, cancel, skip and abandon with --dry-run. Commands marked `!` cannot be undone."
     )]
     Plan(Plan),
-    /// What operators did, and the proof that nothing of it was altered
+    /// List the acts of operators, and prove that none was altered
     #[command(subcommand)]
     Audit(Audit),
     /// Messages that nobody could handle
@@ -269,7 +269,7 @@ pub(crate) struct Skip {
 /// The action that is planned.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Plan {
-    /// What `sagactl retry` would do
+    /// Plan of `sagactl retry`
     Retry {
         #[command(flatten)]
         selection: Ids,
@@ -277,12 +277,12 @@ pub(crate) enum Plan {
         #[arg(long)]
         step: Option<StepName>,
     },
-    /// What `sagactl cancel` would do
+    /// Plan of `sagactl cancel`
     Cancel {
         #[command(flatten)]
         selection: Ids,
     },
-    /// What `sagactl skip` would do
+    /// Plan of `sagactl skip`
     Skip {
         #[command(flatten)]
         selection: Ids,
@@ -296,7 +296,7 @@ pub(crate) enum Plan {
         #[arg(long, value_parser = parse_json)]
         reply: serde_json::Value,
     },
-    /// What `sagactl abandon` would do
+    /// Plan of `sagactl abandon`
     Abandon {
         #[command(flatten)]
         selection: Ids,
@@ -305,7 +305,7 @@ pub(crate) enum Plan {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Audit {
-    /// List what operators asked for and what came of it, newest first
+    /// List acts, newest first, with their outcome
     #[command(after_help = "\
 Examples:
   sagactl audit list --target SAGA

@@ -28,7 +28,7 @@ pub struct AuditRecord {
 pub struct AuditFact {
     /// The time, to the microsecond.
     pub at: DateTime<Utc>,
-    /// The operator.
+    /// The operator's identity, such as a user's id.
     pub actor: String,
     /// The operator's role.
     pub role: String,

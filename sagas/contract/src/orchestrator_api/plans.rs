@@ -67,7 +67,7 @@ pub struct PlannedCommand {
     /// The time of its next attempt, when it waits for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<DateTime<Utc>>,
-    /// The step.
+    /// The name of the step.
     pub step: StepName,
     /// Forward or back.
     pub op: Op,
@@ -134,7 +134,7 @@ pub struct PlannedTotal {
     pub name: String,
     /// The definition's version.
     pub version: u32,
-    /// The step.
+    /// The name of the step.
     pub step: StepName,
     /// Forward or back.
     pub op: Op,
