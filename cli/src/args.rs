@@ -1,7 +1,8 @@
 //! The command line: every flag, its help and the examples, in one place.
 
+use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use contract::{StepName, saga::SagaStatus};
+use contract::{SignalId, SignalName, StepName, saga::SagaStatus};
 
 /// Where the gateway listens unless told otherwise.
 const URL_DEFAULT: &str = "http://127.0.0.1:8080";
@@ -143,6 +144,23 @@ The same plan is printed by retry, cancel, skip and abandon with --dry-run. Comm
     /// List the acts of operators, and prove that none was altered
     #[command(subcommand)]
     Audit(Audit),
+    /// Tell a saga that something happened outside, for a step that waits for it
+    #[command(after_help = "\
+Examples:
+  sagactl signal SAGA approval --payload '{\"approved_by\": \"ann\"}'
+  sagactl signal SAGA card-approved --payload \"$EVENT\" --signal-id evt_1Nx7
+
+A signal that comes before its step is reached is kept for it. Sent again under the same id it changes nothing.")]
+    Signal(Signal),
+    /// List the times at which a saga goes on by itself
+    #[command(after_help = "\
+Examples:
+  sagactl timers SAGA
+  sagactl timers SAGA -o jsonl | jq -r .at")]
+    Timers(One),
+    /// Fire or reschedule a step's timer
+    #[command(subcommand)]
+    Timer(Timer),
     /// Messages that nobody could handle
     #[command(name = "dead-letters", subcommand)]
     DeadLetters(DeadLetters),
@@ -300,6 +318,49 @@ pub(crate) enum Plan {
     Abandon {
         #[command(flatten)]
         selection: Ids,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Signal {
+    /// The saga's id
+    pub(crate) id: String,
+    /// The signal's name
+    pub(crate) name: SignalName,
+    /// Its payload, as JSON
+    #[arg(long, value_parser = parse_json)]
+    pub(crate) payload: serde_json::Value,
+    /// Its own id, by which a repetition is known; a new one when absent
+    #[arg(long, value_name = "ID")]
+    pub(crate) signal_id: Option<SignalId>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Timer {
+    /// Let the time of a step come now
+    #[command(after_help = "\
+Examples:
+  sagactl timer fire SAGA --step cool-down --reason 'the client waived it'")]
+    Fire {
+        #[command(flatten)]
+        act: Act,
+        /// The step that waits
+        #[arg(long)]
+        step: StepName,
+    },
+    /// Set the time anew at which a step goes on, or misses its signal
+    #[command(after_help = "\
+Examples:
+  sagactl timer reschedule SAGA --step approval --at 2026-12-24T12:00:00Z --reason 'the client asked for more time'")]
+    Reschedule {
+        #[command(flatten)]
+        act: Act,
+        /// The step that waits
+        #[arg(long)]
+        step: StepName,
+        /// The new time (RFC 3339)
+        #[arg(long)]
+        at: DateTime<Utc>,
     },
 }
 

@@ -45,6 +45,9 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Cancel(act) => commands::act::cancel(&client(&global)?, act, global.output, &interrupted).await,
         Command::Skip(skip) => commands::act::skip(&client(&global)?, skip, global.output, &interrupted).await,
         Command::Abandon(act) => commands::act::abandon(&client(&global)?, act, global.output, &interrupted).await,
+        Command::Timer(timer) => commands::act::timer(&client(&global)?, timer, global.output, &interrupted).await,
+        // What has been sent is always waited for.
+        Command::Signal(signal) => commands::waits::signal(&client(&global)?, signal, global.output, now()).await,
         Command::DeadLetters(args::DeadLetters::Redrive { selection, consent }) => {
             commands::dead_letters::redrive(&client(&global)?, &selection, &consent, global.output, &interrupted).await
         }
@@ -70,12 +73,15 @@ async fn read(global: &Global, command: Command) -> Result<(), Failure> {
         Command::DeadLetters(args::DeadLetters::List { saga, limit }) => {
             commands::dead_letters::list(&client(global)?, saga.as_deref(), limit, output).await
         }
+        Command::Timers(one) => commands::waits::timers(&client(global)?, &one, output).await,
         Command::Login(login) => commands::login::login(&client(global)?, login).await,
         Command::Logout => commands::login::logout(&client(global)?),
         Command::Retry(_)
         | Command::Cancel(_)
         | Command::Skip(_)
         | Command::Abandon(_)
+        | Command::Signal(_)
+        | Command::Timer(_)
         | Command::DeadLetters(args::DeadLetters::Redrive { .. })
         | Command::Completions { .. } => Err(Failure::error("this command is carried out elsewhere")),
     }

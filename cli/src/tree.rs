@@ -77,6 +77,9 @@ pub(crate) fn step_line(step: &StepView) -> String {
     if let Some(at) = step.retry_at {
         text.push_str(&format!(", again at {}", time(at)));
     }
+    if let Some(at) = step.wake_at {
+        text.push_str(&format!(", until {}", time(at)));
+    }
     if let Some(error) = &step.error {
         text.push_str(&format!("; {}: {}", printable(&error.code), printable(&error.message)));
     }
@@ -94,6 +97,7 @@ const fn status(status: StepStatus) -> &'static str {
         StepStatus::NotApplicable => "not applicable",
         StepStatus::Dispatched => "dispatched",
         StepStatus::Retrying => "retrying",
+        StepStatus::Waiting => "waiting",
         StepStatus::Done => "done",
         StepStatus::Refused => "refused",
         StepStatus::NeedsAttention => "needs attention",

@@ -159,7 +159,9 @@ const fn word(status: StepStatus) -> OperationStepStatus {
     match status {
         StepStatus::Pending => OperationStepStatus::Pending,
         StepStatus::NotApplicable => OperationStepStatus::NotNeeded,
-        StepStatus::Dispatched | StepStatus::Retrying | StepStatus::NeedsAttention => OperationStepStatus::Running,
+        StepStatus::Dispatched | StepStatus::Retrying | StepStatus::Waiting | StepStatus::NeedsAttention => {
+            OperationStepStatus::Running
+        }
         StepStatus::Done => OperationStepStatus::Done,
         StepStatus::Refused => OperationStepStatus::Refused,
         StepStatus::Compensating => OperationStepStatus::Undoing,

@@ -15,6 +15,7 @@ mod plans;
 mod problems;
 mod quarantine;
 mod reads;
+mod signals;
 mod starts;
 
 use std::sync::Arc;
@@ -51,6 +52,7 @@ pub(crate) fn router(shared: &Arc<Shared>, calls: &Calls, stop: &CancellationTok
         .route("/api/sagas/{id}/plan", post(plans::one))
         .route("/api/plans", post(plans::many))
         .route("/api/errors", get(error_groups::list))
+        .route("/api/sagas/{id}/signals/{name}", post(signals::signal))
         .route("/api/quarantine", get(quarantine::list))
         .route("/api/quarantine/{id}/release", post(quarantine::release))
         .route("/api/dead-letters", get(dead_letters::list))

@@ -65,6 +65,9 @@ pub(crate) enum Parked {
     /// The storage cannot read or write it.
     #[error("{0}")]
     Damaged(String),
+    /// A later program wrote what this one does not understand.
+    #[error("{0}")]
+    ReaderOutdated(String),
     /// Its journal has a gap or no start.
     #[error("the journal has {0}")]
     BrokenJournal(String),
@@ -84,6 +87,7 @@ impl Parked {
             Self::FingerprintMismatch { .. } => "fingerprint_mismatch",
             Self::BrokenRow(_) => "row_broken",
             Self::Damaged(_) => "journal_damaged",
+            Self::ReaderOutdated(_) => "reader_outdated",
             Self::BrokenJournal(_) => "journal_broken",
             Self::Unstorable(_) => REFUSED_UNSTORABLE,
             Self::MachineFailed(_) => "machine_failed",
@@ -96,6 +100,7 @@ impl Parked {
             Self::UnknownDefinition { .. } | Self::FingerprintMismatch { .. } => true,
             Self::BrokenRow(_)
             | Self::Damaged(_)
+            | Self::ReaderOutdated(_)
             | Self::BrokenJournal(_)
             | Self::Unstorable(_)
             | Self::MachineFailed(_) => false,
@@ -106,6 +111,7 @@ impl Parked {
     pub(crate) fn broken(error: &JournalError) -> Self {
         match error {
             JournalError::Damaged { .. } => Self::Damaged(error.to_string()),
+            JournalError::NewerReader { .. } => Self::ReaderOutdated(error.to_string()),
             JournalError::BrokenRow { .. }
             | JournalError::Busy { .. }
             | JournalError::Unavailable { .. }
@@ -187,9 +193,11 @@ impl SagaInstance {
         let replies = replies.map(|phase| match phase {
             Phase::Done { reply } => reply.text().len() * DOCUMENT_COPIES,
             Phase::Idle | Phase::Outstanding { .. } | Phase::Waiting { .. } => 0,
+            Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } => 0,
             Phase::Refused | Phase::GivenUp | Phase::Stuck => 0,
         });
-        bytes_of(&self.state.input) + replies.sum::<usize>()
+        let signals = self.state.signals.iter().map(|signal| signal.payload.text().len() * DOCUMENT_COPIES);
+        bytes_of(&self.state.input) + replies.sum::<usize>() + signals.sum::<usize>()
     }
 
     /// Decides whether the saga sleeps from its next record on; the change to be stored with the record.

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use contract::orchestrator_api::{DeadLetterView, RecordView, SagaSummary, SagaView};
+use contract::orchestrator_api::{DeadLetterView, RecordView, SagaSummary, SagaView, SignalView};
 use contract::saga::Cause;
 use journal::{Record, SagaRow, Stored};
-use machine::{Catalog, State, describe, evolve};
+use machine::{Catalog, ReceivedSignal, State, describe, evolve};
 use serde_json::Value;
 
 use crate::saga_instance::{Parked, definition_of, replay};
@@ -37,6 +37,7 @@ pub(crate) fn saga(catalog: &Catalog, stored: &Stored, dead_letters: Vec<DeadLet
         cause: None,
         deadline_at: None,
         next_wake_at: None,
+        signals: Vec::new(),
         dead_letters,
         head,
     };
@@ -50,6 +51,13 @@ pub(crate) fn saga(catalog: &Catalog, stored: &Stored, dead_letters: Vec<DeadLet
     view.input = state.input.to_value().unwrap_or_default();
     view.deadline_at = state.deadline_at;
     view.cause.clone_from(&state.cause);
+    let signals = state.signals.iter();
+    let signals = signals.map(|ReceivedSignal { id, name, taken_by, .. }| SignalView {
+        id: id.clone(),
+        name: name.clone(),
+        step: taken_by.clone(),
+    });
+    view.signals = signals.collect();
     match definition_of(catalog, &state) {
         Ok(definition) => {
             view.steps = describe(&definition, &state);

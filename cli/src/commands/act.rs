@@ -1,4 +1,4 @@
-//! `sagactl retry | cancel | skip | abandon`: the repairs. Each is one operator action on one saga or many.
+//! `sagactl retry | cancel | skip | abandon | timer`: the repairs. Each is one operator action on one saga or many.
 
 use contract::{
     SagaId,
@@ -8,7 +8,7 @@ use contract::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    args::{Act, Output, Retry, Skip},
+    args::{Act, Output, Retry, Skip, Timer},
     client::Client,
     commands::{bulk, plan},
     failure::Failure,
@@ -44,6 +44,19 @@ pub(crate) async fn skip(
 ) -> Result<(), Failure> {
     let Skip { act, step, reply, force } = skip;
     run(client, Action::Skip { step, reply, force }, &act, output, interrupted).await
+}
+
+pub(crate) async fn timer(
+    client: &Client,
+    timer: Timer,
+    output: Output,
+    interrupted: &CancellationToken,
+) -> Result<(), Failure> {
+    let (action, act) = match timer {
+        Timer::Fire { act, step } => (Action::FireTimer { step }, act),
+        Timer::Reschedule { act, step, at } => (Action::RescheduleTimer { step, at }, act),
+    };
+    run(client, action, &act, output, interrupted).await
 }
 
 pub(crate) async fn abandon(

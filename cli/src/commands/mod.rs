@@ -1,4 +1,4 @@
-//! One file a verb (the four repairs share one, since they differ in one value only).
+//! One file a verb (the repairs share one, since they differ in one value only).
 
 pub(crate) mod act;
 pub(crate) mod audit;
@@ -10,6 +10,7 @@ pub(crate) mod list;
 pub(crate) mod login;
 pub(crate) mod plan;
 pub(crate) mod show;
+pub(crate) mod waits;
 pub(crate) mod watch;
 
 pub(crate) mod bulk;

@@ -1,6 +1,6 @@
 //! `retry`, `cancel`, `skip`, `abandon`, `dead-letters redrive`.
 
-use contract::saga::SagaStatus;
+use contract::{orchestrator_api::StepWork, saga::SagaStatus};
 
 use crate::{
     door::{Door, letter, saga_id, view},
@@ -20,6 +20,14 @@ async fn every_repair_sends_its_action_with_the_reason() {
             vec!["skip", &id, "--step", "notify", "--reply", r#"{"done": true}"#],
             r#"{"action":"skip","step":"notify","reply":{"done":true},"reason":"because"}"#,
         ),
+        (
+            vec!["timer", "fire", &id, "--step", "cool-down"],
+            r#"{"action":"fire_timer","step":"cool-down","reason":"because"}"#,
+        ),
+        (
+            vec!["timer", "reschedule", &id, "--step", "cool-down", "--at", "2026-12-24T12:00:00Z"],
+            r#"{"action":"reschedule_timer","step":"cool-down","at":"2026-12-24T12:00:00Z","reason":"because"}"#,
+        ),
         (vec!["abandon", &id], r#"{"action":"abandon","reason":"because"}"#),
     ] {
         let ended =
@@ -27,6 +35,30 @@ async fn every_repair_sends_its_action_with_the_reason() {
         assert_eq!((ended.code, ended.stdout.trim()), (0, id.as_str()), "{arguments:?}: {}", ended.stderr);
         assert_eq!(door.seen().last().unwrap(), &(path.clone(), body.to_owned()));
     }
+}
+
+#[tokio::test]
+async fn a_signal_is_sent_under_its_id_and_its_effect_is_told() {
+    let door = Door::open().await;
+    let id = door.add(view(1, SagaStatus::Running)).to_string();
+    let signal = ["signal", &id, "approval", "--payload", r#"{"by":"ann"}"#, "--signal-id", "evt_1"];
+    let ended = Sagactl::at(&door, &signal).run().await;
+    assert_eq!((ended.code, ended.stdout.trim()), (0, "woke approval"), "{}", ended.stderr);
+    let sent = (format!("POST /sagas/{id}/signals/approval"), r#"{"id":"evt_1","payload":{"by":"ann"}}"#.to_owned());
+    assert_eq!(door.seen().last().unwrap(), &sent);
+}
+
+#[tokio::test]
+async fn the_timers_of_a_saga_are_listed() {
+    let door = Door::open().await;
+    let mut waiting = view(1, SagaStatus::Running);
+    waiting.steps[0].work = StepWork::Timer {};
+    waiting.steps[0].wake_at = Some("2026-12-24T12:00:00Z".parse().unwrap());
+    let id = door.add(waiting).to_string();
+    let ended = Sagactl::at(&door, &["timers", &id, "-o", "jsonl"]).run().await;
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let timer = r#"{"timer":"timer","step":"create-order","at":"2026-12-24T12:00:00Z"}"#;
+    assert!(ended.stdout.lines().any(|line| line == timer), "{}", ended.stdout);
 }
 
 #[tokio::test]

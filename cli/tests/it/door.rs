@@ -19,7 +19,7 @@ use contract::{
     orchestrator_api::{
         ActionRequest, AuditBreak, AuditFact, AuditHead, AuditRecord, AuditVerification, DeadLetterView, Explanation,
         LeftEffect, PlanView, PlannedCommand, PlannedTotal, PlannedWhen, Plans, PlansRequest, RecordView, SagaSummary,
-        SagaView, StepView, Unplanned,
+        SagaView, SignalEffect, SignalRequest, StepView, StepWork, Unplanned,
     },
     problem::{CONTENT_TYPE, FieldError, Problem, TYPE_BASE},
     saga::{Cause, SagaStatus, StepKind, StepStatus},
@@ -74,6 +74,7 @@ impl Door {
             .route("/ops/api/errors", get(errors))
             .route("/ops/api/audit", get(audit))
             .route("/ops/api/audit/verification", get(verification))
+            .route("/ops/api/sagas/{id}/signals/{name}", post(signal))
             .route("/ops/api/dead-letters", get(letters))
             .route("/ops/api/dead-letters/{id}/redrive", post(redrive))
             .with_state(door.clone());
@@ -121,13 +122,13 @@ pub(crate) fn view(number: u128, status: SagaStatus) -> SagaView {
     let step = |name: &str, kind, after: &[&str], status| StepView {
         name: name.parse().unwrap(),
         kind,
-        route: Route::Order,
-        command: format!("order.{name}"),
+        work: StepWork::Command { route: Route::Order, command: format!("order.{name}") },
         compensation: None,
         after: after.iter().map(|name| name.parse().unwrap()).collect(),
         status,
         attempts: 1,
         retry_at: None,
+        wake_at: None,
         retrying_since: None,
         error: None,
         reply: None,
@@ -174,6 +175,7 @@ pub(crate) fn view(number: u128, status: SagaStatus) -> SagaView {
         cause: Some(refused),
         deadline_at: Some("2026-12-01T08:15:00Z".parse().unwrap()),
         next_wake_at: None,
+        signals: Vec::new(),
         dead_letters: vec![letter(7, saga_id(number))],
         head: 9,
     }
@@ -488,6 +490,17 @@ async fn verification(
     let begins_with = (after > 0).then(|| "bb".to_owned());
     let next_after = (after == 0 && broken.is_none()).then_some(2);
     Ok(Json(AuditVerification { begins_with, checked: 2, head, broken, next_after }))
+}
+
+async fn signal(
+    State(door): State<Door>,
+    Path((id, name)): Path<(String, String)>,
+    headers: HeaderMap,
+    Json(request): Json<SignalRequest>,
+) -> Result<Json<SignalEffect>, Response> {
+    door.saw(format!("POST /sagas/{id}/signals/{name}"), serde_json::to_string(&request).unwrap(), &headers)?;
+    find(&door, &id)?;
+    Ok(Json(SignalEffect::Woke { step: name.parse().unwrap() }))
 }
 
 async fn letters(

@@ -6,7 +6,7 @@ use crate::run::Sagactl;
 async fn the_help_is_reviewed() {
     for verb in [
         "", "list", "errors", "show", "explain", "watch", "journal", "retry", "cancel", "skip", "abandon", "plan",
-        "audit", "login",
+        "audit", "signal", "timers", "login",
     ] {
         let ended =
             Sagactl::new(&[verb, "--help"].into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>()).run().await;

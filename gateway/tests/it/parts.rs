@@ -23,7 +23,7 @@ use contract::{
     command::Route,
     flights::{Cabin, FlightOffer},
     offer::{FlightOffers, OfferKind, OfferToken, StayOffers},
-    orchestrator_api::{SagaStarted, SagaSummary, SagaView, StartSaga, StepView},
+    orchestrator_api::{SagaStarted, SagaSummary, SagaView, StartSaga, StepView, StepWork},
     order::OrderView,
     saga::{SagaStatus, StepKind, StepStatus},
 };
@@ -340,13 +340,13 @@ pub(crate) fn step(name: &str, status: StepStatus) -> StepView {
     StepView {
         name: name.parse().unwrap(),
         kind: StepKind::Compensatable,
-        route: Route::Order,
-        command: format!("order.{name}"),
+        work: StepWork::Command { route: Route::Order, command: format!("order.{name}") },
         compensation: None,
         after: Vec::new(),
         status,
         attempts: 1,
         retry_at: None,
+        wake_at: None,
         retrying_since: None,
         error: None,
         reply: Some(json!({"internal": "reply"})),
@@ -374,6 +374,7 @@ fn saga_of(id: SagaId, start: &StartSaga) -> SagaView {
         cause: None,
         deadline_at: None,
         next_wake_at: None,
+        signals: Vec::new(),
         dead_letters: Vec::new(),
         head: 3,
     }

@@ -16,7 +16,7 @@ use contract::{
     orchestrator_api::{AuditFact, AuditHead, AuditRecord, DeadLetterView, StartKey},
     saga::SagaStatus,
 };
-use machine::Entry;
+use machine::{Entry, READER};
 
 use crate::audit::AuditFilter;
 
@@ -376,6 +376,16 @@ pub enum JournalError {
         row: String,
         /// The reason why it cannot be read.
         detail: String,
+    },
+    /// A later program wrote a record that this one does not understand. Other sagas are not affected.
+    #[error(
+        "saga {saga_id} has a record of a later program, which asks for reader {needed}; this program is reader {READER}"
+    )]
+    NewerReader {
+        /// The id of the saga.
+        saga_id: SagaId,
+        /// The number of the reader that the record asks for.
+        needed: u16,
     },
     /// The storage cannot read a saga, though it reads others: a damaged page.
     #[error("saga {saga_id} is damaged: {detail}")]

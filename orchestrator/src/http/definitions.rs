@@ -1,7 +1,10 @@
 //! `GET /api/definitions`: the sagas that this orchestrator can carry out.
 
 use axum::extract::State;
-use contract::{SagaId, StepName, orchestrator_api::StepView};
+use contract::{
+    SagaId, StepName,
+    orchestrator_api::{StepView, StepWork},
+};
 use kit::http::Json;
 use machine::State as SagaState;
 use serde::Serialize;
@@ -30,8 +33,8 @@ struct DefinitionView {
 struct StepShape {
     name: StepName,
     kind: contract::saga::StepKind,
-    route: contract::Route,
-    command: String,
+    #[serde(flatten)]
+    work: StepWork,
     #[serde(skip_serializing_if = "Option::is_none")]
     compensation: Option<String>,
     after: Vec<StepName>,
@@ -52,8 +55,8 @@ pub(super) async fn list(State(api): State<Api>) -> Json<Definitions> {
 fn shapes(definition: &machine::Definition) -> Vec<StepShape> {
     let not_begun = SagaState::new(SagaId::from_uuid(uuid::Uuid::nil()));
     let shape = |step: StepView| {
-        let StepView { name, kind, route, command, compensation, after, .. } = step;
-        StepShape { name, kind, route, command, compensation, after }
+        let StepView { name, kind, work, compensation, after, .. } = step;
+        StepShape { name, kind, work, compensation, after }
     };
     machine::describe(definition, &not_begun).into_iter().map(shape).collect()
 }

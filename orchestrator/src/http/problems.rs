@@ -27,6 +27,10 @@ pub(super) fn journal(error: &JournalError) -> ApiError {
             let title = "A row of the journal is broken";
             ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "row_broken", title).detail(error.to_string())
         }
+        JournalError::NewerReader { .. } => {
+            let title = "A later version of this program is needed";
+            ApiError::new(StatusCode::NOT_IMPLEMENTED, "reader_outdated", title).detail(error.to_string())
+        }
         JournalError::Damaged { .. } => {
             let title = "A saga's journal is damaged";
             ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "journal_damaged", title).detail(error.to_string())

@@ -1,12 +1,12 @@
 //! One input of a saga on its way through a turn, and where it came from.
 
 use contract::{CommandId, RequestId, SagaId, envelope::ReplyEnvelope};
-use machine::{Input, Terms};
+use machine::{Input, Signal, Terms};
 use messaging::Delivery;
 
 use super::flow::Missing;
 use crate::{
-    messages::wire::{Act, DeadCommand},
+    messages::wire::{Act, DeadCommand, SignalSent},
     names,
     starts::lanes::StartRequest,
 };
@@ -30,7 +30,7 @@ pub(super) enum Origin {
     Timer,
     /// A reply, or the news of a dead command: an acknowledgment.
     Message(Delivery),
-    /// An operator's act: an acknowledgment, and the verdict.
+    /// An operator's act, or a signal: an acknowledgment, and the verdict.
     Act { delivery: Delivery, request_id: RequestId, if_head: Option<u64>, answer_to: String },
 }
 
@@ -74,6 +74,12 @@ impl PendingInput {
         Self::new(saga_id, input, Origin::Act { delivery, request_id, if_head, answer_to })
     }
 
+    pub(super) fn signal(sent: SignalSent, delivery: Delivery) -> Self {
+        let SignalSent { request_id, answer_to, saga_id, id, name, payload, actor } = sent;
+        let input = Input::Signaled(Signal { id, name, payload, actor });
+        Self::new(saga_id, input, Origin::Act { delivery, request_id, if_head: None, answer_to })
+    }
+
     /// A reply that is missing.
     pub(super) fn missing(missing: Missing) -> Self {
         let Missing { command_id, attempt } = missing;
@@ -101,6 +107,7 @@ impl PendingInput {
             Input::ReplyMissing { .. } => "reply_missing",
             Input::TimePassed => "timer",
             Input::Operator { .. } => "act",
+            Input::Signaled(_) => "signal",
         }
     }
 }

@@ -115,6 +115,7 @@ impl<'a> Turn<'a> {
                     }
                     None => inputs.push(PendingInput::act(act, delivery)),
                 },
+                Ok(LaneMessage::Signal(signal)) => inputs.push(PendingInput::signal(signal, delivery)),
                 Ok(LaneMessage::Watch(watch)) => {
                     self.watch(watch);
                     self.after_commit.acks.push(delivery);

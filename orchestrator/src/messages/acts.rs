@@ -1,16 +1,16 @@
-//! An operator's act on its way to the saga's lane, over its shard's queue, wherever the lane runs; its verdict comes back
+//! An operator's act, or a signal, on its way to the saga's lane, over its shard's queue, wherever the lane runs; its verdict comes back
 //! on this orchestrator's own queue.
 
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use contract::{RequestId, SagaId, saga::Action};
-use machine::Operator;
+use machine::{Operator, Signal};
 use messaging::{Outgoing, PublishError};
 
 use super::{
     pending_requests::PendingRequest,
-    wire::{self, Act, ActEnd, Release},
+    wire::{self, Act, ActEnd, Release, SignalSent},
 };
 use crate::shared::Shared;
 
@@ -50,6 +50,18 @@ pub(crate) async fn act(shared: &Shared, asked: AskedAct) -> Result<ActEnd, NoVe
     let expires_at = TimeDelta::from_std(ANSWER_WAIT).ok().map(|wait| shared.clock.now() + wait);
     let act = Act { request_id, answer_to, saga_id, action, operator, expires_at, if_head };
     hear(shared, saga_id, wire::act(&shared.queue_of(saga_id), &act), pending).await
+}
+
+/// Sends a signal, and waits for the verdict of the saga's lane. It may take effect after nobody waits any more: its sender
+/// repeats it under the same id, and is told then.
+pub(crate) async fn signal(shared: &Shared, saga_id: SagaId, signal: Signal) -> Result<ActEnd, NoVerdict> {
+    let Signal { id, name, payload, actor } = signal;
+    tracing::info!(%saga_id, %id, %name, "a signal came");
+    let request_id = kit::ids::request_id();
+    let pending = shared.pending_requests.open(request_id);
+    let answer_to = shared.own_queue.as_str().to_owned();
+    let sent = SignalSent { request_id, answer_to, saga_id, id, name, payload, actor };
+    hear(shared, saga_id, wire::signal(&shared.queue_of(saga_id), &sent), pending).await
 }
 
 /// Has the lane load a saga again that is left alone, and waits until it knows whether the saga goes on.

@@ -1,7 +1,7 @@
 //! The messages between orchestrators, and how a lane and an orchestrator read their queues.
 //!
 //! ```text
-//!  replies.<shard>          <- replies | act | dead command | watch | ping | question
+//!  replies.<shard>          <- replies | act | signal | dead command | watch | ping | question
 //!  orchestrator.<instance>  <- answer to an act | committed (something happened to a watched saga) | pong | told
 //! ```
 //!
@@ -10,7 +10,7 @@
 
 use chrono::{DateTime, Utc};
 use contract::{
-    CommandId, RequestId, SagaId,
+    CommandId, Document, RequestId, SagaId, SignalId, SignalName,
     envelope::{self, KIND_REPLY, ReplyEnvelope},
     orchestrator_api::{CommandPlace, DomainState, LaneState},
     saga::Action,
@@ -21,6 +21,8 @@ use serde::{Deserialize, Serialize};
 
 /// The kind of [`Act`].
 const KIND_ACT: &str = "sojourn.lane.act";
+/// The kind of [`SignalSent`].
+const KIND_SIGNAL: &str = "sojourn.lane.signal";
 /// The kind of [`DeadCommand`].
 const KIND_DEAD_COMMAND: &str = "sojourn.lane.dead_command";
 /// The kind of [`Watch`].
@@ -56,6 +58,20 @@ pub(crate) struct Act {
     /// The number of the last record that the operator has seen, when that is to be the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) if_head: Option<u64>,
+}
+
+/// A signal came for a saga.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct SignalSent {
+    pub(crate) request_id: RequestId,
+    /// The queue that hears the answer.
+    pub(crate) answer_to: String,
+    pub(crate) saga_id: SagaId,
+    pub(crate) id: SignalId,
+    pub(crate) name: SignalName,
+    pub(crate) payload: Document,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) actor: Option<String>,
 }
 
 /// A command ended in the dead letters.
@@ -186,6 +202,7 @@ pub(crate) struct CommandInLane {
 pub(crate) enum LaneMessage {
     Reply(ReplyEnvelope),
     Act(Act),
+    Signal(SignalSent),
     DeadCommand(DeadCommand),
     Watch(Watch),
     Release(Release),
@@ -209,6 +226,7 @@ impl LaneMessage {
         let read = match delivery.message.kind.as_str() {
             KIND_REPLY => envelope::read(body, "reply").map(Self::Reply),
             KIND_ACT => envelope::read(body, "operator's act").map(Self::Act),
+            KIND_SIGNAL => envelope::read(body, "signal").map(Self::Signal),
             KIND_DEAD_COMMAND => envelope::read(body, "dead command's notice").map(Self::DeadCommand),
             KIND_WATCH => envelope::read(body, "watch").map(Self::Watch),
             KIND_RELEASE => envelope::read(body, "release").map(Self::Release),
@@ -224,6 +242,7 @@ impl LaneMessage {
         match self {
             Self::Reply(reply) => Some(reply.command_id.saga),
             Self::Act(act) => Some(act.saga_id),
+            Self::Signal(signal) => Some(signal.saga_id),
             Self::DeadCommand(dead) => Some(dead.command_id.saga),
             Self::Watch(watch) => Some(watch.saga_id),
             Self::Release(release) => Some(release.saga_id),
@@ -251,6 +270,11 @@ impl OwnMessage {
 /// The message of an act for a saga's lane.
 pub(crate) fn act(queue: &QueueName, act: &Act) -> Outgoing {
     outgoing(queue.as_str(), KIND_ACT, act)
+}
+
+/// The message of a signal for its saga's lane.
+pub(crate) fn signal(queue: &QueueName, signal: &SignalSent) -> Outgoing {
+    outgoing(queue.as_str(), KIND_SIGNAL, signal)
 }
 
 /// The message of a dead command for its saga's lane.

@@ -95,6 +95,8 @@ pub(crate) struct Breakage {
     pub(crate) missed: Mutex<Option<SagaId>>,
     /// This saga cannot be read.
     pub(crate) row_broken: Mutex<Option<SagaId>>,
+    /// A saga that seems to have a record of a later program.
+    pub(crate) record_of_later_program: Mutex<Option<SagaId>>,
 }
 
 /// A journal whose commits can break off.
@@ -258,6 +260,7 @@ impl LaneJournal for FlakyLane {
     async fn load(&mut self, ids: &[SagaId]) -> Result<Vec<Result<Stored, JournalError>>, JournalError> {
         self.breakage.calls.fetch_add(1, Ordering::SeqCst);
         let broken = *self.breakage.row_broken.lock().unwrap();
+        let later = *self.breakage.record_of_later_program.lock().unwrap();
         let loaded = self.inner.load(ids).await?;
         self.breakage.loaded.fetch_add(loaded.len(), Ordering::SeqCst);
         let read = |one: Result<Stored, JournalError>| match one {
@@ -267,6 +270,9 @@ impl LaneJournal for FlakyLane {
                 row: stored.row.id.to_string(),
                 detail: "by the test".to_owned(),
             }),
+            Ok(stored) if Some(stored.row.id) == later => {
+                Err(JournalError::NewerReader { saga_id: stored.row.id, needed: 999 })
+            }
             other => other,
         };
         Ok(loaded.into_iter().map(read).collect())

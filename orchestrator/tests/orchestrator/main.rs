@@ -20,3 +20,4 @@ mod outages;
 mod planning;
 mod streams;
 mod takeover;
+mod waits;

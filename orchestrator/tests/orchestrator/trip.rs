@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use contract::{Command, Route};
-use machine::{Builder, Catalog, Definition, Retry};
+use machine::{Builder, Catalog, Definition, Retry, Wake};
 use serde::{Deserialize, Serialize};
 
 /// The start input.
@@ -86,10 +86,57 @@ fn build(name: &str, version: u32, reply_within: Duration) -> Definition {
     saga.build().unwrap_or_else(|mistakes| panic!("{mistakes:?}"))
 }
 
+/// The payload of the signal `approval`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Approval {
+    pub(crate) by: String,
+}
+
+/// A saga that waits for a signal, and then for a time: a second when its script is `short`, else an hour.
+fn patient() -> Definition {
+    let mut saga = Builder::<Trip>::new("patient-trip", 1);
+    let create = saga
+        .step("create-order")
+        .command(|trip, _| Create { script: trip.script.clone() })
+        .compensate(|trip, _| Reject { script: trip.script.clone() })
+        .add();
+    let approval = saga.step("approval").after([create]).signal::<Approval>("approval").add();
+    let cool_down = saga
+        .step("cool-down")
+        .after([approval])
+        .timer(|trip, ()| Wake::After(Duration::from_secs(if trip.script == "short" { 1 } else { 3_600 })))
+        .add();
+    saga.step("confirm-order")
+        .after([cool_down])
+        .pivot()
+        .command(|trip, _| Confirm { script: trip.script.clone() })
+        .add();
+    saga.build().unwrap_or_else(|mistakes| panic!("{mistakes:?}"))
+}
+
+/// A saga whose signal must come within a second.
+fn hurried() -> Definition {
+    let mut saga = Builder::<Trip>::new("hurried-trip", 1);
+    let create = saga
+        .step("create-order")
+        .command(|trip, _| Create { script: trip.script.clone() })
+        .compensate(|trip, _| Reject { script: trip.script.clone() })
+        .add();
+    let approval = saga.step("approval").after([create]).signal::<Approval>("approval");
+    let approval = approval.within(Duration::from_secs(1)).add();
+    saga.step("confirm-order")
+        .after([approval])
+        .pivot()
+        .command(|trip, _| Confirm { script: trip.script.clone() })
+        .add();
+    saga.build().unwrap_or_else(|mistakes| panic!("{mistakes:?}"))
+}
+
 /// `trip` waits long for replies, `quick-trip` short.
 pub(crate) fn catalog() -> Catalog {
     let trip = build("trip", 1, Duration::from_secs(30));
-    Catalog::new([trip, build("quick-trip", 1, REPLY_WITHIN)]).unwrap()
+    Catalog::new([trip, build("quick-trip", 1, REPLY_WITHIN), patient(), hurried()]).unwrap()
 }
 
 /// A program of another time: it knows only version 2.

@@ -12,6 +12,7 @@ pub mod limits;
 pub mod money;
 pub mod offer;
 pub mod saga;
+pub mod signal;
 pub mod step;
 pub mod traceparent;
 
@@ -45,5 +46,6 @@ pub use money::Money;
 pub use offer::{FlightOfferId, OfferId, StayOfferId};
 pub use page::{Page, PageToken};
 pub use person_name::PersonName;
+pub use signal::{SignalId, SignalName};
 pub use step::{CommandId, Op, StepName};
 pub use traceparent::Traceparent;

@@ -14,6 +14,7 @@
 //! | `POST /api/sagas/{id}/actions` [`ActionRequest`] | 200 [`SagaView`]; 404; 409; 422 |
 //! | `POST /api/sagas/{id}/plan` [`Action`](crate::saga::Action) | 200 [`PlanView`]: what the action would lead to, without doing it; 404; 409 |
 //! | `POST /api/plans` [`PlansRequest`] | 200 [`Plans`], for several sagas; 422 |
+//! | `POST /api/sagas/{id}/signals/{name}` [`SignalRequest`] | 200 [`SignalEffect`]; 404; 409; 422 |
 //! | `GET /api/quarantine`, `POST /api/quarantine/{id}/release` | [`Page`](crate::Page) of [`QuarantinedSaga`]; 200 [`SagaView`], 409 when the saga still cannot go on |
 //! | `GET /api/dead-letters`, `POST /api/dead-letters/{id}/redrive` | what could not be handled |
 //! | `GET /api/audit?actor&target&act&page_size&page_token` | [`Page`](crate::Page) of [`AuditRecord`], newest first |
@@ -30,6 +31,7 @@ mod journal;
 mod plans;
 mod quarantine;
 mod sagas;
+mod signals;
 mod starts;
 
 pub use actions::{ActionRequest, HEADER_ACTOR, HEADER_ROLE, REASON_BYTES_MAX};
@@ -45,5 +47,6 @@ pub use plans::{
     LeftEffect, PLANS_MAX, PlanView, PlannedCommand, PlannedTotal, PlannedWhen, Plans, PlansRequest, Unplanned,
 };
 pub use quarantine::QuarantinedSaga;
-pub use sagas::{SagaSummary, SagaView, StepView};
+pub use sagas::{SagaSummary, SagaView, SignalView, StepView, StepWork};
+pub use signals::{SignalEffect, SignalRequest};
 pub use starts::{SagaStarted, StartKey, StartSaga};

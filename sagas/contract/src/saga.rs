@@ -4,6 +4,7 @@
 //! The machine decides in these words, the journal stores them and the HTTP interface shows them, so they belong to
 //! none of the three.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -79,6 +80,8 @@ pub enum StepStatus {
     Dispatched,
     /// An attempt met a fault or got no reply; the command is sent again at `retry_at`.
     Retrying,
+    /// The step waits for its signal or its time.
+    Waiting,
     /// The command took effect.
     Done,
     /// The command met a business refusal.
@@ -131,6 +134,18 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         force: bool,
     },
+    /// Lets the time of a step come now that waits for it.
+    FireTimer {
+        /// The name of the step.
+        step: StepName,
+    },
+    /// Sets the time anew at which a step goes on, or misses its signal.
+    RescheduleTimer {
+        /// The name of the step.
+        step: StepName,
+        /// The new time.
+        at: DateTime<Utc>,
+    },
     /// Gives the saga up as it stands.
     Abandon {},
 }
@@ -143,6 +158,8 @@ impl Action {
             Self::Retry { .. } => "retry",
             Self::Cancel {} => "cancel",
             Self::Skip { .. } => "skip",
+            Self::FireTimer { .. } => "fire_timer",
+            Self::RescheduleTimer { .. } => "reschedule_timer",
             Self::Abandon {} => "abandon",
         }
     }

@@ -51,8 +51,10 @@ pub use self::{assemble::StepHandle, mistakes::DefinitionError};
 use crate::{
     definition::Definition,
     fingerprint::Fingerprint,
-    mapping::{self, BuildAction, Learn},
+    json::check,
+    mapping::{self, BuildAction, BuildWake, Learn},
     retry::Retry,
+    wake::Wake,
 };
 
 /// The time for which a reply is awaited when nothing else is said: as long as a person would still wait.
@@ -82,17 +84,31 @@ pub struct Builder<I, F = ()> {
 pub struct StepBuilder<'b, I, F, C> {
     builder: &'b mut Builder<I, F>,
     parts: StepParts,
-    command: C,
+    work: C,
 }
 
-/// Marks a step that has no command yet: it cannot be added.
-pub struct NoCommandYet;
+/// Marks a step that has no work yet: it cannot be added.
+pub struct NoWorkYet;
 
 /// The command of a step, with its type.
 pub struct Sends<C> {
     build: BuildAction,
     learn: Option<Learn>,
+    timing: Timing,
     command: PhantomData<fn() -> C>,
+}
+
+/// The signal that a step waits for, with the type of its payload.
+pub struct Awaits<P> {
+    signal: String,
+    within: Option<Duration>,
+    learn: Option<Learn>,
+    payload: PhantomData<fn() -> P>,
+}
+
+/// The time that a step waits for.
+pub struct Sleeps {
+    wake: BuildWake,
 }
 
 impl<I: DeserializeOwned + Send + Sync + 'static, F: Default + 'static> Builder<I, F> {
@@ -132,18 +148,17 @@ impl<I: DeserializeOwned + Send + Sync + 'static, F: Default + 'static> Builder<
     }
 
     /// Begins a step; compensatable, unless [`StepBuilder::pivot`] or [`StepBuilder::retriable`] says otherwise.
-    pub fn step(&mut self, name: &str) -> StepBuilder<'_, I, F, NoCommandYet> {
+    pub fn step(&mut self, name: &str) -> StepBuilder<'_, I, F, NoWorkYet> {
         let parts = StepParts {
             name: name.to_owned(),
             kind: StepKind::Compensatable,
             after: Vec::new(),
             when: None,
             holds_for: None,
-            timing: Timing::default(),
             undo: None,
             undo_timing: Timing::default(),
         };
-        StepBuilder { builder: self, parts, command: NoCommandYet }
+        StepBuilder { builder: self, parts, work: NoWorkYet }
     }
 
     /// Makes the definition.
@@ -169,6 +184,12 @@ impl<I: DeserializeOwned + Send + Sync + 'static, F: Default + 'static> Builder<
         }
         definition.fingerprint = Fingerprint::of_shape(&shape::shape_text(&definition));
         Ok(definition)
+    }
+
+    fn push(&mut self, parts: StepParts, forward: ForwardParts) -> StepHandle {
+        let handle = StepHandle { position: self.steps.len(), builder: self.id() };
+        self.steps.push((parts, forward));
+        handle
     }
 
     /// Tells this builder's handles from another's: FNV-1a of the name and version.
@@ -203,18 +224,6 @@ impl<I: DeserializeOwned + Send + Sync + 'static, F: Default + 'static, C> StepB
         self
     }
 
-    /// Sets how often and how late the step's command is sent again.
-    pub const fn retry(mut self, retry: Retry) -> Self {
-        self.parts.timing.retry = Some(retry);
-        self
-    }
-
-    /// Sets how long the reply is awaited before the step is in doubt.
-    pub const fn reply_within(mut self, time: Duration) -> Self {
-        self.parts.timing.reply_within = Some(time);
-        self
-    }
-
     /// Sets how often and how late the step's compensation is sent again.
     pub const fn compensation_retry(mut self, retry: Retry) -> Self {
         self.parts.undo_timing.retry = Some(retry);
@@ -227,13 +236,6 @@ impl<I: DeserializeOwned + Send + Sync + 'static, F: Default + 'static, C> StepB
         self
     }
 
-    /// Says that the participant lets go of what the step holds after that time. The saga's deadline and the reply
-    /// times of the steps from the pivot on must fit in.
-    pub const fn holds_for(mut self, time: Duration) -> Self {
-        self.parts.holds_for = Some(time);
-        self
-    }
-
     /// Sets the command that undoes the step, built from nothing but the start input and the cause: a step whose reply
     /// was lost must be compensable too. The command must succeed, without effect, when the step never happened.
     pub fn compensate<U: Command>(mut self, build: fn(&I, &Cause) -> U) -> Self {
@@ -242,7 +244,7 @@ impl<I: DeserializeOwned + Send + Sync + 'static, F: Default + 'static, C> StepB
     }
 }
 
-impl<'b, I: DeserializeOwned + Send + Sync + 'static, F: Default + 'static> StepBuilder<'b, I, F, NoCommandYet> {
+impl<'b, I: DeserializeOwned + Send + Sync + 'static, F: Default + 'static> StepBuilder<'b, I, F, NoWorkYet> {
     /// Sets the command that the step sends to a worker. A definition is the same for every saga, so the function can
     /// keep nothing from where it is written:
     ///
@@ -259,9 +261,22 @@ impl<'b, I: DeserializeOwned + Send + Sync + 'static, F: Default + 'static> Step
     /// saga.step("hold").command(|order, ()| HoldSeats { order_id: order.order_id, offers: offers.clone(), travellers: 2 });
     /// ```
     pub fn command<C: Command>(self, build: fn(&I, &F) -> C) -> StepBuilder<'b, I, F, Sends<C>> {
-        let Self { builder, parts, command: NoCommandYet } = self;
-        let sends = Sends { build: mapping::erase_action(build), learn: None, command: PhantomData };
-        StepBuilder { builder, parts, command: sends }
+        let Self { builder, parts, work: NoWorkYet } = self;
+        let (build, timing) = (mapping::erase_action(build), Timing::default());
+        StepBuilder { builder, parts, work: Sends { build, learn: None, timing, command: PhantomData } }
+    }
+
+    /// Lets the step wait for a signal with a payload of type `P`. It needs no compensation, because it holds nothing.
+    pub fn signal<P: DeserializeOwned + Send + Sync + 'static>(self, name: &str) -> StepBuilder<'b, I, F, Awaits<P>> {
+        let Self { builder, parts, work: NoWorkYet } = self;
+        let work = Awaits { signal: name.to_owned(), within: None, learn: None, payload: PhantomData };
+        StepBuilder { builder, parts, work }
+    }
+
+    /// Lets the step wait for a time, which is asked for when the step is reached. It needs no compensation.
+    pub fn timer(self, wake: fn(&I, &F) -> Wake) -> StepBuilder<'b, I, F, Sleeps> {
+        let Self { builder, parts, work: NoWorkYet } = self;
+        StepBuilder { builder, parts, work: Sleeps { wake: mapping::erase_wake(wake) } }
     }
 }
 
@@ -287,15 +302,66 @@ impl<I: DeserializeOwned + Send + Sync + 'static, F: Default + 'static, C: Comma
     /// confirm.on_reply(|reference, confirmed| reference.clone_from(&confirmed.provider_reference));
     /// ```
     pub fn on_reply(mut self, learn: fn(&mut F, &C::Reply)) -> Self {
-        self.command.learn = Some(mapping::erase_learn::<F, C>(self.parts.name.clone(), learn));
+        self.work.learn = Some(mapping::erase_learn::<F, C::Reply>(self.parts.name.clone(), learn));
+        self
+    }
+
+    /// Sets how often and how late the step's command is sent again.
+    pub const fn retry(mut self, retry: Retry) -> Self {
+        self.work.timing.retry = Some(retry);
+        self
+    }
+
+    /// Sets how long the reply is awaited before the step is in doubt.
+    pub const fn reply_within(mut self, time: Duration) -> Self {
+        self.work.timing.reply_within = Some(time);
+        self
+    }
+
+    /// Says that the participant lets go of what the step holds after that time. The saga's deadline and the reply
+    /// times of the steps from the pivot on must fit in.
+    pub const fn holds_for(mut self, time: Duration) -> Self {
+        self.parts.holds_for = Some(time);
         self
     }
 
     /// Makes the step part of the definition.
     pub fn add(self) -> StepHandle {
-        let Self { builder, parts, command: Sends { build, learn, .. } } = self;
-        let handle = StepHandle { position: builder.steps.len(), builder: builder.id() };
-        builder.steps.push((parts, ForwardParts { signature: Signature::of::<C>(), build, learn }));
-        handle
+        let Self { builder, parts, work: Sends { build, learn, timing, .. } } = self;
+        builder.push(parts, ForwardParts::Command { signature: Signature::of::<C>(), timing, build, learn })
+    }
+}
+
+impl<I, F, P> StepBuilder<'_, I, F, Awaits<P>>
+where
+    I: DeserializeOwned + Send + Sync + 'static,
+    F: Default + 'static,
+    P: DeserializeOwned + Send + Sync + 'static,
+{
+    /// Sets the time within which the signal must come, from when the step is reached. A signal that is missed counts
+    /// as a business refusal of the step.
+    pub const fn within(mut self, time: Duration) -> Self {
+        self.work.within = Some(time);
+        self
+    }
+
+    /// Keeps what the steps after this one may know of the signal's payload.
+    pub fn on_signal(mut self, learn: fn(&mut F, &P)) -> Self {
+        self.work.learn = Some(mapping::erase_learn::<F, P>(self.parts.name.clone(), learn));
+        self
+    }
+
+    /// Makes the step part of the definition.
+    pub fn add(self) -> StepHandle {
+        let Self { builder, parts, work: Awaits { signal: name, within, learn, .. } } = self;
+        builder.push(parts, ForwardParts::Signal { name, within, check_payload: check::<P>, learn })
+    }
+}
+
+impl<I: DeserializeOwned + Send + Sync + 'static, F: Default + 'static> StepBuilder<'_, I, F, Sleeps> {
+    /// Makes the step part of the definition.
+    pub fn add(self) -> StepHandle {
+        let Self { builder, parts, work: Sleeps { wake } } = self;
+        builder.push(parts, ForwardParts::Timer { wake })
     }
 }

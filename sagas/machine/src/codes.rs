@@ -6,6 +6,9 @@ pub const CAUSE_DEADLINE_PASSED: &str = "deadline_passed";
 /// The cause of a saga that an operator cancelled.
 pub const CAUSE_SAGA_CANCELLED: &str = "saga_cancelled";
 
+/// The cause of a saga whose signal did not come in time.
+pub const CAUSE_SIGNAL_MISSED: &str = "signal_missed";
+
 /// The failure of an attempt that was not answered in time.
 pub const FAILURE_REPLY_MISSING: &str = "reply_missing";
 /// The failure of an attempt whose reply is not of the command's reply type.
@@ -29,3 +32,12 @@ pub const REFUSED_REPLY_MISMATCH: &str = "reply_mismatch";
 pub const REFUSED_PIVOT_PASSED: &str = "pivot_passed";
 /// A cancel is refused because the saga is being undone already.
 pub const REFUSED_SAGA_COMPENSATING: &str = "saga_compensating";
+/// A timer is not fired or rescheduled because the step does not wait.
+pub const REFUSED_TIMER_NOT_SET: &str = "timer_not_set";
+
+/// A signal is refused because the saga's definition has no step that waits for one of its name.
+pub const REFUSED_SIGNAL_UNKNOWN: &str = "signal_unknown";
+/// A signal is refused because its payload is not of the type that its step takes.
+pub const REFUSED_SIGNAL_MISMATCH: &str = "signal_mismatch";
+/// A signal is refused because another one came before under the same id.
+pub const REFUSED_SIGNAL_ID_REUSED: &str = "signal_id_reused";

@@ -16,6 +16,7 @@ use crate::{
     input::Input,
     operate::operate,
     queries::is_due,
+    signal::signaled,
     state::{Phase, Progress, State},
     step::{CommandSpec, Step},
 };
@@ -37,6 +38,7 @@ pub fn decide(definition: &Definition, state: State, input: &Input, now: DateTim
         Input::ReplyMissing { command_id, attempt } => {
             answered(definition, state, command_id, now, |awaited| awaited.reply_missing(*attempt))
         }
+        Input::Signaled(signal) => signaled(definition, state, signal, now),
         Input::TimePassed => time_passed(definition, state, now),
         Input::Operator { operator, action, terms } => operate(definition, state, operator, action, *terms, now),
     }
@@ -96,6 +98,8 @@ fn judge<'a>(
         Phase::Outstanding { .. } | Phase::Waiting { .. } | Phase::Stuck => {}
         Phase::Done { .. } => return Err(Verdict::Ignored("it was done before")),
         Phase::Refused => return Err(Verdict::Ignored("it was refused before")),
+        // A step that waits for a signal or a time has sent nothing.
+        Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } => return Err(never_sent()),
         Phase::Idle | Phase::GivenUp => return Err(Verdict::Ignored("it was given up")),
     }
     definition.command(&id.step, id.op).ok_or(Verdict::Ignored("the definition has no such command"))
@@ -157,10 +161,11 @@ impl<'a> Awaited<'a> {
     }
 }
 
-/// Sends the commands that have waited long enough, or turns the saga around at its deadline.
+/// Ends the waits whose time has come and sends the commands that have waited long enough, or turns the saga around at its deadline.
 fn time_passed(definition: &Definition, state: State, now: DateTime<Utc>) -> Decision {
     let mut draft = Draft::new(definition, state, now);
     if definition.fits(&draft.state) && !draft.state.status.is_final() && !draft.turn_around_at_deadline() {
+        draft.end_waits();
         let op = draft.state.direction();
         let due = |step: &&Step| {
             let phase = draft.state.progress(&step.name, op).map(|progress| &progress.phase);

@@ -13,7 +13,7 @@ use crate::{
     mapping::AnyInput,
     retry::divided,
     state::State,
-    step::{CommandSpec, Step},
+    step::{CommandSpec, Forward, Step},
     step_set::StepSet,
 };
 
@@ -79,7 +79,18 @@ impl Definition {
         for step in &mut self.steps {
             step.holds_for = step.holds_for.map(shorten);
             let undo = step.undo.as_mut().map(|undo| &mut undo.command);
-            for command in std::iter::once(&mut step.forward.command).chain(undo) {
+            let command = match &mut step.forward {
+                Forward::Command { command, .. } => Some(command),
+                Forward::Signal { signal, .. } => {
+                    signal.within = signal.within.map(shorten);
+                    None
+                }
+                Forward::Timer { divisor: shorter, .. } => {
+                    *shorter = divisor;
+                    None
+                }
+            };
+            for command in command.into_iter().chain(undo) {
                 command.reply_within = shorten(command.reply_within);
                 command.retry = command.retry.divided(divisor);
             }

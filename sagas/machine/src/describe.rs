@@ -1,11 +1,15 @@
 //! The view of a saga's steps that people see.
 
-use contract::{orchestrator_api::StepView, saga::StepStatus, step::Op};
+use contract::{
+    orchestrator_api::{StepView, StepWork},
+    saga::StepStatus,
+    step::Op,
+};
 
 use crate::{
     definition::Definition,
     state::{Phase, State, StepState},
-    step::Step,
+    step::{Step, Work},
 };
 
 /// Every step of the definition and where it stands, in the definition's order.
@@ -23,27 +27,37 @@ fn view(step: &Step, touched: &StepState) -> StepView {
     let retry_at = match current.phase {
         Phase::Waiting { retry_at } => Some(retry_at),
         Phase::Idle | Phase::Outstanding { .. } | Phase::Done { .. } => None,
+        Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } => None,
         Phase::Refused | Phase::GivenUp | Phase::Stuck => None,
     };
     let reply = match &touched.action.phase {
         Phase::Done { reply } => reply.to_value().ok(),
         Phase::Idle | Phase::Outstanding { .. } | Phase::Waiting { .. } => None,
+        Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } => None,
         Phase::Refused | Phase::GivenUp | Phase::Stuck => None,
     };
     StepView {
         name: step.name().clone(),
         kind: step.kind(),
-        route: step.action().route,
-        command: step.action().name.to_owned(),
+        work: work(step),
         compensation: step.compensation().map(|command| command.name.to_owned()),
         after: step.after().to_vec(),
         status: status(touched),
         attempts: current.attempts,
         retry_at,
+        wake_at: current.wake_at(),
         retrying_since: current.retrying_since(),
         error: current.error.clone().or_else(|| touched.action.error.clone()),
         reply,
         skipped: touched.action.skipped || touched.compensation.skipped,
+    }
+}
+
+fn work(step: &Step) -> StepWork {
+    match step.work() {
+        Work::Command(command) => StepWork::Command { route: command.route, command: command.name.to_owned() },
+        Work::Signal(signal) => StepWork::Signal { signal: signal.name.clone() },
+        Work::Timer => StepWork::Timer {},
     }
 }
 
@@ -54,6 +68,7 @@ fn status(touched: &StepState) -> StepStatus {
             Phase::Idle => StepStatus::Pending,
             Phase::Outstanding { .. } => StepStatus::Dispatched,
             Phase::Waiting { .. } => StepStatus::Retrying,
+            Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } => StepStatus::Waiting,
             Phase::Done { .. } => StepStatus::Done,
             Phase::Refused => StepStatus::Refused,
             // Its compensation waits for that of the steps that needed it.
@@ -61,6 +76,8 @@ fn status(touched: &StepState) -> StepStatus {
             Phase::Stuck => StepStatus::NeedsAttention,
         },
         Phase::Outstanding { .. } | Phase::Waiting { .. } => StepStatus::Compensating,
+        // A compensation is always a command.
+        Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } => StepStatus::Compensating,
         Phase::Done { .. } => StepStatus::Compensated,
         Phase::Refused | Phase::GivenUp | Phase::Stuck => StepStatus::NeedsAttention,
     }

@@ -6,7 +6,7 @@ use contract::saga::StepKind;
 
 use crate::{
     definition::Definition,
-    step::{Step, kind_word},
+    step::{Step, Work, kind_word},
 };
 
 /// The definition as a Mermaid flowchart. Boxes say when they depend on the input; the pivot has a
@@ -37,7 +37,12 @@ pub fn mermaid(definition: &Definition) -> String {
 }
 
 fn node(step: &Step) -> String {
-    let mut label = format!("<b>{}</b><br/>{}", step.name(), step.action().name);
+    let work = match step.work() {
+        Work::Command(command) => command.name.to_owned(),
+        Work::Signal(signal) => format!("waits for the signal {}", signal.name),
+        Work::Timer => "waits for its time".to_owned(),
+    };
+    let mut label = format!("<b>{}</b><br/>{work}", step.name());
     if let Some(undo) = step.compensation() {
         let _ = write!(label, "<br/><i>undo: {}</i>", undo.name);
     }

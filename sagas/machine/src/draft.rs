@@ -18,17 +18,18 @@ use contract::{
 use serde_json::value::RawValue;
 
 use crate::{
-    codes::CAUSE_DEADLINE_PASSED,
+    codes::{CAUSE_DEADLINE_PASSED, CAUSE_SIGNAL_MISSED},
     decision::{CommandToSend, Decision, Verdict},
     definition::Definition,
     entry::Entry,
     evolve::evolve,
     mapping::MappingError,
-    payload::build_payload,
-    queries::{ahead_back, ahead_forward, deadline, expires_at, own_time, pivot_issued},
+    payload::{build_payload, build_wake},
+    queries::{ahead_back, ahead_forward, deadline, expires_at, kept, own_time, pivot_issued, waits_over},
     retry::{Retry, later},
-    state::{Progress, State},
-    step::{CommandSpec, Step},
+    state::{Phase, Progress, State},
+    step::{CommandSpec, Forward, SignalSpec, Step},
+    wake::storable,
 };
 
 /// The longest code of a refusal or fault that is journaled, in bytes: ours have at most 32, but any worker may join.
@@ -42,6 +43,16 @@ pub(crate) struct Draft<'a> {
     pub(crate) now: DateTime<Utc>,
     entries: Vec<Entry>,
     commands: Vec<CommandToSend>,
+}
+
+/// The way in which one direction of a step begins.
+enum Beginning<'a> {
+    /// It sends a command.
+    Send(&'a CommandSpec, Box<RawValue>),
+    /// It waits for a signal, or takes one that is kept.
+    Await(&'a SignalSpec),
+    /// It waits for a time.
+    Sleep(DateTime<Utc>),
 }
 
 /// A failed attempt, before it is known what follows from it.
@@ -166,6 +177,11 @@ impl<'a> Draft<'a> {
         let (name, cause) = (step.name.clone(), (code.clone(), message.clone()));
         self.record(Entry::CommandRefused { step: name, op, code, message });
         let (code, message) = cause;
+        self.follow_refusal(step, op, code, message);
+    }
+
+    /// What follows from a business refusal.
+    fn follow_refusal(&mut self, step: &Step, op: Op, code: String, message: String) {
         match (op, step.kind) {
             (Op::Action, StepKind::Compensatable | StepKind::Pivot) => {
                 self.turn_around(Cause { step: Some(step.name.clone()), code, message, refused: true });
@@ -191,19 +207,46 @@ impl<'a> Draft<'a> {
         passed
     }
 
-    /// Sends one direction of these steps, all or none where a failure would turn the saga around: a command that is
+    /// Ends the waits whose time has come. Timers first: what was done in time is not undone for a signal that is missed
+    /// later.
+    pub(crate) fn end_waits(&mut self) {
+        let over = waits_over(self.definition, &self.state, self.now);
+        let (mut fired, mut missed) = (false, Vec::new());
+        for step in over {
+            match &step.forward {
+                Forward::Timer { .. } => {
+                    self.record(Entry::TimerFired { step: step.name.clone() });
+                    fired = true;
+                }
+                Forward::Signal { signal, .. } => missed.push((step, signal)),
+                Forward::Command { .. } => {}
+            }
+        }
+        for (step, signal) in missed {
+            // The first one that is missed may have turned the saga around.
+            if self.state.progress(&step.name, Op::Action).is_some_and(Progress::is_a_wait) {
+                let message = format!("the signal `{}` did not come in time", signal.name);
+                self.record(Entry::SignalMissed { step: step.name.clone(), message: message.clone() });
+                self.follow_refusal(step, Op::Action, CAUSE_SIGNAL_MISSED.to_owned(), message);
+            }
+        }
+        if fired {
+            self.advance();
+        }
+    }
+
+    /// Begins one direction of these steps, all or none where a failure would turn the saga around: a command that is
     /// undone by the same decision is better not sent.
     pub(crate) fn dispatch(&mut self, steps: &[&'a Step], op: Op) {
         // A reply may be heard before the timer: what is held may have run out by now.
         if self.turn_around_at_deadline() {
             return;
         }
-        let mut built = Vec::with_capacity(steps.len());
+        let mut beginnings = Vec::with_capacity(steps.len());
         for step in steps {
-            match (self.build(step, op), step.command(op)) {
-                (Ok(payload), Some(spec)) => built.push((*step, spec, payload)),
-                (Ok(_), None) => {}
-                (Err(error), _) if op == Op::Action && !pivot_issued(self.definition, &self.state) => {
+            match self.beginning(step, op) {
+                Ok(beginning) => beginnings.push((*step, beginning)),
+                Err(error) if op == Op::Action && !pivot_issued(self.definition, &self.state) => {
                     let cause = Cause {
                         step: Some(step.name.clone()),
                         code: error.code().to_owned(),
@@ -213,11 +256,43 @@ impl<'a> Draft<'a> {
                     self.turn_around(cause);
                     return;
                 }
-                (Err(error), _) => self.ask_a_person(step, op, error.code().to_owned(), error.to_string()),
+                Err(error) => self.ask_a_person(step, op, error.code().to_owned(), error.to_string()),
             }
         }
-        for (step, spec, payload) in built {
-            self.send(step, op, spec, payload);
+        let mut taken = false;
+        for (step, beginning) in beginnings {
+            match beginning {
+                Beginning::Send(spec, payload) => self.send(step, op, spec, payload),
+                Beginning::Await(signal) => taken |= self.take_or_await(step, signal),
+                Beginning::Sleep(fire_at) => self.record(Entry::TimerSet { step: step.name.clone(), fire_at }),
+            }
+        }
+        if taken {
+            self.advance();
+        }
+    }
+
+    /// Lets a step take a signal that is kept, or wait for one; true when it took one.
+    fn take_or_await(&mut self, step: &Step, signal: &SignalSpec) -> bool {
+        let (step, name) = (step.name.clone(), signal.name.clone());
+        if let Some(id) = kept(&self.state, &name) {
+            self.record(Entry::SignalTaken { step, id });
+            return true;
+        }
+        let miss_at = signal.within.map(|within| storable(later(self.now, within)));
+        self.record(Entry::SignalAwaited { step, signal: name, miss_at });
+        false
+    }
+
+    /// Sets the time anew at which a step goes on, or misses its signal.
+    pub(crate) fn reschedule(&mut self, step: &Step, at: DateTime<Utc>) {
+        let name = step.name.clone();
+        match self.state.progress(&step.name, Op::Action).map(|progress| progress.phase.clone()) {
+            Some(Phase::AwaitingTime { .. }) => self.record(Entry::TimerSet { step: name, fire_at: storable(at) }),
+            Some(Phase::AwaitingSignal { signal, .. }) => {
+                self.record(Entry::SignalAwaited { step: name, signal, miss_at: Some(storable(at)) });
+            }
+            Some(_) | None => {}
         }
     }
 
@@ -250,8 +325,18 @@ impl<'a> Draft<'a> {
         self.record(Entry::CommandDispatched { step: step.name.clone(), op, generation, attempt, reply_by });
     }
 
-    fn build(&self, step: &Step, op: Op) -> Result<Box<RawValue>, MappingError> {
-        build_payload(self.definition, &self.state, step, op)
+    fn beginning(&self, step: &'a Step, op: Op) -> Result<Beginning<'a>, MappingError> {
+        match (op, &step.forward) {
+            (Op::Action, Forward::Signal { signal, .. }) => Ok(Beginning::Await(signal)),
+            (Op::Action, Forward::Timer { wake, divisor }) => {
+                let wake = build_wake(self.definition, &self.state, step, wake)?;
+                Ok(Beginning::Sleep(wake.time(self.now, *divisor)))
+            }
+            (Op::Action, Forward::Command { .. }) | (Op::Compensation, _) => {
+                let spec = step.command(op).ok_or(MappingError::Mixed)?;
+                Ok(Beginning::Send(spec, build_payload(self.definition, &self.state, step, op)?))
+            }
+        }
     }
 
     fn command_id(&self, step: &Step, op: Op, generation: u16) -> CommandId {

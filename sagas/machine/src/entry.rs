@@ -5,7 +5,7 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use contract::{
-    Document, RequestId,
+    Document, RequestId, SignalId, SignalName,
     saga::{Action, Cause},
     step::{Op, StepName},
 };
@@ -21,6 +21,8 @@ use crate::{fingerprint::Fingerprint, input::Operator};
 const INPUT: &str = "input";
 /// The name of a command's reply in an entry.
 const REPLY: &str = "reply";
+/// The name of a signal's payload in an entry.
+const PAYLOAD: &str = "payload";
 
 /// One fact about a saga, in the past tense.
 ///
@@ -134,6 +136,55 @@ pub enum Entry {
         #[serde(skip_deserializing)]
         reply: Document,
     },
+    /// A step waits for a signal.
+    SignalAwaited {
+        /// The name of the step.
+        step: StepName,
+        /// The name of the signal.
+        signal: SignalName,
+        /// The time at which the signal is missed; none for a step that waits without end.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        miss_at: Option<DateTime<Utc>>,
+    },
+    /// A signal came. It is kept until a step takes it.
+    SignalReceived {
+        /// The id that its sender gave it.
+        id: SignalId,
+        /// The name of the signal.
+        signal: SignalName,
+        /// The person or part that sent it, when it is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        actor: Option<String>,
+        /// The signal's payload, as it came.
+        #[serde(skip_deserializing)]
+        payload: Document,
+    },
+    /// A step took a signal and is done.
+    SignalTaken {
+        /// The name of the step.
+        step: StepName,
+        /// The id of the signal.
+        id: SignalId,
+    },
+    /// The signal of a step did not come in time, which counts as a business refusal.
+    SignalMissed {
+        /// The name of the step.
+        step: StepName,
+        /// The explanation for people.
+        message: String,
+    },
+    /// A step waits for a time.
+    TimerSet {
+        /// The name of the step.
+        step: StepName,
+        /// The time at which the step is done.
+        fire_at: DateTime<Utc>,
+    },
+    /// The time of a step came, and the step is done.
+    TimerFired {
+        /// The name of the step.
+        step: StepName,
+    },
     /// The saga's clock stood, because what it awaited was not asked for or not answered at its time: its deadline moves
     /// by as much, and nothing of it was due before the end of that time.
     ClockStood {
@@ -151,17 +202,51 @@ pub enum Entry {
 }
 
 impl Entry {
+    /// The number of the reader that an entry asks for: of the first program that understands it.
+    pub(crate) const fn reader(&self) -> u16 {
+        match self {
+            Self::SagaStarted { .. }
+            | Self::CommandDispatched { .. }
+            | Self::CommandDone { .. }
+            | Self::CommandRefused { .. }
+            | Self::CommandFailed { .. }
+            | Self::CompensationStarted { .. }
+            | Self::AttentionNeeded { .. }
+            | Self::StepSkipped { .. }
+            | Self::ClockStood { .. }
+            | Self::SagaCompleted
+            | Self::SagaCompensated
+            | Self::SagaAbandoned => 1,
+            Self::OperatorActed { action, .. } => match action {
+                Action::Retry { .. } | Action::Cancel {} | Action::Skip { .. } | Action::Abandon {} => 1,
+                Action::FireTimer { .. } | Action::RescheduleTimer { .. } => 2,
+            },
+            Self::SignalAwaited { .. }
+            | Self::SignalReceived { .. }
+            | Self::SignalTaken { .. }
+            | Self::SignalMissed { .. }
+            | Self::TimerSet { .. }
+            | Self::TimerFired { .. } => 2,
+        }
+    }
+
     /// The place of the document that came as it is, with its name.
     const fn document(&mut self) -> Option<(&'static str, &mut Document)> {
         match self {
             Self::SagaStarted { input, .. } => Some((INPUT, input)),
             Self::CommandDone { reply, .. } | Self::StepSkipped { reply, .. } => Some((REPLY, reply)),
+            Self::SignalReceived { payload, .. } => Some((PAYLOAD, payload)),
             Self::CommandDispatched { .. }
             | Self::CommandRefused { .. }
             | Self::CommandFailed { .. }
             | Self::CompensationStarted { .. }
             | Self::AttentionNeeded { .. }
             | Self::OperatorActed { .. }
+            | Self::SignalAwaited { .. }
+            | Self::SignalTaken { .. }
+            | Self::SignalMissed { .. }
+            | Self::TimerSet { .. }
+            | Self::TimerFired { .. }
             | Self::ClockStood { .. }
             | Self::SagaCompleted
             | Self::SagaCompensated
@@ -193,17 +278,16 @@ impl<'de> Visitor<'de> for Fields {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Entry, A::Error> {
-        let (mut input, mut reply, mut others) = (None, None, Map::new());
+        let (mut documents, mut others) = (Vec::new(), Map::new());
         while let Some(name) = fields.next_key::<String>()? {
             match name.as_str() {
-                INPUT => input = Some(fields.next_value()?),
-                REPLY => reply = Some(fields.next_value()?),
+                INPUT | REPLY | PAYLOAD => documents.push((name, fields.next_value::<Document>()?)),
                 _ => drop(others.insert(name, fields.next_value()?)),
             }
         }
         let mut entry = Entry::deserialize(Value::Object(others)).map_err(A::Error::custom)?;
         if let Some((name, document)) = entry.document() {
-            let found = if name == INPUT { input } else { reply };
+            let found = documents.into_iter().find(|(found, _)| found == name).map(|(_, found)| found);
             *document = found.ok_or_else(|| A::Error::missing_field(name))?;
         }
         Ok(entry)

@@ -2,15 +2,16 @@
 
 use chrono::{DateTime, Utc};
 use contract::{
-    RequestId,
+    Document, RequestId, SignalId,
     command::FAULT_COMMAND_EXPIRED,
     saga::{Action, Cause, SagaStatus},
     step::{Op, StepName},
 };
 
 use crate::{
+    codes::CAUSE_SIGNAL_MISSED,
     entry::Entry,
-    state::{Phase, Progress, REQUESTS_MAX, State},
+    state::{Phase, Progress, REQUESTS_MAX, ReceivedSignal, State},
 };
 
 /// Moves a state along by one entry. It is total: any entry can follow any state, so a journal can always be replayed.
@@ -66,6 +67,27 @@ pub fn evolve(state: &mut State, entry: &Entry) {
             conclude(progress, Phase::Done { reply: reply.clone() });
             progress.skipped = true;
         }
+        Entry::SignalAwaited { step, signal, miss_at } => {
+            let phase = Phase::AwaitingSignal { signal: signal.clone(), miss_at: *miss_at };
+            conclude(progress(state, step, Op::Action), phase);
+        }
+        Entry::SignalReceived { id, signal, actor: _, payload } => {
+            let (id, name, payload) = (id.clone(), signal.clone(), payload.clone());
+            state.signals.push(ReceivedSignal { id, name, payload, taken_by: None });
+        }
+        Entry::SignalTaken { step, id } => taken(state, step, id),
+        Entry::SignalMissed { step, message } => {
+            let progress = progress(state, step, Op::Action);
+            conclude(progress, Phase::Refused);
+            progress.refused = true;
+            progress.error = Some(error(step, CAUSE_SIGNAL_MISSED, message, true));
+        }
+        Entry::TimerSet { step, fire_at } => {
+            conclude(progress(state, step, Op::Action), Phase::AwaitingTime { fire_at: *fire_at });
+        }
+        Entry::TimerFired { step } => {
+            conclude(progress(state, step, Op::Action), Phase::Done { reply: Document::default() });
+        }
         Entry::ClockStood { since, until } => stood(state, *since, *until),
         Entry::SagaCompleted => state.status = SagaStatus::Completed,
         Entry::SagaCompensated => state.status = SagaStatus::Compensated,
@@ -118,16 +140,30 @@ fn stood(state: &mut State, since: DateTime<Utc>, until: DateTime<Utc>) {
     for progress in halves {
         match &mut progress.phase {
             Phase::Outstanding { reply_by: due } | Phase::Waiting { retry_at: due } => *due = until.max(*due),
+            Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } => {}
             Phase::Idle | Phase::Done { .. } | Phase::Refused | Phase::GivenUp | Phase::Stuck => {}
         }
     }
 }
 
+/// Lets a step take a signal that is kept.
+fn taken(state: &mut State, step: &StepName, id: &SignalId) {
+    let kept = state.signals.iter_mut().find(|signal| signal.id == *id && signal.taken_by.is_none());
+    if let Some(signal) = kept {
+        signal.taken_by = Some(step.clone());
+        let reply = signal.payload.clone();
+        conclude(progress(state, step, Op::Action), Phase::Done { reply });
+    }
+}
+
 /// Turns the state around. From here on only compensations count: the actions under way are in doubt, and their replies
-/// come too late.
+/// come too late. What waits for a signal or a time waits no more, as if it had not been reached.
 fn turned_around(state: &mut State, cause: &Cause) {
     state.cause = Some(cause.clone());
     for step in state.steps.values_mut() {
+        if step.action.is_a_wait() {
+            step.action.phase = Phase::Idle;
+        }
         if step.action.is_open() {
             step.action.phase = Phase::GivenUp;
         }
@@ -161,6 +197,7 @@ fn acted(state: &mut State, action: &Action) {
             }
         }
         Action::Cancel {} | Action::Skip { .. } | Action::Abandon {} => {}
+        Action::FireTimer { .. } | Action::RescheduleTimer { .. } => {}
     }
 }
 

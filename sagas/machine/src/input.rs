@@ -1,7 +1,7 @@
 //! The inputs that reach a saga after its start, as one closed enum.
 
 use chrono::{DateTime, Utc};
-use contract::{Document, RequestId, command::Outcome, saga::Action, step::CommandId};
+use contract::{Document, RequestId, SignalId, SignalName, command::Outcome, saga::Action, step::CommandId};
 
 /// One thing that reaches a saga.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,7 +32,9 @@ pub enum Input {
         /// The number of the attempt.
         attempt: u16,
     },
-    /// Time has passed: retries that are due by `now`, and the deadline, are acted on. Harmless when none is.
+    /// A signal came from outside.
+    Signaled(Signal),
+    /// Time has passed: retries, timers and waits that are due by `now`, and the deadline, are acted on. Harmless when none is.
     TimePassed,
     /// An operator acts.
     Operator {
@@ -63,4 +65,17 @@ pub struct Operator {
     pub role: String,
     /// The reason in the person's own words.
     pub reason: String,
+}
+
+/// A signal from outside.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Signal {
+    /// The id that its sender gave it: a signal that comes again under the same id is the same.
+    pub id: SignalId,
+    /// The name of the signal.
+    pub name: SignalName,
+    /// The signal's payload.
+    pub payload: Document,
+    /// The person or part that sent it, when it is known.
+    pub actor: Option<String>,
 }

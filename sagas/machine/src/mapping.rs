@@ -17,6 +17,7 @@ use serde_json::value::RawValue;
 use crate::{
     json::{Mismatch, read},
     panics::catch_panic,
+    wake::Wake,
 };
 
 /// A saga's input in the definition's type.
@@ -27,6 +28,8 @@ pub(crate) type BuildAction = Box<dyn Fn(&dyn Any, &dyn Any) -> Result<Box<RawVa
 pub(crate) type BuildUndo = Box<dyn Fn(&dyn Any, &Cause) -> Result<Box<RawValue>, MappingError> + Send + Sync>;
 /// Puts a reply into the facts.
 pub(crate) type Learn = Box<dyn Fn(&mut dyn Any, &Document) -> Result<(), MappingError> + Send + Sync>;
+/// Says until when a step waits.
+pub(crate) type BuildWake = Box<dyn Fn(&dyn Any, &dyn Any) -> Result<Wake, MappingError> + Send + Sync>;
 /// Says whether a step applies to an input.
 pub(crate) type Condition = Box<dyn Fn(&dyn Any) -> Result<bool, MappingError> + Send + Sync>;
 
@@ -92,10 +95,20 @@ pub(crate) fn erase_undo<I: 'static, C: Command>(function: fn(&I, &Cause) -> C) 
     })
 }
 
-pub(crate) fn erase_learn<F: 'static, C: Command>(step: String, function: fn(&mut F, &C::Reply)) -> Learn {
+pub(crate) fn erase_wake<I: 'static, F: 'static>(function: fn(&I, &F) -> Wake) -> BuildWake {
+    Box::new(move |input, facts| {
+        let (input, facts) = (typed::<I>(input)?, typed::<F>(facts)?);
+        guarded(|| function(input, facts))
+    })
+}
+
+pub(crate) fn erase_learn<F: 'static, R: DeserializeOwned + Send + Sync + 'static>(
+    step: String,
+    function: fn(&mut F, &R),
+) -> Learn {
     Box::new(move |facts, reply| {
         let facts = facts.downcast_mut::<F>().ok_or(MappingError::Mixed)?;
-        let reply = read::<C::Reply>(reply).map_err(|mismatch| MappingError::Reply { step: step.clone(), mismatch })?;
+        let reply = read::<R>(reply).map_err(|mismatch| MappingError::Reply { step: step.clone(), mismatch })?;
         guarded(|| function(facts, &reply))
     })
 }

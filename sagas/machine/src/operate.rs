@@ -12,7 +12,7 @@ use crate::{
     codes::{
         CAUSE_SAGA_CANCELLED, REFUSED_ACTION_EXPIRED, REFUSED_DEFINITION_MISMATCH, REFUSED_PIVOT_PASSED,
         REFUSED_REPLY_MISMATCH, REFUSED_RETRY_IMPOSSIBLE, REFUSED_SAGA_COMPENSATING, REFUSED_SAGA_FINISHED,
-        REFUSED_SKIP_IMPOSSIBLE, REFUSED_STEP_UNKNOWN,
+        REFUSED_SKIP_IMPOSSIBLE, REFUSED_STEP_UNKNOWN, REFUSED_TIMER_NOT_SET,
     },
     decision::{Decision, Verdict},
     definition::Definition,
@@ -20,8 +20,9 @@ use crate::{
     entry::Entry,
     input::{Operator, Terms},
     queries::pivot_issued,
-    state::{Progress, State},
+    state::{Phase, Progress, State},
     step::Step,
+    wake::storable,
 };
 
 /// Decides an operator's action.
@@ -55,6 +56,8 @@ pub(crate) fn operate(
         Action::Retry { step } => retry(&mut draft, acted, step.as_ref()),
         Action::Cancel {} => cancel(&mut draft, acted, operator),
         Action::Skip { step, reply, force } => skip(&mut draft, acted, step, reply.clone().into(), *force),
+        Action::FireTimer { step } => fire_timer(&mut draft, acted, step),
+        Action::RescheduleTimer { step, at } => reschedule_timer(&mut draft, acted, step, *at),
         Action::Abandon {} => {
             draft.record(acted);
             draft.record(Entry::SagaAbandoned);
@@ -116,30 +119,60 @@ fn cancel(draft: &mut Draft<'_>, acted: Entry, operator: &Operator) -> Result<()
 fn skip(draft: &mut Draft<'_>, acted: Entry, name: &StepName, reply: Document, force: bool) -> Result<(), Verdict> {
     let definition = draft.definition;
     let op = draft.state.direction();
-    known(definition, name)?;
-    // A command that is under way may be carried out, or refused, after its step was skipped.
-    let possible = |progress: &Progress| progress.can_be_retried() || (force && progress.is_open());
+    let step = known(definition, name)?;
+    // A command that is under way may be carried out, or refused, after its step was skipped. A signal is not.
+    let possible =
+        |progress: &Progress| progress.can_be_retried() || progress.is_a_wait() || (force && progress.is_open());
     let possible = draft.state.progress(name, op).is_some_and(possible);
-    let Some((step, spec)) = definition.command(name, op).filter(|_| possible) else {
+    let Some(expected) = step.expected(op).filter(|_| possible) else {
         let stands = stands(&draft.state, name, op);
         let message = format!(
-            "{stands}; only what is stuck or waits for its next attempt can be skipped, or by force what is under way"
+            "{stands}; only what is stuck, waits for a signal or for its next attempt can be skipped, or by force what is under way"
         );
         return Err(Verdict::Refused { code: REFUSED_SKIP_IMPOSSIBLE, message });
     };
     let mismatch = |why: String| {
-        let message = format!("the reply is not what `{}` answers: {why}", spec.name);
+        let message = format!("the reply is not {}: {why}", expected.what);
         Verdict::Refused { code: REFUSED_REPLY_MISMATCH, message }
     };
     let bytes = reply.text().len();
     if bytes > PAYLOAD_BYTES_MAX {
         return Err(mismatch(format!("it has {bytes} bytes, more than {PAYLOAD_BYTES_MAX}")));
     }
-    (spec.check_reply)(&reply).map_err(|found| mismatch(found.to_string()))?;
+    (expected.check)(&reply).map_err(|found| mismatch(found.to_string()))?;
     draft.record(acted);
     draft.record(Entry::StepSkipped { step: step.name.clone(), op, reply });
     draft.advance();
     Ok(())
+}
+
+fn fire_timer(draft: &mut Draft<'_>, acted: Entry, name: &StepName) -> Result<(), Verdict> {
+    let step = known(draft.definition, name)?;
+    let phase = draft.state.progress(name, Op::Action).map(|progress| &progress.phase);
+    if !matches!(phase, Some(Phase::AwaitingTime { .. })) {
+        return Err(no_timer(&draft.state, name));
+    }
+    draft.record(acted);
+    draft.record(Entry::TimerFired { step: step.name.clone() });
+    draft.advance();
+    Ok(())
+}
+
+fn reschedule_timer(draft: &mut Draft<'_>, acted: Entry, name: &StepName, at: DateTime<Utc>) -> Result<(), Verdict> {
+    let step = known(draft.definition, name)?;
+    let progress = draft.state.progress(name, Op::Action).filter(|progress| progress.is_a_wait());
+    let Some(progress) = progress else { return Err(no_timer(&draft.state, name)) };
+    if progress.wake_at() == Some(storable(at)) {
+        return Err(Verdict::Ignored("it is set to that time already"));
+    }
+    draft.record(acted);
+    draft.reschedule(step, at);
+    Ok(())
+}
+
+fn no_timer(state: &State, name: &StepName) -> Verdict {
+    let message = format!("{}: it waits for no time", stands(state, name, Op::Action));
+    Verdict::Refused { code: REFUSED_TIMER_NOT_SET, message }
 }
 
 fn known<'d>(definition: &'d Definition, name: &StepName) -> Result<&'d Step, Verdict> {

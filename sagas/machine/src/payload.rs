@@ -1,4 +1,4 @@
-//! The payload of a step's command, built from the saga's input and from what earlier steps learned.
+//! The payload of a step's command and the time that a step waits for, built from the saga's input and from what earlier steps learned.
 
 use std::any::Any;
 
@@ -7,9 +7,10 @@ use serde_json::value::RawValue;
 
 use crate::{
     definition::Definition,
-    mapping::MappingError,
+    mapping::{BuildWake, MappingError},
     state::{Phase, State},
-    step::Step,
+    step::{Forward, Step},
+    wake::Wake,
 };
 
 /// Builds the command of one direction of a step.
@@ -22,7 +23,10 @@ pub(crate) fn build_payload(
     let read = (definition.read_input)(&state.input).map_err(MappingError::Input)?;
     let input: &dyn Any = &*read;
     match (op, &step.undo) {
-        (Op::Action, _) => (step.forward.build)(input, &*facts(definition, state, step)?),
+        (Op::Action, _) => match &step.forward {
+            Forward::Command { build, .. } => build(input, &*facts(definition, state, step)?),
+            Forward::Signal { .. } | Forward::Timer { .. } => Err(MappingError::Mixed),
+        },
         (Op::Compensation, Some(undo)) => {
             let unknown = || Cause { step: None, code: String::new(), message: String::new(), refused: false };
             match &state.cause {
@@ -34,12 +38,23 @@ pub(crate) fn build_payload(
     }
 }
 
+/// Asks a step of this function until when it waits.
+pub(crate) fn build_wake(
+    definition: &Definition,
+    state: &State,
+    step: &Step,
+    wake: &BuildWake,
+) -> Result<Wake, MappingError> {
+    let input = (definition.read_input)(&state.input).map_err(MappingError::Input)?;
+    wake(&*input, &*facts(definition, state, step)?)
+}
+
 /// The facts that a step may know: what the steps before it learned, in the definition's order. What a parallel step
 /// learned is left out, or the same command could be built in two ways.
 fn facts(definition: &Definition, state: &State, step: &Step) -> Result<Box<dyn Any>, MappingError> {
     let mut facts = (definition.new_facts)();
     for before in definition.steps_in(step.ancestors) {
-        let Some(learn) = &before.forward.learn else { continue };
+        let Some(learn) = before.learn() else { continue };
         if let Some(Phase::Done { reply }) = state.progress(&before.name, Op::Action).map(|progress| &progress.phase) {
             learn(&mut *facts, reply)?;
         }

@@ -20,7 +20,7 @@ use crate::{
     operate::operate,
     queries::{ahead_back, ahead_forward, needs_undo},
     state::{Phase, State},
-    step::Step,
+    step::{Step, Work},
 };
 
 /// The consequences that an action would have.
@@ -51,7 +51,7 @@ pub fn plan(definition: &Definition, state: State, action: &Action, now: DateTim
         Verdict::Ignored(_) | Verdict::Unknown(_) | Verdict::Refused { .. } => {}
     }
     let Outlook { state, planned, .. } = outlook;
-    Plan { verdict, commands: planned, end: state.status, left: left(&state) }
+    Plan { verdict, commands: planned, end: state.status, left: left(definition, &state) }
 }
 
 /// A saga on its way to the end that it has when nothing goes wrong.
@@ -102,6 +102,8 @@ impl Outlook<'_> {
                 Phase::Outstanding { .. } if sent.contains(&step.name) => (PlannedWhen::Now, None),
                 Phase::Outstanding { .. } => (PlannedWhen::UnderWay, None),
                 Phase::Waiting { retry_at } => (PlannedWhen::AtRetry, Some(retry_at)),
+                // A wait sends nothing, and is taken to end.
+                Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } => continue,
                 Phase::Idle | Phase::Done { .. } | Phase::Refused | Phase::GivenUp | Phase::Stuck => continue,
             };
             self.planned.extend(planned(step, op, 0, when, retry_at));
@@ -112,8 +114,8 @@ impl Outlook<'_> {
     fn conclude_open(&mut self) {
         let op = self.state.direction();
         for step in &self.definition.steps {
-            let phase = self.state.progress(&step.name, op).map(|progress| &progress.phase);
-            if let Some(Phase::Outstanding { .. } | Phase::Waiting { .. }) = phase {
+            let Some(progress) = self.state.progress(&step.name, op) else { continue };
+            if progress.is_a_wait() || matches!(progress.phase, Phase::Outstanding { .. } | Phase::Waiting { .. }) {
                 let (step, reply) = (step.name.clone(), Document::default());
                 evolve(&mut self.state, &Entry::CommandDone { step, op, reply });
             }
@@ -146,7 +148,7 @@ fn planned(
 }
 
 /// The effects that nothing will undo any more, because the saga is over.
-fn left(state: &State) -> Vec<LeftEffect> {
+fn left(definition: &Definition, state: &State) -> Vec<LeftEffect> {
     match state.status {
         SagaStatus::Abandoned | SagaStatus::Compensated => {}
         SagaStatus::Completed | SagaStatus::Running | SagaStatus::Compensating | SagaStatus::NeedsAttention => {
@@ -155,6 +157,9 @@ fn left(state: &State) -> Vec<LeftEffect> {
     }
     let stays = state.steps.iter().filter(|(_, step)| needs_undo(step) && !step.action.refused);
     let stays = stays.filter(|(_, step)| !step.compensation.is_done());
+    // A wait has no effect.
+    let is_a_wait = |step: &Step| matches!(step.work(), Work::Signal(_) | Work::Timer);
+    let stays = stays.filter(|(name, _)| !definition.step(name).is_some_and(is_a_wait));
     let left = stays.map(|(name, step)| {
         let undo = &step.compensation;
         // Its undoing was sent, and may take effect yet.

@@ -4,12 +4,16 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use contract::{saga::StepKind, step::Op};
+use contract::{
+    SignalId, SignalName,
+    saga::StepKind,
+    step::{Op, StepName},
+};
 
 use crate::{
     definition::Definition,
     retry::later,
-    state::{Phase, State, StepState},
+    state::{Phase, Progress, State, StepState},
     step::{CommandSpec, Step},
     step_set::StepSet,
 };
@@ -20,7 +24,8 @@ const STANDING_MIN: TimeDelta = TimeDelta::seconds(1);
 /// A retry that is due later than its policy can make it was written by a clock that was ahead by more than this.
 const AHEAD_MIN: Duration = Duration::from_secs(1);
 
-/// The time at which something falls due by itself: a retry, or the saga's own deadline. A reply that is awaited is
+/// The time at which something falls due by itself: a retry, a step's timer, the end of its wait for a signal, or the
+/// saga's own deadline. A reply that is awaited is
 /// none of these, because only the caller knows whether its domain answers anything.
 #[must_use]
 pub fn next_wake(definition: &Definition, state: &State, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
@@ -38,7 +43,22 @@ pub fn next_wake(definition: &Definition, state: &State, now: DateTime<Utc>) -> 
     // Behind a reply that is due before it, the deadline stands still until that reply has come, or is missing.
     let first_due = first_due(state);
     let deadline = deadline(definition, state).filter(|deadline| first_due.is_none_or(|due| *deadline <= due));
-    retries.chain(deadline).min()
+    let waits = waits(state).filter_map(|(_, progress)| progress.wake_at());
+    retries.chain(waits).chain(deadline).min()
+}
+
+/// The steps that wait for a signal or a time.
+fn waits(state: &State) -> impl Iterator<Item = (&StepName, &Progress)> {
+    let waits = state.steps.iter().map(|(name, step)| (name, &step.action));
+    waits.filter(|(_, progress)| progress.is_a_wait())
+}
+
+/// The steps whose wait is over.
+pub(crate) fn waits_over<'d>(definition: &'d Definition, state: &State, now: DateTime<Utc>) -> Vec<&'d Step> {
+    let is_over = |name: &StepName| {
+        waits(state).any(|(found, progress)| found == name && progress.wake_at().is_some_and(|at| at <= now))
+    };
+    definition.steps.iter().filter(|step| is_over(&step.name)).collect()
 }
 
 /// The earliest first retry of what must succeed in the end and still does not.
@@ -162,6 +182,12 @@ pub(crate) fn needs_undo(step: &StepState) -> bool {
         Phase::Done { .. } | Phase::GivenUp | Phase::Outstanding { .. } | Phase::Waiting { .. } | Phase::Stuck => {
             !step.not_applicable
         }
-        Phase::Idle | Phase::Refused => false,
+        // A wait is over, without any effect, when the saga turns around.
+        Phase::Idle | Phase::Refused | Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } => false,
     }
+}
+
+/// The id of the first signal of that name that is kept.
+pub(crate) fn kept(state: &State, name: &SignalName) -> Option<SignalId> {
+    state.signals.iter().find(|kept| kept.name == *name && kept.taken_by.is_none()).map(|kept| kept.id.clone())
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use contract::{
-    Document, RequestId, SagaId,
+    Document, RequestId, SagaId, SignalId, SignalName,
     orchestrator_api::ERROR_OF_SAGA,
     saga::{Cause, SagaStatus},
     step::{Op, StepName},
@@ -35,6 +35,21 @@ pub struct State {
     pub cause: Option<Cause>,
     /// The latest requests of operators that took effect.
     pub requests: Vec<RequestId>,
+    /// The signals that came, in their order. Each has woken a step or is kept for one, so there is at most one a step.
+    pub signals: Vec<ReceivedSignal>,
+}
+
+/// A signal that came.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReceivedSignal {
+    /// The id that its sender gave it.
+    pub id: SignalId,
+    /// The name of the signal.
+    pub name: SignalName,
+    /// The signal's payload.
+    pub payload: Document,
+    /// The step that took it; none while it is kept for one.
+    pub taken_by: Option<StepName>,
 }
 
 /// The requests that a state remembers: far more than people send within the time in which one could come again.
@@ -94,12 +109,24 @@ pub enum Phase {
         /// The time of the next attempt.
         retry_at: DateTime<Utc>,
     },
-    /// The command took effect.
+    /// The step waits for a signal.
+    AwaitingSignal {
+        /// The name of the signal.
+        signal: SignalName,
+        /// The time at which the signal is missed; none for a step that waits without end.
+        miss_at: Option<DateTime<Utc>>,
+    },
+    /// The step waits for a time.
+    AwaitingTime {
+        /// The time at which the step is done.
+        fire_at: DateTime<Utc>,
+    },
+    /// The command took effect, the signal was taken, or the time came.
     Done {
-        /// The command's reply.
+        /// The command's reply, or the signal's payload.
         reply: Document,
     },
-    /// The command met a business refusal.
+    /// The command met a business refusal, or the signal did not come in time.
     Refused,
     /// Attempts ran out before the pivot, or the saga was turned around in the meantime: counts as in doubt, and
     /// replies no longer count.
@@ -123,6 +150,7 @@ impl State {
             steps: BTreeMap::new(),
             cause: None,
             requests: Vec::new(),
+            signals: Vec::new(),
         }
     }
 
@@ -190,15 +218,29 @@ impl Progress {
     pub const fn can_be_retried(&self) -> bool {
         match self.phase {
             Phase::Waiting { .. } | Phase::Stuck => true,
-            Phase::Idle | Phase::Outstanding { .. } | Phase::Done { .. } | Phase::Refused | Phase::GivenUp => false,
+            Phase::Idle | Phase::Outstanding { .. } | Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } => {
+                false
+            }
+            Phase::Done { .. } | Phase::Refused | Phase::GivenUp => false,
         }
     }
 
-    /// True while an outcome is still awaited, from a participant or a person.
+    /// True while it waits for a signal or a time: nothing has happened yet that could be in doubt.
+    #[must_use]
+    pub const fn is_a_wait(&self) -> bool {
+        match self.phase {
+            Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } => true,
+            Phase::Idle | Phase::Outstanding { .. } | Phase::Waiting { .. } => false,
+            Phase::Done { .. } | Phase::Refused | Phase::GivenUp | Phase::Stuck => false,
+        }
+    }
+
+    /// True while an outcome is still awaited, from a participant, a signal, the clock or a person.
     #[must_use]
     pub const fn is_open(&self) -> bool {
         match self.phase {
             Phase::Outstanding { .. } | Phase::Waiting { .. } | Phase::Stuck => true,
+            Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } => true,
             Phase::Idle | Phase::Done { .. } | Phase::Refused | Phase::GivenUp => false,
         }
     }
@@ -207,6 +249,7 @@ impl Progress {
     pub(crate) const fn retrying_since(&self) -> Option<DateTime<Utc>> {
         match self.phase {
             Phase::Outstanding { .. } | Phase::Waiting { .. } => self.retrying_since,
+            Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } => None,
             Phase::Idle | Phase::Done { .. } | Phase::Refused | Phase::GivenUp | Phase::Stuck => None,
         }
     }
@@ -217,7 +260,19 @@ impl Progress {
         match self.phase {
             Phase::Outstanding { reply_by } => Some(reply_by),
             Phase::Waiting { retry_at } => Some(retry_at),
+            Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } => None,
             Phase::Idle | Phase::Done { .. } | Phase::Refused | Phase::GivenUp | Phase::Stuck => None,
+        }
+    }
+
+    /// The time that it waits for, or at which it misses its signal. It is of the wall clock, and never stands.
+    #[must_use]
+    pub const fn wake_at(&self) -> Option<DateTime<Utc>> {
+        match self.phase {
+            Phase::AwaitingSignal { miss_at, .. } => miss_at,
+            Phase::AwaitingTime { fire_at } => Some(fire_at),
+            Phase::Idle | Phase::Outstanding { .. } | Phase::Waiting { .. } => None,
+            Phase::Done { .. } | Phase::Refused | Phase::GivenUp | Phase::Stuck => None,
         }
     }
 }
@@ -229,6 +284,8 @@ impl std::fmt::Display for Phase {
             Self::Idle => "not sent",
             Self::Outstanding { .. } => "awaiting its reply",
             Self::Waiting { .. } => "waiting for its next attempt",
+            Self::AwaitingSignal { .. } => "waiting for its signal",
+            Self::AwaitingTime { .. } => "waiting for its time",
             Self::Done { .. } => "done",
             Self::Refused => "refused",
             Self::GivenUp => "given up",

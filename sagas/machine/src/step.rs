@@ -1,9 +1,9 @@
-//! A step of a definition: its command, the compensation that undoes it, and the steps that must be done before.
+//! A step of a definition: its work, the compensation that undoes it, and the steps that must be done before.
 
 use std::{fmt, time::Duration};
 
 use contract::{
-    Document,
+    Document, SignalName,
     command::Route,
     saga::StepKind,
     step::{Op, StepName},
@@ -11,7 +11,7 @@ use contract::{
 
 use crate::{
     json::Mismatch,
-    mapping::{BuildAction, BuildUndo, Condition, Learn},
+    mapping::{BuildAction, BuildUndo, BuildWake, Condition, Learn},
     retry::Retry,
     step_set::StepSet,
 };
@@ -36,10 +36,49 @@ pub struct Step {
 }
 
 /// The forward half of a step.
-pub(crate) struct Forward {
-    pub(crate) command: CommandSpec,
-    pub(crate) build: BuildAction,
-    pub(crate) learn: Option<Learn>,
+pub(crate) enum Forward {
+    Command {
+        command: CommandSpec,
+        build: BuildAction,
+        learn: Option<Learn>,
+    },
+    Signal {
+        signal: SignalSpec,
+        learn: Option<Learn>,
+    },
+    Timer {
+        wake: BuildWake,
+        /// So many times as short are the waits that it asks for.
+        divisor: u32,
+    },
+}
+
+/// The work of a step on the way forward.
+#[derive(Clone, Copy)]
+pub enum Work<'a> {
+    /// The step sends a command to a worker.
+    Command(&'a CommandSpec),
+    /// The step waits for a signal.
+    Signal(&'a SignalSpec),
+    /// The step waits for a time.
+    Timer,
+}
+
+/// A signal as a definition knows it.
+pub struct SignalSpec {
+    /// The name of the signal.
+    pub name: SignalName,
+    /// The time within which it must come; none for a step that waits without end.
+    pub within: Option<Duration>,
+    /// Checks that a value is of the payload's type.
+    pub(crate) check_payload: fn(&Document) -> Result<(), Mismatch>,
+}
+
+/// The document that a direction of a step ends with.
+pub(crate) struct Expected<'a> {
+    /// The source of it, as in `what payment.authorize answers`.
+    pub(crate) what: String,
+    pub(crate) check: &'a fn(&Document) -> Result<(), Mismatch>,
 }
 
 /// The half of a step that undoes it.
@@ -89,10 +128,36 @@ impl Step {
         self.when.is_some()
     }
 
-    /// The command that the step sends on the way forward.
+    /// The work of the step on the way forward.
     #[must_use]
-    pub const fn action(&self) -> &CommandSpec {
-        &self.forward.command
+    pub const fn work(&self) -> Work<'_> {
+        match &self.forward {
+            Forward::Command { command, .. } => Work::Command(command),
+            Forward::Signal { signal, .. } => Work::Signal(signal),
+            Forward::Timer { .. } => Work::Timer,
+        }
+    }
+
+    /// The function that keeps what later steps may know of its reply or payload.
+    pub(crate) const fn learn(&self) -> Option<&Learn> {
+        match &self.forward {
+            Forward::Command { learn, .. } | Forward::Signal { learn, .. } => learn.as_ref(),
+            Forward::Timer { .. } => None,
+        }
+    }
+
+    /// The document that one direction ends with, when it ends with one.
+    pub(crate) fn expected(&self, op: Op) -> Option<Expected<'_>> {
+        match (op, self.work()) {
+            (Op::Action, Work::Signal(SignalSpec { name, check_payload, .. })) => {
+                Some(Expected { what: format!("what the signal `{name}` carries"), check: check_payload })
+            }
+            (Op::Action, Work::Timer) => None,
+            (Op::Action, Work::Command(_)) | (Op::Compensation, _) => self.command(op).map(|command| Expected {
+                what: format!("what `{}` answers", command.name),
+                check: &command.check_reply,
+            }),
+        }
     }
 
     /// The command that undoes the step.
@@ -107,11 +172,14 @@ impl Step {
         self.holds_for
     }
 
-    /// The command of one direction.
+    /// The command of one direction, when it sends one.
     #[must_use]
     pub fn command(&self, op: Op) -> Option<&CommandSpec> {
         match op {
-            Op::Action => Some(self.action()),
+            Op::Action => match self.work() {
+                Work::Command(command) => Some(command),
+                Work::Signal(_) | Work::Timer => None,
+            },
             Op::Compensation => self.compensation(),
         }
     }
@@ -119,7 +187,11 @@ impl Step {
 
 impl fmt::Debug for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let action = self.action().name;
+        let action = match self.work() {
+            Work::Command(command) => command.name,
+            Work::Signal(signal) => signal.name.as_str(),
+            Work::Timer => "timer",
+        };
         let undo = self.compensation().map(|command| command.name);
         let mut out = f.debug_struct("Step");
         out.field("name", &self.name).field("kind", &self.kind).field("after", &self.after);

@@ -4,7 +4,7 @@
 //! A saga that cannot be read is answered with the others: loading it tells its damage, and sets it alone aside.
 
 use contract::SagaId;
-use machine::Entry;
+use machine::{Entry, read_record};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -128,7 +128,7 @@ async fn has_ended(connection: &mut PgConnection, id: Uuid) -> Result<bool, sqlx
         Err(error) if meaning(&error) == Meaning::Damaged => return Ok(false),
         Err(error) => return Err(error),
     };
-    let entries: Vec<Entry> = last.and_then(|entries| serde_json::from_str(&entries).ok()).unwrap_or_default();
+    let entries = last.and_then(|entries| read_record(&entries).ok()).unwrap_or_default();
     let ends = |entry: &Entry| matches!(entry, Entry::SagaCompleted | Entry::SagaCompensated | Entry::SagaAbandoned);
     Ok(entries.iter().any(ends))
 }

@@ -300,7 +300,7 @@ async fn append(
 fn prepare(shard: u16, append: &Append) -> Result<Ready<'_>, String> {
     let seq =
         i64::try_from(append.record.seq).map_err(|_| format!("{} is no number of a record", append.record.seq))?;
-    let entries = serde_json::to_string(&append.record.entries).map_err(|error| error.to_string())?;
+    let entries = machine::write_record(&append.record.entries).map_err(|error| error.to_string())?;
     Ok(Ready { append, shard: i32::from(shard), seq, entries })
 }
 

@@ -3,6 +3,7 @@
 
 use chrono::{DateTime, Utc};
 use contract::{SagaId, saga::SagaStatus};
+use machine::{RecordError, read_record};
 use uuid::Uuid;
 
 use crate::port::{JournalError, Record, SagaRow, Sleeper, Stored};
@@ -106,8 +107,10 @@ impl StoredColumns {
             if u64::try_from(seq) != Ok(expected) {
                 return Err(broken_record(row.id, expected, "seq", format!("it is missing; {seq} follows")));
             }
-            let entries = serde_json::from_str(&entries)
-                .map_err(|error| broken_record(row.id, expected, "entries", error.to_string()))?;
+            let entries = read_record(&entries).map_err(|error| match error {
+                RecordError::NewerReader { needed } => JournalError::NewerReader { saga_id: row.id, needed },
+                RecordError::Unreadable(error) => broken_record(row.id, expected, "entries", error.to_string()),
+            })?;
             records.push(Record { seq: expected, at, entries });
         }
         Ok(Stored { row, records })

@@ -107,6 +107,29 @@ async fn a_broken_record_is_named_and_hides_no_other_saga() {
 }
 
 #[tokio::test]
+async fn a_record_of_a_later_program_keeps_its_own_saga_from_being_read_and_no_other() {
+    let storage = Postgres::new().await;
+    let journal = storage.connect().await;
+    let mut lane = journal.lane(0).await.unwrap();
+    let ids = [saga_on(0), saga_on(0)];
+    commit(&mut *lane, ids.iter().map(|id| start(row(*id), None)).collect()).await;
+    let mut admin = storage.admin().await;
+    let asks_for =
+        "UPDATE saga_journal SET entries = json_build_object('reader', $2, 'entries', entries) WHERE saga_id = $1";
+    sqlx::query(asks_for).bind(ids[1].uuid()).bind(999).execute(&mut admin).await.unwrap();
+    let loaded = lane.load(&ids).await.unwrap();
+    let refused = |read: &Result<journal::Stored, JournalError>| matches!(read, Err(JournalError::NewerReader { saga_id, needed: 999 }) if *saga_id == ids[1]);
+    assert_eq!(
+        (loaded.iter().filter(|read| read.is_ok()).count(), loaded.iter().filter(|read| refused(read)).count()),
+        (1, 1)
+    );
+    assert!(matches!(journal.get(ids[1]).await, Err(JournalError::NewerReader { needed: 999, .. })));
+    let understood = "UPDATE saga_journal SET entries = json_build_object('reader', 2, 'entries', entries -> 'entries') WHERE saga_id = $1";
+    sqlx::query(understood).bind(ids[1].uuid()).execute(&mut admin).await.unwrap();
+    assert!(lane.load(&ids).await.unwrap().iter().all(Result::is_ok));
+}
+
+#[tokio::test]
 async fn a_broken_row_does_not_make_its_part_of_a_listing_the_last_one() {
     let storage = Postgres::new().await;
     let journal = storage.connect().await;

@@ -9,6 +9,7 @@ use crate::{
     command::Route,
     ids::SagaId,
     saga::{Cause, SagaStatus, StepKind, StepStatus},
+    signal::{SignalId, SignalName},
     step::StepName,
 };
 
@@ -59,6 +60,9 @@ pub struct SagaView {
     /// The time when the engine next looks at it by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_wake_at: Option<DateTime<Utc>>,
+    /// The signals that it has heard.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signals: Vec<SignalView>,
     /// Its messages that could not be handled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dead_letters: Vec<DeadLetterView>,
@@ -73,10 +77,9 @@ pub struct StepView {
     pub name: StepName,
     /// The step's kind.
     pub kind: StepKind,
-    /// The domain that carries it out.
-    pub route: Route,
-    /// The command's name.
-    pub command: String,
+    /// The work on its way forward.
+    #[serde(flatten)]
+    pub work: StepWork,
     /// The compensation's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compensation: Option<String>,
@@ -89,16 +92,51 @@ pub struct StepView {
     /// The time when it is asked again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<DateTime<Utc>>,
+    /// The time that it waits for, or at which it misses its signal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wake_at: Option<DateTime<Utc>>,
     /// The time of its first retry, while it is retried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retrying_since: Option<DateTime<Utc>>,
     /// The last refusal or fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Cause>,
-    /// The reply of its command.
+    /// The reply of its command, or the payload of its signal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply: Option<Value>,
     /// True when an operator gave the outcome in the participant's place.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub skipped: bool,
+}
+
+/// The work of a step on its way forward.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "work", rename_all = "snake_case")]
+pub enum StepWork {
+    /// The step sends a command to a domain.
+    Command {
+        /// The domain that carries it out.
+        route: Route,
+        /// The command's name.
+        command: String,
+    },
+    /// The step waits for a signal.
+    Signal {
+        /// The signal's name.
+        signal: SignalName,
+    },
+    /// The step waits for a time.
+    Timer {},
+}
+
+/// One signal that a saga has heard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignalView {
+    /// The id that its sender gave it.
+    pub id: SignalId,
+    /// The signal's name.
+    pub name: SignalName,
+    /// The step that it woke; none while it is kept for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<StepName>,
 }

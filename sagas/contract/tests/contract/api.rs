@@ -6,7 +6,8 @@ use contract::{
     orchestrator_api::{
         ActionRequest, AuditBreak, AuditFact, AuditHead, AuditRecord, AuditVerification, DeadLetterView, ErrorGroup,
         LeftEffect, PlanView, PlannedCommand, PlannedTotal, PlannedWhen, Plans, PlansRequest, QuarantinedSaga,
-        RecordView, SagaStarted, SagaSummary, SagaView, StartKey, StartSaga, StepView, Unplanned,
+        RecordView, SagaStarted, SagaSummary, SagaView, SignalEffect, SignalRequest, SignalView, StartKey, StartSaga,
+        StepView, StepWork, Unplanned,
     },
     saga::{Action, Cause, SagaStatus, StepKind, StepStatus},
     user::{Claims, Login, Refresh, Register, Registered, Role, TOKEN_AUDIENCE, TOKEN_ISSUER, Tokens},
@@ -39,6 +40,7 @@ fn sagas() -> Vec<Golden> {
         StepStatus::NotApplicable,
         StepStatus::Dispatched,
         StepStatus::Retrying,
+        StepStatus::Waiting,
         StepStatus::Done,
         StepStatus::Refused,
         StepStatus::NeedsAttention,
@@ -69,6 +71,9 @@ fn sagas() -> Vec<Golden> {
         golden("error_group.least", error_group(false)),
         golden("audit_record", audited()),
         golden("audit_verification", verification()),
+        golden("signal_request", SignalRequest { id: "evt_1".parse().unwrap(), payload: json!({"approved": true}) }),
+        golden("signal_effects", signal_effects()),
+        golden("waiting_steps", vec![waiting(signal_work()), waiting(StepWork::Timer {})]),
     ]
 }
 
@@ -103,13 +108,13 @@ fn step_view(full: bool) -> StepView {
     StepView {
         name: step("hold-rooms"),
         kind: StepKind::Compensatable,
-        route: Route::Accommodation,
-        command: "accommodation.hold_rooms".into(),
+        work: StepWork::Command { route: Route::Accommodation, command: "accommodation.hold_rooms".into() },
         compensation: full.then(|| "accommodation.release_rooms".into()),
         after: vec![step("create-order")],
         status: if full { StepStatus::Retrying } else { StepStatus::Pending },
         attempts: 3,
         retry_at: full.then(|| at(4)),
+        wake_at: None,
         retrying_since: full.then(|| at(3)),
         error: full.then(cause),
         reply: full.then(|| json!({"expires_at": at(20)})),
@@ -205,9 +210,29 @@ fn view(full: bool) -> SagaView {
         }),
         deadline_at: full.then(|| at(10)),
         next_wake_at: full.then(|| at(5)),
+        signals: if full { vec![signal(true), signal(false)] } else { Vec::new() },
         dead_letters: if full { vec![dead_letter(true)] } else { Vec::new() },
         head: 7,
     }
+}
+
+fn signal_work() -> StepWork {
+    StepWork::Signal { signal: "approval".parse().unwrap() }
+}
+
+fn waiting(work: StepWork) -> StepView {
+    let wake_at = Some(at(9));
+    StepView { work, status: StepStatus::Waiting, attempts: 0, wake_at, ..step_view(false) }
+}
+
+fn signal(taken: bool) -> SignalView {
+    let id = if taken { "evt_1" } else { "evt_2" };
+    SignalView { id: id.parse().unwrap(), name: "approval".parse().unwrap(), step: taken.then(|| step("approval")) }
+}
+
+fn signal_effects() -> Vec<SignalEffect> {
+    let why = "no step waits for it any more".into();
+    vec![SignalEffect::Woke { step: step("approval") }, SignalEffect::Kept {}, SignalEffect::None { why }]
 }
 
 fn record() -> RecordView {
@@ -261,6 +286,8 @@ fn actions() -> Vec<Golden> {
         golden("action.cancel", request(Action::Cancel {})),
         golden("action.named", named),
         golden("action.skip", request(Action::Skip { step: step("confirm-rooms"), reply: reply(), force: true })),
+        golden("action.fire_timer", request(Action::FireTimer { step: step("cool-down") })),
+        golden("action.reschedule_timer", request(Action::RescheduleTimer { step: step("cool-down"), at: at(60) })),
         golden("action.abandon", request(Action::Abandon {})),
     ]
 }

@@ -7,9 +7,9 @@ use contract::{Command, Document, command::Route, saga::StepKind, step::StepName
 use super::mistakes::DefinitionError;
 use crate::{
     json::{Mismatch, check},
-    mapping::{BuildAction, BuildUndo, Condition, Learn},
+    mapping::{BuildAction, BuildUndo, BuildWake, Condition, Learn},
     retry::Retry,
-    step::{CommandSpec, Forward, Step, Undo},
+    step::{CommandSpec, Forward, SignalSpec, Step, Undo},
     step_set::{STEPS_MAX, StepSet},
 };
 
@@ -32,7 +32,6 @@ pub(super) struct StepParts {
     pub(super) after: Vec<StepHandle>,
     pub(super) when: Option<Condition>,
     pub(super) holds_for: Option<Duration>,
-    pub(super) timing: Timing,
     pub(super) undo: Option<(Signature, BuildUndo)>,
     pub(super) undo_timing: Timing,
 }
@@ -52,18 +51,21 @@ pub(super) struct Defaults {
 }
 
 /// The forward half of a step as its builder has gathered it.
-pub(super) struct ForwardParts {
-    pub(super) signature: Signature,
-    pub(super) build: BuildAction,
-    pub(super) learn: Option<Learn>,
+pub(super) enum ForwardParts {
+    Command { signature: Signature, timing: Timing, build: BuildAction, learn: Option<Learn> },
+    Signal { name: String, within: Option<Duration>, check_payload: Check, learn: Option<Learn> },
+    Timer { wake: BuildWake },
 }
+
+/// Checks that a document is of a type.
+pub(super) type Check = fn(&Document) -> Result<(), Mismatch>;
 
 /// The part of a command's spec that its type says.
 pub(super) struct Signature {
     name: &'static str,
     version: u16,
     route: Route,
-    check_reply: fn(&Document) -> Result<(), Mismatch>,
+    check_reply: Check,
 }
 
 impl Signature {
@@ -113,7 +115,7 @@ pub(super) fn assemble(
         }
         let after = assembled.iter().enumerate().filter(|(at, _)| before.contains(*at));
         let after = after.map(|(_, step)| step.name.clone()).collect();
-        assembled.push(step(name, parts, forward, defaults, Edges { after, before, ancestors }));
+        assembled.push(step(name, parts, forward, defaults, Edges { after, before, ancestors }, mistakes));
     }
     assembled
 }
@@ -125,19 +127,37 @@ struct Edges {
     ancestors: StepSet,
 }
 
-fn step(name: StepName, parts: StepParts, forward: ForwardParts, defaults: &Defaults, edges: Edges) -> Step {
-    let StepParts { kind, when, holds_for, timing, undo, undo_timing, .. } = parts;
+fn step(
+    name: StepName,
+    parts: StepParts,
+    forward: ForwardParts,
+    defaults: &Defaults,
+    edges: Edges,
+    mistakes: &mut Vec<DefinitionError>,
+) -> Step {
+    let StepParts { kind, when, holds_for, undo, undo_timing, .. } = parts;
     let retry = match kind {
         StepKind::Compensatable => defaults.before_pivot,
         StepKind::Pivot | StepKind::Retriable => defaults.must_succeed,
     };
-    let ForwardParts { signature, build, learn } = forward;
-    let command = signature.spec(&timing, retry, defaults.reply_within);
+    let forward = match forward {
+        ForwardParts::Command { signature, timing, build, learn } => {
+            Forward::Command { command: signature.spec(&timing, retry, defaults.reply_within), build, learn }
+        }
+        ForwardParts::Signal { name, within, check_payload, learn } => {
+            let name = name.parse().unwrap_or_else(|_| {
+                mistakes.push(DefinitionError::BadSignalName { step: parts.name.clone(), name });
+                NAMELESS.parse().expect("the stand-in is a signal's name")
+            });
+            Forward::Signal { signal: SignalSpec { name, within, check_payload }, learn }
+        }
+        ForwardParts::Timer { wake } => Forward::Timer { wake, divisor: 1 },
+    };
     let undo = undo.map(|(signature, build)| {
         let command = signature.spec(&undo_timing, defaults.must_succeed, defaults.reply_within);
         Undo { command, build }
     });
     let Edges { after, before, ancestors } = edges;
-    let (forward, descendants) = (Forward { command, build, learn }, StepSet::default());
+    let descendants = StepSet::default();
     Step { name, kind, after, before, ancestors, descendants, when, forward, undo, holds_for }
 }

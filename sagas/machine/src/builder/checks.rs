@@ -8,7 +8,10 @@ use contract::{
 };
 
 use super::{assemble::NAMELESS, mistakes::DefinitionError};
-use crate::{definition::Definition, step::Step};
+use crate::{
+    definition::Definition,
+    step::{Step, Work},
+};
 
 /// The shortest time that means anything to the machine.
 const TIME_MIN: Duration = Duration::from_millis(1);
@@ -52,7 +55,8 @@ fn check_kind(position: usize, step: &Step, pivots: &[(usize, &Step)], mistakes:
     let name = || step.name.clone();
     match step.kind {
         StepKind::Compensatable => {
-            if step.undo.is_none() {
+            let is_a_command = matches!(step.work(), Work::Command(_));
+            if is_a_command && step.undo.is_none() {
                 mistakes.push(DefinitionError::NoCompensation { step: name() });
             }
             for (_, pivot) in pivots.iter().filter(|(_, pivot)| !pivot.ancestors.contains(position)) {
@@ -60,6 +64,10 @@ fn check_kind(position: usize, step: &Step, pivots: &[(usize, &Step)], mistakes:
             }
         }
         StepKind::Pivot | StepKind::Retriable => {
+            let is_a_wait = matches!(step.work(), Work::Signal(_) | Work::Timer);
+            if is_a_wait && step.kind == StepKind::Pivot {
+                mistakes.push(DefinitionError::PivotWithoutCommand { step: name() });
+            }
             if step.undo.is_some() {
                 mistakes.push(DefinitionError::CompensationAfterPivot { step: name() });
             }
@@ -74,10 +82,12 @@ fn check_kind(position: usize, step: &Step, pivots: &[(usize, &Step)], mistakes:
 /// Before the pivot retries have an end, because others' inventory is held meanwhile; all others have none.
 fn check_bounds(step: &Step, mistakes: &mut Vec<DefinitionError>) {
     let name = || step.name.clone();
-    let bounded = step.action().retry.bound().is_some();
+    let bounded = step.command(Op::Action).map(|command| command.retry.bound().is_some());
     match step.kind {
-        StepKind::Compensatable if !bounded => mistakes.push(DefinitionError::UnboundedRetries { step: name() }),
-        StepKind::Pivot | StepKind::Retriable if bounded => {
+        StepKind::Compensatable if bounded == Some(false) => {
+            mistakes.push(DefinitionError::UnboundedRetries { step: name() })
+        }
+        StepKind::Pivot | StepKind::Retriable if bounded == Some(true) => {
             mistakes.push(DefinitionError::BoundedRetries { step: name(), op: Op::Action });
         }
         StepKind::Compensatable | StepKind::Pivot | StepKind::Retriable => {}
@@ -88,8 +98,13 @@ fn check_bounds(step: &Step, mistakes: &mut Vec<DefinitionError>) {
 }
 
 fn check_times(step: &Step, mistakes: &mut Vec<DefinitionError>) {
-    let ways = [(Op::Action, Some(step.action())), (Op::Compensation, step.compensation())];
-    for (op, command) in ways.into_iter().filter_map(|(op, command)| command.map(|command| (op, command))) {
+    if let Work::Signal(signal) = step.work()
+        && signal.within.is_some_and(|within| within < TIME_MIN)
+    {
+        mistakes.push(DefinitionError::NoTimeToSignal { step: step.name.clone() });
+    }
+    for op in [Op::Action, Op::Compensation] {
+        let Some(command) = step.command(op) else { continue };
         let wrong = command.retry.mistakes();
         mistakes.extend(wrong.map(|mistake| DefinitionError::BadRetry { step: step.name.clone(), op, mistake }));
         if command.reply_within < TIME_MIN {
@@ -119,7 +134,10 @@ fn time_from_pivot(definition: &Definition, step: &Step) -> Duration {
         let start = before.map(|(_, end)| *end).max().unwrap_or_default();
         let own = match later.kind {
             StepKind::Compensatable => Duration::ZERO,
-            StepKind::Pivot | StepKind::Retriable if step.descendants.contains(position) => later.action().reply_within,
+            // How long a signal or a time is waited for is the saga's own choice, and no hold is said to outlast it.
+            StepKind::Pivot | StepKind::Retriable if step.descendants.contains(position) => {
+                later.command(Op::Action).map_or(Duration::ZERO, |command| command.reply_within)
+            }
             StepKind::Pivot | StepKind::Retriable => Duration::ZERO,
         };
         ends.push(start.saturating_add(own));

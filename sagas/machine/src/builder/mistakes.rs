@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use contract::step::{Op, STEP_NAME_BYTES_MAX, StepName};
+use contract::{
+    signal::SIGNAL_NAME_BYTES_MAX,
+    step::{Op, STEP_NAME_BYTES_MAX, StepName},
+};
 
 use crate::step_set::STEPS_MAX;
 
@@ -54,6 +57,28 @@ pub enum DefinitionError {
     /// A step before the pivot could not be undone.
     #[error("step `{step}` has no compensation: before the pivot every step needs one")]
     NoCompensation {
+        /// The name of the step.
+        step: StepName,
+    },
+    /// The pivot sends nothing.
+    #[error("pivot `{step}` sends no command: a saga cannot be past its point of no return by waiting")]
+    PivotWithoutCommand {
+        /// The name of the step.
+        step: StepName,
+    },
+    /// A signal's name is not of the form that names have.
+    #[error(
+        "step `{step}` waits for `{name}`, which is not a signal's name: 1 to {SIGNAL_NAME_BYTES_MAX} of a-z, 0-9 and `-`, starting with a letter"
+    )]
+    BadSignalName {
+        /// The step's name as it was written.
+        step: String,
+        /// The signal's name as it was written.
+        name: String,
+    },
+    /// A signal is awaited for so short a time that none could come.
+    #[error("step `{step}` awaits its signal for less than a millisecond")]
+    NoTimeToSignal {
         /// The name of the step.
         step: StepName,
     },

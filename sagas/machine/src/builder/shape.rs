@@ -6,7 +6,7 @@ use contract::step::Op;
 use crate::{
     definition::Definition,
     retry::Retry,
-    step::{CommandSpec, kind_word},
+    step::{CommandSpec, SignalSpec, Work, kind_word},
 };
 
 /// The names, kinds, edges, commands, retries and timings of a definition.
@@ -18,7 +18,13 @@ pub(super) fn shape_text(definition: &Definition) -> String {
         let kind = kind_word(step.kind());
         let conditional = step.is_conditional();
         text += &format!("step {} {kind} conditional {conditional} after {}\n", step.name(), after.join(","));
-        text += &command_line(Op::Action, step.action());
+        text += &match step.work() {
+            Work::Command(command) => command_line(Op::Action, command),
+            Work::Signal(SignalSpec { name, within, .. }) => {
+                format!("signal {name} within {}\n", within.map_or(0, |within| within.as_millis()))
+            }
+            Work::Timer => "timer\n".to_owned(),
+        };
         if let Some(compensation) = step.compensation() {
             text += &command_line(Op::Compensation, compensation);
         }

@@ -31,7 +31,9 @@ fn check_end(definition: &Definition, ended: &Ended) {
         assert!(*done <= 1, "`{step}` took effect {done} times");
         assert!(*undone <= *done, "`{step}` was undone more often than done");
     }
-    let names = definition.steps().iter().map(crate::step::Step::name);
+    // A signal or a time is no effect of a participant.
+    let commands = definition.steps().iter().filter(|step| step.command(Op::Action).is_some());
+    let names = commands.map(crate::step::Step::name);
     // What a person said to be done or undone may be otherwise.
     let skipped = |step: &StepName, op| state.progress(step, op).is_some_and(|progress| progress.skipped);
     let applies = |step: &&StepName| {
@@ -123,7 +125,8 @@ fn check_journal(definition: &Definition, ended: &Ended) {
 /// Before the pivot is issued, nothing is sent once the saga's deadline has passed (S16).
 fn check_in_time(definition: &Definition, state: &State, step: &StepName, reply_by: DateTime<Utc>) {
     let (Some(deadline), Some(step)) = (state.deadline_at, definition.step(step)) else { return };
-    let latest = later(deadline, step.action().reply_within);
+    let Some(command) = step.command(Op::Action) else { return };
+    let latest = later(deadline, command.reply_within);
     assert!(pivot_issued(definition, state) || reply_by < latest, "`{}` is sent after the deadline", step.name());
 }
 
@@ -140,7 +143,7 @@ fn check_turn(definition: &Definition, state: &State, step: &StepName) {
 }
 
 fn sends_max(definition: &Definition) -> usize {
-    let commands = definition.steps().iter().flat_map(|step| [Some(step.action()), step.compensation()]).flatten();
+    let commands = definition.steps().iter().flat_map(|step| [step.command(Op::Action), step.compensation()]).flatten();
     // Once a command may be found expired, which is no attempt.
     commands.map(|command| usize::from(command.retry.bound().unwrap_or(u16::MAX)) + 1).sum()
 }

@@ -17,7 +17,7 @@ use crate::{
     definition::Definition,
     input::{Input, Operator, Terms},
     start::StartError,
-    step::Step,
+    step::{Step, Work},
 };
 
 /// The number of random scripts that each definition and input is run with.
@@ -61,6 +61,10 @@ pub fn check_definition(
         if clean.state.steps.get(step.name()).is_some_and(|step| step.not_applicable) {
             continue;
         }
+        if step.command(Op::Action).is_none() {
+            check_wait(definition, &simulation, step, replies)?;
+            continue;
+        }
         for fate in FAILURES {
             let script = Script::clean().with(step.name(), Op::Action, &fates(step, fate));
             let failed = simulation(&script).run()?;
@@ -70,7 +74,7 @@ pub fn check_definition(
                     assert_variations(&failed, &simulation, &script)?;
                     check_stuck_undo(definition, &simulation, step, fate, replies)?;
                 }
-                Fate::Do | Fate::Fault | Fate::LoseCommand | Fate::Late | Fate::Garble => {}
+                Fate::Do | Fate::Early | Fate::Fault | Fate::LoseCommand | Fate::Late | Fate::Garble => {}
                 Fate::DeadLetter | Fate::Expire | Fate::Away => {}
             }
             assert_repairable(failed, definition, replies);
@@ -88,6 +92,34 @@ pub fn check_definition(
     Ok(())
 }
 
+/// A step takes its signal whether it came early or in time, and how often; a signal that never comes is missed.
+fn check_wait<'d>(
+    definition: &Definition,
+    simulation: &dyn Fn(&Script) -> Simulation<'d>,
+    step: &Step,
+    replies: &dyn Fn(&str) -> Value,
+) -> Result<(), StartError> {
+    let Work::Signal(signal) = step.work() else { return Ok(()) };
+    let with = |fate| Script::clean().with(step.name(), Op::Action, &[fate]);
+    let early = with(Fate::Early);
+    let ended = simulation(&early).run()?;
+    assert_eq!(ended.state.status, SagaStatus::Completed, "the signal of `{}` comes early", step.name());
+    assert_variations(&ended, simulation, &early)?;
+    if signal.within.is_none() {
+        return Ok(());
+    }
+    let never = with(Fate::LoseCommand);
+    let ended = simulation(&never).run()?;
+    let expected = match step.kind() {
+        StepKind::Compensatable => SagaStatus::Compensated,
+        StepKind::Pivot | StepKind::Retriable => SagaStatus::NeedsAttention,
+    };
+    assert_eq!(ended.state.status, expected, "the signal of `{}` never comes", step.name());
+    assert_variations(&ended, simulation, &never)?;
+    assert_repairable(ended, definition, replies);
+    Ok(())
+}
+
 /// A step's fates: before the pivot one for all attempts, from it on one for many.
 fn fates(step: &Step, fate: Fate) -> Vec<Fate> {
     match step.kind() {
@@ -100,7 +132,7 @@ fn fates(step: &Step, fate: Fate) -> Vec<Fate> {
 /// retried until it succeeds, and only where that cannot help a person is asked.
 fn status_after(step: &Step, fate: Fate) -> SagaStatus {
     match (step.kind(), fate) {
-        (_, Fate::Do | Fate::Expire | Fate::Away) => SagaStatus::Completed,
+        (_, Fate::Do | Fate::Early | Fate::Expire | Fate::Away) => SagaStatus::Completed,
         (StepKind::Compensatable, _) | (StepKind::Pivot, Fate::Refuse) => SagaStatus::Compensated,
         (StepKind::Retriable, Fate::Refuse) | (StepKind::Pivot | StepKind::Retriable, Fate::Garble) => {
             SagaStatus::NeedsAttention
@@ -197,7 +229,7 @@ fn check_stuck_undo<'d>(
 
 /// A saga completes when some faults and lost messages are followed by success.
 fn check_passing_faults<'d>(simulation: &dyn Fn(&Script) -> Simulation<'d>, step: &Step) -> Result<(), StartError> {
-    let allowed = step.action().retry.bound().is_none_or(|bound| bound >= 4);
+    let allowed = step.command(Op::Action).is_some_and(|command| command.retry.bound().is_none_or(|bound| bound >= 4));
     if allowed {
         let fates = [Fate::Fault, Fate::LoseReply, Fate::LoseCommand, Fate::Do];
         let script = Script::clean().with(step.name(), Op::Action, &fates);

@@ -34,6 +34,8 @@ pub enum Fate {
     Expire,
     /// Its domain answers nothing until everything else is over.
     Away,
+    /// The signal that a step waits for comes before the step is reached.
+    Early,
 }
 
 /// The fates of each direction of each step: one for each attempt, the last one for all that follow.
@@ -101,6 +103,12 @@ impl Script {
         self
     }
 
+    /// The fate of the signal that a step waits for: the first that is scripted.
+    pub(super) fn fate_of_signal(&self, step: &StepName) -> Fate {
+        let fates = self.fates.get(&(step.clone(), Op::Action));
+        fates.and_then(|fates| fates.first()).copied().unwrap_or(Fate::Do)
+    }
+
     /// The fate of a sending. Only the first generation is scripted: what an operator asks for anew goes well.
     pub(super) fn fate(&self, command: &CommandToSend) -> Fate {
         let CommandId { step, op, generation, .. } = &command.command_id;
@@ -121,6 +129,7 @@ fn random_fate(op: Op, dice: &mut Dice) -> Fate {
         (8, _) => Fate::DeadLetter,
         (9, _) => Fate::Expire,
         (10, _) => Fate::Away,
+        (11, Op::Action) => Fate::Early,
         _ => Fate::Do,
     }
 }
@@ -169,7 +178,8 @@ impl Participants {
             | Fate::LoseCommand
             | Fate::DeadLetter
             | Fate::Expire
-            | Fate::Away => Outcome::done(reply),
+            | Fate::Away
+            | Fate::Early => Outcome::done(reply),
         };
         if fate != Fate::Refuse {
             self.take_effect(id);

@@ -1,9 +1,14 @@
 //! The run of one saga from its start to its end, with time, loss, repetition, disorder and crashes.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use contract::{Document, SagaId, command::Outcome, saga::Action, step::CommandId};
+use contract::{
+    Document, SagaId, SignalId, StepName,
+    command::Outcome,
+    saga::Action,
+    step::{CommandId, Op},
+};
 use serde_json::Value;
 
 use super::{
@@ -18,11 +23,13 @@ use crate::{
     definition::Definition,
     entry::Entry,
     evolve::evolve,
-    input::{Input, Operator, Terms},
+    input::{Input, Operator, Signal, Terms},
     queries::next_wake,
+    record::{read_record, write_record},
     resume::resume,
     start::{StartError, start},
-    state::State,
+    state::{Phase, State},
+    step::{SignalSpec, Step, Work},
 };
 
 /// The most events of one run: far more than any script leads to, so a run that reaches it goes in circles.
@@ -63,6 +70,7 @@ enum Message {
     Command(CommandToSend),
     Reply { command_id: CommandId, attempt: u16, outcome: Outcome<Document> },
     DeadLetter { command_id: CommandId, attempt: u16 },
+    Signal(Signal),
 }
 
 struct Run<'d> {
@@ -76,6 +84,8 @@ struct Run<'d> {
     /// Commands in the queues of domains that are away.
     away: Vec<CommandToSend>,
     now: DateTime<Utc>,
+    /// The steps whose signal was sent, or never will be.
+    signaled: BTreeSet<StepName>,
 }
 
 impl<'d> Simulation<'d> {
@@ -157,7 +167,9 @@ impl<'d> Simulation<'d> {
             late: Vec::new(),
             away: Vec::new(),
             now,
+            signaled: BTreeSet::new(),
         };
+        run.send_early_signals();
         run.commit(decision);
         Ok(run.run_on(definition))
     }
@@ -170,7 +182,8 @@ impl<'d> Simulation<'d> {
         let mut simulation = Simulation::new(definition, Value::Null, replies);
         simulation.saga_id = state.saga_id;
         let (queue, late, away) = (Vec::new(), Vec::new(), Vec::new());
-        let mut run = Run { simulation, state, journal, sent, participants, queue, late, away, now };
+        let signaled = state.signals.iter().filter_map(|signal| signal.taken_by.clone()).collect();
+        let mut run = Run { simulation, state, journal, sent, participants, queue, late, away, now, signaled };
         run.hear(input);
         run.run_on(definition)
     }
@@ -195,6 +208,7 @@ impl Run<'_> {
                 self.hear_perhaps_twice(&Input::Operator { operator, action, terms: Terms::default() });
                 continue;
             }
+            self.send_signals();
             let due = self.next_due();
             if self.queue.is_empty() || (self.simulation.impatient && due.is_some() && self.roll(10) == 0) {
                 if let Some((at, input)) = due {
@@ -229,6 +243,7 @@ impl Run<'_> {
                 Message::Reply { command_id, attempt, outcome } => {
                     self.hear_perhaps_twice(&Input::Replied { command_id, attempt, outcome });
                 }
+                Message::Signal(signal) => self.hear_perhaps_twice(&Input::Signaled(signal)),
                 Message::DeadLetter { command_id, attempt } => {
                     let reason = "delivery limit".to_owned();
                     self.hear_perhaps_twice(&Input::DeadLettered { command_id, attempt, reason });
@@ -252,6 +267,41 @@ impl Run<'_> {
         replies.chain(timer).min_by_key(|(at, _)| *at)
     }
 
+    /// Sends the signals that come before their steps are reached.
+    fn send_early_signals(&mut self) {
+        let definition = self.simulation.definition;
+        for step in definition.steps() {
+            if self.participants.script().fate_of_signal(step.name()) == Fate::Early {
+                self.send_signal(step);
+            }
+        }
+    }
+
+    /// Sends the signals that steps wait for, but for those that never come.
+    fn send_signals(&mut self) {
+        let definition = self.simulation.definition;
+        for step in definition.steps() {
+            let awaited = self.state.progress(step.name(), Op::Action);
+            let awaited = awaited.is_some_and(|at| matches!(at.phase, Phase::AwaitingSignal { .. }));
+            if !awaited || self.signaled.contains(step.name()) {
+                continue;
+            }
+            let ends = matches!(step.work(), Work::Signal(SignalSpec { within: Some(_), .. }));
+            match self.participants.script().fate_of_signal(step.name()) {
+                Fate::LoseCommand | Fate::Refuse | Fate::DeadLetter if ends => {}
+                _ => self.send_signal(step),
+            }
+        }
+    }
+
+    fn send_signal(&mut self, step: &Step) {
+        let Work::Signal(SignalSpec { name, .. }) = step.work() else { return };
+        let id: SignalId = step.name().as_str().parse().unwrap_or_else(|error| panic!("{error}"));
+        let payload = (self.simulation.replies)(name.as_str()).into();
+        self.signaled.insert(step.name().clone());
+        self.queue.push(Message::Signal(Signal { id, name: name.clone(), payload, actor: None }));
+    }
+
     fn roll(&mut self, sides: usize) -> usize {
         self.simulation.shuffle.as_mut().map_or(0, |dice| dice.below(sides))
     }
@@ -265,7 +315,7 @@ impl Run<'_> {
                 let (command_id, attempt) = (command.command_id.clone(), command.attempt);
                 self.queue.push(Message::DeadLetter { command_id, attempt });
             }
-            Fate::Do | Fate::Refuse | Fate::Fault | Fate::LoseReply | Fate::Garble | Fate::Expire => {
+            Fate::Do | Fate::Early | Fate::Refuse | Fate::Fault | Fate::LoseReply | Fate::Garble | Fate::Expire => {
                 let reply = (self.simulation.replies)(command.name).into();
                 if let Some(outcome) = self.participants.handle(command, fate, reply) {
                     let (command_id, attempt) = (command.command_id.clone(), command.attempt);
@@ -296,7 +346,7 @@ impl Run<'_> {
             assert_eq!(reached, self.state, "another state without a commit");
             return;
         }
-        let stored: Vec<Entry> = entries.iter().map(through_json).collect();
+        let stored = through_the_journal(&entries);
         assert_eq!(stored, entries, "an entry changes on its way through the journal");
         stored.iter().for_each(|entry| evolve(&mut self.state, entry));
         assert_eq!(reached, self.state, "replaying a decision gives another state than deciding it");
@@ -328,7 +378,7 @@ impl Run<'_> {
     }
 }
 
-fn through_json(entry: &Entry) -> Entry {
-    let json = serde_json::to_string(entry).unwrap_or_default();
-    serde_json::from_str(&json).unwrap_or_else(|error| panic!("{json} does not read back: {error}"))
+fn through_the_journal(entries: &[Entry]) -> Vec<Entry> {
+    let text = write_record(entries).unwrap_or_default();
+    read_record(&text).unwrap_or_else(|error| panic!("{text} does not read back: {error}"))
 }

@@ -10,8 +10,8 @@ use contract::{
     step::{CommandId, Op},
 };
 use machine::{
-    Builder, CommandToSend, Decision, Definition, DefinitionError, Entry, Input, Operator, Phase, Retry, State,
-    StepHandle, Terms, Verdict, describe,
+    Builder, CommandToSend, Decision, Definition, DefinitionError, Entry, Input, Operator, Phase, Retry, Signal, State,
+    StepHandle, Terms, Verdict, Wake, describe,
 };
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -74,6 +74,16 @@ pub(crate) fn unprobe(trip: &Trip, cause: &machine::Cause) -> Unprobe {
     Unprobe { note: trip.note.clone(), because: cause.code.clone() }
 }
 
+/// The payload of every signal.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Approval {
+    pub(crate) approved_by: String,
+}
+
+pub(crate) fn learn_approval(learned: &mut Learned, approval: &Approval) {
+    learned.said.push(approval.approved_by.clone());
+}
+
 pub(crate) fn learn(learned: &mut Learned, echo: &Echo) {
     learned.said.push(echo.said.clone());
 }
@@ -82,7 +92,8 @@ pub(crate) fn learn(learned: &mut Learned, echo: &Echo) {
 pub(crate) fn replies(command: &str) -> Value {
     match command {
         "order.probe" => json!({"said": "yes"}),
-        _ => json!({}),
+        "order.unprobe" => json!({}),
+        _ => json!({"approved_by": "ann"}),
     }
 }
 
@@ -130,6 +141,29 @@ pub(crate) fn journey() -> Definition {
     saga.build().unwrap()
 }
 
+/// create (C) -> approval (signal, an hour) -> cool-down (timer, a day) -> confirm (P) -> receipt (signal, an hour) (R).
+pub(crate) fn approval() -> Definition {
+    let mut saga = Builder::<Trip, Learned>::new("approval", 1);
+    let create = saga.step("create").command(probe).on_reply(learn).compensate(unprobe).retry(FEW).add();
+    let approval = saga
+        .step("approval")
+        .after([create])
+        .signal::<Approval>("approval")
+        .within(Duration::from_secs(3_600))
+        .on_signal(learn_approval)
+        .add();
+    let cool_down =
+        saga.step("cool-down").after([approval]).timer(|_, _| Wake::After(Duration::from_secs(86_400))).add();
+    let confirm = saga.step("confirm").pivot().after([cool_down]).command(probe).retry(AGAIN).add();
+    saga.step("receipt")
+        .retriable()
+        .after([confirm])
+        .signal::<Approval>("receipt")
+        .within(Duration::from_secs(3_600))
+        .add();
+    saga.build().unwrap()
+}
+
 /// The shape of a random definition.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
@@ -148,6 +182,15 @@ struct PlannedStep {
     when: Option<usize>,
     attempts_max: u16,
     learns: bool,
+    work: PlannedWork,
+}
+
+/// The work of a step on the way forward.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum PlannedWork {
+    Command,
+    Signal { ends: bool },
+    Timer,
 }
 
 const CONDITIONS: [fn(&Trip) -> bool; 4] =
@@ -163,14 +206,29 @@ pub(crate) fn plans() -> impl Strategy<Value = Plan> {
         for number in 0..pivots {
             // Two pivots exclude each other by the first two conditions.
             let when = (pivots == 2).then_some(number);
-            steps.push(PlannedStep { kind: StepKind::Pivot, after: all, when, attempts_max: 3, learns: true });
+            steps.push(PlannedStep {
+                kind: StepKind::Pivot,
+                after: all,
+                when,
+                attempts_max: 3,
+                learns: true,
+                work: PlannedWork::Command,
+            });
         }
         if pivots == 0 {
             retriables.clear();
         }
         steps.append(&mut retriables);
         if steps.is_empty() {
-            steps.push(PlannedStep { kind: StepKind::Pivot, after: 0, when: None, attempts_max: 2, learns: false });
+            let work = PlannedWork::Command;
+            steps.push(PlannedStep {
+                kind: StepKind::Pivot,
+                after: 0,
+                when: None,
+                attempts_max: 2,
+                learns: false,
+                work,
+            });
         }
         Plan { steps, direct_only, deadline_s }
     })
@@ -178,8 +236,20 @@ pub(crate) fn plans() -> impl Strategy<Value = Plan> {
 
 fn planned(kind: StepKind, conditional: bool) -> impl Strategy<Value = PlannedStep> {
     let when = if conditional { prop::option::weighted(0.3, 0..CONDITIONS.len()).boxed() } else { Just(None).boxed() };
-    let parts = (any::<u16>(), when, 1..6_u16, any::<bool>());
-    parts.prop_map(move |(after, when, attempts_max, learns)| PlannedStep { kind, after, when, attempts_max, learns })
+    let work = prop_oneof![
+        6 => Just(PlannedWork::Command),
+        2 => any::<bool>().prop_map(|ends| PlannedWork::Signal { ends }),
+        1 => Just(PlannedWork::Timer),
+    ];
+    let parts = (any::<u16>(), when, 1..6_u16, any::<bool>(), work);
+    parts.prop_map(move |(after, when, attempts_max, learns, work)| PlannedStep {
+        kind,
+        after,
+        when,
+        attempts_max,
+        learns,
+        work,
+    })
 }
 
 impl Plan {
@@ -206,9 +276,14 @@ impl Plan {
                 StepKind::Compensatable => FEW.attempts_max(planned.attempts_max),
                 StepKind::Pivot | StepKind::Retriable => AGAIN,
             };
-            let mut step = saga.step(&format!("step-{number}")).command(probe).retry(retry).compensation_retry(AGAIN);
+            let name = format!("step-{number}");
+            let mut step = saga.step(&name).compensation_retry(AGAIN);
             match planned.kind {
-                StepKind::Compensatable => step = step.compensate(unprobe),
+                // A wait needs no compensation, and may have one.
+                StepKind::Compensatable if planned.work == PlannedWork::Command || planned.learns => {
+                    step = step.compensate(unprobe);
+                }
+                StepKind::Compensatable => {}
                 StepKind::Pivot => {
                     step = step.pivot();
                     // Directly after every step, or after those that nothing else comes after.
@@ -223,16 +298,23 @@ impl Plan {
                     }
                 }
             }
-            if planned.learns {
-                step = step.on_reply(learn);
-            }
             if let Some(when) = planned.when {
                 step = step.when(CONDITIONS[when]);
             }
             if planned.kind == StepKind::Compensatable {
                 needed.extend(&after);
             }
-            let handle = step.after(after).add();
+            let step = step.after(after);
+            let handle = match planned.work {
+                PlannedWork::Command if planned.learns => step.command(probe).retry(retry).on_reply(learn).add(),
+                PlannedWork::Command => step.command(probe).retry(retry).add(),
+                PlannedWork::Signal { ends: true } => {
+                    let signal = step.signal::<Approval>(&format!("signal-{number}"));
+                    signal.within(Duration::from_secs(5)).on_signal(learn_approval).add()
+                }
+                PlannedWork::Signal { ends: false } => step.signal::<Approval>(&format!("signal-{number}")).add(),
+                PlannedWork::Timer => step.timer(|_, _| Wake::After(Duration::from_secs(2))).add(),
+            };
             match planned.kind {
                 StepKind::Compensatable => {}
                 StepKind::Pivot => pivots.push(handle),
@@ -349,9 +431,18 @@ impl Talk {
         machine::next_wake(&self.definition, &self.state, self.now)
     }
 
+    pub(crate) fn signal(&mut self, name: &str, id: &str) -> String {
+        self.hear(&signal(name, id, json!({"approved_by": id})))
+    }
+
     pub(crate) fn act(&mut self, action: Action) -> String {
         self.hear(&act(action))
     }
+}
+
+pub(crate) fn signal(name: &str, id: &str, payload: Value) -> Input {
+    let (id, name, payload) = (id.parse().unwrap(), name.parse().unwrap(), payload.into());
+    Input::Signaled(Signal { id, name, payload, actor: None })
 }
 
 pub(crate) fn act(action: Action) -> Input {
@@ -403,6 +494,15 @@ fn entry_words(entry: &Entry) -> String {
         Entry::OperatorActed { operator, action, .. } => format!("{} acts: {}", operator.actor, action.as_str()),
         Entry::StepSkipped { step, op, .. } => format!("{}{step} skipped", way(op)),
         Entry::ClockStood { since, until } => format!("the clock stood for {} s", (*until - *since).num_seconds()),
+        Entry::SignalAwaited { step, signal, miss_at } => {
+            let end = if miss_at.is_some() { "for a time" } else { "without end" };
+            format!("{step} awaits {signal} {end}")
+        }
+        Entry::SignalReceived { id, signal, .. } => format!("{signal} received ({id})"),
+        Entry::SignalTaken { step, id } => format!("{step} takes {id}"),
+        Entry::SignalMissed { step, .. } => format!("{step} misses its signal"),
+        Entry::TimerSet { step, .. } => format!("{step} waits for its time"),
+        Entry::TimerFired { step } => format!("the time of {step} comes"),
         Entry::SagaCompleted => "completed".into(),
         Entry::SagaCompensated => "compensated".into(),
         Entry::SagaAbandoned => "abandoned".into(),

@@ -40,6 +40,25 @@ fn an_entry_of_an_unknown_kind_is_named() {
 }
 
 #[test]
+fn a_record_says_which_reader_it_asks_for_only_where_the_first_one_is_not_enough() {
+    let (old, new) = (Entry::SagaCompleted, Entry::TimerFired { step: name("cool-down") });
+    let plain = r#"[{"entry":"saga_completed"}]"#;
+    let asking = r#"{"reader":2,"entries":[{"entry":"timer_fired","step":"cool-down"},{"entry":"saga_completed"}]}"#;
+    for (entries, stored) in [(vec![old.clone()], plain), (vec![new, old], asking)] {
+        assert_eq!(machine::write_record(&entries).unwrap(), stored);
+        assert_eq!(machine::read_record(stored).unwrap(), entries);
+    }
+}
+
+#[test]
+fn a_record_of_a_later_program_is_not_replayed_even_where_its_entries_could_be_read() {
+    let later = r#"{"reader":999,"entries":[{"entry":"saga_completed"}],"more":1}"#;
+    let refused = machine::read_record(later).unwrap_err();
+    assert!(matches!(refused, machine::RecordError::NewerReader { needed: 999 }), "{refused}");
+    assert!(matches!(machine::read_record("{}"), Err(machine::RecordError::Unreadable(_))));
+}
+
+#[test]
 fn an_entry_keeps_its_document_as_it_came_and_has_one() {
     let stored = r#"{"entry":"command_done","step":"hold-rooms","op":"action","reply":{"b": 1.50, "a": "\u00e9"}}"#;
     let entry: Entry = serde_json::from_str(stored).unwrap();
@@ -51,7 +70,12 @@ fn an_entry_keeps_its_document_as_it_came_and_has_one() {
 
 /// One of each variant, and of each optional field. The match makes a new variant fail to compile here.
 fn examples() -> Vec<(&'static str, Entry)> {
-    let examples = vec![started(true), started(false)].into_iter().chain(commands()).chain(turns()).chain(operators());
+    let examples = vec![started(true), started(false)]
+        .into_iter()
+        .chain(commands())
+        .chain(turns())
+        .chain(operators())
+        .chain(waits());
     examples
         .map(|(suffix, entry)| {
             let kind = match &entry {
@@ -64,6 +88,12 @@ fn examples() -> Vec<(&'static str, Entry)> {
                 Entry::AttentionNeeded { .. } => "attention_needed",
                 Entry::OperatorActed { .. } => "operator_acted",
                 Entry::StepSkipped { .. } => "step_skipped",
+                Entry::SignalAwaited { .. } => "signal_awaited",
+                Entry::SignalReceived { .. } => "signal_received",
+                Entry::SignalTaken { .. } => "signal_taken",
+                Entry::SignalMissed { .. } => "signal_missed",
+                Entry::TimerSet { .. } => "timer_set",
+                Entry::TimerFired { .. } => "timer_fired",
                 Entry::ClockStood { .. } => "clock_stood",
                 Entry::SagaCompleted => "saga_completed",
                 Entry::SagaCompensated => "saga_compensated",
@@ -139,6 +169,28 @@ fn turns() -> Vec<(&'static str, Entry)> {
     ]
 }
 
+fn waits() -> Vec<(&'static str, Entry)> {
+    let step = || name("approval");
+    let signal = || "approval".parse().unwrap();
+    let awaited = |miss_at| Entry::SignalAwaited { step: step(), signal: signal(), miss_at };
+    let received = |actor: Option<&str>| Entry::SignalReceived {
+        id: "evt_1".parse().unwrap(),
+        signal: signal(),
+        actor: actor.map(str::to_owned),
+        payload: json!({"approved": true}).into(),
+    };
+    vec![
+        ("", awaited(Some(at(3_600)))),
+        (".without_end", awaited(None)),
+        ("", received(Some("usr_1"))),
+        (".by_nobody_known", received(None)),
+        ("", Entry::SignalTaken { step: step(), id: "evt_1".parse().unwrap() }),
+        ("", Entry::SignalMissed { step: step(), message: "the signal `approval` did not come in time".into() }),
+        ("", Entry::TimerSet { step: step(), fire_at: at(60) }),
+        ("", Entry::TimerFired { step: step() }),
+    ]
+}
+
 fn operators() -> Vec<(&'static str, Entry)> {
     let acted = |action| Entry::OperatorActed {
         operator: Operator { actor: "usr_1".into(), role: "operator".into(), reason: "the hotel called back".into() },
@@ -154,6 +206,8 @@ fn operators() -> Vec<(&'static str, Entry)> {
         (".retry_step", acted(Action::Retry { step: Some(step()) })),
         (".cancel", acted(Action::Cancel {})),
         (".skip", acted(Action::Skip { step: step(), reply: reply(), force: true })),
+        (".fire_timer", acted(Action::FireTimer { step: step() })),
+        (".reschedule_timer", acted(Action::RescheduleTimer { step: step(), at: at(60) })),
         (".abandon", acted(Action::Abandon {})),
         ("", Entry::StepSkipped { step: step(), op: Op::Action, reply: reply().into() }),
     ]

@@ -67,8 +67,13 @@ proptest! {
         prop_assert!(shuffled.ends_like(&plain), "{:?} instead of {:?}", shuffled.outcome(), plain.outcome());
         if plain.state.status == SagaStatus::Completed {
             // How long a clock stood depends on the order, and the deadline with it.
+            // Signals are kept in the order in which they came.
+            let in_order = |mut state: State| {
+                state.signals.sort_by(|one, other| one.id.cmp(&other.id));
+                state
+            };
             let state = State { deadline_at: plain.state.deadline_at, ..shuffled.state.clone() };
-            prop_assert_eq!(&state, &plain.state);
+            prop_assert_eq!(in_order(state), in_order(plain.state.clone()));
             prop_assert_eq!(sent(&shuffled), sent(&plain));
         }
     }
@@ -110,7 +115,7 @@ proptest! {
     #[test]
     fn whatever_operators_do_and_whenever_no_law_is_broken(
         plan in plans(), flags in 0..8_u8, seed: u64,
-        acts in prop::collection::vec((0..20_usize, 0..8_usize, 0..12_u8), 1..8),
+        acts in prop::collection::vec((0..20_usize, 0..8_usize, 0..16_u8), 1..8),
     ) {
         let definition = plan.build().unwrap();
         let mut dice = Dice::new(seed);
@@ -215,7 +220,9 @@ fn any_action(step: StepName, kind: u8) -> Action {
         4..7 => Action::Retry { step: Some(step) },
         7..9 => Action::Skip { step, reply: json!({"said": "by hand"}), force: kind == 8 },
         9..11 => Action::Cancel {},
-        _ => Action::Abandon {},
+        11 => Action::Abandon {},
+        12..14 => Action::FireTimer { step },
+        14.. => Action::RescheduleTimer { step, at: DateTime::from_timestamp(1_800_000_100, 0).unwrap() },
     }
 }
 
@@ -231,12 +238,14 @@ enum RawInput {
     DeadLetter { step: usize, undo: bool, attempt: u16 },
     ReplyMissing { step: usize, undo: bool, attempt: u16 },
     Operator { step: usize, kind: u8 },
+    Signal { step: usize, id: u8, kind: u8 },
 }
 
 fn any_input() -> impl Strategy<Value = (i64, RawInput)> {
     let reply = (0..10_usize, any::<bool>(), 0..3_u16, 0..5_u16, 0..6_u8)
         .prop_map(|(step, undo, generation, attempt, kind)| RawInput::Reply { step, undo, generation, attempt, kind });
-    let operator = (0..10_usize, 0..12_u8).prop_map(|(step, kind)| RawInput::Operator { step, kind });
+    let signal = (0..10_usize, 0..6_u8, 0..8_u8).prop_map(|(step, id, kind)| RawInput::Signal { step, id, kind });
+    let operator = (0..10_usize, 0..16_u8).prop_map(|(step, kind)| RawInput::Operator { step, kind });
     let dead = (0..10_usize, any::<bool>(), 0..5_u16).prop_map(|(step, undo, attempt)| RawInput::DeadLetter {
         step,
         undo,
@@ -247,7 +256,10 @@ fn any_input() -> impl Strategy<Value = (i64, RawInput)> {
         undo,
         attempt,
     });
-    (0..5_000_i64, prop_oneof![3 => Just(RawInput::Time), 12 => reply, 2 => dead, 2 => missing, 2 => operator])
+    (
+        0..5_000_i64,
+        prop_oneof![3 => Just(RawInput::Time), 12 => reply, 2 => dead, 2 => missing, 2 => operator, 4 => signal],
+    )
 }
 
 impl RawInput {
@@ -277,6 +289,11 @@ impl RawInput {
                     _ => Outcome::done(Value::Null),
                 };
                 Input::Replied { command_id, attempt, outcome: outcome.map(Document::from) }
+            }
+            Self::Signal { step, id, kind } => {
+                let name = if kind == 0 { "other".to_owned() } else { format!("signal-{step}") };
+                let payload = if kind == 1 { json!(7) } else { json!({"approved_by": "ann"}) };
+                common::signal(&name, &format!("id-{id}"), payload)
             }
             Self::Operator { step, kind } => {
                 let operator = Operator { actor: "a".into(), role: "r".into(), reason: "because".into() };
@@ -314,7 +331,7 @@ fn any_entry() -> impl Strategy<Value = Entry> {
     let op = prop_oneof![Just(Op::Action), Just(Op::Compensation)];
     let time = (0..100_i64).prop_map(|seconds| DateTime::from_timestamp(seconds, 0).unwrap());
     let number = prop_oneof![0..4_u16, Just(u16::MAX)];
-    (step, op, time, number.clone(), number, 0..42_u8).prop_map(|(step, op, at, attempt, generation, kind)| {
+    (step, op, time, number.clone(), number, 0..54_u8).prop_map(|(step, op, at, attempt, generation, kind)| {
         let (code, message) = ("code".to_owned(), "message".to_owned());
         let cause =
             machine::Cause { step: Some(step.clone()), code: code.clone(), message: message.clone(), refused: true };
@@ -343,6 +360,17 @@ fn any_entry() -> impl Strategy<Value = Entry> {
                 input: json!({"flags": "not a number"}).into(),
                 not_applicable: vec![step],
             },
+            42..44 => Entry::SignalAwaited { step, signal: "approval".parse().unwrap(), miss_at: Some(at) },
+            44..46 => Entry::SignalReceived {
+                id: format!("id-{}", attempt % 3).parse().unwrap(),
+                signal: "approval".parse().unwrap(),
+                actor: None,
+                payload: json!("no approval").into(),
+            },
+            46..48 => Entry::SignalTaken { step, id: format!("id-{}", generation % 3).parse().unwrap() },
+            48..50 => Entry::SignalMissed { step, message },
+            50..52 => Entry::TimerSet { step, fire_at: at },
+            52.. => Entry::TimerFired { step },
             39 | 40 => Entry::ClockStood { since: DateTime::from_timestamp(50, 0).unwrap(), until: at },
             _ => [Entry::SagaCompleted, Entry::SagaCompensated, Entry::SagaAbandoned][usize::from(attempt % 3)].clone(),
         }

@@ -16,3 +16,5 @@ mod planning;
 mod rules;
 #[cfg(test)]
 mod table;
+#[cfg(test)]
+mod waits;

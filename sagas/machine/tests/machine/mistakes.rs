@@ -262,7 +262,7 @@ fn a_catalog_finds_by_name_and_version_and_takes_no_version_twice() {
     let hurried = Catalog::new([journey()]).unwrap().with_times_divided(60);
     let (hurried, published) = (hurried.newest("journey").unwrap(), journey());
     assert_eq!(hurried.deadline(), Some(2 * SECOND));
-    assert_eq!(hurried.steps()[0].action().reply_within, SECOND / 6);
+    assert_eq!(hurried.steps()[0].command(contract::Op::Action).unwrap().reply_within, SECOND / 6);
     assert_eq!(hurried.fingerprint(), published.fingerprint(), "it is the same saga, only sooner");
     let twice = Catalog::new([version(1), version(1)]).unwrap_err();
     assert_eq!(twice.to_string(), "`trip` version 1 is defined twice");

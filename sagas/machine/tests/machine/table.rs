@@ -11,7 +11,7 @@ use contract::{
 use machine::Input;
 use serde_json::{Value, json};
 
-use crate::common::{Talk, act, journey, name};
+use crate::common::{Talk, act, approval, journey, name, signal};
 
 /// A state, how to reach it, and the step and direction that the inputs are about.
 pub(crate) type Row = (&'static str, fn(&mut Talk), &'static str, Op);
@@ -36,8 +36,17 @@ pub(crate) const ROWS: &[Row] = &[
     ("tell was answered, but not readably", tell_stuck, "tell", Op::Action),
     ("completed", completed, "bill", Op::Action),
     ("compensated", compensated, "create", Op::Compensation),
+    ("approval, a signal, is not reached", |_| (), "approval", Op::Action),
+    ("approval is not reached, and its signal is kept", approved_early, "approval", Op::Action),
+    ("approval is awaited", |talk| _ = talk.done("create"), "approval", Op::Action),
+    ("approval was missed", approval_missed, "approval", Op::Action),
+    ("approval came, cool-down, a timer, waits", approved, "cool-down", Op::Action),
+    ("receipt, a signal after the pivot, was missed", receipt_missed, "receipt", Op::Action),
     ("abandoned", |talk| _ = talk.act(Action::Abandon {}), "create", Op::Action),
 ];
+
+/// The steps of the saga with waits, `create -> approval (signal) -> cool-down (timer) -> confirm (pivot) -> receipt (signal)`.
+const WAITS: [&str; 3] = ["approval", "cool-down", "receipt"];
 
 #[test]
 fn the_table_of_state_and_input() {
@@ -45,7 +54,7 @@ fn the_table_of_state_and_input() {
     for (state, reach, step, op) in ROWS {
         table += &format!("## {state}\n");
         for (input, made) in inputs(step, *op) {
-            let mut talk = Talk::begin(journey(), 0);
+            let mut talk = Talk::begin(if WAITS.contains(step) { approval() } else { journey() }, 0);
             reach(&mut talk);
             let made = made(&mut talk);
             table += &format!("{input:<28} {}\n", talk.hear(&made));
@@ -119,8 +128,20 @@ fn inputs(step: &'static str, op: Op) -> Vec<(&'static str, Make)> {
         ("operator: skip by force", operator(Action::Skip { step: name(step), reply: good(op), force: true })),
         ("operator: skip, wrong reply", operator(Action::Skip { step: name(step), reply: json!(7), force: true })),
         ("operator: cancel", operator(Action::Cancel {})),
+        ("operator: fire its timer", operator(Action::FireTimer { step: name(step) })),
+        ("operator: reschedule it", reschedule(step)),
         ("operator: abandon", operator(Action::Abandon {})),
+        ("signal of its name", signaled(step, json!({"approved_by": "bob"}))),
+        ("signal, unreadable", signaled(step, json!(7))),
     ]
+}
+
+fn reschedule(step: &'static str) -> Make {
+    Box::new(move |talk| act(Action::RescheduleTimer { step: name(step), at: talk.now + TimeDelta::minutes(1) }))
+}
+
+fn signaled(name: &'static str, payload: Value) -> Make {
+    Box::new(move |_| signal(name, "new", payload.clone()))
 }
 
 fn reply_missing(step: &'static str, op: Op, wait: TimeDelta) -> Make {
@@ -219,6 +240,27 @@ fn completed(talk: &mut Talk) {
     past_pivot(talk);
     talk.done("tell");
     talk.done("bill");
+}
+
+fn approved_early(talk: &mut Talk) {
+    talk.signal("approval", "early");
+}
+
+fn approved(talk: &mut Talk) {
+    talk.done("create");
+    talk.signal("approval", "in-time");
+}
+
+fn approval_missed(talk: &mut Talk) {
+    talk.done("create");
+    talk.wait();
+}
+
+fn receipt_missed(talk: &mut Talk) {
+    approved(talk);
+    talk.wait();
+    talk.done("confirm");
+    talk.wait();
 }
 
 fn compensated(talk: &mut Talk) {
