@@ -15,6 +15,7 @@ const SERIALIZED: &[(&str, &str)] = &[
     ("sagas/contract/src/", "the wire"),
     ("sagas/machine/src/entry.rs", "journal entries"),
     ("sagas/machine/src/fingerprint.rs", "the shape that a definition's fingerprint is taken of"),
+    ("sagas/machine/src/record.rs", "records of journal entries"),
     ("sagas/machine/src/input.rs", "operator inputs, which journal entries hold"),
     ("kit/src/", "problem details, readiness, health"),
     ("cli/src/", "what sagactl sends, prints as JSON and keeps of a login"),

@@ -287,7 +287,7 @@ fn actions() -> Vec<Golden> {
         golden("action.named", named),
         golden("action.skip", request(Action::Skip { step: step("confirm-rooms"), reply: reply(), force: true })),
         golden("action.fire_timer", request(Action::FireTimer { step: step("cool-down") })),
-        golden("action.reschedule_timer", request(Action::RescheduleTimer { step: step("cool-down"), at: at(60) })),
+        golden("action.reschedule_timer", request(Action::RescheduleTimer { step: step("cool-down"), at: at(30) })),
         golden("action.abandon", request(Action::Abandon {})),
     ]
 }

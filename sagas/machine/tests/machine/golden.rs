@@ -183,7 +183,7 @@ fn waits() -> Vec<(&'static str, Entry)> {
         ("", awaited(Some(at(3_600)))),
         (".without_end", awaited(None)),
         ("", received(Some("usr_1"))),
-        (".by_nobody_known", received(None)),
+        (".anonymous", received(None)),
         ("", Entry::SignalTaken { step: step(), id: "evt_1".parse().unwrap() }),
         ("", Entry::SignalMissed { step: step(), message: "the signal `approval` did not come in time".into() }),
         ("", Entry::TimerSet { step: step(), fire_at: at(60) }),

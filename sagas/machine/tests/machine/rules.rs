@@ -206,7 +206,7 @@ fn operators_are_told_why_not() {
     );
     assert_eq!(
         talk.act(skip("rooms", json!({"said": "x"}))),
-        "refused: skip_impossible: step `rooms` is not sent; only what is stuck or waits for its next attempt can be skipped, or by force what is under way"
+        "refused: skip_impossible: step `rooms` is not sent; only what is stuck, waits for a signal or for its next attempt can be skipped, or by force what is under way"
     );
     assert_eq!(
         talk.act(skip("create", json!({"said": 7}))),
@@ -237,7 +237,7 @@ fn a_step_under_way_is_skipped_only_by_force() {
     let skip = |force| Action::Skip { step: name("create"), reply: json!({"said": "by phone"}), force };
     assert_eq!(
         talk.act(skip(false)),
-        "refused: skip_impossible: step `create` is awaiting its reply; only what is stuck or waits for its next attempt can be skipped, or by force what is under way"
+        "refused: skip_impossible: step `create` is awaiting its reply; only what is stuck, waits for a signal or for its next attempt can be skipped, or by force what is under way"
     );
     let mut forced = begin();
     assert_eq!(forced.act(skip(true)), "ann acts: skip; create skipped; send flights 1.1; send rooms 1.1");
