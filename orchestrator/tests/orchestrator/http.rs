@@ -131,6 +131,7 @@ async fn health_readiness_and_definitions_are_told(rig: &Rig) {
     until("it is ready", async || (running.client.get("/ready").await.0 == StatusCode::OK).then_some(())).await;
     let (_, definitions) = running.client.get("/api/definitions").await;
     let names: Vec<_> = definitions["items"].as_array().unwrap().iter().map(|item| &item["name"]).collect();
-    assert_eq!(names, [&json!("quick-trip"), &json!("trip")]);
-    assert_eq!(definitions["items"][1]["steps"][3]["kind"], "pivot");
+    assert_eq!(names, [&json!("hurried-trip"), &json!("patient-trip"), &json!("quick-trip"), &json!("trip")]);
+    assert_eq!(definitions["items"][3]["steps"][3]["kind"], "pivot");
+    assert_eq!(definitions["items"][1]["steps"][1]["work"], "signal");
 }

@@ -180,7 +180,7 @@ impl<'a> Draft<'a> {
         self.follow_refusal(step, op, code, message);
     }
 
-    /// What follows from a business refusal.
+    /// Records the consequences of a business refusal.
     fn follow_refusal(&mut self, step: &Step, op: Op, code: String, message: String) {
         match (op, step.kind) {
             (Op::Action, StepKind::Compensatable | StepKind::Pivot) => {

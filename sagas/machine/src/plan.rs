@@ -69,7 +69,8 @@ impl Outlook<'_> {
             return;
         }
         self.plan_open(sent);
-        for round in 1.. {
+        let mut round = 1;
+        loop {
             self.conclude_open();
             let op = self.state.direction();
             let (ahead, end) = match op {
@@ -84,12 +85,15 @@ impl Outlook<'_> {
                 // What is left waits for a person.
                 return;
             }
+            let before = self.planned.len();
             for step in ahead.ready {
                 self.planned.extend(planned(step, op, round, PlannedWhen::AfterReplies, None));
                 let (generation, attempt, reply_by) = (1, 1, self.now);
                 let step = step.name.clone();
                 evolve(&mut self.state, &Entry::CommandDispatched { step, op, generation, attempt, reply_by });
             }
+            // Where steps only wait, nothing is sent.
+            round += u16::from(self.planned.len() > before);
         }
     }
 

@@ -24,6 +24,7 @@ const INSIDE: &[(&str, &str)] = &[
     ("Notice", "NotifyUser"),
     ("Outcome", "ReplyEnvelope"),
     ("FieldError", "Problem"),
+    ("StepWork", "StepView"),
     ("StartKey", "StartSaga"),
     ("PageToken", "Page"),
     ("StepView", "SagaView"),

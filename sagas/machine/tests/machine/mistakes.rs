@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use machine::{Builder, Catalog, Definition, DefinitionError, Retry, StepHandle};
+use machine::{Builder, Catalog, Definition, DefinitionError, Retry, StepHandle, Wake};
 
-use crate::common::{Learned, Trip, journey, probe, unprobe};
+use crate::common::{Approval, Learned, Trip, journey, probe, unprobe};
 
 type Saga = Builder<Trip, Learned>;
 
@@ -272,4 +272,28 @@ fn a_catalog_finds_by_name_and_version_and_takes_no_version_twice() {
 fn a_mistake_can_be_matched_on() {
     let mistakes = Saga::new("trip", 1).build().unwrap_err();
     assert_eq!(mistakes, [DefinitionError::NoSteps]);
+}
+
+#[test]
+fn waits_are_checked() {
+    check(
+        |saga| {
+            saga.step("approval").signal::<Approval>("Approval").within(Duration::ZERO).add();
+            saga.step("cool-down").pivot().timer(|_, _| Wake::After(SECOND)).add();
+        },
+        &[
+            "step `approval` waits for `Approval`, which is not a signal's name: 1 to 48 of a-z, 0-9 and `-`, starting with a letter",
+            "compensatable step `approval` does not come before pivot `cool-down`: it could run when nothing is undone any more",
+            "step `approval` awaits its signal for less than a millisecond",
+            "pivot `cool-down` sends no command: a saga cannot be past its point of no return by waiting",
+        ],
+    );
+    check(
+        |saga| {
+            let approval = saga.step("approval").signal::<Approval>("approval").add();
+            let confirm = saga.step("confirm").pivot().after([approval]).command(probe).add();
+            saga.step("receipt").retriable().after([confirm]).signal::<Approval>("receipt").add();
+        },
+        &[],
+    );
 }

@@ -12,12 +12,13 @@ use contract::{
     step::Op,
 };
 use machine::{
-    Decision, Definition, Input, Plan, State, Verdict, decide, next_wake, plan, resume, start, testing::Dice,
+    Decision, Definition, Input, Plan, State, Step, Verdict, Work, decide, next_wake, plan, resume, start,
+    testing::Dice,
 };
 use proptest::prelude::*;
 
 use crate::{
-    common::{Talk, act, journey, name, plans, replies, trip},
+    common::{Talk, act, journey, name, plans, replies, signal, trip},
     table::{ROWS, good},
 };
 
@@ -134,6 +135,12 @@ fn run_on(
         let mut round = BTreeSet::new();
         for step in open {
             let progress = state.progress(step.name(), op).unwrap();
+            if progress.is_a_wait() {
+                let decision = decide(definition, state, &end_of_wait(step), now);
+                round.extend(sent(&decision));
+                state = decision.state;
+                continue;
+            }
             let command_id = contract::CommandId {
                 saga: state.saga_id,
                 step: step.name().clone(),
@@ -153,7 +160,15 @@ fn run_on(
 }
 
 fn is_awaited(state: &State, step: &StepName, op: Op) -> bool {
-    state.progress(step, op).is_some_and(|progress| progress.due_at().is_some())
+    state.progress(step, op).is_some_and(|progress| progress.due_at().is_some() || progress.is_a_wait())
+}
+
+/// The input that ends a step's wait well.
+fn end_of_wait(step: &Step) -> Input {
+    match step.work() {
+        Work::Signal(spec) => signal(spec.name.as_str(), step.name().as_str(), replies(spec.name.as_str())),
+        Work::Command(_) | Work::Timer => act(Action::FireTimer { step: step.name().clone() }),
+    }
 }
 
 fn sent(decision: &Decision) -> Vec<(StepName, Op)> {

@@ -8,7 +8,7 @@ use contract::{
     saga::Action,
     step::Op,
 };
-use machine::Input;
+use machine::{Definition, Input};
 use serde_json::{Value, json};
 
 use crate::common::{Talk, act, approval, journey, name, signal};
@@ -36,25 +36,28 @@ pub(crate) const ROWS: &[Row] = &[
     ("tell was answered, but not readably", tell_stuck, "tell", Op::Action),
     ("completed", completed, "bill", Op::Action),
     ("compensated", compensated, "create", Op::Compensation),
+    ("abandoned", |talk| _ = talk.act(Action::Abandon {}), "create", Op::Action),
+];
+
+/// The same of the saga with waits, `create -> approval (signal) -> cool-down (timer) -> confirm (pivot) -> receipt (signal)`.
+const WAITS: &[Row] = &[
     ("approval, a signal, is not reached", |_| (), "approval", Op::Action),
     ("approval is not reached, and its signal is kept", approved_early, "approval", Op::Action),
     ("approval is awaited", |talk| _ = talk.done("create"), "approval", Op::Action),
     ("approval was missed", approval_missed, "approval", Op::Action),
     ("approval came, cool-down, a timer, waits", approved, "cool-down", Op::Action),
     ("receipt, a signal after the pivot, was missed", receipt_missed, "receipt", Op::Action),
-    ("abandoned", |talk| _ = talk.act(Action::Abandon {}), "create", Op::Action),
 ];
-
-/// The steps of the saga with waits, `create -> approval (signal) -> cool-down (timer) -> confirm (pivot) -> receipt (signal)`.
-const WAITS: [&str; 3] = ["approval", "cool-down", "receipt"];
 
 #[test]
 fn the_table_of_state_and_input() {
     let mut table = String::new();
-    for (state, reach, step, op) in ROWS {
+    let rows = ROWS.iter().map(|row| (row, journey as fn() -> Definition));
+    let waits = WAITS.iter().map(|row| (row, approval as fn() -> Definition));
+    for ((state, reach, step, op), definition) in rows.chain(waits) {
         table += &format!("## {state}\n");
         for (input, made) in inputs(step, *op) {
-            let mut talk = Talk::begin(if WAITS.contains(step) { approval() } else { journey() }, 0);
+            let mut talk = Talk::begin(definition(), 0);
             reach(&mut talk);
             let made = made(&mut talk);
             table += &format!("{input:<28} {}\n", talk.hear(&made));
