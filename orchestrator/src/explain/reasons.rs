@@ -1,8 +1,12 @@
 //! The reasons why a saga is not moving, the most important first: a function of what is known.
 
 use chrono::TimeDelta;
-use contract::orchestrator_api::{CircuitCause, CommandPlace, DomainState, OpenStep, StandstillReason};
+use contract::{
+    orchestrator_api::{CircuitCause, CommandPlace, DomainState, OpenStep, StandstillReason},
+    step::Op,
+};
 use journal::Quarantined;
+use machine::{Phase, Step, Work};
 
 use super::Facts;
 
@@ -19,7 +23,9 @@ pub(super) fn of(facts: &Facts<'_>, steps: &[OpenStep], domains: &[DomainState])
     reasons.extend(steps.iter().filter(|step| waits_for_person(step)).map(person_awaited));
     let waiting: Vec<_> = steps.iter().filter(|step| !waits_for_person(step)).collect();
     // What is left alone hears nothing, so nothing else holds it up.
-    if facts.quarantined.is_none() && (steps.is_empty() || is_forgotten(facts, &waiting)) {
+    let waits: Vec<_> = facts.definition.steps().iter().filter_map(|step| of_wait(facts, step)).collect();
+    let nothing = steps.is_empty() && waits.is_empty();
+    if facts.quarantined.is_none() && (nothing || is_forgotten(facts, &waiting)) {
         reasons.push(StandstillReason::Orphaned {});
     }
     if !waiting.is_empty() {
@@ -28,6 +34,7 @@ pub(super) fn of(facts: &Facts<'_>, steps: &[OpenStep], domains: &[DomainState])
         reasons.extend(domains.iter().filter_map(of_queue));
     }
     reasons.extend(waiting.into_iter().filter_map(|step| of_step(step, domains)));
+    reasons.extend(waits);
     reasons
 }
 
@@ -35,6 +42,28 @@ pub(super) fn of(facts: &Facts<'_>, steps: &[OpenStep], domains: &[DomainState])
 pub(super) fn quarantined(quarantined: &Quarantined) -> StandstillReason {
     let Quarantined { saga_id: _, code, detail, since } = quarantined.clone();
     StandstillReason::Quarantined { code, detail, since }
+}
+
+/// A step that sends nothing, and waits for a signal, for a time, or for a person after its signal was missed.
+fn of_wait(facts: &Facts<'_>, step: &Step) -> Option<StandstillReason> {
+    let is_a_wait = match step.work() {
+        Work::Signal(_) | Work::Timer => true,
+        Work::Command(_) => false,
+    };
+    let progress = facts.state.progress(step.name(), Op::Action).filter(|_| is_a_wait)?;
+    let name = step.name().clone();
+    match &progress.phase {
+        Phase::AwaitingSignal { signal, miss_at } => {
+            Some(StandstillReason::SignalAwaited { step: name, signal: signal.clone(), miss_at: *miss_at })
+        }
+        Phase::AwaitingTime { fire_at } => Some(StandstillReason::TimeAwaited { step: name, at: *fire_at }),
+        Phase::Stuck => {
+            let code = progress.error.as_ref().map_or_else(|| STUCK.to_owned(), |error| error.code.clone());
+            Some(StandstillReason::PersonAwaited { step: name, op: Op::Action, code })
+        }
+        Phase::Idle | Phase::Outstanding { .. } | Phase::Waiting { .. } => None,
+        Phase::Done { .. } | Phase::Refused | Phase::GivenUp => None,
+    }
 }
 
 const fn waits_for_person(step: &OpenStep) -> bool {

@@ -63,6 +63,11 @@ fn clause(reason: &StandstillReason) -> String {
             let (step, since, due) = (named(step.as_str(), *op), time(*since), time(*reply_by));
             format!("{step} awaits the reply of {} since {since}, which is due at {due}", route.as_str())
         }
+        StandstillReason::SignalAwaited { step, signal, miss_at } => {
+            let end = miss_at.map_or_else(String::new, |at| format!(", which must come until {}", time(at)));
+            format!("`{step}` waits for the signal `{signal}`{end}")
+        }
+        StandstillReason::TimeAwaited { step, at } => format!("`{step}` waits until {}", time(*at)),
         StandstillReason::AttemptAwaited { step, op, at, code } => {
             format!("{} failed ({code}) and is tried again at {}", named(step.as_str(), *op), time(*at))
         }

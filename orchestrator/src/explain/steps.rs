@@ -19,6 +19,8 @@ pub(super) fn open(facts: &Facts<'_>) -> Vec<OpenStep> {
         let (reply_by, retry_at) = match progress.phase {
             Phase::Outstanding { reply_by } => (Some(reply_by), None),
             Phase::Waiting { retry_at } => (None, Some(retry_at)),
+            // A step that sends nothing has no place here.
+            Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } => (None, None),
             Phase::Idle | Phase::Done { .. } | Phase::Refused | Phase::GivenUp | Phase::Stuck => (None, None),
         };
         OpenStep {

@@ -36,6 +36,11 @@ async fn approve(client: &Client, saga: SagaId, id: &str) -> (u16, Value) {
     signal(client, saga, "approval", id, json!({ "by": "ann" })).await
 }
 
+async fn reasons(client: &Client, saga: SagaId) -> Vec<Value> {
+    let (_, explanation) = client.get(&format!("/api/sagas/{saga}/explanation")).await;
+    explanation["reasons"].as_array().unwrap_or_else(|| panic!("{explanation}")).clone()
+}
+
 /// Waits until a step waits.
 async fn waits(client: &Client, saga: SagaId, step: &str) {
     until(&format!("{step} waits"), async || {
@@ -70,6 +75,8 @@ async fn a_signal_wakes_its_step_once_whether_early_doubled_or_late(rig: &Rig) {
     let woke = json!({ "effect": "woke", "step": "approval" });
     let saga = client.start("patient-trip", "short").await;
     waits(client, saga, "approval").await;
+    let reasons = reasons(client, saga).await;
+    assert_eq!(reasons, [json!({ "reason": "signal_awaited", "step": "approval", "signal": "approval" })]);
     let many = join_all((0..8).map(|i| approve(client, saga, if i % 2 == 0 { "evt_1" } else { "evt_2" }))).await;
     assert!(many.iter().all(|(status, _)| *status == 200), "{many:?}");
     let by_id = |first: usize| many.iter().skip(first).step_by(2).map(|(_, body)| body).collect::<Vec<_>>();
@@ -112,6 +119,8 @@ async fn a_timer_fires_after_a_restart_and_by_hand(rig: &Rig) {
         assert_eq!(approve(&first.client, saga, "evt_1").await.0, 200);
     }
     waits(&first.client, long, "cool-down").await;
+    let reasons = reasons(&first.client, long).await;
+    assert_eq!((reasons.len(), &reasons[0]["reason"]), (1, &json!("time_awaited")), "{reasons:?}");
     let parts = rig.parts().await;
     first.kill();
     let mut second = Running::start_waiting(parts).await;

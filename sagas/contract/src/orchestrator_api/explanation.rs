@@ -7,6 +7,7 @@ use crate::{
     command::Route,
     ids::SagaId,
     saga::{Cause, SagaStatus},
+    signal::SignalName,
     step::{Op, StepName},
 };
 
@@ -145,6 +146,23 @@ pub enum StandstillReason {
         since: DateTime<Utc>,
         /// The time at which the reply is due.
         reply_by: DateTime<Utc>,
+    },
+    /// A step waits for a signal.
+    SignalAwaited {
+        /// The name of the step.
+        step: StepName,
+        /// The signal's name.
+        signal: SignalName,
+        /// The time until which it must come; absent for a step that waits without end.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        miss_at: Option<DateTime<Utc>>,
+    },
+    /// A step waits for a time.
+    TimeAwaited {
+        /// The name of the step.
+        step: StepName,
+        /// The time that it waits for.
+        at: DateTime<Utc>,
     },
     /// An attempt failed, and the next one waits for its time.
     AttemptAwaited {

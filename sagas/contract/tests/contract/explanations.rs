@@ -104,6 +104,12 @@ fn reasons() -> Vec<StandstillReason> {
         StandstillReason::RoomAwaited { step: name.clone(), route, window: 64 },
         StandstillReason::ConfirmAwaited { step: name.clone(), route },
         StandstillReason::ReplyAwaited { step: name.clone(), op, route, since: at(4), reply_by: at(5) },
+        StandstillReason::SignalAwaited {
+            step: name.clone(),
+            signal: "approval".parse().unwrap(),
+            miss_at: Some(at(9)),
+        },
+        StandstillReason::TimeAwaited { step: name.clone(), at: at(9) },
         StandstillReason::AttemptAwaited { step: name, op, at: at(6), code: "reply_missing".into() },
     ]
 }
