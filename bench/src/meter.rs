@@ -135,7 +135,7 @@ mod tests {
         let roots = BTreeMap::from([("me", vec![std::process::id()])]);
         // On a stack of its own: the system has it back when its thread ends, where an allocator may keep it.
         let stack = std::thread::Builder::new().stack_size(512 << 20);
-        let had = stack.spawn(|| drop(std::hint::black_box([1_u8; 64 << 20])));
+        let had = stack.spawn(|| _ = std::hint::black_box([1_u8; 64 << 20]));
         had.unwrap().join().unwrap();
         let before = read(&roots)["me"].memory_peak_bytes;
         forget_peaks(&roots);
