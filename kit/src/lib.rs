@@ -14,4 +14,5 @@ pub mod postgres;
 pub mod readiness;
 pub mod settings;
 pub mod shutdown;
+pub mod signed_webhook;
 pub mod telemetry;

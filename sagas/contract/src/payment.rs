@@ -1,6 +1,10 @@
 //! The payment domain's messages. No card number ever appears: a client's page trades the card for a token at the
 //! provider.
 
+pub mod v2;
+mod view;
+mod webhook;
+
 use std::{fmt, str::FromStr};
 
 use chrono::{DateTime, Utc};
@@ -11,6 +15,11 @@ use crate::{
     ids::{OrderId, PaymentId},
     money::Money,
 };
+pub use view::{NextAction, PaymentStatus, PaymentView};
+pub use webhook::{
+    PaymentAction, PaymentWebhook, SIGNAL_PAYMENT_ACTION, WEBHOOK_SIGNATURE_HEADER, WebhookData, WebhookMetadata,
+    WebhookObject,
+};
 
 /// Refusal: the issuer said no.
 pub const REFUSED_DECLINED: &str = "card_declined";
@@ -18,6 +27,12 @@ pub const REFUSED_DECLINED: &str = "card_declined";
 pub const REFUSED_INSUFFICIENT: &str = "insufficient_funds";
 /// Refusal: the provider does not know the token.
 pub const REFUSED_TOKEN_UNKNOWN: &str = "payment_token_unknown";
+/// Refusal: the client was not verified, or turned the payment down at the provider.
+pub const REFUSED_AUTHENTICATION: &str = "authentication_failed";
+/// Refusal: the card asks for an act of the client, which the first version of the commands cannot wait for.
+pub const REFUSED_AUTHENTICATION_REQUIRED: &str = "authentication_required";
+/// Refusal: the payment was begun already, for something else.
+pub const REFUSED_PAYMENT_EXISTS: &str = "payment_exists";
 /// Refusal: there is no authorization to capture.
 pub const REFUSED_NOT_AUTHORIZED: &str = "payment_not_authorized";
 /// Refusal: the authorization can no longer be captured.

@@ -62,8 +62,8 @@ pub struct Domain {
     pub(crate) background: Vec<Background>,
 }
 
-/// The handlers by the command's name on the wire.
-pub(crate) type Commands = BTreeMap<&'static str, Arc<Registered>>;
+/// The handlers by the command's name on the wire and its version: sagas of an old version are served beside new ones.
+pub(crate) type Commands = BTreeMap<(&'static str, u16), Arc<Registered>>;
 
 /// One command that a domain carries out.
 pub(crate) struct Registered {
@@ -185,13 +185,13 @@ impl Domain {
     }
 
     /// # Panics
-    /// When a command is registered twice or belongs to another domain: both are mistakes of the program's text.
+    /// When a version of a command is registered twice or belongs to another domain: both are mistakes of the program's text.
     fn with<C: Command>(mut self, handler: AnyHandler, null_reply: Option<NullReply>) -> Self {
         assert_eq!(C::ROUTE, self.route, "`{}` belongs to another domain", C::NAME);
         let registered =
             Registered { name: C::NAME, version: C::VERSION, decode: erased::decode::<C>, handler, null_reply };
-        let before = self.commands.insert(C::NAME, Arc::new(registered));
-        assert!(before.is_none(), "`{}` is registered twice", C::NAME);
+        let before = self.commands.insert((C::NAME, C::VERSION), Arc::new(registered));
+        assert!(before.is_none(), "`{}` version {} is registered twice", C::NAME, C::VERSION);
         self
     }
 }

@@ -61,7 +61,7 @@ pub(crate) enum Unworkable {
     #[error("`{name}` is not a command of `{domain}`, which knows {known}")]
     UnknownCommand { name: String, domain: &'static str, known: String },
     #[error("`{name}` version {theirs} is not known here, only version {ours}")]
-    UnknownVersion { name: &'static str, theirs: u16, ours: u16 },
+    UnknownVersion { name: String, theirs: u16, ours: String },
     #[error("the payload of `{name}` is not readable: {source}")]
     Payload { name: &'static str, source: serde_json::Error },
     #[error("`{name}` undoes nothing, but was sent as a compensation")]
@@ -99,17 +99,10 @@ impl ReceivedCommand {
         if envelope.route != route {
             return Err(Unworkable::WrongDomain { theirs: envelope.route.as_str(), ours: route.as_str() });
         }
-        let Some(registered) = commands.get(envelope.name.as_str()) else {
-            return Err(Unworkable::UnknownCommand {
-                name: envelope.name.chars().take(NAME_BYTES_MAX).collect(),
-                domain: route.as_str(),
-                known: commands.keys().copied().collect::<Vec<_>>().join(", "),
-            });
+        let Some(registered) = commands.get(&(envelope.name.as_str(), envelope.version)) else {
+            return Err(unknown(&envelope, route, commands));
         };
         let name = registered.name;
-        if envelope.version != registered.version {
-            return Err(Unworkable::UnknownVersion { name, theirs: envelope.version, ours: registered.version });
-        }
         if envelope.op() == Op::Compensation && registered.null_reply.is_none() {
             return Err(Unworkable::NotACompensation { name });
         }
@@ -180,6 +173,23 @@ impl ReceivedCommand {
             message = message.with_header(headers::TRACEPARENT, trace.to_string());
         }
         Ok(Outgoing::reply(&self.envelope.reply_to, message).to_unpacker(self.envelope.parcels))
+    }
+}
+
+/// Why no handler is registered for a command.
+fn unknown(envelope: &CommandEnvelope, route: Route, commands: &Commands) -> Unworkable {
+    let ours: Vec<String> =
+        commands.keys().filter(|(name, _)| *name == envelope.name).map(|(_, version)| version.to_string()).collect();
+    if !ours.is_empty() {
+        let (name, theirs) = (envelope.name.clone(), envelope.version);
+        return Unworkable::UnknownVersion { name, theirs, ours: ours.join(" and ") };
+    }
+    let mut known: Vec<&str> = commands.keys().map(|(name, _)| *name).collect();
+    known.dedup();
+    Unworkable::UnknownCommand {
+        name: envelope.name.chars().take(NAME_BYTES_MAX).collect(),
+        domain: route.as_str(),
+        known: known.join(", "),
     }
 }
 

@@ -375,8 +375,8 @@ impl Reply {
 }
 
 /// The kind of the set that a command is handled in: commands of one kind, at the same part of theirs.
-fn set_kind(received: &ReceivedCommand) -> (&'static str, bool) {
-    (received.registered.name, matches!(received.part, Part::Record { .. }))
+fn set_kind(received: &ReceivedCommand) -> (&'static str, u16, bool) {
+    (received.registered.name, received.registered.version, matches!(received.part, Part::Record { .. }))
 }
 
 /// The answer to a command that has expired, which no transaction is begun for; none while it may be started.

@@ -6,14 +6,17 @@ use contract::{
     feed::{Notice, NotifyUser, UserNotified},
     flights::{AcceptedFlight, ConfirmSeats, HoldSeats, ReleaseSeats, SeatsConfirmed, SeatsHeld, SeatsReleased},
     order::{ConfirmOrder, CreateOrder, OrderConfirmation, OrderCreated, OrderRejection, PlaceOrder, RejectOrder},
-    payment::{AuthorizePayment, CapturePayment, PaymentAuthorized, PaymentCaptured, PaymentVoided, VoidPayment},
+    payment::{
+        AuthorizePayment, CapturePayment, NextAction, PaymentAction, PaymentAuthorized, PaymentCaptured, PaymentStatus,
+        PaymentView, PaymentVoided, PaymentWebhook, VoidPayment, WebhookData, WebhookMetadata, WebhookObject, v2,
+    },
 };
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     golden::{Golden, golden},
-    samples::{at, flight, items, money, order, payment, stay, token, travellers, user},
+    samples::{at, flight, items, money, order, payment, saga, stay, token, travellers, user},
 };
 
 #[test]
@@ -22,7 +25,7 @@ fn every_command_and_reply_is_its_golden_file() {
 }
 
 pub(crate) fn all() -> Vec<Golden> {
-    orders().into_iter().chain(holds()).chain(payments()).collect()
+    orders().into_iter().chain(holds()).chain(payments()).chain(payments_by_id()).collect()
 }
 
 /// A command and its reply, in one file named by the command.
@@ -34,6 +37,12 @@ struct Pair<C, R> {
 
 fn pair<C: Command>(command: C, reply: C::Reply) -> Golden {
     golden(C::NAME, Pair { command, reply })
+}
+
+/// As [`pair`], of a version whose elder is still served.
+fn later_pair<C: Command>(file: &'static str, command: C, reply: C::Reply) -> Golden {
+    assert_eq!(file, format!("{}.v{}", C::NAME, C::VERSION));
+    golden(file, Pair { command, reply })
 }
 
 fn orders() -> Vec<Golden> {
@@ -99,5 +108,37 @@ fn payments() -> Vec<Golden> {
         pair(AuthorizePayment { order_id: order(), amount: amount(), token: token() }, authorized),
         pair(VoidPayment { order_id: order() }, PaymentVoided {}),
         pair(CapturePayment { order_id: order(), amount: amount() }, PaymentCaptured { payment_id: payment() }),
+    ]
+}
+
+fn payments_by_id() -> Vec<Golden> {
+    let (payment_id, amount) = (payment(), money("12209.99", "EUR"));
+    let authorize = v2::AuthorizePayment { payment_id, order_id: order(), user_id: user(), amount, token: token() };
+    let redirect_url = "http://127.0.0.1:8080/sandbox/3ds/sbx_1".to_owned();
+    let acting = v2::PaymentAuthorization::RequiresAction { redirect_url: redirect_url.clone(), expires_at: at(30) };
+    let view = |status, next_action, failure_code: Option<&str>| PaymentView {
+        payment_id,
+        order_id: order(),
+        user_id: Some(user()),
+        status,
+        amount,
+        next_action,
+        failure_code: failure_code.map(Into::into),
+    };
+    let metadata = WebhookMetadata { saga_id: Some(saga()), payment_id: Some(payment_id) };
+    let object = WebhookObject { id: "sbx_1".into(), metadata };
+    let kind = "payment_intent.amount_capturable_updated".into();
+    let redirect = NextAction::Redirect { url: redirect_url, expires_at: at(30) };
+    vec![
+        later_pair("payment.authorize.v2", authorize, v2::PaymentAuthorization::Authorized { capture_before: at(45) }),
+        golden("payment.authorize.v2.requires_action", acting),
+        pair(v2::CompleteAuthorization { payment_id }, v2::AuthorizationCompleted { capture_before: at(45) }),
+        later_pair("payment.void.v2", v2::VoidPayment { payment_id }, PaymentVoided {}),
+        later_pair("payment.capture.v2", v2::CapturePayment { payment_id, amount }, PaymentCaptured { payment_id }),
+        golden("payment.statuses", PaymentStatus::ALL.to_vec()),
+        golden("payment.view", view(PaymentStatus::RequiresAction, Some(redirect), None)),
+        golden("payment.view.failed", view(PaymentStatus::Failed, None, Some("card_declined"))),
+        golden("payment.signal", PaymentAction { event_id: "evt_1".into(), payment_id }),
+        golden("payment.webhook", PaymentWebhook { id: "evt_1".into(), kind, data: WebhookData { object } }),
     ]
 }

@@ -18,3 +18,5 @@ mod outside;
 mod subscriptions;
 #[cfg(test)]
 mod toy;
+#[cfg(test)]
+mod versions;
