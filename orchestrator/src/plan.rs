@@ -57,7 +57,9 @@ pub(crate) fn totals(plans: &[PlanView]) -> Vec<PlannedTotal> {
             });
             match command.when {
                 PlannedWhen::Now => total.now += 1,
-                PlannedWhen::UnderWay | PlannedWhen::AtRetry | PlannedWhen::AfterReplies => total.later += 1,
+                PlannedWhen::UnderWay | PlannedWhen::AtRetry | PlannedWhen::AfterReplies | PlannedWhen::IfNeeded => {
+                    total.later += 1;
+                }
             }
         }
     }

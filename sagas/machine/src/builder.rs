@@ -154,6 +154,7 @@ impl<I: DeserializeOwned + Send + Sync + 'static, F: Default + 'static> Builder<
             kind: StepKind::Compensatable,
             after: Vec::new(),
             when: None,
+            needed: None,
             holds_for: None,
             undo: None,
             undo_timing: Timing::default(),
@@ -221,6 +222,13 @@ impl<I: DeserializeOwned + Send + Sync + 'static, F: Default + 'static, C> StepB
     /// Lets the step apply only to such inputs; for others it counts as done when its dependencies are.
     pub fn when(mut self, condition: fn(&I) -> bool) -> Self {
         self.parts.when = Some(mapping::erase_condition(condition));
+        self
+    }
+
+    /// Lets the step do its work only where it turns out to be needed. It is asked once, when all before it is done, and
+    /// may look at what those steps learned; a step that is not needed counts as done. A pivot has no such condition.
+    pub fn if_needed(mut self, needed: fn(&I, &F) -> bool) -> Self {
+        self.parts.needed = Some(mapping::erase_needed(needed));
         self
     }
 

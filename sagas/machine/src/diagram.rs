@@ -9,7 +9,7 @@ use crate::{
     step::{Step, Work, kind_word},
 };
 
-/// The definition as a Mermaid flowchart. Boxes say when they depend on the input; the pivot has a
+/// The definition as a Mermaid flowchart. Boxes say when they depend on the input, or on what was learned; the pivot has a
 /// double border.
 #[must_use]
 pub fn mermaid(definition: &Definition) -> String {
@@ -48,6 +48,9 @@ fn node(step: &Step) -> String {
     }
     if step.is_conditional() {
         label += "<br/>(if it applies)";
+    }
+    if step.is_perhaps_needed() {
+        label += "<br/>(if it is needed)";
     }
     match step.kind() {
         StepKind::Pivot => format!("    {}[[\"{label}\"]]\n", step.name()),

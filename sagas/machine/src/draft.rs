@@ -24,7 +24,7 @@ use crate::{
     entry::Entry,
     evolve::evolve,
     mapping::MappingError,
-    payload::{build_payload, build_wake},
+    payload::{build_payload, build_wake, is_needed},
     queries::{ahead_back, ahead_forward, deadline, expires_at, kept, own_time, pivot_issued, waits_over},
     retry::{Retry, later},
     state::{Phase, Progress, State},
@@ -53,6 +53,8 @@ enum Beginning<'a> {
     Await(&'a SignalSpec),
     /// It waits for a time.
     Sleep(DateTime<Utc>),
+    /// It has nothing to do, and is passed.
+    Pass,
 }
 
 /// A failed attempt, before it is known what follows from it.
@@ -259,15 +261,19 @@ impl<'a> Draft<'a> {
                 Err(error) => self.ask_a_person(step, op, error.code().to_owned(), error.to_string()),
             }
         }
-        let mut taken = false;
+        let mut passed = false;
         for (step, beginning) in beginnings {
             match beginning {
                 Beginning::Send(spec, payload) => self.send(step, op, spec, payload),
-                Beginning::Await(signal) => taken |= self.take_or_await(step, signal),
+                Beginning::Await(signal) => passed |= self.take_or_await(step, signal),
                 Beginning::Sleep(fire_at) => self.record(Entry::TimerSet { step: step.name.clone(), fire_at }),
+                Beginning::Pass => {
+                    self.record(Entry::StepNotNeeded { step: step.name.clone() });
+                    passed = true;
+                }
             }
         }
-        if taken {
+        if passed {
             self.advance();
         }
     }
@@ -326,6 +332,9 @@ impl<'a> Draft<'a> {
     }
 
     fn beginning(&self, step: &'a Step, op: Op) -> Result<Beginning<'a>, MappingError> {
+        if op == Op::Action && !self.is_needed(step)? {
+            return Ok(Beginning::Pass);
+        }
         match (op, &step.forward) {
             (Op::Action, Forward::Signal { signal, .. }) => Ok(Beginning::Await(signal)),
             (Op::Action, Forward::Timer { wake, divisor }) => {
@@ -336,6 +345,16 @@ impl<'a> Draft<'a> {
                 let spec = step.command(op).ok_or(MappingError::Mixed)?;
                 Ok(Beginning::Send(spec, build_payload(self.definition, &self.state, step, op)?))
             }
+        }
+    }
+
+    /// What was sent once stays needed: it may have taken effect.
+    fn is_needed(&self, step: &Step) -> Result<bool, MappingError> {
+        match &step.needed {
+            Some(needed) if !self.state.progress(&step.name, Op::Action).is_some_and(Progress::was_issued) => {
+                is_needed(self.definition, &self.state, step, needed)
+            }
+            Some(_) | None => Ok(true),
         }
     }
 

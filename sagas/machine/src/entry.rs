@@ -185,6 +185,11 @@ pub enum Entry {
         /// The name of the step.
         step: StepName,
     },
+    /// A step was reached and found not needed. It counts as done.
+    StepNotNeeded {
+        /// The name of the step.
+        step: StepName,
+    },
     /// The saga's clock stood, because what it awaited was not asked for or not answered at its time: its deadline moves
     /// by as much, and nothing of it was due before the end of that time.
     ClockStood {
@@ -227,6 +232,7 @@ impl Entry {
             | Self::SignalMissed { .. }
             | Self::TimerSet { .. }
             | Self::TimerFired { .. } => 2,
+            Self::StepNotNeeded { .. } => 3,
         }
     }
 
@@ -247,6 +253,7 @@ impl Entry {
             | Self::SignalMissed { .. }
             | Self::TimerSet { .. }
             | Self::TimerFired { .. }
+            | Self::StepNotNeeded { .. }
             | Self::ClockStood { .. }
             | Self::SagaCompleted
             | Self::SagaCompensated

@@ -88,6 +88,11 @@ pub fn evolve(state: &mut State, entry: &Entry) {
         Entry::TimerFired { step } => {
             conclude(progress(state, step, Op::Action), Phase::Done { reply: Document::default() });
         }
+        Entry::StepNotNeeded { step } => {
+            let touched = state.steps.entry(step.clone()).or_default();
+            touched.not_applicable = true;
+            conclude(&mut touched.action, Phase::Idle);
+        }
         Entry::ClockStood { since, until } => stood(state, *since, *until),
         Entry::SagaCompleted => state.status = SagaStatus::Completed,
         Entry::SagaCompensated => state.status = SagaStatus::Compensated,

@@ -30,6 +30,8 @@ pub(crate) type BuildUndo = Box<dyn Fn(&dyn Any, &Cause) -> Result<Box<RawValue>
 pub(crate) type Learn = Box<dyn Fn(&mut dyn Any, &Document) -> Result<(), MappingError> + Send + Sync>;
 /// Says until when a step waits.
 pub(crate) type BuildWake = Box<dyn Fn(&dyn Any, &dyn Any) -> Result<Wake, MappingError> + Send + Sync>;
+/// Says whether a step is needed, once all before it is done.
+pub(crate) type Needed = Box<dyn Fn(&dyn Any, &dyn Any) -> Result<bool, MappingError> + Send + Sync>;
 /// Says whether a step applies to an input.
 pub(crate) type Condition = Box<dyn Fn(&dyn Any) -> Result<bool, MappingError> + Send + Sync>;
 
@@ -117,6 +119,13 @@ pub(crate) fn erase_condition<I: 'static>(function: fn(&I) -> bool) -> Condition
     Box::new(move |input| {
         let input = typed::<I>(input)?;
         guarded(|| function(input))
+    })
+}
+
+pub(crate) fn erase_needed<I: 'static, F: 'static>(function: fn(&I, &F) -> bool) -> Needed {
+    Box::new(move |input, facts| {
+        let (input, facts) = (typed::<I>(input)?, typed::<F>(facts)?);
+        guarded(|| function(input, facts))
     })
 }
 

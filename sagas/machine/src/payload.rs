@@ -1,4 +1,5 @@
-//! The payload of a step's command and the time that a step waits for, built from the saga's input and from what earlier steps learned.
+//! The functions of a step that look at the saga's input and at what earlier steps learned: the payload of its command, the
+//! time that it waits for, and whether it is needed.
 
 use std::any::Any;
 
@@ -7,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     definition::Definition,
-    mapping::{BuildWake, MappingError},
+    mapping::{BuildWake, MappingError, Needed},
     state::{Phase, State},
     step::{Forward, Step},
     wake::Wake,
@@ -47,6 +48,17 @@ pub(crate) fn build_wake(
 ) -> Result<Wake, MappingError> {
     let input = (definition.read_input)(&state.input).map_err(MappingError::Input)?;
     wake(&*input, &*facts(definition, state, step)?)
+}
+
+/// Asks a step of this condition whether it is needed.
+pub(crate) fn is_needed(
+    definition: &Definition,
+    state: &State,
+    step: &Step,
+    needed: &Needed,
+) -> Result<bool, MappingError> {
+    let input = (definition.read_input)(&state.input).map_err(MappingError::Input)?;
+    needed(&*input, &*facts(definition, state, step)?)
 }
 
 /// The facts that a step may know: what the steps before it learned, in the definition's order. What a parallel step

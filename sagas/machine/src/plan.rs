@@ -1,7 +1,8 @@
 //! The plan of an operator's action: the decision without its commit, and what follows when each command takes effect.
 //!
 //! What follows is read off the graph by the same questions that [`crate::decide()`] asks, with replies in which nothing
-//! is said: which step comes next never depends on what a reply says.
+//! is said. Which step comes next depends on what a reply says only where a step may turn out not to be needed: that one is
+//! planned, and says so.
 
 use chrono::{DateTime, Utc};
 use contract::{
@@ -87,7 +88,9 @@ impl Outlook<'_> {
             }
             let before = self.planned.len();
             for step in ahead.ready {
-                self.planned.extend(planned(step, op, round, PlannedWhen::AfterReplies, None));
+                let perhaps = op == Op::Action && step.is_perhaps_needed();
+                let when = if perhaps { PlannedWhen::IfNeeded } else { PlannedWhen::AfterReplies };
+                self.planned.extend(planned(step, op, round, when, None));
                 let (generation, attempt, reply_by) = (1, 1, self.now);
                 let step = step.name.clone();
                 evolve(&mut self.state, &Entry::CommandDispatched { step, op, generation, attempt, reply_by });

@@ -13,7 +13,7 @@ use crate::entry::Entry;
 
 /// The number of this program's reader. It rises when an entry, or an optional field of one, gets a meaning that a
 /// program must not ignore.
-pub const READER: u16 = 2;
+pub const READER: u16 = 3;
 
 /// The reader that every record can be replayed by which says nothing else.
 const FIRST_READER: u16 = 1;

@@ -58,7 +58,7 @@ pub(crate) const REQUESTS_MAX: usize = 32;
 /// One step's progress in both directions.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct StepState {
-    /// True when the step's condition does not hold for this input.
+    /// True when the step's condition does not hold for this input, or the step was found not needed.
     pub not_applicable: bool,
     /// The progress of the forward command.
     pub action: Progress,

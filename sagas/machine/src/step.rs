@@ -11,7 +11,7 @@ use contract::{
 
 use crate::{
     json::Mismatch,
-    mapping::{BuildAction, BuildUndo, BuildWake, Condition, Learn},
+    mapping::{BuildAction, BuildUndo, BuildWake, Condition, Learn, Needed},
     retry::Retry,
     step_set::StepSet,
 };
@@ -29,6 +29,7 @@ pub struct Step {
     /// All steps that need it, however far on.
     pub(crate) descendants: StepSet,
     pub(crate) when: Option<Condition>,
+    pub(crate) needed: Option<Needed>,
     pub(crate) forward: Forward,
     pub(crate) undo: Option<Undo>,
     /// The time after which what it holds is let go, unless it is confirmed.
@@ -126,6 +127,12 @@ impl Step {
     #[must_use]
     pub const fn is_conditional(&self) -> bool {
         self.when.is_some()
+    }
+
+    /// True when it is found out only on the way whether the step is needed.
+    #[must_use]
+    pub const fn is_perhaps_needed(&self) -> bool {
+        self.needed.is_some()
     }
 
     /// The work of the step on the way forward.

@@ -92,6 +92,8 @@ pub enum PlannedWhen {
     AtRetry,
     /// Once the commands that it needs have taken effect.
     AfterReplies,
+    /// Likewise, unless what they answer shows that it is not needed.
+    IfNeeded,
 }
 
 impl PlannedWhen {
@@ -103,6 +105,7 @@ impl PlannedWhen {
             Self::UnderWay => "under way",
             Self::AtRetry => "at its retry",
             Self::AfterReplies => "after replies",
+            Self::IfNeeded => "if needed",
         }
     }
 }

@@ -124,7 +124,13 @@ fn step_view(full: bool) -> StepView {
 
 fn plan(full: bool) -> PlanView {
     let refused = || Refusal { code: "saga_finished".into(), message: "the saga is completed".into() };
-    let when = [PlannedWhen::Now, PlannedWhen::UnderWay, PlannedWhen::AtRetry, PlannedWhen::AfterReplies];
+    let when = [
+        PlannedWhen::Now,
+        PlannedWhen::UnderWay,
+        PlannedWhen::AtRetry,
+        PlannedWhen::AfterReplies,
+        PlannedWhen::IfNeeded,
+    ];
     PlanView {
         summary: summary(full),
         head: 9,

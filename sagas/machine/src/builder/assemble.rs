@@ -7,7 +7,7 @@ use contract::{Command, Document, command::Route, saga::StepKind, step::StepName
 use super::mistakes::DefinitionError;
 use crate::{
     json::{Mismatch, check},
-    mapping::{BuildAction, BuildUndo, BuildWake, Condition, Learn},
+    mapping::{BuildAction, BuildUndo, BuildWake, Condition, Learn, Needed},
     retry::Retry,
     step::{CommandSpec, Forward, SignalSpec, Step, Undo},
     step_set::{STEPS_MAX, StepSet},
@@ -31,6 +31,7 @@ pub(super) struct StepParts {
     pub(super) kind: StepKind,
     pub(super) after: Vec<StepHandle>,
     pub(super) when: Option<Condition>,
+    pub(super) needed: Option<Needed>,
     pub(super) holds_for: Option<Duration>,
     pub(super) undo: Option<(Signature, BuildUndo)>,
     pub(super) undo_timing: Timing,
@@ -135,7 +136,7 @@ fn step(
     edges: Edges,
     mistakes: &mut Vec<DefinitionError>,
 ) -> Step {
-    let StepParts { kind, when, holds_for, undo, undo_timing, .. } = parts;
+    let StepParts { kind, when, needed, holds_for, undo, undo_timing, .. } = parts;
     let retry = match kind {
         StepKind::Compensatable => defaults.before_pivot,
         StepKind::Pivot | StepKind::Retriable => defaults.must_succeed,
@@ -159,5 +160,5 @@ fn step(
     });
     let Edges { after, before, ancestors } = edges;
     let descendants = StepSet::default();
-    Step { name, kind, after, before, ancestors, descendants, when, forward, undo, holds_for }
+    Step { name, kind, after, before, ancestors, descendants, when, needed, forward, undo, holds_for }
 }

@@ -68,6 +68,9 @@ fn check_kind(position: usize, step: &Step, pivots: &[(usize, &Step)], mistakes:
             if is_a_wait && step.kind == StepKind::Pivot {
                 mistakes.push(DefinitionError::PivotWithoutCommand { step: name() });
             }
+            if step.needed.is_some() && step.kind == StepKind::Pivot {
+                mistakes.push(DefinitionError::PivotPerhapsNeeded { step: name() });
+            }
             if step.undo.is_some() {
                 mistakes.push(DefinitionError::CompensationAfterPivot { step: name() });
             }

@@ -66,6 +66,12 @@ pub enum DefinitionError {
         /// The name of the step.
         step: StepName,
     },
+    /// It is open on the way whether the pivot is needed.
+    #[error("pivot `{step}` has an `if_needed`: without it the saga would have no point of no return; use `when`")]
+    PivotPerhapsNeeded {
+        /// The name of the step.
+        step: StepName,
+    },
     /// A signal's name is not of the form that names have.
     #[error(
         "step `{step}` waits for `{name}`, which is not a signal's name: 1 to {SIGNAL_NAME_BYTES_MAX} of a-z, 0-9 and `-`, starting with a letter"

@@ -18,6 +18,9 @@ pub(super) fn shape_text(definition: &Definition) -> String {
         let kind = kind_word(step.kind());
         let conditional = step.is_conditional();
         text += &format!("step {} {kind} conditional {conditional} after {}\n", step.name(), after.join(","));
+        if step.is_perhaps_needed() {
+            text += "if needed\n";
+        }
         text += &match step.work() {
             Work::Command(command) => command_line(Op::Action, command),
             Work::Signal(SignalSpec { name, within, .. }) => {

@@ -164,6 +164,21 @@ pub(crate) fn approval() -> Definition {
     saga.build().unwrap()
 }
 
+/// authorize (C) -> action (signal, if it is needed) -> complete (C, if it is needed) -> capture (P).
+pub(crate) fn payment() -> Definition {
+    let mut saga = Builder::<Trip, Learned>::new("payment", 1);
+    let authorize =
+        saga.step("authorize").command(probe).on_reply(learn).compensate(unprobe).retry(FEW).compensation_retry(AGAIN);
+    let authorize = authorize.add();
+    let requires_action = |_: &Trip, learned: &Learned| learned.said.first().is_some_and(|said| said == "act");
+    let action = saga.step("action").after([authorize]).if_needed(requires_action).signal::<Approval>("action");
+    let action = action.within(Duration::from_secs(600)).add();
+    let complete = saga.step("complete").after([action]).if_needed(requires_action).command(probe).retry(FEW);
+    let complete = complete.compensate(unprobe).compensation_retry(AGAIN).add();
+    saga.step("capture").pivot().after([complete]).command(probe).retry(AGAIN).add();
+    saga.build().unwrap()
+}
+
 /// The shape of a random definition.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
@@ -180,6 +195,8 @@ struct PlannedStep {
     after: u16,
     /// The condition's number.
     when: Option<usize>,
+    /// Needed only if an odd number of the steps before it have said something.
+    if_odd: bool,
     attempts_max: u16,
     learns: bool,
     work: PlannedWork,
@@ -210,6 +227,7 @@ pub(crate) fn plans() -> impl Strategy<Value = Plan> {
                 kind: StepKind::Pivot,
                 after: all,
                 when,
+                if_odd: false,
                 attempts_max: 3,
                 learns: true,
                 work: PlannedWork::Command,
@@ -225,6 +243,7 @@ pub(crate) fn plans() -> impl Strategy<Value = Plan> {
                 kind: StepKind::Pivot,
                 after: 0,
                 when: None,
+                if_odd: false,
                 attempts_max: 2,
                 learns: false,
                 work,
@@ -241,11 +260,12 @@ fn planned(kind: StepKind, conditional: bool) -> impl Strategy<Value = PlannedSt
         2 => any::<bool>().prop_map(|ends| PlannedWork::Signal { ends }),
         1 => Just(PlannedWork::Timer),
     ];
-    let parts = (any::<u16>(), when, 1..6_u16, any::<bool>(), work);
-    parts.prop_map(move |(after, when, attempts_max, learns, work)| PlannedStep {
+    let parts = (any::<u16>(), when, prop::bool::weighted(0.2), 1..6_u16, any::<bool>(), work);
+    parts.prop_map(move |(after, when, if_odd, attempts_max, learns, work)| PlannedStep {
         kind,
         after,
         when,
+        if_odd,
         attempts_max,
         learns,
         work,
@@ -300,6 +320,9 @@ impl Plan {
             }
             if let Some(when) = planned.when {
                 step = step.when(CONDITIONS[when]);
+            }
+            if planned.if_odd {
+                step = step.if_needed(|_, learned| learned.said.len() % 2 == 1);
             }
             if planned.kind == StepKind::Compensatable {
                 needed.extend(&after);
@@ -366,6 +389,11 @@ impl Talk {
 
     pub(crate) fn done(&mut self, step: &str) -> String {
         let input = self.reply(step, Op::Action, Outcome::done(json!({"said": step})));
+        self.hear(&input)
+    }
+
+    pub(crate) fn says(&mut self, step: &str, said: &str) -> String {
+        let input = self.reply(step, Op::Action, Outcome::done(json!({"said": said})));
         self.hear(&input)
     }
 
@@ -503,6 +531,7 @@ fn entry_words(entry: &Entry) -> String {
         Entry::SignalMissed { step, .. } => format!("{step} misses its signal"),
         Entry::TimerSet { step, .. } => format!("{step} waits for its time"),
         Entry::TimerFired { step } => format!("the time of {step} comes"),
+        Entry::StepNotNeeded { step } => format!("{step} is not needed"),
         Entry::SagaCompleted => "completed".into(),
         Entry::SagaCompensated => "compensated".into(),
         Entry::SagaAbandoned => "abandoned".into(),

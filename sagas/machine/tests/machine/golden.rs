@@ -94,6 +94,7 @@ fn examples() -> Vec<(&'static str, Entry)> {
                 Entry::SignalMissed { .. } => "signal_missed",
                 Entry::TimerSet { .. } => "timer_set",
                 Entry::TimerFired { .. } => "timer_fired",
+                Entry::StepNotNeeded { .. } => "step_not_needed",
                 Entry::ClockStood { .. } => "clock_stood",
                 Entry::SagaCompleted => "saga_completed",
                 Entry::SagaCompensated => "saga_compensated",
@@ -188,6 +189,7 @@ fn waits() -> Vec<(&'static str, Entry)> {
         ("", Entry::SignalMissed { step: step(), message: "the signal `approval` did not come in time".into() }),
         ("", Entry::TimerSet { step: step(), fire_at: at(60) }),
         ("", Entry::TimerFired { step: step() }),
+        ("", Entry::StepNotNeeded { step: step() }),
     ]
 }
 

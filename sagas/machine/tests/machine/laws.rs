@@ -331,7 +331,7 @@ fn any_entry() -> impl Strategy<Value = Entry> {
     let op = prop_oneof![Just(Op::Action), Just(Op::Compensation)];
     let time = (0..100_i64).prop_map(|seconds| DateTime::from_timestamp(seconds, 0).unwrap());
     let number = prop_oneof![0..4_u16, Just(u16::MAX)];
-    (step, op, time, number.clone(), number, 0..54_u8).prop_map(|(step, op, at, attempt, generation, kind)| {
+    (step, op, time, number.clone(), number, 0..56_u8).prop_map(|(step, op, at, attempt, generation, kind)| {
         let (code, message) = ("code".to_owned(), "message".to_owned());
         let cause =
             machine::Cause { step: Some(step.clone()), code: code.clone(), message: message.clone(), refused: true };
@@ -370,7 +370,8 @@ fn any_entry() -> impl Strategy<Value = Entry> {
             46..48 => Entry::SignalTaken { step, id: format!("id-{}", generation % 3).parse().unwrap() },
             48..50 => Entry::SignalMissed { step, message },
             50..52 => Entry::TimerSet { step, fire_at: at },
-            52.. => Entry::TimerFired { step },
+            52..54 => Entry::TimerFired { step },
+            54.. => Entry::StepNotNeeded { step },
             39 | 40 => Entry::ClockStood { since: DateTime::from_timestamp(50, 0).unwrap(), until: at },
             _ => [Entry::SagaCompleted, Entry::SagaCompensated, Entry::SagaAbandoned][usize::from(attempt % 3)].clone(),
         }

@@ -5,6 +5,8 @@ mod clocks;
 #[cfg(test)]
 mod common;
 #[cfg(test)]
+mod conditions;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod laws;

@@ -118,6 +118,17 @@ fn what_could_not_be_undone_is_refused() {
 }
 
 #[test]
+fn a_pivot_is_not_left_open() {
+    check(
+        |saga| {
+            let held = hold(saga, "hold");
+            saga.step("confirm").pivot().after([held]).if_needed(|_, _| true).command(probe).add();
+        },
+        &["pivot `confirm` has an `if_needed`: without it the saga would have no point of no return; use `when`"],
+    );
+}
+
+#[test]
 fn several_pivots_must_exclude_each_other() {
     check(
         |saga| {

@@ -11,7 +11,7 @@ use contract::{
 use machine::{Definition, Input};
 use serde_json::{Value, json};
 
-use crate::common::{Talk, act, approval, journey, name, signal};
+use crate::common::{Talk, act, approval, journey, name, payment, signal};
 
 /// A state, how to reach it, and the step and direction that the inputs are about.
 pub(crate) type Row = (&'static str, fn(&mut Talk), &'static str, Op);
@@ -49,12 +49,21 @@ const WAITS: &[Row] = &[
     ("receipt, a signal after the pivot, was missed", receipt_missed, "receipt", Op::Action),
 ];
 
+/// The same of the saga with a condition on what was learned, `authorize -> action (signal, if it is needed) -> complete
+/// (if it is needed) -> capture (pivot)`.
+const PERHAPS: &[Row] = &[
+    ("authorize is outstanding, action is not known to be needed", |_| (), "authorize", Op::Action),
+    ("action is needed, and waits for its signal", action_needed, "action", Op::Action),
+    ("action was found not needed", action_not_needed, "action", Op::Action),
+];
+
 #[test]
 fn the_table_of_state_and_input() {
     let mut table = String::new();
     let rows = ROWS.iter().map(|row| (row, journey as fn() -> Definition));
     let waits = WAITS.iter().map(|row| (row, approval as fn() -> Definition));
-    for ((state, reach, step, op), definition) in rows.chain(waits) {
+    let perhaps = PERHAPS.iter().map(|row| (row, payment as fn() -> Definition));
+    for ((state, reach, step, op), definition) in rows.chain(waits).chain(perhaps) {
         table += &format!("## {state}\n");
         for (input, made) in inputs(step, *op) {
             let mut talk = Talk::begin(definition(), 0);
@@ -264,6 +273,14 @@ fn receipt_missed(talk: &mut Talk) {
     talk.wait();
     talk.done("confirm");
     talk.wait();
+}
+
+fn action_needed(talk: &mut Talk) {
+    talk.says("authorize", "act");
+}
+
+fn action_not_needed(talk: &mut Talk) {
+    talk.says("authorize", "fine");
 }
 
 fn compensated(talk: &mut Talk) {
