@@ -77,6 +77,12 @@ Examples:
   sagactl errors --name order -o json | jq '.[0].days'
   sagactl list --name order --error hold-rooms/room_sold_out")]
     Errors(Errors),
+    /// List the sagas that can be carried out, with the linter's findings about them
+    #[command(after_help = "\
+Examples:
+  sagactl definitions
+  sagactl definitions --name order -o json | jq '.[].findings'")]
+    Definitions(DefinitionNames),
     /// Show where a saga stands, step by step
     #[command(after_help = "\
 Examples:
@@ -219,6 +225,13 @@ pub(crate) struct Errors {
     /// The most groups to fetch; 0 for all of them
     #[arg(long, default_value_t = LIST_LIMIT_DEFAULT)]
     pub(crate) limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DefinitionNames {
+    /// Only the versions of this saga, such as `order`
+    #[arg(long)]
+    pub(crate) name: Option<String>,
 }
 
 #[derive(Debug, Args)]

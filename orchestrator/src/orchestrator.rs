@@ -122,6 +122,13 @@ pub async fn start(
     readiness.set(names::NEED_JOURNAL, Ok(()));
     readiness.set(names::NEED_SHARDS, Err("this orchestrator owns no shard yet".to_owned()));
 
+    for definition in shared.catalog.iter() {
+        for machine::Finding { rule, step, message } in machine::lint(definition) {
+            let (saga, version) = (definition.name(), definition.version());
+            tracing::warn!(saga, version, %step, %rule, message, "the linter found something in a definition");
+        }
+    }
+
     watchdog::start(&shared.watchdog, watchdog::end_process).map_err(RunError::Watchdog)?;
     let stop_around = CancellationToken::new();
     let address = shared.settings.listen;

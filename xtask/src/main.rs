@@ -38,6 +38,8 @@ enum Task {
     },
     /// Run everything that must hold before a change is taken: format, lints, tests, documentation.
     Ci,
+    /// Print the agency's sagas, and what the linter finds in them.
+    Sagas,
     /// Measure the speed; see `cargo xtask bench --help`.
     #[command(disable_help_flag = true)]
     Bench {
@@ -72,6 +74,7 @@ async fn perform(task: Task) -> anyhow::Result<ExitCode> {
         Task::Run { arguments } => tasks::run(arguments, &stop).await,
         Task::Test { arguments } => tasks::test(arguments, &stop).await,
         Task::Ci => tasks::ci(&stop).await,
+        Task::Sagas => tasks::sagas(&stop).await,
         Task::Bench { arguments } => tasks::bench(arguments, &stop).await,
         Task::Servers { data, env_file } => {
             servers::serve(data, env_file, &stop).await?;

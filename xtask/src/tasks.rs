@@ -109,6 +109,11 @@ pub(crate) async fn ci(stop: &Stop) -> anyhow::Result<ExitCode> {
     Ok(end.code())
 }
 
+/// `cargo xtask sagas`: the definitions and the linter's findings about them.
+pub(crate) async fn sagas(stop: &Stop) -> anyhow::Result<ExitCode> {
+    Ok(child::run(cargo(["run", "--quiet", "--package", "catalog", "--bin", "sagas"]), stop).await?.code())
+}
+
 /// `cargo xtask bench`: the benchmark, which builds and starts what it measures.
 pub(crate) async fn bench(arguments: Vec<String>, stop: &Stop) -> anyhow::Result<ExitCode> {
     eprintln!(

@@ -3,6 +3,7 @@
 pub(crate) mod act;
 pub(crate) mod audit;
 pub(crate) mod dead_letters;
+pub(crate) mod definitions;
 pub(crate) mod errors;
 pub(crate) mod explain;
 pub(crate) mod journal;

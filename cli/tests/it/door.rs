@@ -17,9 +17,10 @@ use contract::{
     Op, Page, PageToken, SagaId, StepName,
     command::{Refusal, Route},
     orchestrator_api::{
-        ActionRequest, AuditBreak, AuditFact, AuditHead, AuditRecord, AuditVerification, DeadLetterView, Explanation,
-        LeftEffect, PlanView, PlannedCommand, PlannedTotal, PlannedWhen, Plans, PlansRequest, RecordView, SagaSummary,
-        SagaView, SignalEffect, SignalRequest, StepView, StepWork, Unplanned,
+        ActionRequest, AuditBreak, AuditFact, AuditHead, AuditRecord, AuditVerification, DeadLetterView,
+        DefinitionFinding, DefinitionView, Definitions, Explanation, LeftEffect, PlanView, PlannedCommand,
+        PlannedTotal, PlannedWhen, Plans, PlansRequest, RecordView, SagaSummary, SagaView, SignalEffect, SignalRequest,
+        StepShape, StepView, StepWork, Unplanned,
     },
     problem::{CONTENT_TYPE, FieldError, Problem, TYPE_BASE},
     saga::{Cause, SagaStatus, StepKind, StepStatus},
@@ -72,6 +73,7 @@ impl Door {
             .route("/ops/api/sagas/{id}/actions", post(act))
             .route("/ops/api/plans", post(plans))
             .route("/ops/api/errors", get(errors))
+            .route("/ops/api/definitions", get(definitions))
             .route("/ops/api/audit", get(audit))
             .route("/ops/api/audit/verification", get(verification))
             .route("/ops/api/sagas/{id}/signals/{name}", post(signal))
@@ -454,6 +456,32 @@ async fn errors(
     };
     let items = [group("confirm-seats/reply_missing", 2), group("hold-rooms/room_sold_out", 312)];
     Ok(Json(json!({ "items": items })).into_response())
+}
+
+async fn definitions(State(door): State<Door>, headers: HeaderMap) -> Result<Json<Definitions>, Response> {
+    door.saw("GET /definitions".to_owned(), String::new(), &headers)?;
+    let step = |name: &str| StepShape {
+        name: name.parse().unwrap(),
+        kind: StepKind::Compensatable,
+        work: StepWork::Signal { signal: "approval".parse().unwrap() },
+        compensation: None,
+        after: Vec::new(),
+    };
+    let finding = DefinitionFinding {
+        rule: "wait_endless".to_owned(),
+        step: "approval".parse().unwrap(),
+        message: "it waits for `approval` without end".to_owned(),
+    };
+    let definition = |name: &str, version, findings: &[DefinitionFinding]| DefinitionView {
+        name: name.to_owned(),
+        version,
+        fingerprint: format!("{version:064x}"),
+        deadline_seconds: (version == 1).then_some(600),
+        steps: vec![step("approval")],
+        findings: findings.to_vec(),
+    };
+    let items = vec![definition("order", 1, &[]), definition("order", 2, &[finding]), definition("trip", 1, &[])];
+    Ok(Json(Definitions { items }))
 }
 
 async fn audit(

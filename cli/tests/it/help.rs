@@ -5,8 +5,23 @@ use crate::run::Sagactl;
 #[tokio::test]
 async fn the_help_is_reviewed() {
     for verb in [
-        "", "list", "errors", "show", "explain", "watch", "journal", "retry", "cancel", "skip", "abandon", "plan",
-        "audit", "signal", "timers", "login",
+        "",
+        "list",
+        "errors",
+        "definitions",
+        "show",
+        "explain",
+        "watch",
+        "journal",
+        "retry",
+        "cancel",
+        "skip",
+        "abandon",
+        "plan",
+        "audit",
+        "signal",
+        "timers",
+        "login",
     ] {
         let ended =
             Sagactl::new(&[verb, "--help"].into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>()).run().await;

@@ -131,6 +131,16 @@ async fn failures_are_grouped_the_most_numerous_first() {
 }
 
 #[tokio::test]
+async fn definitions_are_listed_with_the_findings_about_them() {
+    let door = Door::open().await;
+    let ended = Sagactl::at(&door, &["definitions"]).run().await;
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    insta::assert_snapshot!("definitions", ended.stdout);
+    let ids = Sagactl::at(&door, &["definitions", "--name", "order", "-o", "ids"]).run().await;
+    assert_eq!(ids.stdout, "order v1\norder v2\n");
+}
+
+#[tokio::test]
 async fn dead_letters_are_listed() {
     let door = Door::open().await;
     door.inner().letters = vec![letter(7, saga_id(1)), letter(8, saga_id(2))];

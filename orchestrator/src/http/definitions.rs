@@ -1,58 +1,33 @@
-//! `GET /api/definitions`: the sagas that this orchestrator can carry out.
+//! `GET /api/definitions`: the sagas that this orchestrator can carry out, and what the linter finds in them.
 
 use axum::extract::State;
 use contract::{
-    SagaId, StepName,
-    orchestrator_api::{StepView, StepWork},
+    SagaId,
+    orchestrator_api::{DefinitionFinding, DefinitionView, Definitions, StepShape, StepView},
 };
 use kit::http::Json;
-use machine::State as SagaState;
-use serde::Serialize;
+use machine::{Definition, Finding, State as SagaState};
 
 use super::Api;
 
-/// Every definition, by name and version.
-#[derive(Debug, Serialize)]
-pub(super) struct Definitions {
-    items: Vec<DefinitionView>,
-}
-
-/// One version of one saga.
-#[derive(Debug, Serialize)]
-struct DefinitionView {
-    name: String,
-    version: u32,
-    fingerprint: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    deadline_seconds: Option<u64>,
-    steps: Vec<StepShape>,
-}
-
-/// One step, without any saga's progress.
-#[derive(Debug, Serialize)]
-struct StepShape {
-    name: StepName,
-    kind: contract::saga::StepKind,
-    #[serde(flatten)]
-    work: StepWork,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    compensation: Option<String>,
-    after: Vec<StepName>,
-}
-
 pub(super) async fn list(State(api): State<Api>) -> Json<Definitions> {
-    let view = |definition: &std::sync::Arc<machine::Definition>| DefinitionView {
+    Json(Definitions { items: api.shared.catalog.iter().map(|definition| view(definition)).collect() })
+}
+
+fn view(definition: &Definition) -> DefinitionView {
+    let finding = |Finding { rule, step, message }| DefinitionFinding { rule: rule.as_str().to_owned(), step, message };
+    DefinitionView {
         name: definition.name().to_owned(),
         version: definition.version(),
         fingerprint: definition.fingerprint().to_string(),
         deadline_seconds: definition.deadline().map(|deadline| deadline.as_secs()),
         steps: shapes(definition),
-    };
-    Json(Definitions { items: api.shared.catalog.iter().map(view).collect() })
+        findings: machine::lint(definition).into_iter().map(finding).collect(),
+    }
 }
 
 /// The steps as they stand before any saga.
-fn shapes(definition: &machine::Definition) -> Vec<StepShape> {
+fn shapes(definition: &Definition) -> Vec<StepShape> {
     let not_begun = SagaState::new(SagaId::from_uuid(uuid::Uuid::nil()));
     let shape = |step: StepView| {
         let StepView { name, kind, work, compensation, after, .. } = step;

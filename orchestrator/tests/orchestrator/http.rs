@@ -134,4 +134,9 @@ async fn health_readiness_and_definitions_are_told(rig: &Rig) {
     assert_eq!(names, [&json!("hurried-trip"), &json!("patient-trip"), &json!("quick-trip"), &json!("trip")]);
     assert_eq!(definitions["items"][3]["steps"][3]["kind"], "pivot");
     assert_eq!(definitions["items"][1]["steps"][1]["work"], "signal");
+    // The patient trip's signal has no time within which it must come, as the linter says.
+    let found: Vec<_> =
+        definitions["items"].as_array().unwrap().iter().map(|item| item["findings"].to_string()).collect();
+    assert!(found[1].contains("wait_"), "{found:?}");
+    assert_eq!(found[3], "[]");
 }

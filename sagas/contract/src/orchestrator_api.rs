@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `POST /api/sagas` [`StartSaga`] | 201 / 200 [`SagaStarted`]; 404 unknown definition; 422; 503 + Retry-After. With `Prefer: wait=N` (RFC 7240) it answers at the saga's end, with its `status` |
 //! | `GET /api/starts?name&key` | the saga that a start with this key made, and the fingerprint of its request; 404 |
-//! | `GET /api/definitions` | every definition: name, version, fingerprint, steps |
+//! | `GET /api/definitions` | [`Definitions`]: name, version, fingerprint, steps, the linter's findings |
 //! | `GET /api/sagas?status&name&business_key&owner&q&created_after&created_before&before&page_size&page_token` | [`Page`](crate::Page) of [`SagaSummary`] |
 //! | `GET /api/errors?name&page_size&page_token` | [`Page`](crate::Page) of [`ErrorGroup`], by definition and error |
 //! | `GET /api/sagas/{id}` | [`SagaView`] |
@@ -25,6 +25,7 @@
 mod actions;
 mod audit;
 mod dead_letters;
+mod definitions;
 mod error_groups;
 mod explanation;
 mod journal;
@@ -37,6 +38,7 @@ mod starts;
 pub use actions::{ActionRequest, HEADER_ACTOR, HEADER_ROLE, REASON_BYTES_MAX};
 pub use audit::{AUDIT_ASKED, AUDIT_HASH_NONE, AuditBreak, AuditFact, AuditHead, AuditRecord, AuditVerification};
 pub use dead_letters::DeadLetterView;
+pub use definitions::{DefinitionFinding, DefinitionView, Definitions, StepShape};
 pub use error_groups::{ERROR_OF_SAGA, ErrorGroup};
 pub use explanation::{
     CircuitCause, CommandPlace, DomainState, Explanation, FlowState, LaneState, OpenCircuit, OpenStep, PossibleAct,

@@ -16,6 +16,13 @@ fn every_saga_survives_whatever_can_go_wrong() {
     }
 }
 
+#[test]
+fn the_linter_finds_nothing_in_any_saga() {
+    for definition in catalog::all().unwrap().iter() {
+        assert_eq!(machine::lint(definition), [], "{} version {}", definition.name(), definition.version());
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 

@@ -11,6 +11,8 @@ mod golden;
 #[cfg(test)]
 mod laws;
 #[cfg(test)]
+mod linting;
+#[cfg(test)]
 mod mistakes;
 #[cfg(test)]
 mod planning;
