@@ -348,7 +348,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// What was sent once stays needed: it may have taken effect.
+    /// A command that was sent once stays needed: it may have taken effect.
     fn is_needed(&self, step: &Step) -> Result<bool, MappingError> {
         match &step.needed {
             Some(needed) if !self.state.progress(&step.name, Op::Action).is_some_and(Progress::was_issued) => {

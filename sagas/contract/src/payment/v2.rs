@@ -55,7 +55,7 @@ impl Command for AuthorizePayment {
 /// answer is a fault, so that it is asked again; a client who declined or could not be verified is a refusal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CompleteAuthorization {
-    /// The payment.
+    /// The payment whose client has acted.
     pub payment_id: PaymentId,
 }
 
@@ -77,7 +77,7 @@ impl Command for CompleteAuthorization {
 /// an authorization that arrives later is let go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VoidPayment {
-    /// The payment.
+    /// The payment that is undone.
     pub payment_id: PaymentId,
 }
 
@@ -91,7 +91,7 @@ impl Command for VoidPayment {
 /// Takes the reserved money of a payment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CapturePayment {
-    /// The payment.
+    /// The payment whose money is taken.
     pub payment_id: PaymentId,
     /// At most what was authorized; the rest is let go.
     pub amount: Money,

@@ -55,7 +55,7 @@ impl PaymentStatus {
     }
 }
 
-/// What a client has to do before a payment goes on.
+/// The act of a client that a payment waits for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum NextAction {
@@ -68,10 +68,10 @@ pub enum NextAction {
     },
 }
 
-/// One payment.
+/// A payment of an order, as its domain shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaymentView {
-    /// The payment.
+    /// The payment's id.
     pub payment_id: PaymentId,
     /// The order that is paid for.
     pub order_id: OrderId,

@@ -62,7 +62,7 @@ pub struct WebhookMetadata {
     /// The saga that authorizes the payment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub saga_id: Option<SagaId>,
-    /// The payment.
+    /// The payment that the event is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment_id: Option<PaymentId>,
 }
