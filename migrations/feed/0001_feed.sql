@@ -5,9 +5,9 @@ CREATE TABLE notice (
     user_id    uuid NOT NULL,
     -- The order that it is about, when it is about one.
     order_id   uuid,
-    kind       text NOT NULL CHECK (kind IN ('welcome', 'order_confirmed')),
+    kind       text NOT NULL CHECK (kind IN ('welcome', 'order_confirmed', 'payment_taken')),
     created_at timestamptz NOT NULL,
-    CHECK ((kind = 'order_confirmed') = (order_id IS NOT NULL)),
+    CHECK ((kind <> 'welcome') = (order_id IS NOT NULL)),
     -- A person is told the same thing once.
     UNIQUE NULLS NOT DISTINCT (user_id, order_id, kind)
 );

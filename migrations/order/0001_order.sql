@@ -6,6 +6,10 @@ CREATE TABLE orders (
     status           text NOT NULL CHECK (status IN ('pending', 'confirmed', 'rejected')),
     total_amount     numeric(19, 4) NOT NULL CHECK (total_amount >= 0),
     total_currency   char(3) NOT NULL,
+    -- Absent for orders by the first version of order.create, whose payments are not recorded: confirmed, they are paid.
+    payment_plan     text CHECK (payment_plan IN ('full', 'deposit')),
+    paid_amount      numeric(19, 4) NOT NULL DEFAULT 0 CHECK (paid_amount BETWEEN 0 AND total_amount),
+    balance_due_on   date,
     reason_code      text,
     reason           text,
     flight_reference text,
@@ -16,6 +20,17 @@ CREATE TABLE orders (
 );
 -- A client's orders, newest first: ids are UUIDv7.
 CREATE INDEX orders_by_user ON orders (user_id, order_id DESC);
+
+-- The payments of an order: begun, and then recorded or gone. One at a time is under way.
+CREATE TABLE order_payment (
+    payment_id  uuid PRIMARY KEY,
+    order_id    uuid NOT NULL REFERENCES orders,
+    amount      numeric(19, 4) NOT NULL CHECK (amount >= 0),
+    begun_at    timestamptz NOT NULL,
+    recorded_at timestamptz
+);
+CREATE INDEX order_payment_by_order ON order_payment (order_id);
+CREATE UNIQUE INDEX order_payment_under_way ON order_payment (order_id) WHERE recorded_at IS NULL;
 
 CREATE TABLE order_item (
     order_id    uuid NOT NULL REFERENCES orders,

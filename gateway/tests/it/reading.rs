@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::{
     house::{House, Said},
     keys::user,
-    parts::{Mood, at, step},
+    parts::{Mood, at, money, step},
 };
 
 /// Places an order and returns its answer.
@@ -32,6 +32,9 @@ fn stored(house: &House, status: OrderStatus) -> OrderView {
         items: placed.items,
         travellers: placed.travellers,
         total: placed.total,
+        paid: money("0", "EUR"),
+        balance_due: placed.total,
+        balance_due_on: None,
         flight_reference: Some("ABC123".into()),
         stay_reference: None,
         created_at: at("2026-12-01T08:00:00Z"),

@@ -3,7 +3,9 @@
 //! A published version is never edited: instances started under it must finish under it. A change is a new file
 //! beside it; the recorded histories in `tests/histories` hold the published versions.
 
+pub mod booking;
 pub mod order;
+pub mod payment;
 
 use machine::{Catalog, CatalogError, DefinitionError};
 
@@ -29,7 +31,11 @@ pub enum BrokenCatalog {
 /// [`BrokenCatalog`], never in a released program: the tests build it too.
 pub fn all() -> Result<Catalog, BrokenCatalog> {
     let of = |saga| move |mistakes| BrokenCatalog::Definition { saga, mistakes };
-    Ok(Catalog::new([order::v1::definition().map_err(of("order v1"))?])?)
+    Ok(Catalog::new([
+        order::v1::definition().map_err(of("order v1"))?,
+        booking::v1::definition().map_err(of("booking v1"))?,
+        payment::v1::definition().map_err(of("payment v1"))?,
+    ])?)
 }
 
 fn texts(mistakes: &[DefinitionError]) -> String {

@@ -24,6 +24,8 @@ pub struct NotifyUser {
 pub enum Notice {
     /// The order is firm.
     OrderConfirmed,
+    /// A payment for the order was taken.
+    PaymentTaken,
 }
 
 /// Answers [`NotifyUser`]: the line is in the feed.

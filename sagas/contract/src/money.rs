@@ -5,7 +5,7 @@
 use std::fmt;
 
 use iso_currency::Currency;
-use rust_decimal::Decimal;
+use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, Serialize};
 
 /// The largest amount: as much as `NUMERIC(19,4)` columns hold before the point.
@@ -128,6 +128,34 @@ impl Money {
         let too_large = || MoneyError::TooLarge(format!("{self} and {other}"));
         let sum = self.amount.checked_add(other.amount).ok_or_else(too_large)?;
         Self::new(sum, self.currency)
+    }
+
+    /// The difference to a smaller amount of the same currency.
+    ///
+    /// # Errors
+    /// [`MoneyError::CurrenciesDiffer`], [`MoneyError::Negative`].
+    pub fn checked_sub(self, other: Self) -> Result<Self, MoneyError> {
+        if self.currency != other.currency {
+            return Err(MoneyError::CurrenciesDiffer(self.currency.code(), other.currency.code()));
+        }
+        Self::new(self.amount - other.amount, self.currency)
+    }
+
+    /// So many hundredths of this amount, at most all of it, rounded to the currency's minor unit; halves go up.
+    ///
+    /// # Errors
+    /// [`MoneyError::TooLarge`] when more than all of it is asked for.
+    pub fn percent(self, percent: u32) -> Result<Self, MoneyError> {
+        let too_large = || MoneyError::TooLarge(format!("{percent} % of {self}"));
+        let share = self.amount.checked_mul(Decimal::new(i64::from(percent), 2)).ok_or_else(too_large)?;
+        let rounded = share.round_dp_with_strategy(self.amount.scale(), RoundingStrategy::MidpointAwayFromZero);
+        if rounded > self.amount { Err(too_large()) } else { Self::new(rounded, self.currency) }
+    }
+
+    /// True for an amount of nothing.
+    #[must_use]
+    pub const fn is_zero(self) -> bool {
+        self.amount.is_zero()
     }
 
     /// This amount `times` over.

@@ -1,6 +1,10 @@
 //! The order domain's messages, the start input of the `order` saga, and the view of an order.
 
-use chrono::{DateTime, Utc};
+mod payments;
+mod plan;
+pub mod v2;
+
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -11,10 +15,24 @@ use crate::{
     ids::{OrderId, UserId},
     money::{Money, MoneyError},
     offer::OfferId,
-    payment::PaymentToken,
+    payment::{PaymentToken, REFUSED_AUTHENTICATION},
     person_name::PersonName,
+    saga::{CAUSE_SIGNAL_MISSED, Cause},
 };
 
+pub use self::{
+    payments::{BeginPayment, EndPayment, PayOrder, PaymentBegun, PaymentEnded, PaymentRecorded, RecordPayment},
+    plan::{BALANCE_DAYS_BEFORE, DEPOSIT_PERCENT, DepositTooLate, Due, PaymentPlan},
+};
+
+/// Refusal: a departure is too near for a deposit.
+pub const REFUSED_DEPOSIT_TOO_LATE: &str = "deposit_too_late";
+/// Refusal: a payment is more than the balance of its order.
+pub const REFUSED_BALANCE_EXCEEDED: &str = "balance_exceeded";
+/// Refusal: another payment for the order has not ended.
+pub const REFUSED_PAYMENT_UNDER_WAY: &str = "payment_under_way";
+/// Refusal: the order is rejected, or there is none, or nothing of it is to be paid.
+pub const REFUSED_NOT_PAYABLE: &str = "order_not_payable";
 /// Refusal: the total of an order is not the sum of its items.
 pub const REFUSED_TOTAL_MISMATCH: &str = "order_total_mismatch";
 /// Refusal: the sum of an order's items is more than an amount can be.
@@ -251,9 +269,30 @@ impl OrderStatus {
     }
 }
 
+/// The words for a client who did not confirm a payment in time.
+const AUTHENTICATION_EXPIRED: &str =
+    "The payment was not confirmed with the bank in time. Nothing is booked or charged.";
+
 /// The words for a client whose order was undone for a technical reason or by a person: how our parts failed is not
 /// theirs to know.
 pub const NOT_COMPLETED: &str = "The order could not be completed. Nothing is booked or charged.";
+
+impl Reason {
+    /// The reason in a client's words. How our parts failed is not theirs to know, nor what a saga waits for.
+    #[must_use]
+    pub fn of(cause: &Cause) -> Self {
+        let authentication = cause.code == CAUSE_SIGNAL_MISSED;
+        let code = if authentication { REFUSED_AUTHENTICATION } else { &cause.code };
+        let message = if authentication {
+            AUTHENTICATION_EXPIRED
+        } else if cause.refused {
+            &cause.message
+        } else {
+            NOT_COMPLETED
+        };
+        Self { code: code.to_owned(), message: message.to_owned() }
+    }
+}
 
 /// The reason why an order was rejected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -283,6 +322,13 @@ pub struct OrderView {
     pub travellers: Vec<Traveller>,
     /// The total that the client accepted.
     pub total: Money,
+    /// The part of it that is paid.
+    pub paid: Money,
+    /// The part that is still to be paid: nothing of a rejected order.
+    pub balance_due: Money,
+    /// The day by which the balance is due, when the order is paid in two parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balance_due_on: Option<NaiveDate>,
     /// The airline's record locator, once confirmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flight_reference: Option<String>,

@@ -94,6 +94,9 @@ pub enum StepStatus {
     Compensated,
 }
 
+/// The cause of a saga whose signal did not come in time.
+pub const CAUSE_SIGNAL_MISSED: &str = "signal_missed";
+
 /// The reason why a saga was turned around, or why a step stands where it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cause {

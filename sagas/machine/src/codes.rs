@@ -6,8 +6,7 @@ pub const CAUSE_DEADLINE_PASSED: &str = "deadline_passed";
 /// The cause of a saga that an operator cancelled.
 pub const CAUSE_SAGA_CANCELLED: &str = "saga_cancelled";
 
-/// The cause of a saga whose signal did not come in time.
-pub const CAUSE_SIGNAL_MISSED: &str = "signal_missed";
+pub use contract::saga::CAUSE_SIGNAL_MISSED;
 
 /// The failure of an attempt that was not answered in time.
 pub const FAILURE_REPLY_MISSING: &str = "reply_missing";

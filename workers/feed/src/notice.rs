@@ -9,6 +9,9 @@ pub(crate) const WELCOME: &str = "welcome";
 /// The word for a notice that an order is firm.
 pub(crate) const ORDER_CONFIRMED: &str = "order_confirmed";
 
+/// The word for a notice that a payment was taken.
+pub(crate) const PAYMENT_TAKEN: &str = "payment_taken";
+
 /// A notice that is to be put into a person's feed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NewNotice {

@@ -1,15 +1,22 @@
 //! The domain's commands, a file each. Each is one statement for a whole set, which locks its orders in the order of
 //! their ids.
 
+mod begin_payment;
 mod confirm_order;
 mod create_order;
+mod end_payment;
 mod lock_order;
+mod record_payment;
 mod reject_order;
 
 use contract::{
     OrderId,
-    order::{ConfirmOrder, CreateOrder, OrderRejection, RejectOrder},
+    order::{
+        BeginPayment, ConfirmOrder, CreateOrder, EndPayment, OrderRejection, PaymentEnded, RecordPayment, RejectOrder,
+        v2,
+    },
 };
+use sqlx::PgConnection;
 use uuid::Uuid;
 use worker_runtime::{Domain, HandlerError};
 
@@ -22,10 +29,23 @@ impl Orders {
     pub(crate) fn register(self, domain: Domain) -> Domain {
         domain
             .action::<CreateOrder>(self)
+            .action::<v2::CreateOrder>(self)
             .compensation::<RejectOrder>(self, |_| OrderRejection {})
             .action::<ConfirmOrder>(self)
+            .action::<BeginPayment>(self)
+            .compensation::<EndPayment>(self, |_| PaymentEnded {})
+            .action::<RecordPayment>(self)
             .lock_order(self)
     }
+}
+
+/// Locks orders in the order of their ids.
+async fn lock(tx: &mut PgConnection, orders: impl Iterator<Item = OrderId>) -> Result<(), HandlerError> {
+    sqlx::query("SELECT FROM orders WHERE order_id = ANY($1) ORDER BY order_id FOR NO KEY UPDATE")
+        .bind(orders.map(OrderId::uuid).collect::<Vec<_>>())
+        .execute(tx)
+        .await?;
+    Ok(())
 }
 
 /// Neither of an order's two ends may meet an order that is not pending: its one saga takes one of them, once. If it

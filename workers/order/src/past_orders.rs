@@ -15,6 +15,8 @@ pub(crate) const PAST_ORDERS: Retention = Retention {
                  DELETE FROM order_item WHERE order_id IN (SELECT order_id FROM past)
              ), travellers AS (
                  DELETE FROM order_traveller WHERE order_id IN (SELECT order_id FROM past)
+             ), payments AS (
+                 DELETE FROM order_payment WHERE order_id IN (SELECT order_id FROM past)
              ), history AS (
                  DELETE FROM order_history WHERE order_id IN (SELECT order_id FROM past)
              )

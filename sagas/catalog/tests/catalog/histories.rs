@@ -9,6 +9,7 @@ use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
+    rc::Rc,
 };
 
 use contract::{SagaId, saga::StepKind, step::Op};
@@ -18,26 +19,34 @@ use machine::{
 };
 use serde_json::{Value, json};
 
-use crate::samples::{inputs, reply};
+use crate::samples::{Way, ways};
 
 /// The histories that every version must have, by file: two of each way through it. In one everything goes well; in
 /// the other every reply before the pivot is lost once, the last step that may refuse does so, and every compensation
 /// fails once.
-fn runs(definition: &Definition) -> Vec<(String, Value, Script)> {
+fn runs(definition: &Definition) -> Vec<(String, Rc<Way>, Script)> {
     let (name, version) = (definition.name(), definition.version());
-    let both = |(way, input): (String, Value)| {
-        let file = |end: &str| format!("{name}-v{version}-{}-{end}.json", way.replace(' ', "-"));
-        let undone = troubled(definition, &input);
-        [(file("completed"), input.clone(), Script::clean()), (file("undone"), input, undone)]
+    let both = |way: Way| {
+        let way = Rc::new(way);
+        let file = |end: &str| format!("{name}-v{version}-{}-{end}.json", way.name.replace(' ', "-"));
+        let undone = troubled(definition, &way);
+        [(file("completed"), Rc::clone(&way), Script::clean()), (file("undone"), way, undone)]
     };
-    inputs(definition).into_iter().flat_map(both).collect()
+    ways(definition).into_iter().flat_map(both).collect()
 }
 
-fn troubled(definition: &Definition, input: &Value) -> Script {
-    let clean = Simulation::new(definition, input.clone(), &reply).run().unwrap();
+fn troubled(definition: &Definition, way: &Way) -> Script {
+    let reply = |name: &str| way.reply(name);
+    let clean = Simulation::new(definition, way.input.clone(), &reply).run().unwrap();
+    let sends = |step: &&Step| step.command(Op::Action).is_some();
     let applies = |step: &&Step| !clean.state.steps.get(step.name()).is_some_and(|step| step.not_applicable);
-    let revocable: Vec<_> =
-        definition.steps().iter().filter(applies).filter(|step| step.kind() != StepKind::Retriable).collect();
+    let revocable: Vec<_> = definition
+        .steps()
+        .iter()
+        .filter(sends)
+        .filter(applies)
+        .filter(|step| step.kind() != StepKind::Retriable)
+        .collect();
     let (last, before) = revocable.split_last().unwrap();
     let script = before.iter().fold(Script::clean(), |script, step| {
         let script = script.with(step.name(), Op::Action, &[Fate::LoseReply, Fate::Do]);
@@ -51,10 +60,10 @@ fn every_published_version_sends_what_it_sent_when_it_was_published() {
     let catalog = catalog::all().unwrap();
     let mut expected = BTreeSet::new();
     for definition in catalog.iter() {
-        for (file, input, script) in runs(definition) {
+        for (file, way, script) in runs(definition) {
             let path = folder().join(&file);
             if !path.exists() && std::env::var_os("RECORD_HISTORIES").is_some() {
-                let history = record(definition, input, script);
+                let history = record(definition, &way, script);
                 fs::create_dir_all(folder()).unwrap();
                 fs::write(&path, format!("{}\n", serde_json::to_string_pretty(&history).unwrap())).unwrap();
             }
@@ -72,8 +81,9 @@ fn folder() -> PathBuf {
 }
 
 /// Each decision's entries, and the commands that it sent.
-fn record(definition: &Definition, input: Value, script: Script) -> Value {
-    let ended = Simulation::new(definition, input, &reply).script(script).run().unwrap();
+fn record(definition: &Definition, way: &Way, script: Script) -> Value {
+    let reply = |name: &str| way.reply(name);
+    let ended = Simulation::new(definition, way.input.clone(), &reply).script(script).run().unwrap();
     let mut sent = ended.sent.iter();
     let mut record = |entries: &Vec<Entry>| {
         let dispatched = entries.iter().filter(|entry| matches!(entry, Entry::CommandDispatched { .. })).count();

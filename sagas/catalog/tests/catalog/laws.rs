@@ -4,14 +4,14 @@
 use machine::testing::{Crash, Dice, Script, Simulation, check_definition};
 use proptest::prelude::*;
 
-use crate::samples::{inputs, reply};
+use crate::samples::ways;
 
 #[test]
 fn every_saga_survives_whatever_can_go_wrong() {
     for definition in catalog::all().unwrap().iter() {
-        for (what, input) in inputs(definition) {
-            let checked = check_definition(definition, &input, &reply);
-            assert_eq!(checked, Ok(()), "{} version {}, {what}", definition.name(), definition.version());
+        for way in ways(definition) {
+            let checked = check_definition(definition, &way.input, &|name| way.reply(name));
+            assert_eq!(checked, Ok(()), "{} version {}, {}", definition.name(), definition.version(), way.name);
         }
     }
 }
@@ -29,9 +29,10 @@ proptest! {
     #[test]
     fn crashes_repetition_and_disorder_reach_the_same_end(seed: u64) {
         for definition in catalog::all().unwrap().iter() {
-            for (what, input) in inputs(definition) {
+            for way in ways(definition) {
+                let (what, reply) = (&way.name, |name: &str| way.reply(name));
                 let script = Script::random(definition, &mut Dice::new(seed)).undone_well();
-                let simulation = || Simulation::new(definition, input.clone(), &reply).script(script.clone());
+                let simulation = || Simulation::new(definition, way.input.clone(), &reply).script(script.clone());
                 let plain = simulation().run().unwrap();
                 let same = |other: &machine::testing::Ended| other.ends_like(&plain);
                 prop_assert!(same(&simulation().repeat().run().unwrap()), "{what}, repeated");

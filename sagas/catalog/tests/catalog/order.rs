@@ -13,13 +13,18 @@ use machine::{
 };
 use serde_json::{Value, json};
 
-use crate::samples::{inputs, reply};
+use crate::samples::{inputs, ways};
 
 const FLIGHT: &str = "fof_01900000000070008000000000000004.hdgfgbgmgfge";
 const STAY: &str = "sof_01900000000070008000000000000005.hdgfgbgmgfge";
 
 fn definition() -> Definition {
     catalog::order::v1::definition().unwrap()
+}
+
+/// The reply to a command.
+fn reply(name: &str) -> Value {
+    ways(&definition())[0].reply(name)
 }
 
 /// An order of these offers.

@@ -5,7 +5,10 @@ use contract::{
     accommodation::{AcceptedStay, ConfirmRooms, HoldRooms, ReleaseRooms, RoomsConfirmed, RoomsHeld, RoomsReleased},
     feed::{Notice, NotifyUser, UserNotified},
     flights::{AcceptedFlight, ConfirmSeats, HoldSeats, ReleaseSeats, SeatsConfirmed, SeatsHeld, SeatsReleased},
-    order::{ConfirmOrder, CreateOrder, OrderConfirmation, OrderCreated, OrderRejection, PlaceOrder, RejectOrder},
+    order::{
+        self, BeginPayment, ConfirmOrder, CreateOrder, EndPayment, OrderConfirmation, OrderCreated, OrderRejection,
+        PayOrder, PaymentBegun, PaymentEnded, PaymentPlan, PaymentRecorded, PlaceOrder, RecordPayment, RejectOrder,
+    },
     payment::{
         AuthorizePayment, CapturePayment, NextAction, PaymentAction, PaymentAuthorized, PaymentCaptured, PaymentStatus,
         PaymentView, PaymentVoided, PaymentWebhook, VoidPayment, WebhookData, WebhookMetadata, WebhookObject, v2,
@@ -16,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     golden::{Golden, golden},
-    samples::{at, flight, items, money, order, payment, saga, stay, token, travellers, user},
+    samples::{at, date, flight, items, money, order, payment, saga, stay, token, travellers, user},
 };
 
 #[test]
@@ -25,7 +28,7 @@ fn every_command_and_reply_is_its_golden_file() {
 }
 
 pub(crate) fn all() -> Vec<Golden> {
-    orders().into_iter().chain(holds()).chain(payments()).chain(payments_by_id()).collect()
+    orders().into_iter().chain(orders_with_a_plan()).chain(holds()).chain(payments()).chain(payments_by_id()).collect()
 }
 
 /// A command and its reply, in one file named by the command.
@@ -78,6 +81,47 @@ fn orders() -> Vec<Golden> {
     all.push(pair(confirm(true, true), OrderConfirmation {}));
     all.push(pair(notify, UserNotified {}));
     all
+}
+
+fn orders_with_a_plan() -> Vec<Golden> {
+    let (order_id, payment_id, departs_on) = (order(), payment(), date(2027, 6, 1));
+    let place = order::v2::PlaceOrder {
+        order_id,
+        user_id: user(),
+        items: items(),
+        travellers: travellers(),
+        total: money("12209.99", "EUR"),
+        departs_on,
+        payment_plan: PaymentPlan::Deposit,
+        payment_id,
+        payment_token: token(),
+    };
+    let create = |first_payment| order::v2::CreateOrder {
+        order_id,
+        user_id: user(),
+        items: items(),
+        travellers: travellers(),
+        total: money("12209.99", "EUR"),
+        departs_on,
+        payment_plan: PaymentPlan::Deposit,
+        first_payment,
+    };
+    let deposit = money("3663.00", "EUR");
+    let recorded = PaymentRecorded { paid: money("12209.99", "EUR"), balance_due: money("0", "EUR") };
+    let amount = money("8546.99", "EUR");
+    let pay = PayOrder { payment_id, order_id, user_id: user(), amount, token: token() };
+    let created = order::v2::OrderCreated { due_now: deposit };
+    vec![
+        golden("order.start_input.v2", place),
+        golden("order.create.v2.least", create(None)),
+        later_pair("order.create.v2", create(Some(payment_id)), created),
+        golden("payment.start_input", pay),
+        pair(BeginPayment { order_id, payment_id, amount }, PaymentBegun {}),
+        pair(EndPayment { order_id, payment_id }, PaymentEnded {}),
+        pair(RecordPayment { order_id, payment_id, amount }, recorded),
+        golden("order.payment_plans", PaymentPlan::ALL.to_vec()),
+        golden("feed.notices", vec![Notice::OrderConfirmed, Notice::PaymentTaken]),
+    ]
 }
 
 fn holds() -> Vec<Golden> {
@@ -138,7 +182,7 @@ fn payments_by_id() -> Vec<Golden> {
         golden("payment.statuses", PaymentStatus::ALL.to_vec()),
         golden("payment.view", view(PaymentStatus::RequiresAction, Some(redirect), None)),
         golden("payment.view.failed", view(PaymentStatus::Failed, None, Some("card_declined"))),
-        golden("payment.signal", PaymentAction { event_id: "evt_1".into(), payment_id }),
+        golden("signal.payment-action", PaymentAction { event_id: "evt_1".into(), payment_id }),
         golden("payment.webhook", PaymentWebhook { id: "evt_1".into(), kind, data: WebhookData { object } }),
     ]
 }

@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 use worker_runtime::{Member, SetHandled, SetHandler};
 
 use super::Feed;
-use crate::notice::{self, NewNotice, ORDER_CONFIRMED};
+use crate::notice::{self, NewNotice, ORDER_CONFIRMED, PAYMENT_TAKEN};
 
 impl SetHandler<NotifyUser> for Feed {
     async fn handle_many(&self, tx: &mut PgConnection, set: &mut [Member<NotifyUser>]) -> SetHandled<UserNotified> {
@@ -16,6 +16,7 @@ impl SetHandler<NotifyUser> for Feed {
         let notice = |Member { command, .. }: &Member<NotifyUser>| {
             let kind = match command.notice {
                 Notice::OrderConfirmed => ORDER_CONFIRMED,
+                Notice::PaymentTaken => PAYMENT_TAKEN,
             };
             NewNotice { user_id: command.user_id, kind, order_id: Some(command.order_id) }
         };

@@ -22,7 +22,9 @@ impl SetHandler<ConfirmOrder> for Orders {
             "WITH locked AS MATERIALIZED (
                  SELECT order_id FROM orders WHERE order_id = ANY($2) ORDER BY order_id FOR NO KEY UPDATE
              ), changed AS (
-                 UPDATE orders o SET status = 'confirmed', flight_reference = a.flight_reference,
+                 UPDATE orders o SET status = 'confirmed',
+                        paid_amount = CASE WHEN o.payment_plan IS NULL THEN o.total_amount ELSE o.paid_amount END,
+                        flight_reference = a.flight_reference,
                         stay_reference = a.stay_reference, updated_at = $1
                  FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[])
                      AS a (order_id, flight_reference, stay_reference, command_id)

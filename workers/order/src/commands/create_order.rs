@@ -1,57 +1,111 @@
-//! `order.create`: the orders of a set are judged and kept, as pending or, when one breaks a rule, as rejected from the
-//! start. A refused order is kept too, so that the person who placed it finds it among the others, with the reason.
+//! `order.create`, both versions: the orders of a set are judged and kept, as pending or, when one breaks a rule, as rejected
+//! from the start. A refused order is kept too, so that the person who placed it finds it among the others, with the reason.
 
 use contract::{
     Refusal,
-    command::Outcome,
-    order::{CreateOrder, OrderCreated, OrderItem, OrderStatus, Traveller},
+    command::{Command, Outcome},
+    order::{CreateOrder, Due, OrderCreated, OrderItem, OrderStatus, Traveller, v2},
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
-use worker_runtime::{Member, SetHandled, SetHandler};
+use worker_runtime::{Context, Member, SetHandled, SetHandler};
 
 use super::Orders;
-use crate::rules;
+use crate::rules::{self, NewOrder};
 
 impl SetHandler<CreateOrder> for Orders {
     async fn handle_many(&self, tx: &mut PgConnection, set: &mut [Member<CreateOrder>]) -> SetHandled<OrderCreated> {
-        let judge = |member: &Member<CreateOrder>| rules::judge(&member.command, member.context.now.date_naive()).err();
-        let refusals: Vec<Option<Refusal>> = set.iter().map(judge).collect();
-        insert(tx, set, &refusals).await?;
-        let outcome =
-            |refusal: Option<Refusal>| refusal.map_or_else(|| Outcome::done(OrderCreated {}), Outcome::Refused);
-        Ok(refusals.into_iter().map(outcome).collect())
+        let judged = create(tx, set, NewOrder::from).await?;
+        Ok(judged
+            .into_iter()
+            .map(|judged| judged.map_or_else(Outcome::Refused, |_| Outcome::done(OrderCreated {})))
+            .collect())
     }
 }
 
+impl SetHandler<v2::CreateOrder> for Orders {
+    async fn handle_many(
+        &self,
+        tx: &mut PgConnection,
+        set: &mut [Member<v2::CreateOrder>],
+    ) -> SetHandled<v2::OrderCreated> {
+        let judged = create(tx, set, NewOrder::from).await?;
+        let done = |due: Due| Outcome::done(v2::OrderCreated { due_now: due.now });
+        Ok(judged.into_iter().map(|judged| judged.map_or_else(Outcome::Refused, done)).collect())
+    }
+}
+
+/// An order with what is due for it, or with the reason why it is refused.
+struct Judged<'a> {
+    order: NewOrder<'a>,
+    context: &'a Context,
+    due: Result<Due, Refusal>,
+}
+
+/// Judges and keeps the orders of a set; what is due for each, in their order.
+async fn create<'a, C: Command>(
+    tx: &mut PgConnection,
+    set: &'a [Member<C>],
+    order: impl Fn(&'a C) -> NewOrder<'a>,
+) -> Result<Vec<Result<Due, Refusal>>, sqlx::Error> {
+    let judge = |Member { command, context }: &'a Member<C>| {
+        let order = order(command);
+        let due = rules::judge(&order, context.now.date_naive());
+        Judged { order, context, due }
+    };
+    let judged: Vec<_> = set.iter().map(judge).collect();
+    insert(tx, &judged).await?;
+    insert_first_payments(tx, &judged).await?;
+    Ok(judged.into_iter().map(|judged| judged.due).collect())
+}
+
 /// The parts of all orders of a set, each with its order and its place there.
-fn parts<'a, T>(set: &'a [Member<CreateOrder>], of: impl Fn(&'a CreateOrder) -> &'a [T]) -> Vec<(Uuid, i16, &'a T)> {
-    let of_order = |member: &'a Member<CreateOrder>| {
-        let order_id = member.command.order_id.uuid();
-        (1..).zip(of(&member.command)).map(move |(place, part)| (order_id, place, part))
+fn parts<'a, T: 'a>(set: &'a [Judged<'a>], of: impl Fn(&'a NewOrder<'a>) -> &'a [T]) -> Vec<(Uuid, i16, &'a T)> {
+    let of_order = |Judged { order, .. }: &'a Judged<'a>| {
+        let order_id = order.order_id.uuid();
+        (1..).zip(of(order)).map(move |(place, part)| (order_id, place, part))
     };
     set.iter().flat_map(of_order).collect()
 }
 
-async fn insert(
-    tx: &mut PgConnection,
-    set: &[Member<CreateOrder>],
-    refusals: &[Option<Refusal>],
-) -> Result<(), sqlx::Error> {
-    let Some(now) = set.first().map(|member| member.context.now) else { return Ok(()) };
-    let orders = || set.iter().map(|member| &member.command);
-    let status = |refusal: &Option<Refusal>| {
+/// Begins the payments by which orders are paid that take what is due at once.
+async fn insert_first_payments(tx: &mut PgConnection, set: &[Judged<'_>]) -> Result<(), sqlx::Error> {
+    let begun =
+        |judged: &Judged<'_>| Some((judged.order.first_payment?, judged.order.order_id, judged.due.as_ref().ok()?.now));
+    let begun: Vec<_> = set.iter().filter_map(begun).collect();
+    let Some(now) = set.first().map(|judged| judged.context.now).filter(|_| !begun.is_empty()) else { return Ok(()) };
+    sqlx::query(
+        "INSERT INTO order_payment (payment_id, order_id, amount, begun_at)
+         SELECT payment_id, order_id, amount, $1
+         FROM unnest($2::uuid[], $3::uuid[], $4::numeric[]) AS p (payment_id, order_id, amount)",
+    )
+    .bind(now)
+    .bind(begun.iter().map(|(payment_id, ..)| payment_id.uuid()).collect::<Vec<_>>())
+    .bind(begun.iter().map(|(_, order_id, _)| order_id.uuid()).collect::<Vec<_>>())
+    .bind(begun.iter().map(|(.., amount)| amount.amount()).collect::<Vec<_>>())
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+async fn insert(tx: &mut PgConnection, set: &[Judged<'_>]) -> Result<(), sqlx::Error> {
+    let Some(now) = set.first().map(|judged| judged.context.now) else { return Ok(()) };
+    let orders = || set.iter().map(|judged| &judged.order);
+    let refusals = || set.iter().map(|judged| judged.due.as_ref().err());
+    let status = |refusal: Option<&Refusal>| {
         if refusal.is_none() { OrderStatus::Pending.as_str() } else { OrderStatus::Rejected.as_str() }
     };
-    let items: Vec<(Uuid, i16, &OrderItem)> = parts(set, |order| &order.items);
-    let people: Vec<(Uuid, i16, &Traveller)> = parts(set, |order| &order.travellers);
+    let balance_due_on = |judged: &Judged<'_>| judged.due.as_ref().ok().and_then(|due| due.balance_on);
+    let items: Vec<(Uuid, i16, &OrderItem)> = parts(set, |order| order.items);
+    let people: Vec<(Uuid, i16, &Traveller)> = parts(set, |order| order.travellers);
     sqlx::query(
         "WITH placed AS (
              INSERT INTO orders (order_id, user_id, status, reason_code, reason, total_amount, total_currency,
-                                 created_at, updated_at)
-             SELECT order_id, user_id, status, reason_code, reason, amount, currency, $1, $1
-             FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::numeric[], $8::text[])
-                 AS o (order_id, user_id, status, reason_code, reason, amount, currency)
+                                 payment_plan, balance_due_on, created_at, updated_at)
+             SELECT order_id, user_id, status, reason_code, reason, amount, currency, plan, balance_due_on, $1, $1
+             FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::numeric[], $8::text[],
+                         $22::text[], $23::date[])
+                 AS o (order_id, user_id, status, reason_code, reason, amount, currency, plan, balance_due_on)
              ORDER BY order_id
          ), items AS (
              INSERT INTO order_item (order_id, place, offer_id, description, amount, currency)
@@ -67,9 +121,9 @@ async fn insert(
     .bind(now)
     .bind(orders().map(|order| order.order_id.uuid()).collect::<Vec<_>>())
     .bind(orders().map(|order| order.user_id.uuid()).collect::<Vec<_>>())
-    .bind(refusals.iter().map(status).collect::<Vec<_>>())
-    .bind(refusals.iter().map(|refusal| refusal.as_ref().map(|one| one.code.as_str())).collect::<Vec<_>>())
-    .bind(refusals.iter().map(|refusal| refusal.as_ref().map(|one| one.message.as_str())).collect::<Vec<_>>())
+    .bind(refusals().map(status).collect::<Vec<_>>())
+    .bind(refusals().map(|refusal| refusal.map(|one| one.code.as_str())).collect::<Vec<_>>())
+    .bind(refusals().map(|refusal| refusal.map(|one| one.message.as_str())).collect::<Vec<_>>())
     .bind(orders().map(|order| order.total.amount()).collect::<Vec<_>>())
     .bind(orders().map(|order| order.total.currency_code()).collect::<Vec<_>>())
     .bind(items.iter().map(|(order, ..)| *order).collect::<Vec<_>>())
@@ -84,7 +138,9 @@ async fn insert(
     .bind(people.iter().map(|(.., person)| person.family_name.as_str()).collect::<Vec<_>>())
     .bind(people.iter().map(|(.., person)| person.born_on.date()).collect::<Vec<_>>())
     .bind(people.iter().map(|(.., person)| person.email.as_str()).collect::<Vec<_>>())
-    .bind(set.iter().map(|member| member.context.command_id.to_string()).collect::<Vec<_>>())
+    .bind(set.iter().map(|judged| judged.context.command_id.to_string()).collect::<Vec<_>>())
+    .bind(orders().map(|order| order.plan.map(|(plan, _)| plan.as_str())).collect::<Vec<_>>())
+    .bind(set.iter().map(balance_due_on).collect::<Vec<_>>())
     .execute(tx)
     .await?;
     Ok(())

@@ -1,19 +1,18 @@
 //! The orders of a batch with commands of several kinds, locked in the order of their ids.
 
-use contract::order::{ConfirmOrder, RejectOrder};
+use contract::order::{BeginPayment, ConfirmOrder, EndPayment, RecordPayment, RejectOrder};
 use sqlx::PgConnection;
 use worker_runtime::{Batch, HandlerError, LockOrder};
 
-use super::Orders;
+use super::{Orders, lock};
 
 impl LockOrder for Orders {
     async fn lock(&self, tx: &mut PgConnection, batch: &Batch<'_>) -> Result<(), HandlerError> {
         let confirmed = batch.of::<ConfirmOrder>().map(|command| command.order_id);
         let rejected = batch.of::<RejectOrder>().map(|command| command.order_id);
-        sqlx::query("SELECT FROM orders WHERE order_id = ANY($1) ORDER BY order_id FOR NO KEY UPDATE")
-            .bind(confirmed.chain(rejected).map(|order_id| order_id.uuid()).collect::<Vec<_>>())
-            .execute(tx)
-            .await?;
-        Ok(())
+        let begun = batch.of::<BeginPayment>().map(|command| command.order_id);
+        let ended = batch.of::<EndPayment>().map(|command| command.order_id);
+        let recorded = batch.of::<RecordPayment>().map(|command| command.order_id);
+        lock(tx, confirmed.chain(rejected).chain(begun).chain(ended).chain(recorded)).await
     }
 }

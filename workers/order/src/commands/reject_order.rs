@@ -22,6 +22,8 @@ impl SetHandler<RejectOrder> for Orders {
                  FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[])
                      AS a (order_id, reason_code, reason, command_id)
                  WHERE (SELECT count(*) FROM locked) > 0 AND o.order_id = a.order_id AND o.status = 'pending' RETURNING o.order_id, a.command_id
+             ), unpaid AS (
+                 DELETE FROM order_payment WHERE order_id IN (SELECT order_id FROM changed) AND recorded_at IS NULL
              )
              INSERT INTO order_history (order_id, status, command_id, at)
              SELECT order_id, 'rejected', command_id, $1 FROM changed RETURNING order_id",

@@ -22,6 +22,8 @@ struct OrderRow {
     status: String,
     total_amount: Decimal,
     total_currency: String,
+    paid_amount: Decimal,
+    balance_due_on: Option<NaiveDate>,
     reason_code: Option<String>,
     reason: Option<String>,
     flight_reference: Option<String>,
@@ -117,6 +119,9 @@ fn view(row: OrderRow, items: Vec<OrderItem>, travellers: Vec<Traveller>) -> Res
         .ok_or_else(|| broken("status", format!("`{}` is unknown", row.status)))?;
     let total = Money::from_parts(row.total_amount, &row.total_currency)
         .map_err(|error| broken("total_amount", error.to_string()))?;
+    let paid = Money::from_parts(row.paid_amount, &row.total_currency)
+        .map_err(|error| broken("paid_amount", error.to_string()))?;
+    let balance = if status == OrderStatus::Rejected { Money::zero(total.currency()) } else { total.checked_sub(paid) };
     Ok(OrderView {
         order_id,
         user_id: UserId::from_uuid(row.user_id),
@@ -125,6 +130,9 @@ fn view(row: OrderRow, items: Vec<OrderItem>, travellers: Vec<Traveller>) -> Res
         items,
         travellers,
         total,
+        paid,
+        balance_due: balance.map_err(|error| broken("paid_amount", error.to_string()))?,
+        balance_due_on: row.balance_due_on,
         flight_reference: row.flight_reference,
         stay_reference: row.stay_reference,
         created_at: row.created_at,

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod common;
 #[cfg(test)]
+mod payments;
+#[cfg(test)]
 mod rules;
 
 #[cfg(test)]

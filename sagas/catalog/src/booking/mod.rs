@@ -1,0 +1,3 @@
+//! The `booking` saga: an order of one stay.
+
+pub mod v1;
