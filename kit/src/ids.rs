@@ -2,7 +2,7 @@
 
 use std::num::{NonZeroU64, NonZeroU128};
 
-use contract::{InstanceId, MessageId, OrderId, PaymentId, RequestId, SagaId, Traceparent, UserId};
+use contract::{InstanceId, JobId, MessageId, OrderId, PaymentId, RequestId, SagaId, Traceparent, UserId};
 use uuid::Uuid;
 
 /// 48 bits of time, 74 random ones.
@@ -29,6 +29,12 @@ pub fn message_id() -> MessageId {
 #[must_use]
 pub fn request_id() -> RequestId {
     RequestId::from_uuid(uuid_v7())
+}
+
+/// For a job over many sagas.
+#[must_use]
+pub fn job_id() -> JobId {
+    JobId::from_uuid(uuid_v7())
 }
 
 /// For a program that starts.

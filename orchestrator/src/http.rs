@@ -8,6 +8,7 @@ mod definitions;
 mod error_groups;
 mod events;
 mod explanation;
+mod jobs;
 mod lists;
 mod live;
 mod operator;
@@ -52,6 +53,14 @@ pub(crate) fn router(shared: &Arc<Shared>, calls: &Calls, stop: &CancellationTok
         .route("/api/sagas/{id}/plan", post(plans::one))
         .route("/api/plans", post(plans::many))
         .route("/api/errors", get(error_groups::list))
+        .route("/api/jobs", post(jobs::create).get(jobs::list))
+        .route("/api/jobs/preview", post(jobs::preview))
+        .route("/api/jobs/{id}", get(jobs::show))
+        .route("/api/jobs/{id}/items", get(jobs::items))
+        .route("/api/jobs/{id}/pause", post(jobs::pause))
+        .route("/api/jobs/{id}/resume", post(jobs::resume))
+        .route("/api/jobs/{id}/abort", post(jobs::abort))
+        .route("/api/jobs/{id}/rerun", post(jobs::rerun))
         .route("/api/sagas/{id}/signals/{name}", post(signals::signal))
         .route("/api/quarantine", get(quarantine::list))
         .route("/api/quarantine/{id}/release", post(quarantine::release))

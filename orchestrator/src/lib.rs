@@ -19,6 +19,7 @@ pub mod settings;
 mod shared;
 
 mod clock_watch;
+mod jobs;
 mod lane;
 mod maintenance;
 mod ownership;

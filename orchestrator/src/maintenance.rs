@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use chrono::TimeDelta;
 use journal::Room;
 use tokio_util::sync::CancellationToken;
 
@@ -17,10 +18,13 @@ const PREPARE_AGAIN: Duration = Duration::from_secs(60 * 60);
 /// The pause before another attempt when there is no room for the present week: its sagas land in the default pieces.
 const PREPARE_SOON: Duration = Duration::from_secs(10 * 60);
 
+/// How long a job and its results are kept after it was made: the journals of its sagas tell of it longer.
+const JOB_KEPT: TimeDelta = TimeDelta::days(90);
+
 /// How often a journal that failed is asked whether it is back. A journal that works is not asked.
 const PING_AGAIN: Duration = Duration::from_secs(1);
 
-/// Makes room in the journal once a day, until the end.
+/// Makes room in the journal and forgets old jobs once a day, until the end.
 pub(crate) async fn prepare_daily(shared: Arc<Shared>, stop: CancellationToken) {
     let work = async {
         loop {
@@ -32,6 +36,9 @@ pub(crate) async fn prepare_daily(shared: Arc<Shared>, stop: CancellationToken) 
                     PREPARE_SOON
                 }
             };
+            if let Err(error) = shared.journal.forget_jobs(shared.clock.now() - JOB_KEPT).await {
+                tracing::warn!(error = kit::settings::error_chain(&error), "old jobs could not be forgotten");
+            }
             tokio::time::sleep(pause).await;
         }
     };

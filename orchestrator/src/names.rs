@@ -56,6 +56,9 @@ pub(crate) const CLOCK_STEPS: &str = "sojourn_orchestrator_clock_steps_total";
 /// Commands that a worker found expired while they had time left by this clock, by domain.
 pub(crate) const CLOCK_SKEW: &str = "sojourn_orchestrator_clock_skew_total";
 
+/// Results of single sagas in bulk jobs, by outcome.
+pub(crate) const JOB_RESULTS: &str = "sojourn_orchestrator_job_results_total";
+
 /// The number of the audit log's last row that this process wrote.
 pub(crate) const AUDIT_HEAD: &str = "sojourn_orchestrator_audit_head";
 

@@ -12,10 +12,11 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use futures::FutureExt;
 use journal::{JournalError, LaneJournal};
 use messaging::BrokerState;
-use tokio::time::Instant;
+use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    jobs,
     lane::{self, LaneEnd},
     maintenance, names, peers,
     shared::Shared,
@@ -58,6 +59,9 @@ pub(crate) async fn supervise(shared: Arc<Shared>, shard: u16, stop: Cancellatio
         };
         pause = AGAIN_MIN;
         let since = Instant::now();
+        let mut around = JoinSet::new();
+        // Ends with the lane, wherever it stands: the next owner goes on.
+        around.spawn(jobs::serve(Arc::clone(&shared), shard));
         tracing::info!(shard, "the shard is owned");
         let lane = AssertUnwindSafe(lane::run(Arc::clone(&shared), session, stop.child_token()));
         // A bug that panics past the machine's guard costs this lane's memory, not the shard.
@@ -66,6 +70,7 @@ pub(crate) async fn supervise(shared: Arc<Shared>, shard: u16, stop: Cancellatio
             reason: "panicked",
             detail: "a bug; the panic's text stands above".to_owned(),
         });
+        drop(around);
         match ended {
             LaneEnd::Released => tracing::info!(shard, "the shard is given up"),
             LaneEnd::Lost { reason, detail } => {

@@ -9,8 +9,10 @@ pub mod postgres;
 
 mod audit;
 mod dead_letters;
+mod jobs;
 
 pub use audit::{AuditFilter, find_break};
+pub use jobs::{JOBS_OPEN_MAX, JobMade, JobResult, JobWork, Jobs, NewJob, Selection};
 pub use memory::MemoryJournal;
 pub use port::*;
 pub use postgres::{OpenJournalError, PgJournal, PgJournalOptions};

@@ -3,6 +3,7 @@
 //! Each value is one process; a clone is another process on the same storage. Nothing survives the last of them.
 
 mod error_groups;
+mod jobs;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -12,13 +13,13 @@ use std::{
 use async_trait::async_trait;
 use chrono::{DateTime, SubsecRound, Utc};
 use contract::{
-    SagaId,
+    JobId, SagaId,
     orchestrator_api::{AUDIT_HASH_NONE, AuditFact, AuditHead, AuditRecord, DeadLetterView, StartKey},
 };
 use tokio::sync::{OwnedMutexGuard, watch};
 use tokio_util::sync::CancellationToken;
 
-use self::error_groups::Failure;
+use self::{error_groups::Failure, jobs::KeptJob};
 use crate::{
     audit::{self, AuditFilter},
     dead_letters,
@@ -45,6 +46,7 @@ struct Storage {
     queues: Vec<Arc<tokio::sync::Mutex<()>>>,
     members: Mutex<Members>,
     tables: Mutex<Tables>,
+    jobs_changed: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -67,6 +69,7 @@ struct Tables {
     quarantine: BTreeMap<SagaId, Quarantined>,
     letter_keys: HashSet<(String, String)>,
     audit: Vec<AuditRecord>,
+    jobs: BTreeMap<JobId, KeptJob>,
     owners: HashMap<u16, Owner>,
     epochs: HashMap<u16, i64>,
 }
@@ -88,6 +91,7 @@ impl MemoryJournal {
             queues: (0..shards).map(|_| Arc::default()).collect(),
             members: Mutex::default(),
             tables: Mutex::default(),
+            jobs_changed: watch::Sender::default(),
         };
         Self::join(Arc::new(storage))
     }

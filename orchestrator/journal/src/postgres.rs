@@ -15,6 +15,7 @@ mod audit;
 mod awake;
 mod dead_letters;
 mod error_groups;
+mod jobs;
 mod lane;
 mod link;
 mod open;
@@ -32,14 +33,18 @@ use std::{fmt, str::FromStr, sync::Arc};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use contract::{
-    InstanceId, SagaId,
-    orchestrator_api::{AuditFact, AuditHead, AuditRecord, DeadLetterView},
+    InstanceId, JobId, SagaId,
+    orchestrator_api::{
+        AuditFact, AuditHead, AuditRecord, DeadLetterView, Job, JobItem, JobOutcome, JobPreview, JobRefusals, JobState,
+        SagaFilter,
+    },
 };
 use sqlx::{PgPool, migrate::Migrator, postgres::PgConnectOptions};
 use tokio::sync::watch;
 
 use self::{lane::PgLane, link::Link, pool::Pool, session::unavailable, weeks::Weeks};
 use crate::audit::AuditFilter;
+use crate::jobs::{JobMade, JobResult, JobWork, Jobs, NewJob};
 use crate::port::{
     Door, ErrorGroup, ErrorGroupsAsked, ExistingStart, Filter, Journal, JournalError, KeptDeadLetter, LaneJournal,
     Listing, Membership, NewDeadLetter, Ownership, Quarantined, Room, Stored,
@@ -351,5 +356,74 @@ impl Journal for PgJournal {
         let mut connection = self.acts.acquire(doing).await?;
         let _: i32 = sqlx::query_scalar("SELECT 1").fetch_one(&mut *connection).await.map_err(unavailable(doing))?;
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Jobs for PgJournal {
+    async fn make_job(&self, job: &NewJob) -> Result<JobMade, JournalError> {
+        jobs::make(&mut *self.acts.acquire("making a job").await?, self.shards, job).await
+    }
+
+    async fn preview_job(&self, filter: &SagaFilter) -> Result<JobPreview, JournalError> {
+        jobs::preview(&mut *self.reads.acquire("previewing a job").await?, filter).await
+    }
+
+    async fn job(&self, id: JobId) -> Result<Option<Job>, JournalError> {
+        jobs::one(&mut *self.acts.acquire("reading a job").await?, id).await
+    }
+
+    async fn jobs(&self, before: Option<JobId>, limit: u32) -> Result<Vec<Job>, JournalError> {
+        jobs::list(&mut *self.reads.acquire("listing jobs").await?, before, limit).await
+    }
+
+    async fn job_refusals(&self, id: JobId) -> Result<Vec<JobRefusals>, JournalError> {
+        jobs::refusals(&mut *self.reads.acquire("counting refusals").await?, id).await
+    }
+
+    async fn job_items(
+        &self,
+        id: JobId,
+        outcome: Option<JobOutcome>,
+        after: u32,
+        limit: u32,
+    ) -> Result<Vec<JobItem>, JournalError> {
+        jobs::items(&mut *self.reads.acquire("listing a job's sagas").await?, id, outcome, after, limit).await
+    }
+
+    async fn move_job(
+        &self,
+        id: JobId,
+        from: &[JobState],
+        to: JobState,
+        at: DateTime<Utc>,
+    ) -> Result<Option<Job>, JournalError> {
+        jobs::change(&mut *self.acts.acquire("changing a job's state").await?, id, from, to, at).await
+    }
+
+    async fn running_jobs(&self, shard: u16) -> Result<Vec<JobId>, JournalError> {
+        jobs::running(&mut *self.acts.acquire("looking for jobs").await?, shard).await
+    }
+
+    async fn job_work(&self, id: JobId, limit: u32) -> Result<Option<JobWork>, JournalError> {
+        jobs::work(&mut *self.acts.acquire("reading a job's sagas").await?, id, limit).await
+    }
+
+    async fn settle_job(
+        &self,
+        id: JobId,
+        results: &[JobResult],
+        trouble: Option<&str>,
+        at: DateTime<Utc>,
+    ) -> Result<(), JournalError> {
+        jobs::settle(&mut *self.acts.acquire("noting a job's results").await?, id, results, trouble, at).await
+    }
+
+    fn jobs_changed(&self) -> watch::Receiver<u64> {
+        self.link.jobs()
+    }
+
+    async fn forget_jobs(&self, before: DateTime<Utc>) -> Result<u64, JournalError> {
+        jobs::forget(&mut *self.acts.acquire("forgetting old jobs").await?, before).await
     }
 }

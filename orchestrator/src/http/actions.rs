@@ -63,7 +63,7 @@ pub(super) fn told(saga_id: SagaId, end: Result<ActEnd, NoVerdict>) -> Result<()
 }
 
 /// A reply that an operator writes is journaled.
-fn refuse_card_number(action: &Action) -> Result<(), ApiError> {
+pub(super) fn refuse_card_number(action: &Action) -> Result<(), ApiError> {
     let place = match action {
         Action::Skip { reply, .. } => card_number::place_in(reply, "#/reply"),
         Action::Retry { .. } | Action::Cancel {} | Action::Abandon {} => None,

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use contract::{
-    SagaId, card_number,
+    JobId, SagaId, card_number,
     orchestrator_api::{AUDIT_ASKED, AuditFact, HEADER_ACTOR, HEADER_ROLE, REASON_BYTES_MAX},
 };
 use kit::http::{ApiError, BODY_BYTES_MAX, ProblemCode};
@@ -22,7 +22,7 @@ use crate::names;
 const API: &str = "/api/";
 
 /// The last part of the paths that only read, although they take a body.
-const READING: [&str; 2] = ["plan", "plans"];
+const READING: [&str; 3] = ["plan", "plans", "preview"];
 
 /// The longest text beside the reason, in bytes: names, ids and addresses have fewer.
 const TEXT_BYTES_MAX: usize = 200;
@@ -63,7 +63,7 @@ pub(super) async fn write_down(State(api): State<Api>, request: Request, next: N
     let ended = AuditFact {
         at: api.shared.clock.now(),
         outcome: outcome(&response),
-        target: started(&response).unwrap_or_else(|| asked.target.clone()),
+        target: made(&response).unwrap_or_else(|| asked.target.clone()),
         answers: Some(number),
         ..asked
     };
@@ -100,14 +100,15 @@ fn asked(api: &Api, path: &str, headers: &HeaderMap, body: &Bytes) -> AuditFact 
     }
 }
 
-/// The act and its object, of a path such as `dead-letters/7/redrive`. A saga is named by its id alone.
+/// The act and its object, of a path such as `dead-letters/7/redrive`. A saga and a job are named by their ids alone.
 fn act_and_target(path: &str) -> (&str, &str) {
     if path == "sagas" {
         return ("start", "sagas");
     }
     let (target, act) = path.rsplit_once('/').unwrap_or((path, path));
     let id = target.rsplit('/').next().unwrap_or(target);
-    (act, if id.parse::<SagaId>().is_ok() { id } else { target })
+    let names_itself = id.parse::<SagaId>().is_ok() || id.parse::<JobId>().is_ok();
+    (act, if names_itself { id } else { target })
 }
 
 /// The text as it is kept: of a bounded length, storable, and without a card number.
@@ -128,8 +129,8 @@ fn outcome(response: &Response) -> String {
     code.map_or_else(|| response.status().as_u16().to_string(), |ProblemCode(code)| code.to_string())
 }
 
-/// The saga that a start made, or had made.
-fn started(response: &Response) -> Option<String> {
+/// The saga or the job that was made, or had been made before.
+fn made(response: &Response) -> Option<String> {
     let location = response.headers().get(header::LOCATION)?.to_str().ok()?;
     location.rsplit('/').next().map(str::to_owned)
 }

@@ -8,13 +8,16 @@ use std::sync::{
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use contract::{
-    SagaId,
-    orchestrator_api::{AuditFact, AuditHead, AuditRecord, DeadLetterView},
+    JobId, SagaId,
+    orchestrator_api::{
+        AuditFact, AuditHead, AuditRecord, DeadLetterView, Job, JobItem, JobOutcome, JobPreview, JobRefusals, JobState,
+        SagaFilter,
+    },
 };
 use journal::{
-    Append, Appended, AuditFilter, Door, ErrorGroup, ErrorGroupsAsked, ExistingStart, Filter, Journal, JournalError,
-    KeptDeadLetter, LaneJournal, Listing, Membership, NewDeadLetter, OpenSaga, Ownership, Quarantined, Room, Sleeper,
-    Stored,
+    Append, Appended, AuditFilter, Door, ErrorGroup, ErrorGroupsAsked, ExistingStart, Filter, JobMade, JobResult,
+    JobWork, Jobs, Journal, JournalError, KeptDeadLetter, LaneJournal, Listing, Membership, NewDeadLetter, NewJob,
+    OpenSaga, Ownership, Quarantined, Room, Sleeper, Stored,
 };
 use messaging::{
     Broker, BrokerError, BrokerState, Outgoing, PublishError, QueueDepth, QueueName, Subscription, Topology,
@@ -85,6 +88,8 @@ pub(crate) struct Breakage {
     pub(crate) before_commit: AtomicUsize,
     /// So many appends find their numbers taken.
     pub(crate) taken: AtomicUsize,
+    /// So many times the results of a job's sagas are not noted and answered with an error.
+    pub(crate) before_settling: AtomicUsize,
     /// How often the journal was asked or told anything.
     pub(crate) calls: AtomicUsize,
     /// How often a saga was read.
@@ -236,6 +241,80 @@ impl Journal for FlakyJournal {
     async fn ping(&self) -> Result<(), JournalError> {
         self.breakage.calls.fetch_add(1, Ordering::SeqCst);
         self.inner.ping().await
+    }
+}
+
+#[async_trait]
+impl Jobs for FlakyJournal {
+    async fn make_job(&self, job: &NewJob) -> Result<JobMade, JournalError> {
+        self.inner.make_job(job).await
+    }
+
+    async fn preview_job(&self, filter: &SagaFilter) -> Result<JobPreview, JournalError> {
+        self.inner.preview_job(filter).await
+    }
+
+    async fn job(&self, id: JobId) -> Result<Option<Job>, JournalError> {
+        self.inner.job(id).await
+    }
+
+    async fn jobs(&self, before: Option<JobId>, limit: u32) -> Result<Vec<Job>, JournalError> {
+        self.inner.jobs(before, limit).await
+    }
+
+    async fn job_refusals(&self, id: JobId) -> Result<Vec<JobRefusals>, JournalError> {
+        self.inner.job_refusals(id).await
+    }
+
+    async fn job_items(
+        &self,
+        id: JobId,
+        outcome: Option<JobOutcome>,
+        after: u32,
+        limit: u32,
+    ) -> Result<Vec<JobItem>, JournalError> {
+        self.inner.job_items(id, outcome, after, limit).await
+    }
+
+    async fn move_job(
+        &self,
+        id: JobId,
+        from: &[JobState],
+        to: JobState,
+        at: DateTime<Utc>,
+    ) -> Result<Option<Job>, JournalError> {
+        self.inner.move_job(id, from, to, at).await
+    }
+
+    async fn running_jobs(&self, shard: u16) -> Result<Vec<JobId>, JournalError> {
+        self.breakage.calls.fetch_add(1, Ordering::SeqCst);
+        self.inner.running_jobs(shard).await
+    }
+
+    async fn job_work(&self, id: JobId, limit: u32) -> Result<Option<JobWork>, JournalError> {
+        self.breakage.calls.fetch_add(1, Ordering::SeqCst);
+        self.inner.job_work(id, limit).await
+    }
+
+    async fn settle_job(
+        &self,
+        id: JobId,
+        results: &[JobResult],
+        trouble: Option<&str>,
+        at: DateTime<Utc>,
+    ) -> Result<(), JournalError> {
+        if take_one(&self.breakage.before_settling) {
+            return Err(broken());
+        }
+        self.inner.settle_job(id, results, trouble, at).await
+    }
+
+    fn jobs_changed(&self) -> watch::Receiver<u64> {
+        self.inner.jobs_changed()
+    }
+
+    async fn forget_jobs(&self, before: DateTime<Utc>) -> Result<u64, JournalError> {
+        self.inner.forget_jobs(before).await
     }
 }
 

@@ -13,6 +13,7 @@ mod errors;
 mod explain;
 mod flow;
 mod http;
+mod jobs;
 mod messages;
 mod operators;
 mod orphans;

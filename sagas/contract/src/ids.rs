@@ -115,17 +115,42 @@ id!(
     "req"
 );
 id!(
+    /// One job over many sagas.
+    JobId,
+    "job"
+);
+id!(
     /// One running program (an orchestrator, a worker), new at each start.
     InstanceId,
     "ins"
 );
 
+impl JobId {
+    /// The shard whose owner carries this job out, of `shards` (at least 1).
+    #[must_use]
+    pub fn shard(self, shards: u16) -> u16 {
+        shard_of(self.0, shards)
+    }
+
+    /// The name of the request for the saga at a place of the job: the same one whenever, and by whichever process, it is
+    /// sent. Ids of jobs differ in far more than the bits of a place.
+    #[must_use]
+    pub const fn request_at(self, place: u32) -> RequestId {
+        RequestId(Uuid::from_u128(self.0.as_u128() ^ ((place as u128) << 16)))
+    }
+}
+
+/// The lowest 16 bits of an id choose its shard.
+fn shard_of(id: Uuid, shards: u16) -> u16 {
+    let low = (id.as_u128() & 0xffff) as u16;
+    low % shards.max(1)
+}
+
 impl SagaId {
     /// The shard that this saga belongs to, of `shards` (at least 1).
     #[must_use]
     pub fn shard(self, shards: u16) -> u16 {
-        let low = (self.0.as_u128() & 0xffff) as u16;
-        low % shards.max(1)
+        shard_of(self.0, shards)
     }
 
     /// The same id with its lowest 16 bits set so that [`SagaId::shard`] answers `shard`; the bits above the

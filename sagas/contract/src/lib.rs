@@ -41,7 +41,7 @@ pub use command::{Command, Fault, Outcome, Refusal, Route};
 pub use document::Document;
 pub use email_address::EmailAddress;
 pub use event::Event;
-pub use ids::{InstanceId, MessageId, OrderId, PaymentId, RequestId, SagaId, UserId};
+pub use ids::{InstanceId, JobId, MessageId, OrderId, PaymentId, RequestId, SagaId, UserId};
 pub use money::Money;
 pub use offer::{FlightOfferId, OfferId, StayOfferId};
 pub use page::{Page, PageToken};

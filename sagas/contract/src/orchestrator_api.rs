@@ -14,6 +14,11 @@
 //! | `POST /api/sagas/{id}/actions` [`ActionRequest`] | 200 [`SagaView`]; 404; 409; 422 |
 //! | `POST /api/sagas/{id}/plan` [`Action`](crate::saga::Action) | 200 [`PlanView`]: what the action would lead to, without doing it; 404; 409 |
 //! | `POST /api/plans` [`PlansRequest`] | 200 [`Plans`], for several sagas; 422 |
+//! | `POST /api/jobs/preview` [`JobPreviewRequest`] | 200 [`JobPreview`]: the sagas that a job would have; 422 |
+//! | `POST /api/jobs` [`JobRequest`], `POST /api/jobs/{id}/rerun` [`JobRerun`] | 201 [`Job`]; 404; 409; 422 |
+//! | `GET /api/jobs?page_size&page_token`, `GET /api/jobs/{id}` | [`Page`](crate::Page) of [`Job`], newest first; [`JobView`] |
+//! | `GET /api/jobs/{id}/items?outcome&page_size&page_token` | [`Page`](crate::Page) of [`JobItem`], in their order |
+//! | `POST /api/jobs/{id}/pause`, `/resume`, `/abort` with a `reason` | 200 [`Job`]; 404; 409 |
 //! | `POST /api/sagas/{id}/signals/{name}` [`SignalRequest`] | 200 [`SignalEffect`]; 404; 409; 422 |
 //! | `GET /api/quarantine`, `POST /api/quarantine/{id}/release` | [`Page`](crate::Page) of [`QuarantinedSaga`]; 200 [`SagaView`], 409 when the saga still cannot go on |
 //! | `GET /api/dead-letters`, `POST /api/dead-letters/{id}/redrive` | what could not be handled |
@@ -28,6 +33,7 @@ mod dead_letters;
 mod definitions;
 mod error_groups;
 mod explanation;
+mod jobs;
 mod journal;
 mod plans;
 mod quarantine;
@@ -43,6 +49,10 @@ pub use error_groups::{ERROR_OF_SAGA, ErrorGroup};
 pub use explanation::{
     CircuitCause, CommandPlace, DomainState, Explanation, FlowState, LaneState, OpenCircuit, OpenStep, PossibleAct,
     QueueState, StandstillReason,
+};
+pub use jobs::{
+    AfterCanary, Canary, JOB_PACE_DEFAULT, JOB_PACE_MAX, JOB_SAGAS_MAX, Job, JobGroup, JobItem, JobOutcome, JobPreview,
+    JobPreviewRequest, JobRefusals, JobRequest, JobRerun, JobState, JobView, SagaFilter,
 };
 pub use journal::RecordView;
 pub use plans::{

@@ -16,7 +16,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use super::session::{CHANNEL_MEMBERS, LOCK_CLASS_MEMBER, LOCK_CLASS_SHARD, unavailable};
+use super::session::{CHANNEL_JOBS, CHANNEL_MEMBERS, LOCK_CLASS_MEMBER, LOCK_CLASS_SHARD, unavailable};
 use crate::port::{JournalError, Membership};
 
 /// The pauses after which the members are counted when something happened. The last is beyond the time in which the server notices a peer that
@@ -43,6 +43,7 @@ FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 \
 pub(super) struct Link {
     membership: watch::Receiver<Membership>,
     doubts: watch::Receiver<u64>,
+    jobs: watch::Receiver<u64>,
     task: JoinHandle<()>,
 }
 
@@ -53,8 +54,10 @@ impl Link {
         let mut listener = attend(&options).await.map_err(&failed)?;
         let (membership_in, membership) = watch::channel(count(&mut listener).await.map_err(&failed)?);
         let (doubts_in, doubts) = watch::channel(0);
-        let task = tokio::spawn(keep(options, listener, membership_in, doubts_in));
-        Ok(Self { membership, doubts, task })
+        let (jobs_in, jobs) = watch::channel(0);
+        let told = Told { membership: membership_in, doubts: doubts_in, jobs: jobs_in };
+        let task = tokio::spawn(keep(options, listener, told));
+        Ok(Self { membership, doubts, jobs, task })
     }
 
     /// This process among those that take part.
@@ -66,6 +69,19 @@ impl Link {
     pub(super) fn doubts(&self) -> watch::Receiver<u64> {
         self.doubts.clone()
     }
+
+    /// Counts the reasons for which there may be a job to carry out.
+    pub(super) fn jobs(&self) -> watch::Receiver<u64> {
+        self.jobs.clone()
+    }
+}
+
+/// The parts of this process that hear what the link hears.
+#[derive(Debug)]
+struct Told {
+    membership: watch::Sender<Membership>,
+    doubts: watch::Sender<u64>,
+    jobs: watch::Sender<u64>,
 }
 
 impl Drop for Link {
@@ -74,18 +90,13 @@ impl Drop for Link {
     }
 }
 
-async fn keep(
-    options: PgConnectOptions,
-    mut listener: PgListener,
-    membership: watch::Sender<Membership>,
-    doubts: watch::Sender<u64>,
-) {
+async fn keep(options: PgConnectOptions, mut listener: PgListener, told: Told) {
     loop {
-        if let Err(error) = listen(&mut listener, &membership, &doubts).await {
+        if let Err(error) = listen(&mut listener, &told).await {
             tracing::warn!(%error, "the journal's database is lost");
         }
         drop(listener);
-        doubts.send_modify(|doubts| *doubts += 1);
+        told.doubts.send_modify(|doubts| *doubts += 1);
         listener = loop {
             match attend(&options).await {
                 Ok(listener) => break listener,
@@ -96,6 +107,8 @@ async fn keep(
             }
         };
         tracing::info!("the journal's database is there again");
+        // What was told meanwhile was missed.
+        told.jobs.send_modify(|jobs| *jobs += 1);
     }
 }
 
@@ -112,18 +125,14 @@ async fn attend(options: &PgConnectOptions) -> Result<PgListener, sqlx::Error> {
     let mut listener = PgListener::connect_with(&pool).await?;
     listener.ignore_pool_close_event(true);
     listener.eager_reconnect(false);
-    listener.listen(CHANNEL_MEMBERS).await?;
+    listener.listen_all([CHANNEL_MEMBERS, CHANNEL_JOBS]).await?;
     sqlx::query("SELECT pg_advisory_lock_shared($1, 0)").bind(LOCK_CLASS_MEMBER).execute(&mut listener).await?;
     sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL_MEMBERS).execute(&mut listener).await?;
     Ok(listener)
 }
 
 /// Counts whenever there is a reason to. Ends when the connection is lost.
-async fn listen(
-    listener: &mut PgListener,
-    membership: &watch::Sender<Membership>,
-    doubts: &watch::Sender<u64>,
-) -> Result<(), sqlx::Error> {
+async fn listen(listener: &mut PgListener, told: &Told) -> Result<(), sqlx::Error> {
     let mut due = counts_from_now();
     loop {
         let next = due.last().copied();
@@ -135,16 +144,17 @@ async fn listen(
         };
         tokio::select! {
             heard = listener.try_recv() => match heard? {
+                Some(notice) if notice.channel() == CHANNEL_JOBS => told.jobs.send_modify(|jobs| *jobs += 1),
                 Some(_) => {
                     due = counts_from_now();
-                    doubts.send_modify(|doubts| *doubts += 1);
+                    told.doubts.send_modify(|doubts| *doubts += 1);
                 }
                 None => return Ok(()),
             },
             () = wait => {
                 due.pop();
                 let found = count(listener).await?;
-                membership.send_if_modified(|known| {
+                told.membership.send_if_modified(|known| {
                     let differs = *known != found;
                     *known = found;
                     differs

@@ -142,7 +142,7 @@ pub(super) async fn list(connection: &mut PgConnection, filter: &Filter, limit: 
 
 /// One status, or none, is one scan of one index. Several are as many scans, merged: an index over (status, id) gives
 /// the newest of one status without sorting, but not of several.
-fn push_list(query: &mut QueryBuilder<Postgres>, filter: &Filter, limit: u32) {
+pub(super) fn push_list(query: &mut QueryBuilder<Postgres>, filter: &Filter, limit: u32) {
     let wanted = SagaStatus::ALL.into_iter().filter(|status| filter.statuses.contains(status));
     let mut statuses: Vec<_> = wanted.map(Some).collect();
     if statuses.is_empty() || statuses.len() == SagaStatus::ALL.len() {

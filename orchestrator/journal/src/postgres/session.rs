@@ -4,13 +4,19 @@ use sqlx::{ConnectOptions, postgres::PgConnectOptions};
 
 use crate::port::JournalError;
 
-/// The class of the advisory locks that own shards; the object is the shard. Locks are per database, so these three
+/// The class of the advisory locks that own shards; the object is the shard. Locks are per database, so these
 /// numbers need only differ from each other.
 pub(super) const LOCK_CLASS_SHARD: i32 = 1;
 /// The class of the shared lock that every process holds to be counted.
 pub(super) const LOCK_CLASS_MEMBER: i32 = 2;
 /// The class of the lock for work on the tables themselves.
 pub(super) const LOCK_CLASS_TABLES: i32 = 3;
+
+/// The class of the lock under which jobs are made: their number is bounded.
+pub(super) const LOCK_CLASS_JOBS: i32 = 4;
+
+/// Tells everybody that a job is made or resumed.
+pub(super) const CHANNEL_JOBS: &str = "journal_jobs";
 
 /// Tells everybody to count the members again.
 pub(super) const CHANNEL_MEMBERS: &str = "journal_members";

@@ -17,6 +17,7 @@ mod events;
 mod explanations;
 #[cfg(test)]
 mod golden;
+mod jobs;
 #[cfg(test)]
 mod offers;
 #[cfg(test)]
