@@ -51,6 +51,9 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::DeadLetters(args::DeadLetters::Redrive { selection, consent }) => {
             commands::dead_letters::redrive(&client(&global)?, &selection, &consent, global.output, &interrupted).await
         }
+        Command::Jobs(jobs) if !jobs.only_reads() => {
+            commands::jobs::run(&client(&global)?, jobs, global.output, now()).await
+        }
         reading => tokio::select! {
             ended = read(&global, reading) => ended,
             () = interrupted.cancelled() => Err(Failure::interrupted()),
@@ -70,6 +73,7 @@ async fn read(global: &Global, command: Command) -> Result<(), Failure> {
         Command::Watch(one) => commands::watch::run(&client(global)?, &one, output).await,
         Command::Plan(plan) => commands::plan::run(&client(global)?, plan, output).await,
         Command::Audit(audit) => commands::audit::run(&client(global)?, audit, output).await,
+        Command::Jobs(jobs) => commands::jobs::run(&client(global)?, jobs, output, now()).await,
         Command::Journal(one) => commands::journal::run(&client(global)?, &one, output).await,
         Command::DeadLetters(args::DeadLetters::List { saga, limit }) => {
             commands::dead_letters::list(&client(global)?, saga.as_deref(), limit, output).await

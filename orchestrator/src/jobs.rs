@@ -161,7 +161,8 @@ async fn act_on_next(
         Next::Act(count) => count,
     };
     let JobWork { job, canary_passed: _, next } = work;
-    let acting = next.into_iter().take(count).map(async |(place, saga_id)| (place, act(shared, &job, place, saga_id).await));
+    let acting =
+        next.into_iter().take(count).map(async |(place, saga_id)| (place, act(shared, &job, place, saga_id).await));
     let (mut results, mut trouble) = (Vec::with_capacity(count), None);
     for (place, end) in join_all(acting).await {
         match end {

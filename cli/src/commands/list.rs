@@ -1,10 +1,14 @@
 //! `sagactl list`: fetches pages until the limit or the end, and prints.
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use contract::{Page, PageToken, limits::PAGE_SIZE_MAX, orchestrator_api::SagaSummary};
+use contract::{
+    Page, PageToken,
+    limits::PAGE_SIZE_MAX,
+    orchestrator_api::{SagaFilter, SagaSummary},
+};
 
 use crate::{
-    args::{List, Output},
+    args::{Filters, List, Output},
     client::Client,
     failure::Failure,
     output,
@@ -13,13 +17,13 @@ use crate::{
 /// Runs the command.
 pub(crate) async fn run(client: &Client, list: List, output: Output, now: DateTime<Utc>) -> Result<(), Failure> {
     let limit = if list.limit == 0 { usize::MAX } else { list.limit as usize };
-    let filter = query(&list, now)?;
+    let conditions = query(&filter(&list.filter, now)?);
     let mut kept: Vec<SagaSummary> = Vec::new();
     let mut printed = 0_usize;
     let mut token: Option<PageToken> = None;
     loop {
         let wanted = (limit - printed - kept.len()).min(PAGE_SIZE_MAX as usize);
-        let mut query = filter.clone();
+        let mut query = conditions.clone();
         query.push(("page_size", wanted.to_string()));
         query.extend(token.take().map(|token| ("page_token", token.as_str().to_owned())));
         let page: Page<SagaSummary> = client.get("/sagas", &query).await?;
@@ -59,26 +63,43 @@ fn each(
     Ok(count)
 }
 
-fn query(list: &List, now: DateTime<Utc>) -> Result<Vec<(&'static str, String)>, Failure> {
-    let mut query = Vec::new();
-    if !list.status.is_empty() {
-        let statuses: Vec<_> = list.status.iter().map(|status| status.as_str()).collect();
-        query.push(("status", statuses.join(",")));
-    }
-    let plain =
-        [("name", &list.name), ("business_key", &list.business_key), ("owner", &list.owner), ("error", &list.error)];
-    query.extend(plain.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))));
-    for (name, flag, value) in [("created_after", "--since", &list.since), ("created_before", "--until", &list.until)] {
-        if let Some(text) = value {
-            let at = moment(text, now).ok_or_else(|| {
-                Failure::usage(format!(
-                    "{flag}: `{text}` is neither a time such as 2026-12-01T08:00:00Z nor an age such as 30m, 2h, 7d"
-                ))
-            })?;
-            query.push((name, at.to_rfc3339_opts(SecondsFormat::AutoSi, true)));
-        }
-    }
-    Ok(query)
+/// The conditions that the flags say.
+pub(crate) fn filter(flags: &Filters, now: DateTime<Utc>) -> Result<SagaFilter, Failure> {
+    let time = |flag: &str, text: &Option<String>| {
+        let Some(text) = text else { return Ok(None) };
+        moment(text, now).map(Some).ok_or_else(|| {
+            Failure::usage(format!(
+                "{flag}: `{text}` is neither a time such as 2026-12-01T08:00:00Z nor an age such as 30m, 2h, 7d"
+            ))
+        })
+    };
+    let Filters { status, name, business_key, owner, error, since, until } = flags;
+    Ok(SagaFilter {
+        status: status.clone(),
+        name: name.clone(),
+        business_key: business_key.clone(),
+        owner: owner.clone(),
+        error: error.clone(),
+        created_after: time("--since", since)?,
+        created_before: time("--until", until)?,
+    })
+}
+
+fn query(filter: &SagaFilter) -> Vec<(&'static str, String)> {
+    let SagaFilter { status, name, business_key, owner, error, created_after, created_before } = filter;
+    let statuses: Vec<_> = status.iter().map(|status| status.as_str()).collect();
+    let statuses = (!statuses.is_empty()).then(|| statuses.join(","));
+    let time = |at: &Option<DateTime<Utc>>| at.map(|at| at.to_rfc3339_opts(SecondsFormat::AutoSi, true));
+    let all = [
+        ("status", statuses),
+        ("name", name.clone()),
+        ("business_key", business_key.clone()),
+        ("owner", owner.clone()),
+        ("error", error.clone()),
+        ("created_after", time(created_after)),
+        ("created_before", time(created_before)),
+    ];
+    all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
 /// A time, or an age before `now`.

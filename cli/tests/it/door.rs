@@ -31,6 +31,9 @@ use serde_json::json;
 /// The token that the door accepts at first.
 pub(crate) const TOKEN: &str = "operator-token";
 
+/// The job that the door knows.
+pub(crate) const JOB: &str = "job_0192f0c1a2b37c4d8e5f0000000000aa";
+
 /// The answers that the door gives and the calls that it has seen.
 #[derive(Default)]
 pub(crate) struct Inner {
@@ -74,6 +77,11 @@ impl Door {
             .route("/ops/api/plans", post(plans))
             .route("/ops/api/errors", get(errors))
             .route("/ops/api/definitions", get(definitions))
+            .route("/ops/api/jobs", post(make_job).get(jobs))
+            .route("/ops/api/jobs/preview", post(preview_job))
+            .route("/ops/api/jobs/{id}", get(show_job))
+            .route("/ops/api/jobs/{id}/items", get(job_items))
+            .route("/ops/api/jobs/{id}/{change}", post(change_job))
             .route("/ops/api/audit", get(audit))
             .route("/ops/api/audit/verification", get(verification))
             .route("/ops/api/sagas/{id}/signals/{name}", post(signal))
@@ -435,6 +443,74 @@ async fn plans(State(door): State<Door>, headers: HeaderMap, body: String) -> Re
     let (step, command) = ("authorize-payment".parse().unwrap(), "payment.void".to_owned());
     answer.summary.push(PlannedTotal { name, version: 1, step, op: Op::Compensation, command, now: 2, later: 0 });
     Ok(Json(answer))
+}
+
+/// A job in the middle of its work.
+fn job(state: &str) -> serde_json::Value {
+    json!({
+        "id": JOB, "state": state, "action": "cancel", "filter": { "name": "order" }, "actor": "usr_1",
+        "role": "operator", "reason": "the hotel is closed", "pace": 10, "sagas": 6, "done": 2, "refused": 1,
+        "vanished": 1, "created_at": "2026-12-01T08:00:00Z", "changed_at": "2026-12-01T08:00:05Z",
+    })
+}
+
+async fn make_job(State(door): State<Door>, headers: HeaderMap, body: String) -> Result<Response, Response> {
+    door.saw("POST /jobs".to_owned(), body, &headers)?;
+    Ok((StatusCode::CREATED, Json(job("running"))).into_response())
+}
+
+async fn jobs(State(door): State<Door>, headers: HeaderMap) -> Result<Response, Response> {
+    door.saw("GET /jobs".to_owned(), String::new(), &headers)?;
+    Ok(Json(json!({ "items": [job("waiting")] })).into_response())
+}
+
+async fn preview_job(State(door): State<Door>, headers: HeaderMap, body: String) -> Result<Response, Response> {
+    door.saw("POST /jobs/preview".to_owned(), body, &headers)?;
+    let groups = json!([
+        { "name": "order", "version": 1, "status": "needs_attention", "step": "confirm-rooms",
+          "code": "reply_missing", "sagas": 5 },
+        { "name": "order", "version": 1, "status": "running", "sagas": 1 },
+    ]);
+    Ok(Json(json!({ "sagas": 6, "groups": groups })).into_response())
+}
+
+async fn show_job(State(door): State<Door>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Response> {
+    door.saw(format!("GET /jobs/{id}"), String::new(), &headers)?;
+    let mut view = job("running");
+    view["trouble"] = json!("the broker is away");
+    view["refusals"] = json!([{ "code": "pivot_passed", "sagas": 1 }]);
+    Ok(Json(view).into_response())
+}
+
+async fn job_items(
+    State(door): State<Door>,
+    Path(id): Path<String>,
+    Query(query): Query<BTreeMap<String, String>>,
+    headers: HeaderMap,
+) -> Result<Response, Response> {
+    door.saw(format!("GET /jobs/{id}/items {:?}", query.get("outcome")), String::new(), &headers)?;
+    let items = json!([
+        { "place": 1, "saga_id": saga_id(1), "outcome": "done" },
+        { "place": 2, "saga_id": saga_id(2), "outcome": "refused", "code": "pivot_passed",
+          "message": "step `confirm-rooms` is done" },
+        { "place": 3, "saga_id": saga_id(3), "outcome": "pending" },
+    ]);
+    Ok(Json(json!({ "items": items })).into_response())
+}
+
+async fn change_job(
+    State(door): State<Door>,
+    Path((id, change)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: String,
+) -> Result<Response, Response> {
+    door.saw(format!("POST /jobs/{id}/{change}"), body, &headers)?;
+    match change.as_str() {
+        "resume" => Err(problem(StatusCode::CONFLICT, "job_over", "The job is finished.")),
+        "pause" => Ok(Json(job("paused")).into_response()),
+        "abort" => Ok(Json(job("aborted")).into_response()),
+        _ => Ok((StatusCode::CREATED, Json(job("running"))).into_response()),
+    }
 }
 
 async fn errors(

@@ -19,6 +19,7 @@ async fn the_help_is_reviewed() {
         "abandon",
         "plan",
         "audit",
+        "jobs",
         "signal",
         "timers",
         "login",

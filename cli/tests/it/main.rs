@@ -10,6 +10,7 @@ mod run;
 mod acting;
 mod auditing;
 mod help;
+mod jobs;
 mod login;
 mod planning;
 mod reading;

@@ -152,9 +152,8 @@ pub trait Jobs: Send + Sync {
 
 /// The listing of the sagas that a filter of a job chooses: those that have not ended. None when it can choose none.
 pub(crate) fn chosen(filter: &SagaFilter) -> Option<Filter> {
-    let wanted = |status: &SagaStatus| {
-        !status.is_final() && (filter.status.is_empty() || filter.status.contains(status))
-    };
+    let wanted =
+        |status: &SagaStatus| !status.is_final() && (filter.status.is_empty() || filter.status.contains(status));
     let statuses: Vec<_> = SagaStatus::ALL.into_iter().filter(wanted).collect();
     let SagaFilter { status: _, name, business_key, owner, error, created_after, created_before } = filter.clone();
     (!statuses.is_empty()).then_some(Filter {

@@ -218,7 +218,8 @@ async fn find(api: &Api, id: JobId) -> Result<Job, ApiError> {
 /// A filter that leaves nothing out would be every open saga: nobody means that.
 fn check_filter(filter: &SagaFilter) -> Result<(), ApiError> {
     if *filter == SagaFilter::default() {
-        let error = FieldError { detail: "at least one condition is needed".to_owned(), pointer: "#/filter".to_owned() };
+        let error =
+            FieldError { detail: "at least one condition is needed".to_owned(), pointer: "#/filter".to_owned() };
         return Err(ApiError::unprocessable("filter_empty", "the filter would choose every open saga", vec![error]));
     }
     let SagaFilter { status: _, name, business_key, owner, error, created_after: _, created_before: _ } = filter;

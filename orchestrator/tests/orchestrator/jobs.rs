@@ -1,6 +1,9 @@
 //! Bulk jobs: one act on many sagas, carried out on the server.
 
-use std::{collections::BTreeSet, sync::{Arc, atomic::Ordering}};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, atomic::Ordering},
+};
 
 use contract::{
     JobId, Page, SagaId,
@@ -114,8 +117,7 @@ async fn a_job_is_previewed_waits_after_its_canary_and_reports_each_saga(rig: &R
     assert_eq!((refusals[0].code.as_str(), refusals[0].sagas), ("pivot_passed", 1));
     let page = items(&running, job.id, "page_size=3").await;
     let told: Vec<_> = page.items.iter().map(|item| (item.place, item.saga_id, item.outcome)).collect();
-    let expected =
-        [(1, stuck, JobOutcome::Refused), (2, sagas[0], JobOutcome::Done), (3, sagas[1], JobOutcome::Done)];
+    let expected = [(1, stuck, JobOutcome::Refused), (2, sagas[0], JobOutcome::Done), (3, sagas[1], JobOutcome::Done)];
     assert_eq!(told, expected);
     let token = page.next_page_token.unwrap();
     let rest = items(&running, job.id, &format!("page_size=3&page_token={}", token.as_str())).await;
@@ -127,7 +129,11 @@ async fn a_job_is_previewed_waits_after_its_canary_and_reports_each_saga(rig: &R
 
     let (_, page) = running.client.get(&format!("/api/audit?target={}", job.id)).await;
     let acts: Vec<_> = page["items"].as_array().unwrap().iter().map(|row| row["act"].clone()).collect();
-    assert_eq!(acts, [json!("resume"), json!("resume"), json!("cancel")], "the making is answered with the job: {page}");
+    assert_eq!(
+        acts,
+        [json!("resume"), json!("resume"), json!("cancel")],
+        "the making is answered with the job: {page}"
+    );
     let (_, page) = running.client.get("/api/jobs").await;
     assert_eq!(page["items"][0]["id"], json!(job.id));
 }

@@ -7,9 +7,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 use contract::{
     JobId,
     limits::cut_error_text,
-    orchestrator_api::{
-        JOB_SAGAS_MAX, Job, JobItem, JobOutcome, JobPreview, JobRefusals, JobState, SagaFilter,
-    },
+    orchestrator_api::{JOB_SAGAS_MAX, Job, JobItem, JobOutcome, JobPreview, JobRefusals, JobState, SagaFilter},
 };
 use tokio::sync::watch;
 

@@ -168,7 +168,9 @@ pub(super) async fn preview(connection: &mut PgConnection, filter: &SagaFilter) 
         "SELECT name, version, status, error, count(*), (sum(count(*)) OVER ())::bigint FROM (",
     );
     push_list(&mut query, &filter, JOB_SAGAS_MAX + 1);
-    query.push(") AS chosen GROUP BY name, version, status, error ORDER BY count(*) DESC, name, version, status, error LIMIT ");
+    query.push(
+        ") AS chosen GROUP BY name, version, status, error ORDER BY count(*) DESC, name, version, status, error LIMIT ",
+    );
     query.push_bind(i64::from(JOB_GROUPS_MAX));
     let rows: Vec<(String, i64, String, Option<String>, i64, i64)> =
         query.build_query_as().fetch_all(connection).await.map_err(unavailable("previewing a job"))?;

@@ -9,6 +9,7 @@ mod appends;
 mod audit;
 mod dead_letters;
 mod failures;
+mod jobs;
 mod lanes;
 mod lists;
 
@@ -72,6 +73,9 @@ on_both! {
         processes_are_counted_when_they_come_and_when_their_shards_pass_on;
     audit:
         writers_in_several_processes_make_one_chain;
+    jobs:
+        a_job_has_the_sagas_that_matched_when_it_was_made,
+        the_results_of_a_job_are_noted_once_and_its_state_changes_only_from_where_it_may;
     dead_letters:
         a_dead_letter_is_kept_once,
         a_message_that_two_queues_give_up_is_two_dead_letters,

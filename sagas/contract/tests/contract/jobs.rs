@@ -3,8 +3,8 @@
 use contract::{
     JobId,
     orchestrator_api::{
-        AfterCanary, Canary, Job, JobGroup, JobItem, JobOutcome, JobPreview, JobPreviewRequest, JobRefusals, JobRequest,
-        JobRerun, JobState, JobView, SagaFilter,
+        AfterCanary, Canary, Job, JobGroup, JobItem, JobOutcome, JobPreview, JobPreviewRequest, JobRefusals,
+        JobRequest, JobRerun, JobState, JobView, SagaFilter,
     },
     saga::{Action, SagaStatus},
 };

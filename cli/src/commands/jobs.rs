@@ -1,0 +1,207 @@
+//! `sagactl jobs`: one act on many sagas, which the server carries out while nobody watches.
+
+use chrono::{DateTime, Utc};
+use contract::{
+    JobId,
+    orchestrator_api::{
+        AfterCanary, Canary, JOB_SAGAS_MAX, Job, JobItem, JobOutcome, JobPreview, JobPreviewRequest, JobRequest,
+        JobRerun, JobView,
+    },
+    saga::Action,
+};
+use serde_json::json;
+
+use crate::{
+    args::{JobAct, JobCreate, JobRate, Jobs, Output},
+    client::Client,
+    commands::{act, list},
+    failure::Failure,
+    output, select,
+};
+
+/// Runs the command.
+pub(crate) async fn run(client: &Client, jobs: Jobs, output: Output, now: DateTime<Utc>) -> Result<(), Failure> {
+    match jobs {
+        Jobs::Create(create) => make(client, *create, output, now).await,
+        Jobs::List { limit } => {
+            let wanted = if limit == 0 { usize::MAX } else { limit as usize };
+            let (jobs, more) = client.list::<Job>("/jobs", &[], wanted).await?;
+            if jobs.is_empty() && output == Output::Table {
+                output::note("no jobs");
+            } else {
+                print(&jobs, output)?;
+            }
+            say_more(more, limit);
+            Ok(())
+        }
+        Jobs::Show { id } => show(client, id, output).await,
+        Jobs::Items { id, outcome, limit } => items(client, id, outcome.as_deref(), limit, output).await,
+        Jobs::Pause { id, reason } => change(client, id, "pause", &reason, output).await,
+        Jobs::Resume { id, reason } => change(client, id, "resume", &reason, output).await,
+        Jobs::Abort { id, reason } => change(client, id, "abort", &reason, output).await,
+        Jobs::Rerun { id, reason, rate } => {
+            let (pace, canary) = (rate.pace, canary(&rate));
+            let request = JobRerun { reason: act::reason(&reason)?, pace, canary };
+            let job: Job = client.post(&format!("/jobs/{id}/rerun"), &request).await?;
+            print(&[job], output)
+        }
+    }
+}
+
+async fn make(client: &Client, create: JobCreate, output: Output, now: DateTime<Utc>) -> Result<(), Failure> {
+    let action = action(&create)?;
+    let reason = act::reason(&create.consent.reason)?;
+    let filter = list::filter(&create.filter, now)?;
+    let preview: JobPreview = client.post("/jobs/preview", &JobPreviewRequest { filter: filter.clone() }).await?;
+    if create.dry_run {
+        return print_preview(&preview, output);
+    }
+    let count = usize::try_from(preview.sagas).unwrap_or(usize::MAX);
+    select::confirm(action.as_str(), "sagas", count, false, create.consent.yes)?;
+    let (pace, canary) = (create.rate.pace, canary(&create.rate));
+    let job: Job = client.post("/jobs", &JobRequest { action, filter, reason, pace, canary }).await?;
+    print(&[job], output)
+}
+
+/// The action that the flags say.
+fn action(create: &JobCreate) -> Result<Action, Failure> {
+    let JobCreate { act, step, reply, force, .. } = create;
+    let without = |action: Action| match (step, reply, force) {
+        (None, None, false) => Ok(action),
+        _ => Err(Failure::usage("--step, --reply and --force have no meaning for this action; nothing was done")),
+    };
+    match act {
+        JobAct::Cancel => without(Action::Cancel {}),
+        JobAct::Abandon => without(Action::Abandon {}),
+        JobAct::Retry if reply.is_some() || *force => {
+            Err(Failure::usage("--reply and --force are for a skip; nothing was done"))
+        }
+        JobAct::Retry => Ok(Action::Retry { step: step.clone() }),
+        JobAct::Skip => match (step.clone(), reply.clone()) {
+            (Some(step), Some(reply)) => Ok(Action::Skip { step, reply, force: *force }),
+            _ => Err(Failure::usage("a skip needs --step and --reply; nothing was done")),
+        },
+    }
+}
+
+fn canary(rate: &JobRate) -> Option<Canary> {
+    let then = if rate.go_on { AfterCanary::GoOn } else { AfterCanary::Wait };
+    rate.canary.map(|sagas| Canary { sagas, then })
+}
+
+async fn change(client: &Client, id: JobId, change: &str, reason: &str, output: Output) -> Result<(), Failure> {
+    let reason = act::reason(reason)?;
+    let job: Job = client.post(&format!("/jobs/{id}/{change}"), &json!({ "reason": reason })).await?;
+    print(&[job], output)
+}
+
+async fn show(client: &Client, id: JobId, output: Output) -> Result<(), Failure> {
+    let view: JobView = client.get(&format!("/jobs/{id}"), &[]).await?;
+    match output {
+        Output::Table => {
+            let job = &view.job;
+            output::print_line(&table(std::slice::from_ref(job)))?;
+            output::print_line(&format!("\nby {}: {}", output::printable(&job.actor), output::printable(&job.reason)))?;
+            if let Some(trouble) = &job.trouble {
+                output::print_line(&format!("stands: {}", output::printable(trouble)))?;
+            }
+            if !view.refusals.is_empty() {
+                let rows = view.refusals.iter().map(|of| vec![output::printable(&of.code), of.sagas.to_string()]);
+                output::print_line(&format!("\n{}", output::table(&["REFUSED WITH", "SAGAS"], rows)))?;
+            }
+            Ok(())
+        }
+        Output::Json => output::print_json(&view),
+        Output::Jsonl => output::print_json_line(&view),
+        Output::Ids => output::print_line(&view.job.id.to_string()),
+    }
+}
+
+async fn items(
+    client: &Client,
+    id: JobId,
+    outcome: Option<&str>,
+    limit: u32,
+    output: Output,
+) -> Result<(), Failure> {
+    let query: Vec<_> = outcome.iter().map(|outcome| ("outcome", (*outcome).to_owned())).collect();
+    let wanted = if limit == 0 { usize::MAX } else { limit as usize };
+    let (items, more) = client.list::<JobItem>(&format!("/jobs/{id}/items"), &query, wanted).await?;
+    match output {
+        Output::Table if items.is_empty() => output::note("no sagas"),
+        Output::Table => output::print_line(&item_table(&items))?,
+        Output::Json => output::print_json(&items)?,
+        Output::Jsonl => items.iter().try_for_each(output::print_json_line)?,
+        Output::Ids => items.iter().try_for_each(|item| output::print_line(&item.saga_id.to_string()))?,
+    }
+    say_more(more, limit);
+    Ok(())
+}
+
+fn say_more(more: bool, limit: u32) {
+    if more {
+        output::note(&format!("there are more than {limit}; raise --limit, or --limit 0 for all"));
+    }
+}
+
+fn print(jobs: &[Job], output: Output) -> Result<(), Failure> {
+    match output {
+        Output::Table => output::print_line(&table(jobs)),
+        Output::Json => output::print_json(jobs),
+        Output::Jsonl => jobs.iter().try_for_each(output::print_json_line),
+        Output::Ids => jobs.iter().try_for_each(|job| output::print_line(&job.id.to_string())),
+    }
+}
+
+fn table(jobs: &[Job]) -> String {
+    let rows = jobs.iter().map(|job| {
+        vec![
+            job.id.to_string(),
+            job.action.as_str().to_owned(),
+            job.state.as_str().to_owned(),
+            job.sagas.to_string(),
+            job.done.to_string(),
+            job.refused.to_string(),
+            job.vanished.to_string(),
+            job.sagas.saturating_sub(job.settled()).to_string(),
+            output::time(job.created_at),
+        ]
+    });
+    output::table(&["ID", "ACT", "STATE", "SAGAS", "DONE", "REFUSED", "VANISHED", "LEFT", "MADE"], rows)
+}
+
+fn item_table(items: &[JobItem]) -> String {
+    let rows = items.iter().map(|item| {
+        let text = |text: &Option<String>| output::printable(text.as_deref().unwrap_or("-"));
+        let outcome = match item.outcome {
+            JobOutcome::Pending | JobOutcome::Done | JobOutcome::Vanished => item.outcome.as_str().to_owned(),
+            JobOutcome::Refused => format!("refused: {}", text(&item.code)),
+        };
+        vec![item.place.to_string(), item.saga_id.to_string(), outcome, text(&item.message)]
+    });
+    output::table(&["PLACE", "ID", "RESULT", "WHY"], rows)
+}
+
+fn print_preview(preview: &JobPreview, output: Output) -> Result<(), Failure> {
+    if output != Output::Table {
+        return output::print_json_line(preview);
+    }
+    let rows = preview.groups.iter().map(|group| {
+        vec![
+            output::printable(&format!("{} v{}", group.name, group.version)),
+            group.status.as_str().to_owned(),
+            group.step.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string),
+            output::printable(group.code.as_deref().unwrap_or("-")),
+            group.sagas.to_string(),
+        ]
+    });
+    if !preview.groups.is_empty() {
+        output::print_line(&output::table(&["NAME", "STATUS", "STEP", "ERROR", "SAGAS"], rows))?;
+    }
+    if preview.sagas > JOB_SAGAS_MAX {
+        output::note(&format!("more than {JOB_SAGAS_MAX} sagas: too many for one job"));
+    } else {
+        output::note(&format!("{} sagas; nothing was done", preview.sagas));
+    }
+    Ok(())
+}

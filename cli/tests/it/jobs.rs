@@ -1,0 +1,73 @@
+//! `jobs`: one act on many sagas.
+
+use crate::{
+    door::{Door, JOB},
+    run::Sagactl,
+};
+
+#[tokio::test]
+async fn a_dry_run_shows_the_groups_and_makes_no_job() {
+    let door = Door::open().await;
+    let flags = ["jobs", "create", "cancel", "--name", "order", "--reason", "because", "--dry-run"];
+    let dry = Sagactl::at(&door, &flags).run().await;
+    assert_eq!(dry.code, 0, "{}", dry.stderr);
+    insta::assert_snapshot!("job_preview", dry.stdout);
+    assert_eq!(door.seen(), [("POST /jobs/preview".to_owned(), r#"{"filter":{"name":"order"}}"#.to_owned())]);
+}
+
+#[tokio::test]
+async fn a_job_is_made_after_a_look_at_its_size() {
+    let door = Door::open().await;
+    let mut flags = vec!["jobs", "create", "retry", "--step", "confirm-rooms", "--status", "needs-attention"];
+    flags.extend(["--canary", "5", "--go-on", "--pace", "2", "--reason", "the hotel is back"]);
+    let unasked = Sagactl::at(&door, &flags).run().await;
+    assert_eq!(unasked.code, 2, "{}", unasked.stderr);
+    assert!(unasked.stderr.contains("retry would change 6 sagas"), "{}", unasked.stderr);
+    flags.push("--yes");
+    let made = Sagactl::at(&door, &flags).run().await;
+    assert_eq!(made.code, 0, "{}", made.stderr);
+    insta::assert_snapshot!("job_made", made.stdout);
+    let asked = r#"{"action":"retry","step":"confirm-rooms","filter":{"status":["needs_attention"]},"#;
+    let rest = r#""reason":"the hotel is back","pace":2,"canary":{"sagas":5,"then":"go_on"}}"#;
+    assert_eq!(door.seen().last().unwrap(), &("POST /jobs".to_owned(), format!("{asked}{rest}")));
+}
+
+#[tokio::test]
+async fn a_job_and_its_sagas_are_shown() {
+    let door = Door::open().await;
+    let shown = Sagactl::at(&door, &["jobs", "show", JOB]).run().await;
+    assert_eq!(shown.code, 0, "{}", shown.stderr);
+    insta::assert_snapshot!("job_shown", shown.stdout);
+    let items = Sagactl::at(&door, &["jobs", "items", JOB, "--outcome", "refused"]).run().await;
+    assert_eq!(items.code, 0, "{}", items.stderr);
+    insta::assert_snapshot!("job_items", items.stdout);
+    assert!(door.seen().last().unwrap().0.contains("refused"));
+    let listed = Sagactl::at(&door, &["jobs", "list", "-o", "ids"]).run().await;
+    assert_eq!(listed.stdout, format!("{JOB}\n"));
+}
+
+#[tokio::test]
+async fn a_job_is_paused_aborted_and_run_again_and_a_refusal_ends_with_6() {
+    let door = Door::open().await;
+    for (change, code) in [("pause", 0), ("abort", 0), ("rerun", 0), ("resume", 6)] {
+        let ended = Sagactl::at(&door, &["jobs", change, JOB, "--reason", "because"]).run().await;
+        assert_eq!(ended.code, code, "{change}: {}", ended.stderr);
+        assert_eq!(door.seen().last().unwrap().0, format!("POST /jobs/{JOB}/{change}"));
+    }
+}
+
+#[tokio::test]
+async fn flags_that_an_action_does_not_have_are_refused_before_anything_is_asked() {
+    let door = Door::open().await;
+    for wrong in [
+        vec!["cancel", "--step", "confirm-rooms"],
+        vec!["skip", "--step", "confirm-rooms"],
+        vec!["retry", "--reply", "{}"],
+        vec!["abandon", "--go-on"],
+    ] {
+        let flags = [vec!["jobs", "create"], wrong, vec!["--name", "order", "--reason", "because"]].concat();
+        let ended = Sagactl::at(&door, &flags).run().await;
+        assert_eq!((ended.code, ended.stdout.as_str()), (2, ""), "{flags:?}: {}", ended.stderr);
+    }
+    assert!(door.seen().is_empty());
+}
