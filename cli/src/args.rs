@@ -1,5 +1,7 @@
 //! The command line: every flag, its help and the examples, in one place.
 
+use std::path::PathBuf;
+
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use contract::{JobId, SignalId, SignalName, StepName, saga::SagaStatus};
@@ -110,6 +112,14 @@ Examples:
   sagactl journal SAGA
   sagactl journal SAGA -o jsonl | jq '.entries[]'")]
     Journal(One),
+    /// Print a saga with its journal as a line of an export, for other programs
+    #[command(after_help = "\
+Examples:
+  sagactl export SAGA
+  sagactl list --business-key ord_0192f0c1a2b37c4d8e5f60718293a4b5 -o ids | sagactl export - > sagas.jsonl")]
+    Export(Ids),
+    /// List the weeks of history that left the journal, and their files
+    Exports,
     /// Send again, now, what is stuck or waiting
     #[command(after_help = "\
 Examples:
@@ -553,6 +563,17 @@ not written anew from some row on.")]
         /// A row's number and hash as they were noted before
         #[arg(long, value_name = "NUMBER:HASH")]
         head: Option<String>,
+    },
+    /// Check the chain of hashes in exported files, without a server
+    #[command(after_help = "\
+Examples:
+  sagactl audit verify-export audit-*.jsonl.gz
+
+The files are read in the order given. The chain may begin with any row, and must go on from each file to the next.")]
+    VerifyExport {
+        /// Files of exports, the oldest first
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
     },
 }
 

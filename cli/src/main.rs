@@ -74,6 +74,8 @@ async fn read(global: &Global, command: Command) -> Result<(), Failure> {
         Command::Plan(plan) => commands::plan::run(&client(global)?, plan, output).await,
         Command::Audit(audit) => commands::audit::run(&client(global)?, audit, output).await,
         Command::Jobs(jobs) => commands::jobs::run(&client(global)?, jobs, output, now()).await,
+        Command::Export(ids) => commands::export::sagas(&client(global)?, &ids).await,
+        Command::Exports => commands::export::weeks(&client(global)?, output).await,
         Command::Journal(one) => commands::journal::run(&client(global)?, &one, output).await,
         Command::DeadLetters(args::DeadLetters::List { saga, limit }) => {
             commands::dead_letters::list(&client(global)?, saga.as_deref(), limit, output).await

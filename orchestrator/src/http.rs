@@ -8,6 +8,7 @@ mod definitions;
 mod error_groups;
 mod events;
 mod explanation;
+mod exports;
 mod jobs;
 mod lists;
 mod live;
@@ -47,6 +48,8 @@ pub(crate) fn router(shared: &Arc<Shared>, calls: &Calls, stop: &CancellationTok
         .route("/api/sagas", post(starts::start).get(lists::list))
         .route("/api/sagas/{id}", get(reads::show))
         .route("/api/sagas/{id}/explanation", get(explanation::show))
+        .route("/api/sagas/{id}/export", get(exports::one))
+        .route("/api/exports", get(exports::list))
         .route("/api/sagas/{id}/journal", get(reads::journal))
         .route("/api/sagas/{id}/events", get(events::stream))
         .route("/api/sagas/{id}/actions", post(actions::act))

@@ -39,4 +39,4 @@ mod view;
 
 pub use orchestrator::{Orchestrator, RunError, run, start};
 pub use program::{ProgramError, program};
-pub use settings::{Cli, Limits, Settings};
+pub use settings::{Cli, Limits, Retirement, Settings};

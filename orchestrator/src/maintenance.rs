@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use journal::Room;
 use tokio_util::sync::CancellationToken;
 
-use crate::{names, shared::Shared};
+use crate::{names, settings::Retirement, shared::Shared};
 
 /// How often room is made in the journal: partitions are made days ahead.
 const PREPARE_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -24,7 +24,7 @@ const JOB_KEPT: TimeDelta = TimeDelta::days(90);
 /// How often a journal that failed is asked whether it is back. A journal that works is not asked.
 const PING_AGAIN: Duration = Duration::from_secs(1);
 
-/// Makes room in the journal and forgets old jobs once a day, until the end.
+/// Makes room in the journal and forgets what is old once a day, until the end.
 pub(crate) async fn prepare_daily(shared: Arc<Shared>, stop: CancellationToken) {
     let work = async {
         loop {
@@ -39,10 +39,23 @@ pub(crate) async fn prepare_daily(shared: Arc<Shared>, stop: CancellationToken) 
             if let Err(error) = shared.journal.forget_jobs(shared.clock.now() - JOB_KEPT).await {
                 tracing::warn!(error = kit::settings::error_chain(&error), "old jobs could not be forgotten");
             }
+            retire(&shared).await;
             tokio::time::sleep(pause).await;
         }
     };
     stop.run_until_cancelled(work).await;
+}
+
+/// Retires the weeks whose time is over, where a folder for their exports is set.
+async fn retire(shared: &Shared) {
+    let Some(Retirement { folder, age }) = &shared.settings.retirement else { return };
+    match shared.journal.retire(shared.clock.now() - *age, folder).await {
+        Ok(weeks) => metrics::counter!(names::WEEKS_RETIRED).increment(u64::from(weeks)),
+        Err(error) => {
+            metrics::counter!(names::RETIRING_FAILED).increment(1);
+            tracing::warn!(error = kit::settings::error_chain(&error), "a week could not be retired; it is tried again");
+        }
+    }
 }
 
 /// Tells readiness the state of the broker, until the end.

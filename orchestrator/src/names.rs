@@ -59,6 +59,11 @@ pub(crate) const CLOCK_SKEW: &str = "sojourn_orchestrator_clock_skew_total";
 /// Results of single sagas in bulk jobs, by outcome.
 pub(crate) const JOB_RESULTS: &str = "sojourn_orchestrator_job_results_total";
 
+/// Weeks of history that this process exported and dropped.
+pub(crate) const WEEKS_RETIRED: &str = "sojourn_orchestrator_weeks_retired_total";
+/// Attempts at that which failed.
+pub(crate) const RETIRING_FAILED: &str = "sojourn_orchestrator_retiring_failures_total";
+
 /// The number of the audit log's last row that this process wrote.
 pub(crate) const AUDIT_HEAD: &str = "sojourn_orchestrator_audit_head";
 

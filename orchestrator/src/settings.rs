@@ -1,7 +1,8 @@
 //! The settings of an orchestrator, and every bound that it keeps.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use chrono::TimeDelta;
 use clap::Parser;
 use contract::InstanceId;
 use kit::settings::{Common, DEVELOPMENT_INTERNAL_TOKEN, SettingsError};
@@ -17,6 +18,13 @@ pub const SHARDS_DEFAULT: u16 = 4;
 
 /// The name of the setting that divides the definitions' times.
 const TIMES_DIVISOR_ENV: &str = "SOJOURN_TIMES_DIVISOR";
+
+/// The age of history that leaves: the last year is there, and a month more to look at it.
+pub const RETENTION_DAYS_DEFAULT: u16 = 400;
+
+/// The least age of history that leaves: longer than the inboxes of the domains remember commands (90 days), so that no key of a
+/// start is forgotten before them.
+pub const RETENTION_DAYS_MIN: i64 = 100;
 
 /// The most shards. Each costs a connection to the journal and a queue.
 pub const SHARDS_MAX: i64 = 1024;
@@ -52,6 +60,12 @@ pub struct Cli {
     /// How long an orderly end may take, in seconds.
     #[arg(long, env = "SOJOURN_DRAIN_SECONDS", default_value_t = Limits::default().drain.as_secs())]
     pub drain_seconds: u64,
+    /// The folder for exports of old sagas and of the audit log. Nothing is exported, and nothing dropped, without one.
+    #[arg(long, env = "SOJOURN_EXPORT_FOLDER")]
+    pub export_folder: Option<PathBuf>,
+    /// After how many days ended sagas are exported and dropped, by whole weeks.
+    #[arg(long, env = "SOJOURN_RETENTION_DAYS", default_value_t = RETENTION_DAYS_DEFAULT, value_parser = clap::value_parser!(u16).range(RETENTION_DAYS_MIN..))]
+    pub retention_days: u16,
     /// Makes every time of the definitions so many times as short, for tests that have no hours. Production refuses it.
     #[arg(long, env = TIMES_DIVISOR_ENV, default_value_t = 1, hide = true, value_parser = clap::value_parser!(u32).range(1..))]
     pub times_divisor: u32,
@@ -80,6 +94,10 @@ impl Cli {
             listen: self.listen,
             internal_token: self.common.internal_token.clone(),
             limits,
+            retirement: self.export_folder.clone().map(|folder| Retirement {
+                folder,
+                age: TimeDelta::days(i64::from(self.retention_days)),
+            }),
         }
     }
 }
@@ -95,6 +113,17 @@ pub struct Settings {
     pub internal_token: SecretString,
     /// The bounds that operators may move.
     pub limits: Limits,
+    /// The end of old history; it stays for good when absent.
+    pub retirement: Option<Retirement>,
+}
+
+/// When, and to where, old history leaves the journal.
+#[derive(Debug, Clone)]
+pub struct Retirement {
+    /// The folder of the exports.
+    pub folder: PathBuf,
+    /// The age of weeks that leave.
+    pub age: TimeDelta,
 }
 
 impl Settings {
@@ -106,6 +135,7 @@ impl Settings {
             listen,
             internal_token: SecretString::from(DEVELOPMENT_INTERNAL_TOKEN),
             limits: Limits::default(),
+            retirement: None,
         }
     }
 }

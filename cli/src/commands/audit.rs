@@ -1,6 +1,13 @@
 //! `sagactl audit`: what operators did, and the proof that it is all there.
 
-use contract::orchestrator_api::{AuditHead, AuditRecord, AuditVerification};
+use std::{
+    fs::File,
+    io::{self, BufRead as _, BufReader},
+    path::PathBuf,
+};
+
+use contract::orchestrator_api::{AuditHead, AuditRecord, AuditVerification, find_break};
+use flate2::read::GzDecoder;
 
 use crate::{
     args::{Audit, Output},
@@ -16,6 +23,7 @@ pub(crate) async fn run(client: &Client, audit: Audit, output: Output) -> Result
             let filter: Vec<_> = filter.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
             list(client, &filter, limit, output).await
         }
+        Audit::VerifyExport { files } => verify_files(&files, output),
         Audit::Verify { head } => verify(client, head.as_deref().map(noted).transpose()?, output).await,
     }
 }
@@ -57,13 +65,45 @@ async fn verify(client: &Client, noted: Option<AuditHead>, output: Output) -> Re
     if let Some(noted) = noted {
         as_noted(client, &noted).await?;
     }
+    print_head(&head, checked, output)
+}
+
+fn print_head(head: &AuditHead, checked: u64, output: Output) -> Result<(), Failure> {
     match output {
         Output::Table => {
             output::print_line(&format!("{checked} rows follow each other; head {}:{}", head.number, head.hash))
         }
-        Output::Json | Output::Jsonl => output::print_json_line(&head),
+        Output::Json | Output::Jsonl => output::print_json_line(head),
         Output::Ids => output::print_line(&head.number.to_string()),
     }
+}
+
+/// Follows the chain through files.
+fn verify_files(files: &[PathBuf], output: Output) -> Result<(), Failure> {
+    let mut follows: Option<AuditHead> = None;
+    let mut checked = 0_u64;
+    for file in files {
+        let name = file.display();
+        let unreadable = |error: io::Error| Failure::error(format!("cannot read {name}: {error}"));
+        let lines = BufReader::new(GzDecoder::new(File::open(file).map_err(unreadable)?)).lines();
+        for line in lines {
+            let row: AuditRecord = serde_json::from_str(&line.map_err(unreadable)?)
+                .map_err(|error| Failure::error(format!("{name} holds a line that is no row: {error}")))?;
+            let before = follows.take().unwrap_or_else(|| AuditHead {
+                number: row.number.saturating_sub(1),
+                hash: row.previous_hash.clone(),
+            });
+            let head = AuditHead { number: row.number, hash: row.hash.clone() };
+            if let Some(broken) = find_break(&before, std::slice::from_ref(&row), &head, false) {
+                let (number, detail) = (broken.number, output::printable(&broken.detail));
+                return Err(Failure::error(format!("the audit log is broken at row {number}, in {name}: {detail}")));
+            }
+            checked += 1;
+            follows = Some(head);
+        }
+    }
+    let Some(head) = follows else { return Err(Failure::error("the files hold no row")) };
+    print_head(&head, checked, output)
 }
 
 /// Compares a row with what was noted of it before.

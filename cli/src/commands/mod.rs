@@ -6,6 +6,7 @@ pub(crate) mod dead_letters;
 pub(crate) mod definitions;
 pub(crate) mod errors;
 pub(crate) mod explain;
+pub(crate) mod export;
 pub(crate) mod jobs;
 pub(crate) mod journal;
 pub(crate) mod list;

@@ -77,6 +77,8 @@ impl Door {
             .route("/ops/api/plans", post(plans))
             .route("/ops/api/errors", get(errors))
             .route("/ops/api/definitions", get(definitions))
+            .route("/ops/api/sagas/{id}/export", get(export))
+            .route("/ops/api/exports", get(exports))
             .route("/ops/api/jobs", post(make_job).get(jobs))
             .route("/ops/api/jobs/preview", post(preview_job))
             .route("/ops/api/jobs/{id}", get(show_job))
@@ -443,6 +445,24 @@ async fn plans(State(door): State<Door>, headers: HeaderMap, body: String) -> Re
     let (step, command) = ("authorize-payment".parse().unwrap(), "payment.void".to_owned());
     answer.summary.push(PlannedTotal { name, version: 1, step, op: Op::Compensation, command, now: 2, later: 0 });
     Ok(Json(answer))
+}
+
+async fn export(State(door): State<Door>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Response> {
+    door.saw(format!("GET /sagas/{id}/export"), String::new(), &headers)?;
+    find(&door, &id)?;
+    let line = format!(r#"{{"id" : "{id}", "records" : [{{"seq" : 1}}]}}"#);
+    Ok(([(header::CONTENT_TYPE, "application/json")], line).into_response())
+}
+
+async fn exports(State(door): State<Door>, headers: HeaderMap) -> Result<Response, Response> {
+    door.saw("GET /exports".to_owned(), String::new(), &headers)?;
+    let at = "2026-12-01T08:00:00Z";
+    let items = json!([
+        { "week": "20251117", "state": "exported", "sagas": 12, "saga_file": "sagas-20251117.jsonl.gz", "changed_at": at },
+        { "week": "20251110", "state": "dropped", "sagas": 4711, "saga_file": "sagas-20251110.jsonl.gz",
+          "audit_file": "audit-20251110.jsonl.gz", "changed_at": at },
+    ]);
+    Ok(Json(json!({ "items": items })).into_response())
 }
 
 /// A job in the middle of its work.

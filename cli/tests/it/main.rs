@@ -9,6 +9,7 @@ mod run;
 
 mod acting;
 mod auditing;
+mod exporting;
 mod help;
 mod jobs;
 mod login;

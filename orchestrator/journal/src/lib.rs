@@ -9,10 +9,13 @@ pub mod postgres;
 
 mod audit;
 mod dead_letters;
+mod export_file;
 mod jobs;
+mod retention;
 
-pub use audit::{AuditFilter, find_break};
+pub use audit::AuditFilter;
 pub use jobs::{JOBS_OPEN_MAX, JobMade, JobResult, JobWork, Jobs, NewJob, Selection};
 pub use memory::MemoryJournal;
 pub use port::*;
+pub use retention::{Retention, RetireError};
 pub use postgres::{OpenJournalError, PgJournal, PgJournalOptions};

@@ -4,6 +4,7 @@
 
 mod error_groups;
 mod jobs;
+mod retention;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -14,14 +15,14 @@ use async_trait::async_trait;
 use chrono::{DateTime, SubsecRound, Utc};
 use contract::{
     JobId, SagaId,
-    orchestrator_api::{AUDIT_HASH_NONE, AuditFact, AuditHead, AuditRecord, DeadLetterView, StartKey},
+    orchestrator_api::{AUDIT_HASH_NONE, AuditFact, AuditHead, AuditRecord, DeadLetterView, StartKey, next_row},
 };
 use tokio::sync::{OwnedMutexGuard, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::{error_groups::Failure, jobs::KeptJob};
 use crate::{
-    audit::{self, AuditFilter},
+    audit::AuditFilter,
     dead_letters,
     port::{
         Append, Appended, Change, Door, ErrorGroup, ErrorGroupKey, ErrorGroupsAsked, ExistingStart, Filter, Journal,
@@ -295,7 +296,7 @@ impl Journal for MemoryJournal {
 
     async fn audit(&self, fact: &AuditFact) -> Result<AuditRecord, JournalError> {
         let mut tables = self.storage.tables();
-        let row = audit::next(&tables.audit_head(), fact);
+        let row = next_row(&tables.audit_head(), fact);
         tables.audit.push(row.clone());
         Ok(row)
     }

@@ -18,7 +18,7 @@ use contract::{
 };
 use machine::{Entry, READER};
 
-use crate::{audit::AuditFilter, jobs::Jobs};
+use crate::{audit::AuditFilter, jobs::Jobs, retention::Retention};
 
 /// One committed decision: the entries that belong together.
 #[derive(Debug, Clone, PartialEq)]
@@ -405,7 +405,7 @@ pub enum JournalError {
 
 /// The journal as one process sees it: lanes to write with, and reads.
 #[async_trait]
-pub trait Journal: Jobs {
+pub trait Journal: Jobs + Retention {
     /// The number of shards of this installation. Fixed when the journal was first made.
     fn shards(&self) -> u16;
 

@@ -24,11 +24,12 @@ mod partitions;
 mod pool;
 mod quarantine;
 mod reads;
+mod retention;
 mod rows;
 mod session;
 mod weeks;
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{fmt, path::Path, str::FromStr, sync::Arc};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -36,7 +37,7 @@ use contract::{
     InstanceId, JobId, SagaId,
     orchestrator_api::{
         AuditFact, AuditHead, AuditRecord, DeadLetterView, Job, JobItem, JobOutcome, JobPreview, JobRefusals, JobState,
-        SagaFilter,
+        RetiredWeek, SagaFilter,
     },
 };
 use sqlx::{PgPool, migrate::Migrator, postgres::PgConnectOptions};
@@ -44,6 +45,7 @@ use tokio::sync::watch;
 
 use self::{lane::PgLane, link::Link, pool::Pool, session::unavailable, weeks::Weeks};
 use crate::audit::AuditFilter;
+use crate::retention::{RetireError, Retention};
 use crate::jobs::{JobMade, JobResult, JobWork, Jobs, NewJob};
 use crate::port::{
     Door, ErrorGroup, ErrorGroupsAsked, ExistingStart, Filter, Journal, JournalError, KeptDeadLetter, LaneJournal,
@@ -160,6 +162,8 @@ pub struct PgJournal {
     reads: Pool,
     starts: Pool,
     acts: Pool,
+    /// For retiring weeks, which takes minutes.
+    upkeep: Pool,
     lanes: PgConnectOptions,
     shards: u16,
     instance: InstanceId,
@@ -201,6 +205,7 @@ impl PgJournal {
             reads: Pool::new(session::read_options(&plain), options.read_connections_max),
             starts: Pool::new(session::read_options(&plain), START_CONNECTIONS_MAX),
             acts: Pool::new(session::read_options(&plain), ACT_CONNECTIONS_MAX),
+            upkeep: Pool::new(session::read_options(&plain), 1),
             lanes: session::lane_options(&plain),
             shards: options.shards,
             instance: options.instance,
@@ -425,5 +430,21 @@ impl Jobs for PgJournal {
 
     async fn forget_jobs(&self, before: DateTime<Utc>) -> Result<u64, JournalError> {
         jobs::forget(&mut *self.acts.acquire("forgetting old jobs").await?, before).await
+    }
+}
+
+#[async_trait]
+impl Retention for PgJournal {
+    async fn retire(&self, before: DateTime<Utc>, folder: &Path) -> Result<u32, RetireError> {
+        let mut connection = self.upkeep.acquire("retiring weeks").await?;
+        retention::retire(&mut connection, &self.weeks, before, folder).await
+    }
+
+    async fn retired(&self, limit: u32) -> Result<Vec<RetiredWeek>, JournalError> {
+        retention::list(&mut *self.reads.acquire("listing retired weeks").await?, limit).await
+    }
+
+    async fn export(&self, id: SagaId) -> Result<Option<String>, JournalError> {
+        retention::line(&mut *self.reads.acquire("exporting a saga").await?, id).await
     }
 }

@@ -3,10 +3,10 @@
 use axum::extract::State;
 use contract::{
     Page, PageToken,
-    orchestrator_api::{AUDIT_HASH_NONE, AuditBreak, AuditHead, AuditRecord, AuditVerification},
+    orchestrator_api::{AUDIT_HASH_NONE, AuditBreak, AuditHead, AuditRecord, AuditVerification, find_break},
     page::page_size,
 };
-use journal::{AuditFilter, find_break};
+use journal::AuditFilter;
 use kit::http::{ApiError, Json, Query, page_token};
 use serde::Deserialize;
 

@@ -1,8 +1,11 @@
 //! Servers that break: decorators around the real adapters that fail when a test says so.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -11,13 +14,13 @@ use contract::{
     JobId, SagaId,
     orchestrator_api::{
         AuditFact, AuditHead, AuditRecord, DeadLetterView, Job, JobItem, JobOutcome, JobPreview, JobRefusals, JobState,
-        SagaFilter,
+        RetiredWeek, SagaFilter,
     },
 };
 use journal::{
     Append, Appended, AuditFilter, Door, ErrorGroup, ErrorGroupsAsked, ExistingStart, Filter, JobMade, JobResult,
     JobWork, Jobs, Journal, JournalError, KeptDeadLetter, LaneJournal, Listing, Membership, NewDeadLetter, NewJob,
-    OpenSaga, Ownership, Quarantined, Room, Sleeper, Stored,
+    OpenSaga, Ownership, Quarantined, Retention, RetireError, Room, Sleeper, Stored,
 };
 use messaging::{
     Broker, BrokerError, BrokerState, Outgoing, PublishError, QueueDepth, QueueName, Subscription, Topology,
@@ -315,6 +318,21 @@ impl Jobs for FlakyJournal {
 
     async fn forget_jobs(&self, before: DateTime<Utc>) -> Result<u64, JournalError> {
         self.inner.forget_jobs(before).await
+    }
+}
+
+#[async_trait]
+impl Retention for FlakyJournal {
+    async fn retire(&self, before: DateTime<Utc>, folder: &Path) -> Result<u32, RetireError> {
+        self.inner.retire(before, folder).await
+    }
+
+    async fn retired(&self, limit: u32) -> Result<Vec<RetiredWeek>, JournalError> {
+        self.inner.retired(limit).await
+    }
+
+    async fn export(&self, id: SagaId) -> Result<Option<String>, JournalError> {
+        self.inner.export(id).await
     }
 }
 

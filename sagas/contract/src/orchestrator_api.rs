@@ -23,12 +23,15 @@
 //! | `GET /api/quarantine`, `POST /api/quarantine/{id}/release` | [`Page`](crate::Page) of [`QuarantinedSaga`]; 200 [`SagaView`], 409 when the saga still cannot go on |
 //! | `GET /api/dead-letters`, `POST /api/dead-letters/{id}/redrive` | what could not be handled |
 //! | `GET /api/audit?actor&target&act&page_size&page_token` | [`Page`](crate::Page) of [`AuditRecord`], newest first |
+//! | `GET /api/sagas/{id}/export` | the saga as a line of an export; 404 |
+//! | `GET /api/exports` | [`Page`](crate::Page) of [`RetiredWeek`], newest first |
 //! | `GET /api/audit/verification?after` | [`AuditVerification`] |
 //!
 //! Every call carries the internal token; operators' calls also `x-sojourn-actor` and `x-sojourn-role`.
 
 mod actions;
 mod audit;
+mod audit_chain;
 mod dead_letters;
 mod definitions;
 mod error_groups;
@@ -37,12 +40,14 @@ mod jobs;
 mod journal;
 mod plans;
 mod quarantine;
+mod retention;
 mod sagas;
 mod signals;
 mod starts;
 
 pub use actions::{ActionRequest, HEADER_ACTOR, HEADER_ROLE, REASON_BYTES_MAX};
 pub use audit::{AUDIT_ASKED, AUDIT_HASH_NONE, AuditBreak, AuditFact, AuditHead, AuditRecord, AuditVerification};
+pub use audit_chain::{find_break, next_row};
 pub use dead_letters::DeadLetterView;
 pub use definitions::{DefinitionFinding, DefinitionView, Definitions, StepShape};
 pub use error_groups::{ERROR_OF_SAGA, ErrorGroup};
@@ -59,6 +64,7 @@ pub use plans::{
     LeftEffect, PLANS_MAX, PlanView, PlannedCommand, PlannedTotal, PlannedWhen, Plans, PlansRequest, Unplanned,
 };
 pub use quarantine::QuarantinedSaga;
+pub use retention::{RetiredState, RetiredWeek};
 pub use sagas::{SagaSummary, SagaView, SignalView, StepView, StepWork};
 pub use signals::{SignalEffect, SignalRequest};
 pub use starts::{SagaStarted, StartKey, StartSaga};

@@ -18,7 +18,7 @@ use contract::{SagaId, orchestrator_api::StartKey, saga::SagaStatus};
 use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
-use super::weeks::Weeks;
+use super::{session::is_piece_gone, weeks::Weeks};
 use crate::port::{Append, Appended, Change, ExistingStart, SagaRow, Sleep};
 
 /// The starts under some keys. A start that another session committed while the batch waited for it is not seen by the
@@ -46,7 +46,10 @@ pub(super) async fn write(
     part: &[Ready<'_>],
 ) -> Result<Vec<Appended>, sqlx::Error> {
     let batch = Batch::of(part);
-    let written = batch.write(connection, weeks).await?;
+    let written = match batch.write(connection, weeks).await {
+        Err(error) if is_piece_gone(&error) && batch.forget_week(weeks) => batch.write(connection, weeks).await?,
+        written => written?,
+    };
     let mut answers: Vec<_> = part
         .iter()
         .map(|ready| match written.contains(&ready.append.saga_id.uuid()) {
@@ -172,6 +175,12 @@ impl<'a> Batch<'a> {
 
     fn ids(&self) -> impl Iterator<Item = Uuid> {
         self.records.iter().map(|ready| ready.append.saga_id.uuid())
+    }
+
+    /// Forgets the week whose pieces the batch names; false when it names none.
+    fn forget_week(&self, weeks: &Weeks) -> bool {
+        let week = weeks.common(self.ids());
+        week.inspect(|week| weeks.forget(*week)).is_some()
     }
 
     fn tables(&self, weeks: &Weeks) -> Tables {

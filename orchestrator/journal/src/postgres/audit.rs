@@ -1,12 +1,12 @@
 //! The audit log: appended to under the lock of its head, read in both directions.
 
 use chrono::{DateTime, Utc};
-use contract::orchestrator_api::{AuditFact, AuditHead, AuditRecord};
+use contract::orchestrator_api::{AuditFact, AuditHead, AuditRecord, next_row};
 use sqlx::{Connection as _, PgConnection};
 
 use super::session::unavailable;
 use crate::{
-    audit::{self, AuditFilter},
+    audit::AuditFilter,
     port::JournalError,
 };
 
@@ -50,7 +50,7 @@ pub(super) async fn append(connection: &mut PgConnection, fact: &AuditFact) -> R
     let failed = unavailable("writing the audit log");
     let mut transaction = connection.begin().await.map_err(&failed)?;
     let head: (i64, String) = sqlx::query_as(LOCK_HEAD).fetch_one(&mut *transaction).await.map_err(&failed)?;
-    let row = audit::next(&head_of(head), fact);
+    let row = next_row(&head_of(head), fact);
     let AuditRecord { number, fact, previous_hash, hash } = &row;
     sqlx::query(APPEND)
         .bind(signed(*number))

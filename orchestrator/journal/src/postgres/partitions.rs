@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool};
 
 use super::{
-    session::{LOCK_CLASS_TABLES, unavailable},
+    session::{LOCK_CLASS_TABLES, is_lock_timeout, unavailable},
     weeks::{Week, Weeks},
 };
 use crate::port::{JournalError, Room};
@@ -26,8 +26,6 @@ const ATTEMPTS_MAX: u32 = 3;
 const ATTEMPT_PAUSE: Duration = Duration::from_millis(100);
 /// An append that goes to the whole table waits behind an attempt at most for this long.
 const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '50ms'";
-/// PostgreSQL's code for a lock that was not had in time.
-const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 /// Makes the pieces for the week of `now` and those after it, and tells which weeks have theirs.
 ///
@@ -103,8 +101,4 @@ async fn try_attach(connection: &mut PgConnection, table: &str, column: &str, we
     transaction.commit().await?;
     tracing::info!(partition = piece, "a week's partition is made");
     Ok(())
-}
-
-fn is_lock_timeout(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(|error| error.code()).as_deref() == Some(LOCK_NOT_AVAILABLE)
 }

@@ -15,6 +15,9 @@ pub(super) const LOCK_CLASS_TABLES: i32 = 3;
 /// The class of the lock under which jobs are made: their number is bounded.
 pub(super) const LOCK_CLASS_JOBS: i32 = 4;
 
+/// The class of the lock for retiring weeks: one process does it.
+pub(super) const LOCK_CLASS_RETENTION: i32 = 5;
+
 /// Tells everybody that a job is made or resumed.
 pub(super) const CHANNEL_JOBS: &str = "journal_jobs";
 
@@ -76,6 +79,24 @@ pub(super) fn read_options(plain: &PgConnectOptions) -> PgConnectOptions {
 /// Turns what the database met into the port's error.
 pub(super) fn unavailable(doing: &'static str) -> impl Fn(sqlx::Error) -> JournalError {
     move |source| JournalError::Unavailable { doing, source: Box::new(source) }
+}
+
+/// PostgreSQL's code for a lock that was not had in time.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
+/// PostgreSQL's code for a table that does not exist.
+const UNDEFINED_TABLE: &str = "42P01";
+
+pub(super) fn is_lock_timeout(error: &sqlx::Error) -> bool {
+    has_code(error, LOCK_NOT_AVAILABLE)
+}
+
+/// True when a statement named a piece of a week that is retired.
+pub(super) fn is_piece_gone(error: &sqlx::Error) -> bool {
+    has_code(error, UNDEFINED_TABLE)
+}
+
+fn has_code(error: &sqlx::Error, code: &str) -> bool {
+    error.as_database_error().and_then(|error| error.code()).as_deref() == Some(code)
 }
 
 /// The meaning of an error of a write, for the write and for the session.

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use chrono::DateTime;
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -37,8 +37,29 @@ impl Week {
 
     /// The name of the week's piece of a table.
     pub(super) fn piece_of(self, table: &str) -> String {
-        let monday = DateTime::from_timestamp_millis(self.start_ms()).unwrap_or_default();
-        format!("{table}_{}", monday.format("%Y%m%d"))
+        format!("{table}_{}", self.label())
+    }
+
+    /// The week's Monday, as in the names of its pieces.
+    pub(super) fn label(self) -> String {
+        self.begins_at().format("%Y%m%d").to_string()
+    }
+
+    /// The week of such a Monday.
+    pub(super) fn of_label(label: &str) -> Option<Self> {
+        let monday = NaiveDate::parse_from_str(label, "%Y%m%d").ok()?.and_time(NaiveTime::MIN).and_utc();
+        let week = Self::of_ms(monday.timestamp_millis());
+        (week.label() == label).then_some(week)
+    }
+
+    /// The first moment of the week.
+    pub(super) fn begins_at(self) -> DateTime<Utc> {
+        DateTime::from_timestamp_millis(self.start_ms()).unwrap_or_default()
+    }
+
+    /// True when every moment of the week lies before that time.
+    pub(super) fn is_over_at(self, at: DateTime<Utc>) -> bool {
+        self.later(1).begins_at() <= at
     }
 
     const fn start_ms(self) -> i64 {
@@ -62,6 +83,11 @@ impl Weeks {
         self.0.send_if_modified(|weeks| weeks.insert(week));
     }
 
+    /// Forgets a week that is retired: its open sagas are found by the tables' own names.
+    pub(super) fn forget(&self, week: Week) {
+        self.0.send_if_modified(|weeks| weeks.remove(&week));
+    }
+
     /// The week in which all these ids lie, when it has its pieces.
     pub(super) fn common(&self, mut ids: impl Iterator<Item = Uuid>) -> Option<Week> {
         let week = Week::of_id(ids.next()?);
@@ -71,8 +97,6 @@ impl Weeks {
 
 #[cfg(test)]
 mod tests {
-    use chrono::{DateTime, Utc};
-
     use super::*;
 
     fn week_of(text: &str) -> Week {
@@ -87,6 +111,9 @@ mod tests {
         assert_eq!(next.piece_of("saga"), "saga_20261123");
         assert_eq!(next.ids().unwrap().0, week.ids().unwrap().1);
         assert_eq!(week_of("2026-11-23T00:00:00Z"), next);
+        assert_eq!(Week::of_label("20261116"), Some(week));
+        assert_eq!([Week::of_label("20261117"), Week::of_label("default")], [None, None], "no Monday's name");
+        assert!(week.is_over_at(next.begins_at()) && !next.is_over_at(next.begins_at()));
     }
 
     #[test]

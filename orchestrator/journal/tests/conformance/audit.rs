@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use contract::orchestrator_api::{AUDIT_HASH_NONE, AuditFact, AuditHead};
-use journal::{AuditFilter, Journal, find_break};
+use contract::orchestrator_api::{AUDIT_HASH_NONE, AuditFact, AuditHead, find_break};
+use journal::{AuditFilter, Journal};
 use sqlx::Executor;
 
 use crate::{

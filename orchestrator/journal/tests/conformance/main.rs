@@ -15,6 +15,7 @@ mod lists;
 
 mod damage;
 mod postgres;
+mod retention;
 
 /// Makes each behavior a test on memory and a test on PostgreSQL.
 macro_rules! on_both {

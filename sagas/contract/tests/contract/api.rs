@@ -6,7 +6,7 @@ use contract::{
     orchestrator_api::{
         ActionRequest, AuditBreak, AuditFact, AuditHead, AuditRecord, AuditVerification, DeadLetterView, ErrorGroup,
         LeftEffect, PlanView, PlannedCommand, PlannedTotal, PlannedWhen, Plans, PlansRequest, QuarantinedSaga,
-        RecordView, SagaStarted, SagaSummary, SagaView, SignalEffect, SignalRequest, SignalView, StartKey, StartSaga,
+        RecordView, RetiredState, RetiredWeek, SagaStarted, SagaSummary, SagaView, SignalEffect, SignalRequest, SignalView, StartKey, StartSaga,
         StepView, StepWork, Unplanned,
     },
     saga::{Action, Cause, SagaStatus, StepKind, StepStatus},
@@ -70,6 +70,9 @@ fn sagas() -> Vec<Golden> {
         golden("plans", plans()),
         golden("error_group", error_group(true)),
         golden("error_group.least", error_group(false)),
+        golden("retired_week", retired(true)),
+        golden("retired_week.least", retired(false)),
+        golden("retired_states", RetiredState::ALL.to_vec()),
         golden("audit_record", audited()),
         golden("audit_verification", verification()),
         golden("signal_request", SignalRequest { id: "evt_1".parse().unwrap(), payload: json!({"approved": true}) }),
@@ -264,6 +267,17 @@ fn error_group(full: bool) -> ErrorGroup {
         count_is_cut: full,
         hours: vec![1, 0, 4],
         days: vec![0, 5],
+    }
+}
+
+fn retired(full: bool) -> RetiredWeek {
+    RetiredWeek {
+        week: "20261123".into(),
+        state: if full { RetiredState::Dropped } else { RetiredState::Detached },
+        sagas: if full { 4_711 } else { 0 },
+        saga_file: full.then(|| "sagas-20261123.jsonl.gz".into()),
+        audit_file: full.then(|| "audit-20261123.jsonl.gz".into()),
+        changed_at: at(7),
     }
 }
 

@@ -1,0 +1,48 @@
+//! `sagactl export` and `exports`: history in the form in which it leaves the journal.
+
+use contract::{SagaId, orchestrator_api::RetiredWeek};
+use serde_json::value::RawValue;
+
+use crate::{
+    args::{Ids, Output},
+    client::Client,
+    commands::bulk,
+    failure::Failure,
+    output, select,
+};
+
+/// Prints sagas, a line each, as the server wrote them.
+pub(crate) async fn sagas(client: &Client, ids: &Ids) -> Result<(), Failure> {
+    let mut report = bulk::Report::default();
+    for id in select::select::<SagaId>(&ids.ids)?.ids {
+        let line: Result<Box<RawValue>, Failure> = client.get(&format!("/sagas/{id}/export"), &[]).await;
+        if let Ok(line) = &line {
+            output::print_line(line.get())?;
+        }
+        report.add(id, line);
+    }
+    report.end()
+}
+
+/// Lists the weeks that left the journal.
+pub(crate) async fn weeks(client: &Client, output: Output) -> Result<(), Failure> {
+    let (weeks, _) = client.list::<RetiredWeek>("/exports", &[], usize::MAX).await?;
+    match output {
+        Output::Table if weeks.is_empty() => output::note("no exports"),
+        Output::Table => output::print_line(&table(&weeks))?,
+        Output::Json => output::print_json(&weeks)?,
+        Output::Jsonl => weeks.iter().try_for_each(output::print_json_line)?,
+        Output::Ids => weeks.iter().try_for_each(|week| output::print_line(&output::printable(&week.week)))?,
+    }
+    Ok(())
+}
+
+fn table(weeks: &[RetiredWeek]) -> String {
+    let rows = weeks.iter().map(|week| {
+        let file = |file: &Option<String>| output::printable(file.as_deref().unwrap_or("-"));
+        let (saga_file, audit_file) = (file(&week.saga_file), file(&week.audit_file));
+        let state = week.state.as_str().to_owned();
+        vec![output::printable(&week.week), state, week.sagas.to_string(), saga_file, audit_file]
+    });
+    output::table(&["WEEK", "STATE", "SAGAS", "FILE", "AUDIT LOG"], rows)
+}
