@@ -77,7 +77,7 @@ async fn items(running: &Running, id: JobId, query: &str) -> Page<JobItem> {
 /// How often operators acted on a saga.
 async fn acts_on(running: &Running, saga: SagaId) -> usize {
     let journal = serde_json::to_string(&running.client.journal(saga).await).unwrap();
-    journal.matches("the hotel is closed").count()
+    journal.matches("operator_acted").count()
 }
 
 async fn a_job_is_previewed_waits_after_its_canary_and_reports_each_saga(rig: &Rig) {
