@@ -476,7 +476,9 @@ impl Jobs {
     pub(crate) const fn only_reads(&self) -> bool {
         match self {
             Self::List { .. } | Self::Show { .. } | Self::Items { .. } => true,
-            Self::Create(_) | Self::Pause { .. } | Self::Resume { .. } | Self::Abort { .. } | Self::Rerun { .. } => false,
+            Self::Create(_) | Self::Pause { .. } | Self::Resume { .. } | Self::Abort { .. } | Self::Rerun { .. } => {
+                false
+            }
         }
     }
 }

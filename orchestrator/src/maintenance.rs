@@ -53,7 +53,10 @@ async fn retire(shared: &Shared) {
         Ok(weeks) => metrics::counter!(names::WEEKS_RETIRED).increment(u64::from(weeks)),
         Err(error) => {
             metrics::counter!(names::RETIRING_FAILED).increment(1);
-            tracing::warn!(error = kit::settings::error_chain(&error), "a week could not be retired; it is tried again");
+            tracing::warn!(
+                error = kit::settings::error_chain(&error),
+                "a week could not be retired; it is tried again"
+            );
         }
     }
 }

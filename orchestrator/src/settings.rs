@@ -94,10 +94,10 @@ impl Cli {
             listen: self.listen,
             internal_token: self.common.internal_token.clone(),
             limits,
-            retirement: self.export_folder.clone().map(|folder| Retirement {
-                folder,
-                age: TimeDelta::days(i64::from(self.retention_days)),
-            }),
+            retirement: self
+                .export_folder
+                .clone()
+                .map(|folder| Retirement { folder, age: TimeDelta::days(i64::from(self.retention_days)) }),
         }
     }
 }

@@ -89,10 +89,9 @@ fn verify_files(files: &[PathBuf], output: Output) -> Result<(), Failure> {
         for line in lines {
             let row: AuditRecord = serde_json::from_str(&line.map_err(unreadable)?)
                 .map_err(|error| Failure::error(format!("{name} holds a line that is no row: {error}")))?;
-            let before = follows.take().unwrap_or_else(|| AuditHead {
-                number: row.number.saturating_sub(1),
-                hash: row.previous_hash.clone(),
-            });
+            let before = follows
+                .take()
+                .unwrap_or_else(|| AuditHead { number: row.number.saturating_sub(1), hash: row.previous_hash.clone() });
             let head = AuditHead { number: row.number, hash: row.hash.clone() };
             if let Some(broken) = find_break(&before, std::slice::from_ref(&row), &head, false) {
                 let (number, detail) = (broken.number, output::printable(&broken.detail));

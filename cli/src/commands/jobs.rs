@@ -117,13 +117,7 @@ async fn show(client: &Client, id: JobId, output: Output) -> Result<(), Failure>
     }
 }
 
-async fn items(
-    client: &Client,
-    id: JobId,
-    outcome: Option<&str>,
-    limit: u32,
-    output: Output,
-) -> Result<(), Failure> {
+async fn items(client: &Client, id: JobId, outcome: Option<&str>, limit: u32, output: Output) -> Result<(), Failure> {
     let query: Vec<_> = outcome.iter().map(|outcome| ("outcome", (*outcome).to_owned())).collect();
     let wanted = if limit == 0 { usize::MAX } else { limit as usize };
     let (items, more) = client.list::<JobItem>(&format!("/jobs/{id}/items"), &query, wanted).await?;

@@ -17,5 +17,5 @@ pub use audit::AuditFilter;
 pub use jobs::{JOBS_OPEN_MAX, JobMade, JobResult, JobWork, Jobs, NewJob, Selection};
 pub use memory::MemoryJournal;
 pub use port::*;
-pub use retention::{Retention, RetireError};
 pub use postgres::{OpenJournalError, PgJournal, PgJournalOptions};
+pub use retention::{Retention, RetireError};

@@ -45,12 +45,12 @@ use tokio::sync::watch;
 
 use self::{lane::PgLane, link::Link, pool::Pool, session::unavailable, weeks::Weeks};
 use crate::audit::AuditFilter;
-use crate::retention::{RetireError, Retention};
 use crate::jobs::{JobMade, JobResult, JobWork, Jobs, NewJob};
 use crate::port::{
     Door, ErrorGroup, ErrorGroupsAsked, ExistingStart, Filter, Journal, JournalError, KeptDeadLetter, LaneJournal,
     Listing, Membership, NewDeadLetter, Ownership, Quarantined, Room, Stored,
 };
+use crate::retention::{Retention, RetireError};
 
 /// The database's name where the address names none.
 pub const DATABASE: &str = "sojourn_orchestrator";

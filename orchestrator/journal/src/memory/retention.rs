@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::MemoryJournal;
 use crate::{
     port::{JournalError, Record, SagaRow, Stored},
-    retention::{RetireError, Retention},
+    retention::{Retention, RetireError},
 };
 
 #[async_trait]

@@ -5,10 +5,7 @@ use contract::orchestrator_api::{AuditFact, AuditHead, AuditRecord, next_row};
 use sqlx::{Connection as _, PgConnection};
 
 use super::session::unavailable;
-use crate::{
-    audit::AuditFilter,
-    port::JournalError,
-};
+use crate::{audit::AuditFilter, port::JournalError};
 
 const HEAD: &str = "SELECT number, hash FROM audit_head";
 

@@ -180,15 +180,12 @@ async fn try_detach(connection: &mut PgConnection, week: Week) -> Result<(), sql
 }
 
 /// Writes the files of a week, and notes them.
-async fn export(
-    connection: &mut PgConnection,
-    week: Week,
-    folder: &Path,
-) -> Result<(), RetireError> {
+async fn export(connection: &mut PgConnection, week: Week, folder: &Path) -> Result<(), RetireError> {
     let (label, failed) = (week.label(), unavailable("exporting a week"));
     let saga_file = format!("sagas-{label}.jsonl.gz");
     let mut file = ExportFile::create(folder, &saga_file).await?;
-    let select = line_of(&format!("retired_{}", week.piece_of("saga")), &format!("retired_{}", week.piece_of("saga_journal")));
+    let select =
+        line_of(&format!("retired_{}", week.piece_of("saga")), &format!("retired_{}", week.piece_of("saga_journal")));
     let page = format!("SELECT s.id, {select} WHERE s.id > $1 ORDER BY s.id LIMIT $2");
     let (mut after, mut sagas) = (Uuid::nil(), 0_i64);
     loop {

@@ -45,8 +45,11 @@ pub(crate) async fn a_job_has_the_sagas_that_matched_when_it_was_made(storage: &
     commit(&mut *lane, vec![status_on(sagas[2], 2, SagaStatus::NeedsAttention, Some("saga/deadline_passed"))]).await;
 
     let preview = journal.preview_job(&orders()).await.unwrap();
-    let groups: Vec<_> =
-        preview.groups.iter().map(|group| (group.status, group.step.clone(), group.code.as_deref(), group.sagas)).collect();
+    let groups: Vec<_> = preview
+        .groups
+        .iter()
+        .map(|group| (group.status, group.step.clone(), group.code.as_deref(), group.sagas))
+        .collect();
     let attention = (SagaStatus::NeedsAttention, None, Some("deadline_passed"), 1);
     assert_eq!((preview.sagas, groups), (3, vec![(SagaStatus::Running, None, None, 2), attention]));
 
