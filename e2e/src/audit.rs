@@ -135,8 +135,12 @@ impl System {
         let captured: Vec<(Uuid, &str)> = captured.iter().map(|(order, total)| (*order, total.as_str())).collect();
         let expected: Vec<(Uuid, &str)> = confirmed.iter().map(|(order, total)| (*order, *total)).collect();
         ensure!(captured == expected, "S23, S25: what was captured is not what the confirmed orders cost");
-        none(&mut payment, "S23: open authorizations", "SELECT count(*) FROM payment WHERE status = 'authorized'")
-            .await?;
+        none(
+            &mut payment,
+            "S23: open authorizations",
+            "SELECT count(*) FROM payment WHERE status IN ('pending', 'requires_action', 'authorized')",
+        )
+        .await?;
         none(
             &mut payment,
             "S23: movements that do not sum to zero",
@@ -168,7 +172,8 @@ impl System {
             "S23: charges at the provider that the payments do not know, or know otherwise",
             "SELECT count(*) FROM sandbox.charge c FULL JOIN payment p ON p.provider_reference = c.reference
              WHERE (p.status IS DISTINCT FROM c.status OR p.captured_amount IS DISTINCT FROM c.captured_amount)
-               AND NOT (p.status IS NULL AND c.status = 'voided')",
+               AND NOT (p.status IS NULL AND c.status IN ('voided', 'failed'))
+               AND NOT (c.status IS NULL AND p.status IN ('voided', 'failed'))",
         )
         .await
     }

@@ -127,6 +127,11 @@ impl System {
                 arguments.extend(["--demo-password".to_owned(), DEMO_PASSWORD.to_owned()]);
                 arguments.extend(["--access-token-minutes".to_owned(), ACCESS_TOKEN_MINUTES.to_string()]);
             }
+            if domain == "payment" {
+                // The gateway is started last, and gets the last port.
+                let port = system.ports.first().context("a port for the gateway")?;
+                arguments.push(format!("--sandbox-door-url=http://127.0.0.1:{port}"));
+            }
             system.spawn(domain, "worker", arguments)?;
         }
         let settings = |settings: &[&str]| settings.iter().map(|setting| (*setting).to_owned()).collect::<Vec<_>>();

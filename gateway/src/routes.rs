@@ -11,6 +11,7 @@ pub(crate) mod operators;
 mod order_request;
 pub(crate) mod orders;
 pub(crate) mod place_order;
+pub(crate) mod sandbox_page;
 
 use axum::Router;
 use kit::http::Calls;
@@ -18,7 +19,7 @@ use kit::http::Calls;
 use crate::{app::App, endpoint::Endpoint};
 
 /// All routes. `/health`, `/ready` and `/metrics` (for a caller that shows the internal token) come from the kit.
-pub(crate) const ROUTES: [&Endpoint; 12] = [
+pub(crate) const ROUTES: [&Endpoint; 13] = [
     &auth::REGISTER,
     &auth::LOGIN,
     &auth::REFRESH,
@@ -31,6 +32,7 @@ pub(crate) const ROUTES: [&Endpoint; 12] = [
     &operations::SHOW,
     &operation_events::FOLLOW,
     &operators::PASS,
+    &sandbox_page::PAGE,
 ];
 
 /// Every route as axum serves it. Each call runs to its end on one of the places of `calls`.

@@ -44,6 +44,7 @@ impl Cli {
             "production keeps its data on real servers: set DATABASE_URL and AMQP_URL"
         );
         self.domains.offer_keys(self.common.is_production())?;
+        self.domains.payment.check(self.common.is_production())?;
         if let Some(url) = &self.database_url {
             kit::postgres::options(url.expose_secret(), "postgres").context("DATABASE_URL")?;
         }

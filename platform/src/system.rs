@@ -165,6 +165,10 @@ async fn start_worker(
     if choices.user.jwt_signing_key_file == Path::new(worker_user::SIGNING_KEY_FILE_DEFAULT) {
         choices.user.jwt_signing_key_file = cli.data_dir.join("jwt-signing-key.pem");
     }
+    // Browsers find the sandbox's page at this very door.
+    if choices.payment.sandbox_door_url.as_str() == worker_payment::SANDBOX_DOOR_URL_DEFAULT {
+        choices.payment.sandbox_door_url = url(cli.listen)?;
+    }
     let production = cli.common.is_production();
     let domains =
         Route::ALL.into_iter().map(|route| workers::domain(route, &choices, database_url, &clock, production));

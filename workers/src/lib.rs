@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use contract::Route;
-use kit::{clock::Clock, postgres::OpenError};
+use kit::clock::Clock;
 use secrecy::SecretString;
 use worker_runtime::{DEVELOPMENT_OFFER_KEY, Domain, OfferKeys, OfferKeysError};
 
@@ -19,6 +19,9 @@ pub struct DomainSettings {
     /// Settings of the accommodation domain.
     #[command(flatten)]
     pub accommodation: worker_accommodation::Settings,
+    /// Settings of the payment domain.
+    #[command(flatten)]
+    pub payment: worker_payment::Settings,
     /// The keys of offers, of 32 bytes at least, separated by commas: the first one seals, all of them open.
     #[arg(long, env = "SOJOURN_OFFER_KEYS", value_delimiter = ',', default_value = DEVELOPMENT_OFFER_KEY, hide_default_value = true, hide_env_values = true)]
     pub offer_keys: Vec<SecretString>,
@@ -41,8 +44,8 @@ pub enum SetupError {
     #[error("the user domain cannot be set up")]
     User(#[from] worker_user::SetupError),
     /// The payment domain.
-    #[error("the payment domain cannot be set up")]
-    Payment(#[from] OpenError),
+    #[error(transparent)]
+    Payment(#[from] worker_payment::SetupError),
     /// The domains that make offers.
     #[error(transparent)]
     OfferKeys(#[from] OfferKeysError),
@@ -70,10 +73,7 @@ pub fn domain(
             let offer_keys = settings.offer_keys(production)?;
             worker_flights::domain(&settings.flights, offer_keys, !production)
         }
-        Route::Payment => {
-            let sandbox = worker_payment::SandboxProvider::connect_lazy(database_url, Arc::clone(clock))?;
-            worker_payment::domain(Arc::new(sandbox))
-        }
+        Route::Payment => worker_payment::domain(settings.payment.provider(database_url, clock, production)?),
         Route::Feed => worker_feed::domain(),
     })
 }

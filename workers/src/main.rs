@@ -58,6 +58,9 @@ async fn main() -> anyhow::Result<()> {
     if cli.domains.iter().any(|route| matches!(route, Route::Flights | Route::Accommodation)) {
         cli.settings.offer_keys(cli.common.is_production())?;
     }
+    if cli.domains.contains(&Route::Payment) {
+        cli.settings.payment.check(cli.common.is_production())?;
+    }
     cli.domains.sort_unstable();
     cli.domains.dedup();
     let names: Vec<&str> = cli.domains.iter().map(|route| route.as_str()).collect();

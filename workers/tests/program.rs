@@ -60,6 +60,33 @@ mod tests {
     }
 
     #[test]
+    fn production_takes_no_money_that_is_none() {
+        let check = |arguments: &[&str]| {
+            let production = ["payment", "--environment=production", "--check-config", "--database-url", NO_DATABASE];
+            let secret = "--internal-token=0123456789abcdef0123456789abcdef";
+            worker(&[&production[..], &["--amqp-url", NO_BROKER, secret], arguments].concat())
+        };
+        for (arguments, named) in [
+            (&[][..], "set SOJOURN_PAYMENT_PROVIDER=stripe"),
+            (&["--payment-provider=sandbox"], "production refuses the sandbox"),
+            (&["--payment-provider=stripe"], "SOJOURN_STRIPE_SECRET_KEY"),
+            (&["--payment-provider=stripe", "--stripe-secret-key="], "SOJOURN_STRIPE_SECRET_KEY"),
+            (
+                &["--payment-provider=stripe", "--stripe-secret-key=sk_live_1", "--stripe-url=http://127.0.0.1:1"],
+                "over https only",
+            ),
+            (&["--payment-provider=paypal"], "possible values: sandbox, stripe"),
+        ] {
+            let refused = check(arguments);
+            assert!(!refused.status.success(), "{arguments:?}");
+            let text = said(&refused);
+            assert!(text.contains(named) && !text.contains("sk_live_1"), "{arguments:?} was answered: {text}");
+        }
+        let taken = check(&["--payment-provider=stripe", "--stripe-secret-key=sk_live_1"]);
+        assert!(taken.status.success(), "{}", said(&taken));
+    }
+
+    #[test]
     fn a_missing_server_is_named_with_the_way_to_get_it() {
         let broker = worker(&["order", "--database-url", NO_DATABASE, "--amqp-url", NO_BROKER]);
         assert!(!broker.status.success());

@@ -21,7 +21,7 @@ pub(crate) enum Movement {
     Authorize { amount: Money },
     Void { authorized: Money },
     Capture { authorized: Money, captured: Money },
-    Refund { captured: Money },
+    Refund { refunded: Money },
 }
 
 impl Movement {
@@ -43,13 +43,13 @@ impl Movement {
                 (AUTHORIZATIONS_GRANTED, AUTHORIZATIONS_OPEN, authorized),
                 (PROVIDER_RECEIVABLE, CLIENT_DEPOSITS, captured),
             ],
-            Self::Refund { captured } => vec![(CLIENT_DEPOSITS, PROVIDER_RECEIVABLE, captured)],
+            Self::Refund { refunded } => vec![(CLIENT_DEPOSITS, PROVIDER_RECEIVABLE, refunded)],
         }
     }
 }
 
-/// The statement that changes payments and posts the movement of each: nothing is posted when nothing is changed. The
-/// change returns each `payment_id`; `$1` is the time, `$2` are the payments, and its own parameters begin at `$8`. The
+/// The statement that changes payments and posts their movements: nothing is posted for a payment that is not changed. The
+/// change returns each `payment_id`; `$1` is the time, `$2` are the payments, and its own parameters begin at `$10`. The
 /// rows of `locked` are locked in the order of their ids: a change of rows that exist has to look at it.
 macro_rules! posting {
     ($change:literal) => {
@@ -59,38 +59,43 @@ macro_rules! posting {
              ), changed AS (",
             $change,
             "), movement AS (
-                 INSERT INTO ledger_movement (payment_id, kind, at)
-                 SELECT payment_id, m.kind, $1
-                 FROM changed JOIN unnest($2::uuid[], $3::text[]) AS m (payment_id, kind) USING (payment_id)
-                 RETURNING movement_id, payment_id
+                 INSERT INTO ledger_movement (payment_id, kind, key, at)
+                 SELECT payment_id, m.kind, m.key, $1
+                 FROM changed JOIN unnest($2::uuid[], $3::text[], $4::text[]) AS m (payment_id, kind, key)
+                      USING (payment_id)
+                 RETURNING movement_id, payment_id, kind
              )
              INSERT INTO ledger_line (movement_id, account, amount, currency)
              SELECT movement_id, account, amount, currency
-             FROM movement JOIN unnest($4::uuid[], $5::text[], $6::numeric[], $7::text[])
-                 AS line (payment_id, account, amount, currency) USING (payment_id)"
+             FROM movement JOIN unnest($5::uuid[], $6::text[], $7::text[], $8::numeric[], $9::text[])
+                 AS line (payment_id, kind, account, amount, currency) USING (payment_id, kind)"
         )
     };
 }
 pub(crate) use posting;
 
-/// Movements of different payments, as the lines on their accounts.
+/// Movements of payments, as the lines on their accounts; at most one of a kind for a payment.
 #[derive(Debug, Default)]
 pub(crate) struct Posting {
     payments: Vec<Uuid>,
     kinds: Vec<&'static str>,
+    keys: Vec<String>,
     line_payments: Vec<Uuid>,
+    line_kinds: Vec<&'static str>,
     accounts: Vec<&'static str>,
     amounts: Vec<Decimal>,
     currencies: Vec<&'static str>,
 }
 
 impl Posting {
-    /// With one more movement.
-    pub(crate) fn add(&mut self, payment_id: PaymentId, movement: Movement) {
+    /// With one more movement. Nothing happens twice to a payment under one key.
+    pub(crate) fn add(&mut self, payment_id: PaymentId, movement: Movement, key: &str) {
         self.payments.push(payment_id.uuid());
         self.kinds.push(movement.kind());
+        self.keys.push(key.to_owned());
         for (debit, credit, money) in movement.pairs() {
             self.line_payments.extend([payment_id.uuid(); 2]);
+            self.line_kinds.extend([movement.kind(); 2]);
             self.accounts.extend([debit, credit]);
             self.amounts.extend([money.amount(), -money.amount()]);
             self.currencies.extend([money.currency_code(); 2]);
@@ -112,7 +117,9 @@ impl Posting {
             .bind(now)
             .bind(self.payments)
             .bind(self.kinds)
+            .bind(self.keys)
             .bind(self.line_payments)
+            .bind(self.line_kinds)
             .bind(self.accounts)
             .bind(self.amounts)
             .bind(self.currencies)

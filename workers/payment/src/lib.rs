@@ -2,26 +2,34 @@
 //! double-entry ledger.
 //!
 //! ```text
-//!  payment.authorize   prepare (intent) --> provider.authorize --> record (payment, ledger)
-//!  payment.capture     prepare (intent) --> provider.capture, when lapsed .authorize_again and .capture --> record
-//!  payment.void        prepare (intent) --> provider.void, .refund or .abandon --> record
+//!  payment.authorize               prepare (pending) --> provider.authorize --> record (authorized, or an act is required)
+//!  payment.complete_authorization  prepare --> provider.find --> record
+//!  payment.capture                 prepare (intent) --> provider.capture, when lapsed .authorize_again --> record
+//!  payment.void                    prepare (intent) --> provider.void, .refund or .abandon --> record
 //! ```
 //!
-//! The provider is asked outside of any transaction, under the command's id as its idempotency key; an answer that
-//! never came is looked up by that key, never guessed.
+//! The provider is asked outside of any transaction. A payment's row is written before that, so that whatever becomes of an
+//! authorization is found at the provider by our own name of it.
+
+mod settings;
 
 mod domain;
 
 mod commands;
+mod reads;
 
 mod authorizations;
 mod ledger;
-mod lookup;
 mod payments;
 
-pub mod provider;
 mod sandbox;
-mod sandbox_retention;
+mod stripe;
 
-pub use domain::{DATABASE, MIGRATOR, domain};
-pub use sandbox::SandboxProvider;
+mod database;
+pub mod provider;
+
+pub use database::{DATABASE, MIGRATOR};
+pub use domain::{Provider, domain};
+pub use sandbox::{Sandbox, SandboxProvider};
+pub use settings::{ProviderName, SANDBOX_DOOR_URL_DEFAULT, Settings, SetupError};
+pub use stripe::StripeProvider;

@@ -1,73 +1,149 @@
 //! The port to the payment provider. An adapter turns its provider's answers into these closed enums; nothing of a
 //! provider's own words goes further.
+//!
+//! A call may be made again at any time, with the same arguments: it takes effect once. An adapter finds out what became of
+//! the first one by our own reference, which the provider keeps with the charge, and trusts no key that the provider
+//! forgets after a day.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use contract::{Money, payment::PaymentToken};
+use contract::{Money, OrderId, PaymentId, SagaId, payment::PaymentToken};
 use serde::{Deserialize, Serialize};
 
-/// The idempotency key of a request to the provider: the same for every repetition of one request.
+/// The name of one refund: the same for every repetition of one request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Key(pub String);
 
-/// The provider's own name of one authorization.
+/// Our own name of one charge.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Reference(pub String);
 
-/// A definite answer. The same key gets the same one for ever.
+/// The provider's own name of one charge.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ProviderReference(pub String);
+
+/// A charge as it is asked for: all that is known of one whose answer never came.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "answer", rename_all = "snake_case")]
-pub enum Answer {
-    /// The money is reserved.
-    Authorized {
-        /// The name of the authorization.
-        reference: Reference,
-        /// The end of the authorization: then the provider lets the money go.
-        capture_before: DateTime<Utc>,
-    },
-    /// The request took effect: captured, voided, refunded, or surely never to be.
-    Done,
-    /// The authorization had ended before the request: nothing is reserved, and nothing was taken.
-    Lapsed,
-    /// The provider refused.
-    Refused {
-        /// One of the `REFUSED_` codes of [`contract::payment`].
-        code: String,
-        /// The refusal in words.
-        message: String,
-    },
+pub struct Charge {
+    /// Our name of it, by which it is found.
+    pub reference: Reference,
+    /// The payment that it is for.
+    pub payment_id: PaymentId,
+    /// The order that the payment is for.
+    pub order_id: OrderId,
+    /// The saga that waits for it.
+    pub saga_id: SagaId,
+    /// The amount to be reserved.
+    pub amount: Money,
 }
 
-/// The failure to get a definite answer.
-#[derive(Debug, thiserror::Error)]
-pub enum ProviderError {
-    /// No answer in time, or the connection broke: it may have been done or not. [`PaymentProvider::lookup`] tells.
-    #[error("the provider's answer did not come: {0}")]
-    Unclear(String),
+/// A definite answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer<T = ()> {
+    /// The request took effect.
+    Done(T),
+    /// The provider will do it later: it is to be asked again.
+    Accepted,
+    /// The client has to act first.
+    RequiresAction(Action),
+    /// The authorization has ended: nothing is reserved, and nothing was taken.
+    Lapsed,
+    /// The provider refused.
+    Refused(Refused),
 }
+
+/// Money that is reserved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authorized {
+    /// The name of the authorization.
+    pub provider_reference: ProviderReference,
+    /// The end of the authorization: then the provider lets the money go.
+    pub capture_before: DateTime<Utc>,
+}
+
+/// An act of the client that the provider waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Action {
+    /// The name of the authorization.
+    pub provider_reference: ProviderReference,
+    /// The provider's page.
+    pub url: String,
+    /// The end of the provider's patience.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// A no of the provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// One of the `REFUSED_` codes of [`contract::payment`].
+    pub code: &'static str,
+    /// The refusal in words.
+    pub message: String,
+}
+
+impl Refused {
+    /// A no with this code.
+    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+/// A charge as the provider has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The provider's name of it.
+    pub provider_reference: ProviderReference,
+    /// How it stands.
+    pub standing: Standing,
+}
+
+/// How a charge stands at the provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// The client has to act.
+    RequiresAction,
+    /// The provider is still working on it.
+    Accepted,
+    /// The money is reserved until then.
+    Authorized(DateTime<Utc>),
+    /// So much was taken and not given back.
+    Captured(Money),
+    /// Nothing is reserved or taken any more.
+    Ended,
+    /// The provider, the issuer or the client said no.
+    Refused(Refused),
+}
+
+/// No answer in time, or the connection broke: it may have been done or not.
+#[derive(Debug, thiserror::Error)]
+#[error("the provider's answer did not come: {0}")]
+pub struct Unclear(pub String);
+
+/// What comes of a call.
+pub type Asked<T = ()> = Result<Answer<T>, Unclear>;
 
 /// A payment provider.
 #[async_trait]
 pub trait PaymentProvider: Send + Sync + std::fmt::Debug {
-    /// Reserves money, without taking it.
-    async fn authorize(&self, key: &Key, amount: Money, token: &PaymentToken) -> Result<Answer, ProviderError>;
+    /// Reserves money, without taking it. `resumed` says that an earlier call may have been made, perhaps days ago.
+    async fn authorize(&self, charge: &Charge, token: &PaymentToken, resumed: bool) -> Asked<Authorized>;
 
-    /// Reserves the same money again, on the payment method of an authorization that has lapsed.
-    async fn authorize_again(&self, key: &Key, lapsed: &Reference, amount: Money) -> Result<Answer, ProviderError>;
+    /// Reserves money on the payment method of an authorization that has lapsed.
+    async fn authorize_again(&self, charge: &Charge, lapsed: &ProviderReference) -> Asked<Authorized>;
+
+    /// The charge of that name of ours, if the provider has it; by the provider's own name where that is `known`.
+    async fn find(&self, reference: &Reference, known: Option<&ProviderReference>) -> Result<Option<Found>, Unclear>;
 
     /// Takes reserved money, at most what was reserved; the rest is let go.
-    async fn capture(&self, key: &Key, reference: &Reference, amount: Money) -> Result<Answer, ProviderError>;
+    async fn capture(&self, authorization: &ProviderReference, amount: Money) -> Asked;
 
-    /// Lets reserved money go.
-    async fn void(&self, key: &Key, reference: &Reference) -> Result<Answer, ProviderError>;
+    /// Lets reserved money go. Refused when it was taken.
+    async fn void(&self, authorization: &ProviderReference) -> Asked;
 
-    /// Gives taken money back, all of it.
-    async fn refund(&self, key: &Key, reference: &Reference) -> Result<Answer, ProviderError>;
+    /// Gives so much of the taken money back, once a key.
+    async fn refund(&self, key: &Key, authorization: &ProviderReference, amount: Money) -> Asked;
 
-    /// Makes sure that an authorization under `action_key` reserves nothing: voids it if it was made, and refuses it
-    /// if it comes later.
-    async fn abandon(&self, key: &Key, action_key: &Key) -> Result<Answer, ProviderError>;
-
-    /// The answer that was given under a key, or none if the request never took effect.
-    async fn lookup(&self, key: &Key) -> Result<Option<Answer>, ProviderError>;
+    /// Makes sure that a charge reserves nothing, whether it was made or not and also if it is still on its way. Refused when
+    /// its money was taken.
+    async fn abandon(&self, charge: &Charge) -> Asked;
 }

@@ -1,59 +1,61 @@
-//! A provider of our own for development and tests: stateful, idempotent by key, and able to go wrong on demand.
-//!
-//! The token chooses the outcome:
-//!
-//! | token | outcome |
-//! |---|---|
-//! | `tok_ok` | everything works |
-//! | `tok_declined` | the authorization is refused: `card_declined` |
-//! | `tok_insufficient` | the authorization is refused: `insufficient_funds` |
-//! | `tok_timeout_after_commit` | each operation takes effect, and its first answer is lost |
-//! | `tok_timeout_before_commit` | each operation's first try is lost without effect |
-//! | `tok_capture_fails` | the authorization works, the capture is refused |
-//! | `tok_auth_expires_fast` | the authorization works, and lasts a minute instead of a week; it is given again |
-//! | any other | refused: `payment_token_unknown` |
+//! A provider of our own for development and tests: stateful, and able to go wrong on demand; see [`tokens`].
 
-use std::sync::Arc;
+mod charges;
+mod page;
+mod retention;
+mod tokens;
+mod webhooks;
+
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use chrono::{DateTime, Duration, Utc};
 use contract::{
     Money,
-    payment::{
-        PaymentToken, REFUSED_CAPTURE, REFUSED_DECLINED, REFUSED_INSUFFICIENT, REFUSED_NOT_AUTHORIZED,
-        REFUSED_TOKEN_UNKNOWN,
-    },
+    payment::{PaymentToken, REFUSED_CAPTURE, REFUSED_NOT_AUTHORIZED},
 };
 use kit::{clock::Clock, postgres::OpenError};
-use rust_decimal::Decimal;
-use sqlx::{PgConnection, PgPool, postgres::PgPoolOptions, types::Json};
+use secrecy::SecretString;
+use sqlx::{PgConnection, PgPool, postgres::PgPoolOptions};
+use tokio::sync::Notify;
 
-use crate::{
-    domain::DATABASE,
-    provider::{Answer, Key, PaymentProvider, ProviderError, Reference},
+pub(crate) use self::retention::{CHARGES, TRIES};
+use self::{
+    charges::{AUTHORIZED, CAPTURED, FAILED, REFUNDED, REQUIRES_ACTION, Row, VOIDED},
+    tokens::{Mood, News},
 };
-
-/// The life of an authorization: card schemes give as much to a payment that its owner started.
-const AUTHORIZATION: Duration = Duration::days(7);
-/// The life of an authorization that expires fast: long enough for an order that nothing delays.
-const AUTHORIZATION_FAST: Duration = Duration::minutes(1);
+use crate::{
+    database::DATABASE,
+    provider::{
+        Action, Answer, Asked, Authorized, Charge, Found, Key, PaymentProvider, ProviderReference, Reference, Refused,
+        Unclear,
+    },
+};
 
 /// Connections of the sandbox: it answers as many calls at once as the runtime makes.
 const CONNECTIONS_MAX: u32 = 8;
 
-const TOKEN_OK: &str = "tok_ok";
-const TOKEN_DECLINED: &str = "tok_declined";
-const TOKEN_INSUFFICIENT: &str = "tok_insufficient";
-const TOKEN_TIMEOUT_AFTER_COMMIT: &str = "tok_timeout_after_commit";
-const TOKEN_TIMEOUT_BEFORE_COMMIT: &str = "tok_timeout_before_commit";
-const TOKEN_CAPTURE_FAILS: &str = "tok_capture_fails";
-const TOKEN_AUTH_EXPIRES_FAST: &str = "tok_auth_expires_fast";
+/// The sandbox with its page and its webhooks.
+#[derive(Debug, Clone)]
+pub struct Sandbox {
+    /// The provider itself.
+    pub provider: SandboxProvider,
+    /// Where webhooks are sent.
+    pub webhook_url: String,
+    /// How late the news come that come late.
+    pub late: Duration,
+    /// The secret that webhooks are signed with.
+    pub secret: SecretString,
+}
 
-/// The sandbox. Its state survives restarts.
+/// The sandbox as the domain sees it. Its state survives restarts.
 #[derive(Clone)]
 pub struct SandboxProvider {
     pool: PgPool,
     clock: Arc<dyn Clock>,
+    /// The address at which browsers find the page.
+    door: String,
+    /// Wakes the sender of webhooks.
+    news: Arc<Notify>,
 }
 
 impl std::fmt::Debug for SandboxProvider {
@@ -62,331 +64,225 @@ impl std::fmt::Debug for SandboxProvider {
     }
 }
 
-/// A charge as the sandbox keeps it.
-#[derive(sqlx::FromRow)]
-struct Charge {
-    token: String,
-    currency: String,
-    amount: Decimal,
-    status: String,
-    capture_before: DateTime<Utc>,
+/// The response of the sandbox; none when it gets lost on its way.
+type Response<T> = Result<Option<Answer<T>>, sqlx::Error>;
+
+/// The change of a charge that an operation makes.
+enum Change {
+    Take(Money),
+    GiveBack(Key, Money),
+    LetGo,
+}
+
+/// An operation on a charge that exists.
+#[derive(Debug, Clone, Copy)]
+enum Operation<'a> {
+    Capture(Money),
+    Void,
+    Refund(&'a Key, Money),
 }
 
 impl SandboxProvider {
     /// A sandbox on the database that holds its schema.
     #[must_use]
-    pub fn new(pool: PgPool, clock: Arc<dyn Clock>) -> Self {
-        Self { pool, clock }
+    pub fn new(pool: PgPool, clock: Arc<dyn Clock>, door: String) -> Self {
+        Self { pool, clock, door, news: Arc::new(Notify::new()) }
     }
 
-    /// A sandbox with its state beside the domain's tables on the same server. It connects when it is first asked.
+    /// Connections to its state, which is beside the domain's tables on the same server; made when they are needed.
     ///
     /// # Errors
     /// When `database_url` is no PostgreSQL address.
-    pub fn connect_lazy(database_url: &str, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+    pub fn pool(database_url: &str) -> Result<PgPool, OpenError> {
         let options = kit::postgres::options(database_url, DATABASE)?;
-        Ok(Self::new(PgPoolOptions::new().max_connections(CONNECTIONS_MAX).connect_lazy_with(options), clock))
+        Ok(PgPoolOptions::new().max_connections(CONNECTIONS_MAX).connect_lazy_with(options))
     }
 
-    async fn authorized(&self, key: &Key, amount: Money, token: &PaymentToken) -> Result<Response, sqlx::Error> {
-        let mut tx = self.pool.begin().await?;
-        if let Some(reply) = begin(&mut tx, key).await? {
-            return Ok(reply);
-        }
-        if first_try(&mut tx, key).await? && token.as_str() == TOKEN_TIMEOUT_BEFORE_COMMIT {
-            tx.commit().await?;
-            return Ok(Response::Lost);
-        }
-        let refused =
-            |code: &str, message: &str| Answer::Refused { code: code.to_owned(), message: message.to_owned() };
-        let answer = match token.as_str() {
-            TOKEN_OK
-            | TOKEN_TIMEOUT_AFTER_COMMIT
-            | TOKEN_TIMEOUT_BEFORE_COMMIT
-            | TOKEN_CAPTURE_FAILS
-            | TOKEN_AUTH_EXPIRES_FAST => self.charge(&mut tx, token.as_str(), amount).await?,
-            TOKEN_DECLINED => refused(REFUSED_DECLINED, "the issuer declined the card"),
-            TOKEN_INSUFFICIENT => refused(REFUSED_INSUFFICIENT, "the account does not cover the amount"),
-            _ => refused(REFUSED_TOKEN_UNKNOWN, "the provider does not know this token"),
-        };
-        let reference = match &answer {
-            Answer::Authorized { reference, .. } => Some(reference),
-            Answer::Done | Answer::Lapsed | Answer::Refused { .. } => None,
-        };
-        keep(&mut tx, key, "authorize", reference, &answer).await?;
-        tx.commit().await?;
-        Ok(Response::new(answer, token.as_str() == TOKEN_TIMEOUT_AFTER_COMMIT))
-    }
-
-    /// Makes a charge.
-    async fn charge(&self, tx: &mut PgConnection, token: &str, amount: Money) -> Result<Answer, sqlx::Error> {
-        let reference = Reference(format!("sbx_{}", kit::ids::uuid_v7().simple()));
-        let fast = token == TOKEN_AUTH_EXPIRES_FAST;
-        let capture_before = self.clock.now() + if fast { AUTHORIZATION_FAST } else { AUTHORIZATION };
-        sqlx::query(
-            "INSERT INTO sandbox.charge (reference, token, currency, amount, status, capture_before)
-             VALUES ($1, $2, $3, $4, 'authorized', $5)",
-        )
-        .bind(&reference.0)
-        .bind(token)
-        .bind(amount.currency_code())
-        .bind(amount.amount())
-        .bind(capture_before)
-        .execute(tx)
-        .await?;
-        Ok(Answer::Authorized { reference, capture_before })
-    }
-
-    /// A new charge on the token of one that has not been taken, which is let go.
-    async fn authorized_again(&self, key: &Key, lapsed: &Reference, amount: Money) -> Result<Response, sqlx::Error> {
-        let mut tx = self.pool.begin().await?;
-        if let Some(reply) = begin(&mut tx, key).await? {
-            return Ok(reply);
-        }
-        let token: Option<String> = sqlx::query_scalar(
-            "UPDATE sandbox.charge SET status = 'voided' WHERE reference = $1 AND status IN ('authorized', 'voided')
-             RETURNING token",
-        )
-        .bind(&lapsed.0)
-        .fetch_optional(&mut *tx)
-        .await?;
-        let answer = match &token {
-            Some(token) => self.charge(&mut tx, token, amount).await?,
-            None => Answer::Refused {
-                code: REFUSED_NOT_AUTHORIZED.to_owned(),
-                message: format!("there is no charge {} to authorize again", lapsed.0),
-            },
-        };
-        let reference = match &answer {
-            Answer::Authorized { reference, .. } => Some(reference),
-            Answer::Done | Answer::Lapsed | Answer::Refused { .. } => None,
-        };
-        keep(&mut tx, key, "authorize", reference, &answer).await?;
-        tx.commit().await?;
-        Ok(Response::new(answer, token.as_deref() == Some(TOKEN_TIMEOUT_AFTER_COMMIT)))
-    }
-
-    /// Changes a charge from one of the states in `from`, once per key.
-    async fn changed(
+    /// A charge by its token; the token of another one when it is authorized again.
+    async fn authorized(
         &self,
-        key: &Key,
-        reference: &Reference,
-        kind: &'static str,
-        change: impl FnOnce(&Charge) -> Change + Send,
-    ) -> Result<Response, sqlx::Error> {
+        charge: &Charge,
+        token: Option<&str>,
+        again: Option<&ProviderReference>,
+    ) -> Response<Authorized> {
+        let now = self.clock.now();
         let mut tx = self.pool.begin().await?;
-        if let Some(reply) = begin(&mut tx, key).await? {
-            return Ok(reply);
+        charges::lock(&mut tx, &charge.reference).await?;
+        if let Some(known) = charges::theirs(&mut tx, &charge.reference).await? {
+            return Ok(Some(self.answer(&known)));
         }
-        let charge: Option<Charge> = sqlx::query_as(
-            "SELECT token, currency, amount, status, capture_before FROM sandbox.charge WHERE reference = $1 FOR UPDATE",
-        )
-        .bind(&reference.0)
-        .fetch_optional(&mut *tx)
-        .await?;
-        let first = first_try(&mut tx, key).await?;
-        let token = charge.as_ref().map(|charge| charge.token.clone()).unwrap_or_default();
-        if first && token == TOKEN_TIMEOUT_BEFORE_COMMIT {
+        let before = match again {
+            Some(before) => charges::ours(&mut tx, &before.0).await?,
+            None => None,
+        };
+        let token = token.or_else(|| before.as_ref().map(Row::token)).unwrap_or_default();
+        let mood = Mood::of(token);
+        let first = charges::first_try(&mut tx, &format!("authorize {}", charge.reference.0), now).await?;
+        if first && again.is_none() && mood == Some(Mood::LostRequest) {
             tx.commit().await?;
-            return Ok(Response::Lost);
+            return Ok(None);
         }
-        let change = match &charge {
-            Some(charge) => change(charge),
-            None => Change::No { code: REFUSED_NOT_AUTHORIZED, message: format!("there is no charge {}", reference.0) },
-        };
-        let answer = match change {
-            Change::To { status, captured, refunded } => {
-                sqlx::query(
-                    "UPDATE sandbox.charge SET status = $2, captured_amount = captured_amount + $3,
-                            refunded_amount = CASE WHEN $4 THEN captured_amount ELSE refunded_amount END
-                     WHERE reference = $1",
-                )
-                .bind(&reference.0)
-                .bind(status)
-                .bind(captured)
-                .bind(refunded)
-                .execute(&mut *tx)
-                .await?;
-                Answer::Done
-            }
-            Change::None => Answer::Done,
-            Change::Lapsed => Answer::Lapsed,
-            Change::No { code, message } => Answer::Refused { code: code.to_owned(), message },
-        };
-        keep(&mut tx, key, kind, charge.is_some().then_some(reference), &answer).await?;
+        if let Some(before) = before.as_ref().filter(|before| before.status == AUTHORIZED) {
+            charges::move_to(&mut tx, before, VOIDED, None, now).await?;
+        }
+        let made = charges::make(&mut tx, charge, Some(token), now).await?;
+        if mood == Some(Mood::Secure(News::Forged)) {
+            webhooks::forge(&mut tx, &made, now).await?;
+        }
         tx.commit().await?;
-        Ok(Response::new(answer, token == TOKEN_TIMEOUT_AFTER_COMMIT))
+        self.news.notify_one();
+        Ok((mood != Some(Mood::LostAnswer)).then(|| self.answer(&made)))
     }
 
-    async fn abandoned(&self, key: &Key, action_key: &Key) -> Result<Response, sqlx::Error> {
+    fn answer(&self, charge: &Row) -> Answer<Authorized> {
+        let now = self.clock.now();
+        if let Some(authorized) = charge.authorized() {
+            return Answer::Done(authorized);
+        }
+        if let Some(expires_at) = charge.waits_until(now) {
+            let url = format!("{}/sandbox/3ds/{}", self.door, charge.reference);
+            return Answer::RequiresAction(Action { provider_reference: charge.provider_reference(), url, expires_at });
+        }
+        if charge.status == FAILED { Answer::Refused(charge.refused()) } else { Answer::Lapsed }
+    }
+
+    async fn operated(&self, reference: &ProviderReference, operation: Operation<'_>) -> Response<()> {
+        let now = self.clock.now();
         let mut tx = self.pool.begin().await?;
-        if let Some(reply) = begin(&mut tx, key).await? {
-            return Ok(reply);
+        let Some(charge) = charges::ours(&mut tx, &reference.0).await? else {
+            let message = format!("there is no charge {}", reference.0);
+            return Ok(Some(Answer::Refused(Refused::new(REFUSED_NOT_AUTHORIZED, message))));
+        };
+        let name = format!("{} {}", operation.name(), reference.0);
+        let first = charges::first_try(&mut tx, &name, now).await?;
+        if first && charge.mood() == Some(Mood::LostRequest) {
+            tx.commit().await?;
+            return Ok(None);
         }
-        lock(&mut tx, action_key).await?;
-        match kept(&mut tx, action_key).await? {
-            Some(Answer::Authorized { reference, .. }) => {
-                sqlx::query(
-                    "UPDATE sandbox.charge SET status = 'voided' WHERE reference = $1 AND status = 'authorized'",
-                )
-                .bind(&reference.0)
-                .execute(&mut *tx)
-                .await?;
+        let answer = match self.change(&mut tx, &charge, operation).await? {
+            Err(answer) => answer,
+            Ok(change) => {
+                match change {
+                    Change::Take(amount) => charges::take(&mut tx, &charge, amount, now).await?,
+                    Change::GiveBack(key, amount) => {
+                        charges::give_back(&mut tx, &charge, &key.0, amount, now).await?;
+                    }
+                    Change::LetGo => charges::move_to(&mut tx, &charge, VOIDED, None, now).await?,
+                }
+                Answer::Done(())
             }
-            Some(Answer::Done | Answer::Lapsed | Answer::Refused { .. }) => {}
-            None => {
-                let never = Answer::Refused {
-                    code: REFUSED_NOT_AUTHORIZED.to_owned(),
-                    message: "this authorization was abandoned before it arrived".to_owned(),
-                };
-                keep(&mut tx, action_key, "authorize", None, &never).await?;
-            }
-        }
-        keep(&mut tx, key, "abandon", None, &Answer::Done).await?;
+        };
         tx.commit().await?;
-        Ok(Response::Heard(Answer::Done))
+        Ok((!first || charge.mood() != Some(Mood::LostAnswer)).then_some(answer))
+    }
+
+    /// The change that an operation makes, or the answer when it makes none.
+    async fn change(
+        &self,
+        tx: &mut PgConnection,
+        charge: &Row,
+        operation: Operation<'_>,
+    ) -> Result<Result<Change, Answer>, sqlx::Error> {
+        let no = |code, message: String| Ok(Err(Answer::Refused(Refused::new(code, message))));
+        let (status, lapsed) = (charge.status.as_str(), charge.lapsed(self.clock.now()));
+        match (operation, status) {
+            (Operation::Capture(_), _) if charge.mood() == Some(Mood::CaptureFails) => {
+                no(REFUSED_CAPTURE, "the issuer refuses the capture".to_owned())
+            }
+            (Operation::Capture(_), AUTHORIZED) if lapsed => Ok(Err(Answer::Lapsed)),
+            (Operation::Capture(_), VOIDED) => Ok(Err(Answer::Lapsed)),
+            (Operation::Capture(amount), AUTHORIZED) if charge.fits(amount) => Ok(Ok(Change::Take(amount))),
+            (Operation::Capture(amount), CAPTURED) if charge.captured() == amount.amount() => Ok(Err(Answer::Done(()))),
+            (Operation::Capture(_), _) => no(REFUSED_CAPTURE, format!("a charge that is {status} cannot be captured")),
+            (Operation::Void, AUTHORIZED | REQUIRES_ACTION) => Ok(Ok(Change::LetGo)),
+            (Operation::Void, VOIDED | FAILED | REFUNDED) => Ok(Err(Answer::Done(()))),
+            (Operation::Void, _) => no(REFUSED_NOT_AUTHORIZED, format!("a charge that is {status} cannot be voided")),
+            (Operation::Refund(key, _), _) if charges::is_given_back(tx, &key.0).await? => Ok(Err(Answer::Done(()))),
+            (Operation::Refund(key, amount), CAPTURED) if charge.fits(amount) && amount.amount() <= charge.held() => {
+                Ok(Ok(Change::GiveBack(key.clone(), amount)))
+            }
+            (Operation::Refund(..), _) => {
+                no(REFUSED_NOT_AUTHORIZED, format!("a charge that is {status} cannot be refunded by so much"))
+            }
+        }
+    }
+
+    async fn abandoned(&self, charge: &Charge) -> Response<()> {
+        let now = self.clock.now();
+        let mut tx = self.pool.begin().await?;
+        charges::lock(&mut tx, &charge.reference).await?;
+        let answer = match charges::theirs(&mut tx, &charge.reference).await? {
+            // It is kept as ended, so that it has no effect when it comes.
+            None => {
+                charges::make(&mut tx, charge, None, now).await?;
+                Answer::Done(())
+            }
+            Some(known) if [AUTHORIZED, REQUIRES_ACTION].contains(&known.status.as_str()) => {
+                charges::move_to(&mut tx, &known, VOIDED, None, now).await?;
+                Answer::Done(())
+            }
+            Some(known) if known.status == CAPTURED => {
+                Answer::Refused(Refused::new(REFUSED_NOT_AUTHORIZED, "a charge that is captured cannot be voided"))
+            }
+            Some(_) => Answer::Done(()),
+        };
+        tx.commit().await?;
+        Ok(Some(answer))
+    }
+
+    async fn found(&self, reference: &Reference) -> Result<Option<Found>, sqlx::Error> {
+        let mut tx = self.pool.begin().await?;
+        let Some(charge) = charges::theirs(&mut tx, reference).await? else { return Ok(None) };
+        let standing = charge.standing(self.clock.now())?;
+        Ok(Some(Found { provider_reference: charge.provider_reference(), standing }))
     }
 }
 
-/// The change of a charge that an operation makes.
-enum Change {
-    /// The charge enters another state.
-    To { status: &'static str, captured: Decimal, refunded: bool },
-    /// The charge is in that state already.
-    None,
-    /// The authorization has ended.
-    Lapsed,
-    /// The operation is refused.
-    No { code: &'static str, message: String },
-}
-
-/// The response of the sandbox, which may get lost on its way.
-enum Response {
-    Heard(Answer),
-    Lost,
-}
-
-impl Response {
-    fn new(answer: Answer, lost: bool) -> Self {
-        if lost { Self::Lost } else { Self::Heard(answer) }
+impl Operation<'_> {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Capture(_) => "capture",
+            Self::Void => "void",
+            Self::Refund(..) => "refund",
+        }
     }
 }
 
 #[async_trait]
 impl PaymentProvider for SandboxProvider {
-    async fn authorize(&self, key: &Key, amount: Money, token: &PaymentToken) -> Result<Answer, ProviderError> {
-        heard(self.authorized(key, amount, token).await)
+    async fn authorize(&self, charge: &Charge, token: &PaymentToken, _resumed: bool) -> Asked<Authorized> {
+        heard(self.authorized(charge, Some(token.as_str()), None).await)
     }
 
-    async fn authorize_again(&self, key: &Key, lapsed: &Reference, amount: Money) -> Result<Answer, ProviderError> {
-        heard(self.authorized_again(key, lapsed, amount).await)
+    async fn authorize_again(&self, charge: &Charge, lapsed: &ProviderReference) -> Asked<Authorized> {
+        heard(self.authorized(charge, None, Some(lapsed)).await)
     }
 
-    async fn capture(&self, key: &Key, reference: &Reference, amount: Money) -> Result<Answer, ProviderError> {
-        let now = self.clock.now();
-        let change = |charge: &Charge| match charge.status.as_str() {
-            _ if charge.token == TOKEN_CAPTURE_FAILS => {
-                Change::No { code: REFUSED_CAPTURE, message: "the issuer refuses the capture".to_owned() }
-            }
-            "authorized" if charge.capture_before <= now => Change::Lapsed,
-            "authorized" if charge.currency == amount.currency_code() && amount.amount() <= charge.amount => {
-                Change::To { status: "captured", captured: amount.amount(), refunded: false }
-            }
-            other => {
-                Change::No { code: REFUSED_CAPTURE, message: format!("a charge that is {other} cannot be captured") }
-            }
-        };
-        heard(self.changed(key, reference, "capture", change).await)
+    async fn find(&self, reference: &Reference, _known: Option<&ProviderReference>) -> Result<Option<Found>, Unclear> {
+        self.found(reference).await.map_err(|error| Unclear(error.to_string()))
     }
 
-    async fn void(&self, key: &Key, reference: &Reference) -> Result<Answer, ProviderError> {
-        let change = |charge: &Charge| match charge.status.as_str() {
-            "authorized" => Change::To { status: "voided", captured: Decimal::ZERO, refunded: false },
-            "voided" => Change::None,
-            other => Change::No {
-                code: REFUSED_NOT_AUTHORIZED,
-                message: format!("a charge that is {other} cannot be voided"),
-            },
-        };
-        heard(self.changed(key, reference, "void", change).await)
+    async fn capture(&self, authorization: &ProviderReference, amount: Money) -> Asked {
+        heard(self.operated(authorization, Operation::Capture(amount)).await)
     }
 
-    async fn refund(&self, key: &Key, reference: &Reference) -> Result<Answer, ProviderError> {
-        let change = |charge: &Charge| match charge.status.as_str() {
-            "captured" => Change::To { status: "refunded", captured: Decimal::ZERO, refunded: true },
-            "refunded" => Change::None,
-            other => Change::No {
-                code: REFUSED_NOT_AUTHORIZED,
-                message: format!("a charge that is {other} cannot be refunded"),
-            },
-        };
-        heard(self.changed(key, reference, "refund", change).await)
+    async fn void(&self, authorization: &ProviderReference) -> Asked {
+        heard(self.operated(authorization, Operation::Void).await)
     }
 
-    async fn abandon(&self, key: &Key, action_key: &Key) -> Result<Answer, ProviderError> {
-        heard(self.abandoned(key, action_key).await)
+    async fn refund(&self, key: &Key, authorization: &ProviderReference, amount: Money) -> Asked {
+        heard(self.operated(authorization, Operation::Refund(key, amount)).await)
     }
 
-    async fn lookup(&self, key: &Key) -> Result<Option<Answer>, ProviderError> {
-        let found = async {
-            let mut connection = self.pool.acquire().await?;
-            kept(&mut connection, key).await
-        };
-        found.await.map_err(|error: sqlx::Error| ProviderError::Unclear(error.to_string()))
+    async fn abandon(&self, charge: &Charge) -> Asked {
+        heard(self.abandoned(charge).await)
     }
 }
 
-fn heard(reply: Result<Response, sqlx::Error>) -> Result<Answer, ProviderError> {
-    match reply {
-        Ok(Response::Heard(answer)) => Ok(answer),
-        Ok(Response::Lost) => Err(ProviderError::Unclear("no answer in time".to_owned())),
-        Err(error) => Err(ProviderError::Unclear(error.to_string())),
+fn heard<T>(response: Response<T>) -> Asked<T> {
+    match response {
+        Ok(Some(answer)) => Ok(answer),
+        Ok(None) => Err(Unclear("no answer in time".to_owned())),
+        Err(error) => Err(Unclear(error.to_string())),
     }
-}
-
-/// Makes requests under one key one after the other, and finds what was answered before.
-async fn begin(tx: &mut PgConnection, key: &Key) -> Result<Option<Response>, sqlx::Error> {
-    lock(tx, key).await?;
-    Ok(kept(tx, key).await?.map(Response::Heard))
-}
-
-async fn lock(tx: &mut PgConnection, key: &Key) -> Result<(), sqlx::Error> {
-    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))").bind(&key.0).execute(tx).await?;
-    Ok(())
-}
-
-async fn kept(tx: &mut PgConnection, key: &Key) -> Result<Option<Answer>, sqlx::Error> {
-    let found: Option<Json<Answer>> = sqlx::query_scalar("SELECT answer FROM sandbox.operation WHERE key = $1")
-        .bind(&key.0)
-        .fetch_optional(tx)
-        .await?;
-    Ok(found.map(|Json(answer)| answer))
-}
-
-async fn keep(
-    tx: &mut PgConnection,
-    key: &Key,
-    kind: &str,
-    reference: Option<&Reference>,
-    answer: &Answer,
-) -> Result<(), sqlx::Error> {
-    sqlx::query("INSERT INTO sandbox.operation (key, kind, reference, answer) VALUES ($1, $2, $3, $4)")
-        .bind(&key.0)
-        .bind(kind)
-        .bind(reference.map(|reference| &reference.0))
-        .bind(Json(answer))
-        .execute(tx)
-        .await?;
-    Ok(())
-}
-
-async fn first_try(tx: &mut PgConnection, key: &Key) -> Result<bool, sqlx::Error> {
-    let tries: i32 = sqlx::query_scalar(
-        "INSERT INTO sandbox.try (key, tries) VALUES ($1, 1) ON CONFLICT (key) DO UPDATE SET tries = try.tries + 1
-         RETURNING tries",
-    )
-    .bind(&key.0)
-    .fetch_one(tx)
-    .await?;
-    Ok(tries == 1)
 }

@@ -1,11 +1,13 @@
-//! `payment.capture`: takes the reserved money of orders. An order is past its point of no return, so an authorization
-//! that has lapsed meanwhile is given again on the same payment method, and the money taken from that one.
+//! `payment.capture`: takes the reserved money of payments. Their sagas are at or past their point of no return, so an
+//! authorization that has lapsed meanwhile is given again on the same payment method, and the money taken from that one.
+
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use contract::{
     Money, PaymentId,
     command::Outcome,
-    payment::{CapturePayment, PaymentCaptured, REFUSED_CAPTURE, REFUSED_NOT_AUTHORIZED},
+    payment::{PaymentCaptured, PaymentStatus, REFUSED_CAPTURE, REFUSED_NOT_AUTHORIZED},
 };
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -13,133 +15,135 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 use worker_runtime::{Decided, DomainError, HandlerError, Member, OutsideHandler, Prepare, Recording, SetHandled};
 
-use super::Payments;
+use super::{Payments, definite, versions::Captures};
 use crate::{
-    authorizations::{Authorization, let_go, store},
+    authorizations::{Answered, Given, replace},
     ledger::{Movement, Posting, posting},
-    lookup::ask_once,
-    payments::{Payment, Status, UnderWay, newest},
-    provider::{Answer, Key, Reference},
+    payments::{Payment, UnderWay, find, reference},
+    provider::{Answer, Authorized, Charge, PaymentProvider, ProviderReference, Refused},
 };
 
-/// The end of the key under which a lapsed authorization is given again.
-const AUTHORIZE_AGAIN: &str = ":authorize-again";
-
-/// The end of the key under which the money is then taken.
-const CAPTURE_AGAIN: &str = ":capture-again";
+/// The handler of all versions.
+#[derive(Debug, Clone)]
+pub(crate) struct Capturing(pub(crate) Payments);
 
 /// The arguments of the call, stored until its record.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Prepared {
-    key: Key,
+    key: String,
     payment_id: PaymentId,
-    reference: Reference,
     authorized: Money,
+    provider_reference: ProviderReference,
     amount: Money,
+    /// The number that an authorization would have which is given again.
+    next_number: i16,
+    /// The charge of that one.
+    next: Charge,
 }
 
 /// The provider's answers.
 #[derive(Debug, Clone)]
 pub(crate) struct Answers {
     /// The authorization that was given again.
-    again: Option<(Reference, DateTime<Utc>)>,
-    /// The answer to the last question.
-    last: Answer,
+    again: Option<Authorized>,
+    /// Whether the money was taken.
+    last: Result<(), Refused>,
 }
 
-impl OutsideHandler<CapturePayment> for Payments {
+impl<C: Captures> OutsideHandler<C> for Capturing {
     type Prepared = Prepared;
     type Answer = Answers;
 
-    async fn prepare_many(
-        &self,
-        tx: &mut PgConnection,
-        set: &mut [Member<CapturePayment>],
-    ) -> Decided<Self, CapturePayment> {
-        let asked: Vec<_> = set.iter().map(|member| (member.command.order_id, Some(member.command.amount))).collect();
-        let mut begun = UnderWay::Capture.begin(tx, &asked).await?;
-        // Of two commands for one order, the earlier one that fits has begun.
-        let begun: Vec<Option<Payment>> = set
-            .iter()
-            .map(|member| {
-                let fits = begun.get(&member.command.order_id).is_some_and(|payment| fits(&member.command, payment));
-                if fits { begun.remove(&member.command.order_id) } else { None }
-            })
-            .collect();
-        let left = set.iter().zip(&begun).filter(|(_, begun)| begun.is_none());
-        let others = newest(tx, &left.map(|(member, _)| member.command.order_id).collect::<Vec<_>>()).await?;
-        let decide = |(Member { command, context }, begun): (&Member<CapturePayment>, Option<Payment>)| match begun {
-            None => why_not(command, others.get(&command.order_id)),
-            Some(Payment { payment_id, reference, authorized, .. }) => {
-                let key = Key(context.idempotency_key());
-                Ok(Prepare::Call(Prepared { key, payment_id, reference, authorized, amount: command.amount }))
-            }
+    async fn prepare_many(&self, tx: &mut PgConnection, set: &mut [Member<C>]) -> Decided<Self, C> {
+        let asked: Vec<_> = set.iter().map(|member| (member.command.named(), Some(member.command.amount()))).collect();
+        let mut begun = UnderWay::Capture.begin(tx, C::BY, &asked).await?;
+        // Of two commands for one payment, the earlier one that fits has begun.
+        let mut claim = |member: &Member<C>| {
+            let id = member.command.named();
+            let fits = begun.get(&id).is_some_and(|payment| fits(member.command.amount(), payment));
+            if fits { begun.remove(&id) } else { None }
         };
+        let begun: Vec<Option<Payment>> = set.iter().map(&mut claim).collect();
+        let left = set.iter().zip(&begun).filter(|(_, begun)| begun.is_none());
+        let others = find(tx, C::BY, &left.map(|(member, _)| member.command.named()).collect::<Vec<_>>()).await?;
+        let decide = |(member, begun): (&Member<C>, Option<Payment>)| decide(member, begun, &others);
         set.iter().zip(begun).map(decide).collect()
     }
 
-    async fn call(&self, prepared: &Prepared, resumed: bool) -> Result<Answers, HandlerError> {
-        let Prepared { key, reference, amount, authorized, .. } = prepared;
-        let provider = &*self.provider;
-        let last = ask_once(provider, key, resumed, provider.capture(key, reference, *amount)).await?;
-        if last != Answer::Lapsed {
+    async fn call(&self, prepared: &Prepared, _resumed: bool) -> Result<Answers, HandlerError> {
+        let Prepared { provider_reference, amount, next, .. } = prepared;
+        let provider = &*self.0.provider;
+        if let Some(last) = taken(provider, provider_reference, *amount).await? {
             return Ok(Answers { again: None, last });
         }
-        let authorize = Key(format!("{}{AUTHORIZE_AGAIN}", key.0));
-        let capture = Key(format!("{}{CAPTURE_AGAIN}", key.0));
-        let authorizing = provider.authorize_again(&authorize, reference, *authorized);
-        match ask_once(provider, &authorize, resumed, authorizing).await? {
-            Answer::Authorized { reference, capture_before } => {
-                let capturing = provider.capture(&capture, &reference, *amount);
-                let last = ask_once(provider, &capture, resumed, capturing).await?;
-                Ok(Answers { again: Some((reference, capture_before)), last })
+        let no = |message: &str| Err(Refused::new(REFUSED_CAPTURE, message));
+        match definite(provider.authorize_again(next, provider_reference).await)? {
+            Answer::Done(again) => {
+                let taken = taken(provider, &again.provider_reference, *amount).await?;
+                let last = taken.unwrap_or_else(|| no("the authorization lapsed again"));
+                Ok(Answers { again: Some(again), last })
             }
-            last => Ok(Answers { again: None, last }),
+            Answer::RequiresAction(_) => {
+                definite(provider.abandon(next).await)?;
+                let last = no("the authorization lapsed, and the card asks for the client before it gives another");
+                Ok(Answers { again: None, last })
+            }
+            Answer::Refused(refused) => Ok(Answers { again: None, last: Err(refused) }),
+            Answer::Lapsed => Ok(Answers { again: None, last: no("the authorization lapsed, and gives no other") }),
+            Answer::Accepted => Err(HandlerError::unclear("the provider has not decided yet")),
         }
     }
 
     async fn record_many(
         &self,
         tx: &mut PgConnection,
-        set: &mut [Recording<CapturePayment, Prepared, Answers>],
+        set: &mut [Recording<C, Prepared, Answers>],
     ) -> SetHandled<PaymentCaptured> {
         let Some(now) = set.first().map(|recording| recording.context.now) else { return Ok(Vec::new()) };
-        let (mut lapsed, mut given, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut given, mut refused) = (Vec::new(), Vec::new());
         let (mut captures, mut captured, mut outcomes) = (Posting::default(), Vec::new(), Vec::new());
-        for Recording { command, prepared, answer, .. } in &*set {
-            let Prepared { mut payment_id, authorized, amount, .. } = *prepared;
-            if let Some((reference, capture_before)) = answer.again.clone() {
-                lapsed.push((payment_id, authorized));
-                payment_id = kit::ids::payment_id();
-                let order_id = command.order_id;
-                given.push(Authorization { payment_id, order_id, amount: authorized, reference, capture_before });
+        for Recording { prepared, answer, .. } in &*set {
+            let Prepared { payment_id, authorized, amount, next_number, ref key, .. } = *prepared;
+            if let Some(again) = answer.again.clone() {
+                let answer = Given { amount: authorized, number: next_number, authorized: again };
+                given.push(Answered { payment_id, answer });
             }
             outcomes.push(match &answer.last {
-                Answer::Done => {
-                    captures.add(payment_id, Movement::Capture { authorized, captured: amount });
+                Ok(()) => {
+                    captures.add(payment_id, Movement::Capture { authorized, captured: amount }, key);
                     captured.push(amount.amount());
                     Outcome::done(PaymentCaptured { payment_id })
                 }
-                Answer::Refused { code, message } => {
+                Err(Refused { code, message }) => {
                     refused.push(payment_id.uuid());
                     Outcome::refused(code, message.clone())
                 }
-                Answer::Lapsed => {
-                    refused.push(payment_id.uuid());
-                    Outcome::refused(REFUSED_CAPTURE, "the authorization lapsed again".to_owned())
-                }
-                Answer::Authorized { .. } => {
-                    return Err(HandlerError::fault("the provider answered a capture with `authorized`"));
-                }
             });
         }
-        // A payment that others can see is written by one of these only, and a copy of its command, whose answer is the same,
-        // writes it in the same place: no two transactions wait for each other.
-        let_go(tx, &lapsed, now).await?;
-        store(tx, &given, now).await?;
+        // A payment is written by one of these commands only, and a copy of it, whose answer is the same, writes it in the same
+        // place: no two transactions wait for each other.
+        replace(tx, &given, now).await?;
         end(tx, refused, now).await?;
         take(tx, captures, captured, now).await?;
         Ok(outcomes)
+    }
+}
+
+/// Whether the money was taken; none when the authorization has lapsed.
+async fn taken(
+    provider: &dyn PaymentProvider,
+    authorization: &ProviderReference,
+    amount: Money,
+) -> Result<Option<Result<(), Refused>>, HandlerError> {
+    match definite(provider.capture(authorization, amount).await)? {
+        Answer::Done(()) => Ok(Some(Ok(()))),
+        Answer::Refused(no) => Ok(Some(Err(no))),
+        Answer::Lapsed => Ok(None),
+        // It may still be done: only the provider can tell, later.
+        Answer::Accepted => Err(HandlerError::unclear("the provider has not taken the money yet")),
+        Answer::RequiresAction(_) => {
+            Err(HandlerError::fault("the provider answered a capture with an act of the client"))
+        }
     }
 }
 
@@ -175,7 +179,7 @@ async fn take(
     }
     let statement = posting!(
         "UPDATE payment SET status = 'captured', captured_amount = taken.amount, updated_at = $1, under_way = NULL
-         FROM unnest($2::uuid[], $8::numeric[]) AS taken (payment_id, amount)
+         FROM unnest($2::uuid[], $10::numeric[]) AS taken (payment_id, amount)
          WHERE (SELECT count(*) FROM locked) > 0 AND payment.payment_id = taken.payment_id AND status = 'authorized'
          RETURNING payment.payment_id"
     );
@@ -188,30 +192,58 @@ async fn take(
 }
 
 /// Whether no more is asked for than was reserved.
-fn fits(command: &CapturePayment, payment: &Payment) -> bool {
-    let (asked, authorized) = (command.amount, payment.authorized);
-    asked.currency() == authorized.currency() && asked.amount() <= authorized.amount()
+fn fits(asked: Money, payment: &Payment) -> bool {
+    asked.currency() == payment.amount.currency() && asked.amount() <= payment.amount.amount()
 }
 
-/// The answer when the order has no payment that can be captured now.
-fn why_not(
-    command: &CapturePayment,
-    payment: Option<&Payment>,
+/// The question for the provider, or the answer when there is none to ask.
+fn decide<C: Captures>(
+    member: &Member<C>,
+    begun: Option<Payment>,
+    others: &HashMap<Uuid, Payment>,
 ) -> Result<Prepare<Prepared, PaymentCaptured>, HandlerError> {
-    let order_id = command.order_id;
+    let (id, amount) = (member.command.named(), member.command.amount());
+    let Some(payment) = begun else { return why_not(amount, others.get(&id)) };
+    let Some(provider_reference) = payment.provider_reference.clone() else {
+        return Err(HandlerError::fault(format!(
+            "{} is authorized without a provider's reference",
+            payment.payment_id
+        )));
+    };
+    let next_number = payment.authorization.saturating_add(1);
+    let next = Charge { reference: reference(payment.payment_id, next_number), ..payment.charge() };
+    Ok(Prepare::Call(Prepared {
+        key: member.context.idempotency_key(),
+        payment_id: payment.payment_id,
+        authorized: payment.amount,
+        provider_reference,
+        amount,
+        next_number,
+        next,
+    }))
+}
+
+/// The answer when there is no payment that can be captured now.
+fn why_not(asked: Money, payment: Option<&Payment>) -> Result<Prepare<Prepared, PaymentCaptured>, HandlerError> {
     let refused = |code, message: String| Ok(Prepare::Answer(Outcome::refused(code, message)));
     let none = |message: String| refused(REFUSED_NOT_AUTHORIZED, message);
-    let Some(payment) = payment else { return none(format!("nothing is authorized for {order_id}")) };
+    let Some(payment) = payment else { return none("nothing is authorized".to_owned()) };
+    let Payment { payment_id, captured, amount, .. } = payment;
     match (payment.status, payment.under_way) {
-        (Status::Captured, _) => Ok(Prepare::Answer(Outcome::done(PaymentCaptured { payment_id: payment.payment_id }))),
-        (Status::Voided | Status::Refunded, _) => none(format!("the payment of {order_id} was given back")),
-        (Status::Authorized, Some(UnderWay::Undo)) => none(format!("the payment of {order_id} is being given back")),
-        (Status::Authorized, None) if !fits(command, payment) => {
-            let message = format!("{} is more than the authorized {}", command.amount, payment.authorized);
-            refused(REFUSED_CAPTURE, message)
+        (PaymentStatus::Captured, _) if *captured != asked => {
+            refused(REFUSED_CAPTURE, format!("{captured} was taken of {payment_id} already, not {asked}"))
         }
-        (Status::Authorized, Some(UnderWay::Capture) | None) => {
-            Err(HandlerError::fault(format!("{} is being captured already", payment.payment_id)))
+        (PaymentStatus::Captured, _) => Ok(Prepare::Answer(Outcome::done(PaymentCaptured { payment_id: *payment_id }))),
+        (PaymentStatus::Pending | PaymentStatus::RequiresAction | PaymentStatus::Failed, _) => {
+            none(format!("{payment_id} is not authorized"))
+        }
+        (PaymentStatus::Voided | PaymentStatus::Refunded, _) => none(format!("{payment_id} was given back")),
+        (PaymentStatus::Authorized, Some(UnderWay::Undo)) => none(format!("{payment_id} is being given back")),
+        (PaymentStatus::Authorized, None) if !fits(asked, payment) => {
+            refused(REFUSED_CAPTURE, format!("{asked} is more than the authorized {amount}"))
+        }
+        (PaymentStatus::Authorized, Some(UnderWay::Capture) | None) => {
+            Err(HandlerError::fault(format!("{payment_id} is being captured already")))
         }
     }
 }

@@ -1,0 +1,198 @@
+//! The second version of the commands: payments by their own ids.
+
+use chrono::TimeDelta;
+use contract::{
+    CommandId, Op, Outcome,
+    payment::{
+        PaymentCaptured, PaymentStatus, PaymentView, REFUSED_AUTHENTICATION_REQUIRED, REFUSED_CAPTURE,
+        REFUSED_DECLINED, REFUSED_NOT_AUTHORIZED, REFUSED_PAYMENT_EXISTS, v2::PaymentAuthorization,
+    },
+};
+use kit::ids;
+use worker_runtime::testkit::{
+    action_of_a_new_saga, compensation_of,
+    conformance::{check_outside_overlap, check_pair, check_refusal, check_refusal_in_set},
+    lab::get,
+};
+
+use crate::money::{Paying, Till, authorize, eur, snapshot, void};
+
+fn code<R: std::fmt::Debug>(outcome: Outcome<R>) -> String {
+    match outcome {
+        Outcome::Done { .. } => "done".to_owned(),
+        Outcome::Refused(refusal) => refusal.code,
+        Outcome::Faulted(_) => "fault".to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn authorizing_and_voiding_by_payment_keep_every_promise_of_the_barrier() {
+    for token in ["tok_ok", "tok_timeout_after_commit", "tok_timeout_before_commit", "tok_3ds"] {
+        let till = Till::open().await;
+        let pair = || {
+            let paying = Paying::new();
+            (paying.authorize(token), paying.void())
+        };
+        check_pair(&till.harness, &snapshot(), pair).await;
+        check_outside_overlap(&till.harness, &snapshot(), pair).await;
+        till.assert_sound().await;
+    }
+}
+
+#[tokio::test]
+async fn a_refused_payment_sticks_within_a_set_and_alone() {
+    let till = Till::open().await;
+    let refused = Paying::new();
+    let pair = (refused.authorize("tok_declined"), refused.void());
+    check_refusal(&till.harness, &snapshot(), &pair, REFUSED_DECLINED, async || {}).await;
+    let fresh = || {
+        let paying = Paying::new();
+        (paying.authorize("tok_ok"), paying.void())
+    };
+    let refused = Paying::new();
+    let pair = (refused.authorize("tok_declined"), refused.void());
+    check_refusal_in_set(&till.harness, &snapshot(), fresh, &pair, REFUSED_DECLINED).await;
+    till.assert_sound().await;
+}
+
+#[tokio::test]
+async fn an_order_is_paid_by_a_deposit_and_then_the_balance_and_reads_show_both() {
+    let till = Till::open().await;
+    let order = ids::order_id();
+    let (deposit, balance) = (Paying::of(order), Paying::of(order));
+    for paying in [&deposit, &balance] {
+        let given = till.harness.deliver(&paying.authorizing, &paying.authorize("tok_ok")).await;
+        assert!(matches!(given, Outcome::Done { reply: PaymentAuthorization::Authorized { .. } }), "{given:?}");
+        // Less than was reserved: the rest is let go.
+        let taken = till.harness.deliver(&paying.step("capture-payment"), &paying.capture("60.00")).await;
+        assert_eq!(taken, Outcome::done(PaymentCaptured { payment_id: paying.payment_id }));
+        let again = till.harness.deliver(&paying.step("capture-again"), &paying.capture("60.00")).await;
+        assert_eq!(again, taken);
+        let more = till.harness.deliver(&paying.step("capture-more"), &paying.capture("61.00")).await;
+        assert_eq!(code(more), REFUSED_CAPTURE);
+    }
+    let third = Paying::of(order);
+    till.harness.deliver(&third.authorizing, &third.authorize("tok_declined")).await;
+
+    let (status, all) = get(&till.harness.reads(), &format!("/internal/payment/payments?order_id={order}")).await;
+    let all: Vec<PaymentView> = serde_json::from_value(all).unwrap();
+    assert_eq!((status, all.len()), (200, 3));
+    let shown: Vec<_> = all.iter().map(|view| (view.payment_id, view.status)).collect();
+    assert_eq!(
+        shown,
+        [
+            (deposit.payment_id, PaymentStatus::Captured),
+            (balance.payment_id, PaymentStatus::Captured),
+            (third.payment_id, PaymentStatus::Failed),
+        ]
+    );
+    assert_eq!(all[2].failure_code.as_deref(), Some(REFUSED_DECLINED));
+    let address = format!("/internal/payment/payments/{}", deposit.payment_id);
+    let (status, one) = get(&till.harness.reads(), &address).await;
+    assert_eq!((status, serde_json::from_value::<PaymentView>(one).unwrap()), (200, all[0].clone()));
+    assert_eq!((all[0].amount, all[0].user_id), (eur("100.00"), Some(deposit.user_id)));
+    let unknown = format!("/internal/payment/payments/{}", ids::payment_id());
+    assert_eq!(get(&till.harness.reads(), &unknown).await.0, 404);
+    till.assert_sound().await;
+}
+
+#[tokio::test]
+async fn an_order_has_one_open_payment_and_a_payment_one_saga() {
+    let till = Till::open().await;
+    let order = ids::order_id();
+    let (first, second) = (Paying::of(order), Paying::of(order));
+    till.harness.deliver(&first.authorizing, &first.authorize("tok_ok")).await;
+    assert_eq!(code(till.harness.deliver(&second.authorizing, &second.authorize("tok_ok")).await), "fault");
+    let stranger = action_of_a_new_saga("authorize-payment");
+    let taken = till.harness.deliver(&stranger, &first.authorize("tok_ok")).await;
+    assert_eq!(code(taken), REFUSED_PAYMENT_EXISTS);
+    // The stranger's saga turns around, and takes nothing from the first.
+    till.harness.deliver(&compensation_of(&stranger), &first.void()).await;
+    assert_eq!(till.status_of(first.payment_id).await.as_deref(), Some("authorized"));
+    till.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_refused_payment_is_begun_again_by_the_saga_that_an_operator_retries() {
+    let till = Till::open().await;
+    let paying = Paying::new();
+    assert_eq!(
+        code(till.harness.deliver(&paying.authorizing, &paying.authorize("tok_insufficient")).await),
+        "insufficient_funds"
+    );
+    let retried = CommandId { generation: 2, ..paying.authorizing.clone() };
+    assert_eq!(code(till.harness.deliver(&retried, &paying.authorize("tok_ok")).await), "done");
+    assert_eq!(till.status_of(paying.payment_id).await.as_deref(), Some("authorized"));
+    till.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_lapsed_authorization_is_let_go_as_lapsed_or_given_again_and_captured() {
+    let till = Till::open().await;
+    for (taken, end) in [(false, "voided"), (true, "captured")] {
+        let paying = Paying::new();
+        till.harness.deliver(&paying.authorizing, &paying.authorize("tok_ok")).await;
+        till.clock.advance(TimeDelta::days(8));
+        if taken {
+            let captured = till.harness.deliver(&paying.step("capture-payment"), &paying.capture("100.00")).await;
+            assert_eq!(captured, Outcome::done(PaymentCaptured { payment_id: paying.payment_id }));
+        } else {
+            assert_eq!(code(till.harness.deliver(&compensation_of(&paying.authorizing), &paying.void()).await), "done");
+        }
+        assert_eq!(till.status_of(paying.payment_id).await.as_deref(), Some(end));
+    }
+    till.assert_sound().await;
+}
+
+#[tokio::test]
+async fn what_a_person_did_at_the_provider_by_hand_is_found_and_given_back() {
+    let till = Till::open().await;
+    let by_hand = async |paying: &Paying, change: &'static str| {
+        sqlx::query(change).bind(paying.payment_id.uuid()).execute(till.harness.pool()).await.unwrap();
+    };
+    let capture = "UPDATE sandbox.charge SET status = 'captured', captured_amount = 80 WHERE payment_id = $1";
+    let cancel = "UPDATE sandbox.charge SET status = 'voided' WHERE payment_id = $1";
+    let refund =
+        "UPDATE sandbox.charge SET status = 'refunded', refunded_amount = captured_amount WHERE payment_id = $1";
+    for (change, taken, end) in [(capture, false, "refunded"), (cancel, false, "voided"), (refund, true, "refunded")] {
+        let paying = Paying::new();
+        till.harness.deliver(&paying.authorizing, &paying.authorize("tok_ok")).await;
+        if taken {
+            till.harness.deliver(&paying.step("capture-payment"), &paying.capture("100.00")).await;
+        }
+        by_hand(&paying, change).await;
+        let undone = till.harness.deliver(&compensation_of(&paying.authorizing), &paying.void()).await;
+        assert_eq!(code(undone), "done", "{change}");
+        assert_eq!(till.status_of(paying.payment_id).await.as_deref(), Some(end), "{change}");
+        till.assert_sound().await;
+    }
+}
+
+#[tokio::test]
+async fn the_first_version_cannot_wait_for_the_client_and_reserves_nothing() {
+    let till = Till::open().await;
+    let order = ids::order_id();
+    let id = action_of_a_new_saga("authorize-payment");
+    let refused = till.harness.deliver(&id, &authorize(order, "tok_3ds")).await;
+    assert_eq!(code(refused), REFUSED_AUTHENTICATION_REQUIRED);
+    till.harness.deliver(&CommandId { op: Op::Compensation, ..id }, &void(order)).await;
+    assert_eq!(till.count("SELECT count(*) FROM sandbox.charge WHERE status <> 'voided'").await, 0);
+    till.assert_sound().await;
+}
+
+#[tokio::test]
+async fn only_an_authorized_payment_is_captured() {
+    let till = Till::open().await;
+    let paying = Paying::new();
+    let refused = till.harness.deliver(&paying.step("capture-payment"), &paying.capture("1.00")).await;
+    assert_eq!(code(refused), REFUSED_NOT_AUTHORIZED);
+    let paying = Paying::new();
+    till.harness.deliver(&paying.authorizing, &paying.authorize("tok_3ds")).await;
+    let refused = till.harness.deliver(&paying.step("capture-payment"), &paying.capture("1.00")).await;
+    assert_eq!(code(refused), REFUSED_NOT_AUTHORIZED);
+    let paying = Paying::new();
+    till.harness.deliver(&paying.authorizing, &paying.authorize("tok_ok")).await;
+    let refused = till.harness.deliver(&paying.step("capture-payment"), &paying.capture("100.01")).await;
+    assert_eq!(code(refused), REFUSED_CAPTURE);
+    till.assert_sound().await;
+}
