@@ -78,7 +78,7 @@ impl System {
     async fn audit_sagas(&self, orders: &[Order]) -> Result<()> {
         let mut journal = self.database("sojourn_orchestrator").await?;
         let mut sagas: Vec<(String, String)> =
-            sqlx::query_as("SELECT business_key, status FROM saga WHERE name = 'order'")
+            sqlx::query_as("SELECT business_key, status FROM saga WHERE name IN ('order', 'booking')")
                 .fetch_all(&mut journal)
                 .await?;
         let end = |order: &Order| if order.status == "confirmed" { "completed" } else { "compensated" };

@@ -28,6 +28,9 @@ const SAGACTL_WITHIN: Duration = Duration::from_secs(60);
 /// How long a client's token is good: longer than the longest test takes on a busy machine.
 const ACCESS_TOKEN_MINUTES: u16 = 60;
 
+/// How late the sandbox's late news come: later than a definition waits whose times are divided by sixty.
+const LATE_NEWS_SECONDS: u16 = 12;
+
 /// The password of the demo data's people.
 pub const DEMO_PASSWORD: &str = "sojourn-end-to-end";
 
@@ -131,6 +134,7 @@ impl System {
                 // The gateway is started last, and gets the last port.
                 let port = system.ports.first().context("a port for the gateway")?;
                 arguments.push(format!("--sandbox-door-url=http://127.0.0.1:{port}"));
+                arguments.push(format!("--sandbox-late-seconds={LATE_NEWS_SECONDS}"));
             }
             system.spawn(domain, "worker", arguments)?;
         }

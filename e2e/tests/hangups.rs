@@ -88,6 +88,7 @@ fn start(client: &Client, offer: &Value, caller: u32) -> Value {
     let item = json!({ "offer_id": offer["offer_id"], "description": "a journey", "total": offer["total"] });
     json!({
         "name": "order",
+        "version": 1,
         "business_key": order_id,
         "owner": client.user_id,
         "idempotency": { "key": key(caller), "fingerprint": "the same" },

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use contract::Route;
 use kit::{clock::Clock, readiness::Readiness};
+use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -42,6 +43,7 @@ pub(crate) struct Inner {
     pub(crate) orchestrator: Upstream,
     /// One for each domain of the contract.
     domains: BTreeMap<Route, Arc<Upstream>>,
+    pub(crate) webhook_secrets: Vec<SecretString>,
     pub(crate) in_flight: InFlight,
     pub(crate) guesses: Guesses,
     /// By address, as the searches.
@@ -77,6 +79,7 @@ impl App {
             keys: Keys::new(Arc::clone(&domains[&Route::User])),
             orchestrator: part(Part::Orchestrator, &settings.orchestrator),
             domains,
+            webhook_secrets: settings.webhooks.payment_webhook_secrets.clone(),
             in_flight: InFlight::default(),
             guesses: Guesses::new(),
             logins: Throttle::per_minute(settings.crowd.logins_per_minute),

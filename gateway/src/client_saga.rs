@@ -11,6 +11,8 @@
 //!                 start the saga ------ 202
 //! ```
 
+use std::fmt;
+
 use axum::{
     extract::State,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
@@ -22,8 +24,8 @@ use contract::{
     problem::FieldError,
 };
 use futures::future::join;
-use kit::http::{ApiError, Json};
-use serde::{Deserialize, Serialize};
+use kit::http::{ApiError, Json, Path};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
@@ -45,6 +47,8 @@ const OPERATION_LOCATION: HeaderName = HeaderName::from_static("operation-locati
 pub(crate) trait ClientSaga: Sized + Send + Sync {
     /// The saga's definition.
     const NAME: &'static str;
+    /// The thing in the address that the request is about, as its text is part of the request.
+    type Target: fmt::Display + Send + Sync;
     /// The things that the request refers to, as they are when the saga starts: the prices of offers.
     type Snapshot: Send;
     /// The saga's start input.
@@ -53,13 +57,18 @@ pub(crate) trait ClientSaga: Sized + Send + Sync {
     type Accepted: Serialize;
 
     /// Reads the request.
-    fn read(body: &Object<'_>, app: &App) -> Option<Self>;
+    fn read(body: &Object<'_>, app: &App, target: Self::Target) -> Option<Self>;
 
     /// The problem of a body that is no such request.
     fn invalid(errors: Vec<FieldError>) -> ApiError;
 
     /// Takes the snapshot, or tells what of the request cannot be had any more.
-    fn snapshot(&self, app: &App, hop: &Hop) -> impl Future<Output = Result<Self::Snapshot, ApiError>> + Send;
+    fn snapshot(
+        &self,
+        app: &App,
+        hop: &Hop,
+        caller: Caller,
+    ) -> impl Future<Output = Result<Self::Snapshot, ApiError>> + Send;
 
     /// The business key and the input of a new saga.
     fn input(self, snapshot: Self::Snapshot, owner: UserId) -> Result<(String, Self::Input), ApiError>;
@@ -77,20 +86,53 @@ struct EarlierStart {
     fingerprint: String,
 }
 
+/// The target of a request whose address says nothing of its own.
+pub(crate) struct NoTarget;
+
+impl fmt::Display for NoTarget {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Ok(())
+    }
+}
+
 /// Serves a route that starts a saga.
-pub(crate) async fn start<S: ClientSaga>(
+pub(crate) async fn start<S: ClientSaga<Target = NoTarget>>(
+    app: State<App>,
+    caller: Caller,
+    hop: Hop,
+    headers: HeaderMap,
+    body: Json<Value>,
+) -> Result<Response, ApiError> {
+    start_at::<S>(app, caller, hop, headers, NoTarget, body).await
+}
+
+/// Serves a route that starts a saga for the thing in its address.
+pub(crate) async fn start_for<S: ClientSaga<Target: DeserializeOwned>>(
+    app: State<App>,
+    caller: Caller,
+    hop: Hop,
+    headers: HeaderMap,
+    Path(target): Path<S::Target>,
+    body: Json<Value>,
+) -> Result<Response, ApiError> {
+    start_at::<S>(app, caller, hop, headers, target, body).await
+}
+
+async fn start_at<S: ClientSaga>(
     State(app): State<App>,
     caller: Caller,
     hop: Hop,
     headers: HeaderMap,
+    target: S::Target,
     Json(body): Json<Value>,
 ) -> Result<Response, ApiError> {
+    let fingerprint = fingerprint(&format!("{}{target}", S::NAME), &body);
     let key = ScopedKey::read(&headers, caller.user_id)?;
-    let read = fields::read(&body, |object| S::read(object, &app));
+    let read = fields::read(&body, |object| S::read(object, &app, target));
     let request = read.map_err(|mistakes| mistakes.into_error(S::invalid))?;
     let _claim = app.in_flight.claim(&key)?;
-    let start_key = StartKey { key: key.as_str().to_owned(), fingerprint: fingerprint(S::NAME, &body) };
-    let (earlier, snapshot) = join(earlier_start::<S>(&app, &hop, &key), request.snapshot(&app, &hop)).await;
+    let start_key = StartKey { key: key.as_str().to_owned(), fingerprint };
+    let (earlier, snapshot) = join(earlier_start::<S>(&app, &hop, &key), request.snapshot(&app, &hop, caller)).await;
     if let Some(earlier) = earlier? {
         if earlier.fingerprint != start_key.fingerprint {
             return Err(key_reused());

@@ -59,6 +59,17 @@ impl<'a> Object<'a> {
         text.parse().map_err(|error: T::Err| self.wrong(name, error.to_string())).ok()
     }
 
+    /// One of these words, when there is a member of that name.
+    pub(crate) fn word<T: Copy>(&self, name: &str, all: &[T], as_str: fn(T) -> &'static str) -> Option<T> {
+        let given = self.value.get(name)?;
+        let found = all.iter().copied().find(|word| given.as_str() == Some(as_str(*word)));
+        if found.is_none() {
+            let words: Vec<_> = all.iter().map(|word| as_str(*word)).collect();
+            self.wrong(name, format!("is not one of {}", words.join(", ")));
+        }
+        found
+    }
+
     /// The text of that name, which is not stored as it is.
     pub(crate) fn secret(&self, name: &str) -> Option<String> {
         self.string(name).map(str::to_owned)

@@ -1,15 +1,21 @@
 //! The list of everything that the door answers. The router is built from it, and the README's table of routes is
 //! printed from it.
 
+mod accepted_offers;
 pub(crate) mod auth;
+pub(crate) mod book_stay;
 pub(crate) mod keys;
 pub(crate) mod list_orders;
+mod next_action;
 pub(crate) mod offers;
 pub(crate) mod operation_events;
 pub(crate) mod operations;
 pub(crate) mod operators;
 mod order_request;
 pub(crate) mod orders;
+pub(crate) mod pay_order;
+pub(crate) mod payment_webhooks;
+pub(crate) mod payments;
 pub(crate) mod place_order;
 pub(crate) mod sandbox_page;
 
@@ -19,7 +25,7 @@ use kit::http::Calls;
 use crate::{app::App, endpoint::Endpoint};
 
 /// All routes. `/health`, `/ready` and `/metrics` (for a caller that shows the internal token) come from the kit.
-pub(crate) const ROUTES: [&Endpoint; 13] = [
+pub(crate) const ROUTES: [&Endpoint; 17] = [
     &auth::REGISTER,
     &auth::LOGIN,
     &auth::REFRESH,
@@ -27,8 +33,12 @@ pub(crate) const ROUTES: [&Endpoint; 13] = [
     &offers::FLIGHTS,
     &offers::STAYS,
     &place_order::PLACE,
+    &book_stay::BOOK,
     &list_orders::LIST,
     &orders::SHOW,
+    &pay_order::PAY,
+    &payments::SHOW,
+    &payment_webhooks::HEAR,
     &operations::SHOW,
     &operation_events::FOLLOW,
     &operators::PASS,
@@ -59,7 +69,7 @@ mod tests {
     use crate::{access::Access, endpoint::Limit};
 
     #[test]
-    fn only_logins_searches_and_keys_are_public() {
+    fn only_logins_searches_keys_and_signed_webhooks_are_public() {
         let public: Vec<_> =
             ROUTES.iter().filter(|route| route.access == Access::Public).map(|route| route.limit).collect();
         assert!(public.iter().all(|limit| matches!(limit, Limit::Login | Limit::Read | Limit::Light)), "{public:?}");

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, net::SocketAddr};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, Parser, value_parser};
 use contract::Route;
 use ipnet::IpNet;
-use kit::settings::{Common, DEVELOPMENT_INTERNAL_TOKEN};
+use kit::{
+    settings::{Common, DEVELOPMENT_INTERNAL_TOKEN},
+    signed_webhook::WebhookSecrets,
+};
 use reqwest::Url;
 use secrecy::SecretString;
 
@@ -50,6 +53,9 @@ pub struct Cli {
     /// The shares of a crowd of strangers.
     #[command(flatten)]
     pub crowd: Crowd,
+    /// The secrets of the payment provider's webhooks.
+    #[command(flatten)]
+    pub webhooks: WebhookSecrets,
 }
 
 /// The shares of a crowd of strangers, so that others are served beside it.
@@ -96,6 +102,7 @@ impl Cli {
             orchestrator: self.orchestrator_url.clone(),
             domains: self.domains.0.clone(),
             crowd: self.crowd.clone(),
+            webhooks: self.webhooks.clone(),
         }
     }
 }
@@ -158,6 +165,8 @@ pub struct Settings {
     pub domains: BTreeMap<Route, Vec<Url>>,
     /// The shares of a crowd of strangers.
     pub crowd: Crowd,
+    /// The secrets of the payment provider's webhooks.
+    pub webhooks: WebhookSecrets,
 }
 
 impl Settings {
@@ -171,6 +180,7 @@ impl Settings {
             orchestrator: vec![orchestrator],
             domains: Route::ALL.map(|route| (route, vec![workers.clone()])).into(),
             crowd: Crowd::default(),
+            webhooks: WebhookSecrets::development(),
         }
     }
 }
@@ -186,6 +196,11 @@ pub enum SettingsError {
         /// The address as it was given.
         url: String,
     },
+    /// Everybody could forge the payment provider's webhooks.
+    #[error(
+        "SOJOURN_PAYMENT_WEBHOOK_SECRETS: production needs secrets of its own, from the payment provider, of 24 bytes at least"
+    )]
+    WeakWebhookSecret,
     /// A part without an address.
     #[error("--{part}-url: at least one address is needed")]
     NoAddress {
@@ -200,6 +215,9 @@ impl Settings {
     /// # Errors
     /// [`SettingsError`] names the setting.
     pub fn validate(&self) -> Result<(), SettingsError> {
+        if self.production && self.webhooks.are_weak() {
+            return Err(SettingsError::WeakWebhookSecret);
+        }
         let urls_of = |route| self.domains.get(&route).map_or(&[][..], Vec::as_slice);
         let domains = Route::ALL.map(|route| (Part::Domain(route), urls_of(route)));
         let orchestrator = (Part::Orchestrator, self.orchestrator.as_slice());

@@ -1,10 +1,11 @@
 //! The documents that clients see, made from what the parts behind the door say, without what is only for the inside.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use contract::{
     Money, OrderId, SagaId, UserId,
     orchestrator_api::{SagaView, StepView},
     order::{NOT_COMPLETED, OrderItem, OrderStatus, OrderView, PlaceOrder, Reason, Traveller},
+    payment::NextAction,
     saga::{Cause, SagaStatus, StepStatus},
 };
 use serde::Serialize;
@@ -22,6 +23,12 @@ pub(crate) struct Order {
     items: Vec<OrderItem>,
     travellers: Vec<Traveller>,
     total: Money,
+    paid: Money,
+    balance_due: Money,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    balance_due_on: Option<NaiveDate>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_action: Option<NextAction>,
     #[serde(skip_serializing_if = "Option::is_none")]
     flight_reference: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,6 +46,10 @@ impl From<OrderView> for Order {
             items: view.items,
             travellers: view.travellers,
             total: view.total,
+            paid: view.paid,
+            balance_due: view.balance_due,
+            balance_due_on: view.balance_due_on,
+            next_action: None,
             flight_reference: view.flight_reference,
             stay_reference: view.stay_reference,
             created_at: view.created_at,
@@ -53,6 +64,7 @@ impl Order {
         let rejected = matches!(saga.summary.status, SagaStatus::Compensated | SagaStatus::Abandoned);
         let status = if rejected { OrderStatus::Rejected } else { OrderStatus::Pending };
         let error = rejected.then(|| told(saga.summary.status, saga.cause.as_ref()));
+        let nothing = Money::zero(placed.total.currency()).unwrap_or(placed.total);
         Self {
             order_id: placed.order_id,
             status,
@@ -60,6 +72,10 @@ impl Order {
             items: placed.items,
             travellers: placed.travellers,
             total: placed.total,
+            paid: nothing,
+            balance_due: if rejected { nothing } else { placed.total },
+            balance_due_on: None,
+            next_action: None,
             flight_reference: None,
             stay_reference: None,
             created_at: saga.summary.created_at,
@@ -68,7 +84,22 @@ impl Order {
     }
 }
 
-/// The answer to `POST /v1/orders`.
+impl Order {
+    /// True while a payment of it may require an act of the client.
+    pub(crate) fn is_open(&self) -> bool {
+        self.status == OrderStatus::Pending || !self.balance_due.is_zero()
+    }
+
+    pub(crate) const fn balance_due(&self) -> Money {
+        self.balance_due
+    }
+
+    pub(crate) fn set_next_action(&mut self, next_action: Option<NextAction>) {
+        self.next_action = next_action;
+    }
+}
+
+/// The answer to `POST /v1/orders` and `POST /v1/bookings`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Accepted {
     pub(crate) order_id: OrderId,
@@ -177,8 +208,8 @@ fn told(saga: SagaStatus, cause: Option<&Cause>) -> OperationError {
     let Some(cause) = cause else {
         return OperationError { code: "not_completed".to_owned(), message: NOT_COMPLETED.to_owned() };
     };
-    let message = if cause.refused { cause.message.clone() } else { NOT_COMPLETED.to_owned() };
-    OperationError { code: cause.code.clone(), message }
+    let Reason { code, message } = Reason::of(cause);
+    OperationError { code, message }
 }
 
 /// Whether a saga is this person's: its owner is their id.

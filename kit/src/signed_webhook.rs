@@ -29,6 +29,12 @@ pub struct WebhookSecrets {
 }
 
 impl WebhookSecrets {
+    /// The secret that everybody knows, for a development machine.
+    #[must_use]
+    pub fn development() -> Self {
+        Self { payment_webhook_secrets: vec![SecretString::from(DEVELOPMENT_WEBHOOK_SECRET)] }
+    }
+
     /// Whether everybody knows one of them, or it is so short that it can be guessed.
     #[must_use]
     pub fn are_weak(&self) -> bool {

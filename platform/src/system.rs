@@ -69,6 +69,7 @@ impl System {
         settings.internal_token = cli.common.internal_token.clone();
         settings.production = cli.common.is_production();
         settings.crowd = cli.crowd.clone();
+        settings.webhooks = cli.domains.payment.webhook_secrets.clone();
         let gateway = (gateway::start_on(door, settings, clock, token.clone())?, token);
         Ok(Self { gateway, orchestrator, worker, brokers: vec![for_worker, for_orchestrator], postgres })
     }

@@ -55,13 +55,13 @@ const EFFECTS: [(&str, &str, &str); 7] = [
         "accommodation",
         "holds of rooms",
         "SELECT abs(count(*) - (SELECT count(*) FROM room_hold)) FROM runtime.inbox
-         WHERE step = 'hold-rooms' AND op = 'a' AND state = 'd'",
+         WHERE step IN ('hold-rooms', 'hold-room') AND op = 'a' AND state = 'd'",
     ),
     (
         "accommodation",
         "bookings of rooms",
         "SELECT abs(count(*) - (SELECT count(*) FROM stay_booking)) FROM runtime.inbox
-         WHERE step IN ('confirm-rooms', 'book-rooms') AND state = 'd'",
+         WHERE step IN ('confirm-rooms', 'book-rooms', 'confirm-room') AND state = 'd'",
     ),
     (
         "payment",

@@ -6,11 +6,12 @@ use serde_json::{Value, json};
 
 use crate::{SETTLED_WITHIN, flight, in_days, with, without};
 
-/// The input that the gateway would send for one offer.
+/// A start of the first version for one offer, which finishes beside the orders of the gateway.
 fn start_of(client: &Client, offer: &Value) -> Value {
     let order_id = kit::ids::order_id().to_string();
     json!({
         "name": "order",
+        "version": 1,
         "business_key": order_id,
         "owner": client.user_id,
         "input": {

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!  orders of the order service  --+   by id, newest first; an order that both have is the service's
-//!  sagas named `order`          --+-> page, and where both lists go on
+//!  the caller's sagas of orders --+-> page, and where both lists go on
 //! ```
 //!
 //! An order's id is made at the door and its saga's at an orchestrator, so the clocks of two machines order them. Where
@@ -20,11 +20,10 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use kit::http::{ApiError, Json, Query, page_token};
 use serde::{Deserialize, Serialize};
 
-use super::{order_request::OrderRequest, orders::of_saga};
+use super::orders::of_saga;
 use crate::{
     access::{Access, Caller},
     app::App,
-    client_saga::ClientSaga as _,
     endpoint::{Endpoint, Limit, NO_BODY_BYTES_MAX, Verb},
     hop::Hop,
     upstream::{Call, Part, UpstreamError},
@@ -119,11 +118,7 @@ async fn sagas(
     before: Option<SagaId>,
     size: u32,
 ) -> Result<(Vec<(SagaId, Option<OrderId>)>, bool), UpstreamError> {
-    let query = [
-        ("name", OrderRequest::NAME.to_owned()),
-        ("owner", caller.user_id.to_string()),
-        ("page_size", (size + 1).min(PAGE_SIZE_MAX).to_string()),
-    ];
+    let query = [("owner", caller.user_id.to_string()), ("page_size", (size + 1).min(PAGE_SIZE_MAX).to_string())];
     let query = query.into_iter().chain(before.map(|saga| ("before", saga.to_string())));
     let response = app.orchestrator.call(hop, Call::get_with("/api/sagas", query)).await?;
     if response.status != StatusCode::OK {

@@ -3,10 +3,10 @@
 
 use chrono::NaiveDate;
 use contract::{
-    OfferId,
+    OfferId, StayOfferId,
     birth_date::BirthDate,
     limits::{ORDER_ITEMS_MAX, TRAVELLERS_MAX},
-    order::Traveller,
+    order::{PaymentPlan, Traveller},
     payment::PaymentToken,
 };
 
@@ -18,16 +18,37 @@ pub(crate) struct OrderRequest {
     /// Each once, in the client's order.
     pub(crate) offers: Vec<OfferId>,
     pub(crate) travellers: Vec<Traveller>,
-    pub(crate) payment_token: PaymentToken,
+    pub(crate) payment: Payment,
+}
+
+/// The payment of an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Payment {
+    pub(crate) token: PaymentToken,
+    pub(crate) plan: PaymentPlan,
 }
 
 /// Reads an order.
 pub(crate) fn read(body: &Object<'_>, today: NaiveDate) -> Option<OrderRequest> {
-    let offers = offers(body);
-    let people = body.list("travellers", TRAVELLERS_MAX);
-    let travellers = people.iter().filter_map(|person| traveller(person, today)).collect();
-    let payment_token = body.object("payment")?.text("token")?;
-    Some(OrderRequest { offers, travellers, payment_token })
+    let (offers, travellers) = (offers(body), travellers(body, today));
+    Some(OrderRequest { offers, travellers, payment: payment(body)? })
+}
+
+/// Reads an order of one stay.
+pub(crate) fn read_booking(body: &Object<'_>, today: NaiveDate) -> Option<OrderRequest> {
+    let offer = body.text::<StayOfferId>("offer_id");
+    let (travellers, payment) = (travellers(body, today), payment(body));
+    Some(OrderRequest { offers: vec![OfferId::Stay(offer?)], travellers, payment: payment? })
+}
+
+fn payment(body: &Object<'_>) -> Option<Payment> {
+    let payment = body.object("payment")?;
+    let (token, plan) = (payment.text("token"), payment.word("plan", &PaymentPlan::ALL, PaymentPlan::as_str));
+    Some(Payment { token: token?, plan: plan.unwrap_or_default() })
+}
+
+fn travellers(body: &Object<'_>, today: NaiveDate) -> Vec<Traveller> {
+    body.list("travellers", TRAVELLERS_MAX).iter().filter_map(|person| traveller(person, today)).collect()
 }
 
 fn offers(body: &Object<'_>) -> Vec<OfferId> {
@@ -74,6 +95,34 @@ mod tests {
 
     fn read_order(body: &Value) -> Result<OrderRequest, fields::Mistakes> {
         fields::read(body, |body| read(body, today()))
+    }
+
+    #[test]
+    fn an_order_is_paid_at_once_unless_it_says_otherwise() {
+        let plan = |plan: Option<Value>| {
+            let mut body = good();
+            if let Some(plan) = plan {
+                body["payment"]["plan"] = plan;
+            }
+            read_order(&body).map(|order| order.payment.plan).map_err(|_| mistakes(&body))
+        };
+        assert_eq!(plan(None).unwrap(), PaymentPlan::Full);
+        assert_eq!(plan(Some(json!("full"))).unwrap(), PaymentPlan::Full);
+        assert_eq!(plan(Some(json!("deposit"))).unwrap(), PaymentPlan::Deposit);
+        for wrong in [json!("later"), json!(30), json!(null)] {
+            assert_eq!(plan(Some(wrong)).unwrap_err(), ["#/payment/plan is not one of full, deposit"]);
+        }
+    }
+
+    #[test]
+    fn a_booking_has_one_offer_of_a_stay() {
+        let mut body = good();
+        body["offer_id"] = json!("sof_0192f0c1a2b37c4d8e5f000000000002.abcd");
+        let read = |body: &Value| fields::read(body, |body| read_booking(body, today()));
+        let booking = read(&body).unwrap();
+        assert!(matches!(booking.offers[..], [OfferId::Stay(_)]), "{booking:?}");
+        body["offer_id"] = json!("fof_0192f0c1a2b37c4d8e5f000000000001.abcd");
+        assert_eq!(read(&body).unwrap_err().fields[0].pointer, "#/offer_id");
     }
 
     fn mistakes(body: &Value) -> Vec<String> {

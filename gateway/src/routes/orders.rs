@@ -14,11 +14,10 @@ use contract::{
 use kit::http::{ApiError, Path};
 use sha2::{Digest as _, Sha256};
 
-use super::order_request::OrderRequest;
+use super::next_action::next_action;
 use crate::{
     access::{Access, Caller},
     app::App,
-    client_saga::ClientSaga as _,
     endpoint::{Endpoint, Limit, NO_BODY_BYTES_MAX, Verb},
     hop::Hop,
     upstream::{Call, Part, UpstreamError},
@@ -46,24 +45,32 @@ async fn show(
     headers: HeaderMap,
     Path(order_id): Path<OrderId>,
 ) -> Result<Response, ApiError> {
+    let mut order = own_order(&app, &hop, caller, order_id).await?;
+    if order.is_open() {
+        order.set_next_action(next_action(&app, &hop, order_id).await);
+    }
+    Ok(with_etag(&headers, &order))
+}
+
+/// The order, when it is this person's.
+pub(super) async fn own_order(app: &App, hop: &Hop, caller: Caller, order_id: OrderId) -> Result<Order, ApiError> {
     let call = Call::get(format!("/internal/order/orders/{order_id}"));
-    let response = app.domain(Route::Order).call(&hop, call).await?;
+    let response = app.domain(Route::Order).call(hop, call).await?;
     let order = match response.status {
         StatusCode::OK => {
             let view: OrderView = response.json()?;
             // A foreign order is answered as one that does not exist.
             (view.user_id == caller.user_id).then(|| Order::from(view))
         }
-        StatusCode::NOT_FOUND => from_saga(&app, &hop, caller, order_id).await?,
+        StatusCode::NOT_FOUND => from_saga(app, hop, caller, order_id).await?,
         _ => return Err(response.unexpected().into()),
     };
-    let order = order.ok_or_else(|| ApiError::not_found("order_unknown", format!("there is no order {order_id}")))?;
-    Ok(with_etag(&headers, &order))
+    order.ok_or_else(|| ApiError::not_found("order_unknown", format!("there is no order {order_id}")))
 }
 
 /// The order as its saga knows it: it exists from the 202 on, which is before its first step.
 async fn from_saga(app: &App, hop: &Hop, caller: Caller, order_id: OrderId) -> Result<Option<Order>, UpstreamError> {
-    let path = format!("/api/sagas?name={}&business_key={order_id}&page_size=1", OrderRequest::NAME);
+    let path = format!("/api/sagas?business_key={order_id}&page_size=1");
     let response = app.orchestrator.call(hop, Call::get(path)).await?;
     if response.status != StatusCode::OK {
         return Err(response.unexpected());

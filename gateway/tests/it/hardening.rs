@@ -93,7 +93,11 @@ async fn too_many_or_too_large_headers_are_refused() {
 
 #[tokio::test]
 async fn production_insists_on_tls() {
-    let house = House::with_orchestrators(1, |settings| settings.production = true).await;
+    let house = House::with_orchestrators(1, |settings| {
+        settings.production = true;
+        settings.webhooks.payment_webhook_secrets = vec!["whsec_of_this_installation_alone".into()];
+    })
+    .await;
     let said = Said::of(house.http.get(house.url("/health"))).await;
     assert!(said.header("strict-transport-security").starts_with("max-age="));
 }

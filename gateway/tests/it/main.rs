@@ -13,6 +13,8 @@ mod failing;
 mod hardening;
 mod operating;
 mod ordering;
+mod paying;
 mod program;
 mod reading;
 mod readme;
+mod webhooks;

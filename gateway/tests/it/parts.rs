@@ -18,13 +18,14 @@ use axum::{
 };
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use contract::{
-    FlightOfferId, Money, OrderId, Page, PageToken, SagaId, StayOfferId,
+    FlightOfferId, Money, OrderId, Page, PageToken, PaymentId, SagaId, StayOfferId,
     accommodation::StayOffer,
     command::Route,
     flights::{Cabin, FlightOffer},
     offer::{FlightOffers, OfferKind, OfferToken, StayOffers},
     orchestrator_api::{SagaStarted, SagaSummary, SagaView, StartSaga, StepView, StepWork},
     order::OrderView,
+    payment::PaymentView,
     saga::{SagaStatus, StepKind, StepStatus},
 };
 use kit::http::{ApiError, Json};
@@ -62,7 +63,12 @@ pub(crate) struct Memory {
     pub(crate) stays: HashMap<StayOfferId, StayOffer>,
     pub(crate) orders: HashMap<OrderId, OrderView>,
     pub(crate) sagas: BTreeMap<SagaId, SagaView>,
+    pub(crate) payments: HashMap<PaymentId, PaymentView>,
     pub(crate) starts: Vec<StartSaga>,
+    /// The address and the body of each signal.
+    pub(crate) signals: Vec<(String, Value)>,
+    /// The answer to signals, when it is not 200.
+    pub(crate) signal_status: Option<StatusCode>,
     /// Saga, business key and fingerprint of each start, by its idempotency key.
     pub(crate) started: HashMap<String, (SagaId, String, String)>,
     /// The text of the live stream of any saga.
@@ -122,6 +128,12 @@ impl Parts {
                     .route("/internal/order/orders", get(orders))
                     .route("/internal/order/orders/{id}", get(order)),
             ))
+            .merge(part(
+                "payment",
+                Router::new()
+                    .route("/internal/payment/payments", get(payments))
+                    .route("/internal/payment/payments/{id}", get(payment)),
+            ))
             .route("/health", get(|| async { "ok" }))
             .layer(middleware::from_fn_with_state(self.clone(), remember))
             .with_state(self.clone())
@@ -132,6 +144,7 @@ impl Parts {
             .route("/api/starts", get(earlier))
             .route("/api/sagas", post(start).get(sagas))
             .route("/api/sagas/{id}", get(saga))
+            .route("/api/sagas/{id}/signals/{name}", post(signal))
             .route("/api/sagas/{id}/events", get(events))
             .route("/api/echo/{*rest}", any(echo))
             .layer(middleware::from_fn_with_state((self.clone(), "orchestrator"), moody))
@@ -299,6 +312,31 @@ async fn orders(
 async fn order(State(parts): State<Parts>, Path(id): Path<OrderId>) -> Result<Json<OrderView>, ApiError> {
     let found = parts.memory().orders.get(&id).cloned();
     found.map(Json).ok_or_else(|| ApiError::not_found("order_unknown", "no such order"))
+}
+
+async fn payments(State(parts): State<Parts>, Query(query): Query<HashMap<String, OrderId>>) -> Json<Vec<PaymentView>> {
+    let of_order = |payment: &&PaymentView| payment.order_id == query["order_id"];
+    Json(parts.memory().payments.values().filter(of_order).cloned().collect())
+}
+
+async fn payment(State(parts): State<Parts>, Path(id): Path<PaymentId>) -> Result<Json<PaymentView>, ApiError> {
+    let found = parts.memory().payments.get(&id).cloned();
+    found.map(Json).ok_or_else(|| ApiError::not_found("payment_unknown", "no such payment"))
+}
+
+async fn signal(
+    State(parts): State<Parts>,
+    Path((id, name)): Path<(SagaId, String)>,
+    Json(body): Json<Value>,
+) -> Result<Json<Value>, ApiError> {
+    let mut memory = parts.memory();
+    match memory.signal_status {
+        Some(status) => Err(ApiError::new(status, "saga_finished", "Nothing waits")),
+        None => {
+            memory.signals.push((format!("{id}/{name}"), body));
+            Ok(Json(json!({"effect": "woke", "step": "await-action"})))
+        }
+    }
 }
 
 async fn earlier(

@@ -34,6 +34,9 @@ fn production_refuses_a_short_secret_and_never_shows_one() {
     let long = "0123456789abcdef0123456789abcdef";
     let help = checked("", &[("SOJOURN_INTERNAL_TOKEN", long)], &["--help"]);
     assert!(help.1.contains("--internal-token") && !help.1.contains(long), "{}", help.1);
-    let good = checked("environment = \"production\"", &[("SOJOURN_INTERNAL_TOKEN", long)], &[]);
+    let forgeable = checked("environment = \"production\"", &[("SOJOURN_INTERNAL_TOKEN", long)], &[]);
+    assert_eq!((forgeable.0, forgeable.1.contains("SOJOURN_PAYMENT_WEBHOOK_SECRETS")), (1, true), "{}", forgeable.1);
+    let secrets = [("SOJOURN_INTERNAL_TOKEN", long), ("SOJOURN_PAYMENT_WEBHOOK_SECRETS", long)];
+    let good = checked("environment = \"production\"", &secrets, &[]);
     assert_eq!((good.0, good.1.as_str()), (0, "configuration ok\n"));
 }

@@ -33,6 +33,7 @@ pub fn all() -> Result<Catalog, BrokenCatalog> {
     let of = |saga| move |mistakes| BrokenCatalog::Definition { saga, mistakes };
     Ok(Catalog::new([
         order::v1::definition().map_err(of("order v1"))?,
+        order::v2::definition().map_err(of("order v2"))?,
         booking::v1::definition().map_err(of("booking v1"))?,
         payment::v1::definition().map_err(of("payment v1"))?,
     ])?)

@@ -29,7 +29,7 @@ pub struct PayOrder {
 pub struct BeginPayment {
     /// The order that is paid for.
     pub order_id: OrderId,
-    /// The payment.
+    /// The payment that is begun.
     pub payment_id: PaymentId,
     /// The amount of the payment, at most the order's balance.
     pub amount: Money,
@@ -51,7 +51,7 @@ impl Command for BeginPayment {
 pub struct EndPayment {
     /// The order that was to be paid for.
     pub order_id: OrderId,
-    /// The payment.
+    /// The payment that took nothing.
     pub payment_id: PaymentId,
 }
 
@@ -72,7 +72,7 @@ impl Command for EndPayment {
 pub struct RecordPayment {
     /// The order that is paid for.
     pub order_id: OrderId,
-    /// The payment.
+    /// The payment that has taken money.
     pub payment_id: PaymentId,
     /// The amount that was taken.
     pub amount: Money,

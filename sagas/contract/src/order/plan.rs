@@ -23,7 +23,7 @@ pub enum PaymentPlan {
 }
 
 impl PaymentPlan {
-    /// Every plan.
+    /// Every plan, in the order in which clients are told of them.
     pub const ALL: [Self; 2] = [Self::Full, Self::Deposit];
 
     /// The word in JSON and in columns.

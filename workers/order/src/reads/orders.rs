@@ -121,7 +121,9 @@ fn view(row: OrderRow, items: Vec<OrderItem>, travellers: Vec<Traveller>) -> Res
         .map_err(|error| broken("total_amount", error.to_string()))?;
     let paid = Money::from_parts(row.paid_amount, &row.total_currency)
         .map_err(|error| broken("paid_amount", error.to_string()))?;
-    let balance = if status == OrderStatus::Rejected { Money::zero(total.currency()) } else { total.checked_sub(paid) };
+    let balance_due =
+        if status == OrderStatus::Rejected { Money::zero(total.currency()) } else { total.checked_sub(paid) };
+    let balance_due = balance_due.map_err(|error| broken("paid_amount", error.to_string()))?;
     Ok(OrderView {
         order_id,
         user_id: UserId::from_uuid(row.user_id),
@@ -131,8 +133,8 @@ fn view(row: OrderRow, items: Vec<OrderItem>, travellers: Vec<Traveller>) -> Res
         travellers,
         total,
         paid,
-        balance_due: balance.map_err(|error| broken("paid_amount", error.to_string()))?,
-        balance_due_on: row.balance_due_on,
+        balance_due,
+        balance_due_on: row.balance_due_on.filter(|_| !balance_due.is_zero()),
         flight_reference: row.flight_reference,
         stay_reference: row.stay_reference,
         created_at: row.created_at,
