@@ -202,7 +202,7 @@ async fn act(shared: &Shared, job: &Job, place: u32, saga_id: SagaId) -> Result<
     result(place, end).ok_or(NoVerdict::TimedOut)
 }
 
-/// What a verdict means for the saga at a place; none when it is that of an earlier request which came too late.
+/// The result of the saga at a place, from a verdict; none when the verdict is that of an earlier request which came too late.
 fn result(place: u32, end: ActEnd) -> Option<JobResult> {
     let settled = |outcome, message| JobResult { place, outcome, code: None, message };
     Some(match end {

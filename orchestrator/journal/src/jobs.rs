@@ -6,15 +6,13 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use contract::{
-    JobId, SagaId, StepName,
-    orchestrator_api::{
-        Canary, ERROR_OF_SAGA, Job, JobGroup, JobItem, JobOutcome, JobPreview, JobRefusals, JobState, SagaFilter,
-    },
-    saga::{Action, SagaStatus},
+    JobId, SagaId,
+    orchestrator_api::{Canary, Job, JobItem, JobOutcome, JobPreview, JobRefusals, JobState, SagaFilter},
+    saga::Action,
 };
 use tokio::sync::watch;
 
-use crate::port::{Filter, JournalError};
+use crate::error::JournalError;
 
 /// The most jobs that are not over: more than people watch over.
 pub const JOBS_OPEN_MAX: u32 = 20;
@@ -29,7 +27,7 @@ pub struct NewJob {
     pub id: JobId,
     /// The act on each saga.
     pub action: Action,
-    /// The sagas.
+    /// The choice of its sagas.
     pub selection: Selection,
     /// The person in whose name it acts.
     pub actor: String,
@@ -83,7 +81,7 @@ pub struct JobWork {
 pub struct JobResult {
     /// The saga's place in the job.
     pub place: u32,
-    /// What came of the act.
+    /// The outcome of the act.
     pub outcome: JobOutcome,
     /// The code of a refusal.
     pub code: Option<String>,
@@ -100,7 +98,7 @@ pub trait Jobs: Send + Sync {
     /// The sagas that a filter chooses now.
     async fn preview_job(&self, filter: &SagaFilter) -> Result<JobPreview, JournalError>;
 
-    /// One job.
+    /// The job of that id, if there is one.
     async fn job(&self, id: JobId) -> Result<Option<Job>, JournalError>;
 
     /// The jobs before that one, newest first, at most `limit`.
@@ -148,33 +146,4 @@ pub trait Jobs: Send + Sync {
 
     /// Forgets the jobs that were made before that time.
     async fn forget_jobs(&self, before: DateTime<Utc>) -> Result<u64, JournalError>;
-}
-
-/// The listing of the sagas that a filter of a job chooses: those that have not ended. None when it can choose none.
-pub(crate) fn chosen(filter: &SagaFilter) -> Option<Filter> {
-    let wanted =
-        |status: &SagaStatus| !status.is_final() && (filter.status.is_empty() || filter.status.contains(status));
-    let statuses: Vec<_> = SagaStatus::ALL.into_iter().filter(wanted).collect();
-    let SagaFilter { status: _, name, business_key, owner, error, created_after, created_before } = filter.clone();
-    (!statuses.is_empty()).then_some(Filter {
-        statuses,
-        name,
-        business_key,
-        owner,
-        error,
-        created_after,
-        created_before,
-        before: None,
-    })
-}
-
-/// The group of a preview, from the columns of its sagas.
-pub(crate) fn group(name: String, version: u32, status: SagaStatus, error: Option<&str>, sagas: u32) -> JobGroup {
-    let (step, code) = match error.map(|error| error.split_once('/').unwrap_or(("", error))) {
-        Some((step, code)) => {
-            (step.parse().ok().filter(|step: &StepName| step.as_str() != ERROR_OF_SAGA), Some(code.to_owned()))
-        }
-        None => (None, None),
-    };
-    JobGroup { name, version, status, step, code, sagas }
 }

@@ -9,7 +9,9 @@ pub mod postgres;
 
 mod audit;
 mod dead_letters;
+mod error;
 mod export_file;
+mod job_choice;
 mod jobs;
 mod retention;
 

@@ -4,6 +4,7 @@
 
 mod error_groups;
 mod jobs;
+mod kept_job;
 mod retention;
 
 use std::{
@@ -20,7 +21,7 @@ use contract::{
 use tokio::sync::{OwnedMutexGuard, watch};
 use tokio_util::sync::CancellationToken;
 
-use self::{error_groups::Failure, jobs::KeptJob};
+use self::{error_groups::Failure, kept_job::KeptJob};
 use crate::{
     audit::AuditFilter,
     dead_letters,

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use contract::{SagaId, orchestrator_api::RetiredWeek};
 
-use crate::port::JournalError;
+use crate::error::JournalError;
 
 /// The reason why no week, or not every week, was retired. What was not finished is gone on with the next time.
 #[derive(Debug, thiserror::Error)]
@@ -18,7 +18,7 @@ pub enum RetireError {
     /// A file could not be written. Nothing of its week is dropped.
     #[error("the export {} cannot be written", path.display())]
     File {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// The system's error.
         #[source]

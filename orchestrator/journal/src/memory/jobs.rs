@@ -11,19 +11,12 @@ use contract::{
 };
 use tokio::sync::watch;
 
-use super::{MemoryJournal, Tables, matches};
+use super::{MemoryJournal, Tables, kept_job::KeptJob, matches};
 use crate::{
-    jobs::{JOB_GROUPS_MAX, JOBS_OPEN_MAX, JobMade, JobResult, JobWork, Jobs, NewJob, Selection, chosen, group},
+    job_choice::{chosen, group},
+    jobs::{JOB_GROUPS_MAX, JOBS_OPEN_MAX, JobMade, JobResult, JobWork, Jobs, NewJob, Selection},
     port::{JournalError, SagaRow},
 };
-
-/// A job with its sagas.
-#[derive(Debug)]
-pub(super) struct KeptJob {
-    job: Job,
-    canary_passed: bool,
-    items: Vec<JobItem>,
-}
 
 impl Tables {
     /// The rows that a filter chooses, the oldest first, and at most one more than a job takes.

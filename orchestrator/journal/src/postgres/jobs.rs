@@ -17,7 +17,8 @@ use super::{
     session::{CHANNEL_JOBS, LOCK_CLASS_JOBS, unavailable},
 };
 use crate::{
-    jobs::{JOB_GROUPS_MAX, JOBS_OPEN_MAX, JobMade, JobResult, JobWork, NewJob, Selection, chosen, group},
+    job_choice::{chosen, group},
+    jobs::{JOB_GROUPS_MAX, JOBS_OPEN_MAX, JobMade, JobResult, JobWork, NewJob, Selection},
     port::JournalError,
 };
 

@@ -38,10 +38,10 @@ pub struct SagaFilter {
     /// Exactly this error group, as `hold-rooms/room_sold_out`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// Started at or after.
+    /// Started at that time or later.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_after: Option<DateTime<Utc>>,
-    /// Started before.
+    /// Started before that time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_before: Option<DateTime<Utc>>,
 }
@@ -84,7 +84,7 @@ pub struct JobRerun {
 pub struct Canary {
     /// The number of the sagas, the oldest ones.
     pub sagas: u32,
-    /// The sequel.
+    /// The sequel of the canary.
     #[serde(default)]
     pub then: AfterCanary,
 }
@@ -147,7 +147,7 @@ impl JobState {
 pub struct Job {
     /// The job's id.
     pub id: JobId,
-    /// The state.
+    /// The state of the job.
     pub state: JobState,
     /// The act on each saga.
     #[serde(flatten)]
@@ -197,7 +197,7 @@ impl Job {
 /// A job with its refusals by their codes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobView {
-    /// The job.
+    /// The job as it stands.
     #[serde(flatten)]
     pub job: Job,
     /// The refusals, the most frequent code first.
@@ -207,7 +207,7 @@ pub struct JobView {
 /// The sagas of a job that refused its act with one code.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobRefusals {
-    /// The code.
+    /// The code of the refusals.
     pub code: String,
     /// The number of sagas.
     pub sagas: u32,
@@ -218,9 +218,9 @@ pub struct JobRefusals {
 pub struct JobItem {
     /// Its place in the job, from 1.
     pub place: u32,
-    /// The saga.
+    /// The id of the saga.
     pub saga_id: SagaId,
-    /// What came of the act.
+    /// The outcome of the act.
     pub outcome: JobOutcome,
     /// The code of a refusal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -248,7 +248,7 @@ pub enum JobOutcome {
 }
 
 impl JobOutcome {
-    /// Every result.
+    /// Every result of a saga.
     pub const ALL: [Self; 4] = [Self::Pending, Self::Done, Self::Refused, Self::Vanished];
 
     /// The word in columns and on the wire.
@@ -287,7 +287,7 @@ pub struct JobGroup {
     pub name: String,
     /// The definition's version.
     pub version: u32,
-    /// The status.
+    /// The status of the sagas.
     pub status: SagaStatus,
     /// The step at which they failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -35,7 +35,7 @@ pub enum RetiredState {
 }
 
 impl RetiredState {
-    /// Every state.
+    /// Every state of a week.
     pub const ALL: [Self; 3] = [Self::Detached, Self::Exported, Self::Dropped];
 
     /// The word in columns and on the wire.

@@ -1,4 +1,4 @@
-//! Bulk jobs.
+//! Bulk jobs, as they are asked for and told.
 
 use contract::{
     JobId,

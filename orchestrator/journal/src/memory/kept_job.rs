@@ -1,0 +1,11 @@
+//! A bulk job as the tables in memory hold it.
+
+use contract::orchestrator_api::{Job, JobItem};
+
+/// A job with its sagas.
+#[derive(Debug)]
+pub(super) struct KeptJob {
+    pub(super) job: Job,
+    pub(super) canary_passed: bool,
+    pub(super) items: Vec<JobItem>,
+}
