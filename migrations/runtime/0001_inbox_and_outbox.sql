@@ -10,7 +10,7 @@ CREATE SCHEMA IF NOT EXISTS runtime;
 CREATE TABLE runtime.inbox (
     saga_id    uuid        NOT NULL,
     step       text        NOT NULL,
-    op         "char"      NOT NULL CHECK (op IN ('a', 'c')),                -- action, compensation
+    op         "char"      NOT NULL CHECK (op IN ('a', 'c', 'E')),           -- action, compensation, extension
     generation integer     NOT NULL CHECK (generation >= 1),
     state      "char"      NOT NULL CHECK (state IN ('d', 'r', 't', 'p')),   -- done, refused, tombstone, prepared
     command    text        NOT NULL,

@@ -182,14 +182,19 @@ impl SagaInstance {
 
     /// True while a command of it is under way.
     pub(crate) fn is_busy(&self) -> bool {
-        let op = self.state.direction();
-        let is_under_way = |step: &StepState| matches!(step.progress(op).phase, Phase::Outstanding { .. });
+        let ops = machine::ops(&self.state);
+        let under_way = |step: &StepState, op| matches!(step.progress(op).phase, Phase::Outstanding { .. });
+        let is_under_way = |step: &StepState| ops.iter().any(|op| under_way(step, *op));
         !self.state.status.is_final() && self.state.steps.values().any(is_under_way)
     }
 
     /// An estimate of the memory that it takes while a command of it is under way.
     pub(crate) fn bytes(&self) -> usize {
-        let replies = self.state.steps.values().flat_map(|step| [&step.action.phase, &step.compensation.phase]);
+        let replies = self
+            .state
+            .steps
+            .values()
+            .flat_map(|step| [&step.action.phase, &step.compensation.phase, &step.extension.phase]);
         let replies = replies.map(|phase| match phase {
             Phase::Done { reply } => reply.text().len() * DOCUMENT_COPIES,
             Phase::Idle | Phase::Outstanding { .. } | Phase::Waiting { .. } => 0,

@@ -37,6 +37,7 @@ pub(crate) fn saga(catalog: &Catalog, stored: &Stored, dead_letters: Vec<DeadLet
         cause: None,
         deadline_at: None,
         next_wake_at: None,
+        holds_until: None,
         signals: Vec::new(),
         dead_letters,
         head,
@@ -63,6 +64,7 @@ pub(crate) fn saga(catalog: &Catalog, stored: &Stored, dead_letters: Vec<DeadLet
             view.steps = describe(&definition, &state);
             if !state.status.is_final() {
                 let last = stored.records.last().map_or(stored.row.updated_at, |record| record.at);
+                view.holds_until = machine::holds_until(&definition, &state);
                 view.next_wake_at = machine::next_wake(&definition, &state, last);
             }
         }

@@ -59,6 +59,7 @@ fn step(step: &OpenStep) -> String {
     let direction = match step.op {
         Op::Action => "",
         Op::Compensation => ", compensation",
+        Op::Extension => ", extension",
     };
     let most = step.attempts_max.map_or_else(String::new, |most| format!(" of {most}"));
     let mut text = format!("{} ({}{direction}): attempt {}{most}", step.name, step.route.as_str(), step.attempts);

@@ -111,7 +111,7 @@ fn command_table(commands: &[PlannedCommand]) -> String {
         let undone_by = match (&command.undone_by, command.op) {
             (Some(undo), _) => output::printable(undo),
             (None, Op::Action) => "!".to_owned(),
-            (None, Op::Compensation) => "-".to_owned(),
+            (None, Op::Compensation | Op::Extension) => "-".to_owned(),
         };
         vec![
             command.round.to_string(),
@@ -141,5 +141,6 @@ fn step(op: Op, step: &contract::StepName) -> String {
     match op {
         Op::Action => step.to_string(),
         Op::Compensation => format!("undo {step}"),
+        Op::Extension => format!("extend {step}"),
     }
 }

@@ -77,6 +77,7 @@ fn timers_of(view: &SagaView) -> Vec<Timer> {
         };
         let step_at = |timer, at| Timer { timer, step: Some(step.name.to_string()), at };
         timers.extend(step.wake_at.map(|at| step_at(waits, at)));
+        timers.extend(step.valid_until.map(|at| step_at("hold lapses", at)));
         timers.extend(step.retry_at.map(|at| step_at("retry", at)));
     }
     timers.sort_by_key(|timer| timer.at);

@@ -78,6 +78,7 @@ fn named(step: &str, op: Op) -> String {
     match op {
         Op::Action => format!("`{step}`"),
         Op::Compensation => format!("the compensation of `{step}`"),
+        Op::Extension => format!("the extension of what `{step}` holds"),
     }
 }
 

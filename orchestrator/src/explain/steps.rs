@@ -14,8 +14,7 @@ use crate::messages::wire::StandsInLane;
 
 /// The open steps, in the definition's order.
 pub(super) fn open(facts: &Facts<'_>) -> Vec<OpenStep> {
-    let op = facts.state.direction();
-    let view = |(step, spec, progress): (&Step, &CommandSpec, &Progress)| {
+    let view = |(step, op, spec, progress): (&Step, Op, &CommandSpec, &Progress)| {
         let (reply_by, retry_at) = match progress.phase {
             Phase::Outstanding { reply_by } => (Some(reply_by), None),
             Phase::Waiting { retry_at } => (None, Some(retry_at)),
@@ -30,7 +29,7 @@ pub(super) fn open(facts: &Facts<'_>) -> Vec<OpenStep> {
             command: spec.name.to_owned(),
             attempts: progress.attempts,
             attempts_max: spec.retry.bound(),
-            command_is: reply_by.map(|_| place(facts, step, spec, progress)),
+            command_is: reply_by.map(|_| place(facts, step, op, spec, progress)),
             sent_at: sent_at(&facts.stored.records, step.name(), op),
             reply_by,
             retry_at,
@@ -42,25 +41,27 @@ pub(super) fn open(facts: &Facts<'_>) -> Vec<OpenStep> {
 
 /// The domains of the open steps, each once.
 pub(super) fn routes(definition: &Definition, state: &State) -> Vec<Route> {
-    let awaited: Vec<_> = open_of(definition, state).map(|(_, spec, _)| spec.route).collect();
+    let awaited: Vec<_> = open_of(definition, state).map(|(_, _, spec, _)| spec.route).collect();
     Route::ALL.into_iter().filter(|route| awaited.contains(route)).collect()
 }
 
 fn open_of<'a>(
     definition: &'a Definition,
     state: &'a State,
-) -> impl Iterator<Item = (&'a Step, &'a CommandSpec, &'a Progress)> {
-    let op = state.direction();
-    definition.steps().iter().filter_map(move |step| {
-        let progress = state.progress(step.name(), op).filter(|progress| progress.is_open())?;
-        Some((step, step.command(op)?, progress))
-    })
+) -> impl Iterator<Item = (&'a Step, Op, &'a CommandSpec, &'a Progress)> {
+    let of_step = move |step: &'a Step| {
+        machine::ops(state).iter().filter_map(move |op| {
+            let progress = state.progress(step.name(), *op).filter(|progress| progress.is_open())?;
+            Some((step, *op, step.command(*op)?, progress))
+        })
+    };
+    definition.steps().iter().flat_map(of_step)
 }
 
 /// The place of a command that awaits its reply.
-fn place(facts: &Facts<'_>, step: &Step, spec: &CommandSpec, progress: &Progress) -> CommandPlace {
+fn place(facts: &Facts<'_>, step: &Step, op: Op, spec: &CommandSpec, progress: &Progress) -> CommandPlace {
     let Some(StandsInLane { commands, held_for, .. }) = facts.stands else { return CommandPlace::Unknown };
-    let (saga, step, op) = (facts.state.saga_id, step.name().clone(), facts.state.direction());
+    let (saga, step) = (facts.state.saga_id, step.name().clone());
     let id = CommandId { saga, step, op, generation: progress.generation };
     match commands.iter().find(|command| command.command_id == id) {
         Some(command) => command.place,

@@ -12,6 +12,7 @@ mod auditing;
 mod errors;
 mod explain;
 mod flow;
+mod holds;
 mod http;
 mod jobs;
 mod messages;

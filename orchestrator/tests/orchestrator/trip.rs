@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use contract::{Command, Route};
 use machine::{Builder, Catalog, Definition, Retry, Wake};
 use serde::{Deserialize, Serialize};
@@ -36,12 +37,16 @@ macro_rules! command {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Reference {
     pub(crate) reference: String,
+    /// The time until which something is held.
+    #[serde(default)]
+    pub(crate) until: Option<DateTime<Utc>>,
 }
 
 command!(Create, "order.create", Route::Order);
 command!(Reject, "order.reject", Route::Order);
 command!(Hold, "accommodation.hold_rooms", Route::Accommodation);
 command!(Release, "accommodation.release_rooms", Route::Accommodation);
+command!(Extend, "accommodation.extend_rooms", Route::Accommodation);
 command!(Authorize, "payment.authorize", Route::Payment);
 command!(Void, "payment.void", Route::Payment);
 command!(Confirm, "order.confirm", Route::Order);
@@ -133,10 +138,30 @@ fn hurried() -> Definition {
     saga.build().unwrap_or_else(|mistakes| panic!("{mistakes:?}"))
 }
 
+/// A saga that holds something until a time while it waits for a signal. It extends it with two seconds to go.
+fn held() -> Definition {
+    let mut saga = Builder::<Trip>::new("held-trip", 1);
+    saga.reply_within(Duration::from_millis(500));
+    let hold = saga
+        .step("hold-room")
+        .command(|trip, _| Hold { script: trip.script.clone() })
+        .compensate(|trip, _| Release { script: trip.script.clone() })
+        .valid_until(|held| held.until)
+        .extend(|trip, ()| Extend { script: trip.script.clone() }, |held| held.until)
+        .add();
+    let approval = saga.step("approval").after([hold]).signal::<Approval>("approval").add();
+    saga.step("confirm-order")
+        .after([approval])
+        .pivot()
+        .command(|trip, _| Confirm { script: trip.script.clone() })
+        .add();
+    saga.build().unwrap_or_else(|mistakes| panic!("{mistakes:?}"))
+}
+
 /// `trip` waits long for replies, `quick-trip` short.
 pub(crate) fn catalog() -> Catalog {
     let trip = build("trip", 1, Duration::from_secs(30));
-    Catalog::new([trip, build("quick-trip", 1, REPLY_WITHIN), patient(), hurried()]).unwrap()
+    Catalog::new([trip, build("quick-trip", 1, REPLY_WITHIN), patient(), hurried(), held()]).unwrap()
 }
 
 /// A program of another time: it knows only version 2.

@@ -6,11 +6,13 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use chrono::TimeDelta;
 use contract::{
     CommandId, Document, Outcome, Route, SagaId,
     envelope::{CommandEnvelope, KIND_COMMAND, KIND_REPLY, ReplyEnvelope},
     step::Op,
 };
+use kit::clock::{Clock, SystemClock};
 use messaging::{Broker, Message, Outgoing, QueueName, Topology};
 use serde_json::{Value, json};
 use tokio::{sync::watch, task::JoinSet};
@@ -85,6 +87,7 @@ fn short(id: &CommandId) -> String {
     match id.op {
         Op::Action => id.step.to_string(),
         Op::Compensation => format!("{}/back", id.step),
+        Op::Extension => format!("{}/extend", id.step),
     }
 }
 
@@ -140,7 +143,10 @@ fn handle(inbox: &Mutex<Inbox>, command: &CommandEnvelope) -> Vec<Outcome<Value>
         if told("refuse").is_some() {
             Outcome::refused("as_told", "as told")
         } else {
-            Outcome::done(json!({ "reference": format!("{}-{}", id.step, id.generation) }))
+            let reference = format!("{}-{}", id.step, id.generation);
+            let kept = told("keeps").and_then(|kept_ms| i64::try_from(kept_ms).ok());
+            let until = kept.map(|kept_ms| SystemClock.now() + TimeDelta::milliseconds(kept_ms));
+            Outcome::done(json!({ "reference": reference, "until": until }))
         }
     });
     let copies = if told("twice").is_some() { 2 } else { 1 };

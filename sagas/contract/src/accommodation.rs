@@ -82,6 +82,23 @@ impl Command for ReleaseRooms {
     type Reply = RoomsReleased;
 }
 
+/// Makes the rooms of an order last longer, after a look at whether they are held as they were accepted. Rooms of a hold
+/// that ran out are taken again when they are free at the same price. Sent twice, it extends twice and harms nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExtendRooms {
+    /// The order whose hold it is.
+    pub order_id: OrderId,
+    /// The stays, each at its accepted total, in the order in which they were held.
+    pub offers: Vec<AcceptedStay>,
+}
+
+impl Command for ExtendRooms {
+    const NAME: &'static str = "accommodation.extend_rooms";
+    const VERSION: u16 = 1;
+    const ROUTE: Route = Route::Accommodation;
+    type Reply = RoomsHeld;
+}
+
 /// Sells the held rooms.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfirmRooms {

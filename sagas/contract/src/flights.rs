@@ -83,6 +83,23 @@ impl Command for ReleaseSeats {
     type Reply = SeatsReleased;
 }
 
+/// Makes the seats of an order last longer, after a look at whether they are held as they were accepted. Seats of a hold
+/// that ran out are taken again when they are free at the same price. Sent twice, it extends twice and harms nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExtendSeats {
+    /// The order whose hold it is.
+    pub order_id: OrderId,
+    /// The flights, each at its accepted total, in the order in which they were held.
+    pub offers: Vec<AcceptedFlight>,
+}
+
+impl Command for ExtendSeats {
+    const NAME: &'static str = "flights.extend_seats";
+    const VERSION: u16 = 1;
+    const ROUTE: Route = Route::Flights;
+    type Reply = SeatsHeld;
+}
+
 /// Sells the held seats and issues tickets: the point of no return of a trip.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfirmSeats {

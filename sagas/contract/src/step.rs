@@ -73,7 +73,7 @@ impl<'de> Deserialize<'de> for StepName {
     }
 }
 
-/// The direction of a command: forward or back.
+/// The direction of a command: forward, back, or onward in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Op {
@@ -81,6 +81,8 @@ pub enum Op {
     Action,
     /// The command undoes the step.
     Compensation,
+    /// The command makes what the step holds last longer.
+    Extension,
 }
 
 impl Op {
@@ -90,6 +92,7 @@ impl Op {
         match self {
             Self::Action => "action",
             Self::Compensation => "compensation",
+            Self::Extension => "extension",
         }
     }
 }
@@ -98,14 +101,14 @@ impl Op {
 /// (invariant S11), and only a reply to the outstanding one counts (S13).
 ///
 /// As text: `saga_<hex>:hold-seats:action:1`. The generation is 1 and rises only when an operator retries a command
-/// that was definitely refused: a refusal is sticky (S10), so asking again needs a new key.
+/// that was definitely refused: a refusal is sticky (S10), so asking again needs a new key. Of extensions each is a generation.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CommandId {
     /// The saga that sends the command.
     pub saga: SagaId,
     /// The step that the command belongs to.
     pub step: StepName,
-    /// The direction, forward or back.
+    /// The direction of the command.
     pub op: Op,
     /// The generation: 1, or more after an operator's retry of a refusal.
     pub generation: u16,
@@ -134,6 +137,7 @@ impl FromStr for CommandId {
                 op: match parts.next()? {
                     "action" => Op::Action,
                     "compensation" => Op::Compensation,
+                    "extension" => Op::Extension,
                     _ => return None,
                 },
                 generation: parts.next()?.parse().ok()?,

@@ -40,6 +40,7 @@ mod shape;
 
 use std::{marker::PhantomData, time::Duration};
 
+use chrono::{DateTime, Utc};
 use contract::{
     Command,
     saga::{Cause, StepKind},
@@ -156,6 +157,9 @@ impl<I: DeserializeOwned + Send + Sync + 'static, F: Default + 'static> Builder<
             when: None,
             needed: None,
             holds_for: None,
+            validity: None,
+            extension: None,
+            renews: Vec::new(),
             undo: None,
             undo_timing: Timing::default(),
         };
@@ -323,6 +327,26 @@ impl<I: DeserializeOwned + Send + Sync + 'static, F: Default + 'static, C: Comma
     /// Sets how long the reply is awaited before the step is in doubt.
     pub const fn reply_within(mut self, time: Duration) -> Self {
         self.work.timing.reply_within = Some(time);
+        self
+    }
+
+    /// Reads from the reply until when what the step holds is valid. The pivot is issued only while it is.
+    pub fn valid_until(mut self, read: fn(&C::Reply) -> Option<DateTime<Utc>>) -> Self {
+        self.parts.validity = Some(mapping::erase_validity(read));
+        self
+    }
+
+    /// Sets the command that makes what the step holds last longer, and reads from its reply until when. It may know what
+    /// the step itself learned too.
+    pub fn extend<E: Command>(mut self, build: fn(&I, &F) -> E, read: fn(&E::Reply) -> Option<DateTime<Utc>>) -> Self {
+        let validity = mapping::erase_validity(read);
+        self.parts.extension = Some((Signature::of::<E>(), mapping::erase_action(build), validity));
+        self
+    }
+
+    /// Says that once the step is done its hold takes the place of those of these steps, which come before it.
+    pub fn renews(mut self, steps: impl IntoIterator<Item = StepHandle>) -> Self {
+        self.parts.renews.extend(steps);
         self
     }
 

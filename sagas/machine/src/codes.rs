@@ -8,6 +8,9 @@ pub const CAUSE_SAGA_CANCELLED: &str = "saga_cancelled";
 
 pub use contract::saga::CAUSE_SIGNAL_MISSED;
 
+/// The cause of a saga that could not keep what it held until its pivot.
+pub const CAUSE_HOLD_EXPIRED: &str = "hold_expired";
+
 /// The failure of an attempt that was not answered in time.
 pub const FAILURE_REPLY_MISSING: &str = "reply_missing";
 /// The failure of an attempt whose reply is not of the command's reply type.

@@ -15,7 +15,7 @@ use crate::{
     entry::Entry,
     input::Input,
     operate::operate,
-    queries::is_due,
+    queries::{is_due, ops},
     signal::signaled,
     state::{Phase, Progress, State},
     step::{CommandSpec, Step},
@@ -91,7 +91,7 @@ fn judge<'a>(
     if id.generation < progress.generation || progress.refused {
         return Err(Verdict::Ignored("it was refused before"));
     }
-    if id.op != state.direction() {
+    if !ops(state).contains(&id.op) {
         return Err(Verdict::Ignored("the saga was turned around"));
     }
     match progress.phase {
@@ -164,16 +164,18 @@ impl<'a> Awaited<'a> {
 /// Ends the waits whose time has come and sends the commands that have waited long enough, or turns the saga around at its deadline.
 fn time_passed(definition: &Definition, state: State, now: DateTime<Utc>) -> Decision {
     let mut draft = Draft::new(definition, state, now);
-    if definition.fits(&draft.state) && !draft.state.status.is_final() && !draft.turn_around_at_deadline() {
+    let is_open = definition.fits(&draft.state) && !draft.state.status.is_final();
+    if is_open && !draft.turn_around_at_deadline() && !draft.keep_holds() {
         draft.end_waits();
-        let op = draft.state.direction();
-        let due = |step: &&Step| {
-            let phase = draft.state.progress(&step.name, op).map(|progress| &progress.phase);
-            let (Some(Phase::Waiting { retry_at }), Some(spec)) = (phase, step.command(op)) else { return false };
-            is_due(*retry_at, spec, now)
-        };
-        let due: Vec<_> = definition.steps.iter().filter(due).collect();
-        draft.dispatch(&due, op);
+        for op in ops(&draft.state) {
+            let due = |step: &&Step| {
+                let phase = draft.state.progress(&step.name, *op).map(|progress| &progress.phase);
+                let (Some(Phase::Waiting { retry_at }), Some(spec)) = (phase, step.command(*op)) else { return false };
+                is_due(*retry_at, spec, now)
+            };
+            let due: Vec<_> = definition.steps.iter().filter(due).collect();
+            draft.dispatch(&due, *op);
+        }
     }
     draft.finish_or(Verdict::Ignored("nothing is due"))
 }

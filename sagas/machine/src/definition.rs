@@ -79,6 +79,7 @@ impl Definition {
         for step in &mut self.steps {
             step.holds_for = step.holds_for.map(shorten);
             let undo = step.undo.as_mut().map(|undo| &mut undo.command);
+            let extension = step.extension.as_mut().map(|extension| &mut extension.command);
             let command = match &mut step.forward {
                 Forward::Command { command, .. } => Some(command),
                 Forward::Signal { signal, .. } => {
@@ -90,7 +91,7 @@ impl Definition {
                     None
                 }
             };
-            for command in command.into_iter().chain(undo) {
+            for command in command.into_iter().chain(undo).chain(extension) {
                 command.reply_within = shorten(command.reply_within);
                 command.retry = command.retry.divided(divisor);
             }

@@ -8,6 +8,7 @@ use contract::{
 
 use crate::{
     definition::Definition,
+    holds::valid_until,
     state::{Phase, State, StepState},
     step::{Step, Work},
 };
@@ -17,7 +18,12 @@ use crate::{
 pub fn describe(definition: &Definition, state: &State) -> Vec<StepView> {
     let untouched = StepState::default();
     let steps = definition.steps().iter();
-    steps.map(|step| view(step, state.steps.get(step.name()).unwrap_or(&untouched))).collect()
+    steps
+        .map(|step| {
+            let valid_until = valid_until(definition, state, step.name());
+            StepView { valid_until, ..view(step, state.steps.get(step.name()).unwrap_or(&untouched)) }
+        })
+        .collect()
 }
 
 fn view(step: &Step, touched: &StepState) -> StepView {
@@ -41,11 +47,13 @@ fn view(step: &Step, touched: &StepState) -> StepView {
         kind: step.kind(),
         work: work(step),
         compensation: step.compensation().map(|command| command.name.to_owned()),
+        extension: step.extension().map(|command| command.name.to_owned()),
         after: step.after().to_vec(),
         status: status(touched),
         attempts: current.attempts,
         retry_at,
         wake_at: current.wake_at(),
+        valid_until: None,
         retrying_since: current.retrying_since(),
         error: current.error.clone().or_else(|| touched.action.error.clone()),
         reply,

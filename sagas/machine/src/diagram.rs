@@ -46,6 +46,9 @@ fn node(step: &Step) -> String {
     if let Some(undo) = step.compensation() {
         let _ = write!(label, "<br/><i>undo: {}</i>", undo.name);
     }
+    if let Some(extension) = step.extension() {
+        let _ = write!(label, "<br/><i>extend: {}</i>", extension.name);
+    }
     if step.is_conditional() {
         label += "<br/>(if it applies)";
     }

@@ -18,11 +18,12 @@ use contract::{
 use serde_json::value::RawValue;
 
 use crate::{
-    codes::{CAUSE_DEADLINE_PASSED, CAUSE_SIGNAL_MISSED},
+    codes::{CAUSE_DEADLINE_PASSED, CAUSE_HOLD_EXPIRED, CAUSE_SIGNAL_MISSED},
     decision::{CommandToSend, Decision, Verdict},
     definition::Definition,
     entry::Entry,
     evolve::evolve,
+    holds::{HoldNext, extend_by, holds, is_extending},
     mapping::MappingError,
     payload::{build_payload, build_wake, is_needed},
     queries::{ahead_back, ahead_forward, deadline, expires_at, kept, own_time, pivot_issued, waits_over},
@@ -140,7 +141,7 @@ impl<'a> Draft<'a> {
         }
         let op = self.state.direction();
         let (ahead, end) = match op {
-            Op::Action => (ahead_forward(self.definition, &self.state), Entry::SagaCompleted),
+            Op::Action | Op::Extension => (ahead_forward(self.definition, &self.state), Entry::SagaCompleted),
             Op::Compensation => (ahead_back(self.definition, &self.state), Entry::SagaCompensated),
         };
         if ahead.finished {
@@ -188,6 +189,8 @@ impl<'a> Draft<'a> {
             (Op::Action, StepKind::Compensatable | StepKind::Pivot) => {
                 self.turn_around(Cause { step: Some(step.name.clone()), code, message, refused: true });
             }
+            // What the client is told is why: the code of the cause says what came of it.
+            (Op::Extension, _) => self.turn_around(hold_expired(step, message, true)),
             (Op::Action, StepKind::Retriable) | (Op::Compensation, _) => self.ask_a_person(step, op, code, message),
         }
     }
@@ -207,6 +210,39 @@ impl<'a> Draft<'a> {
             self.turn_around(Cause { step: None, code: CAUSE_DEADLINE_PASSED.to_owned(), message, refused: false });
         }
         passed
+    }
+
+    /// Extends the holds that would not last, or turns the saga around where that is not possible any more; true when it
+    /// did the latter. It is asked again before the pivot is issued, so it is the only place where a hold is judged.
+    pub(crate) fn keep_holds(&mut self) -> bool {
+        let now = self.now;
+        let due: Vec<_> =
+            holds(self.definition, &self.state).into_iter().filter(|hold| hold.next.at() <= now).collect();
+        if let Some(hold) = due.iter().find(|hold| matches!(hold.next, HoldNext::GiveUp { .. })) {
+            let until = hold.valid_until;
+            let message = match hold.step.extension() {
+                Some(_) => format!("what it holds until {until} was not extended in time"),
+                None => format!("what it holds until {until} cannot be extended"),
+            };
+            self.turn_around(hold_expired(hold.step, message, false));
+            return true;
+        }
+        for hold in due {
+            let (step, HoldNext::Extend { give_up_at, window, .. }) = (hold.step, hold.next) else { continue };
+            match self.beginning(step, Op::Extension) {
+                Ok(Beginning::Send(spec, payload)) => {
+                    let by = extend_by(now, give_up_at, window);
+                    self.record(Entry::ExtensionBegun { step: step.name.clone(), by });
+                    self.send(step, Op::Extension, spec, payload);
+                }
+                Ok(Beginning::Await(_) | Beginning::Sleep(_) | Beginning::Pass) => {}
+                Err(error) => {
+                    self.turn_around(unbuildable(step, &error));
+                    return true;
+                }
+            }
+        }
+        false
     }
 
     /// Ends the waits whose time has come. Timers first: what was done in time is not undone for a signal that is missed
@@ -241,21 +277,18 @@ impl<'a> Draft<'a> {
     /// undone by the same decision is better not sent.
     pub(crate) fn dispatch(&mut self, steps: &[&'a Step], op: Op) {
         // A reply may be heard before the timer: what is held may have run out by now.
-        if self.turn_around_at_deadline() {
+        if self.turn_around_at_deadline() || self.keep_holds() {
             return;
         }
+        // The pivot waits for the extensions that are under way.
+        let waits = |step: &Step| op == Op::Action && step.kind == StepKind::Pivot && is_extending(&self.state);
+        let steps: Vec<_> = steps.iter().filter(|step| !waits(step)).collect();
         let mut beginnings = Vec::with_capacity(steps.len());
         for step in steps {
             match self.beginning(step, op) {
                 Ok(beginning) => beginnings.push((*step, beginning)),
-                Err(error) if op == Op::Action && !pivot_issued(self.definition, &self.state) => {
-                    let cause = Cause {
-                        step: Some(step.name.clone()),
-                        code: error.code().to_owned(),
-                        message: error.to_string(),
-                        refused: false,
-                    };
-                    self.turn_around(cause);
+                Err(error) if op != Op::Compensation && !pivot_issued(self.definition, &self.state) => {
+                    self.turn_around(unbuildable(step, &error));
                     return;
                 }
                 Err(error) => self.ask_a_person(step, op, error.code().to_owned(), error.to_string()),
@@ -303,7 +336,10 @@ impl<'a> Draft<'a> {
     }
 
     fn give_up(&mut self, step: &Step, op: Op, code: String, message: String) {
-        if op == Op::Action && !pivot_issued(self.definition, &self.state) {
+        if op == Op::Extension {
+            let message = format!("what it holds was not extended: {code}: {message}");
+            self.turn_around(hold_expired(step, message, false));
+        } else if op == Op::Action && !pivot_issued(self.definition, &self.state) {
             self.turn_around(Cause { step: Some(step.name.clone()), code, message, refused: false });
         } else {
             self.ask_a_person(step, op, code, message);
@@ -318,7 +354,8 @@ impl<'a> Draft<'a> {
         let unsent = Progress::default();
         let progress = self.state.progress(&step.name, op).unwrap_or(&unsent);
         // A refusal is sticky: only a new generation can be answered otherwise.
-        let next_generation = progress.generation == 0 || progress.refused;
+        // So is an answer: what is extended again is asked for anew.
+        let next_generation = progress.generation == 0 || progress.refused || progress.is_done();
         let (generation, attempt) = if next_generation {
             (progress.generation.saturating_add(1), 1)
         } else {
@@ -341,7 +378,7 @@ impl<'a> Draft<'a> {
                 let wake = build_wake(self.definition, &self.state, step, wake)?;
                 Ok(Beginning::Sleep(wake.time(self.now, *divisor)))
             }
-            (Op::Action, Forward::Command { .. }) | (Op::Compensation, _) => {
+            (Op::Action, Forward::Command { .. }) | (Op::Compensation | Op::Extension, _) => {
                 let spec = step.command(op).ok_or(MappingError::Mixed)?;
                 Ok(Beginning::Send(spec, build_payload(self.definition, &self.state, step, op)?))
             }
@@ -361,6 +398,17 @@ impl<'a> Draft<'a> {
     fn command_id(&self, step: &Step, op: Op, generation: u16) -> CommandId {
         CommandId { saga: self.state.saga_id, step: step.name.clone(), op, generation }
     }
+}
+
+/// The cause of a saga that lost what a step held.
+fn hold_expired(step: &Step, message: String, refused: bool) -> Cause {
+    Cause { step: Some(step.name.clone()), code: CAUSE_HOLD_EXPIRED.to_owned(), message, refused }
+}
+
+/// The cause of a saga whose definition could not make a step's command.
+fn unbuildable(step: &Step, error: &MappingError) -> Cause {
+    let (code, message) = (error.code().to_owned(), error.to_string());
+    Cause { step: Some(step.name.clone()), code, message, refused: false }
 }
 
 /// The code as it is journaled. It is a stable word, so a long one is cut rather than kept.

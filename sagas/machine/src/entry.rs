@@ -52,7 +52,7 @@ pub enum Entry {
     CommandDispatched {
         /// The name of the step.
         step: StepName,
-        /// The direction, forward or back.
+        /// The direction of the command.
         op: Op,
         /// See [`contract::step::CommandId::generation`].
         generation: u16,
@@ -65,7 +65,7 @@ pub enum Entry {
     CommandDone {
         /// The name of the step.
         step: StepName,
-        /// The direction, forward or back.
+        /// The direction of the command.
         op: Op,
         /// The command's reply.
         #[serde(skip_deserializing)]
@@ -75,7 +75,7 @@ pub enum Entry {
     CommandRefused {
         /// The name of the step.
         step: StepName,
-        /// The direction, forward or back.
+        /// The direction of the command.
         op: Op,
         /// The stable code of the refusal or fault, in `noun_state` form.
         code: String,
@@ -86,7 +86,7 @@ pub enum Entry {
     CommandFailed {
         /// The name of the step.
         step: StepName,
-        /// The direction, forward or back.
+        /// The direction of the command.
         op: Op,
         /// The number of the attempt that failed.
         attempt: u16,
@@ -109,7 +109,7 @@ pub enum Entry {
     AttentionNeeded {
         /// The name of the step.
         step: StepName,
-        /// The direction, forward or back.
+        /// The direction of the command.
         op: Op,
         /// The stable code of the refusal or fault, in `noun_state` form.
         code: String,
@@ -130,7 +130,7 @@ pub enum Entry {
     StepSkipped {
         /// The name of the step.
         step: StepName,
-        /// The direction, forward or back.
+        /// The direction of the command.
         op: Op,
         /// The reply that stands in for the participant's.
         #[serde(skip_deserializing)]
@@ -190,6 +190,13 @@ pub enum Entry {
         /// The name of the step.
         step: StepName,
     },
+    /// What a step holds is to be extended: the command follows.
+    ExtensionBegun {
+        /// The name of the step.
+        step: StepName,
+        /// The time by which the extension must have taken effect; the saga is turned around then.
+        by: DateTime<Utc>,
+    },
     /// The saga's clock stood, because what it awaited was not asked for or not answered at its time: its deadline moves
     /// by as much, and nothing of it was due before the end of that time.
     ClockStood {
@@ -210,14 +217,17 @@ impl Entry {
     /// The number of the reader that an entry asks for: of the first program that understands it.
     pub(crate) const fn reader(&self) -> u16 {
         match self {
+            Self::CommandDispatched { op, .. }
+            | Self::CommandDone { op, .. }
+            | Self::CommandRefused { op, .. }
+            | Self::CommandFailed { op, .. }
+            | Self::AttentionNeeded { op, .. }
+            | Self::StepSkipped { op, .. } => match op {
+                Op::Action | Op::Compensation => 1,
+                Op::Extension => 3,
+            },
             Self::SagaStarted { .. }
-            | Self::CommandDispatched { .. }
-            | Self::CommandDone { .. }
-            | Self::CommandRefused { .. }
-            | Self::CommandFailed { .. }
             | Self::CompensationStarted { .. }
-            | Self::AttentionNeeded { .. }
-            | Self::StepSkipped { .. }
             | Self::ClockStood { .. }
             | Self::SagaCompleted
             | Self::SagaCompensated
@@ -232,7 +242,7 @@ impl Entry {
             | Self::SignalMissed { .. }
             | Self::TimerSet { .. }
             | Self::TimerFired { .. } => 2,
-            Self::StepNotNeeded { .. } => 3,
+            Self::StepNotNeeded { .. } | Self::ExtensionBegun { .. } => 3,
         }
     }
 
@@ -254,6 +264,7 @@ impl Entry {
             | Self::TimerSet { .. }
             | Self::TimerFired { .. }
             | Self::StepNotNeeded { .. }
+            | Self::ExtensionBegun { .. }
             | Self::ClockStood { .. }
             | Self::SagaCompleted
             | Self::SagaCompensated

@@ -31,8 +31,11 @@ pub fn evolve(state: &mut State, entry: &Entry) {
             dispatched(progress(state, step, *op), *generation, *attempt, Phase::Outstanding { reply_by: *reply_by });
         }
         Entry::CommandDone { step, op, reply } => {
-            let progress = progress(state, step, *op);
-            conclude(progress, Phase::Done { reply: reply.clone() });
+            let touched = state.steps.entry(step.clone()).or_default();
+            conclude(touched.progress_mut(*op), Phase::Done { reply: reply.clone() });
+            if *op == Op::Extension {
+                touched.extended = Some(reply.clone());
+            }
         }
         Entry::CommandRefused { step, op, code, message } => {
             let progress = progress(state, step, *op);
@@ -93,6 +96,9 @@ pub fn evolve(state: &mut State, entry: &Entry) {
             touched.not_applicable = true;
             conclude(&mut touched.action, Phase::Idle);
         }
+        Entry::ExtensionBegun { step, by } => {
+            state.steps.entry(step.clone()).or_default().extend_by = Some(*by);
+        }
         Entry::ClockStood { since, until } => stood(state, *since, *until),
         Entry::SagaCompleted => state.status = SagaStatus::Completed,
         Entry::SagaCompensated => state.status = SagaStatus::Compensated,
@@ -141,7 +147,8 @@ fn conclude(progress: &mut Progress, phase: Phase) {
 fn stood(state: &mut State, since: DateTime<Utc>, until: DateTime<Utc>) {
     let deadline = state.deadline_at.and_then(|deadline| deadline.checked_add_signed(until - since));
     state.deadline_at = deadline.or(state.deadline_at);
-    let halves = state.steps.values_mut().flat_map(|step| [&mut step.action, &mut step.compensation]);
+    let halves =
+        state.steps.values_mut().flat_map(|step| [&mut step.action, &mut step.compensation, &mut step.extension]);
     for progress in halves {
         match &mut progress.phase {
             Phase::Outstanding { reply_by: due } | Phase::Waiting { retry_at: due } => *due = until.max(*due),
@@ -174,6 +181,10 @@ fn turned_around(state: &mut State, cause: &Cause) {
         }
         if step.action.phase == Phase::GivenUp {
             step.action.in_doubt = true;
+        }
+        if step.extension.is_open() {
+            step.extension.phase = Phase::GivenUp;
+            step.extension.in_doubt = true;
         }
     }
 }

@@ -6,6 +6,7 @@
 
 use std::{any::Any, sync::Arc};
 
+use chrono::{DateTime, Utc};
 use contract::{
     Command, Document,
     limits::{PAYLOAD_BYTES_MAX, cut_error_text},
@@ -30,6 +31,8 @@ pub(crate) type BuildUndo = Box<dyn Fn(&dyn Any, &Cause) -> Result<Box<RawValue>
 pub(crate) type Learn = Box<dyn Fn(&mut dyn Any, &Document) -> Result<(), MappingError> + Send + Sync>;
 /// Says until when a step waits.
 pub(crate) type BuildWake = Box<dyn Fn(&dyn Any, &dyn Any) -> Result<Wake, MappingError> + Send + Sync>;
+/// Reads from a reply until when what it tells of is valid.
+pub(crate) type Validity = Box<dyn Fn(&Document) -> Option<DateTime<Utc>> + Send + Sync>;
 /// Says whether a step is needed, once all before it is done.
 pub(crate) type Needed = Box<dyn Fn(&dyn Any, &dyn Any) -> Result<bool, MappingError> + Send + Sync>;
 /// Says whether a step applies to an input.
@@ -126,6 +129,16 @@ pub(crate) fn erase_needed<I: 'static, F: 'static>(function: fn(&I, &F) -> bool)
     Box::new(move |input, facts| {
         let (input, facts) = (typed::<I>(input)?, typed::<F>(facts)?);
         guarded(|| function(input, facts))
+    })
+}
+
+/// A reply that does not read says nothing: it was checked when it came.
+pub(crate) fn erase_validity<R: DeserializeOwned + Send + Sync + 'static>(
+    function: fn(&R) -> Option<DateTime<Utc>>,
+) -> Validity {
+    Box::new(move |reply| {
+        let reply = read::<R>(reply).ok()?;
+        guarded(|| function(&reply)).ok().flatten()
     })
 }
 

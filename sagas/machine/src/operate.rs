@@ -188,6 +188,7 @@ fn stands(state: &State, step: &StepName, op: Op) -> String {
     let what = match op {
         Op::Action => "step",
         Op::Compensation => "the compensation of step",
+        Op::Extension => "the extension of step",
     };
     match state.steps.get(step) {
         Some(touched) if touched.not_applicable => format!("step `{step}` does not apply to this saga"),

@@ -28,6 +28,12 @@ pub(crate) fn build_payload(
             Forward::Command { build, .. } => build(input, &*facts(definition, state, step)?),
             Forward::Signal { .. } | Forward::Timer { .. } => Err(MappingError::Mixed),
         },
+        (Op::Extension, _) => {
+            let extension = step.extension.as_ref().ok_or(MappingError::Mixed)?;
+            let mut facts = facts(definition, state, step)?;
+            learn_from(&mut *facts, state, step)?;
+            (extension.build)(input, &*facts)
+        }
         (Op::Compensation, Some(undo)) => {
             let unknown = || Cause { step: None, code: String::new(), message: String::new(), refused: false };
             match &state.cause {
@@ -66,10 +72,16 @@ pub(crate) fn is_needed(
 fn facts(definition: &Definition, state: &State, step: &Step) -> Result<Box<dyn Any>, MappingError> {
     let mut facts = (definition.new_facts)();
     for before in definition.steps_in(step.ancestors) {
-        let Some(learn) = before.learn() else { continue };
-        if let Some(Phase::Done { reply }) = state.progress(&before.name, Op::Action).map(|progress| &progress.phase) {
-            learn(&mut *facts, reply)?;
-        }
+        learn_from(&mut *facts, state, before)?;
     }
     Ok(facts)
+}
+
+/// Puts what a step learned into the facts, once it is done.
+fn learn_from(facts: &mut dyn Any, state: &State, step: &Step) -> Result<(), MappingError> {
+    let phase = state.progress(&step.name, Op::Action).map(|progress| &progress.phase);
+    match (step.learn(), phase) {
+        (Some(learn), Some(Phase::Done { reply })) => learn(facts, reply),
+        (Some(_) | None, _) => Ok(()),
+    }
 }

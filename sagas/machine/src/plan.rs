@@ -9,7 +9,7 @@ use contract::{
     Document,
     orchestrator_api::{LeftEffect, PlannedCommand, PlannedWhen},
     saga::{Action, SagaStatus},
-    step::{Op, StepName},
+    step::{CommandId, Op},
 };
 
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
     evolve::evolve,
     input::{Operator, Terms},
     operate::operate,
-    queries::{ahead_back, ahead_forward, needs_undo},
+    queries::{ahead_back, ahead_forward, needs_undo, ops},
     state::{Phase, State},
     step::{Step, Work},
 };
@@ -46,7 +46,7 @@ pub fn plan(definition: &Definition, state: State, action: &Action, now: DateTim
     let mut outlook = Outlook { definition, state, now, planned: Vec::new() };
     match verdict {
         Verdict::Accepted => {
-            let sent: Vec<_> = commands.into_iter().map(|command| command.command_id.step).collect();
+            let sent: Vec<_> = commands.into_iter().map(|command| command.command_id).collect();
             outlook.run(&sent);
         }
         Verdict::Ignored(_) | Verdict::Unknown(_) | Verdict::Refused { .. } => {}
@@ -65,7 +65,7 @@ struct Outlook<'d> {
 
 impl Outlook<'_> {
     /// Goes on to the end. Each round but the last concludes a step, so there are no more than steps.
-    fn run(&mut self, sent: &[StepName]) {
+    fn run(&mut self, sent: &[CommandId]) {
         if self.state.status.is_final() {
             return;
         }
@@ -75,7 +75,7 @@ impl Outlook<'_> {
             self.conclude_open();
             let op = self.state.direction();
             let (ahead, end) = match op {
-                Op::Action => (ahead_forward(self.definition, &self.state), Entry::SagaCompleted),
+                Op::Action | Op::Extension => (ahead_forward(self.definition, &self.state), Entry::SagaCompleted),
                 Op::Compensation => (ahead_back(self.definition, &self.state), Entry::SagaCompensated),
             };
             if ahead.finished {
@@ -101,12 +101,14 @@ impl Outlook<'_> {
     }
 
     /// The commands that need no further reply: what the action sends first.
-    fn plan_open(&mut self, sent: &[StepName]) {
-        let op = self.state.direction();
-        for step in &self.definition.steps {
+    fn plan_open(&mut self, sent: &[CommandId]) {
+        let open = ops(&self.state).iter().flat_map(|op| self.definition.steps.iter().map(|step| (step, *op)));
+        for (step, op) in open {
             let Some(progress) = self.state.progress(&step.name, op) else { continue };
             let (when, retry_at) = match progress.phase {
-                Phase::Outstanding { .. } if sent.contains(&step.name) => (PlannedWhen::Now, None),
+                Phase::Outstanding { .. } if sent.iter().any(|id| id.step == step.name && id.op == op) => {
+                    (PlannedWhen::Now, None)
+                }
                 Phase::Outstanding { .. } => (PlannedWhen::UnderWay, None),
                 Phase::Waiting { retry_at } => (PlannedWhen::AtRetry, Some(retry_at)),
                 // A wait sends nothing, and is taken to end.
@@ -140,7 +142,7 @@ fn planned(
     let spec = step.command(op)?;
     let undo = match op {
         Op::Action => step.compensation(),
-        Op::Compensation => None,
+        Op::Compensation | Op::Extension => None,
     };
     Some(PlannedCommand {
         round,

@@ -12,6 +12,7 @@ use contract::{
 
 use crate::{
     definition::Definition,
+    holds::holds,
     retry::later,
     state::{Phase, Progress, State, StepState},
     step::{CommandSpec, Step},
@@ -32,19 +33,32 @@ pub fn next_wake(definition: &Definition, state: &State, now: DateTime<Utc>) -> 
     if !definition.fits(state) || state.status.is_final() {
         return None;
     }
-    let op = state.direction();
-    let retries = definition.steps.iter().filter_map(|step| {
-        let (Phase::Waiting { retry_at }, Some(spec)) = (&state.progress(&step.name, op)?.phase, step.command(op))
-        else {
-            return None;
-        };
-        Some(if is_due(*retry_at, spec, now) { now.min(*retry_at) } else { *retry_at })
+    let retries = definition.steps.iter().flat_map(|step| {
+        let retries = ops(state).iter().filter_map(|op| {
+            let (Phase::Waiting { retry_at }, Some(spec)) =
+                (&state.progress(&step.name, *op)?.phase, step.command(*op))
+            else {
+                return None;
+            };
+            Some(if is_due(*retry_at, spec, now) { now.min(*retry_at) } else { *retry_at })
+        });
+        retries.collect::<Vec<_>>()
     });
     // Behind a reply that is due before it, the deadline stands still until that reply has come, or is missing.
     let first_due = first_due(state);
     let deadline = deadline(definition, state).filter(|deadline| first_due.is_none_or(|due| *deadline <= due));
     let waits = waits(state).filter_map(|(_, progress)| progress.wake_at());
-    retries.chain(waits).chain(deadline).min()
+    let holds = holds(definition, state).into_iter().map(|hold| hold.next.at());
+    retries.chain(waits).chain(deadline).chain(holds).min()
+}
+
+/// The directions in which a saga may have commands under way.
+#[must_use]
+pub const fn ops(state: &State) -> &'static [Op] {
+    match state.direction() {
+        Op::Action | Op::Extension => &[Op::Action, Op::Extension],
+        Op::Compensation => &[Op::Compensation],
+    }
 }
 
 /// The steps that wait for a signal or a time.
@@ -66,7 +80,7 @@ pub(crate) fn waits_over<'d>(definition: &'d Definition, state: &State, now: Dat
 pub fn retrying_since(definition: &Definition, state: &State) -> Option<DateTime<Utc>> {
     let op = state.direction();
     let must_succeed = definition.steps.iter().filter(|step| match (op, step.kind) {
-        (Op::Action, StepKind::Compensatable) => false,
+        (Op::Action, StepKind::Compensatable) | (Op::Extension, _) => false,
         (Op::Action, StepKind::Pivot | StepKind::Retriable) | (Op::Compensation, _) => true,
     });
     must_succeed.filter_map(|step| state.progress(&step.name, op)?.retrying_since()).min()
@@ -103,7 +117,8 @@ pub(crate) fn expires_at(state: &State, step: &Step, op: Op) -> Option<DateTime<
     let expired = state.progress(&step.name, op).is_some_and(|progress| progress.expired);
     match (op, step.kind) {
         (Op::Action, StepKind::Compensatable) if !expired => state.deadline_at,
-        (Op::Action, _) | (Op::Compensation, _) => None,
+        (Op::Extension, _) if !expired => state.steps.get(&step.name).and_then(|touched| touched.extend_by),
+        (Op::Action | Op::Compensation | Op::Extension, _) => None,
     }
 }
 
@@ -112,7 +127,7 @@ pub(crate) fn expires_at(state: &State, step: &Step, op: Op) -> Option<DateTime<
 pub fn deadline(definition: &Definition, state: &State) -> Option<DateTime<Utc>> {
     match state.direction() {
         Op::Action if !pivot_issued(definition, state) => state.deadline_at,
-        Op::Action | Op::Compensation => None,
+        Op::Action | Op::Compensation | Op::Extension => None,
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     decision::CommandToSend,
     definition::Definition,
     payload::build_payload,
-    queries::expires_at,
+    queries::{expires_at, ops},
     state::{Phase, State},
 };
 
@@ -19,16 +19,17 @@ pub fn resume(definition: &Definition, state: &State) -> Vec<CommandToSend> {
     if !definition.fits(state) || state.status.is_final() {
         return Vec::new();
     }
-    let op = state.direction();
     let mut commands = Vec::new();
     for step in definition.steps() {
-        let Some(progress) = state.progress(&step.name, op) else { continue };
-        let (Phase::Outstanding { .. }, Some(spec)) = (&progress.phase, step.command(op)) else { continue };
-        let Ok(payload) = build_payload(definition, state, step, op) else { continue };
-        let generation = progress.generation;
-        let command_id = CommandId { saga: state.saga_id, step: step.name.clone(), op, generation };
-        let expires_at = expires_at(state, step, op);
-        commands.push(CommandToSend::new(spec, command_id, progress.attempt, expires_at, payload));
+        for op in ops(state).iter().copied() {
+            let Some(progress) = state.progress(&step.name, op) else { continue };
+            let (Phase::Outstanding { .. }, Some(spec)) = (&progress.phase, step.command(op)) else { continue };
+            let Ok(payload) = build_payload(definition, state, step, op) else { continue };
+            let generation = progress.generation;
+            let command_id = CommandId { saga: state.saga_id, step: step.name.clone(), op, generation };
+            let expires_at = expires_at(state, step, op);
+            commands.push(CommandToSend::new(spec, command_id, progress.attempt, expires_at, payload));
+        }
     }
     commands
 }

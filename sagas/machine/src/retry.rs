@@ -104,6 +104,7 @@ fn draw(id: &CommandId, attempts: u16) -> u64 {
     let op: u8 = match id.op {
         Op::Action => 0,
         Op::Compensation => 1,
+        Op::Extension => 2,
     };
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
     let saga = id.saga.uuid();

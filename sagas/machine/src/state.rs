@@ -64,6 +64,12 @@ pub struct StepState {
     pub action: Progress,
     /// The progress of the compensation.
     pub compensation: Progress,
+    /// The progress of the last extension of what the step holds.
+    pub extension: Progress,
+    /// The reply of the last extension that took effect.
+    pub extended: Option<Document>,
+    /// The time by which the last extension had to take effect.
+    pub extend_by: Option<DateTime<Utc>>,
 }
 
 /// The progress of one direction of a step.
@@ -189,6 +195,7 @@ impl StepState {
         match op {
             Op::Action => &self.action,
             Op::Compensation => &self.compensation,
+            Op::Extension => &self.extension,
         }
     }
 
@@ -196,6 +203,7 @@ impl StepState {
         match op {
             Op::Action => &mut self.action,
             Op::Compensation => &mut self.compensation,
+            Op::Extension => &mut self.extension,
         }
     }
 }

@@ -11,7 +11,7 @@ use contract::{
 
 use crate::{
     json::Mismatch,
-    mapping::{BuildAction, BuildUndo, BuildWake, Condition, Learn, Needed},
+    mapping::{BuildAction, BuildUndo, BuildWake, Condition, Learn, Needed, Validity},
     retry::Retry,
     step_set::StepSet,
 };
@@ -34,6 +34,19 @@ pub struct Step {
     pub(crate) undo: Option<Undo>,
     /// The time after which what it holds is let go, unless it is confirmed.
     pub(crate) holds_for: Option<Duration>,
+    /// Reads from its reply until when what it holds is valid.
+    pub(crate) validity: Option<Validity>,
+    pub(crate) extension: Option<Extension>,
+    /// The steps whose holds this one's takes the place of.
+    pub(crate) renews: StepSet,
+}
+
+/// The command that makes what a step holds last longer.
+pub(crate) struct Extension {
+    pub(crate) command: CommandSpec,
+    pub(crate) build: BuildAction,
+    /// Reads from its reply until when the hold is valid.
+    pub(crate) validity: Validity,
 }
 
 /// The forward half of a step.
@@ -160,9 +173,8 @@ impl Step {
                 Some(Expected { what: format!("what the signal `{name}` carries"), check: check_payload })
             }
             (Op::Action, Work::Timer) => None,
-            (Op::Action, Work::Command(_)) | (Op::Compensation, _) => self.command(op).map(|command| Expected {
-                what: format!("what `{}` answers", command.name),
-                check: &command.check_reply,
+            (Op::Action, Work::Command(_)) | (Op::Compensation | Op::Extension, _) => self.command(op).map(|command| {
+                Expected { what: format!("what `{}` answers", command.name), check: &command.check_reply }
             }),
         }
     }
@@ -171,6 +183,18 @@ impl Step {
     #[must_use]
     pub fn compensation(&self) -> Option<&CommandSpec> {
         self.undo.as_ref().map(|undo| &undo.command)
+    }
+
+    /// The command that makes what the step holds last longer.
+    #[must_use]
+    pub fn extension(&self) -> Option<&CommandSpec> {
+        self.extension.as_ref().map(|extension| &extension.command)
+    }
+
+    /// True when its reply says until when what it holds is valid.
+    #[must_use]
+    pub const fn holds(&self) -> bool {
+        self.validity.is_some()
     }
 
     /// The time after which what the step holds is let go, unless it is confirmed.
@@ -188,6 +212,7 @@ impl Step {
                 Work::Signal(_) | Work::Timer => None,
             },
             Op::Compensation => self.compensation(),
+            Op::Extension => self.extension(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The commands: hold rooms, release them, confirm them. Each file has one, with its SQL; `villas` is a part of
+//! The commands: hold rooms, extend the hold, release it, confirm it. Each file has one, with its SQL; `villas` is a part of
 //! confirming.
 //!
 //! Every statement that moves rooms first locks their `room_night` rows, in the order of (room type, night), and only
@@ -6,12 +6,14 @@
 //! expired by the one that comes first (S22).
 
 mod confirm_rooms;
+mod extend_rooms;
 mod hold_rooms;
 mod lock_order;
 mod release_rooms;
+mod take_again;
 mod villas;
 
-use contract::accommodation::{ConfirmRooms, HoldRooms, ReleaseRooms, RoomsReleased};
+use contract::accommodation::{ConfirmRooms, ExtendRooms, HoldRooms, ReleaseRooms, RoomsReleased};
 use worker_runtime::{Domain, HoldMinutes, OfferKeys};
 
 /// The handlers of the domain's commands.
@@ -29,6 +31,7 @@ impl Accommodation {
         domain
             .action::<HoldRooms>(self.clone())
             .compensation::<ReleaseRooms>(self.clone(), |_| RoomsReleased {})
+            .action::<ExtendRooms>(self.clone())
             .action::<ConfirmRooms>(self.clone())
             .lock_order(self)
     }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  action        own row?  stored -> answer it again   prepared -> resume   none -> compensated? refuse : run
+//!  extension     as an action: it is refused once its step is compensated, and the handler sees what is still held
 //!  compensation  own row?  stored -> answer it again   prepared -> resume   none -> look at the action:
 //!                          done -> run    prepared -> run, and turn its row into a tombstone (in doubt)
 //!                          refused or unknown -> nothing to undo: leave a tombstone
@@ -79,7 +80,7 @@ impl Known {
             }
             Some(InboxEntry::Prepared(prepared)) => Ruling::Resume(prepared.clone()),
             None => match id.op {
-                Op::Action => self.rule_new_action(id),
+                Op::Action | Op::Extension => self.rule_new_action(id),
                 Op::Compensation => self.rule_new_compensation(id),
             },
         }

@@ -15,6 +15,8 @@ use crate::{
 
 const OP_ACTION: i8 = b'a' as i8;
 const OP_COMPENSATION: i8 = b'c' as i8;
+/// A capital, because it sorts before the others: however often a hold is extended, its step's other rows are read first.
+const OP_EXTENSION: i8 = b'E' as i8;
 const STATE_DONE: i8 = b'd' as i8;
 const STATE_REFUSED: i8 = b'r' as i8;
 const STATE_TOMBSTONE: i8 = b't' as i8;
@@ -201,6 +203,7 @@ impl Row {
         let op = match self.op {
             OP_ACTION => Op::Action,
             OP_COMPENSATION => Op::Compensation,
+            OP_EXTENSION => Op::Extension,
             _ => return Err(broken("op")),
         };
         let id = CommandId {
@@ -225,5 +228,6 @@ const fn op_column(op: Op) -> i8 {
     match op {
         Op::Action => OP_ACTION,
         Op::Compensation => OP_COMPENSATION,
+        Op::Extension => OP_EXTENSION,
     }
 }

@@ -60,6 +60,9 @@ pub struct SagaView {
     /// The time when the engine next looks at it by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_wake_at: Option<DateTime<Utc>>,
+    /// The earliest time at which something lapses that it holds, before its point of no return.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holds_until: Option<DateTime<Utc>>,
     /// The signals that it has heard.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signals: Vec<SignalView>,
@@ -83,6 +86,9 @@ pub struct StepView {
     /// The compensation's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compensation: Option<String>,
+    /// The name of the command that makes what the step holds last longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extension: Option<String>,
     /// The steps that must be done before it.
     pub after: Vec<StepName>,
     /// The step's status.
@@ -95,6 +101,9 @@ pub struct StepView {
     /// The time that it waits for, or at which it misses its signal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wake_at: Option<DateTime<Utc>>,
+    /// The time until which what it holds is valid, while the saga depends on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_until: Option<DateTime<Utc>>,
     /// The time of its first retry, while it is retried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retrying_since: Option<DateTime<Utc>>,

@@ -2,9 +2,13 @@
 
 use contract::{
     Command,
-    accommodation::{AcceptedStay, ConfirmRooms, HoldRooms, ReleaseRooms, RoomsConfirmed, RoomsHeld, RoomsReleased},
+    accommodation::{
+        AcceptedStay, ConfirmRooms, ExtendRooms, HoldRooms, ReleaseRooms, RoomsConfirmed, RoomsHeld, RoomsReleased,
+    },
     feed::{Notice, NotifyUser, UserNotified},
-    flights::{AcceptedFlight, ConfirmSeats, HoldSeats, ReleaseSeats, SeatsConfirmed, SeatsHeld, SeatsReleased},
+    flights::{
+        AcceptedFlight, ConfirmSeats, ExtendSeats, HoldSeats, ReleaseSeats, SeatsConfirmed, SeatsHeld, SeatsReleased,
+    },
     order::{
         self, BeginPayment, ConfirmOrder, CreateOrder, EndPayment, OrderConfirmation, OrderCreated, OrderRejection,
         PayOrder, PaymentBegun, PaymentEnded, PaymentPlan, PaymentRecorded, PlaceOrder, RecordPayment, RejectOrder,
@@ -129,6 +133,8 @@ fn holds() -> Vec<Golden> {
     let stays = vec![AcceptedStay { offer_id: stay(), total: money("480000", "JPY") }];
     let tickets = SeatsConfirmed { booking_reference: "X7PQ2M".into(), tickets: vec!["125-2400000001".into()] };
     vec![
+        pair(ExtendSeats { order_id: order(), offers: flights.clone() }, SeatsHeld { expires_at: at(20) }),
+        pair(ExtendRooms { order_id: order(), offers: stays.clone() }, RoomsHeld { expires_at: at(20) }),
         pair(HoldSeats { order_id: order(), offers: flights, travellers: 2 }, SeatsHeld { expires_at: at(20) }),
         pair(ReleaseSeats { order_id: order() }, SeatsReleased {}),
         pair(ConfirmSeats { order_id: order(), travellers: travellers() }, tickets),

@@ -7,9 +7,9 @@ use contract::{Command, Document, command::Route, saga::StepKind, step::StepName
 use super::mistakes::DefinitionError;
 use crate::{
     json::{Mismatch, check},
-    mapping::{BuildAction, BuildUndo, BuildWake, Condition, Learn, Needed},
+    mapping::{BuildAction, BuildUndo, BuildWake, Condition, Learn, Needed, Validity},
     retry::Retry,
-    step::{CommandSpec, Forward, SignalSpec, Step, Undo},
+    step::{CommandSpec, Extension, Forward, SignalSpec, Step, Undo},
     step_set::{STEPS_MAX, StepSet},
 };
 
@@ -33,6 +33,9 @@ pub(super) struct StepParts {
     pub(super) when: Option<Condition>,
     pub(super) needed: Option<Needed>,
     pub(super) holds_for: Option<Duration>,
+    pub(super) validity: Option<Validity>,
+    pub(super) extension: Option<(Signature, BuildAction, Validity)>,
+    pub(super) renews: Vec<StepHandle>,
     pub(super) undo: Option<(Signature, BuildUndo)>,
     pub(super) undo_timing: Timing,
 }
@@ -110,13 +113,20 @@ pub(super) fn assemble(
                 None => mistakes.push(DefinitionError::UnknownHandle { step: parts.name.clone() }),
             }
         }
+        let mut renews = StepSet::default();
+        for handle in &parts.renews {
+            match handle.builder == builder && ancestors.contains(handle.position) {
+                true => renews.insert(handle.position),
+                false => mistakes.push(DefinitionError::RenewsStranger { step: parts.name.clone() }),
+            }
+        }
         let position = assembled.len();
         for (_, step) in assembled.iter_mut().enumerate().filter(|(at, _)| ancestors.contains(*at)) {
             step.descendants.insert(position);
         }
         let after = assembled.iter().enumerate().filter(|(at, _)| before.contains(*at));
         let after = after.map(|(_, step)| step.name.clone()).collect();
-        assembled.push(step(name, parts, forward, defaults, Edges { after, before, ancestors }, mistakes));
+        assembled.push(step(name, parts, forward, defaults, Edges { after, before, ancestors, renews }, mistakes));
     }
     assembled
 }
@@ -126,6 +136,7 @@ struct Edges {
     after: Vec<StepName>,
     before: StepSet,
     ancestors: StepSet,
+    renews: StepSet,
 }
 
 fn step(
@@ -136,7 +147,7 @@ fn step(
     edges: Edges,
     mistakes: &mut Vec<DefinitionError>,
 ) -> Step {
-    let StepParts { kind, when, needed, holds_for, undo, undo_timing, .. } = parts;
+    let StepParts { kind, when, needed, holds_for, validity, extension, undo, undo_timing, .. } = parts;
     let retry = match kind {
         StepKind::Compensatable => defaults.before_pivot,
         StepKind::Pivot | StepKind::Retriable => defaults.must_succeed,
@@ -158,7 +169,25 @@ fn step(
         let command = signature.spec(&undo_timing, defaults.must_succeed, defaults.reply_within);
         Undo { command, build }
     });
-    let Edges { after, before, ancestors } = edges;
-    let descendants = StepSet::default();
-    Step { name, kind, after, before, ancestors, descendants, when, needed, forward, undo, holds_for }
+    let extension = extension.map(|(signature, build, validity)| {
+        let command = signature.spec(&Timing::default(), defaults.before_pivot, defaults.reply_within);
+        Extension { command, build, validity }
+    });
+    let Edges { after, before, ancestors, renews } = edges;
+    Step {
+        name,
+        kind,
+        after,
+        before,
+        ancestors,
+        descendants: StepSet::default(),
+        when,
+        needed,
+        forward,
+        undo,
+        holds_for,
+        validity,
+        extension,
+        renews,
+    }
 }

@@ -106,7 +106,7 @@ fn check_times(step: &Step, mistakes: &mut Vec<DefinitionError>) {
     {
         mistakes.push(DefinitionError::NoTimeToSignal { step: step.name.clone() });
     }
-    for op in [Op::Action, Op::Compensation] {
+    for op in [Op::Action, Op::Compensation, Op::Extension] {
         let Some(command) = step.command(op) else { continue };
         let wrong = command.retry.mistakes();
         mistakes.extend(wrong.map(|mistake| DefinitionError::BadRetry { step: step.name.clone(), op, mistake }));
@@ -118,6 +118,12 @@ fn check_times(step: &Step, mistakes: &mut Vec<DefinitionError>) {
 
 /// A hold must outlast the latest start of the pivot and one sending of each step from there on.
 fn check_hold(definition: &Definition, step: &Step, mistakes: &mut Vec<DefinitionError>) {
+    if step.holds() && step.kind != StepKind::Compensatable {
+        mistakes.push(DefinitionError::HoldAfterPivot { step: step.name.clone() });
+    }
+    if step.extension.is_some() && !step.holds() {
+        mistakes.push(DefinitionError::ExtensionWithoutValidity { step: step.name.clone() });
+    }
     let Some(hold) = step.holds_for else { return };
     let Some(deadline) = definition.deadline else {
         mistakes.push(DefinitionError::HoldWithoutDeadline { step: step.name.clone(), hold });

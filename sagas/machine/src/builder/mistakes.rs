@@ -72,6 +72,24 @@ pub enum DefinitionError {
         /// The name of the step.
         step: StepName,
     },
+    /// A step from the pivot on says until when it holds something.
+    #[error("step `{step}` holds something until a time, but nothing is held any more from the pivot on")]
+    HoldAfterPivot {
+        /// The name of the step.
+        step: StepName,
+    },
+    /// A hold can be extended, but its reply does not say until when it lasts.
+    #[error("step `{step}` has an `extend`, but no `valid_until` that says when it is needed")]
+    ExtensionWithoutValidity {
+        /// The name of the step.
+        step: StepName,
+    },
+    /// A step renews a hold of a step that does not come before it.
+    #[error("step `{step}` renews the hold of a step that does not come before it")]
+    RenewsStranger {
+        /// The step's name as it was written.
+        step: String,
+    },
     /// A signal's name is not of the form that names have.
     #[error(
         "step `{step}` waits for `{name}`, which is not a signal's name: 1 to {SIGNAL_NAME_BYTES_MAX} of a-z, 0-9 and `-`, starting with a letter"

@@ -31,6 +31,16 @@ pub(super) fn shape_text(definition: &Definition) -> String {
         if let Some(compensation) = step.compensation() {
             text += &command_line(Op::Compensation, compensation);
         }
+        if step.holds() {
+            text += "valid until\n";
+        }
+        if let Some(extension) = step.extension() {
+            text += &command_line(Op::Extension, extension);
+        }
+        let renews: Vec<_> = definition.steps_in(step.renews).map(|step| step.name.as_str()).collect();
+        if !renews.is_empty() {
+            text += &format!("renews {}\n", renews.join(","));
+        }
     }
     text
 }

@@ -11,6 +11,7 @@ use crate::{
     definition::Definition,
     entry::Entry,
     evolve::evolve,
+    holds::{holds_until, is_extending},
     queries::pivot_issued,
     retry::later,
     state::{Phase, State},
@@ -98,6 +99,7 @@ fn check_journal(definition: &Definition, ended: &Ended) {
             Entry::CommandDispatched { step, op: Op::Action, reply_by, .. } => {
                 assert!(state.cause.is_none(), "`{step}` is sent after the saga was turned around");
                 check_in_time(definition, &state, step, *reply_by);
+                check_held(definition, &state, step, *reply_by);
                 sends += 1;
             }
             Entry::CommandDone { step, op: Op::Action, .. } | Entry::StepSkipped { step, op: Op::Action, .. } => {
@@ -128,6 +130,21 @@ fn check_in_time(definition: &Definition, state: &State, step: &StepName, reply_
     let Some(command) = step.command(Op::Action) else { return };
     let latest = later(deadline, command.reply_within);
     assert!(pivot_issued(definition, state) || reply_by < latest, "`{}` is sent after the deadline", step.name());
+}
+
+/// The pivot is issued for the first time only while all that it depends on is held for as long as it may take, and no
+/// extension is open.
+fn check_held(definition: &Definition, state: &State, step: &StepName, reply_by: DateTime<Utc>) {
+    let is_pivot = definition.step(step).is_some_and(|step| step.kind() == StepKind::Pivot);
+    if !is_pivot || pivot_issued(definition, state) {
+        return;
+    }
+    let held = holds_until(definition, state);
+    assert!(
+        held.is_none_or(|until| reply_by < until),
+        "`{step}` is issued until {reply_by}, and held is until {held:?}"
+    );
+    assert!(!is_extending(state), "`{step}` is issued while an extension is under way");
 }
 
 /// The steps that depend on `step` and may have taken effect must be undone before it.

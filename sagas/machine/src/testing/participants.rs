@@ -74,7 +74,7 @@ impl Script {
     pub fn random(definition: &Definition, dice: &mut Dice) -> Self {
         let mut script = Self::default();
         for step in definition.steps() {
-            for op in [Op::Action, Op::Compensation] {
+            for op in [Op::Action, Op::Compensation, Op::Extension] {
                 let attempts = dice.below(4);
                 let fates: Vec<_> = (0..attempts).map(|_| random_fate(op, dice)).chain([Fate::Do]).collect();
                 script.fates.insert((step.name().clone(), op), fates);
@@ -160,7 +160,7 @@ impl Participants {
         if let Some(stored) = self.inbox.get(id) {
             return (fate != Fate::LoseReply).then(|| stored.clone());
         }
-        if id.op == Op::Action && self.tombstones.contains_key(&id.step) {
+        if id.op != Op::Compensation && self.tombstones.contains_key(&id.step) {
             let outcome = Outcome::refused(REFUSED_STEP_COMPENSATED, "its compensation came first");
             self.inbox.insert(id.clone(), outcome.clone());
             return Some(outcome);
@@ -192,6 +192,8 @@ impl Participants {
         let (done, undone) = self.effects.entry(id.step.clone()).or_default();
         match id.op {
             Op::Action => *done += 1,
+            // It makes an effect last, which it is not itself.
+            Op::Extension => {}
             Op::Compensation => {
                 if *done > *undone {
                     *undone += 1;

@@ -62,6 +62,7 @@ pub struct Simulation<'d> {
     shuffle: Option<Dice>,
     impatient: bool,
     acts: VecDeque<(usize, Action)>,
+    hold: Option<(&'static str, TimeDelta)>,
     saga_id: SagaId,
 }
 
@@ -81,8 +82,8 @@ struct Run<'d> {
     participants: Participants,
     queue: Vec<Message>,
     late: Vec<CommandToSend>,
-    /// Commands in the queues of domains that are away.
-    away: Vec<CommandToSend>,
+    /// Commands in the queues of domains that are away, with the time at which those are back.
+    away: Vec<(DateTime<Utc>, CommandToSend)>,
     now: DateTime<Utc>,
     /// The steps whose signal was sent, or never will be.
     signaled: BTreeSet<StepName>,
@@ -102,6 +103,7 @@ impl<'d> Simulation<'d> {
             shuffle: None,
             impatient: false,
             acts: VecDeque::new(),
+            hold: None,
             saga_id,
         }
     }
@@ -138,6 +140,13 @@ impl<'d> Simulation<'d> {
     #[must_use]
     pub const fn impatient(mut self) -> Self {
         self.impatient = true;
+        self
+    }
+
+    /// Lets each reply that has this field say that what it tells of is held for so long.
+    #[must_use]
+    pub const fn holding(mut self, field: &'static str, time: TimeDelta) -> Self {
+        self.hold = Some((field, time));
         self
     }
 
@@ -210,14 +219,16 @@ impl Run<'_> {
             }
             self.send_signals();
             let due = self.next_due();
+            let back_at = self.away.iter().map(|(back_at, _)| *back_at).min();
+            let due = due.filter(|(at, _)| back_at.is_none_or(|back_at| *at < back_at));
             if self.queue.is_empty() || (self.simulation.impatient && due.is_some() && self.roll(10) == 0) {
                 if let Some((at, input)) = due {
                     self.now = self.now.max(at);
                     self.hear(&input);
-                } else if !self.away.is_empty() {
-                    self.now += AWAY_FOR;
+                } else if let Some(back_at) = back_at {
+                    self.now = self.now.max(back_at);
                     let away = std::mem::take(&mut self.away);
-                    away.into_iter().for_each(|command| self.carry_out(&command, Fate::Do));
+                    away.into_iter().for_each(|(_, command)| self.carry_out(&command, Fate::Do));
                 } else if !self.late.is_empty() {
                     let late = std::mem::take(&mut self.late);
                     late.into_iter().for_each(|command| self.carry_out(&command, Fate::Do));
@@ -260,7 +271,7 @@ impl Run<'_> {
         let replies = resume(definition, &self.state).into_iter().filter_map(|command| {
             let CommandId { step, op, .. } = &command.command_id;
             let reply_by = self.state.progress(step, *op)?.due_at()?;
-            let away = self.away.iter().any(|away| away.command_id == command.command_id);
+            let away = self.away.iter().any(|(_, away)| away.command_id == command.command_id);
             let (command_id, attempt) = (command.command_id, command.attempt);
             (!away).then_some((reply_by, Input::ReplyMissing { command_id, attempt }))
         });
@@ -310,19 +321,29 @@ impl Run<'_> {
         match fate {
             Fate::LoseCommand => {}
             Fate::Late => self.late.push(command.clone()),
-            Fate::Away => self.away.push(command.clone()),
+            Fate::Away => self.away.push((self.now + AWAY_FOR, command.clone())),
             Fate::DeadLetter => {
                 let (command_id, attempt) = (command.command_id.clone(), command.attempt);
                 self.queue.push(Message::DeadLetter { command_id, attempt });
             }
             Fate::Do | Fate::Early | Fate::Refuse | Fate::Fault | Fate::LoseReply | Fate::Garble | Fate::Expire => {
-                let reply = (self.simulation.replies)(command.name).into();
+                let reply = self.reply(command.name).into();
                 if let Some(outcome) = self.participants.handle(command, fate, reply) {
                     let (command_id, attempt) = (command.command_id.clone(), command.attempt);
                     self.queue.push(Message::Reply { command_id, attempt, outcome });
                 }
             }
         }
+    }
+
+    fn reply(&self, command: &str) -> Value {
+        let mut reply = (self.simulation.replies)(command);
+        if let Some((field, time)) = self.simulation.hold
+            && let Some(until) = reply.get_mut(field)
+        {
+            *until = Value::from((self.now + time).to_rfc3339());
+        }
+        reply
     }
 
     fn hear_perhaps_twice(&mut self, input: &Input) {

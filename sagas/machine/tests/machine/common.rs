@@ -41,6 +41,9 @@ pub(crate) struct Probe {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Echo {
     pub(crate) said: String,
+    /// The time until which something is held, where the participant holds it.
+    #[serde(default)]
+    pub(crate) until: Option<DateTime<Utc>>,
 }
 
 impl Command for Probe {
@@ -179,6 +182,34 @@ pub(crate) fn payment() -> Definition {
     saga.build().unwrap()
 }
 
+/// hold (C, held until a time, extended) -> approval (signal, a day) -> confirm (P) -> tell (R).
+pub(crate) fn holding() -> Definition {
+    held("holding", true)
+}
+
+/// The same, with a hold that cannot be extended.
+pub(crate) fn fleeting() -> Definition {
+    held("fleeting", false)
+}
+
+fn held(name: &str, extends: bool) -> Definition {
+    let mut saga = Builder::<Trip, Learned>::new(name, 1);
+    let hold =
+        saga.step("hold").command(probe).on_reply(learn).compensate(unprobe).retry(FEW).compensation_retry(AGAIN);
+    let hold = hold.valid_until(|echo| echo.until);
+    let hold = if extends { hold.extend(probe, |echo| echo.until).add() } else { hold.add() };
+    let day = Duration::from_secs(86_400);
+    let approval = saga.step("approval").after([hold]).signal::<Approval>("approval").within(day).add();
+    let confirm = saga.step("confirm").pivot().after([approval]).command(probe).retry(AGAIN).add();
+    saga.step("tell").retriable().after([confirm]).command(probe).retry(AGAIN).add();
+    saga.build().unwrap()
+}
+
+/// A reply that holds something until so many seconds from now.
+pub(crate) fn held_for(talk: &Talk, seconds: i64) -> Value {
+    json!({"said": "held", "until": talk.now + chrono::TimeDelta::seconds(seconds)})
+}
+
 /// The shape of a random definition.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
@@ -199,6 +230,8 @@ struct PlannedStep {
     if_odd: bool,
     attempts_max: u16,
     learns: bool,
+    /// It holds something until a time where participants say so, and can perhaps be extended.
+    holds: Option<bool>,
     work: PlannedWork,
 }
 
@@ -230,6 +263,7 @@ pub(crate) fn plans() -> impl Strategy<Value = Plan> {
                 if_odd: false,
                 attempts_max: 3,
                 learns: true,
+                holds: None,
                 work: PlannedWork::Command,
             });
         }
@@ -246,6 +280,7 @@ pub(crate) fn plans() -> impl Strategy<Value = Plan> {
                 if_odd: false,
                 attempts_max: 2,
                 learns: false,
+                holds: None,
                 work,
             });
         }
@@ -260,14 +295,16 @@ fn planned(kind: StepKind, conditional: bool) -> impl Strategy<Value = PlannedSt
         2 => any::<bool>().prop_map(|ends| PlannedWork::Signal { ends }),
         1 => Just(PlannedWork::Timer),
     ];
-    let parts = (any::<u16>(), when, prop::bool::weighted(0.2), 1..6_u16, any::<bool>(), work);
-    parts.prop_map(move |(after, when, if_odd, attempts_max, learns, work)| PlannedStep {
+    let holds = prop::option::of(any::<bool>());
+    let parts = (any::<u16>(), when, prop::bool::weighted(0.2), 1..6_u16, any::<bool>(), holds, work);
+    parts.prop_map(move |(after, when, if_odd, attempts_max, learns, holds, work)| PlannedStep {
         kind,
         after,
         when,
         if_odd,
         attempts_max,
         learns,
+        holds: holds.filter(|_| kind == StepKind::Compensatable),
         work,
     })
 }
@@ -329,8 +366,17 @@ impl Plan {
             }
             let step = step.after(after);
             let handle = match planned.work {
-                PlannedWork::Command if planned.learns => step.command(probe).retry(retry).on_reply(learn).add(),
-                PlannedWork::Command => step.command(probe).retry(retry).add(),
+                PlannedWork::Command => {
+                    let mut step = step.command(probe).retry(retry);
+                    if planned.learns {
+                        step = step.on_reply(learn);
+                    }
+                    if let Some(extends) = planned.holds {
+                        step = step.valid_until(|echo| echo.until);
+                        step = if extends { step.extend(probe, |echo| echo.until) } else { step };
+                    }
+                    step.add()
+                }
                 PlannedWork::Signal { ends: true } => {
                     let signal = step.signal::<Approval>(&format!("signal-{number}"));
                     signal.within(Duration::from_secs(5)).on_signal(learn_approval).add()
@@ -498,6 +544,7 @@ fn entry_words(entry: &Entry) -> String {
     let way = |op: &Op| match op {
         Op::Action => "",
         Op::Compensation => "undo ",
+        Op::Extension => "extend ",
     };
     match entry {
         Entry::SagaStarted { .. } => "started".into(),
@@ -531,6 +578,7 @@ fn entry_words(entry: &Entry) -> String {
         Entry::SignalMissed { step, .. } => format!("{step} misses its signal"),
         Entry::TimerSet { step, .. } => format!("{step} waits for its time"),
         Entry::TimerFired { step } => format!("the time of {step} comes"),
+        Entry::ExtensionBegun { step, .. } => format!("{step} is to be extended"),
         Entry::StepNotNeeded { step } => format!("{step} is not needed"),
         Entry::SagaCompleted => "completed".into(),
         Entry::SagaCompensated => "compensated".into(),

@@ -95,6 +95,7 @@ fn examples() -> Vec<(&'static str, Entry)> {
                 Entry::TimerSet { .. } => "timer_set",
                 Entry::TimerFired { .. } => "timer_fired",
                 Entry::StepNotNeeded { .. } => "step_not_needed",
+                Entry::ExtensionBegun { .. } => "extension_begun",
                 Entry::ClockStood { .. } => "clock_stood",
                 Entry::SagaCompleted => "saga_completed",
                 Entry::SagaCompensated => "saga_compensated",
@@ -190,6 +191,7 @@ fn waits() -> Vec<(&'static str, Entry)> {
         ("", Entry::TimerSet { step: step(), fire_at: at(60) }),
         ("", Entry::TimerFired { step: step() }),
         ("", Entry::StepNotNeeded { step: step() }),
+        ("", Entry::ExtensionBegun { step: step(), by: at(60) }),
     ]
 }
 

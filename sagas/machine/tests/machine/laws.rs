@@ -113,6 +113,27 @@ proptest! {
     }
 
     #[test]
+    fn a_pivot_is_issued_only_while_all_that_it_needs_is_held(
+        plan in plans(), flags in 0..8_u8, seed: u64, held_s in 1..4_000_i64, act in 0..40_usize,
+    ) {
+        let definition = plan.build().unwrap();
+        let mut dice = Dice::new(seed);
+        let script = Script::random(&definition, &mut dice);
+        let simulation = |script: &Script| {
+            let simulation = Simulation::new(&definition, trip(flags), &holding_replies).script(script.clone());
+            simulation.holding("until", TimeDelta::seconds(held_s))
+        };
+        // What becomes of holds depends on time, so only the laws of any run are asked for.
+        simulation(&script).run().unwrap();
+        simulation(&script).shuffle(dice.clone()).impatient().crash(Crash::Always).run().unwrap();
+        simulation(&script).shuffle(dice.clone()).impatient().repeat().run().unwrap();
+        simulation(&script).shuffle(dice.clone()).impatient().act(act, Action::Retry { step: None }).run().unwrap();
+        let away = Script::away(&definition, &mut dice);
+        simulation(&away).run().unwrap();
+        simulation(&away).shuffle(dice).impatient().crash(Crash::AlwaysOncePublished).run().unwrap();
+    }
+
+    #[test]
     fn whatever_operators_do_and_whenever_no_law_is_broken(
         plan in plans(), flags in 0..8_u8, seed: u64,
         acts in prop::collection::vec((0..20_usize, 0..8_usize, 0..16_u8), 1..8),
@@ -376,4 +397,13 @@ fn any_entry() -> impl Strategy<Value = Entry> {
             _ => [Entry::SagaCompleted, Entry::SagaCompensated, Entry::SagaAbandoned][usize::from(attempt % 3)].clone(),
         }
     })
+}
+
+/// Replies that say until when something is held; the simulation says how long that is.
+fn holding_replies(command: &str) -> Value {
+    let mut reply = replies(command);
+    if command == "order.probe" {
+        reply["until"] = Value::Null;
+    }
+    reply
 }

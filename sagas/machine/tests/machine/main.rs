@@ -8,6 +8,7 @@ mod common;
 mod conditions;
 #[cfg(test)]
 mod golden;
+mod holds;
 #[cfg(test)]
 mod laws;
 #[cfg(test)]

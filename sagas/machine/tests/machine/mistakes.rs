@@ -234,7 +234,7 @@ fn the_fingerprint_is_that_of_the_shape() {
         change(&mut saga);
         saga.build().unwrap().fingerprint().clone()
     };
-    let changes: [Change; 7] = [
+    let changes: [Change; 9] = [
         |saga| _ = saga.step("hold").command(probe).compensate(unprobe).add(),
         |saga| _ = saga.step("held").command(probe).compensate(unprobe).add(),
         |saga| _ = saga.step("hold").command(probe).compensate(unprobe).when(|_| true).add(),
@@ -248,6 +248,11 @@ fn the_fingerprint_is_that_of_the_shape() {
                 .add()
         },
         |saga| _ = saga.deadline(SECOND).step("hold").command(probe).compensate(unprobe).add(),
+        |saga| _ = saga.step("hold").command(probe).compensate(unprobe).valid_until(|echo| echo.until).add(),
+        |saga| {
+            let hold = saga.step("hold").command(probe).compensate(unprobe).valid_until(|echo| echo.until);
+            _ = hold.extend(probe, |echo| echo.until).add();
+        },
         |saga| _ = saga.step("hold").command(probe).compensate(|trip, _| probe(trip, &Learned::default())).add(),
     ];
     let all: Vec<_> = changes.iter().map(|change| of(*change)).collect();
@@ -283,6 +288,23 @@ fn a_catalog_finds_by_name_and_version_and_takes_no_version_twice() {
 fn a_mistake_can_be_matched_on() {
     let mistakes = Saga::new("trip", 1).build().unwrap_err();
     assert_eq!(mistakes, [DefinitionError::NoSteps]);
+}
+
+#[test]
+fn holds_that_expire_are_checked() {
+    check(
+        |saga| {
+            let hold = saga.step("hold").command(probe).compensate(unprobe).extend(probe, |echo| echo.until).add();
+            let other = saga.step("other").command(probe).compensate(unprobe).valid_until(|echo| echo.until).add();
+            let renewing = saga.step("renewing").after([hold]).command(probe).compensate(unprobe).renews([other]).add();
+            saga.step("confirm").pivot().after([other, renewing]).command(probe).valid_until(|echo| echo.until).add();
+        },
+        &[
+            "step `renewing` renews the hold of a step that does not come before it",
+            "step `hold` has an `extend`, but no `valid_until` that says when it is needed",
+            "step `confirm` holds something until a time, but nothing is held any more from the pivot on",
+        ],
+    );
 }
 
 #[test]

@@ -11,7 +11,7 @@ use contract::{
 use machine::{Definition, Input};
 use serde_json::{Value, json};
 
-use crate::common::{Talk, act, approval, journey, name, payment, signal};
+use crate::common::{Talk, act, approval, held_for, holding, journey, name, payment, signal};
 
 /// A state, how to reach it, and the step and direction that the inputs are about.
 pub(crate) type Row = (&'static str, fn(&mut Talk), &'static str, Op);
@@ -57,13 +57,24 @@ const PERHAPS: &[Row] = &[
     ("action was found not needed", action_not_needed, "action", Op::Action),
 ];
 
+/// The same of sagas that hold something, `hold (until a time) -> approval (signal) -> confirm (pivot) -> tell`.
+const HOLDS: &[Row] = &[
+    ("hold is held, approval is awaited", held, "hold", Op::Action),
+    ("hold is being extended", extending, "hold", Op::Extension),
+    ("extending hold waits to be sent again", extension_waits, "hold", Op::Extension),
+    ("hold is being extended, the pivot waits for it", extending_before_pivot, "hold", Op::Extension),
+    ("hold was extended, the pivot is outstanding", extended_and_at_pivot, "hold", Op::Extension),
+    ("extending hold was refused, the saga turned around", extension_refused, "hold", Op::Extension),
+];
+
 #[test]
 fn the_table_of_state_and_input() {
     let mut table = String::new();
     let rows = ROWS.iter().map(|row| (row, journey as fn() -> Definition));
     let waits = WAITS.iter().map(|row| (row, approval as fn() -> Definition));
     let perhaps = PERHAPS.iter().map(|row| (row, payment as fn() -> Definition));
-    for ((state, reach, step, op), definition) in rows.chain(waits).chain(perhaps) {
+    let holds = HOLDS.iter().map(|row| (row, holding as fn() -> Definition));
+    for ((state, reach, step, op), definition) in rows.chain(waits).chain(perhaps).chain(holds) {
         table += &format!("## {state}\n");
         for (input, made) in inputs(step, *op) {
             let mut talk = Talk::begin(definition(), 0);
@@ -166,9 +177,40 @@ fn reply_missing(step: &'static str, op: Op, wait: TimeDelta) -> Make {
 
 pub(crate) fn good(op: Op) -> Value {
     match op {
-        Op::Action => json!({"said": "by hand"}),
+        Op::Action | Op::Extension => json!({"said": "by hand"}),
         Op::Compensation => json!({}),
     }
+}
+
+fn held(talk: &mut Talk) {
+    let reply = talk.reply("hold", Op::Action, Outcome::done(held_for(talk, 900)));
+    talk.hear(&reply);
+}
+
+fn extending(talk: &mut Talk) {
+    held(talk);
+    talk.wait();
+}
+
+fn extension_waits(talk: &mut Talk) {
+    extending(talk);
+    talk.faulted("hold", Op::Extension);
+}
+
+fn extending_before_pivot(talk: &mut Talk) {
+    extending(talk);
+    talk.signal("approval", "one");
+}
+
+fn extended_and_at_pivot(talk: &mut Talk) {
+    extending_before_pivot(talk);
+    let reply = talk.reply("hold", Op::Extension, Outcome::done(held_for(talk, 900)));
+    talk.hear(&reply);
+}
+
+fn extension_refused(talk: &mut Talk) {
+    extending(talk);
+    talk.refused("hold", Op::Extension);
 }
 
 fn last_rooms(talk: &mut Talk) {

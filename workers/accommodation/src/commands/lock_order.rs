@@ -1,7 +1,7 @@
 //! The nights of a batch with commands of several kinds, locked in the order of (room type, night).
 
 use chrono::NaiveDate;
-use contract::accommodation::{ConfirmRooms, HoldRooms, ReleaseRooms};
+use contract::accommodation::{ConfirmRooms, ExtendRooms, HoldRooms, ReleaseRooms};
 use sqlx::PgConnection;
 use worker_runtime::{Batch, DomainError, HandlerError, LockOrder};
 
@@ -22,6 +22,7 @@ impl LockOrder for Accommodation {
         }
         let released = batch.of::<ReleaseRooms>().map(|command| command.order_id);
         let confirmed = batch.of::<ConfirmRooms>().map(|command| command.order_id);
+        let extended = batch.of::<ExtendRooms>().map(|command| command.order_id);
         sqlx::query(
             "WITH stay AS (
                  SELECT * FROM unnest($1::int[], $2::date[], $3::date[]) AS a (room_type_id, check_in, check_out)
@@ -38,7 +39,7 @@ impl LockOrder for Accommodation {
         .bind(room_types)
         .bind(check_ins)
         .bind(check_outs)
-        .bind(released.chain(confirmed).map(|order_id| order_id.uuid()).collect::<Vec<_>>())
+        .bind(released.chain(confirmed).chain(extended).map(|order_id| order_id.uuid()).collect::<Vec<_>>())
         .execute(tx)
         .await
         .map_err(DomainError::doing("locking the nights of a batch"))?;

@@ -30,6 +30,7 @@ impl Holds for Accommodation {
              ), expired AS (
                  UPDATE room_hold h SET status = 'expired', closed_at = $1 FROM due
                  WHERE (SELECT count(*) FROM locked) > 0 AND h.order_id = due.order_id AND h.status = 'held'
+                   AND h.expires_at <= $1
                  RETURNING h.order_id
              ), given AS (
                  SELECT n.room_type_id, n.night, count(*)::int AS rooms

@@ -5,6 +5,7 @@
 
 mod barrier;
 mod common;
+mod extends;
 mod holds;
 mod races;
 mod selling;

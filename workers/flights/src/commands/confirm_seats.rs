@@ -28,7 +28,7 @@ impl SetHandler<ConfirmSeats> for Flights {
         for command in late {
             let expired =
                 holds.get(&order_of(command)).is_some_and(|hold| hold.status == "expired" && hold.fits(command));
-            if expired && self.take_again(tx, command, now).await? {
+            if expired && self.take_again(tx, order_of(command), now).await? {
                 again.push(command);
             }
         }
@@ -120,40 +120,6 @@ async fn sell(
     .map_err(DomainError::doing("selling held seats"))?;
     let confirmed = |(order, booking_reference, tickets)| (order, SeatsConfirmed { booking_reference, tickets });
     Ok(sold.into_iter().map(confirmed).collect())
-}
-
-impl Flights {
-    /// Holds again what an expired hold had, when all of it is on sale and free at its price. Its inventory is locked.
-    async fn take_again(
-        &self,
-        tx: &mut PgConnection,
-        command: &ConfirmSeats,
-        now: DateTime<Utc>,
-    ) -> Result<bool, DomainError> {
-        let moved = sqlx::query(
-            "WITH wanted AS (
-                 SELECT l.flight_id, l.cabin, sum(l.seats)::int AS seats,
-                        bool_and(l.currency = i.currency AND l.total = i.fare * l.seats) AS same_price
-                 FROM seat_hold_line l JOIN cabin_inventory i USING (flight_id, cabin)
-                 WHERE l.order_id = $1 GROUP BY l.flight_id, l.cabin
-             ), hold AS (
-                 UPDATE seat_hold SET status = 'held', closed_at = NULL, expires_at = $3
-                 WHERE order_id = $1 AND status = 'expired' AND NOT EXISTS (
-                     SELECT FROM wanted w JOIN cabin_inventory i USING (flight_id, cabin) JOIN flight f USING (flight_id)
-                     WHERE NOT (w.same_price AND i.available >= w.seats AND f.active AND f.departs_at > $2))
-                 RETURNING order_id
-             )
-             UPDATE cabin_inventory i SET held = i.held + w.seats
-             FROM hold, wanted w WHERE i.flight_id = w.flight_id AND i.cabin = w.cabin",
-        )
-        .bind(order_of(command))
-        .bind(now)
-        .bind(now + self.hold_for.duration())
-        .execute(tx)
-        .await
-        .map_err(DomainError::doing("taking seats again"))?;
-        Ok(moved.rows_affected() > 0)
-    }
 }
 
 /// The hold of an order, and the booking that it may have become.

@@ -1,6 +1,6 @@
 //! The cabins of a batch with commands of several kinds, locked in the order of (flight, cabin).
 
-use contract::flights::{ConfirmSeats, HoldSeats, ReleaseSeats};
+use contract::flights::{ConfirmSeats, ExtendSeats, HoldSeats, ReleaseSeats};
 use sqlx::PgConnection;
 use worker_runtime::{Batch, DomainError, HandlerError, LockOrder};
 
@@ -15,6 +15,7 @@ impl LockOrder for Flights {
             opened.map(|offer| (offer.terms().flight_id, offer.terms().cabin.as_str())).unzip();
         let released = batch.of::<ReleaseSeats>().map(|command| command.order_id);
         let confirmed = batch.of::<ConfirmSeats>().map(|command| command.order_id);
+        let extended = batch.of::<ExtendSeats>().map(|command| command.order_id);
         sqlx::query(
             "SELECT FROM cabin_inventory
              WHERE (flight_id, cabin) IN (
@@ -26,7 +27,7 @@ impl LockOrder for Flights {
         )
         .bind(flights)
         .bind(cabins)
-        .bind(released.chain(confirmed).map(|order_id| order_id.uuid()).collect::<Vec<_>>())
+        .bind(released.chain(confirmed).chain(extended).map(|order_id| order_id.uuid()).collect::<Vec<_>>())
         .execute(tx)
         .await
         .map_err(DomainError::doing("locking the seats of a batch"))?;

@@ -29,6 +29,7 @@ impl Holds for Flights {
              ), expired AS (
                  UPDATE seat_hold h SET status = 'expired', closed_at = $1 FROM due
                  WHERE (SELECT count(*) FROM locked) > 0 AND h.order_id = due.order_id AND h.status = 'held'
+                   AND h.expires_at <= $1
                  RETURNING h.order_id
              ), given AS (
                  SELECT l.flight_id, l.cabin, sum(l.seats)::int AS seats

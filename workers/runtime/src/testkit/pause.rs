@@ -60,7 +60,7 @@ impl Harness {
 
         let undo = compensation_of(id);
         let deliver = async |op: Op| match op {
-            Op::Action => self.deliver_text(id, action).await,
+            Op::Action | Op::Extension => self.deliver_text(id, action).await,
             Op::Compensation => self.deliver_text(&undo, compensation).await,
         };
         let rest = async {
@@ -76,7 +76,7 @@ impl Harness {
         self.remove_pause().await;
         let after = snapshot.take(self.pool()).await;
         let (action, compensation) = match paused {
-            Op::Action => (first, other),
+            Op::Action | Op::Extension => (first, other),
             Op::Compensation => (other, first),
         };
         Overlap { before, after, action, compensation }
@@ -86,7 +86,7 @@ impl Harness {
         let saga = id.saga.uuid();
         // The tombstone of an action is a row of its compensation's transaction.
         let (pauses, other) = match paused {
-            Op::Action => ("NEW.op = 'a' AND NEW.state <> 't'", "op = 'c'"),
+            Op::Action | Op::Extension => ("NEW.op = 'a' AND NEW.state <> 't'", "op = 'c'"),
             Op::Compensation => ("(NEW.op = 'c' OR NEW.state = 't')", "op = 'a' AND state <> 't'"),
         };
         // The runtime's limit on waiting for locks is not what is tested here, and a busy machine may reach it.
@@ -140,7 +140,7 @@ const ENDED_OR_WAITING: &str = "SELECT EXISTS (SELECT FROM runtime.testkit_other
 
 const fn opposite(op: Op) -> Op {
     match op {
-        Op::Action => Op::Compensation,
+        Op::Action | Op::Extension => Op::Compensation,
         Op::Compensation => Op::Action,
     }
 }
