@@ -43,7 +43,8 @@ pub(crate) fn inputs(definition: &Definition) -> Map<String, Value> {
 fn replies(definition: &Definition, way: &str) -> BTreeMap<String, Value> {
     let mut replies = BTreeMap::new();
     for step in definition.steps() {
-        for command in [step.command(Op::Action), step.command(Op::Compensation)].into_iter().flatten() {
+        let commands = [Op::Action, Op::Compensation, Op::Extension].map(|op| step.command(op));
+        for command in commands.into_iter().flatten() {
             let elder = command.version == 1;
             let file = if elder { command.name.to_owned() } else { format!("{}.v{}", command.name, command.version) };
             let acting = format!("{file}.requires_action");

@@ -182,34 +182,6 @@ pub(crate) fn payment() -> Definition {
     saga.build().unwrap()
 }
 
-/// hold (C, held until a time, extended) -> approval (signal, a day) -> confirm (P) -> tell (R).
-pub(crate) fn holding() -> Definition {
-    held("holding", true)
-}
-
-/// The same, with a hold that cannot be extended.
-pub(crate) fn fleeting() -> Definition {
-    held("fleeting", false)
-}
-
-fn held(name: &str, extends: bool) -> Definition {
-    let mut saga = Builder::<Trip, Learned>::new(name, 1);
-    let hold =
-        saga.step("hold").command(probe).on_reply(learn).compensate(unprobe).retry(FEW).compensation_retry(AGAIN);
-    let hold = hold.valid_until(|echo| echo.until);
-    let hold = if extends { hold.extend(probe, |echo| echo.until).add() } else { hold.add() };
-    let day = Duration::from_secs(86_400);
-    let approval = saga.step("approval").after([hold]).signal::<Approval>("approval").within(day).add();
-    let confirm = saga.step("confirm").pivot().after([approval]).command(probe).retry(AGAIN).add();
-    saga.step("tell").retriable().after([confirm]).command(probe).retry(AGAIN).add();
-    saga.build().unwrap()
-}
-
-/// A reply that holds something until so many seconds from now.
-pub(crate) fn held_for(talk: &Talk, seconds: i64) -> Value {
-    json!({"said": "held", "until": talk.now + chrono::TimeDelta::seconds(seconds)})
-}
-
 /// The shape of a random definition.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {

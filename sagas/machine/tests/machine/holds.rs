@@ -1,11 +1,41 @@
 //! Holds that expire: what a saga holds is kept until its pivot is issued, or the saga is turned around in time.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use contract::{command::Outcome, saga::SagaStatus, step::Op};
-use machine::{Definition, Input};
-use serde_json::json;
+use machine::{Builder, Definition, Input};
+use serde_json::{Value, json};
 
-use crate::common::{Talk, fleeting, held_for, holding, name};
+use crate::common::{AGAIN, Approval, FEW, Learned, Talk, Trip, learn, name, probe, unprobe};
+
+/// hold (C, held until a time, extended) -> approval (signal, a day) -> confirm (P) -> tell (R).
+pub(crate) fn holding() -> Definition {
+    held("holding", true)
+}
+
+/// The same, with a hold that cannot be extended.
+fn fleeting() -> Definition {
+    held("fleeting", false)
+}
+
+fn held(name: &str, extends: bool) -> Definition {
+    let mut saga = Builder::<Trip, Learned>::new(name, 1);
+    let hold =
+        saga.step("hold").command(probe).on_reply(learn).compensate(unprobe).retry(FEW).compensation_retry(AGAIN);
+    let hold = hold.valid_until(|echo| echo.until);
+    let hold = if extends { hold.extend(probe, |echo| echo.until).add() } else { hold.add() };
+    let day = Duration::from_secs(86_400);
+    let approval = saga.step("approval").after([hold]).signal::<Approval>("approval").within(day).add();
+    let confirm = saga.step("confirm").pivot().after([approval]).command(probe).retry(AGAIN).add();
+    saga.step("tell").retriable().after([confirm]).command(probe).retry(AGAIN).add();
+    saga.build().unwrap()
+}
+
+/// A reply that holds something until so many seconds from now.
+pub(crate) fn held_for(talk: &Talk, seconds: i64) -> Value {
+    json!({"said": "held", "until": talk.now + TimeDelta::seconds(seconds)})
+}
 
 /// The hold is taken for so long, and the saga waits for its approval.
 fn begin(definition: Definition, held_s: i64) -> Talk {

@@ -11,7 +11,10 @@ use contract::{
 use machine::{Definition, Input};
 use serde_json::{Value, json};
 
-use crate::common::{Talk, act, approval, held_for, holding, journey, name, payment, signal};
+use crate::{
+    common::{Talk, act, approval, journey, name, payment, signal},
+    holds::{held_for, holding},
+};
 
 /// A state, how to reach it, and the step and direction that the inputs are about.
 pub(crate) type Row = (&'static str, fn(&mut Talk), &'static str, Op);
