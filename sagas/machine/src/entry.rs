@@ -190,7 +190,7 @@ pub enum Entry {
         /// The name of the step.
         step: StepName,
     },
-    /// What a step holds is to be extended: the command follows.
+    /// An extension of what a step holds was decided on: its command follows.
     ExtensionBegun {
         /// The name of the step.
         step: StepName,

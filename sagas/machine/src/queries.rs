@@ -12,7 +12,6 @@ use contract::{
 
 use crate::{
     definition::Definition,
-    holds::holds,
     retry::later,
     state::{Phase, Progress, State, StepState},
     step::{CommandSpec, Step},
@@ -25,33 +24,6 @@ const STANDING_MIN: TimeDelta = TimeDelta::seconds(1);
 /// A retry that is due later than its policy can make it was written by a clock that was ahead by more than this.
 const AHEAD_MIN: Duration = Duration::from_secs(1);
 
-/// The time at which something falls due by itself: a retry, a step's timer, the end of its wait for a signal, or the
-/// saga's own deadline. A reply that is awaited is
-/// none of these, because only the caller knows whether its domain answers anything.
-#[must_use]
-pub fn next_wake(definition: &Definition, state: &State, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    if !definition.fits(state) || state.status.is_final() {
-        return None;
-    }
-    let retries = definition.steps.iter().flat_map(|step| {
-        let retries = ops(state).iter().filter_map(|op| {
-            let (Phase::Waiting { retry_at }, Some(spec)) =
-                (&state.progress(&step.name, *op)?.phase, step.command(*op))
-            else {
-                return None;
-            };
-            Some(if is_due(*retry_at, spec, now) { now.min(*retry_at) } else { *retry_at })
-        });
-        retries.collect::<Vec<_>>()
-    });
-    // Behind a reply that is due before it, the deadline stands still until that reply has come, or is missing.
-    let first_due = first_due(state);
-    let deadline = deadline(definition, state).filter(|deadline| first_due.is_none_or(|due| *deadline <= due));
-    let waits = waits(state).filter_map(|(_, progress)| progress.wake_at());
-    let holds = holds(definition, state).into_iter().map(|hold| hold.next.at());
-    retries.chain(waits).chain(deadline).chain(holds).min()
-}
-
 /// The directions in which a saga may have commands under way.
 #[must_use]
 pub const fn ops(state: &State) -> &'static [Op] {
@@ -62,7 +34,7 @@ pub const fn ops(state: &State) -> &'static [Op] {
 }
 
 /// The steps that wait for a signal or a time.
-fn waits(state: &State) -> impl Iterator<Item = (&StepName, &Progress)> {
+pub(crate) fn waits(state: &State) -> impl Iterator<Item = (&StepName, &Progress)> {
     let waits = state.steps.iter().map(|(name, step)| (name, &step.action));
     waits.filter(|(_, progress)| progress.is_a_wait())
 }
@@ -106,7 +78,7 @@ pub fn clock_stands_since(state: &State, now: DateTime<Utc>) -> Option<DateTime<
 }
 
 /// The earliest time at which a reply or a retry is due.
-fn first_due(state: &State) -> Option<DateTime<Utc>> {
+pub(crate) fn first_due(state: &State) -> Option<DateTime<Utc>> {
     let op = state.direction();
     state.steps.values().filter_map(|step| step.progress(op).due_at()).min()
 }

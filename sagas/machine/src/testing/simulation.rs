@@ -24,7 +24,7 @@ use crate::{
     entry::Entry,
     evolve::evolve,
     input::{Input, Operator, Signal, Terms},
-    queries::next_wake,
+    next_wake::next_wake,
     record::{read_record, write_record},
     resume::resume,
     start::{StartError, start},
