@@ -9,9 +9,9 @@ use crate::{
     state::{Phase, State},
 };
 
-/// The time at which something falls due by itself: a retry, a step's timer, the end of its wait for a signal, or the
-/// saga's own deadline. A reply that is awaited is
-/// none of these, because only the caller knows whether its domain answers anything.
+/// The time at which something falls due by itself: a retry, a step's timer, the end of its wait for a signal, what is to
+/// be done about a hold, or the saga's own deadline. A reply that is awaited is none of these, because only the caller
+/// knows whether its domain answers anything.
 #[must_use]
 pub fn next_wake(definition: &Definition, state: &State, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     if !definition.fits(state) || state.status.is_final() {
