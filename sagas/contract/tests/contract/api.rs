@@ -15,7 +15,7 @@ use contract::{
 use serde_json::json;
 
 use crate::{
-    explanations,
+    definitions, explanations,
     golden::{Golden, golden},
     jobs,
     samples::{at, order, saga, step, traceparent, user, work},
@@ -27,7 +27,14 @@ fn every_body_of_the_interfaces_is_its_golden_file() {
 }
 
 pub(crate) fn all() -> Vec<Golden> {
-    sagas().into_iter().chain(actions()).chain(explanations::all()).chain(jobs::all()).chain(users()).collect()
+    sagas()
+        .into_iter()
+        .chain(actions())
+        .chain(explanations::all())
+        .chain(definitions::all())
+        .chain(jobs::all())
+        .chain(users())
+        .collect()
 }
 
 fn sagas() -> Vec<Golden> {

@@ -10,6 +10,8 @@ mod commands;
 #[cfg(test)]
 mod complete;
 #[cfg(test)]
+mod definitions;
+#[cfg(test)]
 mod email_addresses;
 #[cfg(test)]
 mod events;
