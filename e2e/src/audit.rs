@@ -173,7 +173,7 @@ impl System {
             "SELECT count(*) FROM sandbox.charge c FULL JOIN payment p ON p.provider_reference = c.reference
              WHERE (p.status IS DISTINCT FROM c.status OR p.captured_amount IS DISTINCT FROM c.captured_amount)
                AND NOT (p.status IS NULL AND c.status IN ('voided', 'failed'))
-               AND NOT (c.status IS NULL AND p.status IN ('voided', 'failed'))",
+               AND NOT (p.status IN ('voided', 'failed') AND coalesce(c.status, 'failed') IN ('voided', 'failed'))",
         )
         .await
     }

@@ -3,25 +3,18 @@
 //! have one handler.
 
 mod authorize_payment;
+mod calls;
 mod capture_payment;
 mod complete_authorization;
 mod lock_order;
 mod versions;
 mod void_payment;
 
-use std::sync::Arc;
-
 use contract::payment::{self as v1, PaymentVoided, v2};
-use worker_runtime::{Domain, HandlerError};
+use worker_runtime::Domain;
 
+pub(crate) use self::calls::Payments;
 use self::{authorize_payment::Authorizations, capture_payment::Capturing, void_payment::Undoing};
-use crate::provider::{Answer, Asked, PaymentProvider, Unclear};
-
-/// Carries out the domain's commands.
-#[derive(Debug, Clone)]
-pub(crate) struct Payments {
-    pub(crate) provider: Arc<dyn PaymentProvider>,
-}
 
 impl Payments {
     /// Gives the domain its commands.
@@ -36,13 +29,4 @@ impl Payments {
             .outside_compensation::<v2::VoidPayment>(Undoing(self.clone()), |_| PaymentVoided {})
             .lock_order(self)
     }
-}
-
-/// The provider's answer. Where none came it is unclear what was done, and the runtime has it asked again.
-fn definite<T>(asked: Asked<T>) -> Result<Answer<T>, HandlerError> {
-    asked.map_err(unclear)
-}
-
-fn unclear(Unclear(why): Unclear) -> HandlerError {
-    HandlerError::unclear(why)
 }

@@ -119,7 +119,7 @@ pub enum Standing {
 #[error("the provider's answer did not come: {0}")]
 pub struct Unclear(pub String);
 
-/// What comes of a call.
+/// The outcome of a call.
 pub type Asked<T = ()> = Result<Answer<T>, Unclear>;
 
 /// A payment provider.

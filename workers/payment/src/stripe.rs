@@ -59,7 +59,7 @@ mod status {
     pub(super) const CANCELED: &str = "canceled";
 }
 
-/// Stripe.
+/// Stripe as a payment provider.
 #[derive(Clone)]
 pub struct StripeProvider {
     wire: Wire,

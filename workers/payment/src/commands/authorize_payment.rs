@@ -9,7 +9,10 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use worker_runtime::{Decided, HandlerError, Member, OutsideHandler, Prepare, Recording, SetHandled};
 
-use super::{Payments, definite, versions::Authorizes};
+use super::{
+    calls::{Payments, definite},
+    versions::Authorizes,
+};
 use crate::{
     authorizations::{Answered, Given, NewPayment, begin, refuse, store, wait},
     payments::reference,

@@ -15,7 +15,10 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 use worker_runtime::{Decided, DomainError, HandlerError, Member, OutsideHandler, Prepare, Recording, SetHandled};
 
-use super::{Payments, definite, versions::Captures};
+use super::{
+    calls::{Payments, definite},
+    versions::Captures,
+};
 use crate::{
     authorizations::{Answered, Given, replace},
     ledger::{Movement, Posting, posting},

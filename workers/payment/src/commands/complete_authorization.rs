@@ -13,7 +13,10 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use worker_runtime::{Decided, HandlerError, Member, OutsideHandler, Prepare, Recording, SetHandled};
 
-use super::{Payments, unclear, versions::NamesPayment};
+use super::{
+    calls::{Payments, unclear},
+    versions::NamesPayment,
+};
 use crate::{
     authorizations::{Answered, Given, refuse, store},
     payments::{Payment, find},

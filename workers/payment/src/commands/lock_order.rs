@@ -4,7 +4,7 @@ use contract::payment::{self as v1, v2};
 use sqlx::PgConnection;
 use worker_runtime::{Batch, DomainError, HandlerError, LockOrder};
 
-use super::{Payments, versions::NamesPayment};
+use super::{calls::Payments, versions::NamesPayment};
 
 impl LockOrder for Payments {
     async fn lock(&self, tx: &mut PgConnection, batch: &Batch<'_>) -> Result<(), HandlerError> {

@@ -15,7 +15,10 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 use worker_runtime::{Decided, DomainError, HandlerError, Member, OutsideHandler, Prepare, Recording, SetHandled};
 
-use super::{Payments, definite, unclear, versions::NamesPayment};
+use super::{
+    calls::{Payments, definite, unclear},
+    versions::NamesPayment,
+};
 use crate::{
     ledger::{Movement, Posting, posting},
     payments::{Payment, UnderWay, find},
@@ -46,7 +49,7 @@ enum Undo {
     Abandon,
 }
 
-/// What became of the money.
+/// The end of a payment's money.
 #[derive(Debug, Clone)]
 pub(crate) enum Undone {
     /// None was taken.

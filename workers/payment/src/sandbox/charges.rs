@@ -26,7 +26,7 @@ pub(super) const VOIDED: &str = "voided";
 pub(super) const REFUNDED: &str = "refunded";
 pub(super) const FAILED: &str = "failed";
 
-/// A charge.
+/// A charge as the sandbox keeps it.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub(super) struct Row {
     pub(super) reference: String,
@@ -69,7 +69,7 @@ impl Row {
         self.money_of(self.amount)
     }
 
-    /// What was taken and not given back.
+    /// The money that was taken and not given back.
     pub(super) fn held(&self) -> Decimal {
         self.captured_amount - self.refunded_amount
     }

@@ -20,7 +20,7 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// The parameters of a request.
 pub(super) type Form = Vec<(&'static str, String)>;
 
-/// The client.
+/// The client of Stripe's interface.
 #[derive(Clone)]
 pub(super) struct Wire {
     client: reqwest::Client,
@@ -139,7 +139,7 @@ impl Wire {
         self.send(Method::POST, path, Some(encoded(&form)), once).await
     }
 
-    /// What can mean that it was done all the same, and what will pass by itself, is unclear.
+    /// An answer that can mean that it was done all the same, or that will pass by itself, is unclear.
     async fn send<T: DeserializeOwned>(
         &self,
         method: Method,

@@ -85,7 +85,9 @@ impl Till {
             (
                 "payments that the provider knows otherwise",
                 "SELECT count(*) FROM payment LEFT JOIN sandbox.charge ON reference = provider_reference
-                 WHERE provider_reference IS NOT NULL AND (payment.status, payment.captured_amount, payment.refunded_amount)
+                 WHERE provider_reference IS NOT NULL
+                   AND NOT (payment.status IN ('voided', 'failed') AND charge.status IN ('voided', 'failed'))
+                   AND (payment.status, payment.captured_amount, payment.refunded_amount)
                        IS DISTINCT FROM (charge.status, charge.captured_amount, charge.refunded_amount)",
             ),
             (
