@@ -1,6 +1,8 @@
 //! The payment domain and its sandbox provider on real PostgreSQL: the barrier, the provider's moods, the ledger (S23).
 
 #[cfg(test)]
+mod adapters;
+#[cfg(test)]
 mod by_payment;
 #[cfg(test)]
 mod histories;
@@ -10,6 +12,8 @@ mod histories_by_payment;
 mod money;
 #[cfg(test)]
 mod secure;
+#[cfg(test)]
+mod stripe_server;
 
 #[cfg(test)]
 mod tests {

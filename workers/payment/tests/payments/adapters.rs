@@ -1,0 +1,229 @@
+//! One suite over every adapter of the provider port, and what is the Stripe adapter's alone.
+
+use contract::{
+    SagaId,
+    payment::{PaymentToken, REFUSED_AUTHENTICATION, REFUSED_DECLINED, REFUSED_INSUFFICIENT, REFUSED_TOKEN_UNKNOWN},
+};
+use kit::ids;
+use worker_payment::{
+    SandboxProvider, StripeProvider,
+    provider::{Answer, Authorized, Charge, Key, PaymentProvider, ProviderReference, Reference, Standing},
+};
+
+use crate::{
+    money::{Till, eur},
+    stripe_server::{KEY, StripeServer, Trouble},
+};
+
+fn charge() -> Charge {
+    let (payment_id, order_id) = (ids::payment_id(), ids::order_id());
+    let saga_id = SagaId::from_uuid(ids::uuid_v7());
+    Charge { reference: Reference(format!("{payment_id}-1")), payment_id, order_id, saga_id, amount: eur("100.00") }
+}
+
+fn token(text: &str) -> PaymentToken {
+    PaymentToken::new(text).unwrap()
+}
+
+async fn authorized(provider: &dyn PaymentProvider, charge: &Charge) -> ProviderReference {
+    match provider.authorize(charge, &token("tok_ok"), false).await.unwrap() {
+        Answer::Done(Authorized { provider_reference, .. }) => provider_reference,
+        other => panic!("not authorized: {other:?}"),
+    }
+}
+
+async fn standing(provider: &dyn PaymentProvider, charge: &Charge) -> Option<Standing> {
+    let by_reference = provider.find(&charge.reference, None).await.unwrap()?;
+    let by_name = provider.find(&charge.reference, Some(&by_reference.provider_reference)).await.unwrap();
+    assert_eq!(by_name.as_ref(), Some(&by_reference));
+    Some(by_reference.standing)
+}
+
+/// What every provider has to do. `approve` acts as the client whose approval is awaited.
+async fn check_provider(provider: &dyn PaymentProvider, approve: impl AsyncFn(&ProviderReference)) {
+    // Reserved, taken in part, given back in parts: each once, however often it is asked for.
+    let paid = charge();
+    assert_eq!(standing(provider, &paid).await, None);
+    let reference = authorized(provider, &paid).await;
+    for resumed in [false, true] {
+        let again = provider.authorize(&paid, &token("tok_ok"), resumed).await.unwrap();
+        assert!(
+            matches!(again, Answer::Done(Authorized { provider_reference, .. }) if provider_reference == reference)
+        );
+    }
+    assert!(matches!(standing(provider, &paid).await, Some(Standing::Authorized(_))));
+    for _ in 0..2 {
+        assert_eq!(provider.capture(&reference, eur("80.00")).await.unwrap(), Answer::Done(()));
+    }
+    assert_eq!(standing(provider, &paid).await, Some(Standing::Captured(eur("80.00"))));
+    assert!(matches!(provider.void(&reference).await.unwrap(), Answer::Refused(_)));
+    assert!(matches!(provider.abandon(&paid).await.unwrap(), Answer::Refused(_)));
+    for (key, amount, left) in [("one", "30.00", Some("50.00")), ("two", "50.00", None)] {
+        let key = Key(format!("{key} of {}", paid.payment_id));
+        for _ in 0..2 {
+            assert_eq!(provider.refund(&key, &reference, eur(amount)).await.unwrap(), Answer::Done(()));
+        }
+        let stands = left.map_or(Standing::Ended, |left| Standing::Captured(eur(left)));
+        assert_eq!(standing(provider, &paid).await, Some(stands));
+    }
+    let more = provider.refund(&Key(format!("three of {}", paid.payment_id)), &reference, eur("0.01")).await.unwrap();
+    assert!(matches!(more, Answer::Refused(_)), "{more:?}");
+
+    // Let go, which is done when it was done before; nothing can be taken any more.
+    let voided = charge();
+    let reference = authorized(provider, &voided).await;
+    for _ in 0..2 {
+        let let_go = provider.void(&reference).await.unwrap();
+        assert!(matches!(let_go, Answer::Done(()) | Answer::Lapsed), "{let_go:?}");
+    }
+    assert_eq!(provider.capture(&reference, eur("100.00")).await.unwrap(), Answer::Lapsed);
+    assert_eq!(standing(provider, &voided).await, Some(Standing::Ended));
+    // Authorized again on the same method, under the next name.
+    let again = Charge { reference: Reference(format!("{}-2", voided.payment_id)), ..voided };
+    let mut references = Vec::new();
+    for _ in 0..2 {
+        let Answer::Done(given) = provider.authorize_again(&again, &reference).await.unwrap() else {
+            panic!("not given")
+        };
+        references.push(given.provider_reference);
+    }
+    assert!(references[0] == references[1] && references[0] != reference);
+    assert_eq!(provider.capture(&references[0], eur("100.00")).await.unwrap(), Answer::Done(()));
+
+    // Abandoned before it came, and after.
+    let (early, late) = (charge(), charge());
+    assert_eq!(provider.abandon(&early).await.unwrap(), Answer::Done(()));
+    let came = provider.authorize(&early, &token("tok_ok"), false).await.unwrap();
+    assert_eq!(came, Answer::Lapsed);
+    authorized(provider, &late).await;
+    for _ in 0..2 {
+        let abandoned = provider.abandon(&late).await.unwrap();
+        assert!(matches!(abandoned, Answer::Done(()) | Answer::Lapsed), "{abandoned:?}");
+    }
+    assert_eq!(standing(provider, &late).await, Some(Standing::Ended));
+
+    // Refused, and refused again.
+    for (text, code) in [
+        ("tok_declined", REFUSED_DECLINED),
+        ("tok_insufficient", REFUSED_INSUFFICIENT),
+        ("tok_of_a_stranger", REFUSED_TOKEN_UNKNOWN),
+    ] {
+        let refused = charge();
+        for resumed in [false, true] {
+            let Answer::Refused(no) = provider.authorize(&refused, &token(text), resumed).await.unwrap() else {
+                panic!("{text} is not refused")
+            };
+            assert_eq!(no.code, code);
+        }
+    }
+
+    // The client has to act.
+    let acting = charge();
+    let Answer::RequiresAction(action) = provider.authorize(&acting, &token("tok_3ds"), false).await.unwrap() else {
+        panic!("no act is required")
+    };
+    assert!(action.url.starts_with("http"));
+    assert_eq!(standing(provider, &acting).await, Some(Standing::RequiresAction));
+    approve(&action.provider_reference).await;
+    assert!(matches!(standing(provider, &acting).await, Some(Standing::Authorized(_))));
+    assert_eq!(provider.capture(&action.provider_reference, eur("100.00")).await.unwrap(), Answer::Done(()));
+}
+
+#[tokio::test]
+async fn the_sandbox_does_what_every_provider_has_to_do() {
+    let till = Till::open().await;
+    let provider: &SandboxProvider = &till.sandbox.provider;
+    check_provider(provider, async |reference: &ProviderReference| {
+        let approved = till.page("POST", &format!("/sandbox/3ds/{}/approve", reference.0)).await;
+        assert_eq!(approved.0, 200);
+    })
+    .await;
+}
+
+fn stripe(server: &StripeServer, key: &str) -> StripeProvider {
+    let url = format!("http://{}", server.address).parse().unwrap();
+    let back = "https://travel.example/back".parse().unwrap();
+    StripeProvider::new(url, key.to_owned().into(), back, kit::clock::system()).unwrap()
+}
+
+#[tokio::test]
+async fn the_stripe_adapter_does_what_every_provider_has_to_do() {
+    let server = StripeServer::start().await;
+    let provider = stripe(&server, KEY);
+    let approve = async |_: &ProviderReference| server.turn("requires_action", "requires_capture");
+    check_provider(&provider, approve).await;
+}
+
+#[tokio::test]
+async fn troubles_of_stripe_are_unclear_and_asking_again_charges_once() {
+    let server = StripeServer::start().await;
+    let provider = stripe(&server, KEY);
+    for trouble in [Trouble::Status(409), Trouble::Status(429), Trouble::Status(500), Trouble::LostAnswer] {
+        // At any of the requests of an authorization.
+        for at in 0..3 {
+            let paid = charge();
+            let before = server.count("requires_capture");
+            server.spoil(at, trouble);
+            let (mut resumed, mut tries) = (false, 0);
+            let reference = loop {
+                tries += 1;
+                assert!(tries < 5, "{trouble:?} at {at}");
+                let asked = provider.authorize(&paid, &token("tok_ok"), resumed).await;
+                match asked {
+                    Ok(Answer::Done(given)) => break given.provider_reference,
+                    Ok(other) => panic!("{other:?}"),
+                    Err(unclear) => assert!(!unclear.to_string().contains(KEY), "{unclear}"),
+                }
+                // The next day: the provider has forgotten the keys.
+                server.forget_keys();
+                resumed = true;
+            };
+            assert_eq!(server.count("requires_capture"), before + 1, "{trouble:?} at {at}");
+            server.spoil(0, trouble);
+            let lost = provider.capture(&reference, eur("100.00")).await;
+            assert!(lost.is_err(), "{lost:?}");
+            assert_eq!(provider.capture(&reference, eur("100.00")).await.unwrap(), Answer::Done(()));
+            // The list of refunds is asked for first, then the refund itself.
+            let key = Key(format!("{} back", paid.payment_id));
+            server.spoil(1, trouble);
+            let lost = provider.refund(&key, &reference, eur("100.00")).await;
+            assert!(lost.is_err(), "{lost:?}");
+            server.forget_keys();
+            assert_eq!(provider.refund(&key, &reference, eur("100.00")).await.unwrap(), Answer::Done(()));
+        }
+    }
+    let refunds = server.books().refunds.len();
+    assert_eq!(refunds, 12, "each was given back once");
+}
+
+#[tokio::test]
+async fn a_wrong_key_is_unclear_and_is_not_told() {
+    let server = StripeServer::start().await;
+    let provider = stripe(&server, "sk_test_wrong");
+    let unclear = provider.authorize(&charge(), &token("tok_ok"), false).await.unwrap_err();
+    assert!(!format!("{unclear} {provider:?}").contains("sk_test"), "{unclear}");
+    assert!(server.books().intents.is_empty());
+}
+
+#[tokio::test]
+async fn a_client_who_is_not_verified_at_stripe_and_what_a_person_did_there_are_seen() {
+    let server = StripeServer::start().await;
+    let provider = stripe(&server, KEY);
+    let acting = charge();
+    provider.authorize(&acting, &token("tok_3ds"), false).await.unwrap();
+    server.turn("requires_action", "requires_payment_method");
+    let Some(Standing::Refused(no)) = standing(&provider, &acting).await else { panic!("not refused") };
+    assert_eq!(no.code, REFUSED_AUTHENTICATION);
+
+    let taken = charge();
+    let reference = authorized(&provider, &taken).await;
+    server.turn("requires_capture", "succeeded");
+    assert!(matches!(provider.void(&reference).await.unwrap(), Answer::Refused(_)));
+    assert_eq!(standing(&provider, &taken).await, Some(Standing::Captured(eur("100.00"))));
+
+    let lapsed = charge();
+    let reference = authorized(&provider, &lapsed).await;
+    server.turn("requires_capture", "canceled");
+    assert_eq!(provider.void(&reference).await.unwrap(), Answer::Lapsed);
+    assert_eq!(provider.capture(&reference, eur("100.00")).await.unwrap(), Answer::Lapsed);
+}
