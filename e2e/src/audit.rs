@@ -106,7 +106,7 @@ impl System {
             &mut journal,
             "S15: decisions that were taken twice",
             "SELECT count(*) FROM (
-                 SELECT saga_id FROM saga_journal, json_array_elements(entries) entry
+                 SELECT saga_id FROM saga_journal, json_array_elements(CASE json_typeof(entries) WHEN 'object' THEN entries->'entries' ELSE entries END) entry
                  WHERE entry->>'entry' = 'command_dispatched'
                  GROUP BY saga_id, entry->>'step', entry->>'op', entry->>'generation', entry->>'attempt'
                  HAVING count(*) > 1) twice",
@@ -116,7 +116,7 @@ impl System {
             &mut journal,
             "S14: outcomes that were counted twice",
             "SELECT count(*) FROM (
-                 SELECT saga_id FROM saga_journal, json_array_elements(entries) entry
+                 SELECT saga_id FROM saga_journal, json_array_elements(CASE json_typeof(entries) WHEN 'object' THEN entries->'entries' ELSE entries END) entry
                  WHERE entry->>'entry' IN ('command_done', 'command_refused')
                  GROUP BY saga_id, entry->>'step', entry->>'op' HAVING count(*) > 1) twice",
         )

@@ -20,7 +20,7 @@ const ORCHESTRATORS: [&str; 2] = ["orchestrator-1", "orchestrator-2"];
 
 /// Orders of which nothing but the payment is under way: their last records hold the dispatch of it.
 const WAITING_FOR_PAYMENT: &str = "
-    SELECT count(DISTINCT saga_id) FROM saga_journal, json_array_elements(entries) entry
+    SELECT count(DISTINCT saga_id) FROM saga_journal, json_array_elements(CASE json_typeof(entries) WHEN 'object' THEN entries->'entries' ELSE entries END) entry
     WHERE entry->>'entry' = 'command_dispatched' AND entry->>'step' = 'authorize-payment'";
 
 const UNFINISHED: &str = "SELECT count(*) FROM saga WHERE finished_at IS NULL";

@@ -57,8 +57,8 @@ const NOTICES_FAIL: &str = "
 /// Attempts that were sent before a time and whose reply was called missing.
 const REPLIES_MISSING: &str = "
     SELECT count(*)
-    FROM saga_journal failed, json_array_elements(failed.entries) failure,
-         saga_journal sent, json_array_elements(sent.entries) sending
+    FROM saga_journal failed, json_array_elements(CASE json_typeof(failed.entries) WHEN 'object' THEN failed.entries->'entries' ELSE failed.entries END) failure,
+         saga_journal sent, json_array_elements(CASE json_typeof(sent.entries) WHEN 'object' THEN sent.entries->'entries' ELSE sent.entries END) sending
     WHERE failure->>'code' = 'reply_missing' AND sent.saga_id = failed.saga_id AND sent.at < $1
       AND sending->>'entry' = 'command_dispatched' AND sending->>'step' = failure->>'step'
       AND sending->>'op' = failure->>'op' AND sending->>'attempt' = failure->>'attempt'";

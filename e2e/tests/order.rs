@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use chrono::{Days, NaiveDate};
+use contract::{OrderId, PaymentId};
 use e2e::{Client, System, order_of};
 use kit::clock::Clock;
 use reqwest::{Method, StatusCode};
@@ -89,18 +90,31 @@ async fn an_order_is_accepted_carried_out_or_undone_and_belongs_to_its_client() 
     assert_eq!(other.get(&format!("/v1/orders/{order_id}")).await.unwrap().status, StatusCode::NOT_FOUND);
     assert_eq!(other.get(&format!("/v1/operations/{operation_id}")).await.unwrap().status, StatusCode::NOT_FOUND);
     system.until_queues_are_empty(Duration::from_secs(20)).await;
-    let calls = reads(&flight, &stay, order_id, operation_id);
+    let payment: uuid::Uuid = sqlx::query_scalar("SELECT payment_id FROM payment WHERE order_id = $1")
+        .bind(order_id.parse::<OrderId>().unwrap().uuid())
+        .fetch_one(&mut system.database("sojourn_payment").await.unwrap())
+        .await
+        .unwrap();
+    let payment_id = PaymentId::from_uuid(payment).to_string();
+    let calls = reads(&flight, &stay, order_id, operation_id, &payment_id);
     reads_write_nothing(&system, &client, &calls).await;
     assert_eq!(system.panics(), Vec::<String>::new());
 }
 
 /// Every address of the README that is read, the operators', and those inside that are behind the others.
-fn reads(flight: &Value, stay: &Value, order_id: &str, operation_id: &str) -> Vec<(&'static str, String)> {
+fn reads(
+    flight: &Value,
+    stay: &Value,
+    order_id: &str,
+    operation_id: &str,
+    payment_id: &str,
+) -> Vec<(&'static str, String)> {
     let readme = include_str!("../../README.md").lines();
     let documented = readme.filter_map(|line| line.strip_prefix("| `GET ")?.split_once('`')).map(|(path, _)| path);
     let mut calls: Vec<_> = documented
         .map(|path| {
             let path = path.replace("{order_id}", order_id).replace("{operation_id}", operation_id);
+            let path = path.replace("{payment_id}", payment_id);
             let query = match path.as_str() {
                 "/v1/flights/offers" => {
                     format!("?from=LHR&to=MLE&date={}&cabin=business&passengers=1", in_days(20))

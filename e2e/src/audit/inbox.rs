@@ -93,7 +93,7 @@ impl System {
         }
         let mut journal = self.database("sojourn_orchestrator").await?;
         let outcomes: Vec<(Uuid, Value)> = sqlx::query_as(
-            "SELECT saga_id, entry FROM saga_journal, json_array_elements(entries) entry
+            "SELECT saga_id, entry FROM saga_journal, json_array_elements(CASE json_typeof(entries) WHEN 'object' THEN entries->'entries' ELSE entries END) entry
              WHERE entry->>'entry' IN ('command_done', 'command_refused')",
         )
         .fetch_all(&mut journal)

@@ -34,7 +34,7 @@ const BREAKS: [(&str, &str, &[&str]); 5] = [
     ("nothing at all", "DELETE FROM saga_journal WHERE saga_id = $1", &["row_broken", "saga_journal", "no records"]),
     (
         "a version that nobody knows",
-        "UPDATE saga_journal SET entries = replace(entries::text, '\"version\":1,', '\"version\":99,')::json
+        "UPDATE saga_journal SET entries = replace(entries::text, '\"version\":2,', '\"version\":99,')::json
          WHERE saga_id = $1 AND seq = 1",
         &["definition_unknown", "version 99"],
     ),
