@@ -44,6 +44,7 @@ async fn start(orchestrator: &Client, placed: &Value) -> Result<String> {
     let order_id = kit::ids::order_id().to_string();
     let mut input = placed["input"].clone();
     input["order_id"] = json!(order_id);
+    input["payment_id"] = json!(kit::ids::payment_id().to_string());
     let start = StartSaga {
         name: placed["name"].as_str().context("no name")?.to_owned(),
         version: None,
