@@ -98,7 +98,7 @@ impl App {
 
     /// Keeps the readiness of these parts true and the keys fresh, until the gateway stops.
     pub(crate) fn watch(self, parts: Vec<Part>, readiness: Readiness) {
-        for part in &parts {
+        for part in parts.iter().filter(|part| part.is_needed()) {
             readiness.set(part.as_str(), Err("not reached yet".to_owned()));
         }
         readiness.set("keys", Err("the user service has not been asked for its keys yet".to_owned()));
@@ -120,7 +120,7 @@ impl App {
             Part::Domain(route) => self.domain(*route),
         });
         let states = futures::future::join_all(upstreams.map(Upstream::look)).await;
-        for (part, state) in parts.iter().zip(states) {
+        for (part, state) in parts.iter().zip(states).filter(|(part, _)| part.is_needed()) {
             readiness.set(part.as_str(), state);
         }
         readiness.set("keys", self.keys.keep_fresh().await);

@@ -84,6 +84,12 @@ impl Part {
         }
     }
 
+    /// True for a part without which the door is not ready. Orders are taken while payments are away, and wait for them (S29);
+    /// only the reading of a payment is missed meanwhile.
+    pub(crate) const fn is_needed(self) -> bool {
+        !matches!(self, Self::Domain(Route::Payment))
+    }
+
     /// An orchestrator without its broker or its shards takes nothing in. A worker's reads and logins need no broker.
     const fn look_at(self) -> &'static str {
         match self {

@@ -130,13 +130,14 @@ async fn health_readiness_and_definitions_are_told(rig: &Rig) {
     assert_eq!(running.client.get("/health").await.0, StatusCode::OK);
     until("it is ready", async || (running.client.get("/ready").await.0 == StatusCode::OK).then_some(())).await;
     let (_, definitions) = running.client.get("/api/definitions").await;
-    let names: Vec<_> = definitions["items"].as_array().unwrap().iter().map(|item| &item["name"]).collect();
-    assert_eq!(names, [&json!("hurried-trip"), &json!("patient-trip"), &json!("quick-trip"), &json!("trip")]);
-    assert_eq!(definitions["items"][3]["steps"][3]["kind"], "pivot");
-    assert_eq!(definitions["items"][1]["steps"][1]["work"], "signal");
+    let names: Vec<_> =
+        definitions["items"].as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["held-trip", "hurried-trip", "patient-trip", "quick-trip", "trip"]);
+    assert_eq!(definitions["items"][4]["steps"][3]["kind"], "pivot");
+    assert_eq!(definitions["items"][2]["steps"][1]["work"], "signal");
     // The patient trip's signal has no time within which it must come, as the linter says.
     let found: Vec<_> =
         definitions["items"].as_array().unwrap().iter().map(|item| item["findings"].to_string()).collect();
-    assert!(found[1].contains("wait_"), "{found:?}");
-    assert_eq!(found[3], "[]");
+    assert!(found[2].contains("wait_"), "{found:?}");
+    assert_eq!(found[4], "[]");
 }

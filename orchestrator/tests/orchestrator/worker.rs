@@ -146,7 +146,11 @@ fn handle(inbox: &Mutex<Inbox>, command: &CommandEnvelope) -> Vec<Outcome<Value>
             let reference = format!("{}-{}", id.step, id.generation);
             let kept = told("keeps").and_then(|kept_ms| i64::try_from(kept_ms).ok());
             let until = kept.map(|kept_ms| SystemClock.now() + TimeDelta::milliseconds(kept_ms));
-            Outcome::done(json!({ "reference": reference, "until": until }))
+            let mut reply = json!({ "reference": reference });
+            if let Some(until) = until {
+                reply["until"] = json!(until);
+            }
+            Outcome::done(reply)
         }
     });
     let copies = if told("twice").is_some() { 2 } else { 1 };
