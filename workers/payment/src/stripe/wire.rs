@@ -54,7 +54,7 @@ pub(super) struct Redirect {
     pub(super) url: String,
 }
 
-/// A charge.
+/// A charge as the provider shows it within an intent.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Charged {
     #[serde(default)]
@@ -72,7 +72,7 @@ pub(super) struct CardDetails {
     pub(super) capture_before: Option<i64>,
 }
 
-/// A refund.
+/// A refund as the provider shows it.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Refund {
     pub(super) status: Option<String>,

@@ -39,7 +39,7 @@ async fn standing(provider: &dyn PaymentProvider, charge: &Charge) -> Option<Sta
     Some(by_reference.standing)
 }
 
-/// What every provider has to do. `approve` acts as the client whose approval is awaited.
+/// The duties of every provider. `approve` acts as the client whose approval is awaited.
 async fn check_provider(provider: &dyn PaymentProvider, approve: impl AsyncFn(&ProviderReference)) {
     // Reserved, taken in part, given back in parts: each once, however often it is asked for.
     let paid = charge();

@@ -212,7 +212,7 @@ async fn a_webhook_that_is_not_taken_is_tried_again_a_bounded_number_of_times() 
     let till = Till::open().await;
     let (_, page) = waiting(&till, "tok_3ds").await;
     till.page("POST", &format!("{page}/approve")).await;
-    // Nobody listens at the address that the sandbox knows.
+    // No program listens at the address that the sandbox knows.
     let token = CancellationToken::new();
     for tries_left in (0..8).rev() {
         let sender = tokio::spawn(till.sandbox.clone().deliver_webhooks(token.clone()));
