@@ -25,14 +25,15 @@ pub struct Tally {
 struct Order {
     order_id: Uuid,
     status: String,
-    /// Amount and currency.
-    total: String,
+    /// What is taken by now, amount and currency: a deposit, or all of it.
+    paid: String,
     has_flights: bool,
     has_stays: bool,
 }
 
 const ORDERS: &str = "
-    SELECT order_id, status, total_amount::text || ' ' || total_currency AS total,
+    SELECT order_id, status,
+           CASE WHEN payment_plan IS NULL THEN total_amount ELSE paid_amount END::text || ' ' || total_currency AS paid,
            EXISTS (SELECT FROM order_item i WHERE i.order_id = o.order_id AND starts_with(i.offer_id, 'fof_')) AS has_flights,
            EXISTS (SELECT FROM order_item i WHERE i.order_id = o.order_id AND starts_with(i.offer_id, 'sof_')) AS has_stays
     FROM orders o";
@@ -49,10 +50,24 @@ impl System {
         ensure!(tally.confirmed + tally.rejected == orders.len(), "S1: {} orders are still pending", of("pending"));
         let is_confirmed = |order: &&Order| order.status == "confirmed";
         let confirmed: BTreeMap<Uuid, &str> =
-            orders.iter().filter(is_confirmed).map(|order| (order.order_id, order.total.as_str())).collect();
+            orders.iter().filter(is_confirmed).map(|order| (order.order_id, order.paid.as_str())).collect();
         let with = |has: fn(&Order) -> bool| -> BTreeSet<Uuid> {
             orders.iter().filter(is_confirmed).filter(|order| has(order)).map(|order| order.order_id).collect()
         };
+        let mut books = self.database("sojourn_order").await?;
+        none(
+            &mut books,
+            "S25: confirmed orders that are not paid as their plan says",
+            "SELECT count(*) FROM orders WHERE status = 'confirmed' AND paid_amount < total_amount AND NOT
+                 (payment_plan IS NULL OR payment_plan = 'deposit' AND paid_amount > 0 AND balance_due_on IS NOT NULL)",
+        )
+        .await?;
+        none(
+            &mut books,
+            "S25: payments of orders that were begun and never ended",
+            "SELECT count(*) FROM order_payment WHERE recorded_at IS NULL",
+        )
+        .await?;
         self.audit_sagas(&orders).await?;
         self.audit_inboxes().await?;
         let mut flights = self.database("sojourn_flights").await?;
@@ -97,6 +112,12 @@ impl System {
         );
         none(
             &mut journal,
+            "S1: sagas that have not ended",
+            "SELECT count(*) FROM saga WHERE status NOT IN ('completed', 'compensated')",
+        )
+        .await?;
+        none(
+            &mut journal,
             "S15: journals with gaps",
             "SELECT count(*) FROM (SELECT saga_id FROM saga_journal GROUP BY saga_id
                                    HAVING count(*) <> max(seq) OR min(seq) <> 1) gaps",
@@ -127,14 +148,14 @@ impl System {
     async fn audit_money(&self, confirmed: &BTreeMap<Uuid, &str>) -> Result<()> {
         let mut payment = self.database("sojourn_payment").await?;
         let captured: Vec<(Uuid, String)> = sqlx::query_as(
-            "SELECT order_id, captured_amount::text || ' ' || currency FROM payment WHERE status = 'captured'
-             ORDER BY order_id",
+            "SELECT order_id, sum(captured_amount)::text || ' ' || currency FROM payment WHERE status = 'captured'
+             GROUP BY order_id, currency ORDER BY order_id",
         )
         .fetch_all(&mut payment)
         .await?;
-        let captured: Vec<(Uuid, &str)> = captured.iter().map(|(order, total)| (*order, total.as_str())).collect();
-        let expected: Vec<(Uuid, &str)> = confirmed.iter().map(|(order, total)| (*order, *total)).collect();
-        ensure!(captured == expected, "S23, S25: what was captured is not what the confirmed orders cost");
+        let captured: Vec<(Uuid, &str)> = captured.iter().map(|(order, paid)| (*order, paid.as_str())).collect();
+        let expected: Vec<(Uuid, &str)> = confirmed.iter().map(|(order, paid)| (*order, *paid)).collect();
+        ensure!(captured == expected, "S23, S25: what was captured is not what is paid of the confirmed orders");
         none(
             &mut payment,
             "S23: open authorizations",

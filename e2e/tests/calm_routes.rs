@@ -40,6 +40,9 @@ const PROBES_MAX: u64 = 4 * 10;
 /// The orders that wait for a domain, and those of them that come through the door.
 const AWAY: usize = 300;
 const AWAY_PLACED: usize = 40;
+/// So many start at the orchestrators themselves before their commands stand: the door may know only one of them as
+/// ready yet, and every shard is to have some.
+const AWAY_STARTED: usize = 40;
 
 /// The orders that are under way when the journal stalls.
 const STALLED: usize = 400;
@@ -74,9 +77,10 @@ async fn domains_that_are_away_or_fail_cost_time_and_no_attempt() {
     system.kill(Part::Program("payment"));
     system.kill(Part::Program("feed"));
     let mut orders = trips.place(&client, "away", AWAY_PLACED).await;
+    orders.extend(trips.place_more(&client, &system, "the first of some", AWAY_STARTED).await);
     until_all_stand(&system, "payment").await;
     let under_way = depth(&system, "commands.payment").await;
-    orders.extend(trips.place_more(&client, &system, AWAY - AWAY_PLACED).await);
+    orders.extend(trips.place_more(&client, &system, "the first of many", AWAY - AWAY_PLACED - AWAY_STARTED).await);
     let sagas = sagas_of(&system, &orders).await;
     until_their_deadlines_have_passed(&system, &sagas).await;
     let waiting = depth(&system, "commands.payment").await;
@@ -101,6 +105,7 @@ async fn domains_that_are_away_or_fail_cost_time_and_no_attempt() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_or_a_queue_that_takes_nothing_costs_time_and_no_attempt() {
     let mut system = System::start_with_orchestrators(&[TIMES_DIVISOR]).await.unwrap();
+    system.enlarge_flights().await.unwrap();
     let client = system.client("ada").await.unwrap();
     let trips = Trips::find(&client).await;
 
@@ -118,7 +123,8 @@ async fn a_broker_or_a_queue_that_takes_nothing_costs_time_and_no_attempt() {
     // A queue at its limit, while its domain works.
     let full = r#"{"max-length":0,"overflow":"reject-publish"}"#;
     system.rabbitmqctl(&["set_policy", "full", "^commands.flights$", full, "--apply-to", "queues"]).await.unwrap();
-    let refused = trips.place(&client, "refused", 20).await;
+    let mut refused = trips.place(&client, "refused", 20).await;
+    refused.extend(trips.place_more(&client, &system, "the first of some", 20).await);
     let sagas = sagas_of(&system, &refused).await;
     until_all_stand(&system, "flights").await;
     until_told(&system, "sojourn_orchestrator_publish_failures_total", &["not_confirmed"], |count| count > 0).await;
@@ -158,7 +164,7 @@ async fn clocks_that_are_set_and_a_journal_that_stalls_turn_nothing_around() {
     system.set_clock("flights", 0).unwrap();
 
     // Nothing can be appended while many replies arrive.
-    orders.extend(trips.place_more(&client, &system, STALLED).await);
+    orders.extend(trips.place_more(&client, &system, "the first of many", STALLED).await);
     let mut journal = system.database("sojourn_orchestrator").await.unwrap();
     let mut lock = sqlx::Connection::begin(&mut journal).await.unwrap();
     sqlx::query("LOCK TABLE saga_journal IN ACCESS EXCLUSIVE MODE").execute(&mut *lock).await.unwrap();
@@ -201,7 +207,7 @@ async fn until_all_stand(system: &System, route: &str) {
         let since =
             system.metric_of_orchestrators("sojourn_orchestrator_circuit_open_since_seconds", &[&label]).await?;
         let open = since.iter().filter(|since| **since > 0).count();
-        if open == SHARDS { Ok(()) } else { Err(format!("{open} of {SHARDS}")) }
+        if open == SHARDS { Ok(()) } else { Err(format!("{open} of {SHARDS}\n{}", system.logs())) }
     })
     .await;
 }
@@ -272,8 +278,8 @@ impl Trips {
     }
 
     /// Places many orders of a flight at once; answers their ids.
-    async fn place_more(&self, client: &Client, system: &System, count: usize) -> Vec<String> {
-        let (first, saga) = client.place("the first of many", &order_of(&[&self.flight], "tok_ok")).await.unwrap();
+    async fn place_more(&self, client: &Client, system: &System, key: &str, count: usize) -> Vec<String> {
+        let (first, saga) = client.place(key, &order_of(&[&self.flight], "tok_ok")).await.unwrap();
         let mut orders = system.order_again(&saga, count - 1).await.unwrap();
         orders.push(first);
         orders

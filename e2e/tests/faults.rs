@@ -1,4 +1,5 @@
-//! Three hundred orders while every process and both servers are killed, one after another.
+//! Three hundred orders and bookings, of every way to pay, while every process and both servers are killed, one after
+//! another, and while operators cancel some of them and news of payments come late, twice or not at all.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -11,11 +12,11 @@ use std::{
 };
 
 use chrono::{Days, NaiveDate};
-use e2e::{Client, Part, System, domains, order_of, wait};
+use e2e::{Client, Part, Response, System, domains, order_of, wait};
 use futures::{StreamExt, stream};
 use kit::clock::Clock;
-use reqwest::StatusCode;
-use serde_json::Value;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
 use tokio::sync::watch;
 
 const ORDERS: usize = 300;
@@ -27,6 +28,10 @@ const ENDED_BEFORE_KILL: usize = 5;
 const SMALL_FLIGHT_SEATS: usize = 3;
 /// Days over which the orders are spread.
 const DAYS: u64 = 40;
+/// From so many days on, an order may be paid by a deposit first.
+const FAR: u64 = 100;
+/// The small flight is sold to those who come first.
+const SMALL_FLIGHT: Expected = Expected::ConfirmedOr("flight_sold_out");
 /// One order survives several outages, each with its own waits: minutes, on a busy machine.
 const SETTLED_WITHIN: Duration = Duration::from_secs(240);
 
@@ -46,40 +51,60 @@ fn orders_per_kill() -> usize {
     ORDERS.div_ceil(victims().len() + 1)
 }
 
-/// An order, and what must come of it.
+/// A request of a client, and what must come of it.
 struct Wish {
-    order: Value,
+    path: &'static str,
+    body: Value,
+    doing: Doing,
     expected: Expected,
 }
 
-#[derive(Debug, PartialEq)]
+/// The acts of people while the order is under way.
+#[derive(Debug, Clone, Copy)]
+enum Doing {
+    Nothing,
+    /// The client goes to the page of 3-D Secure and presses this button.
+    AtTheBank(&'static str),
+    /// An operator cancels the saga as soon as it is accepted.
+    Cancel,
+    /// The client pays the balance with this token once the deposit is taken.
+    PayBalance(&'static str),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Expected {
     Confirmed,
-    Declined,
-    /// First come, first served.
-    SmallFlight,
+    Rejected(&'static str),
+    /// Confirmed when the other comes too late: first come, first served; an act of an operator after the pivot.
+    ConfirmedOr(&'static str),
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_order_ends_and_all_books_agree_whatever_is_killed() {
     let mut system = System::start().await.unwrap();
     let client = system.client("ada").await.unwrap();
+    let operator = system.operator().await.unwrap();
     let wishes = wishes(&client).await;
     let (progress, ended) = watch::channel(0usize);
     let (kills, killed) = watch::channel(0usize);
     let confirmed_small = Arc::new(AtomicUsize::new(0));
 
     let orders = tokio::spawn({
-        let (client, confirmed_small) = (client.clone(), Arc::clone(&confirmed_small));
+        let people = People { client: client.clone(), operator };
+        let confirmed_small = Arc::clone(&confirmed_small);
         async move {
             stream::iter(wishes.into_iter().enumerate())
                 .for_each_concurrent(IN_FLIGHT, |(number, wish)| {
-                    let (client, confirmed_small, progress) = (&client, &confirmed_small, &progress);
+                    let (people, confirmed_small, progress) = (&people, &confirmed_small, &progress);
                     let mut killed = killed.clone();
                     async move {
                         // The other end goes after the last kill.
                         killed.wait_for(|kills| number < (kills + 1) * orders_per_kill()).await.ok();
-                        place_and_follow(client, number, wish, confirmed_small).await;
+                        let small = wish.expected == SMALL_FLIGHT;
+                        let status = people.place_and_follow(number, wish).await;
+                        if small && status == "confirmed" {
+                            confirmed_small.fetch_add(1, Ordering::Relaxed);
+                        }
                         progress.send_modify(|ended| *ended += 1);
                     }
                 })
@@ -125,44 +150,144 @@ async fn kill_one_after_another(
     victims.len()
 }
 
+/// The orders: twenty kinds in turn. One in three of those by air has a stay beside its flight, for three has no divisor
+/// in common with twenty.
 async fn wishes(client: &Client) -> Vec<Wish> {
-    let mut flights = Vec::new();
-    let mut stays = Vec::new();
+    let (mut flights, mut stays, mut far) = (Vec::new(), Vec::new(), Vec::new());
     for day in 0..DAYS {
         flights.push(client.flight("LHR", "MLE", in_days(20 + day), "business", 1).await.unwrap());
         stays.push(client.stay("Maldives", in_days(21 + day), in_days(23 + day), 1).await.unwrap());
+        far.push(client.stay("Maldives", in_days(FAR + day), in_days(FAR + 2 + day), 1).await.unwrap());
     }
     let small = client.flight("MLE", "DRV", in_days(20), "economy", 1).await.unwrap();
+    let mut far = far.iter().cycle();
     (0..ORDERS)
         .map(|number| {
-            let day = number % flights.len();
-            let (flight, stay): (&Value, &Value) = (&flights[day], &stays[day]);
-            // Three has no divisor in common with twenty: of every kind one in three has a stay beside its flight.
+            let (flight, stay) = (&flights[number % flights.len()], &stays[number % stays.len()]);
             let trip = |flight| if number.is_multiple_of(3) { vec![flight, stay] } else { vec![flight] };
-            let (small, trip) = (&trip(&small), &trip(flight));
+            let mut far = || far.next().unwrap_or(stay);
+            let order = |offers: &[&Value], token, doing, expected| Wish {
+                path: "/v1/orders",
+                body: order_of(offers, token),
+                doing,
+                expected,
+            };
+            let booking = |offer: &Value, token, doing| {
+                let mut body = order_of(&[], token);
+                body["offer_id"] = offer["offer_id"].clone();
+                Wish { path: "/v1/bookings", body, doing, expected: Expected::Confirmed }
+            };
+            let with_deposit = |mut wish: Wish| {
+                wish.body["payment"]["plan"] = json!("deposit");
+                wish
+            };
+            let (done, approve) = (Expected::Confirmed, Doing::AtTheBank("approve"));
             match number % 20 {
-                3 | 13 => Wish { order: order_of(trip, "tok_declined"), expected: Expected::Declined },
-                7 | 17 => Wish { order: order_of(small, "tok_ok"), expected: Expected::SmallFlight },
-                1 => Wish { order: order_of(trip, "tok_timeout_after_commit"), expected: Expected::Confirmed },
-                _ => Wish { order: order_of(trip, "tok_ok"), expected: Expected::Confirmed },
+                1 => order(&trip(flight), "tok_timeout_after_commit", Doing::Nothing, done),
+                2 => with_deposit(order(&[far()], "tok_ok", Doing::PayBalance("tok_ok"), done)),
+                3 | 13 => order(&trip(flight), "tok_declined", Doing::Nothing, Expected::Rejected("card_declined")),
+                4 => order(&trip(flight), "tok_3ds", approve, done),
+                5 => booking(far(), "tok_ok", Doing::Nothing),
+                6 => order(&trip(flight), "tok_3ds_twice", approve, done),
+                7 | 17 => order(&trip(&small), "tok_ok", Doing::Nothing, SMALL_FLIGHT),
+                8 => booking(far(), "tok_3ds_late", approve),
+                9 | 19 => order(&trip(flight), "tok_ok", Doing::Cancel, Expected::ConfirmedOr("saga_cancelled")),
+                10 => with_deposit(booking(far(), "tok_ok", Doing::PayBalance("tok_3ds_twice"))),
+                11 => {
+                    let refused = Expected::Rejected("authentication_failed");
+                    order(&trip(flight), "tok_3ds", Doing::AtTheBank("decline"), refused)
+                }
+                14 => order(&trip(flight), "tok_3ds_forged", approve, done),
+                _ => order(&trip(flight), "tok_ok", Doing::Nothing, done),
             }
         })
         .collect()
 }
 
-async fn place_and_follow(client: &Client, number: usize, wish: Wish, confirmed_small: &AtomicUsize) {
-    let accepted = client.order_surely(&format!("order-{number}"), &wish.order, SETTLED_WITHIN).await;
-    assert_eq!(accepted.status, StatusCode::ACCEPTED, "order {number}: {accepted:?}");
-    let order_id = accepted.body["order_id"].as_str().unwrap();
-    let settled = client.until_settled(order_id, SETTLED_WITHIN).await;
-    let (status, code) = (settled["status"].as_str().unwrap(), settled["reason"]["code"].as_str());
-    match (&wish.expected, status, code) {
-        (Expected::Confirmed, "confirmed", None) | (Expected::Declined, "rejected", Some("card_declined")) => {}
-        (Expected::SmallFlight, "confirmed", None) => {
-            confirmed_small.fetch_add(1, Ordering::Relaxed);
+/// The people who act, each with a token.
+struct People {
+    client: Client,
+    operator: Client,
+}
+
+impl People {
+    /// Places an order and sees it through; its status in the end.
+    async fn place_and_follow(&self, number: usize, wish: Wish) -> String {
+        let Wish { path, body, doing, expected } = wish;
+        let accepted = self.surely(&self.client, path, &format!("order-{number}"), &body).await;
+        assert_eq!(accepted.status, StatusCode::ACCEPTED, "order {number}: {accepted:?}");
+        let id = |name: &str| accepted.body[name].as_str().unwrap().to_owned();
+        let (order_id, saga) = (id("order_id"), id("operation_id"));
+        match doing {
+            Doing::Nothing | Doing::PayBalance(_) => {}
+            Doing::AtTheBank(button) => self.act_at_the_bank(&format!("/v1/orders/{order_id}"), button).await,
+            Doing::Cancel => self.cancel(&saga).await,
         }
-        (Expected::SmallFlight, "rejected", Some("flight_sold_out")) => {}
-        _ => panic!("order {number} should be {:?}: {settled}", wish.expected),
+        let settled = self.client.until_settled(&order_id, SETTLED_WITHIN).await;
+        let (status, code) = (settled["status"].as_str().unwrap(), settled["reason"]["code"].as_str());
+        match (expected, status, code) {
+            (Expected::Confirmed | Expected::ConfirmedOr(_), "confirmed", None) => {}
+            (Expected::Rejected(wanted) | Expected::ConfirmedOr(wanted), "rejected", Some(code)) if code == wanted => {}
+            _ => panic!("order {number} should be {expected:?}: {settled}"),
+        }
+        if let Doing::PayBalance(token) = doing {
+            self.pay_balance(&order_id, token).await;
+        }
+        status.to_owned()
+    }
+
+    /// Goes to the page that a resource names and presses a button, again and again until the page has heard it.
+    async fn act_at_the_bank(&self, resource: &str, button: &str) {
+        let page = wait::until("an act of the client", SETTLED_WITHIN, || async {
+            let answer = self.client.get(resource).await.map_err(|error| format!("{error:#}"))?;
+            let url = answer.body["next_action"]["url"].as_str();
+            url.and_then(|url| Some(format!("/sandbox{}", url.split_once("/sandbox")?.1)))
+                .ok_or(answer.body.to_string())
+        })
+        .await;
+        wait::until("the bank's answer", SETTLED_WITHIN, || async {
+            let status = self.client.status_of(Method::POST, &format!("{page}/{button}")).await;
+            let status = status.map_err(|error| format!("{error:#}"))?;
+            if status == StatusCode::OK { Ok(()) } else { Err(format!("{page}: {status}")) }
+        })
+        .await;
+    }
+
+    /// Cancels a saga, which may be too late.
+    async fn cancel(&self, saga: &str) {
+        let cancel = json!({ "action": "cancel", "reason": "the client called" });
+        let path = format!("/ops/api/sagas/{saga}/actions");
+        let answer = self.surely(&self.operator, &path, saga, &cancel).await;
+        let late = ["pivot_passed", "saga_finished", "saga_compensating"];
+        let heard = answer.status == StatusCode::OK || late.into_iter().any(|code| answer.body["code"] == code);
+        assert!(heard, "{saga}: {answer:?}");
+    }
+
+    /// Pays the balance of a confirmed order and waits until it is paid.
+    async fn pay_balance(&self, order_id: &str, token: &str) {
+        let path = format!("/v1/orders/{order_id}");
+        let paying = self.surely(&self.client, &format!("{path}/payments"), order_id, &json!({ "token": token })).await;
+        assert_eq!(paying.status, StatusCode::ACCEPTED, "{paying:?}");
+        if token.starts_with("tok_3ds") {
+            let payment = paying.body["payment_id"].as_str().unwrap();
+            self.act_at_the_bank(&format!("/v1/payments/{payment}"), "approve").await;
+        }
+        wait::until("a paid order", SETTLED_WITHIN, || async {
+            let order = self.client.get(&path).await.map_err(|error| format!("{error:#}"))?.body;
+            if order["paid"] == order["total"] && order["total"].is_object() { Ok(()) } else { Err(order.to_string()) }
+        })
+        .await;
+    }
+
+    /// Posts, and repeats the request with the same key for as long as it cannot be taken or its fate is not known.
+    async fn surely(&self, person: &Client, path: &str, key: &str, body: &Value) -> Response {
+        wait::until(path, SETTLED_WITHIN, || async {
+            let answer = person.call_with(Method::POST, path, Some(body.clone()), &[("idempotency-key", key)]).await;
+            let answer = answer.map_err(|error| format!("{error:#}"))?;
+            let under_way = answer.body["code"] == "idempotency_key_in_use";
+            if answer.status.is_server_error() || under_way { Err(format!("{answer:?}")) } else { Ok(answer) }
+        })
+        .await
     }
 }
 
