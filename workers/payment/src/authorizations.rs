@@ -1,6 +1,6 @@
 //! The beginning of payments and the answers to their authorizations, as the domain keeps them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 
 use chrono::{DateTime, Utc};
 use contract::{
@@ -54,8 +54,8 @@ pub(crate) async fn begin(
     .await?;
     let mut numbers: HashMap<_, _> = begun.into_iter().map(|id| (PaymentId::from_uuid(id), Ok(1))).collect();
     for one in new {
-        if !numbers.contains_key(&one.payment_id) {
-            numbers.insert(one.payment_id, begin_again(tx, one, now).await?);
+        if let Entry::Vacant(place) = numbers.entry(one.payment_id) {
+            place.insert(begin_again(tx, one, now).await?);
         }
     }
     Ok(numbers)

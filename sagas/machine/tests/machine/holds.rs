@@ -29,7 +29,7 @@ fn held(name: &str, extends: bool) -> Definition {
     let approval = saga.step("approval").after([hold]).signal::<Approval>("approval").within(day).add();
     let confirm = saga.step("confirm").pivot().after([approval]).command(probe).retry(AGAIN).add();
     saga.step("tell").retriable().after([confirm]).command(probe).retry(AGAIN).add();
-    saga.build().unwrap()
+    saga.build().expect("the definition has no mistake")
 }
 
 /// A reply that holds something until so many seconds from now.
