@@ -5,7 +5,7 @@
 //! create-order ---> hold-seats ---> authorize-payment ---> (await-action ---> complete-authorization)
 //!              \--> hold-rooms ---/
 //!
-//!              ... ---> confirm-seats (pivot) ---> confirm-rooms
+//!              ... ---> reread-seats and reread-rooms ---> confirm-seats (pivot) ---> confirm-rooms
 //!                  \--> book-rooms (pivot, without flights)
 //!
 //!              ... ---> capture-payment ---> record-payment ---> confirm-order ---> notify-user
@@ -18,9 +18,9 @@ use std::time::Duration;
 
 use contract::{
     Money, OfferId,
-    accommodation::{AcceptedStay, ConfirmRooms, HoldRooms, ReleaseRooms},
+    accommodation::{AcceptedStay, ConfirmRooms, ExtendRooms, HoldRooms, ReleaseRooms},
     feed::{Notice, NotifyUser},
-    flights::{AcceptedFlight, ConfirmSeats, HoldSeats, ReleaseSeats},
+    flights::{AcceptedFlight, ConfirmSeats, ExtendSeats, HoldSeats, ReleaseSeats},
     order::{
         ConfirmOrder, Reason, RecordPayment, RejectOrder,
         v2::{CreateOrder, PlaceOrder},
@@ -107,6 +107,8 @@ pub fn definition() -> Result<Definition, Vec<DefinitionError>> {
         })
         .compensate(|order, _| ReleaseSeats { order_id: order.order_id })
         .holds_for(HOLD)
+        .valid_until(|held| Some(held.expires_at))
+        .extend(|order, _| extend_seats(order), |held| Some(held.expires_at))
         .add();
     let rooms = saga
         .step("hold-rooms")
@@ -119,6 +121,8 @@ pub fn definition() -> Result<Definition, Vec<DefinitionError>> {
         })
         .compensate(|order, _| ReleaseRooms { order_id: order.order_id })
         .holds_for(HOLD)
+        .valid_until(|held| Some(held.expires_at))
+        .extend(|order, _| extend_rooms(order), |held| Some(held.expires_at))
         .add();
     let authorize = saga
         .step("authorize-payment")
@@ -148,11 +152,33 @@ pub fn definition() -> Result<Definition, Vec<DefinitionError>> {
         .compensate(|order, _| VoidPayment { payment_id: order.payment_id })
         .add();
 
+    // A last look, and time to confirm: prices and holds are as the client accepted them, or the order stops here.
+    let reread_seats = saga
+        .step("reread-seats")
+        .when(has_flights)
+        .after([complete])
+        .command(|order, _| extend_seats(order))
+        .compensate(|order, _| ReleaseSeats { order_id: order.order_id })
+        .valid_until(|held| Some(held.expires_at))
+        .extend(|order, _| extend_seats(order), |held| Some(held.expires_at))
+        .renews([flights])
+        .add();
+    let reread_rooms = saga
+        .step("reread-rooms")
+        .when(has_rooms)
+        .after([complete])
+        .command(|order, _| extend_rooms(order))
+        .compensate(|order, _| ReleaseRooms { order_id: order.order_id })
+        .valid_until(|held| Some(held.expires_at))
+        .extend(|order, _| extend_rooms(order), |held| Some(held.expires_at))
+        .renews([rooms])
+        .add();
+
     let confirm_flights = saga
         .step("confirm-seats")
         .pivot() // Tickets are issued: from here the order only goes forward.
         .when(has_flights)
-        .after([complete])
+        .after([reread_seats, reread_rooms])
         .command(|order, _| ConfirmSeats { order_id: order.order_id, travellers: order.travellers.clone() })
         .on_reply(|facts, confirmed| facts.flight_reference = Some(confirmed.booking_reference.clone()))
         .add();
@@ -160,7 +186,7 @@ pub fn definition() -> Result<Definition, Vec<DefinitionError>> {
         .step("book-rooms")
         .pivot() // Without flights, the first thing that cannot be given back.
         .when(|order| has_rooms(order) && !has_flights(order))
-        .after([complete])
+        .after([reread_seats, reread_rooms])
         .command(|order, _| confirm_rooms_of(order))
         .on_reply(|facts, confirmed| facts.stay_reference = Some(confirmed.confirmation.clone()))
         .add();
@@ -254,4 +280,12 @@ fn confirm_rooms_of(order: &PlaceOrder) -> ConfirmRooms {
     let lead = order.travellers.first();
     let guest_name = lead.map(|lead| format!("{} {}", lead.given_name, lead.family_name)).unwrap_or_default();
     ConfirmRooms { order_id: order.order_id, guest_name }
+}
+
+fn extend_seats(order: &PlaceOrder) -> ExtendSeats {
+    ExtendSeats { order_id: order.order_id, offers: accepted_flights(order) }
+}
+
+fn extend_rooms(order: &PlaceOrder) -> ExtendRooms {
+    ExtendRooms { order_id: order.order_id, offers: accepted_stays(order) }
 }

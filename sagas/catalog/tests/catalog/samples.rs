@@ -54,6 +54,7 @@ fn replies(definition: &Definition, way: &str) -> BTreeMap<String, Value> {
             } else {
                 read(&golden(&file))["reply"].take()
             };
+            let reply = if step.holds() { held(reply) } else { reply };
             replies.insert(command.name.to_owned(), reply);
         }
         if let Work::Signal(signal) = step.work() {
@@ -61,6 +62,14 @@ fn replies(definition: &Definition, way: &str) -> BTreeMap<String, Value> {
         }
     }
     replies
+}
+
+/// The same reply, about something that is held longer than any run takes.
+fn held(mut reply: Value) -> Value {
+    if let Some(until) = reply.get_mut("expires_at") {
+        *until = Value::from("2027-12-31T00:00:00Z");
+    }
+    reply
 }
 
 fn golden(name: &str) -> String {
