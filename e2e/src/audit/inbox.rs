@@ -11,8 +11,11 @@ use uuid::Uuid;
 use super::none;
 use crate::system::{System, domains};
 
-/// A step of a saga in one direction: `a`, the action, or `c`, the compensation.
+/// A step of a saga in one direction: `a`, the action, `c`, the compensation, or `E`, the extensions of what it holds.
 type Key = (Uuid, String, String);
+
+/// The participants' memory: one command for a step's action and compensation, and one for each extension.
+type Inboxes = BTreeMap<Key, Vec<Remembered>>;
 
 /// A participant's memory of one command.
 #[derive(Debug, FromRow)]
@@ -74,11 +77,11 @@ const EFFECTS: [(&str, &str, &str); 7] = [
 impl System {
     /// Compares the journal's outcomes, the participants' inboxes and the effects.
     pub(super) async fn audit_inboxes(&self) -> Result<()> {
-        let mut inbox: BTreeMap<Key, Remembered> = BTreeMap::new();
+        let mut inboxes = Inboxes::new();
         for domain in domains() {
             let mut database = self.database(&format!("sojourn_{domain}")).await?;
             let repeated = format!("S11: commands of {domain} that were asked for anew, though nobody retried them");
-            none(&mut database, &repeated, "SELECT count(*) FROM runtime.inbox WHERE generation <> 1").await?;
+            none(&mut database, &repeated, "SELECT count(*) FROM runtime.inbox WHERE generation <> 1 AND op <> 'E'").await?;
             let untold = format!("S4: events of {domain} that were never told");
             none(&mut database, &untold, "SELECT count(*) FROM runtime.outbox").await?;
             for (_, what, difference) in EFFECTS.into_iter().filter(|(of, ..)| *of == domain) {
@@ -89,7 +92,9 @@ impl System {
                 sqlx::query_as("SELECT saga_id, step, op::text, state::text, outcome FROM runtime.inbox")
                     .fetch_all(&mut database)
                     .await?;
-            inbox.extend(rows.into_iter().map(|row| ((row.saga_id, row.step.clone(), row.op.clone()), row)));
+            for row in rows {
+                inboxes.entry((row.saga_id, row.step.clone(), row.op.clone())).or_default().push(row);
+            }
         }
         let mut journal = self.database("sojourn_orchestrator").await?;
         let outcomes: Vec<(Uuid, Value)> = sqlx::query_as(
@@ -99,47 +104,54 @@ impl System {
         .fetch_all(&mut journal)
         .await?;
         for (saga, entry) in &outcomes {
-            counted_as_remembered(&inbox, *saga, entry)?;
+            counted_as_remembered(&inboxes, *saga, entry)?;
         }
         let sagas: Vec<(Uuid, String)> = sqlx::query_as("SELECT id, status FROM saga").fetch_all(&mut journal).await?;
         let sagas: BTreeMap<Uuid, String> = sagas.into_iter().collect();
-        for row in inbox.values() {
-            undone_with_its_saga(&inbox, &sagas, row)?;
+        for row in inboxes.values().flatten() {
+            undone_with_its_saga(&inboxes, &sagas, row)?;
         }
         Ok(())
     }
 }
 
 /// The journal counted what the participant stored, and nothing else (S5, S10, S13).
-fn counted_as_remembered(inbox: &BTreeMap<Key, Remembered>, saga: Uuid, entry: &Value) -> Result<()> {
+fn counted_as_remembered(inboxes: &Inboxes, saga: Uuid, entry: &Value) -> Result<()> {
     let text = |name: &str| entry[name].as_str().unwrap_or_default();
-    let op = if text("op") == "compensation" { "c" } else { "a" };
-    let row = inbox.get(&(saga, text("step").to_owned(), op.to_owned()));
-    let row = row.with_context(|| format!("S13: {saga} counted an outcome that nobody remembers: {entry}"))?;
-    let stored: Value = serde_json::from_str(row.outcome.as_deref().unwrap_or("null"))?;
-    let same = if text("entry") == "command_done" {
-        stored["outcome"] == "done" && stored["reply"] == entry["reply"]
-    } else {
-        stored["outcome"] == "refused" && stored["code"] == entry["code"] && stored["message"] == entry["message"]
+    let op = match text("op") {
+        "compensation" => "c",
+        "extension" => "E",
+        _ => "a",
     };
-    ensure!(same, "S5, S10, S13: {saga} counted {entry}, the participant answered {stored}");
+    let rows = inboxes.get(&(saga, text("step").to_owned(), op.to_owned()));
+    let rows = rows.with_context(|| format!("S13: {saga} counted an outcome that nobody remembers: {entry}"))?;
+    let same = |row: &Remembered| {
+        let stored: Value = row.outcome.as_deref().and_then(|stored| serde_json::from_str(stored).ok()).unwrap_or_default();
+        if text("entry") == "command_done" {
+            stored["outcome"] == "done" && stored["reply"] == entry["reply"]
+        } else {
+            stored["outcome"] == "refused" && stored["code"] == entry["code"] && stored["message"] == entry["message"]
+        }
+    };
+    ensure!(rows.iter().any(same), "S5, S10, S13: {saga} counted {entry}, the participant answered {rows:?}");
     Ok(())
 }
 
 /// Every effect in a compensated saga was undone, whether the saga heard of it or not; what was not to happen did
 /// not; and nothing of a completed saga was undone (S3, S6 to S9, S17).
 fn undone_with_its_saga(
-    inbox: &BTreeMap<Key, Remembered>,
+    inboxes: &Inboxes,
     sagas: &BTreeMap<Uuid, String>,
     row: &Remembered,
 ) -> Result<()> {
     let status = sagas.get(&row.saga_id).with_context(|| format!("S13: {row:?} is of no saga"))?;
     ensure!(row.state != "p", "S4: an outside call that was begun and never recorded: {row:?}");
     let compensated = status == "compensated";
-    ensure!(row.op == "a" || compensated, "S17: {row:?} undid a step of a saga that is {status}");
-    if row.op == "a" && compensated && row.state != "r" {
-        let undone = inbox.get(&(row.saga_id, row.step.clone(), "c".to_owned()));
-        ensure!(undone.is_some_and(|undone| undone.state == "d"), "S3, S6, S9: nothing undid {row:?}");
+    ensure!(row.op != "c" || compensated, "S17: {row:?} undid a step of a saga that is {status}");
+    if row.op != "c" && compensated && row.state != "r" {
+        let undone = inboxes.get(&(row.saga_id, row.step.clone(), "c".to_owned()));
+        let undone = undone.is_some_and(|undone| undone.iter().all(|undone| undone.state == "d"));
+        ensure!(undone, "S3, S6, S9: nothing undid {row:?}");
     }
     ensure!(row.state != "t" || compensated, "S8: {row:?} was kept from happening in a saga that is {status}");
     Ok(())

@@ -4,14 +4,16 @@
 //! ```text
 //! create-order ---> hold-room ---> authorize-payment ---> (await-action ---> complete-authorization)
 //!
-//!              ... ---> confirm-room (pivot) ---> capture-payment ---> record-payment ---> confirm-order ---> notify-user
+//!              ... ---> reread-room ---> confirm-room (pivot) ---> capture-payment ---> record-payment
+//!
+//!              ... ---> confirm-order ---> notify-user
 //! ```
 
 use std::time::Duration;
 
 use contract::{
     Money, OfferId,
-    accommodation::{AcceptedStay, ConfirmRooms, HoldRooms, ReleaseRooms},
+    accommodation::{AcceptedStay, ConfirmRooms, ExtendRooms, HoldRooms, ReleaseRooms},
     feed::{Notice, NotifyUser},
     order::{
         ConfirmOrder, Reason, RecordPayment, RejectOrder,
@@ -97,6 +99,8 @@ pub fn definition() -> Result<Definition, Vec<DefinitionError>> {
         })
         .compensate(|order, _| ReleaseRooms { order_id: order.order_id })
         .holds_for(HOLD)
+        .valid_until(|held| Some(held.expires_at))
+        .extend(|order, _| extend_room(order), |held| Some(held.expires_at))
         .add();
     let authorize = saga
         .step("authorize-payment")
@@ -126,10 +130,21 @@ pub fn definition() -> Result<Definition, Vec<DefinitionError>> {
         .compensate(|order, _| VoidPayment { payment_id: order.payment_id })
         .add();
 
+    // A last look, and time to confirm: price and room are as the client accepted them, or the booking stops here.
+    let reread = saga
+        .step("reread-room")
+        .after([complete])
+        .command(|order, _| extend_room(order))
+        .compensate(|order, _| ReleaseRooms { order_id: order.order_id })
+        .valid_until(|held| Some(held.expires_at))
+        .extend(|order, _| extend_room(order), |held| Some(held.expires_at))
+        .renews([room])
+        .add();
+
     let confirm_room = saga
         .step("confirm-room")
         .pivot() // The property counts on the guest: from here the booking only goes forward.
-        .after([complete])
+        .after([reread])
         .command(|order, _| confirm_room_of(order))
         .on_reply(|facts, confirmed| facts.stay_reference = Some(confirmed.confirmation.clone()))
         .add();
@@ -187,6 +202,10 @@ fn accepted_stays(order: &PlaceOrder) -> Vec<AcceptedStay> {
         OfferId::Stay(offer_id) => Some(AcceptedStay { offer_id: offer_id.clone(), total: item.total }),
     });
     stays.collect()
+}
+
+fn extend_room(order: &PlaceOrder) -> ExtendRooms {
+    ExtendRooms { order_id: order.order_id, offers: accepted_stays(order) }
 }
 
 /// The property expects the traveller who was named first.
