@@ -81,7 +81,8 @@ impl System {
         for domain in domains() {
             let mut database = self.database(&format!("sojourn_{domain}")).await?;
             let repeated = format!("S11: commands of {domain} that were asked for anew, though nobody retried them");
-            none(&mut database, &repeated, "SELECT count(*) FROM runtime.inbox WHERE generation <> 1 AND op <> 'E'").await?;
+            none(&mut database, &repeated, "SELECT count(*) FROM runtime.inbox WHERE generation <> 1 AND op <> 'E'")
+                .await?;
             let untold = format!("S4: events of {domain} that were never told");
             none(&mut database, &untold, "SELECT count(*) FROM runtime.outbox").await?;
             for (_, what, difference) in EFFECTS.into_iter().filter(|(of, ..)| *of == domain) {
@@ -126,7 +127,8 @@ fn counted_as_remembered(inboxes: &Inboxes, saga: Uuid, entry: &Value) -> Result
     let rows = inboxes.get(&(saga, text("step").to_owned(), op.to_owned()));
     let rows = rows.with_context(|| format!("S13: {saga} counted an outcome that nobody remembers: {entry}"))?;
     let same = |row: &Remembered| {
-        let stored: Value = row.outcome.as_deref().and_then(|stored| serde_json::from_str(stored).ok()).unwrap_or_default();
+        let stored: Value =
+            row.outcome.as_deref().and_then(|stored| serde_json::from_str(stored).ok()).unwrap_or_default();
         if text("entry") == "command_done" {
             stored["outcome"] == "done" && stored["reply"] == entry["reply"]
         } else {
@@ -139,11 +141,7 @@ fn counted_as_remembered(inboxes: &Inboxes, saga: Uuid, entry: &Value) -> Result
 
 /// Every effect in a compensated saga was undone, whether the saga heard of it or not; what was not to happen did
 /// not; and nothing of a completed saga was undone (S3, S6 to S9, S17).
-fn undone_with_its_saga(
-    inboxes: &Inboxes,
-    sagas: &BTreeMap<Uuid, String>,
-    row: &Remembered,
-) -> Result<()> {
+fn undone_with_its_saga(inboxes: &Inboxes, sagas: &BTreeMap<Uuid, String>, row: &Remembered) -> Result<()> {
     let status = sagas.get(&row.saga_id).with_context(|| format!("S13: {row:?} is of no saga"))?;
     ensure!(row.state != "p", "S4: an outside call that was begun and never recorded: {row:?}");
     let compensated = status == "compensated";
