@@ -6,7 +6,10 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use contract::{SignalId, SignalName, StepName, saga::SagaStatus};
+use contract::{
+    SignalId, SignalName, StepName,
+    saga::{Action, PauseClock, PausedHolds, SagaStatus},
+};
 
 pub(crate) use self::jobs::{JobAct, JobCreate, JobRate, Jobs};
 
@@ -149,6 +152,21 @@ its next attempt can be skipped, unless --force is given.")]
 Examples:
   sagactl abandon SAGA --reason 'settled by hand, ticket 4711'")]
     Abandon(Act),
+    /// Have a saga send nothing new until it is resumed
+    #[command(after_help = "\
+Examples:
+  sagactl pause SAGA --reason 'the hotel checks the booking'
+  sagactl pause SAGA --clock run --holds lapse --reason 'duplicate of SAGA2, to be decided on Monday'
+  sagactl list --name order --status running -o ids | sagactl pause - --reason 'price error' --yes
+
+What is under way comes to its end. What the saga holds is extended meanwhile, or undone in time, unless --holds lapse.")]
+    Pause(Pause),
+    /// Let a paused saga go on
+    #[command(after_help = "\
+Examples:
+  sagactl resume SAGA --reason 'checked'
+  sagactl list --paused -o ids | sagactl resume - --reason 'the price is right again' --yes")]
+    Resume(Act),
     /// Print what an action would send and where it would end, without doing it
     #[command(
         subcommand,
@@ -233,6 +251,9 @@ pub(crate) struct Filters {
     /// Only sagas that failed this way, as the ERROR column shows it
     #[arg(long)]
     pub(crate) error: Option<String>,
+    /// Only sagas that are paused
+    #[arg(long)]
+    pub(crate) paused: bool,
     /// Started at or after: a time (RFC 3339) or an age such as 30m, 2h, 7d
     #[arg(long)]
     pub(crate) since: Option<String>,
@@ -319,6 +340,52 @@ pub(crate) struct Skip {
     /// Its reply, as JSON
     #[arg(long, value_parser = parse_json)]
     pub(crate) reply: serde_json::Value,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Pause {
+    #[command(flatten)]
+    pub(crate) act: Act,
+    #[command(flatten)]
+    pub(crate) rules: PauseRules,
+}
+
+/// The rules of a pause.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct PauseRules {
+    /// Whether deadlines, timers and waits stand meanwhile, or run on
+    #[arg(long, value_enum, default_value_t = Clock::Freeze)]
+    clock: Clock,
+    /// Whether what is held is kept, or undone in time, or lapses
+    #[arg(long, value_enum, default_value_t = Holds::Keep)]
+    holds: Holds,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Clock {
+    Freeze,
+    Run,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Holds {
+    Keep,
+    Lapse,
+}
+
+impl PauseRules {
+    /// The action that they ask for.
+    pub(crate) const fn action(self) -> Action {
+        let clock = match self.clock {
+            Clock::Freeze => PauseClock::Freeze,
+            Clock::Run => PauseClock::Run,
+        };
+        let holds = match self.holds {
+            Holds::Keep => PausedHolds::Keep,
+            Holds::Lapse => PausedHolds::Lapse,
+        };
+        Action::Pause { clock, holds }
+    }
 }
 
 /// The action that is planned.

@@ -45,6 +45,8 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Cancel(act) => commands::act::cancel(&client(&global)?, act, global.output, &interrupted).await,
         Command::Skip(skip) => commands::act::skip(&client(&global)?, skip, global.output, &interrupted).await,
         Command::Abandon(act) => commands::act::abandon(&client(&global)?, act, global.output, &interrupted).await,
+        Command::Pause(pause) => commands::act::pause(&client(&global)?, pause, global.output, &interrupted).await,
+        Command::Resume(act) => commands::act::resume(&client(&global)?, act, global.output, &interrupted).await,
         Command::Timer(timer) => commands::act::timer(&client(&global)?, timer, global.output, &interrupted).await,
         // What has been sent is always waited for.
         Command::Signal(signal) => commands::waits::signal(&client(&global)?, signal, global.output, now()).await,
@@ -87,6 +89,8 @@ async fn read(global: &Global, command: Command) -> Result<(), Failure> {
         | Command::Cancel(_)
         | Command::Skip(_)
         | Command::Abandon(_)
+        | Command::Pause(_)
+        | Command::Resume(_)
         | Command::Signal(_)
         | Command::Timer(_)
         | Command::DeadLetters(args::DeadLetters::Redrive { .. })

@@ -66,7 +66,7 @@ pub(crate) fn saga_table<'a>(sagas: impl IntoIterator<Item = &'a SagaSummary>) -
         vec![
             saga.id.to_string(),
             printable(&format!("{} v{}", saga.name, saga.version)),
-            saga.status.as_str().to_owned(),
+            if saga.paused { format!("{}, paused", saga.status.as_str()) } else { saga.status.as_str().to_owned() },
             printable(&saga.business_key),
             time(saga.created_at),
             time(saga.updated_at),

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use contract::{
     StepName,
-    orchestrator_api::{SagaView, StepView},
+    orchestrator_api::{SagaPause, SagaView, StepView},
     saga::{Cause, StepKind, StepStatus},
 };
 
@@ -50,6 +50,7 @@ fn head(view: &SagaView) -> String {
         ("Status", words(saga.status.as_str())),
         ("Business key", printable(&saga.business_key)),
     ];
+    lines.extend(view.pause.as_ref().map(|of| ("Paused", pause(of))));
     lines.extend(saga.owner.as_deref().map(|owner| ("Owner", printable(owner))));
     lines.push(("Started", time(saga.created_at)));
     lines.push(("Changed", time(saga.updated_at)));
@@ -88,6 +89,12 @@ pub(crate) fn step_line(step: &StepView) -> String {
         text.push_str(&format!("; {}: {}", printable(&error.code), printable(&error.message)));
     }
     text
+}
+
+fn pause(pause: &SagaPause) -> String {
+    let SagaPause { since, clock, holds, quiescent } = pause;
+    let rest = if *quiescent { "quiescent" } else { "not quiescent yet" };
+    format!("since {}, clock {}, holds {}, {rest}", time(*since), clock.as_str(), holds.as_str())
 }
 
 fn cause(cause: &Cause) -> String {

@@ -21,6 +21,7 @@ CREATE TABLE saga (
     owner        text,
     traceparent  text,
     error        text,
+    paused       boolean     NOT NULL DEFAULT false,
     created_at   timestamptz NOT NULL,
     updated_at   timestamptz NOT NULL,
     finished_at  timestamptz,
@@ -46,6 +47,7 @@ CREATE INDEX saga_by_name ON saga (name, id);
 CREATE INDEX saga_by_business_key ON saga (business_key, id);
 CREATE INDEX saga_by_owner ON saga (owner, id) WHERE owner IS NOT NULL;
 CREATE INDEX saga_by_error ON saga (error, id) WHERE error IS NOT NULL;
+CREATE INDEX saga_by_pause ON saga (id) WHERE paused;
 -- Groups of failures, and how many there were when: all of it is read from the index alone.
 CREATE INDEX saga_by_failure ON saga (name, error, failed_at) INCLUDE (status) WHERE error IS NOT NULL;
 -- What a lane must bring back to life after it took a shard over.

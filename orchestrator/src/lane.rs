@@ -24,6 +24,7 @@ mod memory;
 mod orphan_search;
 mod orphans;
 mod pace;
+mod paused;
 mod publisher;
 mod quarantine;
 mod recovery;

@@ -45,6 +45,8 @@ pub(crate) const SEQ_TAKEN: &str = "sojourn_orchestrator_appends_taken_total";
 pub(crate) const CIRCUIT_OPEN_SINCE: &str = "sojourn_orchestrator_circuit_open_since_seconds";
 /// Sagas whose commands wait until a domain, or the broker, takes them.
 pub(crate) const STANDING: &str = "sojourn_orchestrator_sagas_standing";
+/// Sagas that are paused, by shard.
+pub(crate) const PAUSED: &str = "sojourn_orchestrator_sagas_paused";
 /// Sagas with a step that must succeed in the end and is being retried.
 pub(crate) const RETRYING: &str = "sojourn_orchestrator_sagas_retrying";
 /// Since when the first of them is, in seconds since 1970; 0 when there is none.

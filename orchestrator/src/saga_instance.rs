@@ -32,6 +32,8 @@ pub(crate) struct SagaInstance {
     pub(crate) traceparent: Option<Traceparent>,
     /// The journal's `error` column as it stands.
     pub(crate) error: Option<String>,
+    /// The journal's `paused` column as it stands.
+    pub(crate) paused: bool,
     /// Whether the journal may hold it for asleep.
     pub(crate) asleep: bool,
 }
@@ -126,8 +128,8 @@ impl SagaInstance {
         let state = replay(stored)?;
         let definition = definition_of(catalog, &state)?;
         let head = stored.records.last().map_or(0, |record| record.seq);
-        let (traceparent, error) = (stored.row.traceparent, stored.row.error.clone());
-        Ok(Self { state, head, definition, traceparent, error, asleep: true })
+        let (traceparent, error, paused) = (stored.row.traceparent, stored.row.error.clone(), stored.row.paused);
+        Ok(Self { state, head, definition, traceparent, error, paused, asleep: true })
     }
 
     /// Rebuilds a saga whose definition is unknown here under another one, which does not fit: the machine then takes
@@ -136,8 +138,8 @@ impl SagaInstance {
         let definition = Arc::clone(catalog.iter().next()?);
         let restored = replay(stored).map(|state| {
             let head = stored.records.last().map_or(0, |record| record.seq);
-            let (traceparent, error) = (stored.row.traceparent, stored.row.error.clone());
-            Self { state, head, definition, traceparent, error, asleep: true }
+            let (traceparent, error, paused) = (stored.row.traceparent, stored.row.error.clone(), stored.row.paused);
+            Self { state, head, definition, traceparent, error, paused, asleep: true }
         });
         Some(restored)
     }
@@ -153,8 +155,8 @@ impl SagaInstance {
         let started = guarded(|| machine::start(definition, saga_id, input, now))?;
         let begun = started.map(|Decision { entries, state, commands, verdict: _ }| {
             let definition = Arc::clone(definition);
-            let instance =
-                Self { state, head: 0, definition, traceparent: Some(traceparent), error: None, asleep: false };
+            let (traceparent, paused) = (Some(traceparent), state.pause.is_some());
+            let instance = Self { state, head: 0, definition, traceparent, error: None, paused, asleep: false };
             Begun { instance, entries, commands }
         });
         Ok(begun)

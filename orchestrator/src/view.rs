@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use contract::orchestrator_api::{DeadLetterView, RecordView, SagaSummary, SagaView, SignalView};
+use contract::orchestrator_api::{DeadLetterView, RecordView, SagaPause, SagaSummary, SagaView, SignalView};
 use contract::saga::Cause;
 use journal::{Record, SagaRow, Stored};
-use machine::{Catalog, ReceivedSignal, State, describe, evolve};
+use machine::{Catalog, Pause, ReceivedSignal, State, describe, evolve};
 use serde_json::Value;
 
 use crate::saga_instance::{Parked, definition_of, replay};
@@ -20,6 +20,7 @@ pub(crate) fn summary(row: &SagaRow) -> SagaSummary {
         business_key: row.business_key.clone(),
         owner: row.owner.clone(),
         error: row.error.clone(),
+        paused: row.paused,
         created_at: row.created_at,
         updated_at: row.updated_at,
         finished_at: row.finished_at,
@@ -35,6 +36,7 @@ pub(crate) fn saga(catalog: &Catalog, stored: &Stored, dead_letters: Vec<DeadLet
         input: Value::Null,
         steps: Vec::new(),
         cause: None,
+        pause: None,
         deadline_at: None,
         next_wake_at: None,
         holds_until: None,
@@ -52,6 +54,7 @@ pub(crate) fn saga(catalog: &Catalog, stored: &Stored, dead_letters: Vec<DeadLet
     view.input = state.input.to_value().unwrap_or_default();
     view.deadline_at = state.deadline_at;
     view.cause.clone_from(&state.cause);
+    view.pause = pause(&state);
     let signals = state.signals.iter();
     let signals = signals.map(|ReceivedSignal { id, name, taken_by, .. }| SignalView {
         id: id.clone(),
@@ -71,6 +74,12 @@ pub(crate) fn saga(catalog: &Catalog, stored: &Stored, dead_letters: Vec<DeadLet
         Err(parked) => view.cause = Some(parked_cause(&parked)),
     }
     view
+}
+
+/// The pause that a saga is in.
+pub(crate) fn pause(state: &State) -> Option<SagaPause> {
+    let Pause { since, clock, holds } = state.pause?;
+    Some(SagaPause { since, clock, holds, quiescent: state.is_quiescent() })
 }
 
 /// Replays a journal record by record, for the journal page and the stream of events.
@@ -98,6 +107,11 @@ impl Replay {
             Err(parked) => (Vec::new(), Some(parked_cause(&parked))),
         };
         RecordView { seq: record.seq, at: record.at, entries, status: self.state.status, steps, cause }
+    }
+
+    /// True while the saga is paused.
+    pub(crate) const fn paused(&self) -> bool {
+        self.state.pause.is_some()
     }
 
     /// Groups sagas that failed the same way.

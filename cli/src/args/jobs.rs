@@ -125,6 +125,10 @@ pub(crate) enum JobAct {
     Skip,
     /// Give the sagas up as they are
     Abandon,
+    /// Have the sagas send nothing new; their clocks stand, and what they hold is kept
+    Pause,
+    /// Let paused sagas go on
+    Resume,
 }
 
 #[derive(Debug, Args)]

@@ -1,4 +1,4 @@
-//! `sagactl retry | cancel | skip | abandon | timer`: the repairs. Each is one operator action on one saga or many.
+//! `sagactl retry | cancel | skip | abandon | pause | resume | timer`: the repairs. Each is one operator action on one saga or many.
 
 use contract::{
     SagaId,
@@ -8,7 +8,7 @@ use contract::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    args::{Act, Output, Retry, Skip, Timer},
+    args::{Act, Output, Pause, Retry, Skip, Timer},
     client::Client,
     commands::{bulk, plan},
     failure::Failure,
@@ -66,6 +66,24 @@ pub(crate) async fn abandon(
     interrupted: &CancellationToken,
 ) -> Result<(), Failure> {
     run(client, Action::Abandon {}, &act, output, interrupted).await
+}
+
+pub(crate) async fn pause(
+    client: &Client,
+    pause: Pause,
+    output: Output,
+    interrupted: &CancellationToken,
+) -> Result<(), Failure> {
+    run(client, pause.rules.action(), &pause.act, output, interrupted).await
+}
+
+pub(crate) async fn resume(
+    client: &Client,
+    act: Act,
+    output: Output,
+    interrupted: &CancellationToken,
+) -> Result<(), Failure> {
+    run(client, Action::Resume {}, &act, output, interrupted).await
 }
 
 async fn run(

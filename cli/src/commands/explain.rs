@@ -118,5 +118,7 @@ fn act(act: &PossibleAct) -> String {
         PossibleAct::Cancel {} => "cancel".to_owned(),
         PossibleAct::Release {} => "release from quarantine".to_owned(),
         PossibleAct::Abandon {} => "abandon".to_owned(),
+        PossibleAct::Pause {} => "pause".to_owned(),
+        PossibleAct::Resume {} => "resume".to_owned(),
     }
 }

@@ -7,7 +7,7 @@ use contract::{
         AfterCanary, Canary, JOB_SAGAS_MAX, Job, JobItem, JobOutcome, JobPreview, JobPreviewRequest, JobRequest,
         JobRerun, JobView,
     },
-    saga::Action,
+    saga::{Action, PauseClock, PausedHolds},
 };
 use serde_json::json;
 
@@ -73,6 +73,8 @@ fn action(create: &JobCreate) -> Result<Action, Failure> {
     match act {
         JobAct::Cancel => without(Action::Cancel {}),
         JobAct::Abandon => without(Action::Abandon {}),
+        JobAct::Pause => without(Action::Pause { clock: PauseClock::default(), holds: PausedHolds::default() }),
+        JobAct::Resume => without(Action::Resume {}),
         JobAct::Retry if reply.is_some() || *force => {
             Err(Failure::usage("--reply and --force are for a skip; nothing was done"))
         }

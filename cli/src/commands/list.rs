@@ -73,20 +73,21 @@ pub(crate) fn filter(flags: &Filters, now: DateTime<Utc>) -> Result<SagaFilter, 
             ))
         })
     };
-    let Filters { status, name, business_key, owner, error, since, until } = flags;
+    let Filters { status, name, business_key, owner, error, paused, since, until } = flags;
     Ok(SagaFilter {
         status: status.clone(),
         name: name.clone(),
         business_key: business_key.clone(),
         owner: owner.clone(),
         error: error.clone(),
+        paused: *paused,
         created_after: time("--since", since)?,
         created_before: time("--until", until)?,
     })
 }
 
 fn query(filter: &SagaFilter) -> Vec<(&'static str, String)> {
-    let SagaFilter { status, name, business_key, owner, error, created_after, created_before } = filter;
+    let SagaFilter { status, name, business_key, owner, error, paused, created_after, created_before } = filter;
     let statuses: Vec<_> = status.iter().map(|status| status.as_str()).collect();
     let statuses = (!statuses.is_empty()).then(|| statuses.join(","));
     let time = |at: &Option<DateTime<Utc>>| at.map(|at| at.to_rfc3339_opts(SecondsFormat::AutoSi, true));
@@ -96,6 +97,7 @@ fn query(filter: &SagaFilter) -> Vec<(&'static str, String)> {
         ("business_key", business_key.clone()),
         ("owner", owner.clone()),
         ("error", error.clone()),
+        ("paused", paused.then(|| "true".to_owned())),
         ("created_after", time(created_after)),
         ("created_before", time(created_before)),
     ];

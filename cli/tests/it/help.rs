@@ -17,6 +17,8 @@ async fn the_help_is_reviewed() {
         "cancel",
         "skip",
         "abandon",
+        "pause",
+        "resume",
         "plan",
         "audit",
         "jobs",

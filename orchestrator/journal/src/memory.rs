@@ -343,6 +343,7 @@ fn matches(filter: &Filter, row: &SagaRow) -> bool {
         && equal(&filter.business_key, Some(&row.business_key))
         && equal(&filter.owner, row.owner.as_ref())
         && equal(&filter.error, row.error.as_ref())
+        && (row.paused || !filter.paused)
         && filter.created_after.is_none_or(|after| row.created_at >= after)
         && filter.created_before.is_none_or(|before| row.created_at < before)
         && filter.before.is_none_or(|before| row.id < before)
@@ -431,6 +432,12 @@ impl LaneJournal for MemoryLane {
         Ok(all.filter(|id| id.shard(self.storage.shards) == self.shard).collect())
     }
 
+    async fn paused(&mut self) -> Result<Vec<SagaId>, JournalError> {
+        let tables = self.owned_tables()?;
+        let rows = tables.sagas.values().map(|stored| &stored.row);
+        Ok(rows.filter(|row| row.paused && row.shard == self.shard).map(|row| row.id).collect())
+    }
+
     async fn quarantine(&mut self, sagas: &[Quarantined]) -> Result<(), JournalError> {
         let mut tables = self.owned_tables()?;
         for saga in sagas {
@@ -487,10 +494,11 @@ impl Tables {
         }
         match change {
             Change::Started { row, key } => self.start(*row, key, record),
-            Change::Status { status, error } => {
+            Change::Status { status, error, paused } => {
                 let at = record.at;
                 let Some(stored) = self.add(saga_id, record) else { return Appended::SeqTaken };
                 stored.row.status = status;
+                stored.row.paused = paused;
                 let failed_before = std::mem::replace(&mut stored.row.error, error);
                 stored.row.updated_at = at;
                 stored.row.finished_at = status.is_final().then_some(at);

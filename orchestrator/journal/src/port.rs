@@ -55,6 +55,8 @@ pub struct SagaRow {
     pub traceparent: Option<Traceparent>,
     /// Groups sagas that failed the same way.
     pub error: Option<String>,
+    /// True while it is paused.
+    pub paused: bool,
     /// The time of the start.
     pub created_at: DateTime<Utc>,
     /// The time of the last change of status.
@@ -127,12 +129,14 @@ pub enum Change {
         /// The key that makes the start idempotent.
         key: Option<StartKey>,
     },
-    /// The status (or its error) changed.
+    /// The status (or its error, or whether it is paused) changed.
     Status {
         /// The status from now on.
         status: SagaStatus,
         /// Groups sagas that failed the same way.
         error: Option<String>,
+        /// True while it is paused.
+        paused: bool,
     },
     /// The row stays as it is: most steps.
     None,
@@ -195,6 +199,8 @@ pub struct Filter {
     pub owner: Option<String>,
     /// Exactly this error group.
     pub error: Option<String>,
+    /// Only those that are paused.
+    pub paused: bool,
     /// Started at or after.
     pub created_after: Option<DateTime<Utc>>,
     /// Started before that time.
@@ -469,6 +475,9 @@ pub trait LaneJournal: Send {
 
     /// The shard's sagas that are left alone.
     async fn in_quarantine(&mut self) -> Result<Vec<SagaId>, JournalError>;
+
+    /// The shard's sagas that are paused.
+    async fn paused(&mut self) -> Result<Vec<SagaId>, JournalError>;
 
     /// Notes that sagas are left alone from now on; one that is already noted keeps its time.
     async fn quarantine(&mut self, sagas: &[Quarantined]) -> Result<(), JournalError>;

@@ -1,7 +1,11 @@
 //! The acts that a saga would take now. The machine is asked by deciding each of them, and the decisions are thrown away:
 //! there is no second rule to keep true.
 
-use contract::{orchestrator_api::PossibleAct, saga::Action, step::StepName};
+use contract::{
+    orchestrator_api::PossibleAct,
+    saga::{Action, PauseClock, PausedHolds},
+    step::StepName,
+};
 use machine::{Input, Operator, Terms, Verdict, codes::REFUSED_REPLY_MISMATCH};
 use serde_json::Value;
 
@@ -28,6 +32,9 @@ pub(super) fn acts(facts: &Facts<'_>) -> Vec<PossibleAct> {
     }));
     acts.extend(takes(facts, Action::Cancel {}).then_some(PossibleAct::Cancel {}));
     acts.extend(takes(facts, Action::Abandon {}).then_some(PossibleAct::Abandon {}));
+    let pause = Action::Pause { clock: PauseClock::default(), holds: PausedHolds::default() };
+    acts.extend(takes(facts, pause).then_some(PossibleAct::Pause {}));
+    acts.extend(takes(facts, Action::Resume {}).then_some(PossibleAct::Resume {}));
     acts
 }
 

@@ -2,13 +2,14 @@
 
 use chrono::TimeDelta;
 use contract::{
-    orchestrator_api::{CircuitCause, CommandPlace, DomainState, OpenStep, StandstillReason},
+    orchestrator_api::{CircuitCause, CommandPlace, DomainState, OpenStep, SagaPause, StandstillReason},
     step::Op,
 };
 use journal::Quarantined;
 use machine::{Phase, Step, Work};
 
 use super::Facts;
+use crate::view;
 
 /// How long something may be overdue before its lane is taken to have forgotten it: a lane hears the clock within a turn,
 /// and not within a second of a new connection.
@@ -20,12 +21,14 @@ const STUCK: &str = "stuck";
 /// All reasons; at least one.
 pub(super) fn of(facts: &Facts<'_>, steps: &[OpenStep], domains: &[DomainState]) -> Vec<StandstillReason> {
     let mut reasons: Vec<_> = facts.quarantined.map(quarantined).into_iter().collect();
+    reasons.extend(view::pause(facts.state).map(paused));
     reasons.extend(steps.iter().filter(|step| waits_for_person(step)).map(person_awaited));
     let waiting: Vec<_> = steps.iter().filter(|step| !waits_for_person(step)).collect();
     // What is left alone hears nothing, so nothing else holds it up.
     let waits: Vec<_> = facts.definition.steps().iter().filter_map(|step| of_wait(facts, step)).collect();
     let nothing = steps.is_empty() && waits.is_empty();
-    if facts.quarantined.is_none() && (nothing || is_forgotten(facts, &waiting)) {
+    let is_paused = facts.state.pause.is_some();
+    if facts.quarantined.is_none() && (nothing && !is_paused || is_forgotten(facts, &waiting)) {
         reasons.push(StandstillReason::Orphaned {});
     }
     if !waiting.is_empty() {
@@ -42,6 +45,10 @@ pub(super) fn of(facts: &Facts<'_>, steps: &[OpenStep], domains: &[DomainState])
 pub(super) fn quarantined(quarantined: &Quarantined) -> StandstillReason {
     let Quarantined { saga_id: _, code, detail, since } = quarantined.clone();
     StandstillReason::Quarantined { code, detail, since }
+}
+
+const fn paused(SagaPause { since, clock, holds: _, quiescent }: SagaPause) -> StandstillReason {
+    StandstillReason::Paused { since, clock, quiescent }
 }
 
 /// A step that sends nothing, and waits for a signal, for a time, or for a person after its signal was missed.
@@ -80,6 +87,8 @@ fn is_forgotten(facts: &Facts<'_>, waiting: &[&OpenStep]) -> bool {
     let Some(stands) = facts.stands.filter(|stands| facts.at_rest && !stands.lane.taking_over) else { return false };
     waiting.iter().any(|step| match (step.command_is, step.retry_at) {
         (Some(CommandPlace::Unknown), _) => true,
+        // A pause holds retries back.
+        (None, Some(_)) if facts.state.pause.is_some() => false,
         (None, Some(at)) => stands.lane.wakes_at.is_none() && facts.now - at > FORGOTTEN_AFTER,
         (Some(CommandPlace::Held | CommandPlace::Published | CommandPlace::Confirmed), _) | (None, None) => false,
     })

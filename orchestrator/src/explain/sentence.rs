@@ -1,7 +1,7 @@
 //! The reasons of an explanation as one sentence for people.
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use contract::{orchestrator_api::StandstillReason, step::Op};
+use contract::{orchestrator_api::StandstillReason, saga::PauseClock, step::Op};
 
 /// Reasons that one sentence tells: a reader who wants more has the data.
 const TOLD_MAX: usize = 3;
@@ -28,6 +28,14 @@ fn clause(reason: &StandstillReason) -> String {
         }
         StandstillReason::Unreadable { code, detail } => {
             format!("the orchestrator that was asked cannot read the saga: {detail} ({code})")
+        }
+        StandstillReason::Paused { since, clock, quiescent } => {
+            let clock = match clock {
+                PauseClock::Freeze => "its clock is frozen",
+                PauseClock::Run => "its clock runs on",
+            };
+            let rest = if *quiescent { "nothing of it is under way" } else { "it is not quiescent yet" };
+            format!("the saga is paused since {}, until a person resumes it: {clock}, {rest}", time(*since))
         }
         StandstillReason::PersonAwaited { step, op, code } => {
             format!("{} waits for a person ({code})", named(step.as_str(), *op))

@@ -21,6 +21,9 @@ pub(super) struct Asked {
     owner: Option<String>,
     /// A step and a code, as in the `error` column.
     error: Option<String>,
+    /// Only those that are paused.
+    #[serde(default)]
+    paused: bool,
     /// A saga's id, or a business key.
     q: Option<String>,
     created_after: Option<DateTime<Utc>>,
@@ -82,6 +85,7 @@ fn filter(asked: Asked) -> Result<Filter, ApiError> {
         business_key: business_key.or(q),
         owner: asked.owner.filter(|text| !text.is_empty()),
         error: asked.error.filter(|text| !text.is_empty()),
+        paused: asked.paused,
         created_after: asked.created_after,
         created_before: asked.created_before,
         before: None,

@@ -90,18 +90,22 @@ impl BatchedSaga {
     /// The record is kept besides when it is `wanted` by those who follow the saga.
     pub(super) fn append(&mut self, shard: u16, now: DateTime<Utc>, wanted: bool) -> Append {
         let entries = std::mem::take(&mut self.entries);
-        let error = self.instance.state.error_fingerprint();
+        let (error, paused) = (self.instance.state.error_fingerprint(), self.instance.state.pause.is_some());
         let change = match &self.start {
             Some(start) => {
                 let row = self.row(start, shard, error.clone(), now);
                 Change::Started { row: Box::new(row), key: start.key.clone() }
             }
-            None if self.before != Some(self.instance.state.status) || error != self.instance.error => {
-                Change::Status { status: self.instance.state.status, error: error.clone() }
+            None if self.before != Some(self.instance.state.status)
+                || error != self.instance.error
+                || paused != self.instance.paused =>
+            {
+                Change::Status { status: self.instance.state.status, error: error.clone(), paused }
             }
             None => Change::None,
         };
         self.instance.error = error;
+        self.instance.paused = paused;
         let sleep = self.instance.fall_asleep_or_wake(now);
         let record = Record { seq: self.instance.head + 1, at: now, entries };
         if wanted {
@@ -123,6 +127,7 @@ impl BatchedSaga {
             owner: start.owner.clone(),
             traceparent: self.instance.traceparent,
             error,
+            paused: state.pause.is_some(),
             created_at: now,
             updated_at: now,
             finished_at: state.status.is_final().then_some(now),

@@ -124,6 +124,7 @@ impl Turn<'_> {
         self.after_commit.commands.extend(admitted);
         self.sagas.timers.set(id, instance.next_wake(self.now.wall), self.now);
         self.sagas.retrying.set(id, instance.retrying_since());
+        self.sagas.paused.set(id, instance.paused);
         if let Some(start) = start {
             started(start, &instance);
         }

@@ -60,6 +60,7 @@ impl Sagas {
                     self.timers.set(saga_id, wake_at, Now::read(&*self.shared.clock));
                 }
             }
+            self.paused.begin(journal.paused().await.map_err(Lost::Journal)?);
             self.recovery.begin(journal.awake().await.map_err(Lost::Journal)?);
         }
         Ok(())

@@ -85,6 +85,7 @@ async fn a_saga_that_waits_is_explained_by_its_reply_its_domain_and_its_acts(rig
             PossibleAct::Skip { step: step("hold-room"), force: true },
             PossibleAct::Cancel {},
             PossibleAct::Abandon {},
+            PossibleAct::Pause {},
         ];
         assert_eq!(explanation.possible, acts);
         assert!(explanation.sentence.contains("`hold-room` awaits the reply of accommodation"), "{explanation:?}");
@@ -139,6 +140,7 @@ async fn a_saga_that_waits_for_a_person_or_has_ended_says_so(rig: &Rig) {
         PossibleAct::Retry { steps: vec![step("confirm-order")] },
         PossibleAct::Skip { step: step("confirm-order"), force: false },
         PossibleAct::Abandon {},
+        PossibleAct::Pause {},
     ];
     assert_eq!(explanation.possible, acts, "past the pivot a cancel is not possible");
 

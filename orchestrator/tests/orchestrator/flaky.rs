@@ -404,6 +404,11 @@ impl LaneJournal for FlakyLane {
         self.inner.in_quarantine().await
     }
 
+    async fn paused(&mut self) -> Result<Vec<SagaId>, JournalError> {
+        self.breakage.calls.fetch_add(1, Ordering::SeqCst);
+        self.inner.paused().await
+    }
+
     async fn quarantine(&mut self, sagas: &[Quarantined]) -> Result<(), JournalError> {
         self.breakage.calls.fetch_add(1, Ordering::SeqCst);
         self.inner.quarantine(sagas).await

@@ -19,6 +19,7 @@ mod messages;
 mod operators;
 mod orphans;
 mod outages;
+mod pausing;
 mod planning;
 mod streams;
 mod takeover;

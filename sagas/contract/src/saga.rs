@@ -151,6 +151,61 @@ pub enum Action {
     },
     /// Gives the saga up as it stands.
     Abandon {},
+    /// Has the saga send nothing new, until it is resumed or cancelled. What is under way comes to its end.
+    Pause {
+        /// The rule for the saga's times meanwhile.
+        #[serde(default)]
+        clock: PauseClock,
+        /// The rule for what the saga holds meanwhile.
+        #[serde(default)]
+        holds: PausedHolds,
+    },
+    /// Lets a paused saga go on.
+    Resume {},
+}
+
+/// The rule for the times of a paused saga: its deadline, its timers, the ends of its waits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PauseClock {
+    /// They stand, and lie as far ahead after the pause as before it.
+    #[default]
+    Freeze,
+    /// They run on, and what falls due takes effect; what it sends waits for the end of the pause.
+    Run,
+}
+
+impl PauseClock {
+    /// The word on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Freeze => "freeze",
+            Self::Run => "run",
+        }
+    }
+}
+
+/// The rule for what a paused saga holds until a time, which no clock rule moves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PausedHolds {
+    /// It is extended. Where that is not possible, the pause ends and the saga is undone in time.
+    #[default]
+    Keep,
+    /// It lapses when its time comes. The saga is undone once it is resumed.
+    Lapse,
+}
+
+impl PausedHolds {
+    /// The word on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Keep => "keep",
+            Self::Lapse => "lapse",
+        }
+    }
 }
 
 impl Action {
@@ -164,6 +219,8 @@ impl Action {
             Self::FireTimer { .. } => "fire_timer",
             Self::RescheduleTimer { .. } => "reschedule_timer",
             Self::Abandon {} => "abandon",
+            Self::Pause { .. } => "pause",
+            Self::Resume {} => "resume",
         }
     }
 }

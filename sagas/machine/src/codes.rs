@@ -34,6 +34,8 @@ pub const REFUSED_REPLY_MISMATCH: &str = "reply_mismatch";
 pub const REFUSED_PIVOT_PASSED: &str = "pivot_passed";
 /// A cancel is refused because the saga is being undone already.
 pub const REFUSED_SAGA_COMPENSATING: &str = "saga_compensating";
+/// A retry, or a new time while the clock is frozen, is refused because the saga is paused.
+pub const REFUSED_SAGA_PAUSED: &str = "saga_paused";
 /// A timer is not fired or rescheduled because the step does not wait.
 pub const REFUSED_TIMER_NOT_SET: &str = "timer_not_set";
 

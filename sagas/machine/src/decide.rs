@@ -15,7 +15,7 @@ use crate::{
     entry::Entry,
     input::Input,
     operate::operate,
-    queries::{is_due, ops},
+    queries::ops,
     signal::signaled,
     state::{Phase, Progress, State},
     step::{CommandSpec, Step},
@@ -161,21 +161,11 @@ impl<'a> Awaited<'a> {
     }
 }
 
-/// Ends the waits whose time has come and sends the commands that have waited long enough, or turns the saga around at its deadline.
 fn time_passed(definition: &Definition, state: State, now: DateTime<Utc>) -> Decision {
     let mut draft = Draft::new(definition, state, now);
     let is_open = definition.fits(&draft.state) && !draft.state.status.is_final();
-    if is_open && !draft.turn_around_at_deadline() && !draft.keep_holds() {
-        draft.end_waits();
-        for op in ops(&draft.state) {
-            let due = |step: &&Step| {
-                let phase = draft.state.progress(&step.name, *op).map(|progress| &progress.phase);
-                let (Some(Phase::Waiting { retry_at }), Some(spec)) = (phase, step.command(*op)) else { return false };
-                is_due(*retry_at, spec, now)
-            };
-            let due: Vec<_> = definition.steps.iter().filter(due).collect();
-            draft.dispatch(&due, *op);
-        }
+    if is_open {
+        draft.pass_time();
     }
     draft.finish_or(Verdict::Ignored("nothing is due"))
 }

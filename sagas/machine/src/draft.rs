@@ -26,7 +26,7 @@ use crate::{
     holds::{HoldNext, extend_by, holds, is_extending},
     mapping::MappingError,
     payload::{build_payload, build_wake, is_needed},
-    queries::{ahead_back, ahead_forward, deadline, expires_at, kept, own_time, pivot_issued, waits_over},
+    queries::{ahead_back, ahead_forward, deadline, expires_at, is_due, kept, ops, own_time, pivot_issued, waits_over},
     retry::{Retry, later},
     state::{Phase, Progress, State},
     step::{CommandSpec, Forward, SignalSpec, Step},
@@ -122,6 +122,10 @@ impl<'a> Draft<'a> {
 
     /// Records first of all that the saga's clock stood, when it did and a deadline counts.
     fn record_standing(&mut self) {
+        // A pause that froze it is accounted for at its end.
+        if self.state.frozen_since().is_some() {
+            return;
+        }
         let since = own_time(&self.state, self.now);
         let counts = deadline(self.definition, &self.state).is_some_and(|deadline| deadline > since);
         if self.definition.fits(&self.state) && counts && since < self.now {
@@ -197,6 +201,10 @@ impl<'a> Draft<'a> {
 
     /// Turns the saga around: from here on it only undoes.
     pub(crate) fn turn_around(&mut self, cause: Cause) {
+        // What can be kept no longer is undone in time, and not when the pause is over.
+        if cause.code == CAUSE_HOLD_EXPIRED && !self.state.lets_holds_lapse() {
+            self.end_pause();
+        }
         self.record(Entry::CompensationStarted { cause });
         self.advance();
     }
@@ -212,9 +220,44 @@ impl<'a> Draft<'a> {
         passed
     }
 
+    /// Ends the pause, when the saga is in one.
+    pub(crate) fn end_pause(&mut self) {
+        if self.state.pause.is_some() {
+            self.record(Entry::SagaResumed { at: self.now });
+        }
+    }
+
+    /// Lets a paused saga go on, with all that would have happened meanwhile.
+    pub(crate) fn resume(&mut self) {
+        self.end_pause();
+        self.pass_time();
+        self.advance();
+    }
+
+    /// Ends the waits whose time has come and sends the commands that have waited long enough, or turns the saga around
+    /// at its deadline.
+    pub(crate) fn pass_time(&mut self) {
+        if self.turn_around_at_deadline() || self.keep_holds() {
+            return;
+        }
+        self.end_waits();
+        for op in ops(&self.state) {
+            let due = |step: &&Step| {
+                let phase = self.state.progress(&step.name, *op).map(|progress| &progress.phase);
+                let (Some(Phase::Waiting { retry_at }), Some(spec)) = (phase, step.command(*op)) else { return false };
+                is_due(*retry_at, spec, self.now)
+            };
+            let due: Vec<_> = self.definition.steps.iter().filter(due).collect();
+            self.dispatch(&due, *op);
+        }
+    }
+
     /// Extends the holds that would not last, or turns the saga around where that is not possible any more; true when it
     /// did the latter. It is asked again before the pivot is issued, so it is the only place where a hold is judged.
     pub(crate) fn keep_holds(&mut self) -> bool {
+        if self.state.lets_holds_lapse() {
+            return false;
+        }
         let now = self.now;
         let due: Vec<_> =
             holds(self.definition, &self.state).into_iter().filter(|hold| hold.next.at() <= now).collect();
@@ -248,6 +291,9 @@ impl<'a> Draft<'a> {
     /// Ends the waits whose time has come. Timers first: what was done in time is not undone for a signal that is missed
     /// later.
     pub(crate) fn end_waits(&mut self) {
+        if self.state.frozen_since().is_some() {
+            return;
+        }
         let over = waits_over(self.definition, &self.state, self.now);
         let (mut fired, mut missed) = (false, Vec::new());
         for step in over {
@@ -276,6 +322,9 @@ impl<'a> Draft<'a> {
     /// Begins one direction of these steps, all or none where a failure would turn the saga around: a command that is
     /// undone by the same decision is better not sent.
     pub(crate) fn dispatch(&mut self, steps: &[&'a Step], op: Op) {
+        if self.state.holds_back(op) {
+            return;
+        }
         // A reply may be heard before the timer: what is held may have run out by now.
         if self.turn_around_at_deadline() || self.keep_holds() {
             return;

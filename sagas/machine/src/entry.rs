@@ -6,7 +6,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use contract::{
     Document, RequestId, SignalId, SignalName,
-    saga::{Action, Cause},
+    saga::{Action, Cause, PauseClock, PausedHolds},
     step::{Op, StepName},
 };
 use serde::{
@@ -205,6 +205,20 @@ pub enum Entry {
         /// The time at which the saga went on.
         until: DateTime<Utc>,
     },
+    /// The saga was paused: it sends nothing new until it is resumed.
+    SagaPaused {
+        /// The time of it.
+        at: DateTime<Utc>,
+        /// The rule for the saga's times meanwhile.
+        clock: PauseClock,
+        /// The rule for what the saga holds meanwhile.
+        holds: PausedHolds,
+    },
+    /// The pause ended. The times of a frozen clock move by as long as it took, and nothing was due before its end.
+    SagaResumed {
+        /// The time of it.
+        at: DateTime<Utc>,
+    },
     /// Every step that applies took effect.
     SagaCompleted,
     /// Every step that took effect, or may have, was undone.
@@ -235,6 +249,7 @@ impl Entry {
             Self::OperatorActed { action, .. } => match action {
                 Action::Retry { .. } | Action::Cancel {} | Action::Skip { .. } | Action::Abandon {} => 1,
                 Action::FireTimer { .. } | Action::RescheduleTimer { .. } => 2,
+                Action::Pause { .. } | Action::Resume {} => 3,
             },
             Self::SignalAwaited { .. }
             | Self::SignalReceived { .. }
@@ -243,6 +258,7 @@ impl Entry {
             | Self::TimerSet { .. }
             | Self::TimerFired { .. } => 2,
             Self::StepNotNeeded { .. } | Self::ExtensionBegun { .. } => 3,
+            Self::SagaPaused { .. } | Self::SagaResumed { .. } => 3,
         }
     }
 
@@ -266,6 +282,8 @@ impl Entry {
             | Self::StepNotNeeded { .. }
             | Self::ExtensionBegun { .. }
             | Self::ClockStood { .. }
+            | Self::SagaPaused { .. }
+            | Self::SagaResumed { .. }
             | Self::SagaCompleted
             | Self::SagaCompensated
             | Self::SagaAbandoned => None,

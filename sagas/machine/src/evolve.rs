@@ -1,17 +1,18 @@
 //! The meaning of entries. A state changes in no other way, live and at recovery alike.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use contract::{
     Document, RequestId, SignalId,
     command::FAULT_COMMAND_EXPIRED,
-    saga::{Action, Cause, SagaStatus},
+    saga::{Action, Cause, PauseClock, SagaStatus},
     step::{Op, StepName},
 };
 
 use crate::{
     codes::CAUSE_SIGNAL_MISSED,
     entry::Entry,
-    state::{Phase, Progress, REQUESTS_MAX, ReceivedSignal, State},
+    state::{Pause, Phase, Progress, REQUESTS_MAX, ReceivedSignal, State},
+    wake::storable,
 };
 
 /// Moves a state along by one entry. It is total: any entry can follow any state, so a journal can always be replayed.
@@ -100,11 +101,17 @@ pub fn evolve(state: &mut State, entry: &Entry) {
             state.steps.entry(step.clone()).or_default().extend_by = Some(*by);
         }
         Entry::ClockStood { since, until } => stood(state, *since, *until),
+        Entry::SagaPaused { at, clock, holds } => {
+            state.pause = Some(Pause { since: *at, clock: *clock, holds: *holds });
+        }
+        Entry::SagaResumed { at } => resumed(state, *at),
         Entry::SagaCompleted => state.status = SagaStatus::Completed,
         Entry::SagaCompensated => state.status = SagaStatus::Compensated,
         Entry::SagaAbandoned => state.status = SagaStatus::Abandoned,
     }
-    if !state.status.is_final() {
+    if state.status.is_final() {
+        state.pause = None;
+    } else {
         state.status = status(state);
     }
 }
@@ -145,8 +152,36 @@ fn conclude(progress: &mut Progress, phase: Phase) {
 
 /// Lets the saga's clock go on from `until`: what was overdue is due then, and the deadline is as far away as it was.
 fn stood(state: &mut State, since: DateTime<Utc>, until: DateTime<Utc>) {
-    let deadline = state.deadline_at.and_then(|deadline| deadline.checked_add_signed(until - since));
-    state.deadline_at = deadline.or(state.deadline_at);
+    state.deadline_at = state.deadline_at.map(|deadline| moved(deadline, until - since));
+    nothing_due_before(state, until);
+}
+
+/// Ends the pause. The times of a frozen clock lie as far ahead as at its begin.
+fn resumed(state: &mut State, until: DateTime<Utc>) {
+    let Some(Pause { since, clock, holds: _ }) = state.pause.take() else { return };
+    let until = until.max(since);
+    nothing_due_before(state, until);
+    match clock {
+        PauseClock::Run => {}
+        PauseClock::Freeze => {
+            let stood = until - since;
+            state.deadline_at = state.deadline_at.map(|deadline| moved(deadline, stood));
+            for step in state.steps.values_mut() {
+                match &mut step.action.phase {
+                    Phase::AwaitingTime { fire_at: at } | Phase::AwaitingSignal { miss_at: Some(at), .. } => {
+                        *at = storable(moved(*at, stood));
+                    }
+                    Phase::AwaitingSignal { miss_at: None, .. } | Phase::Outstanding { .. } => {}
+                    Phase::Idle | Phase::Waiting { .. } | Phase::Done { .. } => {}
+                    Phase::Refused | Phase::GivenUp | Phase::Stuck => {}
+                }
+            }
+        }
+    }
+}
+
+/// Has no reply and no retry due before that time.
+fn nothing_due_before(state: &mut State, until: DateTime<Utc>) {
     let halves =
         state.steps.values_mut().flat_map(|step| [&mut step.action, &mut step.compensation, &mut step.extension]);
     for progress in halves {
@@ -156,6 +191,11 @@ fn stood(state: &mut State, since: DateTime<Utc>, until: DateTime<Utc>) {
             Phase::Idle | Phase::Done { .. } | Phase::Refused | Phase::GivenUp | Phase::Stuck => {}
         }
     }
+}
+
+/// The time so much later, or itself when there is none.
+fn moved(time: DateTime<Utc>, by: TimeDelta) -> DateTime<Utc> {
+    time.checked_add_signed(by).unwrap_or(time)
 }
 
 /// Lets a step take a signal that is kept.
@@ -214,6 +254,7 @@ fn acted(state: &mut State, action: &Action) {
         }
         Action::Cancel {} | Action::Skip { .. } | Action::Abandon {} => {}
         Action::FireTimer { .. } | Action::RescheduleTimer { .. } => {}
+        Action::Pause { .. } | Action::Resume {} => {}
     }
 }
 

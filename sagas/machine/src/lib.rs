@@ -73,6 +73,6 @@ pub use record::{READER, RecordError, read_record, write_record};
 pub use resume::resume;
 pub use retry::Retry;
 pub use start::{StartError, start};
-pub use state::{Phase, Progress, ReceivedSignal, State, StepState};
+pub use state::{Pause, Phase, Progress, ReceivedSignal, State, StepState};
 pub use step::{CommandSpec, SignalSpec, Step, Work};
 pub use wake::Wake;

@@ -18,7 +18,7 @@ pub fn next_wake(definition: &Definition, state: &State, now: DateTime<Utc>) -> 
         return None;
     }
     let retries = definition.steps.iter().flat_map(|step| {
-        let retries = ops(state).iter().filter_map(|op| {
+        let retries = ops(state).iter().filter(|op| !state.holds_back(**op)).filter_map(|op| {
             let (Phase::Waiting { retry_at }, Some(spec)) =
                 (&state.progress(&step.name, *op)?.phase, step.command(*op))
             else {
@@ -32,6 +32,8 @@ pub fn next_wake(definition: &Definition, state: &State, now: DateTime<Utc>) -> 
     let first_due = first_due(state);
     let deadline = deadline(definition, state).filter(|deadline| first_due.is_none_or(|due| *deadline <= due));
     let waits = waits(state).filter_map(|(_, progress)| progress.wake_at());
+    let own_times = waits.chain(deadline).filter(|_| state.frozen_since().is_none());
     let holds = holds(definition, state).into_iter().map(|hold| hold.next.at());
-    retries.chain(waits).chain(deadline).chain(holds).min()
+    let holds = holds.filter(|_| !state.lets_holds_lapse());
+    retries.chain(own_times).chain(holds).min()
 }

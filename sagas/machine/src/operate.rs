@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use contract::{
     Document,
     limits::PAYLOAD_BYTES_MAX,
-    saga::{Action, Cause, SagaStatus},
+    saga::{Action, Cause, PauseClock, PausedHolds, SagaStatus},
     step::{Op, StepName},
 };
 
@@ -12,7 +12,7 @@ use crate::{
     codes::{
         CAUSE_SAGA_CANCELLED, REFUSED_ACTION_EXPIRED, REFUSED_DEFINITION_MISMATCH, REFUSED_PIVOT_PASSED,
         REFUSED_REPLY_MISMATCH, REFUSED_RETRY_IMPOSSIBLE, REFUSED_SAGA_COMPENSATING, REFUSED_SAGA_FINISHED,
-        REFUSED_SKIP_IMPOSSIBLE, REFUSED_STEP_UNKNOWN, REFUSED_TIMER_NOT_SET,
+        REFUSED_SAGA_PAUSED, REFUSED_SKIP_IMPOSSIBLE, REFUSED_STEP_UNKNOWN, REFUSED_TIMER_NOT_SET,
     },
     decision::{Decision, Verdict},
     definition::Definition,
@@ -58,6 +58,8 @@ pub(crate) fn operate(
         Action::Skip { step, reply, force } => skip(&mut draft, acted, step, reply.clone().into(), *force),
         Action::FireTimer { step } => fire_timer(&mut draft, acted, step),
         Action::RescheduleTimer { step, at } => reschedule_timer(&mut draft, acted, step, *at),
+        Action::Pause { clock, holds } => pause(&mut draft, acted, *clock, *holds),
+        Action::Resume {} => resume(&mut draft, acted),
         Action::Abandon {} => {
             draft.record(acted);
             draft.record(Entry::SagaAbandoned);
@@ -78,6 +80,9 @@ fn refused(state: State, code: &'static str, message: String) -> Decision {
 fn retry(draft: &mut Draft<'_>, acted: Entry, only: Option<&StepName>) -> Result<(), Verdict> {
     let definition = draft.definition;
     let op = draft.state.direction();
+    if draft.state.pause.is_some() {
+        return Err(paused("nothing is sent until it is resumed"));
+    }
     let can = |step: &&Step| draft.state.progress(&step.name, op).is_some_and(|progress| progress.can_be_retried());
     let steps: Vec<&Step> = match only {
         Some(name) => vec![known(definition, name)?],
@@ -111,6 +116,8 @@ fn cancel(draft: &mut Draft<'_>, acted: Entry, operator: &Operator) -> Result<()
         );
     }
     draft.record(acted);
+    // A cancel wants the saga undone now.
+    draft.end_pause();
     let (code, message) = (CAUSE_SAGA_CANCELLED.to_owned(), operator.reason.clone());
     draft.turn_around(Cause { step: None, code, message, refused: false });
     Ok(())
@@ -162,12 +169,40 @@ fn reschedule_timer(draft: &mut Draft<'_>, acted: Entry, name: &StepName, at: Da
     let step = known(draft.definition, name)?;
     let progress = draft.state.progress(name, Op::Action).filter(|progress| progress.is_a_wait());
     let Some(progress) = progress else { return Err(no_timer(&draft.state, name)) };
+    if draft.state.frozen_since().is_some() {
+        return Err(paused("its clock is frozen, and a new time means nothing until it is resumed"));
+    }
     if progress.wake_at() == Some(storable(at)) {
         return Err(Verdict::Ignored("it is set to that time already"));
     }
     draft.record(acted);
     draft.reschedule(step, at);
     Ok(())
+}
+
+fn pause(draft: &mut Draft<'_>, acted: Entry, clock: PauseClock, holds: PausedHolds) -> Result<(), Verdict> {
+    match draft.state.pause {
+        None => {
+            draft.record(acted);
+            draft.record(Entry::SagaPaused { at: draft.now, clock, holds });
+            Ok(())
+        }
+        Some(pause) if (pause.clock, pause.holds) == (clock, holds) => Err(Verdict::Ignored("it is paused already")),
+        Some(_) => Err(paused("under other rules; resume it first")),
+    }
+}
+
+fn resume(draft: &mut Draft<'_>, acted: Entry) -> Result<(), Verdict> {
+    if draft.state.pause.is_none() {
+        return Err(Verdict::Ignored("it is not paused"));
+    }
+    draft.record(acted);
+    draft.resume();
+    Ok(())
+}
+
+fn paused(why: &str) -> Verdict {
+    Verdict::Refused { code: REFUSED_SAGA_PAUSED, message: format!("the saga is paused: {why}") }
 }
 
 fn no_timer(state: &State, name: &StepName) -> Verdict {

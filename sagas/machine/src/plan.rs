@@ -82,8 +82,8 @@ impl Outlook<'_> {
                 evolve(&mut self.state, &end);
                 return;
             }
-            if ahead.ready.is_empty() {
-                // What is left waits for a person.
+            if ahead.ready.is_empty() || self.state.holds_back(op) {
+                // What is left waits for a person, or for the end of a pause.
                 return;
             }
             let before = self.planned.len();
@@ -110,6 +110,7 @@ impl Outlook<'_> {
                     (PlannedWhen::Now, None)
                 }
                 Phase::Outstanding { .. } => (PlannedWhen::UnderWay, None),
+                Phase::Waiting { .. } if self.state.holds_back(op) => continue,
                 Phase::Waiting { retry_at } => (PlannedWhen::AtRetry, Some(retry_at)),
                 // A wait sends nothing, and is taken to end.
                 Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } => continue,
@@ -122,9 +123,11 @@ impl Outlook<'_> {
 
     fn conclude_open(&mut self) {
         let op = self.state.direction();
+        let goes_on = !self.state.holds_back(op);
         for step in &self.definition.steps {
             let Some(progress) = self.state.progress(&step.name, op) else { continue };
-            if progress.is_a_wait() || matches!(progress.phase, Phase::Outstanding { .. } | Phase::Waiting { .. }) {
+            let ends = goes_on && (progress.is_a_wait() || matches!(progress.phase, Phase::Waiting { .. }));
+            if ends || matches!(progress.phase, Phase::Outstanding { .. }) {
                 let (step, reply) = (step.name.clone(), Document::default());
                 evolve(&mut self.state, &Entry::CommandDone { step, op, reply });
             }

@@ -47,10 +47,13 @@ pub(crate) fn waits_over<'d>(definition: &'d Definition, state: &State, now: Dat
     definition.steps.iter().filter(|step| is_over(&step.name)).collect()
 }
 
-/// The earliest first retry of what must succeed in the end and still does not.
+/// The earliest first retry of what must succeed in the end and still does not, unless a pause holds it back.
 #[must_use]
 pub fn retrying_since(definition: &Definition, state: &State) -> Option<DateTime<Utc>> {
     let op = state.direction();
+    if state.holds_back(op) {
+        return None;
+    }
     let must_succeed = definition.steps.iter().filter(|step| match (op, step.kind) {
         (Op::Action, StepKind::Compensatable) | (Op::Extension, _) => false,
         (Op::Action, StepKind::Pivot | StepKind::Retriable) | (Op::Compensation, _) => true,
@@ -70,17 +73,19 @@ pub(crate) fn own_time(state: &State, now: DateTime<Utc>) -> DateTime<Utc> {
     clock_stands_since(state, now).unwrap_or(now)
 }
 
-/// The time since which the saga's clock stands, because something of it is overdue: an outage costs time, and none of
-/// the saga's own.
+/// The time since which the saga's clock stands, because a pause froze it, or something of it is overdue: an outage costs
+/// time, and none of the saga's own.
 #[must_use]
 pub fn clock_stands_since(state: &State, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    first_due(state).filter(|due| now - *due >= STANDING_MIN)
+    state.frozen_since().or_else(|| first_due(state).filter(|due| now - *due >= STANDING_MIN))
 }
 
-/// The earliest time at which a reply or a retry is due.
+/// The earliest time at which a reply is due, or a retry that no pause holds back.
 pub(crate) fn first_due(state: &State) -> Option<DateTime<Utc>> {
     let op = state.direction();
-    state.steps.values().filter_map(|step| step.progress(op).due_at()).min()
+    let held_back = |half: &&Progress| state.holds_back(op) && matches!(half.phase, Phase::Waiting { .. });
+    let halves = state.steps.values().map(|step| step.progress(op)).filter(|half| !held_back(half));
+    halves.filter_map(Progress::due_at).min()
 }
 
 /// The time after which a worker must not start a command any more: the saga is turned around then, and undoes it. What

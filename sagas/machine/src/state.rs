@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use contract::{
     Document, RequestId, SagaId, SignalId, SignalName,
     orchestrator_api::ERROR_OF_SAGA,
-    saga::{Cause, SagaStatus},
+    saga::{Cause, PauseClock, PausedHolds, SagaStatus},
     step::{Op, StepName},
 };
 
@@ -33,10 +33,23 @@ pub struct State {
     pub steps: BTreeMap<StepName, StepState>,
     /// The reason why the saga was turned around, when it was.
     pub cause: Option<Cause>,
+    /// The pause that the saga is in.
+    pub pause: Option<Pause>,
     /// The latest requests of operators that took effect.
     pub requests: Vec<RequestId>,
     /// The signals that came, in their order. Each has woken a step or is kept for one, so there is at most one a step.
     pub signals: Vec<ReceivedSignal>,
+}
+
+/// The pause of a saga.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pause {
+    /// The time at which it began.
+    pub since: DateTime<Utc>,
+    /// The rule for the saga's times.
+    pub clock: PauseClock,
+    /// The rule for what the saga holds.
+    pub holds: PausedHolds,
 }
 
 /// A signal that came.
@@ -155,6 +168,7 @@ impl State {
             deadline_at: None,
             steps: BTreeMap::new(),
             cause: None,
+            pause: None,
             requests: Vec::new(),
             signals: Vec::new(),
         }
@@ -170,6 +184,36 @@ impl State {
     #[must_use]
     pub const fn direction(&self) -> Op {
         if self.cause.is_some() { Op::Compensation } else { Op::Action }
+    }
+
+    /// The time since which the saga's clock is frozen by a pause.
+    #[must_use]
+    pub fn frozen_since(&self) -> Option<DateTime<Utc>> {
+        self.pause.filter(|pause| pause.clock == PauseClock::Freeze).map(|pause| pause.since)
+    }
+
+    /// True while the saga sends nothing of this direction that it has not sent. What it holds is kept all the same.
+    pub(crate) fn holds_back(&self, op: Op) -> bool {
+        match op {
+            Op::Action | Op::Compensation => self.pause.is_some(),
+            Op::Extension => self.lets_holds_lapse(),
+        }
+    }
+
+    /// True while what the saga holds is not looked after.
+    pub(crate) fn lets_holds_lapse(&self) -> bool {
+        self.pause.is_some_and(|pause| pause.holds == PausedHolds::Lapse)
+    }
+
+    /// True while no command of the saga is under way.
+    #[must_use]
+    pub fn is_quiescent(&self) -> bool {
+        let is_under_way = |step: &StepState| {
+            [&step.action, &step.compensation, &step.extension]
+                .into_iter()
+                .any(|half| matches!(half.phase, Phase::Outstanding { .. }))
+        };
+        self.status.is_final() || !self.steps.values().any(is_under_way)
     }
 
     /// Groups sagas that failed the same way: `step/code` of what is stuck, else of what turned the saga around.

@@ -94,7 +94,7 @@ async fn tell_taken_keys(
 /// The types of the arrays that make the keys' rows, and so on below.
 const KEY_TYPES: [&str; 6] = ["uuid", "text", "text", "text", "text", "timestamptz"];
 const RECORD_TYPES: [&str; 5] = ["uuid", "bigint", "timestamptz", "text", "boolean"];
-const ROW_TYPES: [&str; 13] = [
+const ROW_TYPES: [&str; 14] = [
     "uuid",
     "text",
     "bigint",
@@ -105,16 +105,17 @@ const ROW_TYPES: [&str; 13] = [
     "text",
     "text",
     "text",
+    "boolean",
     "timestamptz",
     "timestamptz",
     "timestamptz",
 ];
 const SLEEP_TYPES: [&str; 4] = ["uuid", "integer", "text", "timestamptz"];
-const CHANGE_TYPES: [&str; 5] = ["uuid", "text", "text", "timestamptz", "timestamptz"];
+const CHANGE_TYPES: [&str; 6] = ["uuid", "text", "text", "boolean", "timestamptz", "timestamptz"];
 
 /// The columns of a saga's row, in the order of [`ROW_TYPES`].
-const ROW: &str = "id, name, version, fingerprint, shard, status, business_key, owner, traceparent, error, created_at, \
-                   updated_at, finished_at";
+const ROW: &str = "id, name, version, fingerprint, shard, status, business_key, owner, traceparent, error, paused, \
+                   created_at, updated_at, finished_at";
 
 /// The tables that a batch is written to.
 struct Tables {
@@ -140,6 +141,7 @@ struct StatusChange<'a> {
     id: Uuid,
     status: SagaStatus,
     error: Option<&'a str>,
+    paused: bool,
     at: DateTime<Utc>,
 }
 
@@ -158,10 +160,11 @@ impl<'a> Batch<'a> {
                     rows.push(&**row);
                     keys.extend(key.as_ref().map(|key| (&**row, key)));
                 }
-                Change::Status { status, error } => changes.push(StatusChange {
+                Change::Status { status, error, paused } => changes.push(StatusChange {
                     id: saga_id.uuid(),
                     status: *status,
                     error: error.as_deref(),
+                    paused: *paused,
                     at: record.at,
                 }),
                 Change::None => {}
@@ -241,9 +244,10 @@ impl<'a> Batch<'a> {
             let ids = params + 1;
             let changes = unnest(&mut params, &CHANGE_TYPES);
             parts.push(format!(
-                "updated AS (UPDATE {saga} AS saga SET status = c.status, error = c.error, updated_at = c.at, \
+                "updated AS (UPDATE {saga} AS saga SET status = c.status, error = c.error, paused = c.paused, updated_at = c.at, \
                  finished_at = c.finished_at, failed_at = CASE WHEN c.error IS NULL THEN NULL \
-                 WHEN c.error = saga.error THEN saga.failed_at ELSE c.at END FROM {changes} AS c (id, status, error, at, finished_at) \
+                 WHEN c.error = saga.error THEN saga.failed_at ELSE c.at END FROM {changes} \
+                 AS c (id, status, error, paused, at, finished_at) \
                  WHERE saga.id = c.id AND saga.id = ANY(${ids}){} \
                    AND (c.id IN (SELECT saga_id FROM written)) IS TRUE)",
                 within("saga.id")
@@ -303,6 +307,7 @@ impl<'a> Batch<'a> {
                 .bind(column(rows, |row| row.owner.as_deref()))
                 .bind(column(rows, |row| row.traceparent.map(|trace| trace.to_string())))
                 .bind(column(rows, |row| row.error.as_deref()))
+                .bind(column(rows, |row| row.paused))
                 .bind(column(rows, |row| row.created_at))
                 .bind(column(rows, |row| row.updated_at))
                 .bind(column(rows, |row| row.finished_at));
@@ -312,6 +317,7 @@ impl<'a> Batch<'a> {
                 .bind(column(changes, |change| change.id))
                 .bind(column(changes, |change| change.status.as_str()))
                 .bind(column(changes, |change| change.error))
+                .bind(column(changes, |change| change.paused))
                 .bind(column(changes, |change| change.at))
                 .bind(column(changes, |change| change.status.is_final().then_some(change.at)));
         }

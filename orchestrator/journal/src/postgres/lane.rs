@@ -175,6 +175,11 @@ impl LaneJournal for PgLane {
         self.with("reading who is left alone", async |connection| quarantine::of_shard(connection, shard).await).await
     }
 
+    async fn paused(&mut self) -> Result<Vec<SagaId>, JournalError> {
+        let shard = self.shard;
+        self.with("reading who is paused", async |connection| reads::paused(connection, shard).await).await
+    }
+
     async fn quarantine(&mut self, sagas: &[Quarantined]) -> Result<(), JournalError> {
         let shard = self.shard;
         self.with("noting who is left alone", async |connection| quarantine::add(connection, shard, sagas).await).await

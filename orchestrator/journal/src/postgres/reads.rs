@@ -15,7 +15,7 @@ use crate::port::{ExistingStart, Filter, JournalError, Listing, Stored};
 /// Sagas with their journals. The bounds repeat what the ids say, so that weeks outside of them are not even opened.
 const LOAD: &str = "\
 SELECT s.id, s.name, s.version, s.fingerprint, s.shard, s.status, s.business_key, s.owner, s.traceparent, s.error, \
-       s.created_at, s.updated_at, s.finished_at, j.seqs, j.ats, j.entries \
+       s.paused, s.created_at, s.updated_at, s.finished_at, j.seqs, j.ats, j.entries \
 FROM saga s CROSS JOIN LATERAL ( \
     SELECT array_agg(r.seq) AS seqs, array_agg(r.at) AS ats, array_agg(r.entries::text) AS entries \
     FROM (SELECT seq, at, entries FROM saga_journal \
@@ -24,11 +24,14 @@ WHERE s.id = ANY($1) AND s.id BETWEEN $2 AND $3 ORDER BY s.id";
 
 const SLEEPERS: &str = "SELECT saga_id, status, wake_at FROM saga_sleep WHERE shard = $1";
 
+/// The few paused sagas have an index of their own.
+const PAUSED: &str = "SELECT id FROM saga WHERE paused AND shard = $1";
+
 const FIND_START: &str = "SELECT saga_id, business_key, fingerprint FROM saga_start WHERE name = $1 AND key = $2";
 
 /// The columns of a list.
 const ROW: &str = "SELECT id, name, version, fingerprint, shard, status, business_key, owner, traceparent, error, \
-                   created_at, updated_at, finished_at FROM saga WHERE ";
+                   paused, created_at, updated_at, finished_at FROM saga WHERE ";
 
 /// Sagas in one statement: their journals are held in memory on both sides at once.
 const LOAD_SAGAS_MAX: usize = 512;
@@ -98,6 +101,12 @@ pub(super) async fn sleepers(connection: &mut PgConnection, shard: u16) -> Resul
     sqlx::query_as(SLEEPERS).bind(i32::from(shard)).fetch_all(connection).await
 }
 
+/// The shard's sagas that are paused.
+pub(super) async fn paused(connection: &mut PgConnection, shard: u16) -> Result<Vec<SagaId>, sqlx::Error> {
+    let ids: Vec<Uuid> = sqlx::query_scalar(PAUSED).bind(i32::from(shard)).fetch_all(connection).await?;
+    Ok(ids.into_iter().map(SagaId::from_uuid).collect())
+}
+
 /// The start made under a key.
 pub(super) async fn find_start(
     connection: &mut PgConnection,
@@ -162,7 +171,7 @@ pub(super) fn push_list(query: &mut QueryBuilder<Postgres>, filter: &Filter, lim
 }
 
 fn push_rows(query: &mut QueryBuilder<Postgres>, filter: &Filter, status: Option<SagaStatus>, limit: u32) {
-    let Filter { statuses: _, name, business_key, owner, error, created_after, created_before, before } = filter;
+    let Filter { statuses: _, name, business_key, owner, error, paused, created_after, created_before, before } = filter;
     let created_after = created_after.map(sane_time);
     let created_before = created_before.map(sane_time);
     let ids_from = created_after.and_then(|at| first_id_of(at - ID_SKEW_MAX)).unwrap_or(Uuid::nil());
@@ -175,6 +184,9 @@ fn push_rows(query: &mut QueryBuilder<Postgres>, filter: &Filter, status: Option
         if let Some(text) = text {
             query.push(" AND ").push(column).push(" = ").push_bind(text.clone());
         }
+    }
+    if *paused {
+        query.push(" AND paused");
     }
     if let Some(at) = created_after {
         query.push(" AND created_at >= ").push_bind(at);
@@ -250,6 +262,7 @@ mod tests {
             (Filter { business_key: text.clone(), ..Filter::default() }, "business_key_id_idx"),
             (Filter { owner: text.clone(), ..Filter::default() }, "owner_id_idx"),
             (Filter { error: text, ..Filter::default() }, "error_id_idx"),
+            (Filter { paused: true, ..Filter::default() }, "id_idx"),
         ];
         for (filter, index) in cases {
             let mut query = QueryBuilder::new("EXPLAIN ");

@@ -21,6 +21,7 @@ pub(super) struct SagaColumns {
     owner: Option<String>,
     traceparent: Option<String>,
     error: Option<String>,
+    paused: bool,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
     finished_at: Option<DateTime<Utc>>,
@@ -85,6 +86,7 @@ impl SagaColumns {
             // A text that is none begins no trace, as everywhere.
             traceparent: self.traceparent.and_then(|text| text.parse().ok()),
             error: self.error,
+            paused: self.paused,
             created_at: self.created_at,
             updated_at: self.updated_at,
             finished_at: self.finished_at,

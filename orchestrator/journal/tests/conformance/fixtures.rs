@@ -38,6 +38,7 @@ pub(crate) fn row(id: SagaId) -> SagaRow {
         owner: Some("usr_7".to_owned()),
         traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().ok(),
         error: None,
+        paused: false,
         created_at: now(),
         updated_at: now(),
         finished_at: None,
@@ -111,7 +112,7 @@ pub(crate) fn step_on(saga_id: SagaId, seq: u64) -> Append {
 
 pub(crate) fn status_on(saga_id: SagaId, seq: u64, status: SagaStatus, error: Option<&str>) -> Append {
     let error = error.map(str::to_owned);
-    Append { saga_id, record: record(seq), change: Change::Status { status, error }, sleep: Sleep::Unchanged }
+    Append { saga_id, record: record(seq), change: Change::Status { status, error, paused: false }, sleep: Sleep::Unchanged }
 }
 
 /// Appends what must be committed.

@@ -25,6 +25,7 @@ async fn many(lane: &mut dyn LaneJournal) -> Vec<SagaRow> {
             row.owner = (day % 3 > 0).then(|| format!("usr_{}", day % 3));
             row.error = (day % 5 == 0).then(|| "hold-rooms:sold_out".to_owned());
             row.business_key = format!("ord_{}", day / 2);
+            row.paused = day % 7 == 0;
             (row.created_at, row.updated_at) = (at, at);
             row
         })
@@ -66,6 +67,8 @@ pub(crate) async fn each_filter_finds_its_sagas_newest_first(storage: &dyn Stora
     check(journal, &rows, filter, |row| row.owner.as_deref() == Some("usr_2")).await;
     let filter = Filter { error: text("hold-rooms:sold_out"), ..Filter::default() };
     check(journal, &rows, filter, |row| row.error.is_some()).await;
+    let filter = Filter { paused: true, ..Filter::default() };
+    check(journal, &rows, filter, |row| row.paused).await;
     let (from, to) = (rows[10].created_at, rows[20].created_at);
     let filter = Filter { created_after: Some(from), created_before: Some(to), ..Filter::default() };
     check(journal, &rows, filter, |row| row.created_at >= from && row.created_at < to).await;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     command::Route,
     ids::SagaId,
-    saga::{Cause, SagaStatus},
+    saga::{Cause, PauseClock, SagaStatus},
     signal::SignalName,
     step::{Op, StepName},
 };
@@ -71,6 +71,15 @@ pub enum StandstillReason {
         code: String,
         /// The reason in words.
         detail: String,
+    },
+    /// The saga is paused, and sends nothing new until a person resumes it.
+    Paused {
+        /// The time at which the pause began.
+        since: DateTime<Utc>,
+        /// The rule for the saga's times.
+        clock: PauseClock,
+        /// True when nothing of the saga is under way any more.
+        quiescent: bool,
     },
     /// A step waits for a person.
     PersonAwaited {
@@ -322,4 +331,8 @@ pub enum PossibleAct {
     Release {},
     /// Giving the saga up as it stands.
     Abandon {},
+    /// Pausing the saga.
+    Pause {},
+    /// Letting the paused saga go on.
+    Resume {},
 }

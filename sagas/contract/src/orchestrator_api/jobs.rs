@@ -38,6 +38,9 @@ pub struct SagaFilter {
     /// Exactly this error group, as `hold-rooms/room_sold_out`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Only those that are paused.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
     /// Started at that time or later.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_after: Option<DateTime<Utc>>,

@@ -8,7 +8,7 @@ use super::DeadLetterView;
 use crate::{
     command::Route,
     ids::SagaId,
-    saga::{Cause, SagaStatus, StepKind, StepStatus},
+    saga::{Cause, PauseClock, PausedHolds, SagaStatus, StepKind, StepStatus},
     signal::{SignalId, SignalName},
     step::StepName,
 };
@@ -32,6 +32,9 @@ pub struct SagaSummary {
     /// Groups sagas that failed the same way: step and code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// True while it is paused.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
     /// The time of its start.
     pub created_at: DateTime<Utc>,
     /// The time when its status last changed.
@@ -54,6 +57,9 @@ pub struct SagaView {
     /// The reason why it is being undone, or was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
+    /// The pause that it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause: Option<SagaPause>,
     /// The time when it is given up, unless it is past its point of no return.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline_at: Option<DateTime<Utc>>,
@@ -71,6 +77,19 @@ pub struct SagaView {
     pub dead_letters: Vec<DeadLetterView>,
     /// The journal's last number.
     pub head: u64,
+}
+
+/// The pause of one saga.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SagaPause {
+    /// The time at which it began.
+    pub since: DateTime<Utc>,
+    /// The rule for the saga's times.
+    pub clock: PauseClock,
+    /// The rule for what the saga holds.
+    pub holds: PausedHolds,
+    /// True when nothing of the saga is under way any more.
+    pub quiescent: bool,
 }
 
 /// One step of one saga.

@@ -6,10 +6,10 @@ use contract::{
     orchestrator_api::{
         ActionRequest, AuditBreak, AuditFact, AuditHead, AuditRecord, AuditVerification, DeadLetterView, ErrorGroup,
         LeftEffect, PlanView, PlannedCommand, PlannedTotal, PlannedWhen, Plans, PlansRequest, QuarantinedSaga,
-        RecordView, RetiredState, RetiredWeek, SagaStarted, SagaSummary, SagaView, SignalEffect, SignalRequest,
+        RecordView, RetiredState, RetiredWeek, SagaPause, SagaStarted, SagaSummary, SagaView, SignalEffect, SignalRequest,
         SignalView, StartKey, StartSaga, StepView, StepWork, Unplanned,
     },
-    saga::{Action, Cause, SagaStatus, StepKind, StepStatus},
+    saga::{Action, Cause, PauseClock, PausedHolds, SagaStatus, StepKind, StepStatus},
     user::{Claims, Login, Refresh, Register, Registered, Role, TOKEN_AUDIENCE, TOKEN_ISSUER, Tokens},
 };
 use serde_json::json;
@@ -109,6 +109,7 @@ fn summary(full: bool) -> SagaSummary {
         business_key: order().to_string(),
         owner: full.then(|| user().to_string()),
         error: full.then(|| "hold-rooms/reply_missing".into()),
+        paused: full,
         created_at: at(0),
         updated_at: at(1),
         finished_at: full.then(|| at(2)),
@@ -227,6 +228,12 @@ fn view(full: bool) -> SagaView {
             message: "the client called".into(),
             refused: false,
         }),
+        pause: full.then(|| SagaPause {
+            since: at(3),
+            clock: PauseClock::Run,
+            holds: PausedHolds::Lapse,
+            quiescent: true,
+        }),
         deadline_at: full.then(|| at(10)),
         next_wake_at: full.then(|| at(5)),
         holds_until: full.then(|| at(20)),
@@ -320,6 +327,8 @@ fn actions() -> Vec<Golden> {
         golden("action.fire_timer", request(Action::FireTimer { step: step("cool-down") })),
         golden("action.reschedule_timer", request(Action::RescheduleTimer { step: step("cool-down"), at: at(30) })),
         golden("action.abandon", request(Action::Abandon {})),
+        golden("action.pause", request(Action::Pause { clock: PauseClock::Freeze, holds: PausedHolds::Keep })),
+        golden("action.resume", request(Action::Resume {})),
     ]
 }
 

@@ -6,7 +6,7 @@ use contract::{
         CircuitCause, CommandPlace, DomainState, Explanation, FlowState, LaneState, OpenCircuit, OpenStep, PossibleAct,
         QueueState, StandstillReason,
     },
-    saga::{Cause, SagaStatus},
+    saga::{Cause, PauseClock, SagaStatus},
 };
 
 use crate::{
@@ -46,6 +46,8 @@ fn explanation(full: bool) -> Explanation {
             PossibleAct::Cancel {},
             PossibleAct::Release {},
             PossibleAct::Abandon {},
+            PossibleAct::Pause {},
+            PossibleAct::Resume {},
         ],
     }
 }
@@ -93,6 +95,7 @@ fn reasons() -> Vec<StandstillReason> {
         StandstillReason::Ended { status: SagaStatus::Completed, at: at(9) },
         StandstillReason::Quarantined { code: "row_broken".into(), detail: "row 7 is broken".into(), since: at(6) },
         StandstillReason::Unreadable { code: "definition_unknown".into(), detail: "no `order` version 2".into() },
+        StandstillReason::Paused { since: at(6), clock: PauseClock::Freeze, quiescent: false },
         StandstillReason::PersonAwaited { step: name.clone(), op, code: "room_hold_expired".into() },
         StandstillReason::Orphaned {},
         StandstillReason::LaneSilent { shard: 1 },

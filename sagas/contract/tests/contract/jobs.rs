@@ -40,6 +40,7 @@ fn id(number: u128) -> JobId {
 
 fn filter() -> SagaFilter {
     SagaFilter {
+        paused: true,
         status: vec![SagaStatus::Running, SagaStatus::NeedsAttention],
         name: Some("order".into()),
         business_key: Some("ord_1".into()),

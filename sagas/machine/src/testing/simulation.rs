@@ -38,6 +38,10 @@ const EVENTS_MAX: usize = 200_000;
 /// The time for which a domain is away: longer than any deadline of a test.
 const AWAY_FOR: TimeDelta = TimeDelta::hours(2);
 
+/// The time after which a person resumes a paused saga in which nothing happens by itself: longer than any deadline of a
+/// test.
+const PAUSED_FOR: TimeDelta = TimeDelta::hours(2);
+
 /// The moments at which the orchestrator dies, between its commit and its first publishing unless it says otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Crash {
@@ -232,6 +236,10 @@ impl Run<'_> {
                 } else if !self.late.is_empty() {
                     let late = std::mem::take(&mut self.late);
                     late.into_iter().for_each(|command| self.carry_out(&command, Fate::Do));
+                } else if self.state.pause.is_some() {
+                    self.now += PAUSED_FOR;
+                    let operator = Operator { actor: "ann".into(), role: "operator".into(), reason: "because".into() };
+                    self.hear(&Input::Operator { operator, action: Action::Resume {}, terms: Terms::default() });
                 } else {
                     return;
                 }

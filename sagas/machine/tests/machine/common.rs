@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use contract::{
     Command, Document, SagaId, StepName,
     command::{FAULT_COMMAND_EXPIRED, Outcome, Route},
-    saga::{Action, SagaStatus, StepKind, StepStatus},
+    saga::{Action, PauseClock, PausedHolds, SagaStatus, StepKind, StepStatus},
     step::{CommandId, Op},
 };
 use machine::{
@@ -288,6 +288,12 @@ impl Plan {
         self
     }
 
+    /// The same plan with all the time there is.
+    pub(crate) fn without_deadline(mut self) -> Self {
+        self.deadline_s = None;
+        self
+    }
+
     pub(crate) fn build(&self) -> Result<Definition, Vec<DefinitionError>> {
         let mut saga = Builder::<Trip, Learned>::new("planned", 1);
         if let Some(deadline_s) = self.deadline_s {
@@ -512,6 +518,11 @@ fn words(decision: &Decision, before: SagaStatus) -> String {
     words.join("; ")
 }
 
+/// A pause that freezes the saga's clock and keeps what it holds.
+pub(crate) fn pause() -> Action {
+    Action::Pause { clock: PauseClock::Freeze, holds: PausedHolds::Keep }
+}
+
 fn entry_words(entry: &Entry) -> String {
     let way = |op: &Op| match op {
         Op::Action => "",
@@ -552,6 +563,8 @@ fn entry_words(entry: &Entry) -> String {
         Entry::TimerFired { step } => format!("the time of {step} comes"),
         Entry::ExtensionBegun { step, .. } => format!("{step} is to be extended"),
         Entry::StepNotNeeded { step } => format!("{step} is not needed"),
+        Entry::SagaPaused { clock, holds, .. } => format!("paused ({}, {})", clock.as_str(), holds.as_str()),
+        Entry::SagaResumed { .. } => "resumed".into(),
         Entry::SagaCompleted => "completed".into(),
         Entry::SagaCompensated => "compensated".into(),
         Entry::SagaAbandoned => "abandoned".into(),

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use chrono::DateTime;
 use contract::{
-    saga::{Action, Cause},
+    saga::{Action, Cause, PauseClock, PausedHolds},
     step::Op,
 };
 use machine::{Entry, Fingerprint, Operator};
@@ -97,6 +97,8 @@ fn examples() -> Vec<(&'static str, Entry)> {
                 Entry::StepNotNeeded { .. } => "step_not_needed",
                 Entry::ExtensionBegun { .. } => "extension_begun",
                 Entry::ClockStood { .. } => "clock_stood",
+                Entry::SagaPaused { .. } => "saga_paused",
+                Entry::SagaResumed { .. } => "saga_resumed",
                 Entry::SagaCompleted => "saga_completed",
                 Entry::SagaCompensated => "saga_compensated",
                 Entry::SagaAbandoned => "saga_abandoned",
@@ -165,6 +167,8 @@ fn turns() -> Vec<(&'static str, Entry)> {
         (".by_step", Entry::CompensationStarted { cause: cause(Some(name("hold-rooms"))) }),
         (".by_person", Entry::CompensationStarted { cause: cause(None) }),
         ("", Entry::ClockStood { since: at(10), until: at(910) }),
+        ("", Entry::SagaPaused { at: at(10), clock: PauseClock::Run, holds: PausedHolds::Lapse }),
+        ("", Entry::SagaResumed { at: at(910) }),
         ("", Entry::SagaCompleted),
         ("", Entry::SagaCompensated),
         ("", Entry::SagaAbandoned),
@@ -213,6 +217,8 @@ fn operators() -> Vec<(&'static str, Entry)> {
         (".fire_timer", acted(Action::FireTimer { step: step() })),
         (".reschedule_timer", acted(Action::RescheduleTimer { step: step(), at: at(60) })),
         (".abandon", acted(Action::Abandon {})),
+        (".pause", acted(Action::Pause { clock: PauseClock::Freeze, holds: PausedHolds::Keep })),
+        (".resume", acted(Action::Resume {})),
         ("", Entry::StepSkipped { step: step(), op: Op::Action, reply: reply().into() }),
     ]
 }

@@ -16,7 +16,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use contract::{
     Document, SagaId, StepName,
     command::{FAULT_COMMAND_EXPIRED, Outcome},
-    saga::{Action, SagaStatus},
+    saga::{Action, PauseClock, PausedHolds, SagaStatus},
     step::{CommandId, Op},
 };
 use machine::{
@@ -26,7 +26,7 @@ use machine::{
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::common::{self, plans, replies, trip};
+use crate::common::{self, pause, plans, replies, trip};
 
 proptest! {
     #[test]
@@ -113,6 +113,21 @@ proptest! {
     }
 
     #[test]
+    fn a_pause_with_a_frozen_clock_at_any_moment_changes_no_end(plan in plans(), flags in 0..8_u8, seed: u64) {
+        let definition = plan.without_deadline().build().unwrap();
+        let script = script(&definition, seed);
+        let simulation = || Simulation::new(&definition, trip(flags), &replies).script(script.clone());
+        let plain = simulation().run().unwrap();
+        for decision in 0..plain.journal.len() {
+            for crash in [Crash::Never, Crash::Always] {
+                let paused = simulation().act(decision, pause()).crash(crash).run().unwrap();
+                prop_assert!(paused.ends_like(&plain), "{:?} instead of {:?}", paused.outcome(), plain.outcome());
+                prop_assert_eq!(paused.state.pause, None);
+            }
+        }
+    }
+
+    #[test]
     fn a_pivot_is_issued_only_while_all_that_it_needs_is_held(
         plan in plans(), flags in 0..8_u8, seed: u64, held_s in 1..4_000_i64, act in 0..40_usize,
     ) {
@@ -128,6 +143,9 @@ proptest! {
         simulation(&script).shuffle(dice.clone()).impatient().crash(Crash::Always).run().unwrap();
         simulation(&script).shuffle(dice.clone()).impatient().repeat().run().unwrap();
         simulation(&script).shuffle(dice.clone()).impatient().act(act, Action::Retry { step: None }).run().unwrap();
+        for (clock, holds) in [(PauseClock::Freeze, PausedHolds::Keep), (PauseClock::Run, PausedHolds::Lapse)] {
+            simulation(&script).shuffle(dice.clone()).impatient().act(act, Action::Pause { clock, holds }).run().unwrap();
+        }
         let away = Script::away(&definition, &mut dice);
         simulation(&away).run().unwrap();
         simulation(&away).shuffle(dice).impatient().crash(Crash::AlwaysOncePublished).run().unwrap();
@@ -136,7 +154,7 @@ proptest! {
     #[test]
     fn whatever_operators_do_and_whenever_no_law_is_broken(
         plan in plans(), flags in 0..8_u8, seed: u64,
-        acts in prop::collection::vec((0..20_usize, 0..8_usize, 0..16_u8), 1..8),
+        acts in prop::collection::vec((0..20_usize, 0..8_usize, 0..22_u8), 1..8),
     ) {
         let definition = plan.build().unwrap();
         let mut dice = Dice::new(seed);
@@ -204,7 +222,7 @@ proptest! {
         let operator = Operator { actor: "a".into(), role: "r".into(), reason: "because".into() };
         let act = |action| Input::Operator { operator: operator.clone(), action, terms: Terms::default() };
         for now in [DateTime::<Utc>::MIN_UTC, DateTime::UNIX_EPOCH, DateTime::<Utc>::MAX_UTC] {
-            let acts = [Action::Retry { step: None }, Action::Cancel {}, Action::Abandon {}];
+            let acts = [Action::Retry { step: None }, Action::Cancel {}, Action::Abandon {}, pause(), Action::Resume {}];
             let answers = definition.steps().iter().flat_map(|step| answers(&state, step.name()));
             for input in acts.into_iter().map(act).chain(answers).chain([Input::TimePassed]) {
                 let _ = decide(&definition, state.clone(), &input, now);
@@ -243,7 +261,11 @@ fn any_action(step: StepName, kind: u8) -> Action {
         9..11 => Action::Cancel {},
         11 => Action::Abandon {},
         12..14 => Action::FireTimer { step },
-        14.. => Action::RescheduleTimer { step, at: DateTime::from_timestamp(1_800_000_100, 0).unwrap() },
+        16 | 17 => Action::Pause { clock: PauseClock::Freeze, holds: PausedHolds::Keep },
+        18 => Action::Pause { clock: PauseClock::Run, holds: PausedHolds::Keep },
+        19 => Action::Pause { clock: PauseClock::Run, holds: PausedHolds::Lapse },
+        20.. => Action::Resume {},
+        14 | 15 => Action::RescheduleTimer { step, at: DateTime::from_timestamp(1_800_000_100, 0).unwrap() },
     }
 }
 
@@ -266,7 +288,7 @@ fn any_input() -> impl Strategy<Value = (i64, RawInput)> {
     let reply = (0..10_usize, any::<bool>(), 0..3_u16, 0..5_u16, 0..6_u8)
         .prop_map(|(step, undo, generation, attempt, kind)| RawInput::Reply { step, undo, generation, attempt, kind });
     let signal = (0..10_usize, 0..6_u8, 0..8_u8).prop_map(|(step, id, kind)| RawInput::Signal { step, id, kind });
-    let operator = (0..10_usize, 0..16_u8).prop_map(|(step, kind)| RawInput::Operator { step, kind });
+    let operator = (0..10_usize, 0..22_u8).prop_map(|(step, kind)| RawInput::Operator { step, kind });
     let dead = (0..10_usize, any::<bool>(), 0..5_u16).prop_map(|(step, undo, attempt)| RawInput::DeadLetter {
         step,
         undo,
@@ -352,7 +374,7 @@ fn any_entry() -> impl Strategy<Value = Entry> {
     let op = prop_oneof![Just(Op::Action), Just(Op::Compensation)];
     let time = (0..100_i64).prop_map(|seconds| DateTime::from_timestamp(seconds, 0).unwrap());
     let number = prop_oneof![0..4_u16, Just(u16::MAX)];
-    (step, op, time, number.clone(), number, 0..56_u8).prop_map(|(step, op, at, attempt, generation, kind)| {
+    (step, op, time, number.clone(), number, 0..60_u8).prop_map(|(step, op, at, attempt, generation, kind)| {
         let (code, message) = ("code".to_owned(), "message".to_owned());
         let cause =
             machine::Cause { step: Some(step.clone()), code: code.clone(), message: message.clone(), refused: true };
@@ -392,7 +414,10 @@ fn any_entry() -> impl Strategy<Value = Entry> {
             48..50 => Entry::SignalMissed { step, message },
             50..52 => Entry::TimerSet { step, fire_at: at },
             52..54 => Entry::TimerFired { step },
-            54.. => Entry::StepNotNeeded { step },
+            54 | 55 => Entry::StepNotNeeded { step },
+            56 => Entry::SagaPaused { at, clock: PauseClock::Freeze, holds: PausedHolds::Keep },
+            57 => Entry::SagaPaused { at, clock: PauseClock::Run, holds: PausedHolds::Lapse },
+            58.. => Entry::SagaResumed { at },
             39 | 40 => Entry::ClockStood { since: DateTime::from_timestamp(50, 0).unwrap(), until: at },
             _ => [Entry::SagaCompleted, Entry::SagaCompensated, Entry::SagaAbandoned][usize::from(attempt % 3)].clone(),
         }

@@ -16,6 +16,8 @@ mod linting;
 #[cfg(test)]
 mod mistakes;
 #[cfg(test)]
+mod pausing;
+#[cfg(test)]
 mod planning;
 #[cfg(test)]
 mod rules;

@@ -18,7 +18,7 @@ use machine::{
 use proptest::prelude::*;
 
 use crate::{
-    common::{Talk, act, journey, name, plans, replies, signal, trip},
+    common::{Talk, act, journey, name, pause, plans, replies, signal, trip},
     table::{ROWS, good},
 };
 
@@ -28,7 +28,8 @@ fn the_table_of_state_and_planned_act() {
     for (state, reach, step, op) in ROWS {
         table += &format!("## {state}\n");
         let skip = Action::Skip { step: name(step), reply: good(*op), force: true };
-        for action in [Action::Retry { step: None }, skip, Action::Cancel {}, Action::Abandon {}] {
+        let pauses = [pause(), Action::Resume {}];
+        for action in [Action::Retry { step: None }, skip, Action::Cancel {}, Action::Abandon {}].into_iter().chain(pauses) {
             let mut talk = Talk::begin(journey(), 0);
             reach(&mut talk);
             let planned = plan(&talk.definition, talk.state.clone(), &action, talk.now);
@@ -61,11 +62,12 @@ fn words(plan: &Plan) -> String {
 
 proptest! {
     #[test]
-    fn a_plan_is_what_the_act_and_good_replies_lead_to(shape in plans(), flags in 0..8_u8, seed: u64) {
+    fn a_plan_is_what_the_act_and_good_replies_lead_to(shape in plans(), flags in 0..8_u8, seed: u64, paused: bool) {
         let definition = shape.unhurried().build().unwrap();
         let mut dice = Dice::new(seed);
         let (state, now) = somewhere(&definition, flags, &mut dice);
-        let acts = [Action::Retry { step: None }, Action::Cancel {}, Action::Abandon {}];
+        let state = if paused { decide(&definition, state, &act(pause()), now).state } else { state };
+        let acts = [Action::Retry { step: None }, Action::Cancel {}, Action::Abandon {}, pause(), Action::Resume {}];
         let skips = definition.steps().iter().map(|step| {
             let reply = replies(step.command(state.direction()).map_or("", |spec| spec.name));
             Action::Skip { step: step.name().clone(), reply, force: true }
@@ -82,6 +84,9 @@ proptest! {
             let planned_now = planned.commands.iter().filter(|command| command.when == PlannedWhen::Now);
             let planned_now: BTreeSet<_> = planned_now.map(|command| (command.step.clone(), command.op)).collect();
             prop_assert_eq!(planned_now, now_sent, "{:?}", action);
+            if acted.state.pause.is_some() {
+                continue;
+            }
             let (rounds, end) = run_on(&definition, acted.state, now);
             let mut planned_rounds = vec![BTreeSet::new(); rounds.len()];
             for command in planned.commands.iter().filter(|command| command.round > 0) {

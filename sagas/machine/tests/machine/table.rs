@@ -5,14 +5,14 @@
 use chrono::TimeDelta;
 use contract::{
     command::{FAULT_COMMAND_EXPIRED, Outcome},
-    saga::Action,
+    saga::{Action, PauseClock, PausedHolds},
     step::Op,
 };
 use machine::{Definition, Input};
 use serde_json::{Value, json};
 
 use crate::{
-    common::{Talk, act, approval, journey, name, payment, signal},
+    common::{Talk, act, approval, journey, name, pause, payment, signal},
     holds::{held_for, holding},
 };
 
@@ -39,6 +39,10 @@ pub(crate) const ROWS: &[Row] = &[
     ("tell was answered, but not readably", tell_stuck, "tell", Op::Action),
     ("completed", completed, "bill", Op::Action),
     ("compensated", compensated, "create", Op::Compensation),
+    ("paused, create is outstanding", |talk| _ = talk.act(pause()), "create", Op::Action),
+    ("paused, create waits to be sent again", paused_before_retry, "create", Op::Action),
+    ("paused with a running clock, nothing is under way", paused_and_quiescent, "flights", Op::Action),
+    ("paused, rooms was refused, flights is to be undone", paused_before_undo, "flights", Op::Compensation),
     ("abandoned", |talk| _ = talk.act(Action::Abandon {}), "create", Op::Action),
 ];
 
@@ -49,6 +53,8 @@ const WAITS: &[Row] = &[
     ("approval is awaited", |talk| _ = talk.done("create"), "approval", Op::Action),
     ("approval was missed", approval_missed, "approval", Op::Action),
     ("approval came, cool-down, a timer, waits", approved, "cool-down", Op::Action),
+    ("paused, approval is awaited", paused_in_wait, "approval", Op::Action),
+    ("paused with a running clock, approval is awaited", paused_in_running_wait, "approval", Op::Action),
     ("receipt, a signal after the pivot, was missed", receipt_missed, "receipt", Op::Action),
 ];
 
@@ -65,6 +71,8 @@ const HOLDS: &[Row] = &[
     ("hold is held, approval is awaited", held, "hold", Op::Action),
     ("hold is being extended", extending, "hold", Op::Extension),
     ("extending hold waits to be sent again", extension_waits, "hold", Op::Extension),
+    ("paused, hold is held", paused_with_hold, "hold", Op::Extension),
+    ("paused, hold is held and may lapse", paused_with_lapsing_hold, "hold", Op::Extension),
     ("hold is being extended, the pivot waits for it", extending_before_pivot, "hold", Op::Extension),
     ("hold was extended, the pivot is outstanding", extended_and_at_pivot, "hold", Op::Extension),
     ("extending hold was refused, the saga turned around", extension_refused, "hold", Op::Extension),
@@ -157,6 +165,15 @@ fn inputs(step: &'static str, op: Op) -> Vec<(&'static str, Make)> {
         ("operator: fire its timer", operator(Action::FireTimer { step: name(step) })),
         ("operator: reschedule it", reschedule(step)),
         ("operator: abandon", operator(Action::Abandon {})),
+        ("operator: pause", operator(pause())),
+        ("operator: resume", operator(Action::Resume {})),
+        (
+            "operator: resume in an hour",
+            Box::new(|talk| {
+                talk.now += TimeDelta::hours(1);
+                act(Action::Resume {})
+            }),
+        ),
         ("signal of its name", signaled(step, json!({"approved_by": "bob"}))),
         ("signal, unreadable", signaled(step, json!(7))),
     ]
@@ -214,6 +231,43 @@ fn extended_and_at_pivot(talk: &mut Talk) {
 fn extension_refused(talk: &mut Talk) {
     extending(talk);
     talk.refused("hold", Op::Extension);
+}
+
+fn paused_before_retry(talk: &mut Talk) {
+    talk.faulted("create", Op::Action);
+    talk.act(pause());
+}
+
+fn paused_and_quiescent(talk: &mut Talk) {
+    talk.act(Action::Pause { clock: PauseClock::Run, holds: PausedHolds::Keep });
+    talk.done("create");
+}
+
+fn paused_before_undo(talk: &mut Talk) {
+    talk.done("create");
+    talk.done("flights");
+    talk.act(pause());
+    talk.refused("rooms", Op::Action);
+}
+
+fn paused_in_wait(talk: &mut Talk) {
+    talk.done("create");
+    talk.act(pause());
+}
+
+fn paused_in_running_wait(talk: &mut Talk) {
+    talk.done("create");
+    talk.act(Action::Pause { clock: PauseClock::Run, holds: PausedHolds::Keep });
+}
+
+fn paused_with_hold(talk: &mut Talk) {
+    held(talk);
+    talk.act(pause());
+}
+
+fn paused_with_lapsing_hold(talk: &mut Talk) {
+    held(talk);
+    talk.act(Action::Pause { clock: PauseClock::Freeze, holds: PausedHolds::Lapse });
 }
 
 fn last_rooms(talk: &mut Talk) {
