@@ -193,7 +193,7 @@ pub enum PausedHolds {
     /// It is extended. Where that is not possible, the pause ends and the saga is undone in time.
     #[default]
     Keep,
-    /// It lapses when its time comes. The saga is undone once it is resumed.
+    /// It lapses when its time comes. It is asked for once more when the saga is resumed, and the saga is undone without it.
     Lapse,
 }
 

@@ -233,13 +233,13 @@ impl Run<'_> {
                     self.now = self.now.max(back_at);
                     let away = std::mem::take(&mut self.away);
                     away.into_iter().for_each(|(_, command)| self.carry_out(&command, Fate::Do));
-                } else if !self.late.is_empty() {
-                    let late = std::mem::take(&mut self.late);
-                    late.into_iter().for_each(|command| self.carry_out(&command, Fate::Do));
                 } else if self.state.pause.is_some() {
                     self.now += PAUSED_FOR;
                     let operator = Operator { actor: "ann".into(), role: "operator".into(), reason: "because".into() };
                     self.hear(&Input::Operator { operator, action: Action::Resume {}, terms: Terms::default() });
+                } else if !self.late.is_empty() {
+                    let late = std::mem::take(&mut self.late);
+                    late.into_iter().for_each(|command| self.carry_out(&command, Fate::Do));
                 } else {
                     return;
                 }
