@@ -48,8 +48,8 @@ impl Sagas {
             return !is_on_its_way;
         }
         let waits_for_input = saga.asleep && saga.wake_at.is_none();
-        let waits_for_person = loaded
-            .is_some_and(|saga| saga.state.status == SagaStatus::NeedsAttention || saga.state.pause.is_some());
+        let waits_for_person =
+            loaded.is_some_and(|saga| saga.state.status == SagaStatus::NeedsAttention || saga.state.pause.is_some());
         !(is_on_its_way || self.timers.due(id).is_some() || waits_for_input || waits_for_person)
     }
 }

@@ -17,9 +17,7 @@ on_both_journals!(
     a_hold_is_extended_during_a_pause_and_a_cancel_ends_it,
 );
 
-on_real_servers!(
-    a_saga_that_is_paused_while_a_command_is_under_way_outlives_its_orchestrator_and_goes_on_when_resumed,
-);
+on_real_servers!(a_saga_that_is_paused_while_a_command_is_under_way_outlives_its_orchestrator_and_goes_on_when_resumed,);
 
 async fn act(client: &Client, saga: SagaId, action: Value) -> SagaView {
     let (status, body) = client.act(saga, action).await;

@@ -171,7 +171,8 @@ pub(super) fn push_list(query: &mut QueryBuilder<Postgres>, filter: &Filter, lim
 }
 
 fn push_rows(query: &mut QueryBuilder<Postgres>, filter: &Filter, status: Option<SagaStatus>, limit: u32) {
-    let Filter { statuses: _, name, business_key, owner, error, paused, created_after, created_before, before } = filter;
+    let Filter { statuses: _, name, business_key, owner, error, paused, created_after, created_before, before } =
+        filter;
     let created_after = created_after.map(sane_time);
     let created_before = created_before.map(sane_time);
     let ids_from = created_after.and_then(|at| first_id_of(at - ID_SKEW_MAX)).unwrap_or(Uuid::nil());

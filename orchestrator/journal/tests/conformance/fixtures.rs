@@ -112,7 +112,12 @@ pub(crate) fn step_on(saga_id: SagaId, seq: u64) -> Append {
 
 pub(crate) fn status_on(saga_id: SagaId, seq: u64, status: SagaStatus, error: Option<&str>) -> Append {
     let error = error.map(str::to_owned);
-    Append { saga_id, record: record(seq), change: Change::Status { status, error, paused: false }, sleep: Sleep::Unchanged }
+    Append {
+        saga_id,
+        record: record(seq),
+        change: Change::Status { status, error, paused: false },
+        sleep: Sleep::Unchanged,
+    }
 }
 
 /// Appends what must be committed.

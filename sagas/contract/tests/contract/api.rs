@@ -6,8 +6,8 @@ use contract::{
     orchestrator_api::{
         ActionRequest, AuditBreak, AuditFact, AuditHead, AuditRecord, AuditVerification, DeadLetterView, ErrorGroup,
         LeftEffect, PlanView, PlannedCommand, PlannedTotal, PlannedWhen, Plans, PlansRequest, QuarantinedSaga,
-        RecordView, RetiredState, RetiredWeek, SagaPause, SagaStarted, SagaSummary, SagaView, SignalEffect, SignalRequest,
-        SignalView, StartKey, StartSaga, StepView, StepWork, Unplanned,
+        RecordView, RetiredState, RetiredWeek, SagaPause, SagaStarted, SagaSummary, SagaView, SignalEffect,
+        SignalRequest, SignalView, StartKey, StartSaga, StepView, StepWork, Unplanned,
     },
     saga::{Action, Cause, PauseClock, PausedHolds, SagaStatus, StepKind, StepStatus},
     user::{Claims, Login, Refresh, Register, Registered, Role, TOKEN_AUDIENCE, TOKEN_ISSUER, Tokens},

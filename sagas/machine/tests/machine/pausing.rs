@@ -143,7 +143,8 @@ fn what_cannot_be_kept_is_undone_in_time_and_that_ends_the_pause() {
     talk.act(pause());
     talk.wait();
     let said = talk.refused("hold", Op::Extension);
-    let turned = "extend hold refused (no); resumed; turn around (hold/hold_expired); send undo hold 1.1; => compensating";
+    let turned =
+        "extend hold refused (no); resumed; turn around (hold/hold_expired); send undo hold 1.1; => compensating";
     assert_eq!(said, turned);
     assert_eq!(talk.state.pause, None);
 }
@@ -155,7 +156,10 @@ fn what_may_lapse_is_left_alone_and_asked_for_once_more_when_the_saga_is_resumed
     assert_eq!(talk.next_wake(), None);
     assert_eq!(later(&mut talk, TimeDelta::hours(1)), "ignored: nothing is due");
     let said = talk.act(Action::Resume {});
-    assert_eq!(said, "ann acts: resume; resumed; hold is to be extended; send extend hold 1.1", "it is asked for once more");
+    assert_eq!(
+        said, "ann acts: resume; resumed; hold is to be extended; send extend hold 1.1",
+        "it is asked for once more"
+    );
     let said = talk.refused("hold", Op::Extension);
     let turned = "extend hold refused (no); turn around (hold/hold_expired); send undo hold 1.1; => compensating";
     assert_eq!(said, turned);

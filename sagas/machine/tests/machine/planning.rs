@@ -29,7 +29,9 @@ fn the_table_of_state_and_planned_act() {
         table += &format!("## {state}\n");
         let skip = Action::Skip { step: name(step), reply: good(*op), force: true };
         let pauses = [pause(), Action::Resume {}];
-        for action in [Action::Retry { step: None }, skip, Action::Cancel {}, Action::Abandon {}].into_iter().chain(pauses) {
+        for action in
+            [Action::Retry { step: None }, skip, Action::Cancel {}, Action::Abandon {}].into_iter().chain(pauses)
+        {
             let mut talk = Talk::begin(journey(), 0);
             reach(&mut talk);
             let planned = plan(&talk.definition, talk.state.clone(), &action, talk.now);
