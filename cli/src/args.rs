@@ -75,6 +75,7 @@ pub(crate) enum Command {
     /// List sagas, newest first
     #[command(after_help = "\
 Examples:
+  sagactl list --by-hold --holds-before 2026-12-01T09:00:00Z
   sagactl list --status needs_attention
   sagactl list --status running --status compensating --since 2h
   sagactl list --error authorize-payment/card_declined -o ids | sagactl retry - --reason 'issuer is back' --yes")]
@@ -147,6 +148,20 @@ Examples:
 The reply must read as the step's reply type; see `sagactl show SAGA -o json`. Only a step that is stuck or waits for
 its next attempt can be skipped, unless --force is given.")]
     Skip(Skip),
+    /// Let another version of its definition take a saga over, where it could have come as far under it
+    #[command(after_help = "\
+Examples:
+  sagactl migrations order 2
+  sagactl migrate SAGA --to 2 --reason 'version 2 asks the bank'")]
+    Migrate(Migrate),
+    /// List which running sagas a version of their definition could take over, and what is in the way of the others
+    #[command(after_help = "\
+Examples:
+  sagactl migrations order 2
+  sagactl migrations order 2 -o ids | sagactl migrate - --to 2 --reason 'version 1 ends' --yes
+
+Ids are printed of those that could be taken over.")]
+    Migrations(Migrations),
     /// Give a saga up as it is; nothing more is done or undone
     #[command(after_help = "\
 Examples:
@@ -176,7 +191,7 @@ Examples:
   sagactl list --status needs_attention -o ids | sagactl plan retry -
   sagactl cancel SAGA --reason 'the client called' --dry-run
 
-The same plan is printed by retry, cancel, skip and abandon with --dry-run. Commands marked `!` cannot be undone."
+The same plan is printed by retry, cancel, skip, migrate and abandon with --dry-run. Commands marked `!` cannot be undone."
     )]
     Plan(Plan),
     /// List the acts of operators, and prove that none was altered
@@ -228,6 +243,9 @@ The session is kept in $XDG_CONFIG_HOME/sojourn/sessions.json (or ~/.config/sojo
 pub(crate) struct List {
     #[command(flatten)]
     pub(crate) filter: Filters,
+    /// List what lapses first, in place of the newest; only sagas that hold something
+    #[arg(long)]
+    pub(crate) by_hold: bool,
     /// The most sagas to list; 0 for all of them
     #[arg(long, default_value_t = LIST_LIMIT_DEFAULT)]
     pub(crate) limit: u32,
@@ -260,6 +278,9 @@ pub(crate) struct Filters {
     /// Started before: a time (RFC 3339) or an age such as 30m, 2h, 7d
     #[arg(long)]
     pub(crate) until: Option<String>,
+    /// Holding something that lapses before that time (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) holds_before: Option<DateTime<Utc>>,
 }
 
 #[derive(Debug, Args)]
@@ -388,6 +409,26 @@ impl PauseRules {
     }
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Migrate {
+    #[command(flatten)]
+    pub(crate) act: Act,
+    /// The version that takes it over
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) to: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Migrations {
+    /// The saga's name, such as `order`
+    pub(crate) name: String,
+    /// The version that would take them over
+    pub(crate) version: u32,
+    /// The most sagas to look at; 0 for all of them
+    #[arg(long, default_value_t = LIST_LIMIT_DEFAULT)]
+    pub(crate) limit: u32,
+}
+
 /// The action that is planned.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Plan {
@@ -417,6 +458,14 @@ pub(crate) enum Plan {
         /// Its reply, as JSON
         #[arg(long, value_parser = parse_json)]
         reply: serde_json::Value,
+    },
+    /// Plan of `sagactl migrate`
+    Migrate {
+        #[command(flatten)]
+        selection: Ids,
+        /// The version that takes it over
+        #[arg(long, value_name = "VERSION")]
+        to: u32,
     },
     /// Plan of `sagactl abandon`
     Abandon {

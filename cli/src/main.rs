@@ -44,6 +44,9 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Retry(retry) => commands::act::retry(&client(&global)?, retry, global.output, &interrupted).await,
         Command::Cancel(act) => commands::act::cancel(&client(&global)?, act, global.output, &interrupted).await,
         Command::Skip(skip) => commands::act::skip(&client(&global)?, skip, global.output, &interrupted).await,
+        Command::Migrate(migrate) => {
+            commands::act::migrate(&client(&global)?, migrate, global.output, &interrupted).await
+        }
         Command::Abandon(act) => commands::act::abandon(&client(&global)?, act, global.output, &interrupted).await,
         Command::Pause(pause) => commands::act::pause(&client(&global)?, pause, global.output, &interrupted).await,
         Command::Resume(act) => commands::act::resume(&client(&global)?, act, global.output, &interrupted).await,
@@ -82,12 +85,14 @@ async fn read(global: &Global, command: Command) -> Result<(), Failure> {
         Command::DeadLetters(args::DeadLetters::List { saga, limit }) => {
             commands::dead_letters::list(&client(global)?, saga.as_deref(), limit, output).await
         }
+        Command::Migrations(asked) => commands::migrations::run(&client(global)?, &asked, output).await,
         Command::Timers(one) => commands::waits::timers(&client(global)?, &one, output).await,
         Command::Login(login) => commands::login::login(&client(global)?, login).await,
         Command::Logout => commands::login::logout(&client(global)?),
         Command::Retry(_)
         | Command::Cancel(_)
         | Command::Skip(_)
+        | Command::Migrate(_)
         | Command::Abandon(_)
         | Command::Pause(_)
         | Command::Resume(_)

@@ -62,8 +62,10 @@ pub(crate) fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) 
 
 /// Sagas as a table.
 pub(crate) fn saga_table<'a>(sagas: impl IntoIterator<Item = &'a SagaSummary>) -> String {
-    let rows = sagas.into_iter().map(|saga| {
-        vec![
+    let sagas: Vec<_> = sagas.into_iter().collect();
+    let hold = sagas.iter().any(|saga| saga.holds_until.is_some());
+    let rows = sagas.iter().map(|saga| {
+        let mut row = vec![
             saga.id.to_string(),
             printable(&format!("{} v{}", saga.name, saga.version)),
             if saga.paused { format!("{}, paused", saga.status.as_str()) } else { saga.status.as_str().to_owned() },
@@ -71,9 +73,13 @@ pub(crate) fn saga_table<'a>(sagas: impl IntoIterator<Item = &'a SagaSummary>) -
             time(saga.created_at),
             time(saga.updated_at),
             printable(saga.error.as_deref().unwrap_or("-")),
-        ]
+        ];
+        row.extend(hold.then(|| saga.holds_until.map_or_else(|| "-".to_owned(), time)));
+        row
     });
-    table(&["ID", "NAME", "STATUS", "BUSINESS KEY", "STARTED", "CHANGED", "ERROR"], rows)
+    let mut head = vec!["ID", "NAME", "STATUS", "BUSINESS KEY", "STARTED", "CHANGED", "ERROR"];
+    head.extend(hold.then_some("HOLDS UNTIL"));
+    table(&head, rows)
 }
 
 /// A time as the tables show it.

@@ -56,7 +56,7 @@ fn head(view: &SagaView) -> String {
     lines.push(("Changed", time(saga.updated_at)));
     lines.extend(saga.finished_at.map(|at| ("Finished", time(at))));
     lines.extend(view.deadline_at.map(|at| ("Deadline", time(at))));
-    lines.extend(view.holds_until.map(|at| ("Holds until", time(at))));
+    lines.extend(saga.holds_until.map(|at| ("Holds until", time(at))));
     lines.extend(view.next_wake_at.map(|at| ("Next look", time(at))));
     lines.extend(view.cause.as_ref().map(|why| ("Cause", cause(why))));
     lines.iter().map(|(name, value)| format!("{:<14}{value}\n", format!("{name}:"))).collect()

@@ -25,7 +25,7 @@ pub struct Tally {
 struct Order {
     order_id: Uuid,
     status: String,
-    /// What is taken by now, amount and currency: a deposit, or all of it.
+    /// The amount that is taken by now, and its currency: a deposit, or all of it.
     paid: String,
     has_flights: bool,
     has_stays: bool,

@@ -27,6 +27,8 @@ CREATE TABLE saga (
     finished_at  timestamptz,
     -- Since when it has its error.
     failed_at    timestamptz,
+    -- The earliest time at which something lapses that it holds, while its pivot is not issued.
+    holds_until  timestamptz,
     PRIMARY KEY (id),
     -- What no program can read is refused here, so that a list never meets it. PostgreSQL knows times (infinity among
     -- them) that the program cannot hold.
@@ -35,7 +37,8 @@ CREATE TABLE saga (
     CONSTRAINT saga_numbers_fit CHECK (version BETWEEN 0 AND 4294967295 AND shard BETWEEN 0 AND 65535),
     CONSTRAINT saga_times_sane CHECK (
         created_at BETWEEN '1970-01-01 UTC' AND '9999-12-31 UTC' AND updated_at BETWEEN '1970-01-01 UTC' AND '9999-12-31 UTC'
-        AND finished_at BETWEEN '1970-01-01 UTC' AND '9999-12-31 UTC'),
+        AND finished_at BETWEEN '1970-01-01 UTC' AND '9999-12-31 UTC'
+        AND holds_until BETWEEN '1970-01-01 UTC' AND '9999-12-31 UTC'),
     CONSTRAINT saga_failed_since CHECK (
         (error IS NULL) = (failed_at IS NULL) AND failed_at BETWEEN '1970-01-01 UTC' AND '9999-12-31 UTC')
 ) PARTITION BY RANGE (id);
@@ -48,6 +51,8 @@ CREATE INDEX saga_by_business_key ON saga (business_key, id);
 CREATE INDEX saga_by_owner ON saga (owner, id) WHERE owner IS NOT NULL;
 CREATE INDEX saga_by_error ON saga (error, id) WHERE error IS NOT NULL;
 CREATE INDEX saga_by_pause ON saga (id) WHERE paused;
+-- The one list that does not run by id: what lapses first comes first.
+CREATE INDEX saga_by_hold ON saga (holds_until, id) WHERE holds_until IS NOT NULL;
 -- Groups of failures, and how many there were when: all of it is read from the index alone.
 CREATE INDEX saga_by_failure ON saga (name, error, failed_at) INCLUDE (status) WHERE error IS NOT NULL;
 -- What a lane must bring back to life after it took a shard over.

@@ -12,6 +12,7 @@ mod exports;
 mod jobs;
 mod lists;
 mod live;
+mod migrations;
 mod operator;
 mod plans;
 mod problems;
@@ -55,6 +56,7 @@ pub(crate) fn router(shared: &Arc<Shared>, calls: &Calls, stop: &CancellationTok
         .route("/api/sagas/{id}/actions", post(actions::act))
         .route("/api/sagas/{id}/plan", post(plans::one))
         .route("/api/plans", post(plans::many))
+        .route("/api/migrations", get(migrations::list))
         .route("/api/errors", get(error_groups::list))
         .route("/api/jobs", post(jobs::create).get(jobs::list))
         .route("/api/jobs/preview", post(jobs::preview))

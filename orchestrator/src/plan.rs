@@ -30,7 +30,14 @@ pub(crate) fn plan(
         other.unwrap_or(Err(parked))
     })?;
     let SagaInstance { state, head, definition, .. } = instance;
-    let planned = machine::catch_panic(|| machine::plan(&definition, state, action, now));
+    let to = match action {
+        Action::Migrate { version } => catalog.get(definition.name(), *version),
+        _ => None,
+    };
+    let planned = machine::catch_panic(|| match to {
+        Some(to) => machine::plan_migration(&definition, to, state, now),
+        None => machine::plan(&definition, state, action, now),
+    });
     let machine::Plan { verdict, commands, end, left } = planned.map_err(Parked::MachineFailed)?;
     let refused = match verdict {
         Verdict::Accepted => None,

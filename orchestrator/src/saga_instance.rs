@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
-use contract::{Document, SagaId, Traceparent};
-use journal::{JournalError, Sleep, Stored};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use contract::{Document, SagaId, Traceparent, saga::Action};
+use journal::{JournalError, SagaRow, Sleep, Stored};
 use machine::{
     Catalog, CommandToSend, Decision, Definition, Entry, Input, StartError, State, Verdict,
     state::{Phase, StepState},
@@ -34,6 +34,10 @@ pub(crate) struct SagaInstance {
     pub(crate) error: Option<String>,
     /// The journal's `paused` column as it stands.
     pub(crate) paused: bool,
+    /// The journal's `holds_until` column as it stands.
+    pub(crate) holds_until: Option<DateTime<Utc>>,
+    /// The journal's `version` column as it stands.
+    pub(crate) version: u32,
     /// Whether the journal may hold it for asleep.
     pub(crate) asleep: bool,
 }
@@ -127,21 +131,20 @@ impl SagaInstance {
     pub(crate) fn restore(catalog: &Catalog, stored: &Stored) -> Result<Self, Parked> {
         let state = replay(stored)?;
         let definition = definition_of(catalog, &state)?;
-        let head = stored.records.last().map_or(0, |record| record.seq);
-        let (traceparent, error, paused) = (stored.row.traceparent, stored.row.error.clone(), stored.row.paused);
-        Ok(Self { state, head, definition, traceparent, error, paused, asleep: true })
+        Ok(Self::stored(stored, state, definition))
     }
 
     /// Rebuilds a saga whose definition is unknown here under another one, which does not fit: the machine then takes
     /// nothing but giving up. None without any definition.
     pub(crate) fn without_definition(catalog: &Catalog, stored: &Stored) -> Option<Result<Self, Parked>> {
         let definition = Arc::clone(catalog.iter().next()?);
-        let restored = replay(stored).map(|state| {
-            let head = stored.records.last().map_or(0, |record| record.seq);
-            let (traceparent, error, paused) = (stored.row.traceparent, stored.row.error.clone(), stored.row.paused);
-            Self { state, head, definition, traceparent, error, paused, asleep: true }
-        });
-        Some(restored)
+        Some(replay(stored).map(|state| Self::stored(stored, state, definition)))
+    }
+
+    fn stored(stored: &Stored, state: State, definition: Arc<Definition>) -> Self {
+        let head = stored.records.last().map_or(0, |record| record.seq);
+        let SagaRow { traceparent, ref error, paused, holds_until, version, .. } = stored.row;
+        Self { state, head, definition, traceparent, error: error.clone(), paused, holds_until, version, asleep: true }
     }
 
     /// A saga that begins. Nothing of it is committed yet.
@@ -154,9 +157,18 @@ impl SagaInstance {
     ) -> Result<Result<Begun, StartError>, Parked> {
         let started = guarded(|| machine::start(definition, saga_id, input, now))?;
         let begun = started.map(|Decision { entries, state, commands, verdict: _ }| {
-            let definition = Arc::clone(definition);
-            let (traceparent, paused) = (Some(traceparent), state.pause.is_some());
-            let instance = Self { state, head: 0, definition, traceparent, error: None, paused, asleep: false };
+            let paused = state.pause.is_some();
+            let instance = Self {
+                state,
+                head: 0,
+                definition: Arc::clone(definition),
+                traceparent: Some(traceparent),
+                error: None,
+                paused,
+                holds_until: None,
+                version: definition.version(),
+                asleep: false,
+            };
             Begun { instance, entries, commands }
         });
         Ok(begun)
@@ -168,11 +180,19 @@ impl SagaInstance {
 
     /// Decides one input, and is in the state that it leads to. The caller commits the entries, or throws this saga away;
     /// one that the machine failed on has lost its state and can only be thrown away.
-    pub(crate) fn decide(&mut self, input: &Input, now: DateTime<Utc>) -> Result<Decided, Parked> {
+    pub(crate) fn decide(&mut self, catalog: &Catalog, input: &Input, now: DateTime<Utc>) -> Result<Decided, Parked> {
         let stateless = State::new(self.id());
         let state = std::mem::replace(&mut self.state, stateless);
-        let Decision { entries, state, commands, verdict } =
-            guarded(|| machine::decide(&self.definition, state, input, now))?;
+        let Decision { entries, state, commands, verdict } = match (input, other_version(catalog, &state, input)) {
+            (Input::Operator { operator, terms, .. }, Some(to)) => {
+                let migrated = guarded(|| machine::migrate(&self.definition, to, state, operator, *terms, now))?;
+                if to.fits(&migrated.state) {
+                    self.definition = Arc::clone(to);
+                }
+                migrated
+            }
+            (_, _) => guarded(|| machine::decide(&self.definition, state, input, now))?,
+        };
         self.state = state;
         Ok(Decided { entries, commands, verdict })
     }
@@ -224,6 +244,11 @@ impl SagaInstance {
         machine::next_wake(&self.definition, &self.state, now)
     }
 
+    /// The earliest time at which something lapses that it holds, as columns keep it.
+    pub(crate) fn held_until(&self) -> Option<DateTime<Utc>> {
+        machine::holds_until(&self.definition, &self.state).map(|until| until.trunc_subsecs(6))
+    }
+
     /// The time since which something is retried that must succeed in the end.
     pub(crate) fn retrying_since(&self) -> Option<DateTime<Utc>> {
         machine::retrying_since(&self.definition, &self.state)
@@ -258,6 +283,17 @@ pub(crate) fn definition_of(catalog: &Catalog, state: &State) -> Result<Arc<Defi
     } else {
         let (ours, theirs) = (definition.fingerprint().to_string(), fingerprint.to_string());
         Err(Parked::FingerprintMismatch { name: name.clone(), version: *version, ours, theirs })
+    }
+}
+
+/// The version that is to take a saga over, when an operator asks for that and this program knows it.
+fn other_version<'c>(catalog: &'c Catalog, state: &State, input: &Input) -> Option<&'c Arc<Definition>> {
+    match input {
+        Input::Operator { action: Action::Migrate { version }, .. } => catalog.get(&state.name, *version),
+        Input::Operator { .. } | Input::Replied { .. } | Input::DeadLettered { .. } | Input::ReplyMissing { .. } => {
+            None
+        }
+        Input::Signaled(_) | Input::TimePassed => None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use contract::orchestrator_api::{DeadLetterView, RecordView, SagaPause, SagaSummary, SagaView, SignalView};
 use contract::saga::Cause;
 use journal::{Record, SagaRow, Stored};
@@ -24,6 +25,7 @@ pub(crate) fn summary(row: &SagaRow) -> SagaSummary {
         created_at: row.created_at,
         updated_at: row.updated_at,
         finished_at: row.finished_at,
+        holds_until: row.holds_until,
     }
 }
 
@@ -39,7 +41,6 @@ pub(crate) fn saga(catalog: &Catalog, stored: &Stored, dead_letters: Vec<DeadLet
         pause: None,
         deadline_at: None,
         next_wake_at: None,
-        holds_until: None,
         signals: Vec::new(),
         dead_letters,
         head,
@@ -67,7 +68,6 @@ pub(crate) fn saga(catalog: &Catalog, stored: &Stored, dead_letters: Vec<DeadLet
             view.steps = describe(&definition, &state);
             if !state.status.is_final() {
                 let last = stored.records.last().map_or(stored.row.updated_at, |record| record.at);
-                view.holds_until = machine::holds_until(&definition, &state);
                 view.next_wake_at = machine::next_wake(&definition, &state, last);
             }
         }
@@ -117,6 +117,11 @@ impl Replay {
     /// Groups sagas that failed the same way.
     pub(crate) fn error(&self) -> Option<String> {
         self.state.error_fingerprint()
+    }
+
+    /// The earliest time at which something lapses that the saga holds.
+    pub(crate) fn holds_until(&self) -> Option<DateTime<Utc>> {
+        machine::holds_until(&*definition_of(&self.catalog, &self.state).ok()?, &self.state)
     }
 }
 

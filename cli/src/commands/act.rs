@@ -1,4 +1,4 @@
-//! `sagactl retry | cancel | skip | abandon | pause | resume | timer`: the repairs. Each is one operator action on one saga or many.
+//! `sagactl retry | cancel | skip | migrate | abandon | pause | resume | timer`: the repairs. Each is one operator action on one saga or many.
 
 use contract::{
     SagaId,
@@ -8,7 +8,7 @@ use contract::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    args::{Act, Output, Pause, Retry, Skip, Timer},
+    args::{Act, Migrate, Output, Pause, Retry, Skip, Timer},
     client::Client,
     commands::{bulk, plan},
     failure::Failure,
@@ -57,6 +57,15 @@ pub(crate) async fn timer(
         Timer::Reschedule { act, step, at } => (Action::RescheduleTimer { step, at }, act),
     };
     run(client, action, &act, output, interrupted).await
+}
+
+pub(crate) async fn migrate(
+    client: &Client,
+    Migrate { act, to }: Migrate,
+    output: Output,
+    interrupted: &CancellationToken,
+) -> Result<(), Failure> {
+    run(client, Action::Migrate { version: to }, &act, output, interrupted).await
 }
 
 pub(crate) async fn abandon(

@@ -17,7 +17,8 @@ use crate::{
 /// Runs the command.
 pub(crate) async fn run(client: &Client, list: List, output: Output, now: DateTime<Utc>) -> Result<(), Failure> {
     let limit = if list.limit == 0 { usize::MAX } else { list.limit as usize };
-    let conditions = query(&filter(&list.filter, now)?);
+    let mut conditions = query(&filter(&list.filter, now)?);
+    conditions.extend(list.by_hold.then(|| ("sort", "holds_until".to_owned())));
     let mut kept: Vec<SagaSummary> = Vec::new();
     let mut printed = 0_usize;
     let mut token: Option<PageToken> = None;
@@ -73,7 +74,7 @@ pub(crate) fn filter(flags: &Filters, now: DateTime<Utc>) -> Result<SagaFilter, 
             ))
         })
     };
-    let Filters { status, name, business_key, owner, error, paused, since, until } = flags;
+    let Filters { status, name, business_key, owner, error, paused, since, until, holds_before } = flags;
     Ok(SagaFilter {
         status: status.clone(),
         name: name.clone(),
@@ -83,11 +84,13 @@ pub(crate) fn filter(flags: &Filters, now: DateTime<Utc>) -> Result<SagaFilter, 
         paused: *paused,
         created_after: time("--since", since)?,
         created_before: time("--until", until)?,
+        holds_before: *holds_before,
     })
 }
 
 fn query(filter: &SagaFilter) -> Vec<(&'static str, String)> {
-    let SagaFilter { status, name, business_key, owner, error, paused, created_after, created_before } = filter;
+    let SagaFilter { status, name, business_key, owner, error, paused, created_after, created_before, holds_before } =
+        filter;
     let statuses: Vec<_> = status.iter().map(|status| status.as_str()).collect();
     let statuses = (!statuses.is_empty()).then(|| statuses.join(","));
     let time = |at: &Option<DateTime<Utc>>| at.map(|at| at.to_rfc3339_opts(SecondsFormat::AutoSi, true));
@@ -100,6 +103,7 @@ fn query(filter: &SagaFilter) -> Vec<(&'static str, String)> {
         ("paused", paused.then(|| "true".to_owned())),
         ("created_after", time(created_after)),
         ("created_before", time(created_before)),
+        ("holds_before", time(holds_before)),
     ];
     all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }

@@ -11,6 +11,7 @@ pub(crate) mod jobs;
 pub(crate) mod journal;
 pub(crate) mod list;
 pub(crate) mod login;
+pub(crate) mod migrations;
 pub(crate) mod plan;
 pub(crate) mod show;
 pub(crate) mod waits;

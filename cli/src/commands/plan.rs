@@ -22,6 +22,7 @@ pub(crate) async fn run(client: &Client, plan: args::Plan, output: Output) -> Re
         args::Plan::Retry { selection, step } => (Action::Retry { step }, selection),
         args::Plan::Cancel { selection } => (Action::Cancel {}, selection),
         args::Plan::Skip { selection, step, force, reply } => (Action::Skip { step, reply, force }, selection),
+        args::Plan::Migrate { selection, to } => (Action::Migrate { version: to }, selection),
         args::Plan::Abandon { selection } => (Action::Abandon {}, selection),
     };
     print(client, action, select::select(&selection.ids)?.ids, output).await

@@ -20,9 +20,9 @@ use contract::{
     command::{Refusal, Route},
     orchestrator_api::{
         ActionRequest, AuditBreak, AuditFact, AuditHead, AuditRecord, AuditVerification, DeadLetterView,
-        DefinitionFinding, DefinitionView, Definitions, Explanation, LeftEffect, PlanView, PlannedCommand,
-        PlannedTotal, PlannedWhen, Plans, PlansRequest, RecordView, SagaSummary, SagaView, SignalEffect, SignalRequest,
-        StepShape, StepView, StepWork, Unplanned,
+        DefinitionFinding, DefinitionView, Definitions, Explanation, LeftEffect, MigrationView, PlanView,
+        PlannedCommand, PlannedTotal, PlannedWhen, Plans, PlansRequest, RecordView, SagaSummary, SagaView,
+        SignalEffect, SignalRequest, StepShape, StepView, StepWork, Unplanned,
     },
     problem::{CONTENT_TYPE, FieldError, Problem, TYPE_BASE},
     saga::{Cause, SagaStatus, StepKind, StepStatus},
@@ -76,6 +76,7 @@ impl Door {
             .route("/ops/api/sagas/{id}/events", get(events))
             .route("/ops/api/sagas/{id}/actions", post(act))
             .route("/ops/api/plans", post(plans))
+            .route("/ops/api/migrations", get(migrations))
             .route("/ops/api/errors", get(errors))
             .route("/ops/api/definitions", get(definitions))
             .route("/ops/api/audit", get(audit))
@@ -172,6 +173,7 @@ pub(crate) fn view(number: u128, status: SagaStatus) -> SagaView {
             created_at: "2026-12-01T08:00:00Z".parse().unwrap(),
             updated_at: "2026-12-01T08:00:02Z".parse().unwrap(),
             finished_at: status.is_final().then(|| "2026-12-01T08:00:09Z".parse().unwrap()),
+            holds_until: (status == SagaStatus::Running).then(|| "2026-12-01T08:20:00Z".parse().unwrap()),
         },
         input: json!({"order_id": format!("ord_{number:032x}")}),
         steps: vec![
@@ -186,7 +188,6 @@ pub(crate) fn view(number: u128, status: SagaStatus) -> SagaView {
         pause: None,
         deadline_at: Some("2026-12-01T08:15:00Z".parse().unwrap()),
         next_wake_at: None,
-        holds_until: None,
         signals: Vec::new(),
         dead_letters: vec![letter(7, saga_id(number))],
         head: 9,
@@ -403,6 +404,14 @@ async fn act(
     }
     view.summary.status = SagaStatus::Compensating;
     Ok(Json(view))
+}
+
+/// The first of two can be taken over.
+async fn migrations(State(door): State<Door>) -> Json<Page<MigrationView>> {
+    let obstacles = |number: usize| if number == 0 { Vec::new() } else { vec!["step `x` was begun".to_owned()] };
+    let sagas = door.inner().sagas.values().map(|view| view.summary.clone()).collect::<Vec<_>>();
+    let views = sagas.into_iter().enumerate();
+    Json(Page::only(views.map(|(number, summary)| MigrationView { summary, obstacles: obstacles(number) }).collect()))
 }
 
 /// Plans a void that can be sent now and a release that follows it, and refuses what has ended.

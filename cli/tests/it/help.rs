@@ -16,6 +16,8 @@ async fn the_help_is_reviewed() {
         "retry",
         "cancel",
         "skip",
+        "migrate",
+        "migrations",
         "abandon",
         "pause",
         "resume",

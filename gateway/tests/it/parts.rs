@@ -407,6 +407,7 @@ fn saga_of(id: SagaId, start: &StartSaga) -> SagaView {
         created_at: at("2026-12-01T08:00:00Z"),
         updated_at: at("2026-12-01T08:00:00Z"),
         finished_at: None,
+        holds_until: None,
     };
     SagaView {
         summary,
@@ -416,7 +417,6 @@ fn saga_of(id: SagaId, start: &StartSaga) -> SagaView {
         pause: None,
         deadline_at: None,
         next_wake_at: None,
-        holds_until: None,
         signals: Vec::new(),
         dead_letters: Vec::new(),
         head: 3,

@@ -13,7 +13,7 @@ pub(crate) fn chosen(filter: &SagaFilter) -> Option<Filter> {
     let wanted =
         |status: &SagaStatus| !status.is_final() && (filter.status.is_empty() || filter.status.contains(status));
     let statuses: Vec<_> = SagaStatus::ALL.into_iter().filter(wanted).collect();
-    let SagaFilter { status: _, name, business_key, owner, error, paused, created_after, created_before } =
+    let SagaFilter { status: _, name, business_key, owner, error, paused, created_after, created_before, holds_before } =
         filter.clone();
     (!statuses.is_empty()).then_some(Filter {
         statuses,
@@ -24,7 +24,8 @@ pub(crate) fn chosen(filter: &SagaFilter) -> Option<Filter> {
         error,
         created_after,
         created_before,
-        before: None,
+        holds_before,
+        ..Filter::default()
     })
 }
 

@@ -27,8 +27,8 @@ use crate::{
     dead_letters,
     port::{
         Append, Appended, Change, Door, ErrorGroup, ErrorGroupKey, ErrorGroupsAsked, ExistingStart, Filter, Journal,
-        JournalError, KeptDeadLetter, LaneJournal, Listing, Membership, NewDeadLetter, OpenSaga, Ownership,
-        Quarantined, Record, Room, SagaRow, Sleep, Sleeper, Stored,
+        JournalError, KeptDeadLetter, LaneJournal, Listing, Membership, NewDeadLetter, OpenSaga, Order, Ownership,
+        Place, Quarantined, Record, Room, SagaRow, Sleep, Sleeper, Stored, TakenOver,
     },
 };
 
@@ -236,9 +236,15 @@ impl Journal for MemoryJournal {
     async fn list(&self, filter: &Filter, limit: u32) -> Result<Listing, JournalError> {
         let tables = self.storage.tables();
         let rows = tables.sagas.values().rev().map(|stored| &stored.row);
-        let mut rows = rows.filter(|row| matches(filter, row));
-        let listed: Vec<_> = rows.by_ref().take(limit as usize).cloned().collect();
-        let next = rows.next().and(listed.last()).map(|row| row.id);
+        let mut found: Vec<_> = rows.filter(|row| matches(filter, row)).collect();
+        match filter.order {
+            Order::Newest => {}
+            Order::HoldsUntil => found.sort_by_key(|row| (row.holds_until, row.id)),
+        }
+        let listed: Vec<_> = found.iter().take(limit as usize).copied().cloned().collect();
+        let more = found.len() > listed.len();
+        let place = |row: &SagaRow| Place { id: row.id, holds_until: row.holds_until };
+        let next = listed.last().filter(|_| more).map(place);
         Ok(Listing { rows: listed, next })
     }
 
@@ -346,7 +352,13 @@ fn matches(filter: &Filter, row: &SagaRow) -> bool {
         && (row.paused || !filter.paused)
         && filter.created_after.is_none_or(|after| row.created_at >= after)
         && filter.created_before.is_none_or(|before| row.created_at < before)
-        && filter.before.is_none_or(|before| row.id < before)
+        && filter.holds_before.is_none_or(|before| row.holds_until.is_some_and(|until| until < before))
+        && match filter.order {
+            Order::Newest => filter.before.is_none_or(|before| row.id < before),
+            Order::HoldsUntil => {
+                row.holds_until.is_some_and(|until| filter.behind.is_none_or(|behind| (until, row.id) > behind))
+            }
+        }
 }
 
 /// A session that owns a shard.
@@ -494,13 +506,19 @@ impl Tables {
         }
         match change {
             Change::Started { row, key } => self.start(*row, key, record),
-            Change::Status { status, error, paused } => {
+            Change::Row { status, error, holds_until, taken_over_by, paused } => {
                 let at = record.at;
                 let Some(stored) = self.add(saga_id, record) else { return Appended::SeqTaken };
-                stored.row.status = status;
-                stored.row.paused = paused;
+                let status_before = std::mem::replace(&mut stored.row.status, status);
+                let paused_before = std::mem::replace(&mut stored.row.paused, paused);
                 let failed_before = std::mem::replace(&mut stored.row.error, error);
-                stored.row.updated_at = at;
+                if status_before != status || failed_before != stored.row.error || paused_before != paused {
+                    stored.row.updated_at = at;
+                }
+                stored.row.holds_until = holds_until.map(|at| at.trunc_subsecs(6));
+                if let Some(TakenOver { version, fingerprint }) = taken_over_by {
+                    (stored.row.version, stored.row.fingerprint) = (version, fingerprint);
+                }
                 stored.row.finished_at = status.is_final().then_some(at);
                 if stored.row.error.is_none() {
                     self.failed_at.remove(&saga_id);
@@ -529,6 +547,7 @@ impl Tables {
             created_at: row.created_at.trunc_subsecs(6),
             updated_at: row.updated_at.trunc_subsecs(6),
             finished_at: row.finished_at.map(|at| at.trunc_subsecs(6)),
+            holds_until: row.holds_until.map(|at| at.trunc_subsecs(6)),
             ..row
         };
         if row.error.is_some() {
@@ -554,7 +573,7 @@ impl Tables {
     fn key_of(&self, change: &Change) -> Option<&ExistingStart> {
         match change {
             Change::Started { row, key: Some(key) } => self.starts.get(&(row.name.clone(), key.key.clone())),
-            Change::Started { key: None, .. } | Change::Status { .. } | Change::None => None,
+            Change::Started { key: None, .. } | Change::Row { .. } | Change::None => None,
         }
     }
 }

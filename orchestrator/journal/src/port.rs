@@ -41,7 +41,7 @@ pub struct SagaRow {
     pub name: String,
     /// The definition's version.
     pub version: u32,
-    /// The definition's fingerprint at the start.
+    /// The fingerprint of the definition's shape.
     pub fingerprint: String,
     /// The shard that the id belongs to.
     pub shard: u16,
@@ -63,6 +63,8 @@ pub struct SagaRow {
     pub updated_at: DateTime<Utc>,
     /// The time of the end.
     pub finished_at: Option<DateTime<Utc>>,
+    /// The earliest time at which something lapses that it holds, while its pivot is not issued.
+    pub holds_until: Option<DateTime<Utc>>,
 }
 
 /// One saga's part of a batch. A batch holds at most one of each saga; a second one is answered with
@@ -129,17 +131,30 @@ pub enum Change {
         /// The key that makes the start idempotent.
         key: Option<StartKey>,
     },
-    /// The status (or its error, or whether it is paused) changed.
-    Status {
+    /// Something changed that the row shows.
+    Row {
         /// The status from now on.
         status: SagaStatus,
         /// Groups sagas that failed the same way.
         error: Option<String>,
         /// True while it is paused.
         paused: bool,
+        /// The earliest time at which something lapses that it holds.
+        holds_until: Option<DateTime<Utc>>,
+        /// The version of the definition that took it over.
+        taken_over_by: Option<TakenOver>,
     },
     /// The row stays as it is: most steps.
     None,
+}
+
+/// The version of a definition that took a saga over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TakenOver {
+    /// The definition's version from now on.
+    pub version: u32,
+    /// The fingerprint of that version's shape.
+    pub fingerprint: String,
 }
 
 /// The outcome of one append.
@@ -205,17 +220,42 @@ pub struct Filter {
     pub created_after: Option<DateTime<Utc>>,
     /// Started before that time.
     pub created_before: Option<DateTime<Utc>>,
-    /// Only ids below this one: the last of the page before. Lists run newest first.
+    /// Holding something that lapses before that time.
+    pub holds_before: Option<DateTime<Utc>>,
+    /// The order of the list.
+    pub order: Order,
+    /// Only ids below this one: the last of the page before, in a list that runs newest first.
     pub before: Option<SagaId>,
+    /// Only what comes behind this place, in a list that runs by what lapses first.
+    pub behind: Option<(DateTime<Utc>, SagaId)>,
+}
+
+/// The orders of a listing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Order {
+    /// The newest saga first.
+    #[default]
+    Newest,
+    /// The saga whose hold lapses first comes first; only sagas that hold something.
+    HoldsUntil,
 }
 
 /// A part of a listing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listing {
-    /// The rows, newest first. One that cannot be read is left out, and named in the log.
+    /// The rows, in the order that was asked for. One that cannot be read is left out, and named in the log.
     pub rows: Vec<SagaRow>,
-    /// The last saga that was looked at, when there are more behind it: the next part is `before` it.
-    pub next: Option<SagaId>,
+    /// The last saga that was looked at, when there are more behind it: the next part is `before` or `behind` it.
+    pub next: Option<Place>,
+}
+
+/// The place of a saga in a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The id of the saga.
+    pub id: SagaId,
+    /// The earliest time at which something lapses that it holds.
+    pub holds_until: Option<DateTime<Utc>>,
 }
 
 /// Sagas of one definition that failed the same way.

@@ -67,7 +67,7 @@ pub(super) fn refuse_card_number(action: &Action) -> Result<(), ApiError> {
     let place = match action {
         Action::Skip { reply, .. } => card_number::place_in(reply, "#/reply"),
         Action::Retry { .. } | Action::Cancel {} | Action::Abandon {} => None,
-        Action::FireTimer { .. } | Action::RescheduleTimer { .. } => None,
+        Action::FireTimer { .. } | Action::RescheduleTimer { .. } | Action::Migrate { .. } => None,
         Action::Pause { .. } | Action::Resume {} => None,
     };
     place.map_or(Ok(()), |place| Err(ApiError::card_number_refused(vec![place])))

@@ -181,6 +181,7 @@ impl Stream {
             self.summary.status = view.status;
             self.summary.error = self.replay.error();
             self.summary.paused = self.replay.paused();
+            self.summary.holds_until = self.replay.holds_until();
             self.summary.finished_at = view.status.is_final().then_some(view.at);
             if view.seq > self.sent {
                 self.sent = view.seq;

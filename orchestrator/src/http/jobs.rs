@@ -222,8 +222,7 @@ fn check_filter(filter: &SagaFilter) -> Result<(), ApiError> {
             FieldError { detail: "at least one condition is needed".to_owned(), pointer: "#/filter".to_owned() };
         return Err(ApiError::unprocessable("filter_empty", "the filter would choose every open saga", vec![error]));
     }
-    let SagaFilter { status: _, name, business_key, owner, error, paused: _, created_after: _, created_before: _ } =
-        filter;
+    let SagaFilter { name, business_key, owner, error, .. } = filter;
     for (field, text) in [("name", name), ("business_key", business_key), ("owner", owner), ("error", error)] {
         let bytes = 1..=BUSINESS_KEY_BYTES_MAX;
         if text.as_ref().is_some_and(|text| !bytes.contains(&text.len()) || text.contains('\0')) {

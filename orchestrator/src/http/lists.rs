@@ -1,9 +1,9 @@
-//! `GET /api/sagas`: the listing, newest first, filtered by indexed columns only.
+//! `GET /api/sagas`: the listing, newest first or by what lapses first, filtered by indexed columns only.
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use contract::{Page, PageToken, SagaId, orchestrator_api::SagaSummary, page::page_size, saga::SagaStatus};
-use journal::Filter;
+use journal::{Filter, Order, Place};
 use kit::http::{ApiError, Json, Query, page_token};
 use serde::Deserialize;
 
@@ -28,10 +28,20 @@ pub(super) struct Asked {
     q: Option<String>,
     created_after: Option<DateTime<Utc>>,
     created_before: Option<DateTime<Utc>>,
+    holds_before: Option<DateTime<Utc>>,
+    sort: Option<Sort>,
     /// Only sagas older than this one: for a caller that pages by itself.
     before: Option<SagaId>,
     page_size: Option<u32>,
     page_token: Option<PageToken>,
+}
+
+/// The orders of the listing.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Sort {
+    Newest,
+    HoldsUntil,
 }
 
 /// One page of the listing; `q` with a saga's id finds that saga alone.
@@ -45,10 +55,14 @@ pub(super) async fn list(
     let one = asked.q.as_deref().and_then(|q| q.trim().parse::<SagaId>().ok());
     let mut filter = filter(asked)?;
     let described = format!("{filter:?}");
-    filter.before = match token {
-        Some(token) => Some(page_token::read(&token, &described)?),
-        None => before,
-    };
+    filter.before = before;
+    if let Some(token) = token {
+        let (id, holds_until): (SagaId, Option<DateTime<Utc>>) = page_token::read(&token, &described)?;
+        match filter.order {
+            Order::Newest => filter.before = Some(id),
+            Order::HoldsUntil => filter.behind = holds_until.map(|until| (until, id)),
+        }
+    }
     if let Some(id) = one {
         // An id names its saga by itself: the other filters would only hide it.
         let found = api.shared.journal.get(id).await.map_err(|error| problems::journal(&error))?;
@@ -56,7 +70,8 @@ pub(super) async fn list(
         return Ok(Json(Page::only(items)));
     }
     let listing = api.shared.journal.list(&filter, limit).await.map_err(|error| problems::journal(&error))?;
-    let next_page_token = listing.next.map(|last| page_token::write(&described, &last));
+    let next = listing.next.map(|Place { id, holds_until }| (id, holds_until));
+    let next_page_token = next.map(|last| page_token::write(&described, &last));
     Ok(Json(Page { items: listing.rows.iter().map(view::summary).collect(), next_page_token }))
 }
 
@@ -88,7 +103,12 @@ fn filter(asked: Asked) -> Result<Filter, ApiError> {
         paused: asked.paused,
         created_after: asked.created_after,
         created_before: asked.created_before,
-        before: None,
+        holds_before: asked.holds_before,
+        order: match asked.sort {
+            Some(Sort::HoldsUntil) => Order::HoldsUntil,
+            Some(Sort::Newest) | None => Order::Newest,
+        },
+        ..Filter::default()
     })
 }
 

@@ -4,8 +4,8 @@ use std::{collections::HashMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use contract::{SagaId, saga::SagaStatus};
-use journal::{Append, Change, Record, SagaRow};
-use machine::{CommandToSend, Entry, Verdict};
+use journal::{Append, Change, Record, SagaRow, TakenOver};
+use machine::{Catalog, CommandToSend, Entry, Verdict};
 
 use super::input::{Origin, PendingInput};
 use crate::{
@@ -56,11 +56,16 @@ impl BatchedSaga {
     }
 
     /// Decides one input on top of the ones before it.
-    pub(super) fn decide(&mut self, input: &PendingInput, now: DateTime<Utc>) -> Result<Verdict, Parked> {
+    pub(super) fn decide(
+        &mut self,
+        catalog: &Catalog,
+        input: &PendingInput,
+        now: DateTime<Utc>,
+    ) -> Result<Verdict, Parked> {
         if let Some(verdict) = self.moved_on(&input.origin) {
             return Ok(verdict);
         }
-        let Decided { entries, commands, verdict } = self.instance.decide(&input.input, now)?;
+        let Decided { entries, commands, verdict } = self.instance.decide(catalog, &input.input, now)?;
         self.entries.extend(entries);
         self.commands.extend(commands);
         Ok(verdict)
@@ -91,20 +96,26 @@ impl BatchedSaga {
     pub(super) fn append(&mut self, shard: u16, now: DateTime<Utc>, wanted: bool) -> Append {
         let entries = std::mem::take(&mut self.entries);
         let (error, paused) = (self.instance.state.error_fingerprint(), self.instance.state.pause.is_some());
+        let holds_until = self.instance.held_until();
+        let status = self.instance.state.status;
+        let state = &self.instance.state;
+        let taken_over = state.version != self.instance.version;
+        let taken_over_by =
+            taken_over.then(|| TakenOver { version: state.version, fingerprint: state.fingerprint.to_string() });
+        let version = state.version;
+        let shows =
+            (self.before, &self.instance.error, self.instance.paused, self.instance.holds_until, self.instance.version);
         let change = match &self.start {
             Some(start) => {
-                let row = self.row(start, shard, error.clone(), now);
+                let row = SagaRow { holds_until, ..self.row(start, shard, error.clone(), now) };
                 Change::Started { row: Box::new(row), key: start.key.clone() }
             }
-            None if self.before != Some(self.instance.state.status)
-                || error != self.instance.error
-                || paused != self.instance.paused =>
-            {
-                Change::Status { status: self.instance.state.status, error: error.clone(), paused }
+            None if shows != (Some(status), &error, paused, holds_until, version) => {
+                Change::Row { status, error: error.clone(), holds_until, taken_over_by, paused }
             }
             None => Change::None,
         };
-        self.instance.error = error;
+        (self.instance.error, self.instance.holds_until, self.instance.version) = (error, holds_until, version);
         self.instance.paused = paused;
         let sleep = self.instance.fall_asleep_or_wake(now);
         let record = Record { seq: self.instance.head + 1, at: now, entries };
@@ -131,6 +142,7 @@ impl BatchedSaga {
             created_at: now,
             updated_at: now,
             finished_at: state.status.is_final().then_some(now),
+            holds_until: None,
         }
     }
 }

@@ -240,7 +240,7 @@ impl<'a> Turn<'a> {
         if !saga.goes_with(&input) {
             return self.sagas.carried.inputs.push(input);
         }
-        match saga.decide(&input, self.now.wall) {
+        match saga.decide(&self.sagas.shared.catalog, &input, self.now.wall) {
             Ok(verdict) => saga.heard.push((input, verdict)),
             Err(parked) => self.park(input, parked),
         }

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use contract::{
     Page, SagaId,
-    orchestrator_api::{HEADER_ACTOR, HEADER_ROLE, RecordView, SagaStarted, SagaView},
+    orchestrator_api::{HEADER_ACTOR, HEADER_ROLE, RecordView, SagaStarted, SagaSummary, SagaView},
     saga::SagaStatus,
 };
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -56,6 +56,13 @@ impl Client {
         let (status, body) = self.get(&format!("/api/sagas/{saga}")).await;
         assert_eq!(status, StatusCode::OK, "{body}");
         serde_json::from_value(body).unwrap()
+    }
+
+    /// The listing with these parameters.
+    pub(crate) async fn list(&self, query: &str) -> Vec<SagaSummary> {
+        let (status, body) = self.get(&format!("/api/sagas?{query}")).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        serde_json::from_value::<Page<SagaSummary>>(body).unwrap().items
     }
 
     pub(crate) async fn journal(&self, saga: SagaId) -> Page<RecordView> {

@@ -20,7 +20,7 @@ async fn extended(worker: &Worker, saga: SagaId, times: usize) {
 }
 
 async fn is_held(client: &Client, saga: SagaId) {
-    until("it is held", async || client.view(saga).await.holds_until).await;
+    until("it is held", async || client.view(saga).await.summary.holds_until).await;
 }
 
 async fn a_hold_is_extended_while_its_saga_waits_and_after_a_takeover(rig: &Rig) {
@@ -30,9 +30,11 @@ async fn a_hold_is_extended_while_its_saga_waits_and_after_a_takeover(rig: &Rig)
     let saga = first.client.start("held-trip", "keeps hold-room 2500; keeps hold-room/extend 2500").await;
     is_held(&first.client, saga).await;
     let view = first.client.view(saga).await;
-    assert_eq!(view.steps[0].valid_until, view.holds_until);
+    assert_eq!(view.steps[0].valid_until, view.summary.holds_until);
     assert_eq!(view.steps[0].extension.as_deref(), Some("accommodation.extend_rooms"));
-    assert!(view.next_wake_at < view.holds_until, "it is looked at in time: {:?}", view.next_wake_at);
+    assert!(view.next_wake_at < view.summary.holds_until, "it is looked at in time: {:?}", view.next_wake_at);
+    let listed = first.client.list("sort=holds_until&holds_before=9999-01-01T00:00:00Z").await;
+    assert_eq!(listed.iter().map(|saga| saga.id).collect::<Vec<_>>(), [saga], "it is listed by what it holds");
     extended(&worker, saga, 1).await;
     let parts = rig.parts().await;
     first.kill();
@@ -43,7 +45,7 @@ async fn a_hold_is_extended_while_its_saga_waits_and_after_a_takeover(rig: &Rig)
     let body = json!({ "id": "evt_1", "payload": { "by": "ann" } });
     assert_eq!(client.post(&format!("/api/sagas/{saga}/signals/approval"), &body).await.0.as_u16(), 200);
     let view = client.reaches(saga, SagaStatus::Completed).await;
-    assert_eq!(view.holds_until, None, "the confirmation has decided");
+    assert_eq!(view.summary.holds_until, None, "the confirmation has decided");
     assert_eq!(worker.received(saga, "hold-room/back"), 0);
 }
 

@@ -16,6 +16,7 @@ mod holds;
 mod http;
 mod jobs;
 mod messages;
+mod migrating;
 mod operators;
 mod orphans;
 mod outages;

@@ -98,25 +98,36 @@ pub(crate) struct Approval {
     pub(crate) by: String,
 }
 
-/// A saga that waits for a signal, and then for a time: a second when its script is `short`, else an hour.
-fn patient() -> Definition {
-    let mut saga = Builder::<Trip>::new("patient-trip", 1);
+/// A saga that waits for a signal, and then for a time: a second when its script is `short`, else an hour. Version 2 tells of
+/// its end, and version 3 checks before it waits.
+fn patient(version: u32) -> Definition {
+    let mut saga = Builder::<Trip>::new("patient-trip", version);
     let create = saga
         .step("create-order")
         .command(|trip, _| Create { script: trip.script.clone() })
         .compensate(|trip, _| Reject { script: trip.script.clone() })
         .add();
-    let approval = saga.step("approval").after([create]).signal::<Approval>("approval").add();
+    let before = if version == 3 {
+        let check = saga.step("check").after([create]).command(|trip, _| Authorize { script: trip.script.clone() });
+        check.compensate(|trip, _| Void { script: trip.script.clone() }).add()
+    } else {
+        create
+    };
+    let approval = saga.step("approval").after([before]).signal::<Approval>("approval").add();
     let cool_down = saga
         .step("cool-down")
         .after([approval])
         .timer(|trip, ()| Wake::After(Duration::from_secs(if trip.script == "short" { 1 } else { 3_600 })))
         .add();
-    saga.step("confirm-order")
+    let confirm = saga
+        .step("confirm-order")
         .after([cool_down])
         .pivot()
         .command(|trip, _| Confirm { script: trip.script.clone() })
         .add();
+    if version > 1 {
+        saga.step("tell").retriable().after([confirm]).command(|trip, _| Confirm { script: trip.script.clone() }).add();
+    }
     saga.build().unwrap_or_else(|mistakes| panic!("{mistakes:?}"))
 }
 
@@ -161,10 +172,15 @@ fn held() -> Definition {
 /// `trip` waits long for replies, `quick-trip` short.
 pub(crate) fn catalog() -> Catalog {
     let trip = build("trip", 1, Duration::from_secs(30));
-    Catalog::new([trip, build("quick-trip", 1, REPLY_WITHIN), patient(), hurried(), held()]).unwrap()
+    Catalog::new([trip, build("quick-trip", 1, REPLY_WITHIN), patient(1), hurried(), held()]).unwrap()
 }
 
 /// A program of another time: it knows only version 2.
 pub(crate) fn later_catalog() -> Catalog {
     Catalog::new([build("trip", 2, Duration::from_secs(30))]).unwrap()
+}
+
+/// A later program: it knows the next versions of a saga beside the first.
+pub(crate) fn upgraded_catalog() -> Catalog {
+    Catalog::new([patient(1), patient(2), patient(3)]).unwrap()
 }

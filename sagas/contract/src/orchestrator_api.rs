@@ -5,7 +5,7 @@
 //! | `POST /api/sagas` [`StartSaga`] | 201 / 200 [`SagaStarted`]; 404 unknown definition; 422; 503 + Retry-After. With `Prefer: wait=N` (RFC 7240) it answers at the saga's end, with its `status` |
 //! | `GET /api/starts?name&key` | the saga that a start with this key made, and the fingerprint of its request; 404 |
 //! | `GET /api/definitions` | [`Definitions`]: name, version, fingerprint, steps, the linter's findings |
-//! | `GET /api/sagas?status&name&business_key&owner&q&created_after&created_before&paused&before&page_size&page_token` | [`Page`](crate::Page) of [`SagaSummary`] |
+//! | `GET /api/sagas?status&name&business_key&owner&q&created_after&created_before&holds_before&sort&paused&before&page_size&page_token` | [`Page`](crate::Page) of [`SagaSummary`], newest first, or with `sort=holds_until` by what lapses first |
 //! | `GET /api/errors?name&page_size&page_token` | [`Page`](crate::Page) of [`ErrorGroup`], by definition and error |
 //! | `GET /api/sagas/{id}` | [`SagaView`] |
 //! | `GET /api/sagas/{id}/explanation` | [`Explanation`]: why the saga is not moving |
@@ -14,6 +14,7 @@
 //! | `POST /api/sagas/{id}/actions` [`ActionRequest`] | 200 [`SagaView`]; 404; 409; 422 |
 //! | `POST /api/sagas/{id}/plan` [`Action`](crate::saga::Action) | 200 [`PlanView`]: what the action would lead to, without doing it; 404; 409 |
 //! | `POST /api/plans` [`PlansRequest`] | 200 [`Plans`], for several sagas; 422 |
+//! | `GET /api/migrations?name&to&page_size&page_token` | [`Page`](crate::Page) of [`MigrationView`]: the running sagas of other versions, newest first; 404 unknown definition |
 //! | `POST /api/jobs/preview` [`JobPreviewRequest`] | 200 [`JobPreview`]: the sagas that a job would have; 422 |
 //! | `POST /api/jobs` [`JobRequest`], `POST /api/jobs/{id}/rerun` [`JobRerun`] | 201 [`Job`]; 404; 409; 422 |
 //! | `GET /api/jobs?page_size&page_token`, `GET /api/jobs/{id}` | [`Page`](crate::Page) of [`Job`], newest first; [`JobView`] |
@@ -38,6 +39,7 @@ mod error_groups;
 mod explanation;
 mod jobs;
 mod journal;
+mod migrations;
 mod plans;
 mod quarantine;
 mod retention;
@@ -60,6 +62,7 @@ pub use jobs::{
     JobPreviewRequest, JobRefusals, JobRequest, JobRerun, JobState, JobView, SagaFilter,
 };
 pub use journal::RecordView;
+pub use migrations::MigrationView;
 pub use plans::{
     LeftEffect, PLANS_MAX, PlanView, PlannedCommand, PlannedTotal, PlannedWhen, Plans, PlansRequest, Unplanned,
 };

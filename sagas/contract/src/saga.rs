@@ -149,6 +149,11 @@ pub enum Action {
         /// The new time.
         at: DateTime<Utc>,
     },
+    /// Lets another version of the saga's definition take it over, where the saga could have come as far under it.
+    Migrate {
+        /// The version that is to take the saga over.
+        version: u32,
+    },
     /// Gives the saga up as it stands.
     Abandon {},
     /// Has the saga send nothing new, until it is resumed or cancelled. What is under way comes to its end.
@@ -218,6 +223,7 @@ impl Action {
             Self::Skip { .. } => "skip",
             Self::FireTimer { .. } => "fire_timer",
             Self::RescheduleTimer { .. } => "reschedule_timer",
+            Self::Migrate { .. } => "migrate",
             Self::Abandon {} => "abandon",
             Self::Pause { .. } => "pause",
             Self::Resume {} => "resume",

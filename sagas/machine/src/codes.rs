@@ -39,6 +39,9 @@ pub const REFUSED_SAGA_PAUSED: &str = "saga_paused";
 /// A timer is not fired or rescheduled because the step does not wait.
 pub const REFUSED_TIMER_NOT_SET: &str = "timer_not_set";
 
+/// A migration is refused because the saga could not have come as far under the other version.
+pub const REFUSED_MIGRATION_IMPOSSIBLE: &str = "migration_impossible";
+
 /// A signal is refused because the saga's definition has no step that waits for one of its name.
 pub const REFUSED_SIGNAL_UNKNOWN: &str = "signal_unknown";
 /// A signal is refused because its payload is not of the type that its step takes.

@@ -197,6 +197,16 @@ pub enum Entry {
         /// The time by which the extension must have taken effect; the saga is turned around then.
         by: DateTime<Utc>,
     },
+    /// Another version of the definition took the saga over.
+    DefinitionChanged {
+        /// The definition's version from now on.
+        version: u32,
+        /// The fingerprint of that version's shape.
+        fingerprint: Fingerprint,
+        /// The steps that do not apply in that version, or were found not to be needed.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        not_applicable: Vec<StepName>,
+    },
     /// The saga's clock stood, because what it awaited was not asked for or not answered at its time: its deadline moves
     /// by as much, and nothing of it was due before the end of that time.
     ClockStood {
@@ -249,7 +259,7 @@ impl Entry {
             Self::OperatorActed { action, .. } => match action {
                 Action::Retry { .. } | Action::Cancel {} | Action::Skip { .. } | Action::Abandon {} => 1,
                 Action::FireTimer { .. } | Action::RescheduleTimer { .. } => 2,
-                Action::Pause { .. } | Action::Resume {} => 3,
+                Action::Pause { .. } | Action::Resume {} | Action::Migrate { .. } => 3,
             },
             Self::SignalAwaited { .. }
             | Self::SignalReceived { .. }
@@ -257,7 +267,7 @@ impl Entry {
             | Self::SignalMissed { .. }
             | Self::TimerSet { .. }
             | Self::TimerFired { .. } => 2,
-            Self::StepNotNeeded { .. } | Self::ExtensionBegun { .. } => 3,
+            Self::StepNotNeeded { .. } | Self::ExtensionBegun { .. } | Self::DefinitionChanged { .. } => 3,
             Self::SagaPaused { .. } | Self::SagaResumed { .. } => 3,
         }
     }
@@ -281,6 +291,7 @@ impl Entry {
             | Self::TimerFired { .. }
             | Self::StepNotNeeded { .. }
             | Self::ExtensionBegun { .. }
+            | Self::DefinitionChanged { .. }
             | Self::ClockStood { .. }
             | Self::SagaPaused { .. }
             | Self::SagaResumed { .. }

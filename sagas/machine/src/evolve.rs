@@ -100,6 +100,15 @@ pub fn evolve(state: &mut State, entry: &Entry) {
         Entry::ExtensionBegun { step, by } => {
             state.steps.entry(step.clone()).or_default().extend_by = Some(*by);
         }
+        Entry::DefinitionChanged { version, fingerprint, not_applicable } => {
+            state.version = *version;
+            state.fingerprint = fingerprint.clone();
+            // The conditions of the version before say nothing about this one.
+            state.steps.retain(|_, step| step.was_begun());
+            for step in not_applicable {
+                state.steps.entry(step.clone()).or_default().not_applicable = true;
+            }
+        }
         Entry::ClockStood { since, until } => stood(state, *since, *until),
         Entry::SagaPaused { at, clock, holds } => {
             state.pause = Some(Pause { since: *at, clock: *clock, holds: *holds });
@@ -253,7 +262,7 @@ fn acted(state: &mut State, action: &Action) {
             }
         }
         Action::Cancel {} | Action::Skip { .. } | Action::Abandon {} => {}
-        Action::FireTimer { .. } | Action::RescheduleTimer { .. } => {}
+        Action::FireTimer { .. } | Action::RescheduleTimer { .. } | Action::Migrate { .. } => {}
         Action::Pause { .. } | Action::Resume {} => {}
     }
 }

@@ -10,9 +10,10 @@ use contract::{
 
 use crate::{
     codes::{
-        CAUSE_SAGA_CANCELLED, REFUSED_ACTION_EXPIRED, REFUSED_DEFINITION_MISMATCH, REFUSED_PIVOT_PASSED,
-        REFUSED_REPLY_MISMATCH, REFUSED_RETRY_IMPOSSIBLE, REFUSED_SAGA_COMPENSATING, REFUSED_SAGA_FINISHED,
-        REFUSED_SAGA_PAUSED, REFUSED_SKIP_IMPOSSIBLE, REFUSED_STEP_UNKNOWN, REFUSED_TIMER_NOT_SET,
+        CAUSE_SAGA_CANCELLED, REFUSED_ACTION_EXPIRED, REFUSED_DEFINITION_MISMATCH, REFUSED_MIGRATION_IMPOSSIBLE,
+        REFUSED_PIVOT_PASSED, REFUSED_REPLY_MISMATCH, REFUSED_RETRY_IMPOSSIBLE, REFUSED_SAGA_COMPENSATING,
+        REFUSED_SAGA_FINISHED, REFUSED_SAGA_PAUSED, REFUSED_SKIP_IMPOSSIBLE, REFUSED_STEP_UNKNOWN,
+        REFUSED_TIMER_NOT_SET,
     },
     decision::{Decision, Verdict},
     definition::Definition,
@@ -34,14 +35,8 @@ pub(crate) fn operate(
     terms: Terms,
     now: DateTime<Utc>,
 ) -> Decision {
-    if terms.request_id.is_some_and(|request| state.requests.contains(&request)) {
-        return Decision::unchanged(state, Verdict::Ignored("the request took effect before"));
-    }
-    if terms.expires_at.is_some_and(|expires_at| expires_at < now) {
-        return refused(state, REFUSED_ACTION_EXPIRED, "the action reached the saga too late".to_owned());
-    }
-    if let Some(ended) = ended(state.status) {
-        return refused(state, REFUSED_SAGA_FINISHED, format!("{ended}: nothing can be done to it any more"));
+    if let Some(verdict) = judge(&state, terms, now) {
+        return Decision::unchanged(state, verdict);
     }
     // Giving up needs no definition: it is the way out for a saga that no program knows any more.
     if !definition.fits(&state) && !matches!(action, Action::Abandon {}) {
@@ -60,6 +55,11 @@ pub(crate) fn operate(
         Action::RescheduleTimer { step, at } => reschedule_timer(&mut draft, acted, step, *at),
         Action::Pause { clock, holds } => pause(&mut draft, acted, *clock, *holds),
         Action::Resume {} => resume(&mut draft, acted),
+        // Who knows the other version decides with both, see [`crate::migrate()`].
+        Action::Migrate { version } => Err(Verdict::Refused {
+            code: REFUSED_MIGRATION_IMPOSSIBLE,
+            message: format!("this program does not know `{}` version {version}", definition.name),
+        }),
         Action::Abandon {} => {
             draft.record(acted);
             draft.record(Entry::SagaAbandoned);
@@ -71,6 +71,19 @@ pub(crate) fn operate(
         // It was judged before anything was recorded.
         Err(verdict) => draft.finish_or(verdict),
     }
+}
+
+/// The verdict on an action that does not count, whatever it asks for.
+pub(crate) fn judge(state: &State, terms: Terms, now: DateTime<Utc>) -> Option<Verdict> {
+    let refused = |code, message: String| Some(Verdict::Refused { code, message });
+    if terms.request_id.is_some_and(|request| state.requests.contains(&request)) {
+        return Some(Verdict::Ignored("the request took effect before"));
+    }
+    if terms.expires_at.is_some_and(|expires_at| expires_at < now) {
+        return refused(REFUSED_ACTION_EXPIRED, "the action reached the saga too late".to_owned());
+    }
+    let ended = ended(state.status)?;
+    refused(REFUSED_SAGA_FINISHED, format!("{ended}: nothing can be done to it any more"))
 }
 
 fn refused(state: State, code: &'static str, message: String) -> Decision {

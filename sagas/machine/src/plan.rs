@@ -18,6 +18,7 @@ use crate::{
     entry::Entry,
     evolve::evolve,
     input::{Operator, Terms},
+    migrate::migrate,
     operate::operate,
     queries::{ahead_back, ahead_forward, needs_undo, ops},
     state::{Phase, State},
@@ -40,9 +41,24 @@ pub struct Plan {
 /// Plans an operator's action on a saga as it stands. Nothing is decided by it.
 #[must_use]
 pub fn plan(definition: &Definition, state: State, action: &Action, now: DateTime<Utc>) -> Plan {
-    let nobody = Operator { actor: String::new(), role: String::new(), reason: String::new() };
-    let Decision { state, commands, verdict, entries: _ } =
-        operate(definition, state, &nobody, action, Terms::default(), now);
+    follow(definition, operate(definition, state, &nobody(), action, Terms::default(), now), now)
+}
+
+/// Plans the migration of a saga from the version that it was started under to another.
+#[must_use]
+pub fn plan_migration(from: &Definition, to: &Definition, state: State, now: DateTime<Utc>) -> Plan {
+    let decision = migrate(from, to, state, &nobody(), Terms::default(), now);
+    let definition = if decision.verdict == Verdict::Accepted { to } else { from };
+    follow(definition, decision, now)
+}
+
+const fn nobody() -> Operator {
+    Operator { actor: String::new(), role: String::new(), reason: String::new() }
+}
+
+/// Reads off what follows from a decision.
+fn follow(definition: &Definition, decision: Decision, now: DateTime<Utc>) -> Plan {
+    let Decision { state, commands, verdict, entries: _ } = decision;
     let mut outlook = Outlook { definition, state, now, planned: Vec::new() };
     match verdict {
         Verdict::Accepted => {

@@ -76,20 +76,26 @@ pub fn start(
     if bytes > PAYLOAD_BYTES_MAX {
         return Err(StartError::TooLarge { bytes });
     }
-    let not_applicable = not_applicable(definition, &input)?;
-    check_order(definition, not_applicable)?;
-    let names = definition.steps.iter().enumerate().filter(|(position, _)| not_applicable.contains(*position));
+    let not_applicable = names_not_applicable(definition, &input)?;
     let mut draft = Draft::new(definition, State::new(saga_id), now);
     draft.record(Entry::SagaStarted {
         name: definition.name.clone(),
         version: definition.version,
         fingerprint: definition.fingerprint.clone(),
         deadline_at: definition.deadline.map(|deadline| later(now, deadline)),
-        not_applicable: names.map(|(_, step)| step.name.clone()).collect(),
+        not_applicable,
         input,
     });
     draft.advance();
     Ok(draft.finish())
+}
+
+/// The names of the steps that do not apply to an input which the definition can be started with.
+pub(crate) fn names_not_applicable(definition: &Definition, input: &Document) -> Result<Vec<StepName>, StartError> {
+    let not_applicable = not_applicable(definition, input)?;
+    check_order(definition, not_applicable)?;
+    let names = definition.steps_in(not_applicable).map(|step| step.name.clone());
+    Ok(names.collect())
 }
 
 /// The steps whose condition does not hold for this input.

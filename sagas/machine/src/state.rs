@@ -233,6 +233,12 @@ impl State {
 }
 
 impl StepState {
+    /// True when something was sent for it, or waited for, in either direction.
+    #[must_use]
+    pub fn was_begun(&self) -> bool {
+        [&self.action, &self.compensation].iter().any(|half| half.was_issued() || half.phase != Phase::Idle)
+    }
+
     /// The progress of one direction.
     #[must_use]
     pub const fn progress(&self, op: Op) -> &Progress {

@@ -19,7 +19,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
 use super::{session::is_piece_gone, weeks::Weeks};
-use crate::port::{Append, Appended, Change, ExistingStart, SagaRow, Sleep};
+use crate::port::{Append, Appended, Change, ExistingStart, SagaRow, Sleep, TakenOver};
 
 /// The starts under some keys. A start that another session committed while the batch waited for it is not seen by the
 /// batch's own statement; by this one it is.
@@ -109,13 +109,15 @@ const ROW_TYPES: [&str; 14] = [
     "timestamptz",
     "timestamptz",
     "timestamptz",
+    "timestamptz",
 ];
 const SLEEP_TYPES: [&str; 4] = ["uuid", "integer", "text", "timestamptz"];
-const CHANGE_TYPES: [&str; 6] = ["uuid", "text", "text", "boolean", "timestamptz", "timestamptz"];
+const CHANGE_TYPES: [&str; 9] =
+    ["uuid", "text", "text", "boolean", "timestamptz", "timestamptz", "timestamptz", "bigint", "text"];
 
 /// The columns of a saga's row, in the order of [`ROW_TYPES`].
 const ROW: &str = "id, name, version, fingerprint, shard, status, business_key, owner, traceparent, error, paused, \
-                   created_at, updated_at, finished_at";
+                   created_at, updated_at, finished_at, holds_until";
 
 /// The tables that a batch is written to.
 struct Tables {
@@ -131,17 +133,19 @@ struct Batch<'a> {
     records: Vec<&'a Ready<'a>>,
     keys: Vec<(&'a SagaRow, &'a StartKey)>,
     rows: Vec<&'a SagaRow>,
-    changes: Vec<StatusChange<'a>>,
+    changes: Vec<RowChange<'a>>,
     slept: Vec<(Uuid, i32, SagaStatus, Option<DateTime<Utc>>)>,
     woken: Vec<Uuid>,
 }
 
-/// A saga's new status.
-struct StatusChange<'a> {
+/// A saga's row from now on.
+struct RowChange<'a> {
     id: Uuid,
     status: SagaStatus,
     error: Option<&'a str>,
     paused: bool,
+    holds_until: Option<DateTime<Utc>>,
+    taken_over_by: Option<&'a TakenOver>,
     at: DateTime<Utc>,
 }
 
@@ -160,11 +164,13 @@ impl<'a> Batch<'a> {
                     rows.push(&**row);
                     keys.extend(key.as_ref().map(|key| (&**row, key)));
                 }
-                Change::Status { status, error, paused } => changes.push(StatusChange {
+                Change::Row { status, error, holds_until, taken_over_by, paused } => changes.push(RowChange {
                     id: saga_id.uuid(),
                     status: *status,
                     error: error.as_deref(),
                     paused: *paused,
+                    holds_until: *holds_until,
+                    taken_over_by: taken_over_by.as_ref(),
                     at: record.at,
                 }),
                 Change::None => {}
@@ -244,10 +250,13 @@ impl<'a> Batch<'a> {
             let ids = params + 1;
             let changes = unnest(&mut params, &CHANGE_TYPES);
             parts.push(format!(
-                "updated AS (UPDATE {saga} AS saga SET status = c.status, error = c.error, paused = c.paused, updated_at = c.at, \
+                "updated AS (UPDATE {saga} AS saga SET status = c.status, error = c.error, paused = c.paused, \
+                 updated_at = CASE WHEN c.status = saga.status AND c.error IS NOT DISTINCT FROM saga.error AND c.paused = saga.paused \
+                 THEN saga.updated_at ELSE c.at END, \
                  finished_at = c.finished_at, failed_at = CASE WHEN c.error IS NULL THEN NULL \
-                 WHEN c.error = saga.error THEN saga.failed_at ELSE c.at END FROM {changes} \
-                 AS c (id, status, error, paused, at, finished_at) \
+                 WHEN c.error = saga.error THEN saga.failed_at ELSE c.at END, holds_until = c.holds_until, \
+                 version = coalesce(c.version, saga.version), fingerprint = coalesce(c.fingerprint, saga.fingerprint) \
+                 FROM {changes} AS c (id, status, error, paused, at, finished_at, holds_until, version, fingerprint) \
                  WHERE saga.id = c.id AND saga.id = ANY(${ids}){} \
                    AND (c.id IN (SELECT saga_id FROM written)) IS TRUE)",
                 within("saga.id")
@@ -310,7 +319,8 @@ impl<'a> Batch<'a> {
                 .bind(column(rows, |row| row.paused))
                 .bind(column(rows, |row| row.created_at))
                 .bind(column(rows, |row| row.updated_at))
-                .bind(column(rows, |row| row.finished_at));
+                .bind(column(rows, |row| row.finished_at))
+                .bind(column(rows, |row| row.holds_until));
         }
         if !changes.is_empty() {
             query = query
@@ -319,7 +329,10 @@ impl<'a> Batch<'a> {
                 .bind(column(changes, |change| change.error))
                 .bind(column(changes, |change| change.paused))
                 .bind(column(changes, |change| change.at))
-                .bind(column(changes, |change| change.status.is_final().then_some(change.at)));
+                .bind(column(changes, |change| change.status.is_final().then_some(change.at)))
+                .bind(column(changes, |change| change.holds_until))
+                .bind(column(changes, |change| change.taken_over_by.map(|taken| i64::from(taken.version))))
+                .bind(column(changes, |change| change.taken_over_by.map(|taken| taken.fingerprint.as_str())));
         }
         if !slept.is_empty() {
             query = query

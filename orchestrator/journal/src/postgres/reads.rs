@@ -10,12 +10,12 @@ use super::{
     session::{Meaning, meaning, unavailable},
     weeks::first_id,
 };
-use crate::port::{ExistingStart, Filter, JournalError, Listing, Stored};
+use crate::port::{ExistingStart, Filter, JournalError, Listing, Order, Stored};
 
 /// Sagas with their journals. The bounds repeat what the ids say, so that weeks outside of them are not even opened.
 const LOAD: &str = "\
 SELECT s.id, s.name, s.version, s.fingerprint, s.shard, s.status, s.business_key, s.owner, s.traceparent, s.error, \
-       s.paused, s.created_at, s.updated_at, s.finished_at, j.seqs, j.ats, j.entries \
+       s.paused, s.created_at, s.updated_at, s.finished_at, s.holds_until, j.seqs, j.ats, j.entries \
 FROM saga s CROSS JOIN LATERAL ( \
     SELECT array_agg(r.seq) AS seqs, array_agg(r.at) AS ats, array_agg(r.entries::text) AS entries \
     FROM (SELECT seq, at, entries FROM saga_journal \
@@ -31,7 +31,7 @@ const FIND_START: &str = "SELECT saga_id, business_key, fingerprint FROM saga_st
 
 /// The columns of a list.
 const ROW: &str = "SELECT id, name, version, fingerprint, shard, status, business_key, owner, traceparent, error, \
-                   paused, created_at, updated_at, finished_at FROM saga WHERE ";
+                   paused, created_at, updated_at, finished_at, holds_until FROM saga WHERE ";
 
 /// Sagas in one statement: their journals are held in memory on both sides at once.
 const LOAD_SAGAS_MAX: usize = 512;
@@ -130,7 +130,7 @@ pub(super) async fn find_start(
     }))
 }
 
-/// Rows, newest first.
+/// Rows, in the order that is asked for.
 pub(super) async fn list(connection: &mut PgConnection, filter: &Filter, limit: u32) -> Result<Listing, JournalError> {
     let texts = [&filter.name, &filter.business_key, &filter.owner, &filter.error];
     if texts.into_iter().flatten().any(|text| text.contains('\0')) {
@@ -143,7 +143,7 @@ pub(super) async fn list(connection: &mut PgConnection, filter: &Filter, limit: 
     let mut found: Vec<SagaColumns> = found.map_err(unavailable("listing sagas"))?;
     let more = found.len() > limit as usize;
     found.truncate(limit as usize);
-    let next = found.last().filter(|_| more).map(SagaColumns::saga_id);
+    let next = found.last().filter(|_| more).map(SagaColumns::place);
     let rows = found.into_iter().map(SagaColumns::into_row);
     let rows = rows.filter_map(|row| row.inspect_err(|error| tracing::error!(%error, "left out of a list")).ok());
     Ok(Listing { rows: rows.collect(), next })
@@ -166,13 +166,13 @@ pub(super) fn push_list(query: &mut QueryBuilder<Postgres>, filter: &Filter, lim
         query.push(if several { ")" } else { "" });
     }
     if several {
-        query.push(") AS merged ORDER BY id DESC LIMIT ").push_bind(i64::from(limit));
+        query.push(") AS merged").push(order_by(filter.order)).push_bind(i64::from(limit));
     }
 }
 
 fn push_rows(query: &mut QueryBuilder<Postgres>, filter: &Filter, status: Option<SagaStatus>, limit: u32) {
-    let Filter { statuses: _, name, business_key, owner, error, paused, created_after, created_before, before } =
-        filter;
+    let Filter { statuses: _, name, business_key, owner, error, paused, created_after, created_before, .. } = filter;
+    let Filter { holds_before, order, before, behind, .. } = filter;
     let created_after = created_after.map(sane_time);
     let created_before = created_before.map(sane_time);
     let ids_from = created_after.and_then(|at| first_id_of(at - ID_SKEW_MAX)).unwrap_or(Uuid::nil());
@@ -198,10 +198,35 @@ fn push_rows(query: &mut QueryBuilder<Postgres>, filter: &Filter, status: Option
             query.push(" AND id < ").push_bind(id);
         }
     }
-    if let Some(id) = *before {
-        query.push(" AND id < ").push_bind(id.uuid());
+    if let Some(at) = *holds_before {
+        query.push(" AND holds_until < ").push_bind(sane_time(at));
     }
-    query.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(limit));
+    match order {
+        Order::Newest => {
+            if let Some(id) = *before {
+                query.push(" AND id < ").push_bind(id.uuid());
+            }
+        }
+        Order::HoldsUntil => {
+            query.push(" AND holds_until IS NOT NULL");
+            if let Some((at, id)) = *behind {
+                query
+                    .push(" AND (holds_until, id) > (")
+                    .push_bind(sane_time(at))
+                    .push(", ")
+                    .push_bind(id.uuid())
+                    .push(")");
+            }
+        }
+    }
+    query.push(order_by(*order)).push_bind(i64::from(limit));
+}
+
+const fn order_by(order: Order) -> &'static str {
+    match order {
+        Order::Newest => " ORDER BY id DESC LIMIT ",
+        Order::HoldsUntil => " ORDER BY holds_until, id LIMIT ",
+    }
 }
 
 /// A time within what the tables hold: one outside of it finds the same rows as the nearest one inside.
@@ -264,6 +289,7 @@ mod tests {
             (Filter { owner: text.clone(), ..Filter::default() }, "owner_id_idx"),
             (Filter { error: text, ..Filter::default() }, "error_id_idx"),
             (Filter { paused: true, ..Filter::default() }, "id_idx"),
+            (Filter { order: Order::HoldsUntil, ..Filter::default() }, "holds_until_id_idx"),
         ];
         for (filter, index) in cases {
             let mut query = QueryBuilder::new("EXPLAIN ");

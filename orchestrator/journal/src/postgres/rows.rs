@@ -6,7 +6,7 @@ use contract::{SagaId, saga::SagaStatus};
 use machine::{RecordError, read_record};
 use uuid::Uuid;
 
-use crate::port::{JournalError, Record, SagaRow, Sleeper, Stored};
+use crate::port::{JournalError, Place, Record, SagaRow, Sleeper, Stored};
 
 /// The columns of `saga`, in the order of its definition.
 #[derive(Debug, sqlx::FromRow)]
@@ -25,6 +25,7 @@ pub(super) struct SagaColumns {
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
     finished_at: Option<DateTime<Utc>>,
+    holds_until: Option<DateTime<Utc>>,
 }
 
 /// A saga with its journal folded into arrays: one row a saga, so that a broken record spoils no other saga.
@@ -59,9 +60,9 @@ impl SleepColumns {
 }
 
 impl SagaColumns {
-    /// The row's key, which reads however broken the rest is.
-    pub(super) fn saga_id(&self) -> SagaId {
-        SagaId::from_uuid(self.id)
+    /// The row's place in a list, which reads however broken the rest is.
+    pub(super) fn place(&self) -> Place {
+        Place { id: SagaId::from_uuid(self.id), holds_until: self.holds_until }
     }
 
     pub(super) fn into_row(self) -> Result<SagaRow, JournalError> {
@@ -90,6 +91,7 @@ impl SagaColumns {
             created_at: self.created_at,
             updated_at: self.updated_at,
             finished_at: self.finished_at,
+            holds_until: self.holds_until,
         })
     }
 }

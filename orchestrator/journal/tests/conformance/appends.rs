@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use contract::{SagaId, saga::SagaStatus};
-use journal::{Append, Appended, Change, Door, ExistingStart, Filter, Journal, Record, Sleep, Stored};
+use journal::{Append, Appended, Change, Door, ExistingStart, Filter, Journal, Record, Sleep, Stored, TakenOver};
 
 use crate::{adapters::Storage, fixtures::*};
 
@@ -70,6 +70,23 @@ pub(crate) async fn each_change_of_status_shows_in_the_row(storage: &dyn Storage
     commit(&mut *lane, vec![step_on(id, 6)]).await;
     assert_eq!(stored(&journal, id).await.row.status, SagaStatus::Compensated, "a step leaves the row alone");
     assert_eq!(stored(&journal, id).await.records.len(), 6);
+}
+
+pub(crate) async fn a_version_that_takes_a_saga_over_shows_in_its_row(storage: &dyn Storage) {
+    let journal = storage.process().await;
+    let mut lane = journal.lane(0).await.unwrap();
+    let (taken, other) = (row(saga_on(0)), row(saga_on(0)));
+    commit(&mut *lane, vec![start(taken.clone(), None), start(other.clone(), None)]).await;
+    let taken_over_by = Some(TakenOver { version: 4, fingerprint: "fedcba9876543210fedcba9876543210".to_owned() });
+    let change = Change::Row { status: taken.status, error: None, holds_until: None, taken_over_by, paused: false };
+    let append = Append { saga_id: taken.id, record: record(2), change, sleep: Sleep::Unchanged };
+    commit(&mut *lane, vec![append, status_on(other.id, 2, SagaStatus::Compensating, None)]).await;
+    let version = async |id| {
+        let row = journal.get(id).await.unwrap().unwrap().row;
+        (row.version, row.fingerprint)
+    };
+    assert_eq!(version(taken.id).await, (4, "fedcba9876543210fedcba9876543210".to_owned()));
+    assert_eq!(version(other.id).await, (other.version, other.fingerprint));
 }
 
 pub(crate) async fn only_the_records_after_a_number_are_read(storage: &dyn Storage) {

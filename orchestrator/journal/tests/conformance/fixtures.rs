@@ -42,6 +42,7 @@ pub(crate) fn row(id: SagaId) -> SagaRow {
         created_at: now(),
         updated_at: now(),
         finished_at: None,
+        holds_until: None,
     }
 }
 
@@ -115,7 +116,7 @@ pub(crate) fn status_on(saga_id: SagaId, seq: u64, status: SagaStatus, error: Op
     Append {
         saga_id,
         record: record(seq),
-        change: Change::Status { status, error, paused: false },
+        change: Change::Row { status, error, holds_until: None, taken_over_by: None, paused: false },
         sleep: Sleep::Unchanged,
     }
 }

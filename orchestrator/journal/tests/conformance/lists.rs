@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use contract::{SagaId, saga::SagaStatus};
-use journal::{Filter, Journal, LaneJournal, Listing, SagaRow};
+use journal::{Append, Change, Filter, Journal, LaneJournal, Listing, Order, Place, SagaRow, Sleep};
 use uuid::Uuid;
 
 use crate::{adapters::SHARDS, adapters::Storage, fixtures::*};
@@ -38,7 +38,7 @@ async fn check(journal: &dyn Journal, rows: &[SagaRow], filter: Filter, keep: im
     let expected: Vec<_> = rows.iter().rev().filter(|row| keep(row)).cloned().collect();
     assert!(!expected.is_empty(), "{filter:?} must be asked for something");
     assert_eq!(journal.list(&filter, 100).await.unwrap(), Listing { rows: expected.clone(), next: None }, "{filter:?}");
-    let next = (expected.len() > 1).then_some(expected[0].id);
+    let next = (expected.len() > 1).then_some(Place { id: expected[0].id, holds_until: expected[0].holds_until });
     assert_eq!(journal.list(&filter, 1).await.unwrap(), Listing { rows: expected[..1].to_vec(), next }, "{filter:?}");
 }
 
@@ -108,11 +108,47 @@ pub(crate) async fn pages_follow_each_other_without_gaps(storage: &dyn Storage) 
     loop {
         let part = journal.list(&filter, 7).await.unwrap();
         paged.extend(part.rows);
-        filter.before = part.next;
+        filter.before = part.next.map(|place| place.id);
         if part.next.is_none() {
             break;
         }
     }
     let expected: Vec<_> = rows.into_iter().rev().filter(|row| filter.statuses.contains(&row.status)).collect();
     assert_eq!(paged, expected);
+}
+
+pub(crate) async fn what_lapses_first_is_listed_first_and_the_row_follows_the_hold(storage: &dyn Storage) {
+    let journal = storage.process().await;
+    let mut lane = journal.lane(0).await.unwrap();
+    let first = now();
+    let until = |minutes| Some(first + TimeDelta::minutes(minutes));
+    let minutes = [30, 10, 20, 10];
+    let rows: Vec<_> = (0..)
+        .zip(minutes)
+        .map(|(low, minutes)| SagaRow { holds_until: until(minutes), ..row(id_at(first, low << 20)) })
+        .collect();
+    let free = row(id_at(first, 9 << 20));
+    commit(&mut *lane, rows.iter().chain([&free]).map(|row| start(row.clone(), None)).collect()).await;
+
+    let mut filter = Filter { order: Order::HoldsUntil, ..Filter::default() };
+    let mut paged = Vec::new();
+    loop {
+        let part = journal.list(&filter, 1).await.unwrap();
+        paged.extend(part.rows.into_iter().map(|row| row.id));
+        let Some(Place { id, holds_until }) = part.next else { break };
+        filter.behind = holds_until.map(|until| (until, id));
+    }
+    assert_eq!(paged, [rows[1].id, rows[3].id, rows[2].id, rows[0].id]);
+    let soon = Filter { holds_before: until(20), ..Filter::default() };
+    let soon: Vec<_> = journal.list(&soon, 9).await.unwrap().rows.into_iter().map(|row| row.id).collect();
+    assert_eq!(soon, [rows[3].id, rows[1].id]);
+
+    // The hold is extended, which is no change of status, and then given back.
+    let (id, status) = (rows[1].id, rows[1].status);
+    for (seq, holds_until) in [(2, until(40)), (3, None)] {
+        let change = Change::Row { status, error: None, holds_until, taken_over_by: None, paused: false };
+        commit(&mut *lane, vec![Append { saga_id: id, record: record(seq), change, sleep: Sleep::Unchanged }]).await;
+        let found = journal.get(id).await.unwrap().unwrap().row;
+        assert_eq!((found.holds_until, found.updated_at), (holds_until, rows[1].updated_at));
+    }
 }

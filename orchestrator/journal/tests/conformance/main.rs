@@ -40,6 +40,7 @@ on_both! {
         a_started_saga_reads_back_as_it_was_written,
         every_kind_of_entry_reads_back_equal,
         each_change_of_status_shows_in_the_row,
+        a_version_that_takes_a_saga_over_shows_in_its_row,
         only_the_records_after_a_number_are_read,
         of_two_sessions_that_write_the_same_seq_exactly_one_commits,
         an_append_with_a_taken_seq_leaves_no_trace,
@@ -54,7 +55,8 @@ on_both! {
         a_batch_of_a_thousand_is_committed_whole;
     lists:
         each_filter_finds_its_sagas_newest_first,
-        pages_follow_each_other_without_gaps;
+        pages_follow_each_other_without_gaps,
+        what_lapses_first_is_listed_first_and_the_row_follows_the_hold;
     failures:
         failures_are_grouped_and_counted_by_the_hour_in_which_they_failed,
         groups_are_read_page_by_page;

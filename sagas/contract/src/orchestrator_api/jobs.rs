@@ -47,6 +47,9 @@ pub struct SagaFilter {
     /// Started before that time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_before: Option<DateTime<Utc>>,
+    /// Holding something that lapses before that time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub holds_before: Option<DateTime<Utc>>,
 }
 
 /// A request for a job.

@@ -42,6 +42,9 @@ pub struct SagaSummary {
     /// The time of its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<DateTime<Utc>>,
+    /// The earliest time at which something lapses that it holds, before its point of no return.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holds_until: Option<DateTime<Utc>>,
 }
 
 /// One saga, as it stands.
@@ -66,9 +69,6 @@ pub struct SagaView {
     /// The time when the engine next looks at it by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_wake_at: Option<DateTime<Utc>>,
-    /// The earliest time at which something lapses that it holds, before its point of no return.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub holds_until: Option<DateTime<Utc>>,
     /// The signals that it has heard.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signals: Vec<SignalView>,

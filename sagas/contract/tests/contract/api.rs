@@ -5,9 +5,9 @@ use contract::{
     command::Refusal,
     orchestrator_api::{
         ActionRequest, AuditBreak, AuditFact, AuditHead, AuditRecord, AuditVerification, DeadLetterView, ErrorGroup,
-        LeftEffect, PlanView, PlannedCommand, PlannedTotal, PlannedWhen, Plans, PlansRequest, QuarantinedSaga,
-        RecordView, RetiredState, RetiredWeek, SagaPause, SagaStarted, SagaSummary, SagaView, SignalEffect,
-        SignalRequest, SignalView, StartKey, StartSaga, StepView, StepWork, Unplanned,
+        LeftEffect, MigrationView, PlanView, PlannedCommand, PlannedTotal, PlannedWhen, Plans, PlansRequest,
+        QuarantinedSaga, RecordView, RetiredState, RetiredWeek, SagaPause, SagaStarted, SagaSummary, SagaView,
+        SignalEffect, SignalRequest, SignalView, StartKey, StartSaga, StepView, StepWork, Unplanned,
     },
     saga::{Action, Cause, PauseClock, PausedHolds, SagaStatus, StepKind, StepStatus},
     user::{Claims, Login, Refresh, Register, Registered, Role, TOKEN_AUDIENCE, TOKEN_ISSUER, Tokens},
@@ -75,6 +75,11 @@ fn sagas() -> Vec<Golden> {
         golden("plan_view", plan(true)),
         golden("plan_view.least", plan(false)),
         golden("plans", plans()),
+        golden(
+            "migration_view",
+            MigrationView { summary: summary(false), obstacles: vec!["step `x` was begun".into()] },
+        ),
+        golden("migration_view.least", MigrationView { summary: summary(false), obstacles: Vec::new() }),
         golden("error_group", error_group(true)),
         golden("error_group.least", error_group(false)),
         golden("retired_week", retired(true)),
@@ -113,6 +118,7 @@ fn summary(full: bool) -> SagaSummary {
         created_at: at(0),
         updated_at: at(1),
         finished_at: full.then(|| at(2)),
+        holds_until: full.then(|| at(20)),
     }
 }
 
@@ -236,7 +242,6 @@ fn view(full: bool) -> SagaView {
         }),
         deadline_at: full.then(|| at(10)),
         next_wake_at: full.then(|| at(5)),
-        holds_until: full.then(|| at(20)),
         signals: if full { vec![signal(true), signal(false)] } else { Vec::new() },
         dead_letters: if full { vec![dead_letter(true)] } else { Vec::new() },
         head: 7,
@@ -326,6 +331,7 @@ fn actions() -> Vec<Golden> {
         golden("action.skip", request(Action::Skip { step: step("confirm-rooms"), reply: reply(), force: true })),
         golden("action.fire_timer", request(Action::FireTimer { step: step("cool-down") })),
         golden("action.reschedule_timer", request(Action::RescheduleTimer { step: step("cool-down"), at: at(30) })),
+        golden("action.migrate", request(Action::Migrate { version: 2 })),
         golden("action.abandon", request(Action::Abandon {})),
         golden("action.pause", request(Action::Pause { clock: PauseClock::Freeze, holds: PausedHolds::Keep })),
         golden("action.resume", request(Action::Resume {})),

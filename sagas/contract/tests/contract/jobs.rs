@@ -48,6 +48,7 @@ fn filter() -> SagaFilter {
         error: Some("hold-rooms/reply_missing".into()),
         created_after: Some(at(0)),
         created_before: Some(at(9)),
+        holds_before: Some(at(20)),
     }
 }
 

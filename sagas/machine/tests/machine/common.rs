@@ -503,7 +503,7 @@ pub(crate) fn act(action: Action) -> Input {
 }
 
 /// A decision in words: the entries, the verdict when there are none, and the status when it changes.
-fn words(decision: &Decision, before: SagaStatus) -> String {
+pub(crate) fn words(decision: &Decision, before: SagaStatus) -> String {
     let mut words: Vec<_> = decision.entries.iter().map(entry_words).collect();
     match &decision.verdict {
         Verdict::Accepted => {}
@@ -562,6 +562,7 @@ fn entry_words(entry: &Entry) -> String {
         Entry::TimerSet { step, .. } => format!("{step} waits for its time"),
         Entry::TimerFired { step } => format!("the time of {step} comes"),
         Entry::ExtensionBegun { step, .. } => format!("{step} is to be extended"),
+        Entry::DefinitionChanged { version, .. } => format!("now version {version}"),
         Entry::StepNotNeeded { step } => format!("{step} is not needed"),
         Entry::SagaPaused { clock, holds, .. } => format!("paused ({}, {})", clock.as_str(), holds.as_str()),
         Entry::SagaResumed { .. } => "resumed".into(),

@@ -96,6 +96,7 @@ fn examples() -> Vec<(&'static str, Entry)> {
                 Entry::TimerFired { .. } => "timer_fired",
                 Entry::StepNotNeeded { .. } => "step_not_needed",
                 Entry::ExtensionBegun { .. } => "extension_begun",
+                Entry::DefinitionChanged { .. } => "definition_changed",
                 Entry::ClockStood { .. } => "clock_stood",
                 Entry::SagaPaused { .. } => "saga_paused",
                 Entry::SagaResumed { .. } => "saga_resumed",
@@ -209,6 +210,10 @@ fn operators() -> Vec<(&'static str, Entry)> {
     };
     let reply = || json!({"confirmation": "VX-42"});
     let step = || name("confirm-rooms");
+    let changed = |not_applicable| {
+        let fingerprint = serde_json::from_value(json!("00112233445566778899aabbccddeeff")).unwrap();
+        Entry::DefinitionChanged { version: 2, fingerprint, not_applicable }
+    };
     vec![
         (".retry_all", acted(Action::Retry { step: None })),
         (".retry_step", acted(Action::Retry { step: Some(step()) })),
@@ -216,6 +221,9 @@ fn operators() -> Vec<(&'static str, Entry)> {
         (".skip", acted(Action::Skip { step: step(), reply: reply(), force: true })),
         (".fire_timer", acted(Action::FireTimer { step: step() })),
         (".reschedule_timer", acted(Action::RescheduleTimer { step: step(), at: at(60) })),
+        (".migrate", acted(Action::Migrate { version: 2 })),
+        ("", changed(vec![step()])),
+        (".least", changed(Vec::new())),
         (".abandon", acted(Action::Abandon {})),
         (".pause", acted(Action::Pause { clock: PauseClock::Freeze, holds: PausedHolds::Keep })),
         (".resume", acted(Action::Resume {})),

@@ -265,7 +265,8 @@ fn any_action(step: StepName, kind: u8) -> Action {
         18 => Action::Pause { clock: PauseClock::Run, holds: PausedHolds::Keep },
         19 => Action::Pause { clock: PauseClock::Run, holds: PausedHolds::Lapse },
         20.. => Action::Resume {},
-        14 | 15 => Action::RescheduleTimer { step, at: DateTime::from_timestamp(1_800_000_100, 0).unwrap() },
+        14 => Action::Migrate { version: 9 },
+        15 => Action::RescheduleTimer { step, at: DateTime::from_timestamp(1_800_000_100, 0).unwrap() },
     }
 }
 

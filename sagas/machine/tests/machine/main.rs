@@ -14,6 +14,8 @@ mod laws;
 #[cfg(test)]
 mod linting;
 #[cfg(test)]
+mod migrating;
+#[cfg(test)]
 mod mistakes;
 #[cfg(test)]
 mod pausing;

@@ -164,6 +164,7 @@ fn inputs(step: &'static str, op: Op) -> Vec<(&'static str, Make)> {
         ("operator: cancel", operator(Action::Cancel {})),
         ("operator: fire its timer", operator(Action::FireTimer { step: name(step) })),
         ("operator: reschedule it", reschedule(step)),
+        ("operator: migrate to an unknown version", operator(Action::Migrate { version: 9 })),
         ("operator: abandon", operator(Action::Abandon {})),
         ("operator: pause", operator(pause())),
         ("operator: resume", operator(Action::Resume {})),

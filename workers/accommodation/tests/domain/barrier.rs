@@ -1,10 +1,10 @@
 //! Holding and releasing rooms under the runtime's barrier: duplicates, undo first, overlaps, sticky refusals, batches.
 
-use std::sync::Arc;
+use std::{cell::RefCell, sync::Arc};
 
 use contract::{
     OrderId,
-    accommodation::{AcceptedStay, ConfirmRooms, HoldRooms, REFUSED_SOLD_OUT, ReleaseRooms},
+    accommodation::{AcceptedStay, ConfirmRooms, ExtendRooms, HoldRooms, REFUSED_SOLD_OUT, ReleaseRooms},
 };
 use worker_accommodation::{Settings, domain};
 use worker_runtime::testkit::{
@@ -48,6 +48,37 @@ async fn holding_and_releasing_keep_every_promise_of_the_barrier() {
     check_pair(&harness, &rooms(), || {
         let order_id = kit::ids::order_id();
         (hold(order_id, &[&villa, &room]), ReleaseRooms { order_id })
+    })
+    .await;
+    assert_conserved(harness.pool()).await;
+}
+
+/// More holds than the conformance kit asks for pairs.
+const HELD: usize = 32;
+
+#[tokio::test]
+async fn extending_and_releasing_keep_every_promise_of_the_barrier() {
+    let database = private_servers::testing::database("stays_extend_barrier").await;
+    let clock = Arc::new(ManualClock::new(at(0)));
+    let harness =
+        Harness::open(domain(&Settings::default(), offer_keys(), false), &database, Arc::<ManualClock>::clone(&clock))
+            .await;
+    put_on_sale(harness.pool(), 40, 1).await;
+    let room = offer(1, 3, 5);
+    let held = RefCell::new(Vec::new());
+    for _ in 0..HELD {
+        let held_room = hold(kit::ids::order_id(), &[&room]);
+        harness.deliver(&action_of_a_new_saga("hold-rooms"), &held_room).await;
+        held.borrow_mut().push(held_room);
+    }
+    clock.advance(chrono::TimeDelta::minutes(10));
+    // What an extension has done, and a release has taken back.
+    let extended = Snapshot::new([
+        "SELECT order_id, expires_at FROM room_hold WHERE status = 'held' AND expires_at > to_timestamp(1800000000 + 25 * 60)",
+    ]);
+    check_pair(&harness, &extended, || {
+        let HoldRooms { order_id, offers, .. } = held.borrow_mut().pop().expect("enough is held");
+        (ExtendRooms { order_id, offers }, ReleaseRooms { order_id })
     })
     .await;
     assert_conserved(harness.pool()).await;

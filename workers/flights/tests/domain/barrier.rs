@@ -1,11 +1,11 @@
 //! Holding and releasing seats under the runtime's barrier: duplicates, undo first, overlaps, sticky refusals, batches.
 
-use std::sync::Arc;
+use std::{cell::RefCell, sync::Arc};
 
 use contract::{
     OrderId, Outcome,
     envelope::CommandEnvelope,
-    flights::{AcceptedFlight, ConfirmSeats, HoldSeats, REFUSED_SOLD_OUT, ReleaseSeats, SeatsConfirmed},
+    flights::{AcceptedFlight, ConfirmSeats, ExtendSeats, HoldSeats, REFUSED_SOLD_OUT, ReleaseSeats, SeatsConfirmed},
 };
 use worker_flights::{Settings, domain};
 use worker_runtime::testkit::{
@@ -48,6 +48,37 @@ async fn holding_and_releasing_keep_every_promise_of_the_barrier() {
     check_pair(&harness, &seats(), || {
         let order_id = kit::ids::order_id();
         (hold(order_id, 2, &[&two, &one]), ReleaseSeats { order_id })
+    })
+    .await;
+    assert_conserved(harness.pool()).await;
+}
+
+/// More holds than the conformance kit asks for pairs.
+const HELD: usize = 32;
+
+#[tokio::test]
+async fn extending_and_releasing_keep_every_promise_of_the_barrier() {
+    let database = private_servers::testing::database("flights_extend_barrier").await;
+    let clock = Arc::new(ManualClock::new(at(0)));
+    let harness =
+        Harness::open(domain(&Settings::default(), offer_keys(), false), &database, Arc::<ManualClock>::clone(&clock))
+            .await;
+    put_on_sale(harness.pool(), &[40]).await;
+    let one = offer(harness.pool(), 1, 1).await;
+    let held = RefCell::new(Vec::new());
+    for _ in 0..HELD {
+        let held_seat = hold(kit::ids::order_id(), 1, &[&one]);
+        harness.deliver(&action_of_a_new_saga("hold-seats"), &held_seat).await;
+        held.borrow_mut().push(held_seat);
+    }
+    clock.advance(chrono::TimeDelta::minutes(10));
+    // What an extension has done, and a release has taken back.
+    let extended = Snapshot::new([
+        "SELECT order_id, expires_at FROM seat_hold WHERE status = 'held' AND expires_at > to_timestamp(1800000000 + 25 * 60)",
+    ]);
+    check_pair(&harness, &extended, || {
+        let HoldSeats { order_id, offers, .. } = held.borrow_mut().pop().expect("enough is held");
+        (ExtendSeats { order_id, offers }, ReleaseSeats { order_id })
     })
     .await;
     assert_conserved(harness.pool()).await;
