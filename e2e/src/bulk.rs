@@ -34,20 +34,36 @@ impl System {
         let orchestrators = [self.internal("orchestrator-1"), self.internal("orchestrator-2")];
         let placed = orchestrators[0].get(&format!("/api/sagas/{saga}")).await?.body;
         let orders = stream::iter(0..count)
-            .map(|number| start(&orchestrators[number % orchestrators.len()], &placed))
+            .map(|number| start(&orchestrators[number % orchestrators.len()], &placed, None))
             .buffer_unordered(STARTS_MAX);
+        orders.try_collect().await
+    }
+
+    /// As [`System::order_again`], of the first version and at one orchestrator, as an earlier gateway would.
+    ///
+    /// # Errors
+    /// When one of them is refused.
+    pub async fn order_as_before(&self, saga: &str, count: usize, orchestrator: &str) -> Result<Vec<String>> {
+        let orchestrator = self.internal(orchestrator);
+        let mut placed = self.internal("orchestrator-1").get(&format!("/api/sagas/{saga}")).await?.body;
+        let input = placed["input"].as_object_mut().context("no input")?;
+        ["departs_on", "payment_plan", "payment_id"].iter().for_each(|later| drop(input.remove(*later)));
+        let orders =
+            stream::iter(0..count).map(|_| start(&orchestrator, &placed, Some(1))).buffer_unordered(STARTS_MAX);
         orders.try_collect().await
     }
 }
 
-async fn start(orchestrator: &Client, placed: &Value) -> Result<String> {
+async fn start(orchestrator: &Client, placed: &Value, version: Option<u32>) -> Result<String> {
     let order_id = kit::ids::order_id().to_string();
     let mut input = placed["input"].clone();
     input["order_id"] = json!(order_id);
-    input["payment_id"] = json!(kit::ids::payment_id().to_string());
+    if input.get("payment_id").is_some() {
+        input["payment_id"] = json!(kit::ids::payment_id().to_string());
+    }
     let start = StartSaga {
         name: placed["name"].as_str().context("no name")?.to_owned(),
-        version: None,
+        version,
         idempotency: Some(StartKey { key: order_id.clone(), fingerprint: order_id.clone() }),
         business_key: order_id.clone(),
         owner: placed["owner"].as_str().map(str::to_owned),

@@ -63,6 +63,12 @@ impl Program {
         Ok(())
     }
 
+    /// Gives it another value of a setting from its next start on, or none.
+    pub fn set(&mut self, flag: &str, value: Option<&str>) {
+        self.arguments.retain(|argument| argument.split('=').next() != Some(flag));
+        self.arguments.extend(value.map(|value| format!("{flag}={value}")));
+    }
+
     /// Ends it without warning (SIGKILL), and waits until it is gone.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {

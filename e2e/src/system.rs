@@ -153,6 +153,17 @@ impl System {
         Ok(system)
     }
 
+    /// Starts another program beside the usual ones, and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub async fn add(&mut self, name: &'static str, binary: &str, arguments: &[&str]) -> Result<()> {
+        self.ports.extend(free_ports(1)?);
+        self.spawn(name, binary, arguments.iter().map(|argument| (*argument).to_owned()).collect())?;
+        self.until_ready(name).await;
+        Ok(())
+    }
+
     fn spawn(&mut self, name: &'static str, binary: &str, mut arguments: Vec<String>) -> Result<()> {
         let port = self.ports.pop().context("a port for every program")?;
         arguments.push(format!("--listen=127.0.0.1:{port}"));

@@ -47,6 +47,8 @@ const OPERATION_LOCATION: HeaderName = HeaderName::from_static("operation-locati
 pub(crate) trait ClientSaga: Sized + Send + Sync {
     /// The saga's definition.
     const NAME: &'static str;
+    /// The version of the definition that takes this input. An orchestrator of an earlier program may not know it yet.
+    const VERSION: u32;
     /// The thing in the address that the request is about, as its text is part of the request.
     type Target: fmt::Display + Send + Sync;
     /// The things that the request refers to, as they are when the saga starts: the prices of offers.
@@ -169,7 +171,7 @@ async fn start_saga<S: ClientSaga>(
     })?;
     let start = StartSaga {
         name: S::NAME.to_owned(),
-        version: None,
+        version: Some(S::VERSION),
         idempotency: Some(key),
         business_key,
         owner: Some(caller.user_id.to_string()),

@@ -54,6 +54,9 @@ const REST_AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// confirmation was lost.
 const NOTHING_DONE_CODES: [&str; 4] = ["busy", "broker_blocked", "shard_unavailable", "orchestrator_draining"];
 
+/// The orchestrator's words for what it does not know, and one of a later program may.
+const NOT_KNOWN_HERE_CODES: [&str; 2] = ["definition_unknown", "version_unknown"];
+
 /// The kit's word for a wrong internal token: a mistake of the installation, not of the client.
 const INTERNAL_TOKEN_CODE: &str = "internal_token";
 
@@ -399,6 +402,9 @@ impl Upstream {
             let error = match attempted {
                 Ok(received) => {
                     base.note(false);
+                    if received.is_not_known_here() && bases.peek().is_some() {
+                        continue;
+                    }
                     return Ok(received);
                 }
                 Err(error) => error,
@@ -546,6 +552,19 @@ enum Wanted {
 enum Received {
     Whole(UpstreamResponse),
     Open(Response),
+}
+
+impl Received {
+    /// True for the answer of a program that does not know what it was asked for.
+    fn is_not_known_here(&self) -> bool {
+        match self {
+            Self::Whole(answer) => {
+                let codes = || answer.code().is_some_and(|code| NOT_KNOWN_HERE_CODES.contains(&code.as_str()));
+                answer.status == StatusCode::NOT_FOUND && codes()
+            }
+            Self::Open(_) => false,
+        }
+    }
 }
 
 impl UpstreamResponse {

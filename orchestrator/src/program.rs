@@ -50,7 +50,7 @@ pub async fn program(cli: Cli, catalog: Catalog) -> Result<(), ProgramError> {
     kit::metrics::install();
     let stop = kit::shutdown::on_signal();
     let settings = cli.settings();
-    let catalog = catalog.with_times_divided(cli.times_divisor);
+    let catalog = catalog.with_times_divided(cli.times_divisor).up_to(cli.definitions_up_to.unwrap_or(u32::MAX));
     let clock = cli.common.clock();
     let opening = PgJournalOptions::new(url, cli.shards, settings.instance, clock.now()).with_database(DATABASE);
     let journal = PgJournal::connect(opening).await?;

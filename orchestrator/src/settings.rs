@@ -19,6 +19,9 @@ pub const SHARDS_DEFAULT: u16 = 4;
 /// The name of the setting that divides the definitions' times.
 const TIMES_DIVISOR_ENV: &str = "SOJOURN_TIMES_DIVISOR";
 
+/// The name of the setting that makes a program an earlier one.
+const DEFINITIONS_UP_TO_ENV: &str = "SOJOURN_DEFINITIONS_UP_TO";
+
 /// The age of history that leaves: the last year is there, and a month more to look at it.
 pub const RETENTION_DAYS_DEFAULT: u16 = 400;
 
@@ -69,6 +72,10 @@ pub struct Cli {
     /// Makes every time of the definitions so many times as short, for tests that have no hours. Production refuses it.
     #[arg(long, env = TIMES_DIVISOR_ENV, default_value_t = 1, hide = true, value_parser = clap::value_parser!(u32).range(1..))]
     pub times_divisor: u32,
+    /// Knows only versions of definitions up to this one, as an earlier program does. For tests of rolling upgrades; production
+    /// refuses it.
+    #[arg(long, env = DEFINITIONS_UP_TO_ENV, hide = true)]
+    pub definitions_up_to: Option<u32>,
 }
 
 impl Cli {
@@ -78,7 +85,8 @@ impl Cli {
     /// Those of [`Common::validate`] and [`Common::validate_for_tests`].
     pub fn validate(&self) -> Result<(), SettingsError> {
         self.common.validate()?;
-        self.common.validate_for_tests(TIMES_DIVISOR_ENV, self.times_divisor != 1)
+        self.common.validate_for_tests(TIMES_DIVISOR_ENV, self.times_divisor != 1)?;
+        self.common.validate_for_tests(DEFINITIONS_UP_TO_ENV, self.definitions_up_to.is_some())
     }
 
     /// The settings of a process that just started.

@@ -47,14 +47,22 @@ struct Cli {
         value_parser = clap::value_parser!(u32).range(1..)
     )]
     read_connections_max: u32,
+    /// Knows only versions of commands up to this one, as an earlier program does. For tests of rolling upgrades; production
+    /// refuses it.
+    #[arg(long, env = COMMANDS_UP_TO_ENV, hide = true)]
+    commands_up_to: Option<u16>,
     #[command(flatten)]
     settings: DomainSettings,
 }
+
+/// The name of the setting that makes a program an earlier one.
+const COMMANDS_UP_TO_ENV: &str = "SOJOURN_COMMANDS_UP_TO";
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let mut cli: Cli = kit::settings::load();
     cli.common.validate()?;
+    cli.common.validate_for_tests(COMMANDS_UP_TO_ENV, cli.commands_up_to.is_some())?;
     if cli.domains.iter().any(|route| matches!(route, Route::Flights | Route::Accommodation)) {
         cli.settings.offer_keys(cli.common.is_production())?;
     }
@@ -78,7 +86,8 @@ async fn main() -> anyhow::Result<()> {
     let clock = cli.common.clock();
     let domains =
         cli.domains.iter().map(|route| domain(*route, &cli.settings, url, &clock, cli.common.is_production()));
-    let domains = domains.collect::<Result<Vec<_>, _>>()?;
+    let known = |domain: worker_runtime::Domain| domain.up_to(cli.commands_up_to.unwrap_or(u16::MAX));
+    let domains = domains.map(|domain| domain.map(known)).collect::<Result<Vec<_>, _>>()?;
     let mut settings = worker_runtime::Settings::new(url, cli.common.internal_token.clone());
     settings.listen = Some(cli.listen);
     settings.batch_commands_max = cli.batch_max;

@@ -35,6 +35,7 @@ pub(crate) struct BookingRequest(OrderRequest);
 
 impl ClientSaga for BookingRequest {
     const NAME: &'static str = "booking";
+    const VERSION: u32 = 1;
     type Target = NoTarget;
     type Snapshot = AcceptedOffers;
     type Input = PlaceOrder;

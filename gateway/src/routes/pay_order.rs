@@ -48,6 +48,7 @@ pub(crate) struct Accepted {
 
 impl ClientSaga for PaymentRequest {
     const NAME: &'static str = "payment";
+    const VERSION: u32 = 1;
     type Target = OrderId;
     type Snapshot = Order;
     type Input = PayOrder;

@@ -36,6 +36,7 @@ pub(crate) const PLACE: Endpoint = Endpoint {
 
 impl ClientSaga for OrderRequest {
     const NAME: &'static str = "order";
+    const VERSION: u32 = 2;
     type Target = NoTarget;
     type Snapshot = AcceptedOffers;
     type Input = PlaceOrder;

@@ -50,6 +50,13 @@ impl Catalog {
         self
     }
 
+    /// The same definitions without the versions above this one, for tests in which an earlier program takes part.
+    #[must_use]
+    pub fn up_to(mut self, version: u32) -> Self {
+        self.by_name.values_mut().for_each(|versions| versions.retain(|known, _| *known <= version));
+        self
+    }
+
     /// The definition of that name and version.
     #[must_use]
     pub fn get(&self, name: &str, version: u32) -> Option<&Arc<Definition>> {

@@ -129,6 +129,13 @@ impl Domain {
         self.with::<C>(AnyHandler::outside::<C>(handler), Some(null::<C>(null_reply)))
     }
 
+    /// Without the versions of commands above this one, for tests in which an earlier program takes part.
+    #[must_use]
+    pub fn up_to(mut self, version: u16) -> Self {
+        self.commands.retain(|(_, known), _| *known <= version);
+        self
+    }
+
     /// Locks the rows of a batch with commands of several kinds in one order; see [`LockOrder`].
     #[must_use]
     pub fn lock_order(mut self, lock_order: impl LockOrder) -> Self {
