@@ -1,6 +1,8 @@
 //! The command line: every flag, its help and the examples, in one place.
 
 mod jobs;
+mod lists;
+mod migrations;
 
 use std::path::PathBuf;
 
@@ -11,7 +13,11 @@ use contract::{
     saga::{Action, PauseClock, PausedHolds, SagaStatus},
 };
 
-pub(crate) use self::jobs::{JobAct, JobCreate, JobRate, Jobs};
+pub(crate) use self::{
+    jobs::{JobAct, JobCreate, JobRate, Jobs},
+    lists::{Filters, List},
+    migrations::{Migrate, Migrations},
+};
 
 /// Where the gateway listens unless told otherwise.
 const URL_DEFAULT: &str = "http://127.0.0.1:8080";
@@ -238,51 +244,6 @@ The session is kept in $XDG_CONFIG_HOME/sojourn/sessions.json (or ~/.config/sojo
     },
 }
 
-/// The flags of a listing.
-#[derive(Debug, Args)]
-pub(crate) struct List {
-    #[command(flatten)]
-    pub(crate) filter: Filters,
-    /// List what lapses first, in place of the newest; only sagas that hold something
-    #[arg(long)]
-    pub(crate) by_hold: bool,
-    /// The most sagas to list; 0 for all of them
-    #[arg(long, default_value_t = LIST_LIMIT_DEFAULT)]
-    pub(crate) limit: u32,
-}
-
-/// The conditions on sagas.
-#[derive(Debug, Args)]
-pub(crate) struct Filters {
-    /// Only this status; may be repeated
-    #[arg(long, value_parser = parse_status, value_delimiter = ',')]
-    pub(crate) status: Vec<SagaStatus>,
-    /// Only this definition, such as `order`
-    #[arg(long)]
-    pub(crate) name: Option<String>,
-    /// Only this business key, such as an order's id
-    #[arg(long)]
-    pub(crate) business_key: Option<String>,
-    /// Only this owner, such as a user's id
-    #[arg(long)]
-    pub(crate) owner: Option<String>,
-    /// Only sagas that failed this way, as the ERROR column shows it
-    #[arg(long)]
-    pub(crate) error: Option<String>,
-    /// Only sagas that are paused
-    #[arg(long)]
-    pub(crate) paused: bool,
-    /// Started at or after: a time (RFC 3339) or an age such as 30m, 2h, 7d
-    #[arg(long)]
-    pub(crate) since: Option<String>,
-    /// Started before: a time (RFC 3339) or an age such as 30m, 2h, 7d
-    #[arg(long)]
-    pub(crate) until: Option<String>,
-    /// Holding something that lapses before that time (RFC 3339)
-    #[arg(long, value_name = "TIME")]
-    pub(crate) holds_before: Option<DateTime<Utc>>,
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct Errors {
     /// Only failures of this definition, such as `order`
@@ -407,26 +368,6 @@ impl PauseRules {
         };
         Action::Pause { clock, holds }
     }
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Migrate {
-    #[command(flatten)]
-    pub(crate) act: Act,
-    /// The version that takes it over
-    #[arg(long, value_name = "VERSION")]
-    pub(crate) to: u32,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Migrations {
-    /// The saga's name, such as `order`
-    pub(crate) name: String,
-    /// The version that would take them over
-    pub(crate) version: u32,
-    /// The most sagas to look at; 0 for all of them
-    #[arg(long, default_value_t = LIST_LIMIT_DEFAULT)]
-    pub(crate) limit: u32,
 }
 
 /// The action that is planned.

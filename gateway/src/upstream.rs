@@ -50,8 +50,7 @@ const RETRY_AFTER_SECONDS_MAX: u32 = 60;
 /// How long an address that failed is asked last: about as long as a restart or a takeover.
 const REST_AFTER_FAILURE: Duration = Duration::from_secs(5);
 
-/// The orchestrator's words for a 503 that certainly had no effect. Any other may come after the fact: a commit whose
-/// confirmation was lost.
+/// The orchestrator's words for a 503 that certainly had no effect. Any other may come after a commit whose answer was lost.
 const NOTHING_DONE_CODES: [&str; 4] = ["busy", "broker_blocked", "shard_unavailable", "orchestrator_draining"];
 
 /// The orchestrator's words for what it does not know, and one of a later program may.
@@ -400,11 +399,9 @@ impl Upstream {
                 () = base.goes(), if leaves => Err(UpstreamError::TimedOut { service }),
             };
             let error = match attempted {
+                Ok(Received::Whole(answer)) if answer.is_not_known_here() && bases.peek().is_some() => continue,
                 Ok(received) => {
                     base.note(false);
-                    if received.is_not_known_here() && bases.peek().is_some() {
-                        continue;
-                    }
                     return Ok(received);
                 }
                 Err(error) => error,
@@ -554,19 +551,6 @@ enum Received {
     Open(Response),
 }
 
-impl Received {
-    /// True for the answer of a program that does not know what it was asked for.
-    fn is_not_known_here(&self) -> bool {
-        match self {
-            Self::Whole(answer) => {
-                let codes = || answer.code().is_some_and(|code| NOT_KNOWN_HERE_CODES.contains(&code.as_str()));
-                answer.status == StatusCode::NOT_FOUND && codes()
-            }
-            Self::Open(_) => false,
-        }
-    }
-}
-
 impl UpstreamResponse {
     fn into_response(self) -> Response {
         let mut response = axum::http::Response::new(self.body);
@@ -578,6 +562,12 @@ impl UpstreamResponse {
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, UpstreamError> {
         serde_json::from_slice(&self.body)
             .map_err(|error| self.unusable(&format!("a body that does not read: {error}")))
+    }
+
+    /// True for the answer of a program that does not know the definition that it was asked for.
+    fn is_not_known_here(&self) -> bool {
+        self.status == StatusCode::NOT_FOUND
+            && self.code().is_some_and(|code| NOT_KNOWN_HERE_CODES.contains(&code.as_str()))
     }
 
     /// The problem's code, when the body is a problem.

@@ -4,6 +4,7 @@ use contract::{
     SagaId,
     saga::{SagaStatus, StepStatus},
 };
+use machine::Catalog;
 use serde_json::{Value, json};
 
 use crate::{
@@ -16,9 +17,11 @@ on_both_journals!(a_saga_goes_on_under_the_version_that_took_it_over);
 
 on_real_servers!(a_saga_goes_on_under_the_version_that_took_it_over);
 
-/// An orchestrator that knows the later versions, owning everything.
-async fn upgraded(rig: &Rig) -> Running {
-    let parts = Parts { catalog: trip::upgraded_catalog(), ..rig.parts().await };
+/// Kills an orchestrator, and starts one that knows these definitions in its place, owning everything.
+async fn replace(rig: &Rig, before: Running, catalog: Catalog) -> Running {
+    // Taken before: a journal in memory does not outlive the last process.
+    let parts = Parts { catalog, ..rig.parts().await };
+    before.kill();
     let mut running = Running::start_waiting(parts).await;
     running.owns_all().await;
     running
@@ -39,9 +42,8 @@ async fn a_saga_goes_on_under_the_version_that_took_it_over(rig: &Rig) {
     let saga = first.client.start("patient-trip", "short").await;
     until("it waits", async || (first.client.view(saga).await.steps[1].status == StepStatus::Waiting).then_some(()))
         .await;
-    first.kill();
 
-    let second = upgraded(rig).await;
+    let second = replace(rig, first, trip::upgraded_catalog()).await;
     let client = &second.client;
     assert_eq!(obstacles(client, saga, 2).await, Value::Null);
     let check = "that version has step `check` before `approval`, which was begun without it";
@@ -60,17 +62,15 @@ async fn a_saga_goes_on_under_the_version_that_took_it_over(rig: &Rig) {
     let (status, migrated) = client.act(saga, json!({ "action": "migrate", "version": 2 })).await;
     assert_eq!((status.as_u16(), &migrated["version"]), (200, &json!(2)), "{migrated}");
     assert_eq!(client.list("name=patient-trip").await[0].version, 2);
-    second.kill();
 
     // A program that does not know the version leaves it alone, and one that does goes on with it.
-    let earlier = rig.orchestrator().await;
+    let earlier = replace(rig, second, trip::catalog()).await;
     until("it is left alone", async || {
         let cause = earlier.client.view(saga).await.cause?;
         (cause.code == "definition_unknown").then_some(())
     })
     .await;
-    earlier.kill();
-    let third = upgraded(rig).await;
+    let third = replace(rig, earlier, trip::upgraded_catalog()).await;
     let signal = json!({ "id": "evt_1", "payload": { "by": "ann" } });
     assert_eq!(third.client.post(&format!("/api/sagas/{saga}/signals/approval"), &signal).await.0.as_u16(), 200);
     let view = third.client.reaches(saga, SagaStatus::Completed).await;

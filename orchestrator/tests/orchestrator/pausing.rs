@@ -84,7 +84,7 @@ async fn a_hold_is_extended_during_a_pause_and_a_cancel_ends_it(rig: &Rig) {
     let client = &running.client;
     // Held for so many milliseconds, and extended with two seconds to go.
     let saga = client.start("held-trip", "keeps hold-room 3000; keeps hold-room/extend 60000").await;
-    until("hold is done", async || client.view(saga).await.holds_until).await;
+    until("hold is done", async || client.view(saga).await.summary.holds_until).await;
     act(client, saga, json!({ "action": "pause", "clock": "run" })).await;
     until("it is extended", async || (worker.received(saga, "hold-room/extend") > 0).then_some(())).await;
     pause_is(client, saga, "the saga is paused still", |_| true).await;

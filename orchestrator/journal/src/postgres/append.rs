@@ -94,7 +94,7 @@ async fn tell_taken_keys(
 /// The types of the arrays that make the keys' rows, and so on below.
 const KEY_TYPES: [&str; 6] = ["uuid", "text", "text", "text", "text", "timestamptz"];
 const RECORD_TYPES: [&str; 5] = ["uuid", "bigint", "timestamptz", "text", "boolean"];
-const ROW_TYPES: [&str; 14] = [
+const ROW_TYPES: [&str; 15] = [
     "uuid",
     "text",
     "bigint",
