@@ -3,6 +3,7 @@
 mod jobs;
 mod lists;
 mod migrations;
+mod pauses;
 
 use std::path::PathBuf;
 
@@ -17,6 +18,7 @@ pub(crate) use self::{
     jobs::{JobAct, JobCreate, JobRate, Jobs},
     lists::{Filters, List},
     migrations::{Migrate, Migrations},
+    pauses::Pauses,
 };
 
 /// Where the gateway listens unless told otherwise.
@@ -206,6 +208,9 @@ The same plan is printed by retry, cancel, skip, migrate and abandon with --dry-
     /// Act on many sagas, on the server: canary first, at a pace, with a result for each
     #[command(subcommand)]
     Jobs(Jobs),
+    /// Pause a worker domain, a definition and version, or one of its steps
+    #[command(subcommand)]
+    Pauses(Pauses),
     /// Tell a saga that something happened outside, for a step that waits for it
     #[command(after_help = "\
 Examples:

@@ -59,6 +59,9 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Jobs(jobs) if !jobs.only_reads() => {
             commands::jobs::run(&client(&global)?, jobs, global.output, now()).await
         }
+        Command::Pauses(pauses) if !pauses.only_reads() => {
+            commands::pauses::run(&client(&global)?, pauses, global.output).await
+        }
         reading => tokio::select! {
             ended = read(&global, reading) => ended,
             () = interrupted.cancelled() => Err(Failure::interrupted()),
@@ -79,6 +82,7 @@ async fn read(global: &Global, command: Command) -> Result<(), Failure> {
         Command::Plan(plan) => commands::plan::run(&client(global)?, plan, output).await,
         Command::Audit(audit) => commands::audit::run(&client(global)?, audit, output).await,
         Command::Jobs(jobs) => commands::jobs::run(&client(global)?, jobs, output, now()).await,
+        Command::Pauses(pauses) => commands::pauses::run(&client(global)?, pauses, output).await,
         Command::Export(ids) => commands::export::sagas(&client(global)?, &ids).await,
         Command::Exports => commands::export::weeks(&client(global)?, output).await,
         Command::Journal(one) => commands::journal::run(&client(global)?, &one, output).await,

@@ -14,6 +14,7 @@ mod lists;
 mod live;
 mod migrations;
 mod operator;
+mod pauses;
 mod plans;
 mod problems;
 mod quarantine;
@@ -66,6 +67,8 @@ pub(crate) fn router(shared: &Arc<Shared>, calls: &Calls, stop: &CancellationTok
         .route("/api/jobs/{id}/resume", post(jobs::resume))
         .route("/api/jobs/{id}/abort", post(jobs::abort))
         .route("/api/jobs/{id}/rerun", post(jobs::rerun))
+        .route("/api/pauses", get(pauses::list).post(pauses::begin))
+        .route("/api/pauses/{scope}/end", post(pauses::end))
         .route("/api/sagas/{id}/signals/{name}", post(signals::signal))
         .route("/api/quarantine", get(quarantine::list))
         .route("/api/quarantine/{id}/release", post(quarantine::release))

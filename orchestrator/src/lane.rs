@@ -25,6 +25,7 @@ mod orphan_search;
 mod orphans;
 mod pace;
 mod paused;
+mod pauses;
 mod publisher;
 mod quarantine;
 mod recovery;
@@ -165,6 +166,7 @@ impl Lane {
 
     /// Gathers and takes one turn; false when the lane is told to end in order.
     async fn next_turn(&mut self, release: &CancellationToken) -> Result<bool, Lost> {
+        self.publisher.alongside(self.sagas.learn_pauses(&mut *self.journal)).await?;
         self.publisher.alongside(self.sagas.begin_recovery(&mut *self.journal)).await?;
         let Some(arrived) = release.run_until_cancelled(self.wait()).await else { return Ok(false) };
         let gathered = self.gather(arrived?).await?;
@@ -186,6 +188,7 @@ impl Lane {
                     self.sagas.note(self.publisher.take_reports());
                     self.sagas.report();
                 }
+                () = self.sagas.pauses.changed() => break,
                 () = self.journal.lost() => return Err(Lost::Session),
             }
         }

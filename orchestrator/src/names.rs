@@ -45,6 +45,8 @@ pub(crate) const SEQ_TAKEN: &str = "sojourn_orchestrator_appends_taken_total";
 pub(crate) const CIRCUIT_OPEN_SINCE: &str = "sojourn_orchestrator_circuit_open_since_seconds";
 /// Sagas whose commands wait until a domain, or the broker, takes them.
 pub(crate) const STANDING: &str = "sojourn_orchestrator_sagas_standing";
+/// Pauses of domains, definitions and steps that are in force, as this process knows them.
+pub(crate) const PAUSES: &str = "sojourn_orchestrator_pauses";
 /// Sagas that are paused, by shard.
 pub(crate) const PAUSED: &str = "sojourn_orchestrator_sagas_paused";
 /// Sagas with a step that must succeed in the end and is being retried.

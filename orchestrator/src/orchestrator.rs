@@ -112,6 +112,7 @@ pub async fn start(
         watchers: Arc::new(Watchers::new(settings.limits.watchers_max)),
         pending_requests: PendingRequests::default(),
         pending_questions: PendingRequests::default(),
+        pending_counts: PendingRequests::default(),
         unpackers: Unpackers::default(),
         pongs: Pongs::default(),
         watchdog: Arc::default(),

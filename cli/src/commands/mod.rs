@@ -12,6 +12,7 @@ pub(crate) mod journal;
 pub(crate) mod list;
 pub(crate) mod login;
 pub(crate) mod migrations;
+pub(crate) mod pauses;
 pub(crate) mod plan;
 pub(crate) mod show;
 pub(crate) mod waits;

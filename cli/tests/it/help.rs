@@ -21,6 +21,7 @@ async fn the_help_is_reviewed() {
         "abandon",
         "pause",
         "resume",
+        "pauses",
         "plan",
         "audit",
         "jobs",

@@ -13,11 +13,13 @@ mod error;
 mod export_file;
 mod job_choice;
 mod jobs;
+mod pauses;
 mod retention;
 
 pub use audit::AuditFilter;
 pub use jobs::{JOBS_OPEN_MAX, JobMade, JobResult, JobWork, Jobs, NewJob, Selection};
 pub use memory::MemoryJournal;
+pub use pauses::{PauseBegun, Pauses};
 pub use port::*;
 pub use postgres::{OpenJournalError, PgJournal, PgJournalOptions};
 pub use retention::{Retention, RetireError};

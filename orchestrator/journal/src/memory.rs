@@ -5,6 +5,7 @@
 mod error_groups;
 mod jobs;
 mod kept_job;
+mod pauses;
 mod retention;
 
 use std::{
@@ -16,7 +17,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, SubsecRound, Utc};
 use contract::{
     JobId, SagaId,
-    orchestrator_api::{AUDIT_HASH_NONE, AuditFact, AuditHead, AuditRecord, DeadLetterView, StartKey, next_row},
+    orchestrator_api::{AUDIT_HASH_NONE, AuditFact, AuditHead, AuditRecord, DeadLetterView, Pause, StartKey, next_row},
 };
 use tokio::sync::{OwnedMutexGuard, watch};
 use tokio_util::sync::CancellationToken;
@@ -49,6 +50,7 @@ struct Storage {
     members: Mutex<Members>,
     tables: Mutex<Tables>,
     jobs_changed: watch::Sender<u64>,
+    pauses_changed: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -72,6 +74,7 @@ struct Tables {
     letter_keys: HashSet<(String, String)>,
     audit: Vec<AuditRecord>,
     jobs: BTreeMap<JobId, KeptJob>,
+    pauses: BTreeMap<String, Pause>,
     owners: HashMap<u16, Owner>,
     epochs: HashMap<u16, i64>,
 }
@@ -94,6 +97,7 @@ impl MemoryJournal {
             members: Mutex::default(),
             tables: Mutex::default(),
             jobs_changed: watch::Sender::default(),
+            pauses_changed: watch::Sender::default(),
         };
         Self::join(Arc::new(storage))
     }
@@ -442,6 +446,10 @@ impl LaneJournal for MemoryLane {
         let tables = self.owned_tables()?;
         let all = tables.quarantine.keys().copied();
         Ok(all.filter(|id| id.shard(self.storage.shards) == self.shard).collect())
+    }
+
+    async fn pauses(&mut self) -> Result<Vec<Pause>, JournalError> {
+        Ok(self.owned_tables()?.pauses.values().cloned().collect())
     }
 
     async fn paused(&mut self) -> Result<Vec<SagaId>, JournalError> {

@@ -13,13 +13,13 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use contract::{
     SagaId, Traceparent,
-    orchestrator_api::{AuditFact, AuditHead, AuditRecord, DeadLetterView, StartKey},
+    orchestrator_api::{AuditFact, AuditHead, AuditRecord, DeadLetterView, Pause, StartKey},
     saga::SagaStatus,
 };
 use machine::Entry;
 
 pub use crate::error::JournalError;
-use crate::{audit::AuditFilter, jobs::Jobs, retention::Retention};
+use crate::{audit::AuditFilter, jobs::Jobs, pauses::Pauses, retention::Retention};
 
 /// One committed decision: the entries that belong together.
 #[derive(Debug, Clone, PartialEq)]
@@ -396,7 +396,7 @@ impl Membership {
 
 /// The journal as one process sees it: lanes to write with, and reads.
 #[async_trait]
-pub trait Journal: Jobs + Retention {
+pub trait Journal: Jobs + Pauses + Retention {
     /// The number of shards of this installation. Fixed when the journal was first made.
     fn shards(&self) -> u16;
 
@@ -515,6 +515,9 @@ pub trait LaneJournal: Send {
 
     /// The shard's sagas that are left alone.
     async fn in_quarantine(&mut self) -> Result<Vec<SagaId>, JournalError>;
+
+    /// The pauses of domains, definitions and steps that are in force.
+    async fn pauses(&mut self) -> Result<Vec<Pause>, JournalError>;
 
     /// The shard's sagas that are paused.
     async fn paused(&mut self) -> Result<Vec<SagaId>, JournalError>;

@@ -21,6 +21,7 @@ mod link;
 mod open;
 mod owners;
 mod partitions;
+mod pauses;
 mod pool;
 mod quarantine;
 mod reads;
@@ -37,7 +38,7 @@ use contract::{
     InstanceId, JobId, SagaId,
     orchestrator_api::{
         AuditFact, AuditHead, AuditRecord, DeadLetterView, Job, JobItem, JobOutcome, JobPreview, JobRefusals, JobState,
-        RetiredWeek, SagaFilter,
+        Pause, PauseScope, RetiredWeek, SagaFilter,
     },
 };
 use sqlx::{PgPool, migrate::Migrator, postgres::PgConnectOptions};
@@ -46,6 +47,7 @@ use tokio::sync::watch;
 use self::{lane::PgLane, link::Link, pool::Pool, session::unavailable, weeks::Weeks};
 use crate::audit::AuditFilter;
 use crate::jobs::{JobMade, JobResult, JobWork, Jobs, NewJob};
+use crate::pauses::{PauseBegun, Pauses};
 use crate::port::{
     Door, ErrorGroup, ErrorGroupsAsked, ExistingStart, Filter, Journal, JournalError, KeptDeadLetter, LaneJournal,
     Listing, Membership, NewDeadLetter, Ownership, Quarantined, Room, Stored,
@@ -430,6 +432,27 @@ impl Jobs for PgJournal {
 
     async fn forget_jobs(&self, before: DateTime<Utc>) -> Result<u64, JournalError> {
         jobs::forget(&mut *self.acts.acquire("forgetting old jobs").await?, before).await
+    }
+}
+
+#[async_trait]
+impl Pauses for PgJournal {
+    async fn begin_pause(&self, pause: &Pause) -> Result<PauseBegun, JournalError> {
+        pauses::begin(&mut *self.acts.acquire("beginning a pause").await?, pause).await
+    }
+
+    async fn end_pause(&self, scope: &PauseScope) -> Result<Option<Pause>, JournalError> {
+        pauses::end(&mut *self.acts.acquire("ending a pause").await?, scope).await
+    }
+
+    async fn pauses(&self) -> Result<Vec<Pause>, JournalError> {
+        let all = pauses::all(&mut *self.acts.acquire("reading pauses").await?).await;
+        let all = all.map_err(unavailable("reading pauses"))?;
+        all.into_iter().map(pauses::PauseColumns::into_pause).collect()
+    }
+
+    fn pauses_changed(&self) -> watch::Receiver<u64> {
+        self.link.pauses()
     }
 }
 

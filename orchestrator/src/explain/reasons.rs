@@ -9,7 +9,7 @@ use journal::Quarantined;
 use machine::{Phase, Step, Work};
 
 use super::Facts;
-use crate::view;
+use crate::{messages::wire::PausedCommand, view};
 
 /// How long something may be overdue before its lane is taken to have forgotten it: a lane hears the clock within a turn,
 /// and not within a second of a new connection.
@@ -36,7 +36,7 @@ pub(super) fn of(facts: &Facts<'_>, steps: &[OpenStep], domains: &[DomainState])
         reasons.extend(domains.iter().filter_map(of_circuit));
         reasons.extend(domains.iter().filter_map(of_queue));
     }
-    reasons.extend(waiting.into_iter().filter_map(|step| of_step(step, domains)));
+    reasons.extend(waiting.into_iter().filter_map(|step| of_pause(facts, step).or_else(|| of_step(step, domains))));
     reasons.extend(waits);
     reasons
 }
@@ -116,6 +116,13 @@ fn of_circuit(domain: &DomainState) -> Option<StandstillReason> {
 fn of_queue(domain: &DomainState) -> Option<StandstillReason> {
     let queue = domain.queue.filter(|queue| queue.consumers == 0)?;
     Some(StandstillReason::ConsumersMissing { route: domain.route, messages: queue.messages })
+}
+
+/// A command that a pause of its domain, definition or step holds back.
+fn of_pause(facts: &Facts<'_>, open: &OpenStep) -> Option<StandstillReason> {
+    let is_of = |paused: &&PausedCommand| paused.command_id.step == open.name && paused.command_id.op == open.op;
+    let PausedCommand { scope, since, .. } = facts.stands?.paused.iter().find(is_of)?.clone();
+    Some(StandstillReason::CommandPaused { step: open.name.clone(), op: open.op, scope, since })
 }
 
 fn of_step(open: &OpenStep, domains: &[DomainState]) -> Option<StandstillReason> {

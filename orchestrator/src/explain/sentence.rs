@@ -60,6 +60,13 @@ fn clause(reason: &StandstillReason) -> String {
         StandstillReason::ConsumersMissing { route, messages } => {
             format!("no worker reads the queue of {}, in which {messages} messages wait", route.as_str())
         }
+        StandstillReason::CommandPaused { step, op, scope, since } => {
+            format!(
+                "the command of {} is held back: {scope} is paused since {}",
+                named(step.as_str(), *op),
+                time(*since)
+            )
+        }
         StandstillReason::RoomAwaited { step, route, window } => {
             let route = route.as_str();
             format!("the command of `{step}` waits for room: {window} commands may be under way to {route} at a time")

@@ -60,11 +60,12 @@ fn open_of<'a>(
 
 /// The place of a command that awaits its reply.
 fn place(facts: &Facts<'_>, step: &Step, op: Op, spec: &CommandSpec, progress: &Progress) -> CommandPlace {
-    let Some(StandsInLane { commands, held_for, .. }) = facts.stands else { return CommandPlace::Unknown };
+    let Some(StandsInLane { commands, held_for, paused, .. }) = facts.stands else { return CommandPlace::Unknown };
     let (saga, step) = (facts.state.saga_id, step.name().clone());
     let id = CommandId { saga, step, op, generation: progress.generation };
     match commands.iter().find(|command| command.command_id == id) {
         Some(command) => command.place,
+        None if paused.iter().any(|held| held.command_id == id) => CommandPlace::Held,
         None if held_for.contains(&spec.route) => CommandPlace::Held,
         None => CommandPlace::Unknown,
     }

@@ -7,7 +7,10 @@ use contract::{
 use machine::CommandToSend;
 use messaging::{Delivery, Message, Outgoing, QueueName, headers};
 
-use super::flow::{Flow, Way};
+use super::{
+    flow::{Flow, Way},
+    pauses::Pauses,
+};
 use crate::{
     messages::{unpackers::Unpackers, wire::ActAnswer},
     saga_instance::SagaInstance,
@@ -92,13 +95,16 @@ impl Command {
 
 /// A saga's committed commands that may leave now, as they travel.
 pub(super) fn admitted(
-    flow: &mut Flow,
+    (flow, pauses): (&mut Flow, &mut Pauses),
     reply_to: &QueueName,
     unpackers: &Unpackers,
     saga: &SagaInstance,
     commands: Vec<CommandToSend>,
     way: Way,
 ) -> Vec<Command> {
-    let admitted = commands.into_iter().filter(|command| flow.admit(command, way));
+    let admitted = commands.into_iter().filter(|command| {
+        let held = !flow.is_under_way(command) && pauses.hold(saga, command, way);
+        !held && flow.admit(command, way)
+    });
     admitted.filter_map(|command| Command::new(saga, command, reply_to, unpackers)).collect()
 }

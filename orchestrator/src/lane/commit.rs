@@ -113,8 +113,9 @@ impl Turn<'_> {
         let (id, status) = (instance.id(), instance.state.status);
         instance.head += 1;
         self.sagas.orphan_search.committed();
+        self.sagas.pauses.prune(&instance);
         let admitted = admitted(
-            &mut self.sagas.flow,
+            (&mut self.sagas.flow, &mut self.sagas.pauses),
             &self.sagas.queue,
             &self.sagas.shared.unpackers,
             &instance,

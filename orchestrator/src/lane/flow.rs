@@ -50,6 +50,8 @@ pub(super) struct Flow {
     due: BTreeSet<(Instant, CommandId)>,
     /// Whether the broker takes anything.
     ready: bool,
+    /// The domains that are paused: nothing that was held leaves for them, and no probe.
+    paused: [bool; Route::ALL.len()],
     /// The number of commands that were sent, which orders them.
     sent: u64,
     unconfirmed: usize,
@@ -120,6 +122,8 @@ pub(super) enum Way {
     Fresh,
     /// It was held, or is a probe.
     Released,
+    /// From the journal, after a takeover: the owner before may have sent it.
+    Recovered,
 }
 
 /// An attempt whose reply is missing.
@@ -132,7 +136,15 @@ pub(super) struct Missing {
 impl Flow {
     pub(super) fn new() -> Self {
         let routes = std::array::from_fn(|_| RouteFlow::new());
-        Self { routes, under_way: HashMap::new(), due: BTreeSet::new(), ready: true, sent: 0, unconfirmed: 0 }
+        Self {
+            routes,
+            under_way: HashMap::new(),
+            due: BTreeSet::new(),
+            ready: true,
+            paused: [false; Route::ALL.len()],
+            sent: 0,
+            unconfirmed: 0,
+        }
     }
 
     /// Decides whether a committed command is published now. If not, its saga is held, unless the same attempt is under
@@ -262,7 +274,7 @@ impl Flow {
         if !self.ready {
             return released;
         }
-        for route in Route::ALL {
+        for route in Route::ALL.into_iter().filter(|route| !self.paused[place(*route)]) {
             let flow = &mut self.routes[place(route)];
             match &mut flow.circuit {
                 Circuit::Closed => {
@@ -311,16 +323,32 @@ impl Flow {
     pub(super) fn can_release(&self) -> bool {
         let can =
             |flow: &RouteFlow| matches!(flow.circuit, Circuit::Closed) && flow.has_room() && !flow.held.is_empty();
-        self.ready && self.routes.iter().any(can)
+        self.ready && self.routes.iter().zip(self.paused).any(|(flow, paused)| !paused && can(flow))
     }
 
     /// The next time at which a reply is due or a probe.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        let probes = self.routes.iter().filter_map(|flow| match &flow.circuit {
-            Circuit::Open(open) if self.ready => Some(open.probe_at),
+        let probes = self.routes.iter().zip(self.paused).filter_map(|(flow, paused)| match &flow.circuit {
+            Circuit::Open(open) if self.ready && !paused => Some(open.probe_at),
             Circuit::Open(_) | Circuit::Closed => None,
         });
         probes.chain(self.due.first().map(|(due, _)| *due)).min()
+    }
+
+    /// These domains are paused from now on, and no others.
+    pub(super) fn pause(&mut self, routes: impl Iterator<Item = Route>) {
+        self.paused = [false; Route::ALL.len()];
+        routes.for_each(|route| self.paused[place(route)] = true);
+    }
+
+    /// True when this very attempt was published, and is not answered.
+    pub(super) fn is_under_way(&self, command: &CommandToSend) -> bool {
+        self.under_way.get(&command.command_id).is_some_and(|out| out.attempt == command.attempt)
+    }
+
+    /// The commands that were published and are not answered.
+    pub(super) fn commands(&self) -> impl Iterator<Item = (&CommandId, Route)> {
+        self.under_way.iter().map(|(id, out)| (id, out.route))
     }
 
     /// The broker takes nothing for now. What is under way stays so.

@@ -18,7 +18,10 @@ use super::{
     sagas::Sagas,
     timers::Now,
 };
-use crate::saga_instance::{Parked, SagaInstance};
+use crate::{
+    names,
+    saga_instance::{Parked, SagaInstance},
+};
 
 /// Sagas in one read: a megabyte or two, and a pause between turns of some ten milliseconds.
 const PAGE_SAGAS_MAX: usize = 1_024;
@@ -48,6 +51,16 @@ impl Sagas {
         let mut loaded = Loaded::default();
         self.load(&missing, journal, &mut loaded).await?;
         Ok(loaded.commands)
+    }
+
+    /// Reads the pauses of domains, definitions and steps, when they may have changed.
+    pub(super) async fn learn_pauses(&mut self, journal: &mut dyn LaneJournal) -> Result<(), Lost> {
+        if self.pauses.is_stale() {
+            self.pauses.learn(journal.pauses().await.map_err(Lost::Journal)?);
+            self.flow.pause(self.pauses.routes());
+            metrics::gauge!(names::PAUSES).set(u32::try_from(self.pauses.in_force()).unwrap_or(u32::MAX));
+        }
+        Ok(())
     }
 
     /// Finds out once which sagas the shard has. The sleeping ones are only counted, and have their timers.
@@ -148,8 +161,14 @@ impl Sagas {
         });
         match adopted {
             Ok((saga, commands)) => {
-                let commands =
-                    admitted(&mut self.flow, &self.queue, &self.shared.unpackers, &saga, commands, Way::Fresh);
+                let commands = admitted(
+                    (&mut self.flow, &mut self.pauses),
+                    &self.queue,
+                    &self.shared.unpackers,
+                    &saga,
+                    commands,
+                    Way::Recovered,
+                );
                 let now = Now::read(&*self.shared.clock);
                 self.timers.set(id, saga.next_wake(now.wall), now);
                 self.retrying.set(id, saga.retrying_since());

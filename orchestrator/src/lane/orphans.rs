@@ -22,7 +22,7 @@ impl Sagas {
         }
         let page = journal.open_sagas(self.orphan_search.after(), PAGE_SAGAS_MAX).await.map_err(Lost::Journal)?;
         self.orphan_search.compared(&page);
-        let on_their_way = self.flow.sagas();
+        let on_their_way = &self.flow.sagas() | &self.pauses.sagas();
         let orphans = page.iter().filter(|saga| self.is_orphan(saga, &on_their_way));
         let orphans: Vec<_> = orphans.map(|saga| saga.saga_id).collect();
         for id in &orphans {

@@ -19,7 +19,8 @@ impl Sagas {
     /// The commands that were held, or are to be probes, and may leave now.
     pub(super) async fn release(&mut self, journal: &mut dyn LaneJournal) -> Result<Vec<Command>, Lost> {
         let now = Instant::now();
-        let released = self.flow.release(now, RELEASED_SAGAS_MAX);
+        let mut released = self.pauses.take_released(RELEASED_SAGAS_MAX);
+        released.extend(self.flow.release(now, RELEASED_SAGAS_MAX));
         if released.is_empty() {
             return Ok(Vec::new());
         }
@@ -42,7 +43,8 @@ impl Sagas {
         let Some(saga) = self.memory.get(id) else { return Vec::new() };
         match saga.resume() {
             Ok(commands) => {
-                admitted(&mut self.flow, &self.queue, &self.shared.unpackers, saga, commands, Way::Released)
+                let ways = (&mut self.flow, &mut self.pauses);
+                admitted(ways, &self.queue, &self.shared.unpackers, saga, commands, Way::Released)
             }
             Err(parked) => {
                 self.leave_alone(id, parked);

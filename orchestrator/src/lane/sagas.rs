@@ -13,6 +13,7 @@ use super::{
     memory::Memory,
     orphan_search::OrphanSearch,
     paused::Paused,
+    pauses::Pauses,
     publisher::{PublishReport, Taken},
     quarantine::Quarantine,
     recovery::Recovery,
@@ -35,6 +36,7 @@ pub(super) struct Sagas {
     pub(super) memory: Memory,
     pub(super) timers: Timers,
     pub(super) flow: Flow,
+    pub(super) pauses: Pauses,
     pub(super) standing: Standing,
     pub(super) retrying: Retrying,
     pub(super) paused: Paused,
@@ -54,6 +56,7 @@ impl Sagas {
             memory: Memory::new(shared.settings.limits.lane_memory_sagas_max, Arc::clone(&shared.admission)),
             timers: Timers::new(shard),
             flow: Flow::new(),
+            pauses: Pauses::new(shared.journal.pauses_changed()),
             standing: Standing::new(shard, Arc::clone(&shared.admission)),
             retrying: Retrying::new(shard),
             paused: Paused::new(shard),
@@ -101,7 +104,7 @@ impl Sagas {
 
     /// True when the next turn has no work but what arrives.
     pub(super) fn may_wait(&self) -> bool {
-        self.carried.is_empty() && self.recovery.is_done() && !self.flow.can_release()
+        self.carried.is_empty() && self.recovery.is_done() && !self.pauses.has_released() && !self.flow.can_release()
     }
 
     /// The next time at which something is due.

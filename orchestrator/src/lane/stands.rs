@@ -22,6 +22,7 @@ impl Sagas {
             domains: self.flow.domains(now),
             commands: self.flow.commands_of(saga),
             held_for: self.flow.held_for(saga),
+            paused: self.pauses.of(saga),
         }
     }
 }

@@ -24,8 +24,8 @@ use super::{
 };
 use crate::{
     messages::wire::{
-        ActAnswer, ActEnd, Committed, LaneMessage, Ping, Pong, Question, Release, Told, Watch, act_answer, committed,
-        pong, told,
+        ActAnswer, ActEnd, Committed, LaneMessage, PauseQuestion, PauseTold, Ping, Pong, Question, Release, Told,
+        Watch, act_answer, committed, pause_told, pong, told,
     },
     names,
     saga_instance::{Parked, SagaInstance},
@@ -129,6 +129,10 @@ impl<'a> Turn<'a> {
                     self.tell(question);
                     self.after_commit.acks.push(delivery);
                 }
+                Ok(LaneMessage::PauseQuestion(question)) => {
+                    self.tell_of_pause(question);
+                    self.after_commit.acks.push(delivery);
+                }
                 Ok(LaneMessage::Ping(Ping { answer_to, shard })) => {
                     self.after_commit.messages.push(pong(&answer_to, &Pong { shard, own: false }));
                     self.after_commit.acks.push(delivery);
@@ -185,6 +189,15 @@ impl<'a> Turn<'a> {
         } else {
             self.after_commit.messages.push(told(&answer_to, &Told { request_id, stands }));
         }
+    }
+
+    /// Answers how much a pause holds back here, and what of it is under way.
+    fn tell_of_pause(&mut self, question: PauseQuestion) {
+        count_input("pause_question", "accepted");
+        let PauseQuestion { request_id, answer_to, scope } = question;
+        let Sagas { pauses, flow, memory, .. } = &*self.sagas;
+        let count = pauses.count(&scope, flow, memory, self.now.wall);
+        self.after_commit.messages.push(pause_told(&answer_to, &PauseTold { request_id, count }));
     }
 
     /// Tells operators whether the sagas that they released go on.

@@ -30,6 +30,7 @@ async fn take_messages(shared: &Shared, mut subscription: Subscription) {
             match OwnMessage::read(&delivery) {
                 Ok(OwnMessage::Answer(answer)) => shared.pending_requests.answer(answer.request_id, &answer.end),
                 Ok(OwnMessage::Told(told)) => shared.pending_questions.answer(told.request_id, &told.stands),
+                Ok(OwnMessage::PauseTold(told)) => shared.pending_counts.answer(told.request_id, &told.count),
                 Ok(OwnMessage::Committed(committed)) => shared.watchers.tell(committed.saga_id, notice(committed)),
                 Ok(OwnMessage::Pong(pong)) => shared.pongs.note(&pong),
                 Err(reason) => {

@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
-use contract::SagaId;
+use contract::{SagaId, orchestrator_api::PauseScope};
+use messaging::QueueName;
 
-use super::wire::{self, Question, StandsInLane};
+use super::wire::{self, PauseCount, PauseQuestion, Question, StandsInLane};
 use crate::shared::Shared;
 
 /// How long the answer is awaited: a lane that works answers within milliseconds, and the caller has to be told within the
@@ -24,5 +25,20 @@ pub(crate) async fn ask(shared: &Shared, saga_id: SagaId) -> Option<StandsInLane
         pending.wait(ANSWER_WAIT).await
     };
     // A publish alone may take longer than this.
+    tokio::time::timeout(ANSWER_WAIT, asking).await.ok().flatten()
+}
+
+/// Asks a shard's lane how much a pause holds back, and what of it is under way; none when it gives no answer in time.
+pub(crate) async fn count_paused(shared: &Shared, shard: u16, scope: &PauseScope) -> Option<PauseCount> {
+    let request_id = kit::ids::request_id();
+    let pending = shared.pending_counts.open(request_id);
+    let answer_to = shared.own_queue.as_str().to_owned();
+    let question = PauseQuestion { request_id, answer_to, scope: scope.clone() };
+    let message = wire::pause_question(&QueueName::replies(shard), &question);
+    let asking = async {
+        let published = shared.broker.publish(vec![message]).await;
+        published.into_iter().collect::<Result<(), _>>().ok()?;
+        pending.wait(ANSWER_WAIT).await
+    };
     tokio::time::timeout(ANSWER_WAIT, asking).await.ok().flatten()
 }

@@ -1,8 +1,8 @@
 //! The messages between orchestrators, and how a lane and an orchestrator read their queues.
 //!
 //! ```text
-//!  replies.<shard>          <- replies | act | signal | dead command | watch | ping | question
-//!  orchestrator.<instance>  <- answer to an act | committed (something happened to a watched saga) | pong | told
+//!  replies.<shard>          <- replies | act | signal | dead command | watch | ping | question | pause question
+//!  orchestrator.<instance>  <- answer to an act | committed (something happened to a watched saga) | pong | told | pause told
 //! ```
 //!
 //! They travel only between orchestrators of one installation. They outlive a deployment in the shard queues, so
@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use contract::{
     CommandId, Document, RequestId, SagaId, SignalId, SignalName,
     envelope::{self, KIND_REPLY, ReplyEnvelope},
-    orchestrator_api::{CommandPlace, DomainState, LaneState},
+    orchestrator_api::{CommandPlace, DomainState, LaneState, PauseScope},
     saga::Action,
 };
 use machine::{Entry, Operator};
@@ -42,6 +42,11 @@ const KIND_PONG: &str = "sojourn.orchestrator.pong";
 const KIND_QUESTION: &str = "sojourn.lane.question";
 /// The kind of [`Told`].
 const KIND_TOLD: &str = "sojourn.orchestrator.told";
+
+/// The kind of [`PauseQuestion`].
+const KIND_PAUSE_QUESTION: &str = "sojourn.lane.pause_question";
+/// The kind of [`PauseTold`].
+const KIND_PAUSE_TOLD: &str = "sojourn.orchestrator.pause_told";
 
 /// An operator acts on a saga.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -188,6 +193,42 @@ pub(crate) struct StandsInLane {
     pub(crate) commands: Vec<CommandInLane>,
     /// The domains for which the saga is held back.
     pub(crate) held_for: Vec<contract::Route>,
+    /// The saga's commands that a pause holds back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) paused: Vec<PausedCommand>,
+}
+
+/// A command that a pause holds back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PausedCommand {
+    pub(crate) command_id: CommandId,
+    pub(crate) route: contract::Route,
+    pub(crate) scope: PauseScope,
+    pub(crate) since: DateTime<Utc>,
+}
+
+/// An orchestrator asks a lane how much a pause holds back, and what of it is under way.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct PauseQuestion {
+    pub(crate) request_id: RequestId,
+    /// The queue that hears the answer.
+    pub(crate) answer_to: String,
+    pub(crate) scope: PauseScope,
+}
+
+/// The answer to a [`PauseQuestion`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct PauseTold {
+    pub(crate) request_id: RequestId,
+    #[serde(flatten)]
+    pub(crate) count: PauseCount,
+}
+
+/// How far one lane has come with a pause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PauseCount {
+    pub(crate) under_way: u64,
+    pub(crate) held_sagas: u64,
 }
 
 /// A command on its way from a lane to its domain.
@@ -208,6 +249,7 @@ pub(crate) enum LaneMessage {
     Release(Release),
     Ping(Ping),
     Question(Question),
+    PauseQuestion(PauseQuestion),
 }
 
 /// Everything that an orchestrator hears from its own queue.
@@ -217,6 +259,7 @@ pub(crate) enum OwnMessage {
     Committed(Committed),
     Pong(Pong),
     Told(Told),
+    PauseTold(PauseTold),
 }
 
 impl LaneMessage {
@@ -232,6 +275,7 @@ impl LaneMessage {
             KIND_RELEASE => envelope::read(body, "release").map(Self::Release),
             KIND_PING => envelope::read(body, "ping").map(Self::Ping),
             KIND_QUESTION => envelope::read(body, "question").map(Self::Question),
+            KIND_PAUSE_QUESTION => envelope::read(body, "question about a pause").map(Self::PauseQuestion),
             other => return Err(unknown_kind(other)),
         };
         read.map_err(|error| error.to_string())
@@ -247,7 +291,7 @@ impl LaneMessage {
             Self::Watch(watch) => Some(watch.saga_id),
             Self::Release(release) => Some(release.saga_id),
             Self::Question(question) => Some(question.saga_id),
-            Self::Ping(_) => None,
+            Self::Ping(_) | Self::PauseQuestion(_) => None,
         }
     }
 }
@@ -261,6 +305,7 @@ impl OwnMessage {
             KIND_COMMITTED => envelope::read(body, "commit's notice").map(Self::Committed),
             KIND_PONG => envelope::read(body, "pong").map(Self::Pong),
             KIND_TOLD => envelope::read(body, "answer to a question").map(Self::Told),
+            KIND_PAUSE_TOLD => envelope::read(body, "answer about a pause").map(Self::PauseTold),
             other => return Err(unknown_kind(other)),
         };
         read.map_err(|error| error.to_string())
@@ -315,6 +360,16 @@ pub(crate) fn question(queue: &QueueName, question: &Question) -> Outgoing {
 /// The message that answers a question.
 pub(crate) fn told(queue: &str, told: &Told) -> Outgoing {
     outgoing(queue, KIND_TOLD, told)
+}
+
+/// The message that asks a shard's lane about a pause.
+pub(crate) fn pause_question(queue: &QueueName, question: &PauseQuestion) -> Outgoing {
+    outgoing(queue.as_str(), KIND_PAUSE_QUESTION, question)
+}
+
+/// The message that answers a question about a pause.
+pub(crate) fn pause_told(queue: &str, told: &PauseTold) -> Outgoing {
+    outgoing(queue, KIND_PAUSE_TOLD, told)
 }
 
 /// The message that tells of a commit.

@@ -14,13 +14,13 @@ use contract::{
     JobId, SagaId,
     orchestrator_api::{
         AuditFact, AuditHead, AuditRecord, DeadLetterView, Job, JobItem, JobOutcome, JobPreview, JobRefusals, JobState,
-        RetiredWeek, SagaFilter,
+        Pause, PauseScope, RetiredWeek, SagaFilter,
     },
 };
 use journal::{
     Append, Appended, AuditFilter, Door, ErrorGroup, ErrorGroupsAsked, ExistingStart, Filter, JobMade, JobResult,
     JobWork, Jobs, Journal, JournalError, KeptDeadLetter, LaneJournal, Listing, Membership, NewDeadLetter, NewJob,
-    OpenSaga, Ownership, Quarantined, Retention, RetireError, Room, Sleeper, Stored,
+    OpenSaga, Ownership, PauseBegun, Pauses, Quarantined, Retention, RetireError, Room, Sleeper, Stored,
 };
 use messaging::{
     Broker, BrokerError, BrokerState, Outgoing, PublishError, QueueDepth, QueueName, Subscription, Topology,
@@ -322,6 +322,25 @@ impl Jobs for FlakyJournal {
 }
 
 #[async_trait]
+impl Pauses for FlakyJournal {
+    async fn begin_pause(&self, pause: &Pause) -> Result<PauseBegun, JournalError> {
+        self.inner.begin_pause(pause).await
+    }
+
+    async fn end_pause(&self, scope: &PauseScope) -> Result<Option<Pause>, JournalError> {
+        self.inner.end_pause(scope).await
+    }
+
+    async fn pauses(&self) -> Result<Vec<Pause>, JournalError> {
+        self.inner.pauses().await
+    }
+
+    fn pauses_changed(&self) -> watch::Receiver<u64> {
+        self.inner.pauses_changed()
+    }
+}
+
+#[async_trait]
 impl Retention for FlakyJournal {
     async fn retire(&self, before: DateTime<Utc>, folder: &Path) -> Result<u32, RetireError> {
         self.inner.retire(before, folder).await
@@ -402,6 +421,11 @@ impl LaneJournal for FlakyLane {
     async fn in_quarantine(&mut self) -> Result<Vec<SagaId>, JournalError> {
         self.breakage.calls.fetch_add(1, Ordering::SeqCst);
         self.inner.in_quarantine().await
+    }
+
+    async fn pauses(&mut self) -> Result<Vec<Pause>, JournalError> {
+        self.breakage.calls.fetch_add(1, Ordering::SeqCst);
+        self.inner.pauses().await
     }
 
     async fn paused(&mut self) -> Result<Vec<SagaId>, JournalError> {

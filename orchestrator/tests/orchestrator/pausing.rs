@@ -1,8 +1,8 @@
 //! Pauses, over the journal, the broker and the HTTP interface.
 
 use contract::{
-    SagaId,
-    orchestrator_api::{SagaPause, SagaView},
+    Page, SagaId,
+    orchestrator_api::{PauseView, SagaPause, SagaView},
     saga::SagaStatus,
 };
 use serde_json::{Value, json};
@@ -15,9 +15,14 @@ use crate::{
 on_both_journals!(
     a_saga_that_is_paused_while_a_command_is_under_way_outlives_its_orchestrator_and_goes_on_when_resumed,
     a_hold_is_extended_during_a_pause_and_a_cancel_ends_it,
+    a_paused_domain_holds_back_the_sagas_of_two_definitions_and_says_when_it_is_quiescent,
+    sagas_of_a_paused_definition_or_step_start_and_stop_before_what_is_paused,
 );
 
-on_real_servers!(a_saga_that_is_paused_while_a_command_is_under_way_outlives_its_orchestrator_and_goes_on_when_resumed,);
+on_real_servers!(
+    a_saga_that_is_paused_while_a_command_is_under_way_outlives_its_orchestrator_and_goes_on_when_resumed,
+    a_paused_domain_holds_back_the_sagas_of_two_definitions_and_says_when_it_is_quiescent,
+);
 
 async fn act(client: &Client, saga: SagaId, action: Value) -> SagaView {
     let (status, body) = client.act(saga, action).await;
@@ -92,4 +97,90 @@ async fn a_hold_is_extended_during_a_pause_and_a_cancel_ends_it(rig: &Rig) {
     assert!(view.pause.is_none(), "{view:?}");
     client.reaches(saga, SagaStatus::Compensated).await;
     assert!(worker.carried_out(saga).contains(&"hold-room/back".to_owned()));
+}
+
+async fn begin(client: &Client, scope: &str) -> u16 {
+    let (status, _) = client.post("/api/pauses", &json!({ "scope": scope, "reason": "because a test says so" })).await;
+    status.as_u16()
+}
+
+async fn end(client: &Client, scope: &str) -> u16 {
+    let body = json!({ "reason": "because a test says so" });
+    client.post(&format!("/api/pauses/{scope}/end"), &body).await.0.as_u16()
+}
+
+/// Waits until the one pause is as it should be.
+async fn pause_shows(client: &Client, what: &str, is: impl Fn(&PauseView) -> bool) {
+    until(what, async || {
+        let (_, page) = client.get("/api/pauses").await;
+        let page: Page<PauseView> = serde_json::from_value(page).unwrap();
+        (page.items.len() == 1 && is(&page.items[0])).then_some(())
+    })
+    .await;
+}
+
+/// Waits until a command of the saga is held back by that pause.
+async fn held_by(client: &Client, saga: SagaId, step: &str, scope: &str) {
+    until(&format!("{step} is held back"), async || {
+        let found = reasons(client, saga).await.into_iter().find(|reason| reason["reason"] == "command_paused")?;
+        (found["step"] == step && found["scope"] == scope).then_some(())
+    })
+    .await;
+}
+
+async fn a_paused_domain_holds_back_the_sagas_of_two_definitions_and_says_when_it_is_quiescent(rig: &Rig) {
+    let mut before = rig.orchestrator().await;
+    before.owns_all().await;
+    let worker = rig.worker().await;
+    worker.answer(false);
+    let early = before.client.start("trip", "").await;
+    until("create is asked for", async || (worker.received(early, "create-order") > 0).then_some(())).await;
+    assert_eq!([begin(&before.client, "order").await, begin(&before.client, "order").await], [201, 200]);
+    pause_shows(&before.client, "a command is under way", |pause| pause.under_way == 1 && !pause.quiescent).await;
+    worker.answer(true);
+    held_by(&before.client, early, "confirm-order", "order").await;
+    let quick = before.client.start("quick-trip", "").await;
+    held_by(&before.client, quick, "create-order", "order").await;
+    pause_shows(&before.client, "it is quiescent", |pause| pause.quiescent && pause.held_sagas == 2).await;
+    before.kill();
+
+    let mut after = rig.orchestrator().await;
+    after.owns_all().await;
+    let client = &after.client;
+    held_by(client, quick, "create-order", "order").await;
+    // Its reply is overdue by now, and it was never sent.
+    until("the clock of the quick saga stands", async || {
+        let (_, explanation) = client.get(&format!("/api/sagas/{quick}/explanation")).await;
+        explanation["clock_stands_since"].is_string().then_some(())
+    })
+    .await;
+    pause_shows(client, "it holds both sagas", |pause| pause.held_sagas == 2).await;
+    assert_eq!((worker.received(quick, "create-order"), worker.received(early, "confirm-order")), (0, 0));
+    assert_eq!([end(client, "order").await, end(client, "order").await], [200, 404]);
+    for saga in [early, quick] {
+        let view = client.reaches(saga, SagaStatus::Completed).await;
+        assert!(view.steps.iter().all(|step| step.attempts == 1), "a pause costs no attempt: {:?}", view.steps);
+    }
+}
+
+async fn sagas_of_a_paused_definition_or_step_start_and_stop_before_what_is_paused(rig: &Rig) {
+    let mut running = rig.orchestrator().await;
+    running.owns_all().await;
+    let worker = rig.worker().await;
+    let client = &running.client;
+    assert_eq!(begin(client, "trip@1").await, 201);
+    pause_shows(client, "all lanes know it", |pause| pause.quiescent).await;
+    let (paused, other) = (client.start("trip", "").await, client.start("quick-trip", "").await);
+    client.reaches(other, SagaStatus::Completed).await;
+    held_by(client, paused, "create-order", "trip@1").await;
+    assert!(worker.carried_out(paused).is_empty());
+    assert_eq!(begin(client, "trip@1:autorize").await, 422);
+    assert_eq!(begin(client, "trip@1:authorize").await, 201);
+    assert_eq!(end(client, "trip@1").await, 200);
+    held_by(client, paused, "authorize", "trip@1:authorize").await;
+    act(client, paused, json!({ "action": "cancel" })).await;
+    client.reaches(paused, SagaStatus::Compensated).await;
+    assert_eq!(end(client, "trip@1:authorize").await, 200);
+    let (_, page) = client.get("/api/pauses").await;
+    assert_eq!(page["items"], json!([]));
 }

@@ -20,6 +20,7 @@
 //! | `GET /api/jobs?page_size&page_token`, `GET /api/jobs/{id}` | [`Page`](crate::Page) of [`Job`], newest first; [`JobView`] |
 //! | `GET /api/jobs/{id}/items?outcome&page_size&page_token` | [`Page`](crate::Page) of [`JobItem`], in their order |
 //! | `POST /api/jobs/{id}/pause`, `/resume`, `/abort` with a `reason` | 200 [`Job`]; 404; 409 |
+//! | `GET /api/pauses`, `POST /api/pauses` [`PauseRequest`], `POST /api/pauses/{scope}/end` with a `reason` | [`Page`](crate::Page) of [`PauseView`]; 201 or 200 [`Pause`]; 200 [`Pause`], 404 |
 //! | `POST /api/sagas/{id}/signals/{name}` [`SignalRequest`] | 200 [`SignalEffect`]; 404; 409; 422 |
 //! | `GET /api/quarantine`, `POST /api/quarantine/{id}/release` | [`Page`](crate::Page) of [`QuarantinedSaga`]; 200 [`SagaView`], 409 when the saga still cannot go on |
 //! | `GET /api/dead-letters`, `POST /api/dead-letters/{id}/redrive` | what could not be handled |
@@ -40,6 +41,7 @@ mod explanation;
 mod jobs;
 mod journal;
 mod migrations;
+mod pauses;
 mod plans;
 mod quarantine;
 mod retention;
@@ -63,6 +65,7 @@ pub use jobs::{
 };
 pub use journal::RecordView;
 pub use migrations::MigrationView;
+pub use pauses::{PAUSES_MAX, Pause, PauseRequest, PauseScope, PauseScopeError, PauseView};
 pub use plans::{
     LeftEffect, PLANS_MAX, PlanView, PlannedCommand, PlannedTotal, PlannedWhen, Plans, PlansRequest, Unplanned,
 };

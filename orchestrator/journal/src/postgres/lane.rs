@@ -4,7 +4,7 @@
 use std::{collections::HashSet, time::Duration};
 
 use async_trait::async_trait;
-use contract::{InstanceId, SagaId};
+use contract::{InstanceId, SagaId, orchestrator_api::Pause};
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 use tokio::{
     sync::watch,
@@ -13,7 +13,9 @@ use tokio::{
 
 use super::{
     append::{Ready, write},
-    awake, open, quarantine, reads,
+    awake, open,
+    pauses::{self, PauseColumns},
+    quarantine, reads,
     rows::SleepColumns,
     session::{CHANNEL_MEMBERS, LOCK_CLASS_SHARD, Meaning, meaning, unavailable},
     weeks::Weeks,
@@ -173,6 +175,11 @@ impl LaneJournal for PgLane {
     async fn in_quarantine(&mut self) -> Result<Vec<SagaId>, JournalError> {
         let shard = self.shard;
         self.with("reading who is left alone", async |connection| quarantine::of_shard(connection, shard).await).await
+    }
+
+    async fn pauses(&mut self) -> Result<Vec<Pause>, JournalError> {
+        let found = self.with("reading pauses", async |connection| pauses::all(connection).await).await?;
+        found.into_iter().map(PauseColumns::into_pause).collect()
     }
 
     async fn paused(&mut self) -> Result<Vec<SagaId>, JournalError> {

@@ -16,7 +16,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use super::session::{CHANNEL_JOBS, CHANNEL_MEMBERS, LOCK_CLASS_MEMBER, LOCK_CLASS_SHARD, unavailable};
+use super::session::{CHANNEL_JOBS, CHANNEL_MEMBERS, CHANNEL_PAUSES, LOCK_CLASS_MEMBER, LOCK_CLASS_SHARD, unavailable};
 use crate::port::{JournalError, Membership};
 
 /// The pauses after which the members are counted when something happened. The last is beyond the time in which the server notices a peer that
@@ -44,6 +44,7 @@ pub(super) struct Link {
     membership: watch::Receiver<Membership>,
     doubts: watch::Receiver<u64>,
     jobs: watch::Receiver<u64>,
+    pauses: watch::Receiver<u64>,
     task: JoinHandle<()>,
 }
 
@@ -55,9 +56,10 @@ impl Link {
         let (membership_in, membership) = watch::channel(count(&mut listener).await.map_err(&failed)?);
         let (doubts_in, doubts) = watch::channel(0);
         let (jobs_in, jobs) = watch::channel(0);
-        let told = Told { membership: membership_in, doubts: doubts_in, jobs: jobs_in };
+        let (pauses_in, pauses) = watch::channel(0);
+        let told = Told { membership: membership_in, doubts: doubts_in, jobs: jobs_in, pauses: pauses_in };
         let task = tokio::spawn(keep(options, listener, told));
-        Ok(Self { membership, doubts, jobs, task })
+        Ok(Self { membership, doubts, jobs, pauses, task })
     }
 
     /// This process among those that take part.
@@ -74,6 +76,11 @@ impl Link {
     pub(super) fn jobs(&self) -> watch::Receiver<u64> {
         self.jobs.clone()
     }
+
+    /// Counts the reasons for which the pauses may have changed.
+    pub(super) fn pauses(&self) -> watch::Receiver<u64> {
+        self.pauses.clone()
+    }
 }
 
 /// The parts of this process that hear what the link hears.
@@ -82,6 +89,7 @@ struct Told {
     membership: watch::Sender<Membership>,
     doubts: watch::Sender<u64>,
     jobs: watch::Sender<u64>,
+    pauses: watch::Sender<u64>,
 }
 
 impl Drop for Link {
@@ -109,6 +117,7 @@ async fn keep(options: PgConnectOptions, mut listener: PgListener, told: Told) {
         tracing::info!("the journal's database is there again");
         // What was told meanwhile was missed.
         told.jobs.send_modify(|jobs| *jobs += 1);
+        told.pauses.send_modify(|pauses| *pauses += 1);
     }
 }
 
@@ -125,7 +134,7 @@ async fn attend(options: &PgConnectOptions) -> Result<PgListener, sqlx::Error> {
     let mut listener = PgListener::connect_with(&pool).await?;
     listener.ignore_pool_close_event(true);
     listener.eager_reconnect(false);
-    listener.listen_all([CHANNEL_MEMBERS, CHANNEL_JOBS]).await?;
+    listener.listen_all([CHANNEL_MEMBERS, CHANNEL_JOBS, CHANNEL_PAUSES]).await?;
     sqlx::query("SELECT pg_advisory_lock_shared($1, 0)").bind(LOCK_CLASS_MEMBER).execute(&mut listener).await?;
     sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL_MEMBERS).execute(&mut listener).await?;
     Ok(listener)
@@ -145,6 +154,7 @@ async fn listen(listener: &mut PgListener, told: &Told) -> Result<(), sqlx::Erro
         tokio::select! {
             heard = listener.try_recv() => match heard? {
                 Some(notice) if notice.channel() == CHANNEL_JOBS => told.jobs.send_modify(|jobs| *jobs += 1),
+                Some(notice) if notice.channel() == CHANNEL_PAUSES => told.pauses.send_modify(|pauses| *pauses += 1),
                 Some(_) => {
                     due = counts_from_now();
                     told.doubts.send_modify(|doubts| *doubts += 1);

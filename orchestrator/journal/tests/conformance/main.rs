@@ -12,6 +12,7 @@ mod failures;
 mod jobs;
 mod lanes;
 mod lists;
+mod pauses;
 
 mod damage;
 mod postgres;
@@ -79,6 +80,8 @@ on_both! {
     jobs:
         a_job_has_the_sagas_that_matched_when_it_was_made,
         the_results_of_a_job_are_noted_once_and_its_state_changes_only_from_where_it_may;
+    pauses:
+        a_pause_is_known_to_every_process_until_it_ends;
     dead_letters:
         a_dead_letter_is_kept_once,
         a_message_that_two_queues_give_up_is_two_dead_letters,

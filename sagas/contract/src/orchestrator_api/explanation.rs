@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::PauseScope;
 use crate::{
     command::Route,
     ids::SagaId,
@@ -126,6 +127,17 @@ pub enum StandstillReason {
         route: Route,
         /// The messages that wait in it.
         messages: u64,
+    },
+    /// A command is journaled and held back by a pause of its domain, definition or step.
+    CommandPaused {
+        /// The name of the step.
+        step: StepName,
+        /// The direction, forward or back.
+        op: Op,
+        /// The scope of the pause.
+        scope: PauseScope,
+        /// The time at which the pause began.
+        since: DateTime<Utc>,
     },
     /// A command is journaled and waits for room on the way to its domain.
     RoomAwaited {

@@ -17,7 +17,7 @@ use serde_json::json;
 use crate::{
     definitions, explanations,
     golden::{Golden, golden},
-    jobs,
+    jobs, pauses,
     samples::{at, order, saga, step, traceparent, user, work},
 };
 
@@ -32,7 +32,7 @@ pub(crate) fn all() -> Vec<Golden> {
         .chain(actions())
         .chain(explanations::all())
         .chain(definitions::all())
-        .chain(jobs::all())
+        .chain(jobs::all().into_iter().chain(pauses::all()))
         .chain(users())
         .collect()
 }

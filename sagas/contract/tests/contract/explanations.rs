@@ -3,8 +3,8 @@
 use contract::{
     Op, Route,
     orchestrator_api::{
-        CircuitCause, CommandPlace, DomainState, Explanation, FlowState, LaneState, OpenCircuit, OpenStep, PossibleAct,
-        QueueState, StandstillReason,
+        CircuitCause, CommandPlace, DomainState, Explanation, FlowState, LaneState, OpenCircuit, OpenStep, PauseScope,
+        PossibleAct, QueueState, StandstillReason,
     },
     saga::{Cause, PauseClock, SagaStatus},
 };
@@ -104,6 +104,7 @@ fn reasons() -> Vec<StandstillReason> {
         StandstillReason::QueueRefuses { route, since: at(5) },
         StandstillReason::DomainSilent { route, since: at(5), next_probe_at: at(6) },
         StandstillReason::ConsumersMissing { route, messages: 3 },
+        StandstillReason::CommandPaused { step: name.clone(), op, scope: PauseScope::Domain(route), since: at(5) },
         StandstillReason::RoomAwaited { step: name.clone(), route, window: 64 },
         StandstillReason::ConfirmAwaited { step: name.clone(), route },
         StandstillReason::ReplyAwaited { step: name.clone(), op, route, since: at(4), reply_by: at(5) },

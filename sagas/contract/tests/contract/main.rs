@@ -22,6 +22,7 @@ mod golden;
 mod jobs;
 #[cfg(test)]
 mod offers;
+mod pauses;
 #[cfg(test)]
 mod person_names;
 #[cfg(test)]
