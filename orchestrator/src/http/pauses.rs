@@ -39,11 +39,11 @@ async fn view(shared: &Shared, pause: Pause) -> PauseView {
     let (mut under_way, mut held_sagas, mut silent_shards) = (0, 0, Vec::new());
     for (shard, count) in join_all(asked).await {
         match count {
-            Some(count) => {
+            Some(count) if count.known => {
                 under_way += count.under_way;
                 held_sagas += count.held_sagas;
             }
-            None => silent_shards.push(shard),
+            Some(_) | None => silent_shards.push(shard),
         }
     }
     let quiescent = under_way == 0 && silent_shards.is_empty();

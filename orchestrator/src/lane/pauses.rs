@@ -157,8 +157,11 @@ impl Pauses {
         command.collect()
     }
 
-    /// Counts what a pause would hold back and is under way, and what it holds back.
-    pub(super) fn count(&self, scope: &PauseScope, flow: &Flow, memory: &Memory, now: DateTime<Utc>) -> PauseCount {
+    /// Counts what a pause would hold back and is under way, and what it holds back. One that is not known yet is read at the
+    /// next turn.
+    pub(super) fn count(&mut self, scope: &PauseScope, flow: &Flow, memory: &Memory, now: DateTime<Utc>) -> PauseCount {
+        let known = self.in_force.iter().any(|pause| pause.scope == *scope);
+        self.stale |= !known;
         let under_way = flow.commands().filter(|(id, route)| match memory.get(id.saga) {
             Some(saga) => applies(scope, saga, id, *route),
             // Nothing speaks against it.
@@ -167,7 +170,8 @@ impl Pauses {
         let held = || self.held.values().flatten().filter(|held| held.scope == *scope);
         let perhaps = held().filter(|held| held.perhaps_until.is_some_and(|until| until > now));
         let held_sagas: HashSet<_> = held().map(|held| held.command_id.saga).collect();
-        PauseCount { under_way: (under_way.count() + perhaps.count()) as u64, held_sagas: held_sagas.len() as u64 }
+        let under_way = (under_way.count() + perhaps.count()) as u64;
+        PauseCount { known, under_way, held_sagas: held_sagas.len() as u64 }
     }
 }
 

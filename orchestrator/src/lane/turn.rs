@@ -195,7 +195,7 @@ impl<'a> Turn<'a> {
     fn tell_of_pause(&mut self, question: PauseQuestion) {
         count_input("pause_question", "accepted");
         let PauseQuestion { request_id, answer_to, scope } = question;
-        let Sagas { pauses, flow, memory, .. } = &*self.sagas;
+        let Sagas { pauses, flow, memory, .. } = &mut *self.sagas;
         let count = pauses.count(&scope, flow, memory, self.now.wall);
         self.after_commit.messages.push(pause_told(&answer_to, &PauseTold { request_id, count }));
     }

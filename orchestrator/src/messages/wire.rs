@@ -227,6 +227,8 @@ pub(crate) struct PauseTold {
 /// How far one lane has come with a pause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PauseCount {
+    /// False when the lane has not heard of the pause yet.
+    pub(crate) known: bool,
     pub(crate) under_way: u64,
     pub(crate) held_sagas: u64,
 }

@@ -18,7 +18,7 @@ pub(crate) async fn a_pause_is_known_to_every_process_until_it_ends(storage: &dy
     let first = pause("order@2:hold-seats");
     assert_eq!(one.begin_pause(&first).await.unwrap(), PauseBegun::Begun);
     changed.changed().await.unwrap();
-    assert_eq!(lane.pauses().await.unwrap(), [first.clone()]);
+    assert_eq!(lane.pauses().await.unwrap(), std::slice::from_ref(&first));
     let again = Pause { reason: "another".to_owned(), ..first.clone() };
     assert_eq!(other.begin_pause(&again).await.unwrap(), PauseBegun::Known(first.clone()));
     assert_eq!(other.end_pause(&first.scope).await.unwrap(), Some(first.clone()));

@@ -124,7 +124,7 @@ pub struct PauseView {
     pub under_way: u64,
     /// The sagas with a command that it holds back.
     pub held_sagas: u64,
-    /// The shards whose lanes gave no answer.
+    /// The shards whose lanes gave no answer, or have not heard of the pause yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub silent_shards: Vec<u16>,
     /// True when every lane answered, and nothing is under way any more.
