@@ -18,7 +18,7 @@ const NAME_BYTES_MAX: usize = 100;
 pub enum PauseScope {
     /// All commands to a domain.
     Domain(Route),
-    /// What the sagas of a definition and version begin: its steps' actions.
+    /// The actions of all steps of a definition and version.
     Definition {
         /// The definition's name.
         name: String,
