@@ -4,14 +4,11 @@ use chrono::{DateTime, NaiveDate, Utc};
 use contract::{
     Money, OrderId, SagaId, UserId,
     orchestrator_api::{SagaView, StepView},
-    order::{NOT_COMPLETED, OrderItem, OrderStatus, OrderView, PlaceOrder, Reason, Traveller},
+    order::{GIVEN_UP, NOT_COMPLETED, OrderItem, OrderStatus, OrderView, PlaceOrder, Reason, Traveller},
     payment::NextAction,
     saga::{Cause, SagaStatus, StepStatus},
 };
 use serde::Serialize;
-
-/// The message of an operation that an operator gave up as it was: something of it may stand.
-const GIVEN_UP: &str = "The order could not be completed. Our staff is looking after what was begun.";
 
 /// `GET /v1/orders/{order_id}`: [`OrderView`] without its owner, who is the one that asks.
 #[derive(Debug, Clone, Serialize)]
@@ -61,9 +58,13 @@ impl From<OrderView> for Order {
 impl Order {
     /// From the saga alone: the order service does not know the order yet, or never will.
     pub(crate) fn from_saga(saga: &SagaView, placed: PlaceOrder) -> Self {
-        let rejected = matches!(saga.summary.status, SagaStatus::Compensated | SagaStatus::Abandoned);
-        let status = if rejected { OrderStatus::Rejected } else { OrderStatus::Pending };
-        let error = rejected.then(|| told(saga.summary.status, saga.cause.as_ref()));
+        let status = match saga.summary.status {
+            SagaStatus::Compensated => OrderStatus::Rejected,
+            SagaStatus::Abandoned => OrderStatus::Closed,
+            SagaStatus::Running | SagaStatus::Compensating => OrderStatus::Pending,
+            SagaStatus::NeedsAttention | SagaStatus::Completed => OrderStatus::Pending,
+        };
+        let error = status.is_over().then(|| told(saga.summary.status, saga.cause.as_ref()));
         let nothing = Money::zero(placed.total.currency()).unwrap_or(placed.total);
         Self {
             order_id: placed.order_id,
@@ -73,7 +74,7 @@ impl Order {
             travellers: placed.travellers,
             total: placed.total,
             paid: nothing,
-            balance_due: if rejected { nothing } else { placed.total },
+            balance_due: if status.is_over() { nothing } else { placed.total },
             balance_due_on: None,
             next_action: None,
             flight_reference: None,

@@ -3,7 +3,7 @@
 CREATE TABLE orders (
     order_id         uuid PRIMARY KEY,
     user_id          uuid NOT NULL,
-    status           text NOT NULL CHECK (status IN ('pending', 'confirmed', 'rejected')),
+    status           text NOT NULL CHECK (status IN ('pending', 'confirmed', 'rejected', 'closed')),
     total_amount     numeric(19, 4) NOT NULL CHECK (total_amount >= 0),
     total_currency   char(3) NOT NULL,
     -- Absent for orders by the first version of order.create, whose payments are not recorded: confirmed, they are paid.
@@ -16,7 +16,7 @@ CREATE TABLE orders (
     stay_reference   text,
     created_at       timestamptz NOT NULL,
     updated_at       timestamptz NOT NULL,
-    CHECK ((status = 'rejected') = (reason_code IS NOT NULL))
+    CHECK ((status IN ('rejected', 'closed')) = (reason_code IS NOT NULL))
 );
 -- A client's orders, newest first: ids are UUIDv7.
 CREATE INDEX orders_by_user ON orders (user_id, order_id DESC);

@@ -18,7 +18,7 @@ pub(super) fn acts(facts: &Facts<'_>) -> Vec<PossibleAct> {
         // All others are turned away until it is released.
         return vec![PossibleAct::Release {}];
     }
-    let names = || facts.definition.steps().iter().map(|step| step.name().clone());
+    let names = || facts.definition.at_work(facts.state).iter().map(|step| step.name().clone());
     let retry = |step: &StepName| takes(facts, Action::Retry { step: Some(step.clone()) });
     let steps: Vec<_> = names().filter(retry).collect();
     let mut acts = Vec::new();

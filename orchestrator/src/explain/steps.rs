@@ -55,7 +55,7 @@ fn open_of<'a>(
             Some((step, *op, step.command(*op)?, progress))
         })
     };
-    definition.steps().iter().flat_map(of_step)
+    definition.at_work(state).iter().flat_map(of_step)
 }
 
 /// The place of a command that awaits its reply.

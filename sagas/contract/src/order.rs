@@ -183,6 +183,29 @@ impl Command for RejectOrder {
     type Reply = OrderRejection;
 }
 
+/// Ends an order whose saga an operator gave up, wherever it stood: a pending order stays visible as closed, with the
+/// reason, and one that was never created is kept as closed. An order that has ended already is left as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CloseOrder {
+    /// The order as it was to be created.
+    pub order: v2::CreateOrder,
+    /// The code of the reason.
+    pub reason_code: String,
+    /// The reason in words, for the client.
+    pub reason: String,
+}
+
+/// The reply: the order has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderClosed {}
+
+impl Command for CloseOrder {
+    const NAME: &'static str = "order.close";
+    const VERSION: u16 = 1;
+    const ROUTE: Route = Route::Order;
+    type Reply = OrderClosed;
+}
+
 /// The order is firm: everything is confirmed and paid.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfirmOrder {
@@ -255,9 +278,23 @@ pub enum OrderStatus {
     Confirmed,
     /// The order was refused or withdrawn; nothing is held or charged.
     Rejected,
+    /// A person ended the order as it stood; parts of it may be booked or charged.
+    Closed,
 }
 
 impl OrderStatus {
+    /// Every state of an order.
+    pub const ALL: [Self; 4] = [Self::Pending, Self::Confirmed, Self::Rejected, Self::Closed];
+
+    /// True when the order will never be confirmed, so that nothing more is to be paid.
+    #[must_use]
+    pub const fn is_over(self) -> bool {
+        match self {
+            Self::Rejected | Self::Closed => true,
+            Self::Pending | Self::Confirmed => false,
+        }
+    }
+
     /// The word in JSON and in columns.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -265,6 +302,7 @@ impl OrderStatus {
             Self::Pending => "pending",
             Self::Confirmed => "confirmed",
             Self::Rejected => "rejected",
+            Self::Closed => "closed",
         }
     }
 }
@@ -276,6 +314,9 @@ const AUTHENTICATION_EXPIRED: &str =
 /// The words for a client whose order was undone for a technical reason or by a person: how our parts failed is not
 /// theirs to know.
 pub const NOT_COMPLETED: &str = "The order could not be completed. Nothing is booked or charged.";
+
+/// The words for a client whose order a person gave up as it stood.
+pub const GIVEN_UP: &str = "The order could not be completed. Our staff is looking after what was begun.";
 
 impl Reason {
     /// The reason in a client's words. How our parts failed is not theirs to know, nor what a saga waits for.
@@ -294,7 +335,7 @@ impl Reason {
     }
 }
 
-/// The reason why an order was rejected.
+/// The reason why an order was rejected or closed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
     /// The code of the refusal.
@@ -313,7 +354,7 @@ pub struct OrderView {
     pub user_id: UserId,
     /// The state of the order.
     pub status: OrderStatus,
-    /// The reason, of a rejected order.
+    /// The reason, of a rejected or closed order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
     /// The items at the prices that the client accepted.

@@ -47,13 +47,13 @@ use contract::{
 };
 use serde::de::DeserializeOwned;
 
-use self::assemble::{Defaults, ForwardParts, Signature, StepParts, Timing, assemble};
+use self::assemble::{Defaults, ForwardParts, Signature, StepParts, Timing, assemble, closing_step};
 pub use self::{assemble::StepHandle, mistakes::DefinitionError};
 use crate::{
     definition::Definition,
     fingerprint::Fingerprint,
     json::check,
-    mapping::{self, BuildAction, BuildWake, Learn},
+    mapping::{self, BuildAction, BuildUndo, BuildWake, Learn},
     retry::Retry,
     wake::Wake,
 };
@@ -77,6 +77,7 @@ pub struct Builder<I, F = ()> {
     deadline: Option<Duration>,
     defaults: Defaults,
     steps: Vec<(StepParts, ForwardParts)>,
+    closing: Option<(Signature, BuildUndo)>,
     types: PhantomData<fn(I, F)>,
 }
 
@@ -120,7 +121,15 @@ impl<I: DeserializeOwned + Send + Sync + 'static, F: Default + 'static> Builder<
             must_succeed: MUST_SUCCEED_DEFAULT,
             reply_within: REPLY_WITHIN_DEFAULT,
         };
-        Self { name: name.to_owned(), version, deadline: None, defaults, steps: Vec::new(), types: PhantomData }
+        Self {
+            name: name.to_owned(),
+            version,
+            deadline: None,
+            defaults,
+            steps: Vec::new(),
+            closing: None,
+            types: PhantomData,
+        }
     }
 
     /// Gives the saga up after that time, unless its pivot was issued.
@@ -145,6 +154,14 @@ impl<I: DeserializeOwned + Send + Sync + 'static, F: Default + 'static> Builder<
     /// The time for which the replies to the commands and compensations are awaited that do not say their own.
     pub fn reply_within(&mut self, time: Duration) -> &mut Self {
         self.defaults.reply_within = time;
+        self
+    }
+
+    /// Names the command that closes the business object of a saga which an operator gives up. It is sent even then, before
+    /// the pivot and past it, and retried without end: the saga is abandoned once it took effect. It must succeed
+    /// whatever the saga has done so far.
+    pub fn on_abandon<C: Command>(&mut self, build: fn(&I, &Cause) -> C) -> &mut Self {
+        self.closing = Some((Signature::of::<C>(), mapping::erase_undo(build)));
         self
     }
 
@@ -174,11 +191,13 @@ impl<I: DeserializeOwned + Send + Sync + 'static, F: Default + 'static> Builder<
         let mut mistakes = Vec::new();
         let builder = self.id();
         let steps = assemble(self.steps, &self.defaults, builder, &mut mistakes);
+        let closing = self.closing.map(|(signature, build)| closing_step(signature, build, &self.defaults));
         let mut definition = Definition {
             name: self.name,
             version: self.version,
             deadline: self.deadline,
             steps,
+            closing,
             fingerprint: Fingerprint::default(),
             read_input: mapping::read_any::<I>,
             new_facts: || Box::new(F::default()),

@@ -6,6 +6,9 @@ pub const CAUSE_DEADLINE_PASSED: &str = "deadline_passed";
 /// The cause of a saga that an operator cancelled.
 pub const CAUSE_SAGA_CANCELLED: &str = "saga_cancelled";
 
+/// The cause of a saga that an operator abandoned.
+pub const CAUSE_GIVEN_UP: &str = "given_up";
+
 pub use contract::saga::CAUSE_SIGNAL_MISSED;
 
 /// The cause of a saga that could not keep what it held until its pivot.
@@ -36,6 +39,8 @@ pub const REFUSED_PIVOT_PASSED: &str = "pivot_passed";
 pub const REFUSED_SAGA_COMPENSATING: &str = "saga_compensating";
 /// A retry, or a new time while the clock is frozen, is refused because the saga is paused.
 pub const REFUSED_SAGA_PAUSED: &str = "saga_paused";
+/// An operator's action is refused because the saga is abandoned, and only its business object is still to be closed.
+pub const REFUSED_SAGA_CLOSING: &str = "saga_closing";
 /// A timer is not fired or rescheduled because the step does not wait.
 pub const REFUSED_TIMER_NOT_SET: &str = "timer_not_set";
 

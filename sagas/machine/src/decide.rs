@@ -91,6 +91,9 @@ fn judge<'a>(
     if id.generation < progress.generation || progress.refused {
         return Err(Verdict::Ignored("it was refused before"));
     }
+    if state.given_up.is_some() && definition.closing().is_none_or(|closing| *closing.name() != id.step) {
+        return Err(Verdict::Ignored("the saga was given up"));
+    }
     if !ops(state).contains(&id.op) {
         return Err(Verdict::Ignored("the saga was turned around"));
     }

@@ -24,6 +24,8 @@ pub struct Definition {
     pub(crate) deadline: Option<Duration>,
     /// In the order of their adding, in which every step comes after its dependencies.
     pub(crate) steps: Vec<Step>,
+    /// The step that closes the business object of a saga that is given up. It is none of the steps that a saga goes through.
+    pub(crate) closing: Option<Step>,
     pub(crate) fingerprint: Fingerprint,
     pub(crate) read_input: fn(&Document) -> Result<AnyInput, Mismatch>,
     pub(crate) new_facts: fn() -> Box<dyn Any>,
@@ -54,10 +56,24 @@ impl Definition {
         &self.steps
     }
 
-    /// The step of that name.
+    /// The step that closes the business object of a saga that is given up.
+    #[must_use]
+    pub const fn closing(&self) -> Option<&Step> {
+        self.closing.as_ref()
+    }
+
+    /// The step of that name; the closing one too.
     #[must_use]
     pub fn step(&self, name: &StepName) -> Option<&Step> {
-        self.steps.iter().find(|step| step.name == *name)
+        self.steps.iter().chain(&self.closing).find(|step| step.name == *name)
+    }
+
+    /// The steps that a saga works on: its steps in their order or, once it is given up, the closing one.
+    pub fn at_work(&self, state: &State) -> &[Step] {
+        match &self.closing {
+            Some(closing) if state.given_up.is_some() => std::slice::from_ref(closing),
+            Some(_) | None => &self.steps,
+        }
     }
 
     /// The digest of the definition's shape.
@@ -76,12 +92,12 @@ impl Definition {
     pub(crate) fn divide_times(&mut self, divisor: u32) {
         let shorten = |time: Duration| divided(time, divisor);
         self.deadline = self.deadline.map(shorten);
-        for step in &mut self.steps {
+        for step in self.steps.iter_mut().chain(&mut self.closing) {
             step.holds_for = step.holds_for.map(shorten);
             let undo = step.undo.as_mut().map(|undo| &mut undo.command);
             let extension = step.extension.as_mut().map(|extension| &mut extension.command);
             let command = match &mut step.forward {
-                Forward::Command { command, .. } => Some(command),
+                Forward::Command { command, .. } | Forward::Close { command, .. } => Some(command),
                 Forward::Signal { signal, .. } => {
                     signal.within = signal.within.map(shorten);
                     None

@@ -13,11 +13,13 @@ use crate::{
     step::{Step, Work},
 };
 
-/// Every step of the definition and where it stands, in the definition's order.
+/// Every step of the definition and where it stands, in the definition's order; behind them the closing one, once the
+/// saga is given up.
 #[must_use]
 pub fn describe(definition: &Definition, state: &State) -> Vec<StepView> {
     let untouched = StepState::default();
-    let steps = definition.steps().iter();
+    let closing = definition.closing().filter(|_| state.given_up.is_some());
+    let steps = definition.steps().iter().chain(closing);
     steps
         .map(|step| {
             let valid_until = valid_until(definition, state, step.name());

@@ -23,6 +23,9 @@ pub fn mermaid(definition: &Definition) -> String {
             let _ = writeln!(text, "    {before} --> {}", step.name());
         }
     }
+    if let Some(Work::Command(command)) = definition.closing().map(Step::work) {
+        let _ = writeln!(text, "    abandoned([\"when abandoned: {}\"])", command.name);
+    }
     for kind in [StepKind::Compensatable, StepKind::Pivot, StepKind::Retriable] {
         let of_kind = definition.steps().iter().filter(|step| step.kind() == kind);
         let names: Vec<_> = of_kind.map(|step| step.name().as_str()).collect();

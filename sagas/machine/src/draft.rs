@@ -26,7 +26,7 @@ use crate::{
     holds::{HoldNext, extend_by, holds, is_extending},
     mapping::MappingError,
     payload::{build_payload, build_wake, is_needed},
-    queries::{ahead_back, ahead_forward, deadline, expires_at, is_due, kept, ops, own_time, pivot_issued, waits_over},
+    queries::{ahead, deadline, expires_at, is_due, kept, may_turn_around, ops, own_time, waits_over},
     retry::{Retry, later},
     state::{Phase, Progress, State},
     step::{CommandSpec, Forward, SignalSpec, Step},
@@ -144,10 +144,7 @@ impl<'a> Draft<'a> {
             return;
         }
         let op = self.state.direction();
-        let (ahead, end) = match op {
-            Op::Action | Op::Extension => (ahead_forward(self.definition, &self.state), Entry::SagaCompleted),
-            Op::Compensation => (ahead_back(self.definition, &self.state), Entry::SagaCompensated),
-        };
+        let (ahead, end) = ahead(self.definition, &self.state);
         if ahead.finished {
             self.record(end);
         } else if !ahead.ready.is_empty() {
@@ -247,7 +244,7 @@ impl<'a> Draft<'a> {
                 let (Some(Phase::Waiting { retry_at }), Some(spec)) = (phase, step.command(*op)) else { return false };
                 is_due(*retry_at, spec, self.now)
             };
-            let due: Vec<_> = self.definition.steps.iter().filter(due).collect();
+            let due: Vec<_> = self.definition.at_work(&self.state).iter().filter(due).collect();
             self.dispatch(&due, *op);
         }
     }
@@ -303,7 +300,7 @@ impl<'a> Draft<'a> {
                     fired = true;
                 }
                 Forward::Signal { signal, .. } => missed.push((step, signal)),
-                Forward::Command { .. } => {}
+                Forward::Command { .. } | Forward::Close { .. } => {}
             }
         }
         for (step, signal) in missed {
@@ -336,7 +333,7 @@ impl<'a> Draft<'a> {
         for step in steps {
             match self.beginning(step, op) {
                 Ok(beginning) => beginnings.push((*step, beginning)),
-                Err(error) if op != Op::Compensation && !pivot_issued(self.definition, &self.state) => {
+                Err(error) if may_turn_around(self.definition, &self.state) => {
                     self.turn_around(unbuildable(step, &error));
                     return;
                 }
@@ -388,7 +385,7 @@ impl<'a> Draft<'a> {
         if op == Op::Extension {
             let message = format!("what it holds was not extended: {code}: {message}");
             self.turn_around(hold_expired(step, message, false));
-        } else if op == Op::Action && !pivot_issued(self.definition, &self.state) {
+        } else if may_turn_around(self.definition, &self.state) {
             self.turn_around(Cause { step: Some(step.name.clone()), code, message, refused: false });
         } else {
             self.ask_a_person(step, op, code, message);
@@ -427,7 +424,7 @@ impl<'a> Draft<'a> {
                 let wake = build_wake(self.definition, &self.state, step, wake)?;
                 Ok(Beginning::Sleep(wake.time(self.now, *divisor)))
             }
-            (Op::Action, Forward::Command { .. }) | (Op::Compensation | Op::Extension, _) => {
+            (Op::Action, Forward::Command { .. } | Forward::Close { .. }) | (Op::Compensation | Op::Extension, _) => {
                 let spec = step.command(op).ok_or(MappingError::Mixed)?;
                 Ok(Beginning::Send(spec, build_payload(self.definition, &self.state, step, op)?))
             }

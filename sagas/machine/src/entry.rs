@@ -126,6 +126,11 @@ pub enum Entry {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         request_id: Option<RequestId>,
     },
+    /// The saga was given up: nothing but its business object is still to be closed.
+    ClosingStarted {
+        /// The reason, as the command that closes it is told.
+        cause: Cause,
+    },
     /// An operator said what the outcome of a step was.
     StepSkipped {
         /// The name of the step.
@@ -268,6 +273,7 @@ impl Entry {
             | Self::TimerSet { .. }
             | Self::TimerFired { .. } => 2,
             Self::StepNotNeeded { .. } | Self::ExtensionBegun { .. } | Self::DefinitionChanged { .. } => 3,
+            Self::ClosingStarted { .. } => 3,
             Self::SagaPaused { .. } | Self::SagaResumed { .. } => 3,
         }
     }
@@ -284,6 +290,7 @@ impl Entry {
             | Self::CompensationStarted { .. }
             | Self::AttentionNeeded { .. }
             | Self::OperatorActed { .. }
+            | Self::ClosingStarted { .. }
             | Self::SignalAwaited { .. }
             | Self::SignalTaken { .. }
             | Self::SignalMissed { .. }

@@ -11,7 +11,7 @@ use contract::{
 use crate::{
     codes::CAUSE_SIGNAL_MISSED,
     entry::Entry,
-    state::{Pause, Phase, Progress, REQUESTS_MAX, ReceivedSignal, State},
+    state::{Pause, Phase, Progress, REQUESTS_MAX, ReceivedSignal, State, StepState},
     wake::storable,
 };
 
@@ -66,6 +66,7 @@ pub fn evolve(state: &mut State, entry: &Entry) {
             remember(state, *request_id);
             acted(state, action);
         }
+        Entry::ClosingStarted { cause } => given_up(state, cause),
         Entry::StepSkipped { step, op, reply } => {
             let progress = progress(state, step, *op);
             conclude(progress, Phase::Done { reply: reply.clone() });
@@ -191,9 +192,7 @@ fn resumed(state: &mut State, until: DateTime<Utc>) {
 
 /// Has no reply and no retry due before that time.
 fn nothing_due_before(state: &mut State, until: DateTime<Utc>) {
-    let halves =
-        state.steps.values_mut().flat_map(|step| [&mut step.action, &mut step.compensation, &mut step.extension]);
-    for progress in halves {
+    for progress in state.steps.values_mut().flat_map(StepState::all_mut) {
         match &mut progress.phase {
             Phase::Outstanding { reply_by: due } | Phase::Waiting { retry_at: due } => *due = until.max(*due),
             Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } => {}
@@ -214,6 +213,20 @@ fn taken(state: &mut State, step: &StepName, id: &SignalId) {
         signal.taken_by = Some(step.clone());
         let reply = signal.payload.clone();
         conclude(progress(state, step, Op::Action), Phase::Done { reply });
+    }
+}
+
+/// Gives the state up as it stands: no step counts any more, and what was under way stays in doubt.
+fn given_up(state: &mut State, cause: &Cause) {
+    state.given_up = Some(cause.clone());
+    for progress in state.steps.values_mut().flat_map(StepState::all_mut) {
+        if progress.is_a_wait() {
+            progress.phase = Phase::Idle;
+        }
+        if progress.is_open() {
+            progress.phase = Phase::GivenUp;
+            progress.in_doubt = true;
+        }
     }
 }
 

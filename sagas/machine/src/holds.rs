@@ -77,7 +77,8 @@ pub fn valid_until(definition: &Definition, state: &State, step: &StepName) -> O
 
 /// The holds that the pivot depends on, while it is not issued.
 pub(crate) fn holds<'d>(definition: &'d Definition, state: &State) -> Vec<Hold<'d>> {
-    let counts = state.direction() == Op::Action && !state.status.is_final() && definition.fits(state);
+    let goes_on = state.direction() == Op::Action && state.given_up.is_none() && !state.status.is_final();
+    let counts = goes_on && definition.fits(state);
     let has_holds = definition.steps.iter().any(Step::holds);
     if !has_holds || !counts || pivot_issued(definition, state) {
         return Vec::new();

@@ -17,7 +17,7 @@ pub fn next_wake(definition: &Definition, state: &State, now: DateTime<Utc>) -> 
     if !definition.fits(state) || state.status.is_final() {
         return None;
     }
-    let retries = definition.steps.iter().flat_map(|step| {
+    let retries = definition.at_work(state).iter().flat_map(|step| {
         let retries = ops(state).iter().filter(|op| !state.holds_back(**op)).filter_map(|op| {
             let (Phase::Waiting { retry_at }, Some(spec)) =
                 (&state.progress(&step.name, *op)?.phase, step.command(*op))

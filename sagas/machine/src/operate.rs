@@ -10,10 +10,10 @@ use contract::{
 
 use crate::{
     codes::{
-        CAUSE_SAGA_CANCELLED, REFUSED_ACTION_EXPIRED, REFUSED_DEFINITION_MISMATCH, REFUSED_MIGRATION_IMPOSSIBLE,
-        REFUSED_PIVOT_PASSED, REFUSED_REPLY_MISMATCH, REFUSED_RETRY_IMPOSSIBLE, REFUSED_SAGA_COMPENSATING,
-        REFUSED_SAGA_FINISHED, REFUSED_SAGA_PAUSED, REFUSED_SKIP_IMPOSSIBLE, REFUSED_STEP_UNKNOWN,
-        REFUSED_TIMER_NOT_SET,
+        CAUSE_GIVEN_UP, CAUSE_SAGA_CANCELLED, REFUSED_ACTION_EXPIRED, REFUSED_DEFINITION_MISMATCH,
+        REFUSED_MIGRATION_IMPOSSIBLE, REFUSED_PIVOT_PASSED, REFUSED_REPLY_MISMATCH, REFUSED_RETRY_IMPOSSIBLE,
+        REFUSED_SAGA_CLOSING, REFUSED_SAGA_COMPENSATING, REFUSED_SAGA_FINISHED, REFUSED_SAGA_PAUSED,
+        REFUSED_SKIP_IMPOSSIBLE, REFUSED_STEP_UNKNOWN, REFUSED_TIMER_NOT_SET,
     },
     decision::{Decision, Verdict},
     definition::Definition,
@@ -60,11 +60,7 @@ pub(crate) fn operate(
             code: REFUSED_MIGRATION_IMPOSSIBLE,
             message: format!("this program does not know `{}` version {version}", definition.name),
         }),
-        Action::Abandon {} => {
-            draft.record(acted);
-            draft.record(Entry::SagaAbandoned);
-            Ok(())
-        }
+        Action::Abandon {} => abandon(&mut draft, acted, operator),
     };
     match possible {
         Ok(()) => draft.finish(),
@@ -99,7 +95,7 @@ fn retry(draft: &mut Draft<'_>, acted: Entry, only: Option<&StepName>) -> Result
     let can = |step: &&Step| draft.state.progress(&step.name, op).is_some_and(|progress| progress.can_be_retried());
     let steps: Vec<&Step> = match only {
         Some(name) => vec![known(definition, name)?],
-        None => definition.steps.iter().collect(),
+        None => definition.at_work(&draft.state).iter().collect(),
     };
     let chosen: Vec<_> = steps.into_iter().filter(can).collect();
     if chosen.is_empty() {
@@ -119,6 +115,9 @@ fn retry(draft: &mut Draft<'_>, acted: Entry, only: Option<&StepName>) -> Result
 
 fn cancel(draft: &mut Draft<'_>, acted: Entry, operator: &Operator) -> Result<(), Verdict> {
     let refused = |code, message: &str| Err(Verdict::Refused { code, message: message.to_owned() });
+    if draft.state.given_up.is_some() {
+        return Err(closing(&draft.state));
+    }
     if draft.state.cause.is_some() {
         return refused(REFUSED_SAGA_COMPENSATING, "the saga is being undone already");
     }
@@ -164,6 +163,35 @@ fn skip(draft: &mut Draft<'_>, acted: Entry, name: &StepName, reply: Document, f
     draft.record(Entry::StepSkipped { step: step.name.clone(), op, reply });
     draft.advance();
     Ok(())
+}
+
+/// Gives the saga up as it stands. Its business object must still come to an end that says so: where the definition names
+/// the command for that, the saga is abandoned once it has taken effect.
+fn abandon(draft: &mut Draft<'_>, acted: Entry, operator: &Operator) -> Result<(), Verdict> {
+    let closes = draft.definition.fits(&draft.state) && draft.definition.closing.is_some();
+    if !closes {
+        draft.record(acted);
+        draft.record(Entry::SagaAbandoned);
+        return Ok(());
+    }
+    if draft.state.given_up.is_some() {
+        return Err(closing(&draft.state));
+    }
+    draft.record(acted);
+    // What is given up is closed now.
+    draft.end_pause();
+    let (code, message) = (CAUSE_GIVEN_UP.to_owned(), operator.reason.clone());
+    draft.record(Entry::ClosingStarted { cause: Cause { step: None, code, message, refused: false } });
+    draft.advance();
+    Ok(())
+}
+
+fn closing(state: &State) -> Verdict {
+    let message = format!("the saga is abandoned, and {}: retry or skip that step", {
+        let step = state.steps.iter().find(|(_, step)| step.action.is_open());
+        step.map_or_else(|| "is being closed".to_owned(), |(name, _)| stands(state, name, Op::Action))
+    });
+    Verdict::Refused { code: REFUSED_SAGA_CLOSING, message }
 }
 
 fn fire_timer(draft: &mut Draft<'_>, acted: Entry, name: &StepName) -> Result<(), Verdict> {

@@ -23,9 +23,11 @@ pub(crate) fn build_payload(
 ) -> Result<Box<RawValue>, MappingError> {
     let read = (definition.read_input)(&state.input).map_err(MappingError::Input)?;
     let input: &dyn Any = &*read;
+    let unknown = || Cause { step: None, code: String::new(), message: String::new(), refused: false };
     match (op, &step.undo) {
         (Op::Action, _) => match &step.forward {
             Forward::Command { build, .. } => build(input, &*facts(definition, state, step)?),
+            Forward::Close { build, .. } => build(input, state.given_up.as_ref().unwrap_or(&unknown())),
             Forward::Signal { .. } | Forward::Timer { .. } => Err(MappingError::Mixed),
         },
         (Op::Extension, _) => {
@@ -34,13 +36,7 @@ pub(crate) fn build_payload(
             learn_from(&mut *facts, state, step)?;
             (extension.build)(input, &*facts)
         }
-        (Op::Compensation, Some(undo)) => {
-            let unknown = || Cause { step: None, code: String::new(), message: String::new(), refused: false };
-            match &state.cause {
-                Some(cause) => (undo.build)(input, cause),
-                None => (undo.build)(input, &unknown()),
-            }
-        }
+        (Op::Compensation, Some(undo)) => (undo.build)(input, state.cause.as_ref().unwrap_or(&unknown())),
         (Op::Compensation, None) => Err(MappingError::Mixed),
     }
 }

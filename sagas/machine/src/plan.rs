@@ -2,7 +2,7 @@
 //!
 //! What follows is read off the graph by the same questions that [`crate::decide()`] asks, with replies in which nothing
 //! is said. Which step comes next depends on what a reply says only where a step may turn out not to be needed: that one is
-//! planned, and says so.
+//! planned, and says so. A wait sends nothing: where it turns out not to be needed, what follows it comes sooner than planned.
 
 use chrono::{DateTime, Utc};
 use contract::{
@@ -20,7 +20,7 @@ use crate::{
     input::{Operator, Terms},
     migrate::migrate,
     operate::operate,
-    queries::{ahead_back, ahead_forward, needs_undo, ops},
+    queries::{ahead, needs_undo, ops},
     state::{Phase, State},
     step::{Step, Work},
 };
@@ -90,10 +90,7 @@ impl Outlook<'_> {
         loop {
             self.conclude_open();
             let op = self.state.direction();
-            let (ahead, end) = match op {
-                Op::Action | Op::Extension => (ahead_forward(self.definition, &self.state), Entry::SagaCompleted),
-                Op::Compensation => (ahead_back(self.definition, &self.state), Entry::SagaCompensated),
-            };
+            let (ahead, end) = ahead(self.definition, &self.state);
             if ahead.finished {
                 evolve(&mut self.state, &end);
                 return;
@@ -118,7 +115,8 @@ impl Outlook<'_> {
 
     /// The commands that need no further reply: what the action sends first.
     fn plan_open(&mut self, sent: &[CommandId]) {
-        let open = ops(&self.state).iter().flat_map(|op| self.definition.steps.iter().map(|step| (step, *op)));
+        let at_work = self.definition.at_work(&self.state);
+        let open = ops(&self.state).iter().flat_map(|op| at_work.iter().map(|step| (step, *op)));
         for (step, op) in open {
             let Some(progress) = self.state.progress(&step.name, op) else { continue };
             let (when, retry_at) = match progress.phase {
@@ -140,7 +138,7 @@ impl Outlook<'_> {
     fn conclude_open(&mut self) {
         let op = self.state.direction();
         let goes_on = !self.state.holds_back(op);
-        for step in &self.definition.steps {
+        for step in self.definition.at_work(&self.state) {
             let Some(progress) = self.state.progress(&step.name, op) else { continue };
             let ends = goes_on && (progress.is_a_wait() || matches!(progress.phase, Phase::Waiting { .. }));
             if ends || matches!(progress.phase, Phase::Outstanding { .. }) {
@@ -188,6 +186,8 @@ fn left(definition: &Definition, state: &State) -> Vec<LeftEffect> {
     // A wait has no effect.
     let is_a_wait = |step: &Step| matches!(step.work(), Work::Signal(_) | Work::Timer);
     let stays = stays.filter(|(name, _)| !definition.step(name).is_some_and(is_a_wait));
+    // What closed the business object is meant to stay.
+    let stays = stays.filter(|(name, _)| definition.closing().is_none_or(|closing| closing.name() != *name));
     let left = stays.map(|(name, step)| {
         let undo = &step.compensation;
         // Its undoing was sent, and may take effect yet.

@@ -12,6 +12,7 @@ use contract::{
 
 use crate::{
     definition::Definition,
+    entry::Entry,
     retry::later,
     state::{Phase, Progress, State, StepState},
     step::{CommandSpec, Step},
@@ -54,7 +55,7 @@ pub fn retrying_since(definition: &Definition, state: &State) -> Option<DateTime
     if state.holds_back(op) {
         return None;
     }
-    let must_succeed = definition.steps.iter().filter(|step| match (op, step.kind) {
+    let must_succeed = definition.at_work(state).iter().filter(|step| match (op, step.kind) {
         (Op::Action, StepKind::Compensatable) | (Op::Extension, _) => false,
         (Op::Action, StepKind::Pivot | StepKind::Retriable) | (Op::Compensation, _) => true,
     });
@@ -102,10 +103,12 @@ pub(crate) fn expires_at(state: &State, step: &Step, op: Op) -> Option<DateTime<
 /// The saga's deadline, while it may still turn the saga around.
 #[must_use]
 pub fn deadline(definition: &Definition, state: &State) -> Option<DateTime<Utc>> {
-    match state.direction() {
-        Op::Action if !pivot_issued(definition, state) => state.deadline_at,
-        Op::Action | Op::Compensation | Op::Extension => None,
-    }
+    if may_turn_around(definition, state) { state.deadline_at } else { None }
+}
+
+/// True while something other than the pivot's refusal may turn the saga around.
+pub(crate) fn may_turn_around(definition: &Definition, state: &State) -> bool {
+    state.cause.is_none() && state.given_up.is_none() && !pivot_issued(definition, state)
 }
 
 /// True from the first sending of the pivot on: only its refusal turns the saga around then.
@@ -124,8 +127,28 @@ pub(crate) struct Ahead<'d> {
     pub(crate) finished: bool,
 }
 
+/// The way of a saga in its direction, and the entry that ends it.
+pub(crate) fn ahead<'d>(definition: &'d Definition, state: &State) -> (Ahead<'d>, Entry) {
+    if state.given_up.is_some() {
+        return (ahead_closing(definition, state), Entry::SagaAbandoned);
+    }
+    match state.direction() {
+        Op::Action | Op::Extension => (ahead_forward(definition, state), Entry::SagaCompleted),
+        Op::Compensation => (ahead_back(definition, state), Entry::SagaCompensated),
+    }
+}
+
+/// The way out: the one step that closes the business object.
+fn ahead_closing<'d>(definition: &'d Definition, state: &State) -> Ahead<'d> {
+    let untouched = Progress::default();
+    let Some(closing) = &definition.closing else { return Ahead { ready: Vec::new(), finished: true } };
+    let progress = state.progress(&closing.name, Op::Action).unwrap_or(&untouched);
+    let ready = if progress.phase == Phase::Idle { vec![closing] } else { Vec::new() };
+    Ahead { ready, finished: progress.is_done() }
+}
+
 /// The way forward: a step is ready when everything before it is done, or does not apply.
-pub(crate) fn ahead_forward<'d>(definition: &'d Definition, state: &State) -> Ahead<'d> {
+fn ahead_forward<'d>(definition: &'d Definition, state: &State) -> Ahead<'d> {
     let mut passed = StepSet::default();
     let mut ahead = Ahead { ready: Vec::new(), finished: true };
     let untouched = StepState::default();
@@ -147,7 +170,7 @@ pub(crate) fn ahead_forward<'d>(definition: &'d Definition, state: &State) -> Ah
 }
 
 /// The way back: a step is ready to be undone when everything that needed it is undone.
-pub(crate) fn ahead_back<'d>(definition: &'d Definition, state: &State) -> Ahead<'d> {
+fn ahead_back<'d>(definition: &'d Definition, state: &State) -> Ahead<'d> {
     let pending = pending_undos(definition, state);
     let free = definition.steps_in(pending).filter(|step| step.descendants.is_apart_from(pending));
     let idle = |step: &&Step| {

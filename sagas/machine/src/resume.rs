@@ -20,7 +20,7 @@ pub fn resume(definition: &Definition, state: &State) -> Vec<CommandToSend> {
         return Vec::new();
     }
     let mut commands = Vec::new();
-    for step in definition.steps() {
+    for step in definition.at_work(state) {
         for op in ops(state).iter().copied() {
             let Some(progress) = state.progress(&step.name, op) else { continue };
             let (Phase::Outstanding { .. }, Some(spec)) = (&progress.phase, step.command(op)) else { continue };

@@ -68,6 +68,9 @@ fn judge<'d>(definition: &'d Definition, state: &State, signal: &Signal) -> Resu
     let awaiting: Vec<_> = awaited(definition).filter(|(_, spec)| spec.name == *name).collect();
     let Some((_, spec)) = awaiting.first() else { return Err(unknown(definition, name)) };
     check(spec, signal)?;
+    if state.given_up.is_some() {
+        return Err(Verdict::Ignored("the saga was given up"));
+    }
     if state.direction() == Op::Compensation {
         return Err(Verdict::Ignored("the saga was turned around"));
     }

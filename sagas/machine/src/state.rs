@@ -35,6 +35,8 @@ pub struct State {
     pub cause: Option<Cause>,
     /// The pause that the saga is in.
     pub pause: Option<Pause>,
+    /// The reason why the saga was given up, once it was and while its business object is to be closed.
+    pub given_up: Option<Cause>,
     /// The latest requests of operators that took effect.
     pub requests: Vec<RequestId>,
     /// The signals that came, in their order. Each has woken a step or is kept for one, so there is at most one a step.
@@ -169,6 +171,7 @@ impl State {
             steps: BTreeMap::new(),
             cause: None,
             pause: None,
+            given_up: None,
             requests: Vec::new(),
             signals: Vec::new(),
         }
@@ -180,10 +183,10 @@ impl State {
         self.steps.get(step).map(|step| step.progress(op))
     }
 
-    /// The direction in which the saga goes.
+    /// The direction in which the saga goes. What closes a saga that was given up is an action.
     #[must_use]
     pub const fn direction(&self) -> Op {
-        if self.cause.is_some() { Op::Compensation } else { Op::Action }
+        if self.cause.is_some() && self.given_up.is_none() { Op::Compensation } else { Op::Action }
     }
 
     /// The time since which the saga's clock is frozen by a pause.
@@ -255,6 +258,10 @@ impl StepState {
             Op::Compensation => &mut self.compensation,
             Op::Extension => &mut self.extension,
         }
+    }
+
+    pub(crate) const fn all_mut(&mut self) -> [&mut Progress; 3] {
+        [&mut self.action, &mut self.compensation, &mut self.extension]
     }
 }
 

@@ -65,6 +65,11 @@ pub(crate) enum Forward {
         /// So many times as short are the waits that it asks for.
         divisor: u32,
     },
+    /// The command that closes the business object of a saga that is given up. Built from the input and the cause alone.
+    Close {
+        command: CommandSpec,
+        build: BuildUndo,
+    },
 }
 
 /// The work of a step on the way forward.
@@ -152,7 +157,7 @@ impl Step {
     #[must_use]
     pub const fn work(&self) -> Work<'_> {
         match &self.forward {
-            Forward::Command { command, .. } => Work::Command(command),
+            Forward::Command { command, .. } | Forward::Close { command, .. } => Work::Command(command),
             Forward::Signal { signal, .. } => Work::Signal(signal),
             Forward::Timer { .. } => Work::Timer,
         }
@@ -162,7 +167,7 @@ impl Step {
     pub(crate) const fn learn(&self) -> Option<&Learn> {
         match &self.forward {
             Forward::Command { learn, .. } | Forward::Signal { learn, .. } => learn.as_ref(),
-            Forward::Timer { .. } => None,
+            Forward::Timer { .. } | Forward::Close { .. } => None,
         }
     }
 

@@ -2,6 +2,7 @@
 //! their ids.
 
 mod begin_payment;
+mod close_order;
 mod confirm_order;
 mod create_order;
 mod end_payment;
@@ -12,8 +13,8 @@ mod reject_order;
 use contract::{
     OrderId,
     order::{
-        BeginPayment, ConfirmOrder, CreateOrder, EndPayment, OrderRejection, PaymentEnded, RecordPayment, RejectOrder,
-        v2,
+        BeginPayment, CloseOrder, ConfirmOrder, CreateOrder, EndPayment, OrderRejection, PaymentEnded, RecordPayment,
+        RejectOrder, v2,
     },
 };
 use sqlx::PgConnection;
@@ -32,6 +33,7 @@ impl Orders {
             .action::<v2::CreateOrder>(self)
             .compensation::<RejectOrder>(self, |_| OrderRejection {})
             .action::<ConfirmOrder>(self)
+            .action::<CloseOrder>(self)
             .action::<BeginPayment>(self)
             .compensation::<EndPayment>(self, |_| PaymentEnded {})
             .action::<RecordPayment>(self)

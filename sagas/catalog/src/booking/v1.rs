@@ -16,7 +16,7 @@ use contract::{
     accommodation::{AcceptedStay, ConfirmRooms, ExtendRooms, HoldRooms, ReleaseRooms},
     feed::{Notice, NotifyUser},
     order::{
-        ConfirmOrder, Reason, RecordPayment, RejectOrder,
+        CloseOrder, ConfirmOrder, GIVEN_UP, Reason, RecordPayment, RejectOrder,
         v2::{CreateOrder, PlaceOrder},
     },
     payment::{
@@ -71,18 +71,15 @@ pub fn definition() -> Result<Definition, Vec<DefinitionError>> {
     let mut saga = Builder::<PlaceOrder, Facts>::new(NAME, VERSION);
     saga.deadline(DEADLINE).reply_within(REPLY_WITHIN).before_pivot(BEFORE_PIVOT).must_succeed(MUST_SUCCEED);
 
+    saga.on_abandon(|order, cause| CloseOrder {
+        order: create_order(order),
+        reason_code: cause.code.clone(),
+        reason: GIVEN_UP.to_owned(),
+    });
+
     let create = saga
         .step("create-order")
-        .command(|order, _| CreateOrder {
-            order_id: order.order_id,
-            user_id: order.user_id,
-            items: order.items.clone(),
-            travellers: order.travellers.clone(),
-            total: order.total,
-            departs_on: order.departs_on,
-            payment_plan: order.payment_plan,
-            first_payment: Some(order.payment_id),
-        })
+        .command(|order, _| create_order(order))
         .on_reply(|facts, created| facts.due_now = Some(created.due_now))
         .compensate(|order, cause| {
             let Reason { code, message } = Reason::of(cause);
@@ -185,6 +182,19 @@ pub fn definition() -> Result<Definition, Vec<DefinitionError>> {
         })
         .add();
     saga.build()
+}
+
+fn create_order(order: &PlaceOrder) -> CreateOrder {
+    CreateOrder {
+        order_id: order.order_id,
+        user_id: order.user_id,
+        items: order.items.clone(),
+        travellers: order.travellers.clone(),
+        total: order.total,
+        departs_on: order.departs_on,
+        payment_plan: order.payment_plan,
+        first_payment: Some(order.payment_id),
+    }
 }
 
 /// The amount that the order domain has named: never more than the total.

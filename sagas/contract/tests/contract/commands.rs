@@ -10,8 +10,9 @@ use contract::{
         AcceptedFlight, ConfirmSeats, ExtendSeats, HoldSeats, ReleaseSeats, SeatsConfirmed, SeatsHeld, SeatsReleased,
     },
     order::{
-        self, BeginPayment, ConfirmOrder, CreateOrder, EndPayment, OrderConfirmation, OrderCreated, OrderRejection,
-        PayOrder, PaymentBegun, PaymentEnded, PaymentPlan, PaymentRecorded, PlaceOrder, RecordPayment, RejectOrder,
+        self, BeginPayment, CloseOrder, ConfirmOrder, CreateOrder, EndPayment, OrderClosed, OrderConfirmation,
+        OrderCreated, OrderRejection, PayOrder, PaymentBegun, PaymentEnded, PaymentPlan, PaymentRecorded, PlaceOrder,
+        RecordPayment, RejectOrder,
     },
     payment::{
         AuthorizePayment, CapturePayment, NextAction, PaymentAction, PaymentAuthorized, PaymentCaptured, PaymentStatus,
@@ -110,6 +111,8 @@ fn orders_with_a_plan() -> Vec<Golden> {
         payment_plan: PaymentPlan::Deposit,
         first_payment,
     };
+    let (reason_code, reason) = ("given_up".into(), order::GIVEN_UP.into());
+    let close = CloseOrder { order: create(Some(payment_id)), reason_code, reason };
     let deposit = money("3663.00", "EUR");
     let recorded = PaymentRecorded { paid: money("12209.99", "EUR"), balance_due: money("0", "EUR") };
     let amount = money("8546.99", "EUR");
@@ -120,6 +123,7 @@ fn orders_with_a_plan() -> Vec<Golden> {
         golden("order.create.v2.least", create(None)),
         later_pair("order.create.v2", create(Some(payment_id)), created),
         golden("payment.start_input", pay),
+        pair(close, OrderClosed {}),
         pair(BeginPayment { order_id, payment_id, amount }, PaymentBegun {}),
         pair(EndPayment { order_id, payment_id }, PaymentEnded {}),
         pair(RecordPayment { order_id, payment_id, amount }, recorded),

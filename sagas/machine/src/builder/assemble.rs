@@ -13,6 +13,9 @@ use crate::{
     step_set::{STEPS_MAX, StepSet},
 };
 
+/// The name of the step that closes the business object of a saga that is given up.
+const CLOSING_STEP: &str = "close";
+
 /// Stands in for a name that is none, until the mistakes are reported.
 pub(super) const NAMELESS: &str = "nameless";
 
@@ -129,6 +132,27 @@ pub(super) fn assemble(
         assembled.push(step(name, parts, forward, defaults, Edges { after, before, ancestors, renews }, mistakes));
     }
     assembled
+}
+
+/// Makes the step that closes the business object. It stands outside the graph and must succeed in the end.
+pub(super) fn closing_step(signature: Signature, build: BuildUndo, defaults: &Defaults) -> Step {
+    let command = signature.spec(&Timing::default(), defaults.must_succeed, defaults.reply_within);
+    Step {
+        name: StepName::new(CLOSING_STEP).expect("the constant is a step's name"),
+        kind: StepKind::Retriable,
+        after: Vec::new(),
+        before: StepSet::default(),
+        ancestors: StepSet::default(),
+        descendants: StepSet::default(),
+        when: None,
+        needed: None,
+        forward: Forward::Close { command, build },
+        undo: None,
+        holds_for: None,
+        validity: None,
+        extension: None,
+        renews: StepSet::default(),
+    }
 }
 
 /// The edges from the steps before a step.

@@ -24,6 +24,13 @@ pub(super) fn check(definition: &Definition, mistakes: &mut Vec<DefinitionError>
         let steps = pivots.iter().map(|(_, pivot)| pivot.name.clone()).collect();
         mistakes.push(DefinitionError::SeveralPivots { steps });
     }
+    if let Some(closing) = &definition.closing {
+        if definition.steps.iter().any(|step| step.name == closing.name) {
+            mistakes.push(DefinitionError::DuplicateStep { step: closing.name.clone() });
+        }
+        check_bounds(closing, mistakes);
+        check_times(closing, mistakes);
+    }
     for (position, step) in definition.steps.iter().enumerate() {
         let seen = definition.steps.iter().take(position).any(|earlier| earlier.name == step.name);
         if seen && step.name.as_str() != NAMELESS {

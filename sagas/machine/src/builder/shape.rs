@@ -6,7 +6,7 @@ use contract::step::Op;
 use crate::{
     definition::Definition,
     retry::Retry,
-    step::{CommandSpec, SignalSpec, Work, kind_word},
+    step::{CommandSpec, SignalSpec, Step, Work, kind_word},
 };
 
 /// The names, kinds, edges, commands, retries and timings of a definition.
@@ -41,6 +41,9 @@ pub(super) fn shape_text(definition: &Definition) -> String {
         if !renews.is_empty() {
             text += &format!("renews {}\n", renews.join(","));
         }
+    }
+    if let Some(Work::Command(command)) = definition.closing().map(Step::work) {
+        text += &format!("close {}", command_line(Op::Action, command));
     }
     text
 }

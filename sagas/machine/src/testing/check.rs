@@ -96,6 +96,11 @@ fn check_journal(definition: &Definition, ended: &Ended) {
                 check_turn(definition, &state, step);
                 sends += 1;
             }
+            Entry::CommandDispatched { step, op: Op::Action, .. } if state.given_up.is_some() => {
+                let closing = definition.closing().map(crate::step::Step::name);
+                assert_eq!(closing, Some(step), "`{step}` is sent after the saga was given up");
+                sends += 1;
+            }
             Entry::CommandDispatched { step, op: Op::Action, reply_by, .. } => {
                 assert!(state.cause.is_none(), "`{step}` is sent after the saga was turned around");
                 check_in_time(definition, &state, step, *reply_by);

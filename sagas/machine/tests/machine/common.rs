@@ -144,6 +144,16 @@ pub(crate) fn journey() -> Definition {
     saga.build().unwrap()
 }
 
+/// [`journey`] with a command that closes what an abandoned saga was about.
+pub(crate) fn closable() -> Definition {
+    let mut saga = Builder::<Trip, Learned>::new("closable", 1);
+    saga.deadline(Duration::from_secs(120)).must_succeed(AGAIN).on_abandon(unprobe);
+    let create = saga.step("create").command(probe).compensate(unprobe).retry(FEW).add();
+    let confirm = saga.step("confirm").pivot().after([create]).command(probe).add();
+    saga.step("tell").retriable().after([confirm]).command(probe).add();
+    saga.build().unwrap()
+}
+
 /// create (C) -> approval (signal, an hour) -> cool-down (timer, a day) -> confirm (P) -> receipt (signal, an hour) (R).
 pub(crate) fn approval() -> Definition {
     let mut saga = Builder::<Trip, Learned>::new("approval", 1);
@@ -189,6 +199,8 @@ pub(crate) struct Plan {
     /// The pivots name only the last of the steps before them.
     direct_only: bool,
     deadline_s: Option<u64>,
+    /// An abandoned saga has something to close.
+    closes: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -222,8 +234,8 @@ const CONDITIONS: [fn(&Trip) -> bool; 4] =
 pub(crate) fn plans() -> impl Strategy<Value = Plan> {
     let compensatables = prop::collection::vec(planned(StepKind::Compensatable, true), 0..6);
     let retriables = prop::collection::vec(planned(StepKind::Retriable, true), 0..4);
-    let parts = (compensatables, 0..3_usize, retriables, prop::option::of(5..2_000_u64), any::<bool>());
-    parts.prop_map(|(mut steps, pivots, mut retriables, deadline_s, direct_only)| {
+    let parts = (compensatables, 0..3_usize, retriables, prop::option::of(5..2_000_u64), any::<[bool; 2]>());
+    parts.prop_map(|(mut steps, pivots, mut retriables, deadline_s, [direct_only, closes])| {
         let all = u16::MAX;
         for number in 0..pivots {
             // Two pivots exclude each other by the first two conditions.
@@ -256,7 +268,7 @@ pub(crate) fn plans() -> impl Strategy<Value = Plan> {
                 work,
             });
         }
-        Plan { steps, direct_only, deadline_s }
+        Plan { steps, direct_only, deadline_s, closes }
     })
 }
 
@@ -298,6 +310,9 @@ impl Plan {
         let mut saga = Builder::<Trip, Learned>::new("planned", 1);
         if let Some(deadline_s) = self.deadline_s {
             saga.deadline(Duration::from_secs(deadline_s));
+        }
+        if self.closes {
+            saga.on_abandon(unprobe);
         }
         let mut handles = Vec::new();
         let mut pivots = Vec::new();
@@ -563,6 +578,7 @@ fn entry_words(entry: &Entry) -> String {
         Entry::TimerFired { step } => format!("the time of {step} comes"),
         Entry::ExtensionBegun { step, .. } => format!("{step} is to be extended"),
         Entry::DefinitionChanged { version, .. } => format!("now version {version}"),
+        Entry::ClosingStarted { cause } => format!("close ({})", cause.code),
         Entry::StepNotNeeded { step } => format!("{step} is not needed"),
         Entry::SagaPaused { clock, holds, .. } => format!("paused ({}, {})", clock.as_str(), holds.as_str()),
         Entry::SagaResumed { .. } => "resumed".into(),

@@ -94,6 +94,7 @@ fn examples() -> Vec<(&'static str, Entry)> {
                 Entry::SignalMissed { .. } => "signal_missed",
                 Entry::TimerSet { .. } => "timer_set",
                 Entry::TimerFired { .. } => "timer_fired",
+                Entry::ClosingStarted { .. } => "closing_started",
                 Entry::StepNotNeeded { .. } => "step_not_needed",
                 Entry::ExtensionBegun { .. } => "extension_begun",
                 Entry::DefinitionChanged { .. } => "definition_changed",
@@ -167,6 +168,7 @@ fn turns() -> Vec<(&'static str, Entry)> {
     vec![
         (".by_step", Entry::CompensationStarted { cause: cause(Some(name("hold-rooms"))) }),
         (".by_person", Entry::CompensationStarted { cause: cause(None) }),
+        ("", Entry::ClosingStarted { cause: cause(None) }),
         ("", Entry::ClockStood { since: at(10), until: at(910) }),
         ("", Entry::SagaPaused { at: at(10), clock: PauseClock::Run, holds: PausedHolds::Lapse }),
         ("", Entry::SagaResumed { at: at(910) }),

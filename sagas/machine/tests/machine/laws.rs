@@ -375,7 +375,7 @@ fn any_entry() -> impl Strategy<Value = Entry> {
     let op = prop_oneof![Just(Op::Action), Just(Op::Compensation)];
     let time = (0..100_i64).prop_map(|seconds| DateTime::from_timestamp(seconds, 0).unwrap());
     let number = prop_oneof![0..4_u16, Just(u16::MAX)];
-    (step, op, time, number.clone(), number, 0..60_u8).prop_map(|(step, op, at, attempt, generation, kind)| {
+    (step, op, time, number.clone(), number, 0..62_u8).prop_map(|(step, op, at, attempt, generation, kind)| {
         let (code, message) = ("code".to_owned(), "message".to_owned());
         let cause =
             machine::Cause { step: Some(step.clone()), code: code.clone(), message: message.clone(), refused: true };
@@ -418,7 +418,8 @@ fn any_entry() -> impl Strategy<Value = Entry> {
             54 | 55 => Entry::StepNotNeeded { step },
             56 => Entry::SagaPaused { at, clock: PauseClock::Freeze, holds: PausedHolds::Keep },
             57 => Entry::SagaPaused { at, clock: PauseClock::Run, holds: PausedHolds::Lapse },
-            58.. => Entry::SagaResumed { at },
+            58 | 59 => Entry::SagaResumed { at },
+            60.. => Entry::ClosingStarted { cause },
             39 | 40 => Entry::ClockStood { since: DateTime::from_timestamp(50, 0).unwrap(), until: at },
             _ => [Entry::SagaCompleted, Entry::SagaCompensated, Entry::SagaAbandoned][usize::from(attempt % 3)].clone(),
         }

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod clocks;
 #[cfg(test)]
+mod closing;
+#[cfg(test)]
 mod common;
 #[cfg(test)]
 mod conditions;

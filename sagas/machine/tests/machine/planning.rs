@@ -12,7 +12,7 @@ use contract::{
     step::Op,
 };
 use machine::{
-    Decision, Definition, Input, Plan, State, Step, Verdict, Work, decide, next_wake, plan, resume, start,
+    Decision, Definition, Input, Phase, Plan, State, Step, Verdict, Work, decide, next_wake, plan, resume, start,
     testing::Dice,
 };
 use proptest::prelude::*;
@@ -89,15 +89,22 @@ proptest! {
             if acted.state.pause.is_some() {
                 continue;
             }
-            let (rounds, end) = run_on(&definition, acted.state, now);
+            let (rounds, end) = run_on(&definition, acted.state.clone(), now);
             let mut planned_rounds = vec![BTreeSet::new(); rounds.len()];
             for command in planned.commands.iter().filter(|command| command.round > 0) {
                 let round = usize::from(command.round);
                 planned_rounds.resize(planned_rounds.len().max(round), BTreeSet::new());
                 planned_rounds[round - 1].insert((command.step.clone(), command.op));
             }
-            // A step that turns out not to be needed lets those behind it come earlier than planned.
-            let open = planned.commands.iter().any(|command| command.when == PlannedWhen::IfNeeded);
+            // A step that turns out not to be needed lets those behind it come earlier than planned: a command, which the
+            // plan shows as such, or a wait, which no plan shows.
+            let may_pass = |step: &&Step| {
+                let idle = acted.state.progress(step.name(), Op::Action).is_none_or(|action| action.phase == Phase::Idle);
+                step.is_perhaps_needed() && idle
+            };
+            let waits = definition.steps().iter().filter(|step| !matches!(step.work(), Work::Command(_)));
+            let open = planned.commands.iter().any(|command| command.when == PlannedWhen::IfNeeded)
+                || (acted.state.direction() == Op::Action && waits.filter(may_pass).count() > 0);
             if open {
                 let sent: BTreeSet<_> = rounds.into_iter().flatten().collect();
                 let is_sent = |command: &&PlannedCommand| sent.contains(&(command.step.clone(), command.op));
@@ -147,7 +154,8 @@ fn run_on(
     let mut rounds = Vec::new();
     loop {
         let op = state.direction();
-        let open: Vec<_> = definition.steps().iter().filter(|step| is_awaited(&state, step.name(), op)).collect();
+        let open: Vec<_> =
+            definition.at_work(&state).iter().filter(|step| is_awaited(&state, step.name(), op)).collect();
         if state.status.is_final() || open.is_empty() {
             return (rounds, state.status);
         }

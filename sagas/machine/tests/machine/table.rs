@@ -12,7 +12,7 @@ use machine::{Definition, Input};
 use serde_json::{Value, json};
 
 use crate::{
-    common::{Talk, act, approval, journey, name, pause, payment, signal},
+    common::{Talk, act, approval, closable, journey, name, pause, payment, signal},
     holds::{held_for, holding},
 };
 
@@ -78,14 +78,24 @@ const HOLDS: &[Row] = &[
     ("extending hold was refused, the saga turned around", extension_refused, "hold", Op::Extension),
 ];
 
+/// The same of the saga with something to close, `create -> confirm (pivot) -> tell`.
+const CLOSING: &[Row] = &[
+    ("create is outstanding, of a saga with something to close", |_| (), "create", Op::Action),
+    ("abandoned, its business object is being closed", |talk| _ = talk.act(Action::Abandon {}), "close", Op::Action),
+    ("abandoned, closing waits to be sent again", closing_waits, "close", Op::Action),
+    ("abandoned, closing was refused", closing_refused, "close", Op::Action),
+];
+
 #[test]
 fn the_table_of_state_and_input() {
     let mut table = String::new();
     let rows = ROWS.iter().map(|row| (row, journey as fn() -> Definition));
     let waits = WAITS.iter().map(|row| (row, approval as fn() -> Definition));
+    let closing = CLOSING.iter().map(|row| (row, closable as fn() -> Definition));
     let perhaps = PERHAPS.iter().map(|row| (row, payment as fn() -> Definition));
     let holds = HOLDS.iter().map(|row| (row, holding as fn() -> Definition));
-    for ((state, reach, step, op), definition) in rows.chain(waits).chain(perhaps).chain(holds) {
+    let all = rows.chain(waits).chain(perhaps).chain(holds).chain(closing);
+    for ((state, reach, step, op), definition) in all {
         table += &format!("## {state}\n");
         for (input, made) in inputs(step, *op) {
             let mut talk = Talk::begin(definition(), 0);
@@ -269,6 +279,16 @@ fn paused_with_hold(talk: &mut Talk) {
 fn paused_with_lapsing_hold(talk: &mut Talk) {
     held(talk);
     talk.act(Action::Pause { clock: PauseClock::Freeze, holds: PausedHolds::Lapse });
+}
+
+fn closing_waits(talk: &mut Talk) {
+    talk.act(Action::Abandon {});
+    talk.faulted("close", Op::Action);
+}
+
+fn closing_refused(talk: &mut Talk) {
+    talk.act(Action::Abandon {});
+    talk.refused("close", Op::Action);
 }
 
 fn last_rooms(talk: &mut Talk) {

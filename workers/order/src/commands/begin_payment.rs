@@ -60,8 +60,8 @@ async fn refusal(tx: &mut PgConnection, command: &BeginPayment) -> Result<Option
     let Some(standing) = standing else {
         return refused(REFUSED_NOT_PAYABLE, format!("there is no order {order_id}"));
     };
-    if standing.status == OrderStatus::Rejected.as_str() {
-        return refused(REFUSED_NOT_PAYABLE, format!("the order {order_id} was rejected"));
+    if OrderStatus::ALL.iter().any(|status| status.is_over() && status.as_str() == standing.status) {
+        return refused(REFUSED_NOT_PAYABLE, format!("the order {order_id} was {}", standing.status));
     }
     if standing.under_way {
         return refused(REFUSED_PAYMENT_UNDER_WAY, format!("another payment for the order {order_id} is under way"));

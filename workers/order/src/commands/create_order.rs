@@ -15,7 +15,7 @@ use crate::rules::{self, NewOrder};
 
 impl SetHandler<CreateOrder> for Orders {
     async fn handle_many(&self, tx: &mut PgConnection, set: &mut [Member<CreateOrder>]) -> SetHandled<OrderCreated> {
-        let judged = create(tx, set, NewOrder::from).await?;
+        let judged = create(tx, &*set, NewOrder::from).await?;
         Ok(judged
             .into_iter()
             .map(|judged| judged.map_or_else(Outcome::Refused, |_| Outcome::done(OrderCreated {})))
@@ -29,7 +29,7 @@ impl SetHandler<v2::CreateOrder> for Orders {
         tx: &mut PgConnection,
         set: &mut [Member<v2::CreateOrder>],
     ) -> SetHandled<v2::OrderCreated> {
-        let judged = create(tx, set, NewOrder::from).await?;
+        let judged = create(tx, &*set, NewOrder::from).await?;
         let done = |due: Due| Outcome::done(v2::OrderCreated { due_now: due.now });
         Ok(judged.into_iter().map(|judged| judged.map_or_else(Outcome::Refused, done)).collect())
     }
@@ -43,9 +43,9 @@ struct Judged<'a> {
 }
 
 /// Judges and keeps the orders of a set; what is due for each, in their order.
-async fn create<'a, C: Command>(
+pub(super) async fn create<'a, C: Command>(
     tx: &mut PgConnection,
-    set: &'a [Member<C>],
+    set: impl IntoIterator<Item = &'a Member<C>>,
     order: impl Fn(&'a C) -> NewOrder<'a>,
 ) -> Result<Vec<Result<Due, Refusal>>, sqlx::Error> {
     let judge = |Member { command, context }: &'a Member<C>| {
@@ -53,7 +53,7 @@ async fn create<'a, C: Command>(
         let due = rules::judge(&order, context.now.date_naive());
         Judged { order, context, due }
     };
-    let judged: Vec<_> = set.iter().map(judge).collect();
+    let judged: Vec<_> = set.into_iter().map(judge).collect();
     insert(tx, &judged).await?;
     insert_first_payments(tx, &judged).await?;
     Ok(judged.into_iter().map(|judged| judged.due).collect())

@@ -113,7 +113,7 @@ async fn with_parts(pool: &PgPool, orders: Vec<OrderRow>) -> Result<Vec<OrderVie
 fn view(row: OrderRow, items: Vec<OrderItem>, travellers: Vec<Traveller>) -> Result<OrderView, DomainError> {
     let order_id = OrderId::from_uuid(row.order_id);
     let broken = |column, detail: String| DomainError::broken_row("orders", column, order_id, detail);
-    let status = [OrderStatus::Pending, OrderStatus::Confirmed, OrderStatus::Rejected]
+    let status = OrderStatus::ALL
         .into_iter()
         .find(|status| status.as_str() == row.status)
         .ok_or_else(|| broken("status", format!("`{}` is unknown", row.status)))?;
@@ -121,8 +121,7 @@ fn view(row: OrderRow, items: Vec<OrderItem>, travellers: Vec<Traveller>) -> Res
         .map_err(|error| broken("total_amount", error.to_string()))?;
     let paid = Money::from_parts(row.paid_amount, &row.total_currency)
         .map_err(|error| broken("paid_amount", error.to_string()))?;
-    let balance_due =
-        if status == OrderStatus::Rejected { Money::zero(total.currency()) } else { total.checked_sub(paid) };
+    let balance_due = if status.is_over() { Money::zero(total.currency()) } else { total.checked_sub(paid) };
     let balance_due = balance_due.map_err(|error| broken("paid_amount", error.to_string()))?;
     Ok(OrderView {
         order_id,

@@ -1,6 +1,8 @@
 //! The order domain on real PostgreSQL: its commands under the barrier, its events, its reads.
 
 #[cfg(test)]
+mod closing;
+#[cfg(test)]
 mod common;
 #[cfg(test)]
 mod payments;
