@@ -1,14 +1,26 @@
 //! Sagas that are abandoned while there is something to close (S30).
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use contract::{
     saga::{Action, SagaStatus},
     step::Op,
 };
-use machine::{Input, resume, testing::check_definition};
+use machine::{Builder, Definition, Input, resume, testing::check_definition};
 use serde_json::json;
 
-use crate::common::{Talk, at_pivot, closable, replies, trip};
+use crate::common::{AGAIN, FEW, Learned, Talk, Trip, at_pivot, probe, replies, trip, unprobe};
+
+/// create (C) -> confirm (P) -> tell (R), with a command that closes what an abandoned saga was about.
+pub(crate) fn closable() -> Definition {
+    let mut saga = Builder::<Trip, Learned>::new("closable", 1);
+    saga.deadline(Duration::from_secs(120)).must_succeed(AGAIN).on_abandon(unprobe);
+    let create = saga.step("create").command(probe).compensate(unprobe).retry(FEW).add();
+    let confirm = saga.step("confirm").pivot().after([create]).command(probe).add();
+    saga.step("tell").retriable().after([confirm]).command(probe).add();
+    saga.build().unwrap()
+}
 
 fn begin() -> Talk {
     Talk::begin(closable(), 0)

@@ -144,16 +144,6 @@ pub(crate) fn journey() -> Definition {
     saga.build().unwrap()
 }
 
-/// [`journey`] with a command that closes what an abandoned saga was about.
-pub(crate) fn closable() -> Definition {
-    let mut saga = Builder::<Trip, Learned>::new("closable", 1);
-    saga.deadline(Duration::from_secs(120)).must_succeed(AGAIN).on_abandon(unprobe);
-    let create = saga.step("create").command(probe).compensate(unprobe).retry(FEW).add();
-    let confirm = saga.step("confirm").pivot().after([create]).command(probe).add();
-    saga.step("tell").retriable().after([confirm]).command(probe).add();
-    saga.build().unwrap()
-}
-
 /// create (C) -> approval (signal, an hour) -> cool-down (timer, a day) -> confirm (P) -> receipt (signal, an hour) (R).
 pub(crate) fn approval() -> Definition {
     let mut saga = Builder::<Trip, Learned>::new("approval", 1);

@@ -12,7 +12,8 @@ use machine::{Definition, Input};
 use serde_json::{Value, json};
 
 use crate::{
-    common::{Talk, act, approval, closable, journey, name, pause, payment, signal},
+    closing::closable,
+    common::{Talk, act, approval, journey, name, pause, payment, signal},
     holds::{held_for, holding},
 };
 
