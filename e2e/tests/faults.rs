@@ -1,5 +1,5 @@
 //! Three hundred orders and bookings, of every way to pay, while every process and both servers are killed, one after
-//! another, and while operators cancel some of them and news of payments come late, twice or not at all.
+//! another, and while operators cancel or pause some of them and news of payments come late, twice or forged.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -67,6 +67,8 @@ enum Doing {
     AtTheBank(&'static str),
     /// An operator cancels the saga as soon as it is accepted.
     Cancel,
+    /// An operator pauses the saga as soon as it is accepted, and resumes it.
+    Pause,
     /// The client pays the balance with this token once the deposit is taken.
     PayBalance(&'static str),
 }
@@ -198,6 +200,7 @@ async fn wishes(client: &Client) -> Vec<Wish> {
                     order(&trip(flight), "tok_3ds", Doing::AtTheBank("decline"), refused)
                 }
                 14 => order(&trip(flight), "tok_3ds_forged", approve, done),
+                12 | 16 => order(&trip(flight), "tok_ok", Doing::Pause, done),
                 _ => order(&trip(flight), "tok_ok", Doing::Nothing, done),
             }
         })
@@ -221,7 +224,11 @@ impl People {
         match doing {
             Doing::Nothing | Doing::PayBalance(_) => {}
             Doing::AtTheBank(button) => self.act_at_the_bank(&format!("/v1/orders/{order_id}"), button).await,
-            Doing::Cancel => self.cancel(&saga).await,
+            Doing::Cancel => self.act(&saga, "cancel", &["pivot_passed", "saga_finished", "saga_compensating"]).await,
+            Doing::Pause => {
+                self.act(&saga, "pause", &["saga_finished"]).await;
+                self.act(&saga, "resume", &["saga_finished"]).await;
+            }
         }
         let settled = self.client.until_settled(&order_id, SETTLED_WITHIN).await;
         let (status, code) = (settled["status"].as_str().unwrap(), settled["reason"]["code"].as_str());
@@ -253,14 +260,13 @@ impl People {
         .await;
     }
 
-    /// Cancels a saga, which may be too late.
-    async fn cancel(&self, saga: &str) {
-        let cancel = json!({ "action": "cancel", "reason": "the client called" });
+    /// Acts on a saga as an operator, which these codes say may be too late.
+    async fn act(&self, saga: &str, action: &str, late: &[&str]) {
+        let acting = json!({ "action": action, "reason": "the client called", "request_id": uuid::Uuid::new_v4() });
         let path = format!("/ops/api/sagas/{saga}/actions");
-        let answer = self.surely(&self.operator, &path, saga, &cancel).await;
-        let late = ["pivot_passed", "saga_finished", "saga_compensating"];
-        let heard = answer.status == StatusCode::OK || late.into_iter().any(|code| answer.body["code"] == code);
-        assert!(heard, "{saga}: {answer:?}");
+        let answer = self.surely(&self.operator, &path, saga, &acting).await;
+        let heard = answer.status == StatusCode::OK || late.iter().any(|code| answer.body["code"] == **code);
+        assert!(heard, "{action} on {saga}: {answer:?}");
     }
 
     /// Pays the balance of a confirmed order and waits until it is paid.
