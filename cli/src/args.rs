@@ -170,7 +170,7 @@ Examples:
 
 Ids are printed of those that could be taken over.")]
     Migrations(Migrations),
-    /// Give a saga up as it is; nothing more is done or undone
+    /// Give a saga up as it is; nothing more is done or undone, and its order or booking is closed
     #[command(after_help = "\
 Examples:
   sagactl abandon SAGA --reason 'settled by hand, ticket 4711'")]

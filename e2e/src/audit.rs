@@ -46,7 +46,7 @@ impl System {
     pub async fn audit(&self) -> Result<Tally> {
         let orders: Vec<Order> = sqlx::query_as(ORDERS).fetch_all(&mut self.database("sojourn_order").await?).await?;
         let of = |status: &str| orders.iter().filter(|order| order.status == status).count();
-        let tally = Tally { confirmed: of("confirmed"), rejected: of("rejected") };
+        let mut tally = Tally { confirmed: of("confirmed"), rejected: of("rejected") };
         ensure!(tally.confirmed + tally.rejected == orders.len(), "S1: {} orders are still pending", of("pending"));
         let is_confirmed = |order: &&Order| order.status == "confirmed";
         let confirmed: BTreeMap<Uuid, &str> =
@@ -68,7 +68,7 @@ impl System {
             "SELECT count(*) FROM order_payment WHERE recorded_at IS NULL",
         )
         .await?;
-        self.audit_sagas(&orders).await?;
+        tally.rejected += self.audit_sagas(&orders).await?;
         self.audit_inboxes().await?;
         let mut flights = self.database("sojourn_flights").await?;
         audit_inventory(&mut flights, FLIGHT_HOLDS, &with(|order| order.has_flights)).await?;
@@ -89,8 +89,9 @@ impl System {
         Ok(tally)
     }
 
-    /// Each order has one saga, which ended as the order did.
-    async fn audit_sagas(&self, orders: &[Order]) -> Result<()> {
+    /// Each order has one saga, which ended as the order did. Answers how many sagas were undone before their order was
+    /// created: to the client those are rejected too.
+    async fn audit_sagas(&self, orders: &[Order]) -> Result<usize> {
         let mut journal = self.database("sojourn_orchestrator").await?;
         let mut sagas: Vec<(String, String)> =
             sqlx::query_as("SELECT business_key, status FROM saga WHERE name IN ('order', 'booking')")
@@ -101,6 +102,10 @@ impl System {
             .iter()
             .map(|order| (OrderId::from_uuid(order.order_id).to_string(), end(order).to_owned()))
             .collect();
+        let created: BTreeSet<String> = expected.iter().map(|(order, _)| order.clone()).collect();
+        let before = sagas.len();
+        sagas.retain(|(order, status)| created.contains(order) || status != "compensated");
+        let never_created = before - sagas.len();
         sagas.sort_unstable();
         expected.sort_unstable();
         let differs = sagas.iter().zip(&expected).find(|(saga, order)| saga != order);
@@ -142,7 +147,8 @@ impl System {
                  GROUP BY saga_id, entry->>'step', entry->>'op' HAVING count(*) > 1) twice",
         )
         .await?;
-        none(&mut journal, "S27: dead letters", "SELECT count(*) FROM dead_letter").await
+        none(&mut journal, "S27: dead letters", "SELECT count(*) FROM dead_letter").await?;
+        Ok(never_created)
     }
 
     async fn audit_money(&self, confirmed: &BTreeMap<Uuid, &str>) -> Result<()> {

@@ -262,7 +262,7 @@ impl People {
 
     /// Acts on a saga as an operator, which these codes say may be too late.
     async fn act(&self, saga: &str, action: &str, late: &[&str]) {
-        let acting = json!({ "action": action, "reason": "the client called", "request_id": uuid::Uuid::new_v4() });
+        let acting = json!({ "action": action, "reason": "the client called", "request_id": kit::ids::request_id() });
         let path = format!("/ops/api/sagas/{saga}/actions");
         let answer = self.surely(&self.operator, &path, saga, &acting).await;
         let heard = answer.status == StatusCode::OK || late.iter().any(|code| answer.body["code"] == **code);
