@@ -1,5 +1,7 @@
 //! The flights domain's messages and what it offers.
 
+pub mod v2;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 

@@ -11,7 +11,7 @@ mod lock_order;
 mod release_seats;
 mod take_again;
 
-use contract::flights::{ConfirmSeats, ExtendSeats, HoldSeats, ReleaseSeats, SeatsReleased};
+use contract::flights::{ConfirmSeats, ExtendSeats, HoldSeats, ReleaseSeats, SeatsReleased, v2};
 use worker_runtime::{Domain, HoldMinutes, OfferKeys};
 
 /// The handlers of the domain's commands.
@@ -28,8 +28,10 @@ impl Flights {
     pub(crate) fn register(self, domain: Domain) -> Domain {
         domain
             .action::<HoldSeats>(self.clone())
+            .action::<v2::HoldSeats>(self.clone())
             .compensation::<ReleaseSeats>(self.clone(), |_| SeatsReleased {})
             .action::<ExtendSeats>(self.clone())
+            .action::<v2::ExtendSeats>(self.clone())
             .action::<ConfirmSeats>(self.clone())
             .lock_order(self)
     }

@@ -30,6 +30,12 @@ impl<const MIN: u16, const DEFAULT: u16> Minutes<MIN, DEFAULT> {
     pub const fn duration(self) -> Duration {
         Duration::from_secs(self.0 as u64 * 60)
     }
+
+    /// The duration of what is to last so many minutes: never shorter than this, and never longer than a day.
+    #[must_use]
+    pub fn at_least(self, minutes: u16) -> Duration {
+        Self(self.0.max(minutes).min(MINUTES_MAX)).duration()
+    }
 }
 
 impl<const MIN: u16, const DEFAULT: u16> Default for Minutes<MIN, DEFAULT> {
@@ -63,6 +69,8 @@ mod tests {
         assert!(fits("20") && fits("1440"));
         assert!(!fits("19") && !fits("0") && !fits("1441") && !fits("-20") && !fits("soon") && !fits(""));
         assert_eq!(HoldMinutes::default().duration(), Duration::from_secs(1200));
+        let minutes = |asked| HoldMinutes::default().at_least(asked).as_secs() / 60;
+        assert_eq!((minutes(0), minutes(30), minutes(u16::MAX)), (20, 30, 1440));
     }
 
     #[test]

@@ -7,7 +7,8 @@ use contract::{
     },
     feed::{Notice, NotifyUser, UserNotified},
     flights::{
-        AcceptedFlight, ConfirmSeats, ExtendSeats, HoldSeats, ReleaseSeats, SeatsConfirmed, SeatsHeld, SeatsReleased,
+        self, AcceptedFlight, ConfirmSeats, ExtendSeats, HoldSeats, ReleaseSeats, SeatsConfirmed, SeatsHeld,
+        SeatsReleased,
     },
     order::{
         self, BeginPayment, CloseOrder, ConfirmOrder, CreateOrder, EndPayment, OrderClosed, OrderConfirmation,
@@ -135,11 +136,16 @@ fn orders_with_a_plan() -> Vec<Golden> {
 fn holds() -> Vec<Golden> {
     let flights = vec![AcceptedFlight { offer_id: flight(), total: money("3210.00", "EUR") }];
     let stays = vec![AcceptedStay { offer_id: stay(), total: money("480000", "JPY") }];
+    let (order_id, offers, for_minutes) = (order(), flights.clone(), 240);
+    let hold_for = flights::v2::HoldSeats { order_id, offers: offers.clone(), travellers: 2, for_minutes };
+    let extend_for = flights::v2::ExtendSeats { order_id, offers, for_minutes };
     let tickets = SeatsConfirmed { booking_reference: "X7PQ2M".into(), tickets: vec!["125-2400000001".into()] };
     vec![
         pair(ExtendSeats { order_id: order(), offers: flights.clone() }, SeatsHeld { expires_at: at(20) }),
         pair(ExtendRooms { order_id: order(), offers: stays.clone() }, RoomsHeld { expires_at: at(20) }),
         pair(HoldSeats { order_id: order(), offers: flights, travellers: 2 }, SeatsHeld { expires_at: at(20) }),
+        later_pair("flights.hold_seats.v2", hold_for, SeatsHeld { expires_at: at(59) }),
+        later_pair("flights.extend_seats.v2", extend_for, SeatsHeld { expires_at: at(59) }),
         pair(ReleaseSeats { order_id: order() }, SeatsReleased {}),
         pair(ConfirmSeats { order_id: order(), travellers: travellers() }, tickets),
         pair(HoldRooms { order_id: order(), offers: stays, travellers: 2 }, RoomsHeld { expires_at: at(20) }),

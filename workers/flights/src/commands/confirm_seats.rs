@@ -28,7 +28,7 @@ impl SetHandler<ConfirmSeats> for Flights {
         for command in late {
             let expired =
                 holds.get(&order_of(command)).is_some_and(|hold| hold.status == "expired" && hold.fits(command));
-            if expired && self.take_again(tx, order_of(command), now).await? {
+            if expired && Self::take_again(tx, order_of(command), now, now + self.hold_for.duration()).await? {
                 again.push(command);
             }
         }

@@ -3,13 +3,13 @@
 //! The look comes first (S25): what is held must be what was accepted, at the accepted totals. Seats that are still held
 //! stay so, however late it is; those of a hold that ran out are taken again when they are free at the same price.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use contract::{
     Outcome,
     flights::{
-        AcceptedFlight, ExtendSeats, REFUSED_HOLD_EXPIRED, REFUSED_HOLD_UNKNOWN, REFUSED_PRICE_CHANGED, SeatsHeld,
+        AcceptedFlight, ExtendSeats, REFUSED_HOLD_EXPIRED, REFUSED_HOLD_UNKNOWN, REFUSED_PRICE_CHANGED, SeatsHeld, v2,
     },
 };
 use rust_decimal::Decimal;
@@ -22,35 +22,62 @@ use super::Flights;
 impl SetHandler<ExtendSeats> for Flights {
     async fn handle_many(&self, tx: &mut PgConnection, set: &mut [Member<ExtendSeats>]) -> SetHandled<SeatsHeld> {
         let Some(now) = set.first().map(|member| member.context.now) else { return Ok(Vec::new()) };
-        let commands: Vec<&ExtendSeats> = set.iter().map(|member| &member.command).collect();
-        let orders: Vec<Uuid> = commands.iter().map(|command| order_of(command)).collect();
-        lock(tx, &orders).await?;
-        let holds = read_holds(tx, &orders).await?;
-        let until = now + self.hold_for.duration();
-        let as_accepted =
-            |command: &&&ExtendSeats| holds.get(&order_of(command)).is_some_and(|hold| hold.fits(&command.offers));
-        let (mut extended, mut live) = (HashSet::new(), Vec::new());
-        for command in commands.iter().filter(as_accepted) {
-            let order = order_of(command);
-            match holds.get(&order).map(|hold| hold.status.as_str()) {
-                Some("held") => live.push(order),
-                Some("expired") if !extended.contains(&order) && self.take_again(tx, order, now).await? => {
-                    extended.insert(order);
-                }
-                Some(_) | None => {}
-            }
-        }
-        extend(tx, &live, until).await?;
-        extended.extend(live);
-        let outcome = |command: &&ExtendSeats| match extended.contains(&order_of(command)) {
-            true => Outcome::done(SeatsHeld { expires_at: until }),
-            false => why_not(command, holds.get(&order_of(command))),
-        };
-        Ok(commands.iter().map(outcome).collect())
+        let asked: Vec<_> = set.iter().map(|member| second(&member.command)).collect();
+        self.extend_all(tx, &asked.iter().collect::<Vec<_>>(), now).await
     }
 }
 
-const fn order_of(command: &ExtendSeats) -> Uuid {
+impl SetHandler<v2::ExtendSeats> for Flights {
+    async fn handle_many(&self, tx: &mut PgConnection, set: &mut [Member<v2::ExtendSeats>]) -> SetHandled<SeatsHeld> {
+        let Some(now) = set.first().map(|member| member.context.now) else { return Ok(Vec::new()) };
+        self.extend_all(tx, &set.iter().map(|member| &member.command).collect::<Vec<_>>(), now).await
+    }
+}
+
+/// The first version in the words of the second: it asks for no time of its own.
+fn second(ExtendSeats { order_id, offers }: &ExtendSeats) -> v2::ExtendSeats {
+    v2::ExtendSeats { order_id: *order_id, offers: offers.clone(), for_minutes: 0 }
+}
+
+impl Flights {
+    async fn extend_all(
+        &self,
+        tx: &mut PgConnection,
+        asked: &[&v2::ExtendSeats],
+        now: DateTime<Utc>,
+    ) -> SetHandled<SeatsHeld> {
+        let orders: Vec<Uuid> = asked.iter().map(|command| order_of(command)).collect();
+        lock(tx, &orders).await?;
+        let holds = read_holds(tx, &orders).await?;
+        let (mut held, mut live) = (HashMap::new(), Vec::new());
+        for command in asked {
+            let order = order_of(command);
+            let Some(hold) = holds.get(&order).filter(|hold| hold.fits(&command.offers)) else { continue };
+            let until = now + self.hold_for.at_least(command.for_minutes);
+            // A hold that lasts longer keeps its time.
+            let longest = held.get(&order).copied().unwrap_or(hold.expires_at).max(until);
+            let is_held = match hold.status.as_str() {
+                "held" => true,
+                "expired" => held.contains_key(&order) || Self::take_again(tx, order, now, until).await?,
+                _ => false,
+            };
+            if is_held {
+                held.insert(order, longest);
+                live.push((order, longest));
+            }
+        }
+        extend(tx, &live).await?;
+        let outcome = |command: &&v2::ExtendSeats| match held.get(&order_of(command)) {
+            Some(expires_at) if holds.get(&order_of(command)).is_some_and(|hold| hold.fits(&command.offers)) => {
+                Outcome::done(SeatsHeld { expires_at: *expires_at })
+            }
+            Some(_) | None => why_not(command, holds.get(&order_of(command))),
+        };
+        Ok(asked.iter().map(outcome).collect())
+    }
+}
+
+const fn order_of(command: &v2::ExtendSeats) -> Uuid {
     command.order_id.uuid()
 }
 
@@ -109,23 +136,26 @@ async fn read_holds(tx: &mut PgConnection, orders: &[Uuid]) -> Result<HashMap<Uu
     Ok(holds.into_iter().map(|hold| (hold.order_id, hold)).collect())
 }
 
-/// Lets live holds last until then. A hold that lasts longer keeps its time.
-async fn extend(tx: &mut PgConnection, orders: &[Uuid], until: DateTime<Utc>) -> Result<(), DomainError> {
-    if orders.is_empty() {
+/// Lets live holds last until then.
+async fn extend(tx: &mut PgConnection, live: &[(Uuid, DateTime<Utc>)]) -> Result<(), DomainError> {
+    if live.is_empty() {
         return Ok(());
     }
     sqlx::query(
-        "UPDATE seat_hold SET expires_at = greatest(expires_at, $2) WHERE order_id = ANY($1) AND status = 'held'",
+        "UPDATE seat_hold h SET expires_at = a.until
+         FROM (SELECT order_id, max(until) AS until FROM unnest($1::uuid[], $2::timestamptz[]) AS a (order_id, until)
+               GROUP BY order_id) a
+         WHERE h.order_id = a.order_id AND h.status = 'held'",
     )
-    .bind(orders)
-    .bind(until)
+    .bind(live.iter().map(|(order, _)| *order).collect::<Vec<_>>())
+    .bind(live.iter().map(|(_, until)| *until).collect::<Vec<_>>())
     .execute(tx)
     .await
     .map_err(DomainError::doing("extending holds"))?;
     Ok(())
 }
 
-fn why_not(command: &ExtendSeats, hold: Option<&HoldRow>) -> Outcome<SeatsHeld> {
+fn why_not(command: &v2::ExtendSeats, hold: Option<&HoldRow>) -> Outcome<SeatsHeld> {
     let order_id = command.order_id;
     match hold {
         Some(hold) if matches!(hold.status.as_str(), "held" | "expired") && !hold.fits(&command.offers) => {

@@ -11,14 +11,14 @@ use contract::{
     OrderId, Outcome, Refusal,
     flights::{
         Cabin, HoldSeats, REFUSED_HOLD_EXISTS, REFUSED_OFFER_ALTERED, REFUSED_OFFER_EXPIRED, REFUSED_OFFER_UNKNOWN,
-        REFUSED_PRICE_CHANGED, REFUSED_SOLD_OUT, REFUSED_TRAVELLERS_MISMATCH, SeatsHeld,
+        REFUSED_PRICE_CHANGED, REFUSED_SOLD_OUT, REFUSED_TRAVELLERS_MISMATCH, SeatsHeld, v2,
     },
     limits::ORDER_ITEMS_MAX,
 };
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
 use uuid::Uuid;
-use worker_runtime::{DomainError, Member, OfferError, OfferKeys, SetHandled, SetHandler};
+use worker_runtime::{DomainError, HoldMinutes, Member, OfferError, OfferKeys, SetHandled, SetHandler};
 
 use super::Flights;
 use crate::offer::FlightTerms;
@@ -26,23 +26,47 @@ use crate::offer::FlightTerms;
 impl SetHandler<HoldSeats> for Flights {
     async fn handle_many(&self, tx: &mut PgConnection, set: &mut [Member<HoldSeats>]) -> SetHandled<SeatsHeld> {
         let Some(now) = set.first().map(|member| member.context.now) else { return Ok(Vec::new()) };
-        let commands: Vec<&HoldSeats> = set.iter().map(|member| &member.command).collect();
-        let judged: Vec<_> = commands.iter().map(|command| judge(&self.offer_keys, command, now)).collect();
-        let mut left = lock(tx, &commands, &judged, now).await?;
-        let take = |(command, wanted): (&&HoldSeats, Result<Vec<Wanted>, Refusal>)| {
+        let asked: Vec<_> = set.iter().map(|member| second(&member.command)).collect();
+        self.hold_all(tx, &asked.iter().collect::<Vec<_>>(), now).await
+    }
+}
+
+impl SetHandler<v2::HoldSeats> for Flights {
+    async fn handle_many(&self, tx: &mut PgConnection, set: &mut [Member<v2::HoldSeats>]) -> SetHandled<SeatsHeld> {
+        let Some(now) = set.first().map(|member| member.context.now) else { return Ok(Vec::new()) };
+        self.hold_all(tx, &set.iter().map(|member| &member.command).collect::<Vec<_>>(), now).await
+    }
+}
+
+/// The first version in the words of the second: it asks for no time of its own.
+fn second(HoldSeats { order_id, offers, travellers }: &HoldSeats) -> v2::HoldSeats {
+    v2::HoldSeats { order_id: *order_id, offers: offers.clone(), travellers: *travellers, for_minutes: 0 }
+}
+
+impl Flights {
+    async fn hold_all(
+        &self,
+        tx: &mut PgConnection,
+        asked: &[&v2::HoldSeats],
+        now: DateTime<Utc>,
+    ) -> SetHandled<SeatsHeld> {
+        let judged: Vec<_> = asked.iter().map(|hold| judge(&self.offer_keys, hold, now)).collect();
+        let mut left = lock(tx, asked, &judged, now).await?;
+        let take = |(hold, wanted): (&&v2::HoldSeats, Result<Vec<Wanted>, Refusal>)| {
             let wanted = wanted?;
-            left.take(command.order_id, &wanted).map(|()| wanted)
+            left.take(hold.order_id, &wanted).map(|()| wanted)
         };
-        let taken: Vec<Result<Vec<Wanted>, Refusal>> = commands.iter().zip(judged).map(take).collect();
-        let expires_at = now + self.hold_for.duration();
-        let held = write(tx, &commands, &taken, now, expires_at).await?;
-        let outcome = |(command, taken): (&&HoldSeats, Result<Vec<Wanted>, Refusal>)| match taken {
-            Ok(_) if held.contains(&command.order_id.uuid()) => Outcome::done(SeatsHeld { expires_at }),
-            // Another transaction has made one since.
-            Ok(_) => Outcome::Refused(hold_exists(command.order_id)),
+        let taken: Vec<Result<Vec<Wanted>, Refusal>> = asked.iter().zip(judged).map(take).collect();
+        let held = write(tx, asked, &taken, now, self.hold_for).await?;
+        let outcome = |(hold, taken): (&&v2::HoldSeats, Result<Vec<Wanted>, Refusal>)| match taken {
+            Ok(_) => match held.get(&hold.order_id.uuid()) {
+                Some(expires_at) => Outcome::done(SeatsHeld { expires_at: *expires_at }),
+                // Another transaction has made one since.
+                None => Outcome::Refused(hold_exists(hold.order_id)),
+            },
             Err(refusal) => Outcome::Refused(refusal),
         };
-        Ok(commands.iter().zip(taken).map(outcome).collect())
+        Ok(asked.iter().zip(taken).map(outcome).collect())
     }
 }
 
@@ -55,7 +79,7 @@ struct Wanted {
 
 /// Opens and judges the offers of a command, the most urgent problem first: what is unknown or altered, then expired,
 /// then for another number of travellers, then priced differently.
-fn judge(keys: &OfferKeys, command: &HoldSeats, now: DateTime<Utc>) -> Result<Vec<Wanted>, Refusal> {
+fn judge(keys: &OfferKeys, command: &v2::HoldSeats, now: DateTime<Utc>) -> Result<Vec<Wanted>, Refusal> {
     let accepted = &command.offers;
     if accepted.is_empty() || accepted.len() > ORDER_ITEMS_MAX {
         let message = format!("a hold takes 1 to {ORDER_ITEMS_MAX} offers, not {}", accepted.len());
@@ -147,7 +171,7 @@ impl Left {
 /// Locks the cabins that are wanted and reads what is left of them.
 async fn lock(
     tx: &mut PgConnection,
-    commands: &[&HoldSeats],
+    asked: &[&v2::HoldSeats],
     judged: &[Result<Vec<Wanted>, Refusal>],
     now: DateTime<Utc>,
 ) -> Result<Left, DomainError> {
@@ -170,7 +194,7 @@ async fn lock(
     )
     .bind(wanted.iter().map(|(flight_id, _)| *flight_id).collect::<Vec<_>>())
     .bind(wanted.iter().map(|(_, cabin)| cabin.as_str()).collect::<Vec<_>>())
-    .bind(commands.iter().map(|command| command.order_id.uuid()).collect::<Vec<_>>())
+    .bind(asked.iter().map(|hold| hold.order_id.uuid()).collect::<Vec<_>>())
     .bind(now)
     .fetch_all(tx)
     .await
@@ -190,33 +214,35 @@ struct CabinRow {
     holding: Vec<Uuid>,
 }
 
-/// Writes the holds of all commands that have taken seats; answers the orders that have theirs now. An order that got
+/// Writes the holds of all commands that have taken seats; answers until when the orders have theirs. An order that got
 /// one from another transaction in the meantime is left as it is. The inventory is locked by now, so the order of the
-/// updates does not matter.
+/// updates does not matter. No hold outlasts the departure, unless it has that time anyway.
 async fn write(
     tx: &mut PgConnection,
-    commands: &[&HoldSeats],
+    asked: &[&v2::HoldSeats],
     taken: &[Result<Vec<Wanted>, Refusal>],
     now: DateTime<Utc>,
-    expires_at: DateTime<Utc>,
-) -> Result<HashSet<Uuid>, DomainError> {
-    let mut lines: Vec<(Uuid, i16, &Wanted)> = Vec::new();
-    for (command, taken) in commands.iter().zip(taken) {
+    hold_for: HoldMinutes,
+) -> Result<HashMap<Uuid, DateTime<Utc>>, DomainError> {
+    let mut lines: Vec<(Uuid, i16, DateTime<Utc>, &Wanted)> = Vec::new();
+    for (hold, taken) in asked.iter().zip(taken) {
+        let until = now + hold_for.at_least(hold.for_minutes);
         let numbered = (1..).zip(taken.iter().flatten());
-        lines.extend(numbered.map(|(line, wanted)| (command.order_id.uuid(), line, wanted)));
+        lines.extend(numbered.map(|(line, wanted)| (hold.order_id.uuid(), line, until, wanted)));
     }
     if lines.is_empty() {
-        return Ok(HashSet::new());
+        return Ok(HashMap::new());
     }
-    let held: Vec<Uuid> = sqlx::query_scalar(
+    let held: Vec<(Uuid, DateTime<Utc>)> = sqlx::query_as(
         "WITH asked AS (
              SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::uuid[], $4::bigint[], $5::text[], $6::bigint[],
-                                  $7::numeric[], $8::text[])
-                 AS a (order_id, line, offer_id, flight_id, cabin, seats, total, currency)
+                                  $7::numeric[], $8::text[], $11::timestamptz[])
+                 AS a (order_id, line, offer_id, flight_id, cabin, seats, total, currency, until)
          ), hold AS (
              INSERT INTO seat_hold (order_id, created_at, expires_at)
-             SELECT DISTINCT order_id, $9::timestamptz, $10::timestamptz FROM asked
-             ON CONFLICT (order_id) DO NOTHING RETURNING order_id
+             SELECT order_id, $9::timestamptz, least(max(until), greatest(min(departs_at), $10::timestamptz))
+             FROM asked JOIN flight USING (flight_id) GROUP BY order_id
+             ON CONFLICT (order_id) DO NOTHING RETURNING order_id, expires_at
          ), wanted AS (
              SELECT asked.* FROM hold JOIN asked USING (order_id)
          ), lines AS (
@@ -227,10 +253,10 @@ async fn write(
              FROM (SELECT flight_id, cabin, sum(seats)::int AS seats FROM wanted GROUP BY flight_id, cabin) w
              WHERE i.flight_id = w.flight_id AND i.cabin = w.cabin
          )
-         SELECT order_id FROM hold",
+         SELECT order_id, expires_at FROM hold",
     )
     .bind(lines.iter().map(|(order, ..)| *order).collect::<Vec<_>>())
-    .bind(lines.iter().map(|(_, line, _)| *line).collect::<Vec<_>>())
+    .bind(lines.iter().map(|(_, line, ..)| *line).collect::<Vec<_>>())
     .bind(lines.iter().map(|(.., wanted)| wanted.offer).collect::<Vec<_>>())
     .bind(lines.iter().map(|(.., wanted)| wanted.terms.flight_id).collect::<Vec<_>>())
     .bind(lines.iter().map(|(.., wanted)| wanted.terms.cabin.as_str()).collect::<Vec<_>>())
@@ -238,7 +264,8 @@ async fn write(
     .bind(lines.iter().map(|(.., wanted)| wanted.terms.total.amount()).collect::<Vec<Decimal>>())
     .bind(lines.iter().map(|(.., wanted)| wanted.terms.total.currency_code()).collect::<Vec<_>>())
     .bind(now)
-    .bind(expires_at)
+    .bind(now + hold_for.duration())
+    .bind(lines.iter().map(|(_, _, until, _)| *until).collect::<Vec<_>>())
     .fetch_all(tx)
     .await
     .map_err(DomainError::doing("holding seats"))?;
@@ -283,7 +310,7 @@ mod tests {
     }
 
     fn code_for(travellers: u32, now: i64, accepted: &[AcceptedFlight], left: &mut Left) -> String {
-        let command = HoldSeats { order_id: order(1), offers: accepted.to_vec(), travellers };
+        let command = second(&HoldSeats { order_id: order(1), offers: accepted.to_vec(), travellers });
         let wanted = judge(&offer_keys(), &command, at(now));
         let taken = wanted.and_then(|wanted| left.take(command.order_id, &wanted).map(|()| wanted.len()));
         taken.map_or_else(|refusal| refusal.code, |flights| format!("{flights} taken"))

@@ -8,12 +8,13 @@ use worker_runtime::DomainError;
 use super::Flights;
 
 impl Flights {
-    /// Holds again what an expired hold had, when all of it is on sale and free at its price. Its inventory is locked.
+    /// Holds again until then what an expired hold had, when all of it is on sale and free at its price. Its inventory is
+    /// locked.
     pub(super) async fn take_again(
-        &self,
         tx: &mut PgConnection,
         order_id: Uuid,
         now: DateTime<Utc>,
+        until: DateTime<Utc>,
     ) -> Result<bool, DomainError> {
         let moved = sqlx::query(
             "WITH wanted AS (
@@ -33,7 +34,7 @@ impl Flights {
         )
         .bind(order_id)
         .bind(now)
-        .bind(now + self.hold_for.duration())
+        .bind(until)
         .execute(tx)
         .await
         .map_err(DomainError::doing("taking seats again"))?;

@@ -5,7 +5,9 @@ use std::{cell::RefCell, sync::Arc};
 use contract::{
     OrderId, Outcome,
     envelope::CommandEnvelope,
-    flights::{AcceptedFlight, ConfirmSeats, ExtendSeats, HoldSeats, REFUSED_SOLD_OUT, ReleaseSeats, SeatsConfirmed},
+    flights::{
+        AcceptedFlight, ConfirmSeats, ExtendSeats, HoldSeats, REFUSED_SOLD_OUT, ReleaseSeats, SeatsConfirmed, v2,
+    },
 };
 use worker_flights::{Settings, domain};
 use worker_runtime::testkit::{
@@ -50,11 +52,16 @@ async fn holding_and_releasing_keep_every_promise_of_the_barrier() {
         (hold(order_id, 2, &[&two, &one]), ReleaseSeats { order_id })
     })
     .await;
+    check_pair(&harness, &seats(), || {
+        let HoldSeats { order_id, offers, travellers } = hold(kit::ids::order_id(), 2, &[&two, &one]);
+        (v2::HoldSeats { order_id, offers, travellers, for_minutes: 240 }, ReleaseSeats { order_id })
+    })
+    .await;
     assert_conserved(harness.pool()).await;
 }
 
 /// More holds than the conformance kit asks for pairs.
-const HELD: usize = 32;
+const HELD: usize = 64;
 
 #[tokio::test]
 async fn extending_and_releasing_keep_every_promise_of_the_barrier() {
@@ -63,7 +70,7 @@ async fn extending_and_releasing_keep_every_promise_of_the_barrier() {
     let harness =
         Harness::open(domain(&Settings::default(), offer_keys(), false), &database, Arc::<ManualClock>::clone(&clock))
             .await;
-    put_on_sale(harness.pool(), &[40]).await;
+    put_on_sale(harness.pool(), &[70]).await;
     let one = offer(harness.pool(), 1, 1).await;
     let held = RefCell::new(Vec::new());
     for _ in 0..HELD {
@@ -79,6 +86,11 @@ async fn extending_and_releasing_keep_every_promise_of_the_barrier() {
     check_pair(&harness, &extended, || {
         let HoldSeats { order_id, offers, .. } = held.borrow_mut().pop().expect("enough is held");
         (ExtendSeats { order_id, offers }, ReleaseSeats { order_id })
+    })
+    .await;
+    check_pair(&harness, &extended, || {
+        let HoldSeats { order_id, offers, .. } = held.borrow_mut().pop().expect("enough is held");
+        (v2::ExtendSeats { order_id, offers, for_minutes: 30 }, ReleaseSeats { order_id })
     })
     .await;
     assert_conserved(harness.pool()).await;

@@ -4,7 +4,7 @@ use chrono::Duration;
 use contract::{
     Outcome,
     flights::{
-        ExtendSeats, REFUSED_HOLD_EXPIRED, REFUSED_HOLD_UNKNOWN, REFUSED_PRICE_CHANGED, REFUSED_SOLD_OUT, SeatsHeld,
+        ExtendSeats, REFUSED_HOLD_EXPIRED, REFUSED_HOLD_UNKNOWN, REFUSED_PRICE_CHANGED, REFUSED_SOLD_OUT, SeatsHeld, v2,
     },
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -30,6 +30,39 @@ async fn a_hold_lasts_longer_from_each_extension_on() {
     assert_eq!(code(lab.confirm(order(1), 2, at(50)).await), "done");
     assert_eq!(code(lab.run(extend(), at(51)).await), REFUSED_HOLD_UNKNOWN, "it is sold");
     assert_eq!((lab.seats(1).await, lab.seats(2).await), ((0, 2), (0, 2)));
+}
+
+#[tokio::test]
+async fn a_hold_lasts_as_long_as_it_is_asked_to_and_no_shorter_than_the_installations_time() {
+    let lab = Lab::with_seats("flights_for_minutes", &[9]).await;
+    let offers = vec![lab.offer(1, 1).await];
+    let hold = |number, for_minutes| {
+        let offers = offers.clone();
+        lab.run(v2::HoldSeats { order_id: order(number), offers, travellers: 1, for_minutes }, at(0))
+    };
+    let until = |minute| Outcome::done(SeatsHeld { expires_at: at(minute) });
+    assert_eq!(hold(1, 240).await, until(240));
+    assert_eq!(hold(2, 1).await, until(20), "half of this time is for the confirmation");
+    assert_eq!(hold(3, u16::MAX).await, until(24 * 60), "what is set aside is lost to all others");
+    assert_eq!(Flights::expire_due(&lab.pool, at(239)).await.unwrap(), 1);
+
+    let extend = |for_minutes| v2::ExtendSeats { order_id: order(1), offers: offers.clone(), for_minutes };
+    assert_eq!(lab.run(extend(30), at(100)).await, until(240), "it is held for longer than that");
+    assert_eq!(lab.run(extend(30), at(230)).await, until(260));
+    let both = lab.run_set(vec![extend(60), extend(30)], at(250)).await;
+    assert_eq!(both, [until(310), until(310)], "the longer one of the two counts");
+    assert_eq!(Flights::expire_due(&lab.pool, at(309)).await.unwrap(), 0);
+    assert_eq!(Flights::expire_due(&lab.pool, at(310)).await.unwrap(), 1);
+    let again = lab.run_set(vec![extend(30), extend(90)], at(311)).await;
+    assert_eq!(again, [until(401), until(401)], "it is taken again, and lasts on");
+    assert_eq!(Flights::expire_due(&lab.pool, at(400)).await.unwrap(), 0);
+    // What departs is held no longer than until then.
+    sqlx::raw_sql("UPDATE flight SET departs_at = '2027-01-15 09:00Z', arrives_at = '2027-01-15 19:00Z'")
+        .execute(&lab.pool)
+        .await
+        .unwrap();
+    assert_eq!(hold(4, 240).await, until(60));
+    assert_eq!(lab.seats(1).await, (3, 0));
 }
 
 #[tokio::test]
