@@ -257,13 +257,22 @@ impl System {
         Ok(())
     }
 
-    /// Starts a killed or terminated program again and waits until it is ready, though others may be missing.
+    /// Starts a killed or terminated program again and waits until it is ready, though others may be missing; for an
+    /// orchestrator, until the gateway has seen that one is ready, because it passes no writes on before.
     ///
     /// # Errors
     /// When it cannot be started.
     pub async fn revive(&mut self, name: &str) -> Result<()> {
         self.program(name).restart()?;
         self.until_ready(name).await;
+        if name.starts_with("orchestrator") {
+            let gateway = Client::stranger(&self.gateway);
+            wait::until("a gateway that has an orchestrator", READY_WITHIN, || async {
+                let ready = gateway.get("/ready").await.map_err(|error| format!("{error:#}"))?;
+                if ready.body["missing"]["orchestrator"].is_null() { Ok(()) } else { Err(format!("{ready:?}")) }
+            })
+            .await;
+        }
         Ok(())
     }
 

@@ -114,7 +114,7 @@ async fn a_broker_or_a_queue_that_takes_nothing_costs_time_and_no_attempt() {
     let blocked = trips.place(&client, "blocked", 20).await;
     let sagas = sagas_of(&system, &blocked).await;
     system.rabbitmqctl(&["set_vm_memory_high_watermark", "absolute", "1024"]).await.unwrap();
-    until_blocked(&client, &system, &trips).await;
+    until_blocked(&client, &system, &trips, &sagas[0].to_string()).await;
     until_their_deadlines_have_passed(&system, &sagas).await;
     system.rabbitmqctl(&["set_vm_memory_high_watermark", "0.6"]).await.unwrap();
     system.revive("payment").await.unwrap();
@@ -213,7 +213,7 @@ async fn until_all_stand(system: &System, route: &str) {
 }
 
 /// Waits until the orchestrators say of the broker's alarm whatever can be said: readiness, metrics, and to new orders.
-async fn until_blocked(client: &Client, system: &System, trips: &Trips) {
+async fn until_blocked(client: &Client, system: &System, trips: &Trips, saga: &str) {
     for orchestrator in ORCHESTRATORS {
         wait::until("blocked", TOLD_WITHIN, || async {
             let address = format!("{}/ready", system.address(orchestrator));
@@ -228,6 +228,9 @@ async fn until_blocked(client: &Client, system: &System, trips: &Trips) {
     }
     let refused = client.order("while the broker is blocked", &order_of(&[&trips.flight], "tok_ok")).await.unwrap();
     assert_eq!(refused.status, 503, "{refused:?}");
+    // The gateway may have seen that no orchestrator is ready, and not have asked one.
+    let refused = system.order_again(saga, 1).await.unwrap_err();
+    assert!(format!("{refused:#}").contains("broker_blocked"), "{refused:#}");
     until_told(system, "sojourn_orchestrator_starts_not_admitted_total", &["broker_blocked"], |count| count > 0).await;
 }
 
