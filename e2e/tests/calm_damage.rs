@@ -7,12 +7,16 @@ use std::{collections::BTreeSet, path::Path, time::Duration};
 use chrono::Days;
 use contract::SagaId;
 use e2e::{Part, System, order_of, wait};
+use futures::{StreamExt, stream};
 use kit::clock::Clock;
 use sqlx::Executor;
 use uuid::Uuid;
 
 /// More than the sagas of one page.
 const ORDERS: usize = 60;
+
+/// Orders that are placed at once.
+const PLACED_AT_ONCE: usize = 8;
 
 const SETTLED_WITHIN: Duration = Duration::from_secs(60);
 
@@ -25,12 +29,13 @@ async fn a_damaged_page_of_sagas_costs_these_sagas_and_no_other() {
     let client = system.client("ada").await.unwrap();
     let day = kit::clock::SystemClock.now().date_naive().checked_add_days(Days::new(20)).unwrap();
     let flight = client.flight("LHR", "MLE", day, "economy", 1).await.unwrap();
-    let (first, saga) = client.place("damage", &order_of(&[&flight], "tok_ok")).await.unwrap();
-    client.until_settled(&first, SETTLED_WITHIN).await;
-    // All others wait for their payment, and nothing is written. They are of version 1, whose rows do not change with
-    // what they hold: none has left a dead row on another page.
+    // All of them wait for their payment, and nothing is written.
     system.kill(Part::Program("payment"));
-    let orders = system.order_as_before(&saga, ORDERS - 1, "orchestrator-2").await.unwrap();
+    let orders = stream::iter(0..ORDERS).map(|number| {
+        let (client, order) = (&client, order_of(&[&flight], "tok_ok"));
+        async move { client.place(&format!("damage-{number}"), &order).await.unwrap().0 }
+    });
+    let orders: Vec<String> = orders.buffer_unordered(PLACED_AT_ONCE).collect().await;
     until_all_wait(&system).await;
 
     let (file, sagas) = first_page(&system).await;

@@ -27,8 +27,6 @@ CREATE TABLE saga (
     finished_at  timestamptz,
     -- Since when it has its error.
     failed_at    timestamptz,
-    -- The earliest time at which something lapses that it holds, while its pivot is not issued.
-    holds_until  timestamptz,
     PRIMARY KEY (id),
     -- What no program can read is refused here, so that a list never meets it. PostgreSQL knows times (infinity among
     -- them) that the program cannot hold.
@@ -37,8 +35,7 @@ CREATE TABLE saga (
     CONSTRAINT saga_numbers_fit CHECK (version BETWEEN 0 AND 4294967295 AND shard BETWEEN 0 AND 65535),
     CONSTRAINT saga_times_sane CHECK (
         created_at BETWEEN '1970-01-01 UTC' AND '9999-12-31 UTC' AND updated_at BETWEEN '1970-01-01 UTC' AND '9999-12-31 UTC'
-        AND finished_at BETWEEN '1970-01-01 UTC' AND '9999-12-31 UTC'
-        AND holds_until BETWEEN '1970-01-01 UTC' AND '9999-12-31 UTC'),
+        AND finished_at BETWEEN '1970-01-01 UTC' AND '9999-12-31 UTC'),
     CONSTRAINT saga_failed_since CHECK (
         (error IS NULL) = (failed_at IS NULL) AND failed_at BETWEEN '1970-01-01 UTC' AND '9999-12-31 UTC')
 ) PARTITION BY RANGE (id);
@@ -51,8 +48,6 @@ CREATE INDEX saga_by_business_key ON saga (business_key, id);
 CREATE INDEX saga_by_owner ON saga (owner, id) WHERE owner IS NOT NULL;
 CREATE INDEX saga_by_error ON saga (error, id) WHERE error IS NOT NULL;
 CREATE INDEX saga_by_pause ON saga (id) WHERE paused;
--- The one list that does not run by id: what lapses first comes first.
-CREATE INDEX saga_by_hold ON saga (holds_until, id) WHERE holds_until IS NOT NULL;
 -- Groups of failures, and how many there were when: all of it is read from the index alone.
 CREATE INDEX saga_by_failure ON saga (name, error, failed_at) INCLUDE (status) WHERE error IS NOT NULL;
 -- What a lane must bring back to life after it took a shard over.
@@ -63,12 +58,17 @@ CREATE TABLE saga_default PARTITION OF saga DEFAULT;
 -- The key is the arbiter: of two writers that decide the same step, one is refused. The entries are text that the
 -- database checks to be JSON and never looks into: json, not jsonb, which costs more to write and refuses U+0000.
 CREATE TABLE saga_journal (
-    saga_id uuid        NOT NULL,
-    seq     bigint      NOT NULL,
-    at      timestamptz NOT NULL,
-    entries json        NOT NULL,
+    saga_id     uuid        NOT NULL,
+    seq         bigint      NOT NULL,
+    at          timestamptz NOT NULL,
+    -- The earliest time at which something lapses that the saga holds from here on, while its pivot is not issued. It comes
+    -- with a row that is written anyway, and has no index: the list by it reads the last record of each open saga.
+    holds_until timestamptz,
+    entries     json        NOT NULL,
     PRIMARY KEY (saga_id, seq),
-    CONSTRAINT saga_journal_sane CHECK (seq >= 1 AND at BETWEEN '1970-01-01 UTC' AND '9999-12-31 UTC')
+    CONSTRAINT saga_journal_sane CHECK (
+        seq >= 1 AND at BETWEEN '1970-01-01 UTC' AND '9999-12-31 UTC'
+        AND holds_until BETWEEN '1970-01-01 UTC' AND '9999-12-31 UTC')
 ) PARTITION BY RANGE (saga_id);
 
 CREATE TABLE saga_journal_default PARTITION OF saga_journal DEFAULT;

@@ -34,17 +34,21 @@ pub(crate) fn plan(
         Action::Migrate { version } => catalog.get(definition.name(), *version),
         _ => None,
     };
-    let planned = machine::catch_panic(|| match to {
-        Some(to) => machine::plan_migration(&definition, to, state, now),
-        None => machine::plan(&definition, state, action, now),
+    let planned = machine::catch_panic(|| {
+        let holds_until = machine::holds_until(&definition, &state);
+        let plan = match to {
+            Some(to) => machine::plan_migration(&definition, to, state, now),
+            None => machine::plan(&definition, state, action, now),
+        };
+        (holds_until, plan)
     });
-    let machine::Plan { verdict, commands, end, left } = planned.map_err(Parked::MachineFailed)?;
+    let (holds_until, machine::Plan { verdict, commands, end, left }) = planned.map_err(Parked::MachineFailed)?;
     let refused = match verdict {
         Verdict::Accepted => None,
         Verdict::Refused { code, message } => Some(Refusal { code: code.to_owned(), message }),
         Verdict::Ignored(_) | Verdict::Unknown(_) => None,
     };
-    Ok(PlanView { summary: view::summary(&stored.row), head, refused, commands, end, left })
+    Ok(PlanView { summary: view::summary(&stored.row, holds_until), head, refused, commands, end, left })
 }
 
 /// Counts the commands of several plans, by definition and step.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use contract::{Document, SagaId, Traceparent, saga::Action};
 use journal::{JournalError, SagaRow, Sleep, Stored};
 use machine::{
@@ -34,8 +34,6 @@ pub(crate) struct SagaInstance {
     pub(crate) error: Option<String>,
     /// The journal's `paused` column as it stands.
     pub(crate) paused: bool,
-    /// The journal's `holds_until` column as it stands.
-    pub(crate) holds_until: Option<DateTime<Utc>>,
     /// The journal's `version` column as it stands.
     pub(crate) version: u32,
     /// Whether the journal may hold it for asleep.
@@ -143,8 +141,8 @@ impl SagaInstance {
 
     fn stored(stored: &Stored, state: State, definition: Arc<Definition>) -> Self {
         let head = stored.records.last().map_or(0, |record| record.seq);
-        let SagaRow { traceparent, ref error, paused, holds_until, version, .. } = stored.row;
-        Self { state, head, definition, traceparent, error: error.clone(), paused, holds_until, version, asleep: true }
+        let SagaRow { traceparent, ref error, paused, version, .. } = stored.row;
+        Self { state, head, definition, traceparent, error: error.clone(), paused, version, asleep: true }
     }
 
     /// A saga that begins. Nothing of it is committed yet.
@@ -165,7 +163,6 @@ impl SagaInstance {
                 traceparent: Some(traceparent),
                 error: None,
                 paused,
-                holds_until: None,
                 version: definition.version(),
                 asleep: false,
             };
@@ -244,9 +241,9 @@ impl SagaInstance {
         machine::next_wake(&self.definition, &self.state, now)
     }
 
-    /// The earliest time at which something lapses that it holds, as columns keep it.
-    pub(crate) fn held_until(&self) -> Option<DateTime<Utc>> {
-        machine::holds_until(&self.definition, &self.state).map(|until| until.trunc_subsecs(6))
+    /// The earliest time at which something lapses that it holds.
+    pub(crate) fn holds_until(&self) -> Option<DateTime<Utc>> {
+        machine::holds_until(&self.definition, &self.state)
     }
 
     /// The time since which something is retried that must succeed in the end.

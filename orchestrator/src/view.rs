@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::saga_instance::{Parked, definition_of, replay};
 
 /// A line of a listing.
-pub(crate) fn summary(row: &SagaRow) -> SagaSummary {
+pub(crate) fn summary(row: &SagaRow, holds_until: Option<DateTime<Utc>>) -> SagaSummary {
     SagaSummary {
         id: row.id,
         name: row.name.clone(),
@@ -25,7 +25,7 @@ pub(crate) fn summary(row: &SagaRow) -> SagaSummary {
         created_at: row.created_at,
         updated_at: row.updated_at,
         finished_at: row.finished_at,
-        holds_until: row.holds_until,
+        holds_until,
     }
 }
 
@@ -34,7 +34,7 @@ pub(crate) fn summary(row: &SagaRow) -> SagaSummary {
 pub(crate) fn saga(catalog: &Catalog, stored: &Stored, dead_letters: Vec<DeadLetterView>) -> SagaView {
     let head = stored.records.last().map_or(0, |record| record.seq);
     let mut view = SagaView {
-        summary: summary(&stored.row),
+        summary: summary(&stored.row, None),
         input: Value::Null,
         steps: Vec::new(),
         cause: None,
@@ -66,6 +66,7 @@ pub(crate) fn saga(catalog: &Catalog, stored: &Stored, dead_letters: Vec<DeadLet
     match definition_of(catalog, &state) {
         Ok(definition) => {
             view.steps = describe(&definition, &state);
+            view.summary.holds_until = machine::holds_until(&definition, &state);
             if !state.status.is_final() {
                 let last = stored.records.last().map_or(stored.row.updated_at, |record| record.at);
                 view.next_wake_at = machine::next_wake(&definition, &state, last);

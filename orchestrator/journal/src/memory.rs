@@ -28,8 +28,8 @@ use crate::{
     dead_letters,
     port::{
         Append, Appended, Change, Door, ErrorGroup, ErrorGroupKey, ErrorGroupsAsked, ExistingStart, Filter, Journal,
-        JournalError, KeptDeadLetter, LaneJournal, Listing, Membership, NewDeadLetter, OpenSaga, Order, Ownership,
-        Place, Quarantined, Record, Room, SagaRow, Sleep, Sleeper, Stored, TakenOver,
+        JournalError, KeptDeadLetter, LaneJournal, Listed, Listing, Membership, NewDeadLetter, OpenSaga, Order,
+        Ownership, Place, Quarantined, Record, Room, SagaRow, Sleep, Sleeper, Stored, TakenOver,
     },
 };
 
@@ -70,6 +70,8 @@ struct Tables {
     letters: BTreeMap<i64, KeptDeadLetter>,
     /// The sagas that sleep, and when they wake.
     sleeping: BTreeMap<SagaId, Option<DateTime<Utc>>>,
+    /// Until when sagas hold something, as their last records say.
+    held: BTreeMap<SagaId, DateTime<Utc>>,
     quarantine: BTreeMap<SagaId, Quarantined>,
     letter_keys: HashSet<(String, String)>,
     audit: Vec<AuditRecord>,
@@ -239,17 +241,16 @@ impl Journal for MemoryJournal {
 
     async fn list(&self, filter: &Filter, limit: u32) -> Result<Listing, JournalError> {
         let tables = self.storage.tables();
-        let rows = tables.sagas.values().rev().map(|stored| &stored.row);
-        let mut found: Vec<_> = rows.filter(|row| matches(filter, row)).collect();
+        let mut found: Vec<_> = tables.matching(filter).rev().collect();
         match filter.order {
             Order::Newest => {}
-            Order::HoldsUntil => found.sort_by_key(|row| (row.holds_until, row.id)),
+            Order::HoldsUntil => found.sort_by_key(|(place, row)| (place.holds_until, row.id)),
         }
-        let listed: Vec<_> = found.iter().take(limit as usize).copied().cloned().collect();
-        let more = found.len() > listed.len();
-        let place = |row: &SagaRow| Place { id: row.id, holds_until: row.holds_until };
-        let next = listed.last().filter(|_| more).map(place);
-        Ok(Listing { rows: listed, next })
+        let more = found.len() > limit as usize;
+        found.truncate(limit as usize);
+        let next = found.last().filter(|_| more).map(|(place, _)| *place);
+        let listed = |(place, row): (Place, &SagaRow)| Listed { row: row.clone(), holds_until: place.holds_until };
+        Ok(Listing { sagas: found.into_iter().map(listed).collect(), next })
     }
 
     async fn error_groups(&self, asked: &ErrorGroupsAsked) -> Result<Vec<ErrorGroup>, JournalError> {
@@ -346,7 +347,7 @@ impl Journal for MemoryJournal {
     }
 }
 
-fn matches(filter: &Filter, row: &SagaRow) -> bool {
+fn matches(filter: &Filter, row: &SagaRow, Place { id, holds_until }: Place) -> bool {
     let equal = |wanted: &Option<String>, found: Option<&String>| wanted.is_none() || wanted.as_ref() == found;
     (filter.statuses.is_empty() || filter.statuses.contains(&row.status))
         && equal(&filter.name, Some(&row.name))
@@ -356,11 +357,11 @@ fn matches(filter: &Filter, row: &SagaRow) -> bool {
         && (row.paused || !filter.paused)
         && filter.created_after.is_none_or(|after| row.created_at >= after)
         && filter.created_before.is_none_or(|before| row.created_at < before)
-        && filter.holds_before.is_none_or(|before| row.holds_until.is_some_and(|until| until < before))
+        && filter.holds_before.is_none_or(|before| holds_until.is_some_and(|until| until < before))
         && match filter.order {
-            Order::Newest => filter.before.is_none_or(|before| row.id < before),
+            Order::Newest => filter.before.is_none_or(|before| id < before),
             Order::HoldsUntil => {
-                row.holds_until.is_some_and(|until| filter.behind.is_none_or(|behind| (until, row.id) > behind))
+                holds_until.is_some_and(|until| filter.behind.is_none_or(|behind| (until, id) > behind))
             }
         }
 }
@@ -482,6 +483,13 @@ impl LaneJournal for MemoryLane {
 }
 
 impl Tables {
+    /// The rows that a filter lets through, by id.
+    fn matching<'t>(&'t self, filter: &Filter) -> impl DoubleEndedIterator<Item = (Place, &'t SagaRow)> {
+        let rows = self.sagas.values().map(|stored| &stored.row);
+        let places = rows.map(|row| (Place { id: row.id, holds_until: self.held.get(&row.id).copied() }, row));
+        places.filter(move |(place, row)| matches(filter, row, *place))
+    }
+
     fn audit_head(&self) -> AuditHead {
         match self.audit.last() {
             Some(row) => AuditHead { number: row.number, hash: row.hash.clone() },
@@ -490,10 +498,16 @@ impl Tables {
     }
 
     fn append(&mut self, append: Append) -> Appended {
-        let (saga_id, sleep) = (append.saga_id, append.sleep);
+        let (saga_id, sleep, holds_until) = (append.saga_id, append.sleep, append.holds_until);
         let appended = self.write(append);
+        if appended != Appended::Committed {
+            return appended;
+        }
+        match holds_until {
+            Some(until) => self.held.insert(saga_id, until.trunc_subsecs(6)),
+            None => self.held.remove(&saga_id),
+        };
         match sleep {
-            _ if appended != Appended::Committed => {}
             Sleep::Unchanged => {}
             Sleep::Asleep { wake_at, status: _ } => {
                 self.sleeping.insert(saga_id, wake_at.map(|at| at.trunc_subsecs(6)));
@@ -506,7 +520,7 @@ impl Tables {
     }
 
     fn write(&mut self, append: Append) -> Appended {
-        let Append { saga_id, record, change, sleep: _ } = append;
+        let Append { saga_id, record, change, holds_until: _, sleep: _ } = append;
         let mut record = Record { at: record.at.trunc_subsecs(6), ..record };
         record.entries.shrink_to_fit();
         if self.sagas.get(&saga_id).map_or(0, |stored| stored.records.len() as u64) + 1 != record.seq {
@@ -514,7 +528,7 @@ impl Tables {
         }
         match change {
             Change::Started { row, key } => self.start(*row, key, record),
-            Change::Row { status, error, holds_until, taken_over_by, paused } => {
+            Change::Row { status, error, taken_over_by, paused } => {
                 let at = record.at;
                 let Some(stored) = self.add(saga_id, record) else { return Appended::SeqTaken };
                 let status_before = std::mem::replace(&mut stored.row.status, status);
@@ -523,7 +537,6 @@ impl Tables {
                 if status_before != status || failed_before != stored.row.error || paused_before != paused {
                     stored.row.updated_at = at;
                 }
-                stored.row.holds_until = holds_until.map(|at| at.trunc_subsecs(6));
                 if let Some(TakenOver { version, fingerprint }) = taken_over_by {
                     (stored.row.version, stored.row.fingerprint) = (version, fingerprint);
                 }
@@ -555,7 +568,6 @@ impl Tables {
             created_at: row.created_at.trunc_subsecs(6),
             updated_at: row.updated_at.trunc_subsecs(6),
             finished_at: row.finished_at.map(|at| at.trunc_subsecs(6)),
-            holds_until: row.holds_until.map(|at| at.trunc_subsecs(6)),
             ..row
         };
         if row.error.is_some() {

@@ -63,8 +63,6 @@ pub struct SagaRow {
     pub updated_at: DateTime<Utc>,
     /// The time of the end.
     pub finished_at: Option<DateTime<Utc>>,
-    /// The earliest time at which something lapses that it holds, while its pivot is not issued.
-    pub holds_until: Option<DateTime<Utc>>,
 }
 
 /// One saga's part of a batch. A batch holds at most one of each saga; a second one is answered with
@@ -75,6 +73,8 @@ pub struct Append {
     pub saga_id: SagaId,
     /// The record; its `seq` must be the next one.
     pub record: Record,
+    /// The earliest time at which something lapses that the saga holds after the record, while its pivot is not issued.
+    pub holds_until: Option<DateTime<Utc>>,
     /// The change of the saga's row that comes with the record.
     pub change: Change,
     /// The change of the saga's sleep that comes with the record.
@@ -139,8 +139,6 @@ pub enum Change {
         error: Option<String>,
         /// True while it is paused.
         paused: bool,
-        /// The earliest time at which something lapses that it holds.
-        holds_until: Option<DateTime<Utc>>,
         /// The version of the definition that took it over.
         taken_over_by: Option<TakenOver>,
     },
@@ -201,7 +199,7 @@ pub struct Stored {
     pub records: Vec<Record>,
 }
 
-/// The conditions of a listing. Every field is an indexed column.
+/// The conditions of a listing. Every field is an indexed column, but for holds: those are looked up for each open saga.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Filter {
     /// Any of these; all when empty.
@@ -243,10 +241,19 @@ pub enum Order {
 /// A part of a listing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listing {
-    /// The rows, in the order that was asked for. One that cannot be read is left out, and named in the log.
-    pub rows: Vec<SagaRow>,
+    /// The sagas, in the order that was asked for. One that cannot be read is left out, and named in the log.
+    pub sagas: Vec<Listed>,
     /// The last saga that was looked at, when there are more behind it: the next part is `before` or `behind` it.
     pub next: Option<Place>,
+}
+
+/// A line of a listing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listed {
+    /// The saga's row.
+    pub row: SagaRow,
+    /// The earliest time at which something lapses that it holds, as its last record says.
+    pub holds_until: Option<DateTime<Utc>>,
 }
 
 /// The place of a saga in a list.

@@ -77,7 +77,7 @@ pub(super) async fn stream(
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let replay = Replay::new(Arc::clone(&api.shared.catalog), &stored.row);
-    let summary = view::summary(&stored.row);
+    let summary = view::summary(&stored.row, None);
     let (ready, renew_at) = (VecDeque::new(), Instant::now());
     let mut stream = Stream { api, following, replay, summary, sent, ready, renew_at, ended: false };
     stream.take(&stored.records);

@@ -1,9 +1,9 @@
-//! `GET /api/sagas`: the listing, newest first or by what lapses first, filtered by indexed columns only.
+//! `GET /api/sagas`: the listing, newest first or by what lapses first, filtered by indexed columns, and by holds.
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use contract::{Page, PageToken, SagaId, orchestrator_api::SagaSummary, page::page_size, saga::SagaStatus};
-use journal::{Filter, Order, Place};
+use journal::{Filter, Listed, Order, Place};
 use kit::http::{ApiError, Json, Query, page_token};
 use serde::Deserialize;
 
@@ -66,13 +66,14 @@ pub(super) async fn list(
     if let Some(id) = one {
         // An id names its saga by itself: the other filters would only hide it.
         let found = api.shared.journal.get(id).await.map_err(|error| problems::journal(&error))?;
-        let items = found.iter().map(|stored| view::summary(&stored.row)).collect();
+        let items = found.iter().map(|stored| view::saga(&api.shared.catalog, stored, Vec::new()).summary).collect();
         return Ok(Json(Page::only(items)));
     }
     let listing = api.shared.journal.list(&filter, limit).await.map_err(|error| problems::journal(&error))?;
     let next = listing.next.map(|Place { id, holds_until }| (id, holds_until));
     let next_page_token = next.map(|last| page_token::write(&described, &last));
-    Ok(Json(Page { items: listing.rows.iter().map(view::summary).collect(), next_page_token }))
+    let items = listing.sagas.iter().map(|Listed { row, holds_until }| view::summary(row, *holds_until));
+    Ok(Json(Page { items: items.collect(), next_page_token }))
 }
 
 fn filter(asked: Asked) -> Result<Filter, ApiError> {

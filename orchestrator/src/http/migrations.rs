@@ -8,7 +8,7 @@ use contract::{
     page::page_size,
     saga::SagaStatus,
 };
-use journal::{Filter, JournalError, SagaRow};
+use journal::{Filter, JournalError, Listed, SagaRow};
 use kit::http::{ApiError, Json, Query, page_token};
 use machine::Definition;
 use serde::Deserialize;
@@ -47,9 +47,9 @@ pub(super) async fn list(
     let limit = page_size(asked.page_size).min(u32::try_from(PLANS_MAX).unwrap_or(u32::MAX));
     let listing = api.shared.journal.list(&filter, limit).await.map_err(|error| problems::journal(&error))?;
     let mut items = Vec::new();
-    for row in listing.rows.iter().filter(|row| row.version != *to) {
+    for Listed { row, holds_until } in listing.sagas.iter().filter(|listed| listed.row.version != *to) {
         let obstacles = obstacles(&api, definition, row).await?;
-        items.extend(obstacles.map(|obstacles| MigrationView { summary: view::summary(row), obstacles }));
+        items.extend(obstacles.map(|obstacles| MigrationView { summary: view::summary(row, *holds_until), obstacles }));
     }
     let next_page_token = listing.next.map(|last| page_token::write(&described, &last.id));
     Ok(Json(Page { items, next_page_token }))

@@ -96,33 +96,30 @@ impl BatchedSaga {
     pub(super) fn append(&mut self, shard: u16, now: DateTime<Utc>, wanted: bool) -> Append {
         let entries = std::mem::take(&mut self.entries);
         let (error, paused) = (self.instance.state.error_fingerprint(), self.instance.state.pause.is_some());
-        let holds_until = self.instance.held_until();
         let status = self.instance.state.status;
         let state = &self.instance.state;
         let taken_over = state.version != self.instance.version;
         let taken_over_by =
             taken_over.then(|| TakenOver { version: state.version, fingerprint: state.fingerprint.to_string() });
         let version = state.version;
-        let shows =
-            (self.before, &self.instance.error, self.instance.paused, self.instance.holds_until, self.instance.version);
+        let shows = (self.before, &self.instance.error, self.instance.paused, self.instance.version);
         let change = match &self.start {
             Some(start) => {
-                let row = SagaRow { holds_until, ..self.row(start, shard, error.clone(), now) };
+                let row = self.row(start, shard, error.clone(), now);
                 Change::Started { row: Box::new(row), key: start.key.clone() }
             }
-            None if shows != (Some(status), &error, paused, holds_until, version) => {
-                Change::Row { status, error: error.clone(), holds_until, taken_over_by, paused }
+            None if shows != (Some(status), &error, paused, version) => {
+                Change::Row { status, error: error.clone(), taken_over_by, paused }
             }
             None => Change::None,
         };
-        (self.instance.error, self.instance.holds_until, self.instance.version) = (error, holds_until, version);
-        self.instance.paused = paused;
+        (self.instance.error, self.instance.paused, self.instance.version) = (error, paused, version);
         let sleep = self.instance.fall_asleep_or_wake(now);
         let record = Record { seq: self.instance.head + 1, at: now, entries };
         if wanted {
             self.record = Some(Arc::new(record.clone()));
         }
-        Append { saga_id: self.id(), record, change, sleep }
+        Append { saga_id: self.id(), record, holds_until: self.instance.holds_until(), change, sleep }
     }
 
     fn row(&self, start: &StartRequest, shard: u16, error: Option<String>, now: DateTime<Utc>) -> SagaRow {
@@ -142,7 +139,6 @@ impl BatchedSaga {
             created_at: now,
             updated_at: now,
             finished_at: state.status.is_final().then_some(now),
-            holds_until: None,
         }
     }
 }

@@ -11,7 +11,7 @@ use contract::{
 };
 use tokio::sync::watch;
 
-use super::{MemoryJournal, Tables, kept_job::KeptJob, matches};
+use super::{MemoryJournal, Tables, kept_job::KeptJob};
 use crate::{
     job_choice::{chosen, group},
     jobs::{JOB_GROUPS_MAX, JOBS_OPEN_MAX, JobMade, JobResult, JobWork, Jobs, NewJob, Selection},
@@ -22,8 +22,7 @@ impl Tables {
     /// The rows that a filter chooses, the oldest first, and at most one more than a job takes.
     fn chosen(&self, filter: &SagaFilter) -> Vec<&SagaRow> {
         let Some(filter) = chosen(filter) else { return Vec::new() };
-        let rows = self.sagas.values().map(|stored| &stored.row).filter(|row| matches(&filter, row));
-        rows.take(JOB_SAGAS_MAX as usize + 1).collect()
+        self.matching(&filter).map(|(_, row)| row).take(JOB_SAGAS_MAX as usize + 1).collect()
     }
 }
 

@@ -93,8 +93,8 @@ async fn tell_taken_keys(
 
 /// The types of the arrays that make the keys' rows, and so on below.
 const KEY_TYPES: [&str; 6] = ["uuid", "text", "text", "text", "text", "timestamptz"];
-const RECORD_TYPES: [&str; 5] = ["uuid", "bigint", "timestamptz", "text", "boolean"];
-const ROW_TYPES: [&str; 15] = [
+const RECORD_TYPES: [&str; 6] = ["uuid", "bigint", "timestamptz", "timestamptz", "text", "boolean"];
+const ROW_TYPES: [&str; 14] = [
     "uuid",
     "text",
     "bigint",
@@ -109,15 +109,13 @@ const ROW_TYPES: [&str; 15] = [
     "timestamptz",
     "timestamptz",
     "timestamptz",
-    "timestamptz",
 ];
 const SLEEP_TYPES: [&str; 4] = ["uuid", "integer", "text", "timestamptz"];
-const CHANGE_TYPES: [&str; 9] =
-    ["uuid", "text", "text", "boolean", "timestamptz", "timestamptz", "timestamptz", "bigint", "text"];
+const CHANGE_TYPES: [&str; 8] = ["uuid", "text", "text", "boolean", "timestamptz", "timestamptz", "bigint", "text"];
 
 /// The columns of a saga's row, in the order of [`ROW_TYPES`].
 const ROW: &str = "id, name, version, fingerprint, shard, status, business_key, owner, traceparent, error, paused, \
-                   created_at, updated_at, finished_at, holds_until";
+                   created_at, updated_at, finished_at";
 
 /// The tables that a batch is written to.
 struct Tables {
@@ -144,7 +142,6 @@ struct RowChange<'a> {
     status: SagaStatus,
     error: Option<&'a str>,
     paused: bool,
-    holds_until: Option<DateTime<Utc>>,
     taken_over_by: Option<&'a TakenOver>,
     at: DateTime<Utc>,
 }
@@ -153,7 +150,7 @@ impl<'a> Batch<'a> {
     fn of(part: &'a [Ready<'a>]) -> Self {
         let (mut keys, mut rows, mut changes) = (Vec::new(), Vec::new(), Vec::new());
         let (mut slept, mut woken) = (Vec::new(), Vec::new());
-        for Ready { append: Append { saga_id, record, change, sleep }, shard, .. } in part {
+        for Ready { append: Append { saga_id, record, change, sleep, .. }, shard, .. } in part {
             match *sleep {
                 Sleep::Unchanged => {}
                 Sleep::Asleep { status, wake_at } => slept.push((saga_id.uuid(), *shard, status, wake_at)),
@@ -164,12 +161,11 @@ impl<'a> Batch<'a> {
                     rows.push(&**row);
                     keys.extend(key.as_ref().map(|key| (&**row, key)));
                 }
-                Change::Row { status, error, holds_until, taken_over_by, paused } => changes.push(RowChange {
+                Change::Row { status, error, taken_over_by, paused } => changes.push(RowChange {
                     id: saga_id.uuid(),
                     status: *status,
                     error: error.as_deref(),
                     paused: *paused,
-                    holds_until: *holds_until,
                     taken_over_by: taken_over_by.as_ref(),
                     at: record.at,
                 }),
@@ -229,8 +225,9 @@ impl<'a> Batch<'a> {
         }
         let records = unnest(&mut params, &RECORD_TYPES);
         let written = format!(
-            "INSERT INTO {journal} (saga_id, seq, at, entries) SELECT r.saga_id, r.seq, r.at, r.entries::json \
-             FROM {records} AS r (saga_id, seq, at, entries, keyed) WHERE {taken}(r.seq = 1 OR {}) \
+            "INSERT INTO {journal} (saga_id, seq, at, holds_until, entries) \
+             SELECT r.saga_id, r.seq, r.at, r.holds_until, r.entries::json \
+             FROM {records} AS r (saga_id, seq, at, holds_until, entries, keyed) WHERE {taken}(r.seq = 1 OR {}) \
              ON CONFLICT DO NOTHING RETURNING saga_id",
             record("r", "r.seq - 1")
         );
@@ -254,9 +251,9 @@ impl<'a> Batch<'a> {
                  updated_at = CASE WHEN c.status = saga.status AND c.error IS NOT DISTINCT FROM saga.error AND c.paused = saga.paused \
                  THEN saga.updated_at ELSE c.at END, \
                  finished_at = c.finished_at, failed_at = CASE WHEN c.error IS NULL THEN NULL \
-                 WHEN c.error = saga.error THEN saga.failed_at ELSE c.at END, holds_until = c.holds_until, \
+                 WHEN c.error = saga.error THEN saga.failed_at ELSE c.at END, \
                  version = coalesce(c.version, saga.version), fingerprint = coalesce(c.fingerprint, saga.fingerprint) \
-                 FROM {changes} AS c (id, status, error, paused, at, finished_at, holds_until, version, fingerprint) \
+                 FROM {changes} AS c (id, status, error, paused, at, finished_at, version, fingerprint) \
                  WHERE saga.id = c.id AND saga.id = ANY(${ids}){} \
                    AND (c.id IN (SELECT saga_id FROM written)) IS TRUE)",
                 within("saga.id")
@@ -302,6 +299,7 @@ impl<'a> Batch<'a> {
             .bind(column(records, |ready| ready.append.saga_id.uuid()))
             .bind(column(records, |ready| ready.seq))
             .bind(column(records, |ready| ready.append.record.at))
+            .bind(column(records, |ready| ready.append.holds_until))
             .bind(column(records, |ready| ready.entries.as_str()))
             .bind(column(records, |ready| is_keyed(&ready.append.change)));
         if !rows.is_empty() {
@@ -319,8 +317,7 @@ impl<'a> Batch<'a> {
                 .bind(column(rows, |row| row.paused))
                 .bind(column(rows, |row| row.created_at))
                 .bind(column(rows, |row| row.updated_at))
-                .bind(column(rows, |row| row.finished_at))
-                .bind(column(rows, |row| row.holds_until));
+                .bind(column(rows, |row| row.finished_at));
         }
         if !changes.is_empty() {
             query = query
@@ -330,7 +327,6 @@ impl<'a> Batch<'a> {
                 .bind(column(changes, |change| change.paused))
                 .bind(column(changes, |change| change.at))
                 .bind(column(changes, |change| change.status.is_final().then_some(change.at)))
-                .bind(column(changes, |change| change.holds_until))
                 .bind(column(changes, |change| change.taken_over_by.map(|taken| i64::from(taken.version))))
                 .bind(column(changes, |change| change.taken_over_by.map(|taken| taken.fingerprint.as_str())));
         }

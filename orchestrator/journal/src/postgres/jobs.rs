@@ -13,7 +13,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Postgres, QueryBuilder}
 use uuid::Uuid;
 
 use super::{
-    reads::push_list,
+    reads::{Holds, push_list},
     session::{CHANNEL_JOBS, LOCK_CLASS_JOBS, unavailable},
 };
 use crate::{
@@ -158,7 +158,7 @@ async fn choose(connection: &mut PgConnection, new: &NewJob) -> Result<u64, sqlx
     let Some(filter) = chosen(filter) else { return Ok(0) };
     let mut query = QueryBuilder::new("INSERT INTO job_item (job_id, place, saga_id) SELECT ");
     query.push_bind(new.id.uuid()).push(", row_number() OVER (ORDER BY id), id FROM (");
-    push_list(&mut query, &filter, JOB_SAGAS_MAX + 1);
+    push_list(&mut query, &filter, Holds::LeftOut, JOB_SAGAS_MAX + 1);
     query.push(") AS chosen");
     query.build().execute(connection).await.map(|done| done.rows_affected())
 }
@@ -168,7 +168,7 @@ pub(super) async fn preview(connection: &mut PgConnection, filter: &SagaFilter) 
     let mut query = QueryBuilder::<Postgres>::new(
         "SELECT name, version, status, error, count(*), (sum(count(*)) OVER ())::bigint FROM (",
     );
-    push_list(&mut query, &filter, JOB_SAGAS_MAX + 1);
+    push_list(&mut query, &filter, Holds::LeftOut, JOB_SAGAS_MAX + 1);
     query.push(
         ") AS chosen GROUP BY name, version, status, error ORDER BY count(*) DESC, name, version, status, error LIMIT ",
     );

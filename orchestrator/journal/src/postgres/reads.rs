@@ -6,7 +6,7 @@ use sqlx::{PgConnection, Postgres, QueryBuilder};
 use uuid::Uuid;
 
 use super::{
-    rows::{SagaColumns, SleepColumns, StoredColumns},
+    rows::{ListedColumns, SleepColumns, StoredColumns},
     session::{Meaning, meaning, unavailable},
     weeks::first_id,
 };
@@ -15,7 +15,7 @@ use crate::port::{ExistingStart, Filter, JournalError, Listing, Order, Stored};
 /// Sagas with their journals. The bounds repeat what the ids say, so that weeks outside of them are not even opened.
 const LOAD: &str = "\
 SELECT s.id, s.name, s.version, s.fingerprint, s.shard, s.status, s.business_key, s.owner, s.traceparent, s.error, \
-       s.paused, s.created_at, s.updated_at, s.finished_at, s.holds_until, j.seqs, j.ats, j.entries \
+       s.paused, s.created_at, s.updated_at, s.finished_at, j.seqs, j.ats, j.entries \
 FROM saga s CROSS JOIN LATERAL ( \
     SELECT array_agg(r.seq) AS seqs, array_agg(r.at) AS ats, array_agg(r.entries::text) AS entries \
     FROM (SELECT seq, at, entries FROM saga_journal \
@@ -31,7 +31,14 @@ const FIND_START: &str = "SELECT saga_id, business_key, fingerprint FROM saga_st
 
 /// The columns of a list.
 const ROW: &str = "SELECT id, name, version, fingerprint, shard, status, business_key, owner, traceparent, error, \
-                   paused, created_at, updated_at, finished_at, holds_until FROM saga WHERE ";
+                   paused, created_at, updated_at, finished_at";
+
+/// Until when the saga holds something: its last record says so. The limit keeps it a look-up for each saga of the list.
+const HOLD: &str = " LEFT JOIN LATERAL (SELECT j.holds_until FROM saga_journal j WHERE j.saga_id = saga.id \
+                    ORDER BY j.seq DESC LIMIT 1) AS hold ON true";
+
+/// The sagas that may hold something. The literal words let the partial index over open sagas be used.
+const OPEN: &str = " AND status IN ('running', 'compensating', 'needs_attention')";
 
 /// Sagas in one statement: their journals are held in memory on both sides at once.
 const LOAD_SAGAS_MAX: usize = 512;
@@ -134,24 +141,50 @@ pub(super) async fn find_start(
 pub(super) async fn list(connection: &mut PgConnection, filter: &Filter, limit: u32) -> Result<Listing, JournalError> {
     let texts = [&filter.name, &filter.business_key, &filter.owner, &filter.error];
     if texts.into_iter().flatten().any(|text| text.contains('\0')) {
-        return Ok(Listing { rows: Vec::new(), next: None });
+        return Ok(Listing { sagas: Vec::new(), next: None });
     }
-    let mut query = QueryBuilder::new("");
     // One more than asked for tells whether there are more.
-    push_list(&mut query, filter, limit.saturating_add(1));
-    let found = query.build_query_as().fetch_all(connection).await;
-    let mut found: Vec<SagaColumns> = found.map_err(unavailable("listing sagas"))?;
+    let found = match rows(connection, filter, Holds::Shown, limit.saturating_add(1)).await {
+        Err(error) if meaning(&error) == Meaning::Damaged && !is_by_hold(filter) => {
+            tracing::error!(%error, "a list is read without its holds");
+            rows(connection, filter, Holds::LeftOut, limit.saturating_add(1)).await
+        }
+        found => found,
+    };
+    let mut found = found.map_err(unavailable("listing sagas"))?;
     let more = found.len() > limit as usize;
     found.truncate(limit as usize);
-    let next = found.last().filter(|_| more).map(SagaColumns::place);
-    let rows = found.into_iter().map(SagaColumns::into_row);
-    let rows = rows.filter_map(|row| row.inspect_err(|error| tracing::error!(%error, "left out of a list")).ok());
-    Ok(Listing { rows: rows.collect(), next })
+    let next = found.last().filter(|_| more).map(ListedColumns::place);
+    let sagas = found.into_iter().map(ListedColumns::into_listed);
+    let sagas = sagas.filter_map(|saga| saga.inspect_err(|error| tracing::error!(%error, "left out of a list")).ok());
+    Ok(Listing { sagas: sagas.collect(), next })
+}
+
+async fn rows(
+    connection: &mut PgConnection,
+    filter: &Filter,
+    holds: Holds,
+    limit: u32,
+) -> Result<Vec<ListedColumns>, sqlx::Error> {
+    let mut query = QueryBuilder::new("");
+    push_list(&mut query, filter, holds, limit);
+    query.build_query_as().fetch_all(connection).await
+}
+
+/// Whether a list says until when its sagas hold something. One that goes by that says so always.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Holds {
+    Shown,
+    LeftOut,
+}
+
+const fn is_by_hold(filter: &Filter) -> bool {
+    filter.holds_before.is_some() || matches!(filter.order, Order::HoldsUntil)
 }
 
 /// One status, or none, is one scan of one index. Several are as many scans, merged: an index over (status, id) gives
 /// the newest of one status without sorting, but not of several.
-pub(super) fn push_list(query: &mut QueryBuilder<Postgres>, filter: &Filter, limit: u32) {
+pub(super) fn push_list(query: &mut QueryBuilder<Postgres>, filter: &Filter, holds: Holds, limit: u32) {
     let wanted = SagaStatus::ALL.into_iter().filter(|status| filter.statuses.contains(status));
     let mut statuses: Vec<_> = wanted.map(Some).collect();
     if statuses.is_empty() || statuses.len() == SagaStatus::ALL.len() {
@@ -162,7 +195,7 @@ pub(super) fn push_list(query: &mut QueryBuilder<Postgres>, filter: &Filter, lim
     for (index, status) in statuses.into_iter().enumerate() {
         query.push(if index > 0 { " UNION ALL " } else { "" });
         query.push(if several { "(" } else { "" });
-        push_rows(query, filter, status, limit);
+        push_rows(query, filter, status, holds, limit);
         query.push(if several { ")" } else { "" });
     }
     if several {
@@ -170,13 +203,25 @@ pub(super) fn push_list(query: &mut QueryBuilder<Postgres>, filter: &Filter, lim
     }
 }
 
-fn push_rows(query: &mut QueryBuilder<Postgres>, filter: &Filter, status: Option<SagaStatus>, limit: u32) {
+fn push_rows(
+    query: &mut QueryBuilder<Postgres>,
+    filter: &Filter,
+    status: Option<SagaStatus>,
+    holds: Holds,
+    limit: u32,
+) {
     let Filter { statuses: _, name, business_key, owner, error, paused, created_after, created_before, .. } = filter;
     let Filter { holds_before, order, before, behind, .. } = filter;
     let created_after = created_after.map(sane_time);
     let created_before = created_before.map(sane_time);
     let ids_from = created_after.and_then(|at| first_id_of(at - ID_SKEW_MAX)).unwrap_or(Uuid::nil());
-    query.push(ROW).push("id >= ").push_bind(ids_from);
+    query.push(ROW);
+    match holds {
+        Holds::LeftOut if !is_by_hold(filter) => query.push(", NULL::timestamptz AS holds_until FROM saga"),
+        Holds::Shown | Holds::LeftOut => query.push(", holds_until FROM saga").push(HOLD),
+    };
+    query.push(" WHERE id >= ").push_bind(ids_from);
+    query.push(if is_by_hold(filter) { OPEN } else { "" });
     if let Some(status) = status {
         query.push(" AND status = ").push_bind(status.as_str());
     }
@@ -289,11 +334,10 @@ mod tests {
             (Filter { owner: text.clone(), ..Filter::default() }, "owner_id_idx"),
             (Filter { error: text, ..Filter::default() }, "error_id_idx"),
             (Filter { paused: true, ..Filter::default() }, "id_idx"),
-            (Filter { order: Order::HoldsUntil, ..Filter::default() }, "holds_until_id_idx"),
         ];
         for (filter, index) in cases {
             let mut query = QueryBuilder::new("EXPLAIN ");
-            push_list(&mut query, &filter, 50);
+            push_list(&mut query, &filter, Holds::Shown, 50);
             let plan = plan(&mut connection, &mut query).await;
             assert!(plan.contains(index), "{filter:?}: {plan}");
             assert!(!plan.contains("Sort  (") && !plan.contains("Seq Scan"), "{filter:?}: {plan}");

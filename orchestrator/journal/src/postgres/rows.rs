@@ -6,7 +6,7 @@ use contract::{SagaId, saga::SagaStatus};
 use machine::{RecordError, read_record};
 use uuid::Uuid;
 
-use crate::port::{JournalError, Place, Record, SagaRow, Sleeper, Stored};
+use crate::port::{JournalError, Listed, Place, Record, SagaRow, Sleeper, Stored};
 
 /// The columns of `saga`, in the order of its definition.
 #[derive(Debug, sqlx::FromRow)]
@@ -25,6 +25,13 @@ pub(super) struct SagaColumns {
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
     finished_at: Option<DateTime<Utc>>,
+}
+
+/// A line of a list.
+#[derive(Debug, sqlx::FromRow)]
+pub(super) struct ListedColumns {
+    #[sqlx(flatten)]
+    saga: SagaColumns,
     holds_until: Option<DateTime<Utc>>,
 }
 
@@ -59,12 +66,18 @@ impl SleepColumns {
     }
 }
 
-impl SagaColumns {
-    /// The row's place in a list, which reads however broken the rest is.
+impl ListedColumns {
+    /// The row's place in the list, which reads however broken the rest is.
     pub(super) fn place(&self) -> Place {
-        Place { id: SagaId::from_uuid(self.id), holds_until: self.holds_until }
+        Place { id: SagaId::from_uuid(self.saga.id), holds_until: self.holds_until }
     }
 
+    pub(super) fn into_listed(self) -> Result<Listed, JournalError> {
+        Ok(Listed { row: self.saga.into_row()?, holds_until: self.holds_until })
+    }
+}
+
+impl SagaColumns {
     pub(super) fn into_row(self) -> Result<SagaRow, JournalError> {
         let id = SagaId::from_uuid(self.id);
         let broken = |column: &'static str, detail: String| JournalError::BrokenRow {
@@ -91,7 +104,6 @@ impl SagaColumns {
             created_at: self.created_at,
             updated_at: self.updated_at,
             finished_at: self.finished_at,
-            holds_until: self.holds_until,
         })
     }
 }

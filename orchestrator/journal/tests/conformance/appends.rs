@@ -23,7 +23,7 @@ pub(crate) async fn a_started_saga_reads_back_as_it_was_written(storage: &dyn St
     assert_eq!(stored(&journal, row.id).await, expected);
     let loaded = lane.load(&[row.id]).await.unwrap();
     assert_eq!(loaded.into_iter().map(Result::unwrap).collect::<Vec<_>>(), [expected]);
-    assert_eq!(journal.list(&Filter::default(), 10).await.unwrap().rows, std::slice::from_ref(&row));
+    assert_eq!(journal.list(&Filter::default(), 10).await.unwrap().sagas[0].row, row);
     let found = journal.find_start("order", "key").await.unwrap().expect("the start is found");
     assert_eq!((found.saga_id, found.business_key), (row.id, row.business_key));
     assert_eq!(journal.find_start("order", "other").await.unwrap(), None);
@@ -43,7 +43,11 @@ pub(crate) async fn every_kind_of_entry_reads_back_equal(storage: &dyn Storage) 
     // Each of them alone, as the only entry of its record.
     for (entry, seq) in entries.into_iter().zip(2..) {
         let record = Record { seq, at: now(), entries: vec![entry.clone()] };
-        commit(&mut *lane, vec![Append { saga_id: id, record, change: Change::None, sleep: Sleep::Unchanged }]).await;
+        commit(
+            &mut *lane,
+            vec![Append { saga_id: id, record, holds_until: None, change: Change::None, sleep: Sleep::Unchanged }],
+        )
+        .await;
         assert_eq!(stored(&journal, id).await.records.last().unwrap().entries, [entry]);
     }
 }
@@ -78,8 +82,8 @@ pub(crate) async fn a_version_that_takes_a_saga_over_shows_in_its_row(storage: &
     let (taken, other) = (row(saga_on(0)), row(saga_on(0)));
     commit(&mut *lane, vec![start(taken.clone(), None), start(other.clone(), None)]).await;
     let taken_over_by = Some(TakenOver { version: 4, fingerprint: "fedcba9876543210fedcba9876543210".to_owned() });
-    let change = Change::Row { status: taken.status, error: None, holds_until: None, taken_over_by, paused: false };
-    let append = Append { saga_id: taken.id, record: record(2), change, sleep: Sleep::Unchanged };
+    let change = Change::Row { status: taken.status, error: None, taken_over_by, paused: false };
+    let append = Append { saga_id: taken.id, record: record(2), holds_until: None, change, sleep: Sleep::Unchanged };
     commit(&mut *lane, vec![append, status_on(other.id, 2, SagaStatus::Compensating, None)]).await;
     let version = async |id| {
         let row = journal.get(id).await.unwrap().unwrap().row;
@@ -232,7 +236,7 @@ pub(crate) async fn two_starts_with_one_key_in_one_batch_start_one_saga(storage:
     let winner = journal.find_start("order", "key").await.unwrap().unwrap().saga_id;
     assert_eq!(answers.iter().filter(|answer| **answer == Appended::Committed).count(), 1);
     assert!(answers.iter().any(|answer| matches!(answer, Appended::KeyTaken(start) if start.saga_id == winner)));
-    assert_eq!(journal.list(&Filter::default(), 10).await.unwrap().rows.len(), 1);
+    assert_eq!(journal.list(&Filter::default(), 10).await.unwrap().sagas.len(), 1);
     assert!(journal.get(winner).await.unwrap().is_some());
 }
 

@@ -1,7 +1,7 @@
 //! A journal on a failing disk: pages that cannot be read cost their own sagas, and no other.
 
 use contract::{SagaId, saga::SagaStatus};
-use journal::{Append, Appended, Journal, JournalError, Record, Sleep};
+use journal::{Append, Appended, Filter, Journal, JournalError, Order, Record, Sleep};
 use machine::Entry;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use uuid::Uuid;
@@ -71,6 +71,10 @@ async fn damaged_sagas_are_told_apart_and_hold_no_other_up() {
         .collect();
     assert!(!whole.is_empty() && !lost.is_empty(), "{} whole, {} lost", whole.len(), lost.len());
     assert!(matches!(journal.get(lost[0]).await, Err(JournalError::Damaged { .. })));
+    // Their rows can be read, so they are listed; only what they hold is unknown.
+    assert_eq!(journal.list(&Filter::default(), 1000).await.unwrap().sagas.len(), ids.len());
+    let by_hold = Filter { order: Order::HoldsUntil, ..Filter::default() };
+    assert!(matches!(journal.list(&by_hold, 1000).await, Err(JournalError::Unavailable { .. })));
 
     let answers = lane.append(ids.iter().map(|id| step_on(*id, 2)).collect()).await.unwrap();
     for (id, answer) in ids.iter().zip(answers) {

@@ -87,7 +87,13 @@ pub(crate) async fn groups_are_read_page_by_page(storage: &dyn Storage) {
             let mut row = row(saga_on(0));
             (row.name, row.error) = (name.to_owned(), Some(error.to_owned()));
             let change = Change::Started { row: Box::new(row.clone()), key: None };
-            starts.push(Append { saga_id: row.id, record: record(1), change, sleep: Sleep::Unchanged });
+            starts.push(Append {
+                saga_id: row.id,
+                record: record(1),
+                holds_until: None,
+                change,
+                sleep: Sleep::Unchanged,
+            });
         }
         expected.push(key(name, error));
     }

@@ -42,7 +42,6 @@ pub(crate) fn row(id: SagaId) -> SagaRow {
         created_at: now(),
         updated_at: now(),
         finished_at: None,
-        holds_until: None,
     }
 }
 
@@ -102,13 +101,14 @@ pub(crate) fn start(row: SagaRow, key: Option<&str>) -> Append {
     Append {
         saga_id: row.id,
         record: record(1),
+        holds_until: None,
         change: Change::Started { row: Box::new(row), key },
         sleep: Sleep::Unchanged,
     }
 }
 
 pub(crate) fn step_on(saga_id: SagaId, seq: u64) -> Append {
-    Append { saga_id, record: record(seq), change: Change::None, sleep: Sleep::Unchanged }
+    Append { saga_id, record: record(seq), holds_until: None, change: Change::None, sleep: Sleep::Unchanged }
 }
 
 pub(crate) fn status_on(saga_id: SagaId, seq: u64, status: SagaStatus, error: Option<&str>) -> Append {
@@ -116,7 +116,8 @@ pub(crate) fn status_on(saga_id: SagaId, seq: u64, status: SagaStatus, error: Op
     Append {
         saga_id,
         record: record(seq),
-        change: Change::Row { status, error, holds_until: None, taken_over_by: None, paused: false },
+        holds_until: None,
+        change: Change::Row { status, error, taken_over_by: None, paused: false },
         sleep: Sleep::Unchanged,
     }
 }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use contract::{SagaId, saga::SagaStatus};
-use journal::{Append, Change, Filter, Journal, LaneJournal, Listing, Order, Place, SagaRow, Sleep};
+use journal::{Append, Filter, Journal, LaneJournal, Listed, Listing, Order, Place, SagaRow};
 use uuid::Uuid;
 
 use crate::{adapters::SHARDS, adapters::Storage, fixtures::*};
@@ -35,11 +35,16 @@ async fn many(lane: &mut dyn LaneJournal) -> Vec<SagaRow> {
 }
 
 async fn check(journal: &dyn Journal, rows: &[SagaRow], filter: Filter, keep: impl Fn(&SagaRow) -> bool) {
-    let expected: Vec<_> = rows.iter().rev().filter(|row| keep(row)).cloned().collect();
+    let listed = |row: &SagaRow| Listed { row: row.clone(), holds_until: None };
+    let expected: Vec<_> = rows.iter().rev().filter(|row| keep(row)).map(listed).collect();
     assert!(!expected.is_empty(), "{filter:?} must be asked for something");
-    assert_eq!(journal.list(&filter, 100).await.unwrap(), Listing { rows: expected.clone(), next: None }, "{filter:?}");
-    let next = (expected.len() > 1).then_some(Place { id: expected[0].id, holds_until: expected[0].holds_until });
-    assert_eq!(journal.list(&filter, 1).await.unwrap(), Listing { rows: expected[..1].to_vec(), next }, "{filter:?}");
+    assert_eq!(
+        journal.list(&filter, 100).await.unwrap(),
+        Listing { sagas: expected.clone(), next: None },
+        "{filter:?}"
+    );
+    let next = (expected.len() > 1).then(|| Place { id: expected[0].row.id, holds_until: None });
+    assert_eq!(journal.list(&filter, 1).await.unwrap(), Listing { sagas: expected[..1].to_vec(), next }, "{filter:?}");
 }
 
 pub(crate) async fn each_filter_finds_its_sagas_newest_first(storage: &dyn Storage) {
@@ -91,11 +96,11 @@ pub(crate) async fn each_filter_finds_its_sagas_newest_first(storage: &dyn Stora
 
     for nothing in ["usr_9", "", "a\0b"] {
         let filter = Filter { owner: text(nothing), ..Filter::default() };
-        assert_eq!(journal.list(&filter, 100).await.unwrap().rows, []);
+        assert_eq!(journal.list(&filter, 100).await.unwrap().sagas, []);
     }
     for (after, before) in [(DateTime::<Utc>::MAX_UTC, DateTime::<Utc>::MAX_UTC), (from, DateTime::<Utc>::MIN_UTC)] {
         let filter = Filter { created_after: Some(after), created_before: Some(before), ..Filter::default() };
-        assert_eq!(journal.list(&filter, 100).await.unwrap().rows, []);
+        assert_eq!(journal.list(&filter, 100).await.unwrap().sagas, []);
     }
 }
 
@@ -107,7 +112,7 @@ pub(crate) async fn pages_follow_each_other_without_gaps(storage: &dyn Storage) 
     let mut paged = Vec::new();
     loop {
         let part = journal.list(&filter, 7).await.unwrap();
-        paged.extend(part.rows);
+        paged.extend(part.sagas.into_iter().map(|saga| saga.row));
         filter.before = part.next.map(|place| place.id);
         if part.next.is_none() {
             break;
@@ -117,38 +122,36 @@ pub(crate) async fn pages_follow_each_other_without_gaps(storage: &dyn Storage) 
     assert_eq!(paged, expected);
 }
 
-pub(crate) async fn what_lapses_first_is_listed_first_and_the_row_follows_the_hold(storage: &dyn Storage) {
+pub(crate) async fn what_lapses_first_is_listed_first_as_the_last_record_says(storage: &dyn Storage) {
     let journal = storage.process().await;
     let mut lane = journal.lane(0).await.unwrap();
     let first = now();
     let until = |minutes| Some(first + TimeDelta::minutes(minutes));
-    let minutes = [30, 10, 20, 10];
-    let rows: Vec<_> = (0..)
-        .zip(minutes)
-        .map(|(low, minutes)| SagaRow { holds_until: until(minutes), ..row(id_at(first, low << 20)) })
-        .collect();
-    let free = row(id_at(first, 9 << 20));
-    commit(&mut *lane, rows.iter().chain([&free]).map(|row| start(row.clone(), None)).collect()).await;
+    let minutes = [Some(30), Some(10), Some(20), Some(10), None];
+    let ids: Vec<_> = (0..5).map(|low| id_at(first, low << 20)).collect();
+    let starts = ids.iter().zip(minutes);
+    let starts = starts.map(|(id, minutes)| Append { holds_until: minutes.and_then(until), ..start(row(*id), None) });
+    commit(&mut *lane, starts.collect()).await;
 
     let mut filter = Filter { order: Order::HoldsUntil, ..Filter::default() };
     let mut paged = Vec::new();
     loop {
         let part = journal.list(&filter, 1).await.unwrap();
-        paged.extend(part.rows.into_iter().map(|row| row.id));
+        paged.extend(part.sagas.into_iter().map(|saga| saga.row.id));
         let Some(Place { id, holds_until }) = part.next else { break };
         filter.behind = holds_until.map(|until| (until, id));
     }
-    assert_eq!(paged, [rows[1].id, rows[3].id, rows[2].id, rows[0].id]);
+    assert_eq!(paged, [ids[1], ids[3], ids[2], ids[0]]);
     let soon = Filter { holds_before: until(20), ..Filter::default() };
-    let soon: Vec<_> = journal.list(&soon, 9).await.unwrap().rows.into_iter().map(|row| row.id).collect();
-    assert_eq!(soon, [rows[3].id, rows[1].id]);
+    let soon: Vec<_> = journal.list(&soon, 9).await.unwrap().sagas.into_iter().map(|saga| saga.row.id).collect();
+    assert_eq!(soon, [ids[3], ids[1]]);
 
-    // The hold is extended, which is no change of status, and then given back.
-    let (id, status) = (rows[1].id, rows[1].status);
+    // The hold is extended, which changes nothing of the row, and then given back.
+    let before = journal.get(ids[1]).await.unwrap().unwrap().row;
     for (seq, holds_until) in [(2, until(40)), (3, None)] {
-        let change = Change::Row { status, error: None, holds_until, taken_over_by: None, paused: false };
-        commit(&mut *lane, vec![Append { saga_id: id, record: record(seq), change, sleep: Sleep::Unchanged }]).await;
-        let found = journal.get(id).await.unwrap().unwrap().row;
-        assert_eq!((found.holds_until, found.updated_at), (holds_until, rows[1].updated_at));
+        commit(&mut *lane, vec![Append { holds_until, ..step_on(ids[1], seq) }]).await;
+        let listed = journal.list(&Filter::default(), 9).await.unwrap().sagas;
+        let listed = listed.into_iter().find(|saga| saga.row.id == ids[1]);
+        assert_eq!(listed, Some(Listed { row: before.clone(), holds_until }));
     }
 }

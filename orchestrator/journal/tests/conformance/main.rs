@@ -57,7 +57,7 @@ on_both! {
     lists:
         each_filter_finds_its_sagas_newest_first,
         pages_follow_each_other_without_gaps,
-        what_lapses_first_is_listed_first_and_the_row_follows_the_hold;
+        what_lapses_first_is_listed_first_as_the_last_record_says;
     failures:
         failures_are_grouped_and_counted_by_the_hour_in_which_they_failed,
         groups_are_read_page_by_page;

@@ -103,7 +103,7 @@ async fn a_broken_record_is_named_and_hides_no_other_saga() {
     assert!(told[1].contains(&format!("row {} seq 1 of saga_journal", ids[2])), "{told:?}");
     assert!(told[2].contains(&ids[3].to_string()), "{told:?}");
     assert!(matches!(journal.get(ids[1]).await, Err(JournalError::BrokenRow { table: "saga_journal", .. })));
-    assert_eq!(journal.list(&Filter::default(), 10).await.unwrap().rows.len(), 4);
+    assert_eq!(journal.list(&Filter::default(), 10).await.unwrap().sagas.len(), 4);
 }
 
 #[tokio::test]
@@ -146,7 +146,7 @@ async fn a_broken_row_does_not_make_its_part_of_a_listing_the_last_one() {
     let (mut filter, mut listed) = (Filter::default(), Vec::new());
     loop {
         let part = journal.list(&filter, 2).await.unwrap();
-        listed.extend(part.rows.into_iter().map(|row| row.id));
+        listed.extend(part.sagas.into_iter().map(|saga| saga.row.id));
         filter.before = part.next.map(|place| place.id);
         if part.next.is_none() {
             break;
@@ -324,7 +324,7 @@ async fn rows_outside_the_prepared_weeks_are_moved_when_their_week_is_prepared()
     assert_eq!(in_default().await, (0, 0));
     commit(&mut *lane, vec![status_on(id, 2, SagaStatus::Completed, None)]).await;
     assert_eq!(journal.get(id).await.unwrap().unwrap().records.len(), 2);
-    assert_eq!(journal.list(&Filter::default(), 1).await.unwrap().rows[0].id, id);
+    assert_eq!(journal.list(&Filter::default(), 1).await.unwrap().sagas[0].row.id, id);
 }
 
 /// Sessions of the journal that wait for a lock on a table.

@@ -50,7 +50,7 @@ fn lines(folder: &Path, name: &str) -> Vec<Value> {
 }
 
 async fn listed(journal: &PgJournal) -> Vec<SagaId> {
-    journal.list(&Filter::default(), 100).await.unwrap().rows.into_iter().map(|row| row.id).collect()
+    journal.list(&Filter::default(), 100).await.unwrap().sagas.into_iter().map(|saga| saga.row.id).collect()
 }
 
 fn acted(at: DateTime<Utc>) -> AuditFact {
