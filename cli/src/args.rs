@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use contract::{
-    SignalId, SignalName, StepName,
+    Evidence, SignalId, SignalName, StepName,
     saga::{Action, PauseClock, PausedHolds, SagaStatus},
 };
 
@@ -170,6 +170,23 @@ Examples:
 
 Ids are printed of those that could be taken over.")]
     Migrations(Migrations),
+    /// Change the command of a step that failed, and send it
+    #[command(after_help = "\
+Examples:
+  sagactl edit SAGA --step hold-rooms --patch '{\"travellers\": 2}' --reason 'one stays at home' --dry-run
+  sagactl edit SAGA --step hold-rooms --patch '{\"travellers\": 2}' --reason 'one stays at home' --if-head 7
+
+The patch names the fields that change (RFC 7396: an object is merged, null removes a field), and the outcome must read
+as the command's type. --dry-run shows the difference, and the record for --if-head: an edit takes effect only on the saga
+that was looked at.")]
+    Edit(Edit),
+    /// Say that a compensation which is stuck was done by hand
+    #[command(after_help = "\
+Examples:
+  sagactl resolve SAGA --step hold-rooms --evidence 'released by phone, hotel ref. 8812' --reason 'their system is down'
+
+The saga goes on undoing. Say with skip what the reply of a step was that took effect; with resolve that a person undid it.")]
+    Resolve(Resolve),
     /// Give a saga up as it is; nothing more is done or undone, and its order or booking is closed
     #[command(after_help = "\
 Examples:
@@ -373,6 +390,30 @@ impl PauseRules {
         };
         Action::Pause { clock, holds }
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Edit {
+    #[command(flatten)]
+    pub(crate) act: Act,
+    /// The step whose command is changed
+    #[arg(long)]
+    pub(crate) step: StepName,
+    /// The changes, as JSON
+    #[arg(long, value_parser = parse_json)]
+    pub(crate) patch: serde_json::Value,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Resolve {
+    #[command(flatten)]
+    pub(crate) act: Act,
+    /// The step that was undone
+    #[arg(long)]
+    pub(crate) step: StepName,
+    /// Where it can be looked up that it was
+    #[arg(long)]
+    pub(crate) evidence: Evidence,
 }
 
 /// The action that is planned.

@@ -44,6 +44,10 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Retry(retry) => commands::act::retry(&client(&global)?, retry, global.output, &interrupted).await,
         Command::Cancel(act) => commands::act::cancel(&client(&global)?, act, global.output, &interrupted).await,
         Command::Skip(skip) => commands::act::skip(&client(&global)?, skip, global.output, &interrupted).await,
+        Command::Edit(edit) => commands::act::edit(&client(&global)?, edit, global.output, &interrupted).await,
+        Command::Resolve(resolve) => {
+            commands::act::resolve(&client(&global)?, resolve, global.output, &interrupted).await
+        }
         Command::Migrate(migrate) => {
             commands::act::migrate(&client(&global)?, migrate, global.output, &interrupted).await
         }
@@ -97,6 +101,8 @@ async fn read(global: &Global, command: Command) -> Result<(), Failure> {
         | Command::Cancel(_)
         | Command::Skip(_)
         | Command::Migrate(_)
+        | Command::Edit(_)
+        | Command::Resolve(_)
         | Command::Abandon(_)
         | Command::Pause(_)
         | Command::Resume(_)

@@ -73,6 +73,12 @@ pub(crate) fn step_line(step: &StepView) -> String {
     if step.skipped {
         text.push_str(", skipped by an operator");
     }
+    if let Some(evidence) = &step.resolved {
+        text.push_str(&format!(" by hand ({})", printable(evidence.as_str())));
+    }
+    if !step.edited.is_empty() {
+        text.push_str(", edited by an operator");
+    }
     if step.attempts > 1 {
         text.push_str(&format!(", attempt {}", step.attempts));
     }

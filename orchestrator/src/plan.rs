@@ -42,13 +42,15 @@ pub(crate) fn plan(
         };
         (holds_until, plan)
     });
-    let (holds_until, machine::Plan { verdict, commands, end, left }) = planned.map_err(Parked::MachineFailed)?;
+    let (holds_until, plan) = planned.map_err(Parked::MachineFailed)?;
+    let machine::Plan { verdict, changes, commands, end, left } = plan;
     let refused = match verdict {
         Verdict::Accepted => None,
         Verdict::Refused { code, message } => Some(Refusal { code: code.to_owned(), message }),
         Verdict::Ignored(_) | Verdict::Unknown(_) => None,
     };
-    Ok(PlanView { summary: view::summary(&stored.row, holds_until), head, refused, commands, end, left })
+    let summary = view::summary(&stored.row, holds_until);
+    Ok(PlanView { summary, head, refused, changes, commands, end, left })
 }
 
 /// Counts the commands of several plans, by definition and step.

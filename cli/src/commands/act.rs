@@ -1,4 +1,5 @@
-//! `sagactl retry | cancel | skip | migrate | abandon | pause | resume | timer`: the repairs. Each is one operator action on one saga or many.
+//! `sagactl retry | cancel | skip | edit | resolve | migrate | abandon | pause | resume | timer`: the repairs. Each is one
+//! operator action on one saga or many.
 
 use contract::{
     SagaId,
@@ -8,7 +9,7 @@ use contract::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    args::{Act, Migrate, Output, Pause, Retry, Skip, Timer},
+    args::{Act, Edit, Migrate, Output, Pause, Resolve, Retry, Skip, Timer},
     client::Client,
     commands::{bulk, plan},
     failure::Failure,
@@ -44,6 +45,30 @@ pub(crate) async fn skip(
 ) -> Result<(), Failure> {
     let Skip { act, step, reply, force } = skip;
     run(client, Action::Skip { step, reply, force }, &act, output, interrupted).await
+}
+
+pub(crate) async fn edit(
+    client: &Client,
+    edit: Edit,
+    output: Output,
+    interrupted: &CancellationToken,
+) -> Result<(), Failure> {
+    let Edit { act, step, patch } = edit;
+    if act.if_head.is_none() && !act.dry_run {
+        let message = "an edit takes effect on the saga that was looked at: --dry-run shows the --if-head to give";
+        return Err(Failure::usage(format!("{message}; nothing was done")));
+    }
+    run(client, Action::Edit { step, patch }, &act, output, interrupted).await
+}
+
+pub(crate) async fn resolve(
+    client: &Client,
+    resolve: Resolve,
+    output: Output,
+    interrupted: &CancellationToken,
+) -> Result<(), Failure> {
+    let Resolve { act, step, evidence } = resolve;
+    run(client, Action::Resolve { step, evidence }, &act, output, interrupted).await
 }
 
 pub(crate) async fn timer(
@@ -129,7 +154,12 @@ async fn run(
 fn print(done: &[SagaView], output: Output) -> Result<(), Failure> {
     match output {
         Output::Table if done.is_empty() => Ok(()),
-        Output::Table => output::print_line(&output::saga_table(done.iter().map(|view| &view.summary))),
+        Output::Table => {
+            let sagas = output::saga_table(done.iter().map(|view| &view.summary));
+            // The difference that an edit made is its answer.
+            let changes = done.iter().flat_map(|view| view.steps.iter().flat_map(|step| &step.edited));
+            output::print_line(&plan::with_changes(sagas, changes))
+        }
         Output::Json => output::print_json(done),
         Output::Jsonl => done.iter().try_for_each(output::print_json_line),
         Output::Ids => done.iter().try_for_each(|view| output::print_line(&view.summary.id.to_string())),

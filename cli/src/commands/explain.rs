@@ -5,7 +5,7 @@ use contract::{
     orchestrator_api::{
         CircuitCause, CommandPlace, DomainState, Explanation, FlowState, OpenCircuit, OpenStep, PossibleAct,
     },
-    step::Op,
+    step::{Op, StepName},
 };
 
 use crate::{
@@ -108,11 +108,14 @@ fn open(circuit: OpenCircuit) -> String {
 }
 
 fn act(act: &PossibleAct) -> String {
+    let on = |act: &str, steps: &[StepName]| {
+        let steps: Vec<_> = steps.iter().map(StepName::as_str).collect();
+        format!("{act}: {}", steps.join(", "))
+    };
     match act {
-        PossibleAct::Retry { steps } => {
-            let steps: Vec<_> = steps.iter().map(|step| step.as_str()).collect();
-            format!("retry: {}", steps.join(", "))
-        }
+        PossibleAct::Retry { steps } => on("retry", steps),
+        PossibleAct::Edit { steps } => on("edit", steps),
+        PossibleAct::Resolve { steps } => on("resolve by hand", steps),
         PossibleAct::Skip { step, force: false } => format!("skip --step {step}"),
         PossibleAct::Skip { step, force: true } => format!("skip --step {step} --force"),
         PossibleAct::Cancel {} => "cancel".to_owned(),

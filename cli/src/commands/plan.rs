@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use contract::{
     Op, SagaId,
     orchestrator_api::{PLANS_MAX, PlanView, PlannedCommand, PlannedTotal, PlannedWhen, Plans, PlansRequest},
-    saga::Action,
+    saga::{Action, FieldChange},
 };
 use serde_json::json;
 
@@ -94,6 +94,12 @@ fn tables(plans: &[PlanView], summary: Vec<PlannedTotal>) -> String {
     });
     let head = ["ID", "NAME", "BUSINESS KEY", "STATUS", "NOW", "COMMANDS", "STAYS"];
     let sagas = output::table(&head, sagas);
+    let mut sagas = with_changes(sagas, plans.iter().flat_map(|plan| &plan.changes));
+    if let [only] = plans
+        && !only.changes.is_empty()
+    {
+        sagas += &format!("\n\nTo do exactly this: --if-head {}", only.head);
+    }
     let commands = match plans {
         [only] if only.commands.is_empty() => return sagas,
         [only] => command_table(&only.commands),
@@ -101,6 +107,21 @@ fn tables(plans: &[PlanView], summary: Vec<PlannedTotal>) -> String {
         _ => total_table(summary),
     };
     format!("{sagas}\n\n{commands}")
+}
+
+/// A table, and behind it the fields that an edit changes, with both values.
+pub(crate) fn with_changes<'a>(table: String, changes: impl Iterator<Item = &'a FieldChange>) -> String {
+    let value = |value: &Option<serde_json::Value>| match value {
+        Some(value) => output::printable(&value.to_string()),
+        None => "-".to_owned(),
+    };
+    let rows = changes
+        .map(|FieldChange { pointer, before, after }| vec![output::printable(pointer), value(before), value(after)]);
+    let rows: Vec<_> = rows.collect();
+    if rows.is_empty() {
+        return table;
+    }
+    format!("{table}\n\n{}", output::table(&["FIELD", "BEFORE", "AFTER"], rows.into_iter()))
 }
 
 fn command_table(commands: &[PlannedCommand]) -> String {

@@ -1,4 +1,4 @@
-//! `retry`, `cancel`, `skip`, `abandon`, `dead-letters redrive`.
+//! `retry`, `cancel`, `skip`, `edit`, `resolve`, `abandon`, `dead-letters redrive`.
 
 use contract::{orchestrator_api::StepWork, saga::SagaStatus};
 
@@ -19,6 +19,14 @@ async fn every_repair_sends_its_action_with_the_reason() {
         (
             vec!["skip", &id, "--step", "notify", "--reply", r#"{"done": true}"#],
             r#"{"action":"skip","step":"notify","reply":{"done":true},"reason":"because"}"#,
+        ),
+        (
+            vec!["edit", &id, "--step", "notify", "--patch", r#"{"rooms": 2}"#, "--if-head", "7"],
+            r#"{"action":"edit","step":"notify","patch":{"rooms":2},"reason":"because","if_head":7}"#,
+        ),
+        (
+            vec!["resolve", &id, "--step", "notify", "--evidence", "by phone, ticket 4711"],
+            r#"{"action":"resolve","step":"notify","evidence":"by phone, ticket 4711","reason":"because"}"#,
         ),
         (
             vec!["timer", "fire", &id, "--step", "cool-down"],

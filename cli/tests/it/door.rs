@@ -143,6 +143,8 @@ pub(crate) fn view(number: u128, status: SagaStatus) -> SagaView {
         error: None,
         reply: None,
         skipped: false,
+        edited: Vec::new(),
+        resolved: None,
     };
     let refused = Cause {
         step: Some("authorize-payment".parse::<StepName>().unwrap()),
@@ -439,7 +441,15 @@ async fn plans(State(door): State<Door>, headers: HeaderMap, body: String) -> Re
         let (summary, head) = (view.summary, view.head);
         if summary.status.is_final() {
             let (end, refused) = (summary.status, Some(refusal("saga_finished", "The saga has ended.")));
-            answer.plans.push(PlanView { summary, head, refused, commands: Vec::new(), end, left: Vec::new() });
+            answer.plans.push(PlanView {
+                summary,
+                head,
+                refused,
+                changes: Vec::new(),
+                commands: Vec::new(),
+                end,
+                left: Vec::new(),
+            });
             continue;
         }
         let commands = vec![
@@ -448,7 +458,7 @@ async fn plans(State(door): State<Door>, headers: HeaderMap, body: String) -> Re
         ];
         let left = vec![LeftEffect { step: "create-order".parse().unwrap(), in_doubt: true }];
         let end = SagaStatus::Compensated;
-        answer.plans.push(PlanView { summary, head, refused: None, commands, end, left });
+        answer.plans.push(PlanView { summary, head, refused: None, changes: Vec::new(), commands, end, left });
     }
     let name = "order".to_owned();
     let (step, command) = ("authorize-payment".parse().unwrap(), "payment.void".to_owned());

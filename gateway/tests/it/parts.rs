@@ -391,6 +391,8 @@ pub(crate) fn step(name: &str, status: StepStatus) -> StepView {
         error: None,
         reply: Some(json!({"internal": "reply"})),
         skipped: false,
+        edited: Vec::new(),
+        resolved: None,
     }
 }
 

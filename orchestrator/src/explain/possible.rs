@@ -2,11 +2,15 @@
 //! there is no second rule to keep true.
 
 use contract::{
+    Evidence,
     orchestrator_api::PossibleAct,
     saga::{Action, PauseClock, PausedHolds},
     step::StepName,
 };
-use machine::{Input, Operator, Terms, Verdict, codes::REFUSED_REPLY_MISMATCH};
+use machine::{
+    Input, Operator, Terms, Verdict,
+    codes::{REFUSED_COMMAND_MISMATCH, REFUSED_REPLY_MISMATCH},
+};
 use serde_json::Value;
 
 use super::Facts;
@@ -30,6 +34,15 @@ pub(super) fn acts(facts: &Facts<'_>) -> Vec<PossibleAct> {
         let force = [false, true].into_iter().find(|force| takes(facts, skip(*force)))?;
         Some(PossibleAct::Skip { step, force })
     }));
+    let edit = |step: &StepName| takes(facts, Action::Edit { step: step.clone(), patch: Value::Null });
+    let steps: Vec<_> = names().filter(edit).collect();
+    acts.extend((!steps.is_empty()).then_some(PossibleAct::Edit { steps }));
+    let resolve = |step: &StepName| {
+        let evidence = Evidence::parse("looked up by nobody yet").ok();
+        evidence.is_some_and(|evidence| takes(facts, Action::Resolve { step: step.clone(), evidence }))
+    };
+    let steps: Vec<_> = names().filter(resolve).collect();
+    acts.extend((!steps.is_empty()).then_some(PossibleAct::Resolve { steps }));
     acts.extend(takes(facts, Action::Cancel {}).then_some(PossibleAct::Cancel {}));
     acts.extend(takes(facts, Action::Abandon {}).then_some(PossibleAct::Abandon {}));
     let pause = Action::Pause { clock: PauseClock::default(), holds: PausedHolds::default() };
@@ -44,15 +57,15 @@ pub(super) fn acts_on_unreadable(quarantined: bool, parked: &Parked) -> Vec<Poss
     release.into_iter().chain(parked.lacks_definition().then_some(PossibleAct::Abandon {})).collect()
 }
 
-/// Whether the machine takes an action now. A reply is written by the person who skips: one that does not fit is no
-/// reason against it.
+/// Whether the machine takes an action now. A reply or a command is written by the person who acts: one that does not fit
+/// is no reason against it.
 fn takes(facts: &Facts<'_>, action: Action) -> bool {
     let operator = Operator { actor: String::new(), role: String::new(), reason: String::new() };
     let input = Input::Operator { operator, action, terms: Terms::default() };
     let decide = || machine::decide(facts.definition, facts.state.clone(), &input, facts.now).verdict;
     match machine::catch_panic(decide) {
         Ok(Verdict::Accepted) => true,
-        Ok(Verdict::Refused { code, .. }) => code == REFUSED_REPLY_MISMATCH,
+        Ok(Verdict::Refused { code, .. }) => [REFUSED_REPLY_MISMATCH, REFUSED_COMMAND_MISMATCH].contains(&code),
         Ok(Verdict::Ignored(_) | Verdict::Unknown(_)) | Err(_) => false,
     }
 }

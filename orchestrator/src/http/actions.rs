@@ -12,7 +12,7 @@ use contract::{
 };
 use journal::Door;
 use kit::http::{ApiError, Json, Path};
-use machine::codes::REFUSED_REPLY_MISMATCH;
+use machine::codes::{REFUSED_COMMAND_MISMATCH, REFUSED_REPLY_MISMATCH};
 
 use super::{Api, operator, problems, reads};
 use crate::messages::{
@@ -32,6 +32,11 @@ pub(super) async fn act(
 ) -> Result<Json<SagaView>, ApiError> {
     let operator = operator::read(&headers, &request.reason)?;
     refuse_card_number(&request.action)?;
+    if matches!(request.action, Action::Edit { .. }) && request.if_head.is_none() {
+        let detail = "an edit names in `if_head` the record that its author has seen: the plan of the edit tells it";
+        let error = FieldError { detail: detail.to_owned(), pointer: "#/if_head".to_owned() };
+        return Err(ApiError::unprocessable("field_invalid", detail, vec![error]));
+    }
     let ActionRequest { action, request_id, if_head, reason: _ } = request;
     carry_out(&api, AskedAct { saga_id, action, operator, request_id, if_head }).await?;
     // The act is committed: no failure of a read may look like one that changed nothing.
@@ -62,10 +67,12 @@ pub(super) fn told(saga_id: SagaId, end: Result<ActEnd, NoVerdict>) -> Result<()
     }
 }
 
-/// A reply that an operator writes is journaled.
+/// The text that an operator writes is journaled.
 pub(super) fn refuse_card_number(action: &Action) -> Result<(), ApiError> {
     let place = match action {
         Action::Skip { reply, .. } => card_number::place_in(reply, "#/reply"),
+        Action::Edit { patch, .. } => card_number::place_in(patch, "#/patch"),
+        Action::Resolve { evidence, .. } => card_number::appears_in(evidence.as_str()).then(|| "#/evidence".to_owned()),
         Action::Retry { .. } | Action::Cancel {} | Action::Abandon {} => None,
         Action::FireTimer { .. } | Action::RescheduleTimer { .. } | Action::Migrate { .. } => None,
         Action::Pause { .. } | Action::Resume {} => None,
@@ -76,8 +83,9 @@ pub(super) fn refuse_card_number(action: &Action) -> Result<(), ApiError> {
 fn verdict(id: SagaId, end: ActEnd) -> Result<(), ApiError> {
     match end {
         ActEnd::Accepted | ActEnd::Unchanged { .. } => Ok(()),
-        ActEnd::Refused { code, message } if code == REFUSED_REPLY_MISMATCH => {
-            let error = FieldError { detail: message.clone(), pointer: "#/reply".to_owned() };
+        ActEnd::Refused { code, message } if [REFUSED_REPLY_MISMATCH, REFUSED_COMMAND_MISMATCH].contains(&&*code) => {
+            let pointer = if code == REFUSED_REPLY_MISMATCH { "#/reply" } else { "#/patch" };
+            let error = FieldError { detail: message.clone(), pointer: pointer.to_owned() };
             Err(ApiError::unprocessable(code, message, vec![error]))
         }
         ActEnd::Refused { code, message } => Err(ApiError::conflict(code, message)),

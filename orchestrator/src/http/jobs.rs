@@ -55,6 +55,11 @@ pub(super) async fn create(
 ) -> Result<Response, ApiError> {
     let operator = operator::read(&headers, &reason)?;
     actions::refuse_card_number(&action)?;
+    if matches!(action, Action::Edit { .. } | Action::Resolve { .. }) {
+        let detail = format!("`{}` is an act on one saga: its author has looked at that one", action.as_str());
+        let error = FieldError { detail: detail.clone(), pointer: "#/action".to_owned() };
+        return Err(ApiError::unprocessable("field_invalid", detail, vec![error]));
+    }
     check_filter(&filter)?;
     make(&api, operator, action, Selection::Filter(filter), pace, canary).await
 }

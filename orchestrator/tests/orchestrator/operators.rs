@@ -13,6 +13,7 @@ on_both_journals!(
     whichever_orchestrator_is_asked_the_saga_hears_its_operator,
     what_cannot_be_done_is_refused_with_its_reason,
     a_request_is_carried_out_once_also_after_a_takeover_and_only_on_the_saga_that_was_seen,
+    a_command_is_edited_as_it_was_seen_and_a_compensation_resolved_by_hand,
     an_action_needs_a_name_a_role_and_a_reason,
     no_text_of_an_operator_brings_a_card_number_in,
 );
@@ -114,6 +115,42 @@ async fn a_request_is_carried_out_once_also_after_a_takeover_and_only_on_the_sag
     second.owns_all().await;
     let (status, body) = second.client.act(saga, retry(head)).await;
     assert_eq!((status, &body["head"]), (StatusCode::OK, &json!(done.head)), "{body}");
+}
+
+async fn a_command_is_edited_as_it_was_seen_and_a_compensation_resolved_by_hand(rig: &Rig) {
+    let running = rig.orchestrator().await;
+    let worker = rig.worker().await;
+    let poisoned = running.client.start("trip", "garble confirm-order").await;
+    running.client.reaches(poisoned, SagaStatus::NeedsAttention).await;
+    let edit = |script: Value, if_head: &Value| json!({ "action": "edit", "step": "confirm-order", "patch": { "script": script }, "if_head": if_head });
+    let asked = json!({ "action": "edit", "step": "confirm-order", "patch": { "script": "" } });
+    let (status, plan) = running.client.post(&format!("/api/sagas/{poisoned}/plan"), &asked).await;
+    let change = json!({ "pointer": "/script", "before": "garble confirm-order", "after": "" });
+    assert_eq!((status, &plan["changes"]), (StatusCode::OK, &json!([change])), "{plan}");
+    for (act, code, place) in [
+        (edit(json!(""), &Value::Null), "field_invalid", "#/if_head"),
+        (edit(json!(7), &plan["head"]), "command_mismatch", "#/patch"),
+    ] {
+        let (status, problem) = running.client.act(poisoned, act).await;
+        assert_eq!((status.as_u16(), &problem["code"]), (422, &json!(code)), "{problem}");
+        assert_eq!(problem["errors"][0]["pointer"], place, "{problem}");
+    }
+    let (status, body) = running.client.act(poisoned, edit(json!(""), &plan["head"])).await;
+    assert_eq!((status, &body["steps"][3]["edited"]), (StatusCode::OK, &json!([change])), "{body}");
+    running.client.reaches(poisoned, SagaStatus::Completed).await;
+    let journal = serde_json::to_string(&running.client.journal(poisoned).await).unwrap();
+    assert!(journal.contains("command_edited") && journal.contains("usr_test"), "{journal}");
+
+    let stuck = running.client.start("trip", "refuse confirm-order; refuse hold-room/back").await;
+    running.client.reaches(stuck, SagaStatus::NeedsAttention).await;
+    let resolve = |evidence: &str| json!({ "action": "resolve", "step": "hold-room", "evidence": evidence });
+    let (status, problem) = running.client.act(stuck, resolve("done")).await;
+    assert_eq!((status.as_u16(), &problem["code"]), (422, &json!("body_invalid")), "{problem}");
+    let (status, body) = running.client.act(stuck, resolve("released by phone, ref. 8812")).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    let view = running.client.reaches(stuck, SagaStatus::Compensated).await;
+    assert_eq!(view.steps[1].resolved.as_ref().map(contract::Evidence::as_str), Some("released by phone, ref. 8812"));
+    assert!(worker.carried_out(stuck).contains(&"create-order/back".to_owned()), "what came before it is undone");
 }
 
 async fn an_action_needs_a_name_a_role_and_a_reason(rig: &Rig) {

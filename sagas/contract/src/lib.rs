@@ -18,6 +18,7 @@ pub mod traceparent;
 
 pub mod card_number;
 pub mod email_address;
+pub mod evidence;
 pub mod page;
 pub mod person_name;
 pub mod text;
@@ -41,6 +42,7 @@ pub use command::{Command, Fault, Outcome, Refusal, Route};
 pub use document::Document;
 pub use email_address::EmailAddress;
 pub use event::Event;
+pub use evidence::Evidence;
 pub use ids::{InstanceId, JobId, MessageId, OrderId, PaymentId, RequestId, SagaId, UserId};
 pub use money::Money;
 pub use offer::{FlightOfferId, OfferId, StayOfferId};

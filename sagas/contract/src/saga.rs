@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::step::StepName;
+use crate::{evidence::Evidence, step::StepName};
 
 /// The status of a saga.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -113,6 +113,19 @@ pub struct Cause {
     pub refused: bool,
 }
 
+/// One field of a command that an operator changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldChange {
+    /// The place in the command, as a JSON pointer (RFC 6901); empty for the whole command.
+    pub pointer: String,
+    /// The value that would have been sent; absent when there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Value>,
+    /// The value that is sent; absent when there is none any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Value>,
+}
+
 /// An action of an operator on a saga.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "snake_case", deny_unknown_fields)]
@@ -136,6 +149,21 @@ pub enum Action {
         /// True to skip a step whose command is under way too. Its worker may still carry it out, or refuse it.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         force: bool,
+    },
+    /// Changes the command of a step that is stuck or waits for its next attempt, and sends it. The outcome must read as
+    /// the command's type.
+    Edit {
+        /// The name of the step.
+        step: StepName,
+        /// The changes, as a merge patch (RFC 7396) on the command as it would be sent.
+        patch: Value,
+    },
+    /// Says that a compensation which is stuck or waits for its next attempt was done by hand.
+    Resolve {
+        /// The name of the step that was undone.
+        step: StepName,
+        /// The place where that can be looked up.
+        evidence: Evidence,
     },
     /// Lets the time of a step come now that waits for it.
     FireTimer {
@@ -221,6 +249,8 @@ impl Action {
             Self::Retry { .. } => "retry",
             Self::Cancel {} => "cancel",
             Self::Skip { .. } => "skip",
+            Self::Edit { .. } => "edit",
+            Self::Resolve { .. } => "resolve",
             Self::FireTimer { .. } => "fire_timer",
             Self::RescheduleTimer { .. } => "reschedule_timer",
             Self::Migrate { .. } => "migrate",

@@ -33,6 +33,12 @@ pub const REFUSED_ACTION_EXPIRED: &str = "action_expired";
 pub const REFUSED_SKIP_IMPOSSIBLE: &str = "skip_impossible";
 /// A skip is refused because its reply is not of the command's reply type.
 pub const REFUSED_REPLY_MISMATCH: &str = "reply_mismatch";
+/// An edit is refused because the step has no command that is stuck or waits for its next attempt.
+pub const REFUSED_EDIT_IMPOSSIBLE: &str = "edit_impossible";
+/// An edit is refused because what it makes is not of the command's type, or no other than before.
+pub const REFUSED_COMMAND_MISMATCH: &str = "command_mismatch";
+/// A compensation is not resolved because it is neither stuck nor waits for its next attempt.
+pub const REFUSED_RESOLVE_IMPOSSIBLE: &str = "resolve_impossible";
 /// A cancel is refused because the pivot was issued.
 pub const REFUSED_PIVOT_PASSED: &str = "pivot_passed";
 /// A cancel is refused because the saga is being undone already.

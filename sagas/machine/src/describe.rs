@@ -60,6 +60,8 @@ fn view(step: &Step, touched: &StepState) -> StepView {
         error: current.error.clone().or_else(|| touched.action.error.clone()),
         reply,
         skipped: touched.action.skipped || touched.compensation.skipped,
+        edited: current.edited.as_ref().map(|edited| edited.changes.clone()).unwrap_or_default(),
+        resolved: touched.compensation.resolved.clone(),
     }
 }
 

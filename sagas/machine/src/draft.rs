@@ -431,10 +431,11 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// A command that was sent once stays needed: it may have taken effect.
+    /// A command that was sent once stays needed: it may have taken effect. So does one that a person changed.
     fn is_needed(&self, step: &Step) -> Result<bool, MappingError> {
+        let is_settled = |progress: &Progress| progress.was_issued() || progress.edited.is_some();
         match &step.needed {
-            Some(needed) if !self.state.progress(&step.name, Op::Action).is_some_and(Progress::was_issued) => {
+            Some(needed) if !self.state.progress(&step.name, Op::Action).is_some_and(is_settled) => {
                 is_needed(self.definition, &self.state, step, needed)
             }
             Some(_) | None => Ok(true),

@@ -5,8 +5,8 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use contract::{
-    Document, RequestId, SignalId, SignalName,
-    saga::{Action, Cause, PauseClock, PausedHolds},
+    Document, Evidence, RequestId, SignalId, SignalName,
+    saga::{Action, Cause, FieldChange, PauseClock, PausedHolds},
     step::{Op, StepName},
 };
 use serde::{
@@ -141,6 +141,25 @@ pub enum Entry {
         #[serde(skip_deserializing)]
         reply: Document,
     },
+    /// An operator changed a command. From here on it is sent as it stands here.
+    CommandEdited {
+        /// The name of the step.
+        step: StepName,
+        /// The direction of the command.
+        op: Op,
+        /// The difference, for people.
+        changes: Vec<FieldChange>,
+        /// The command.
+        #[serde(skip_deserializing)]
+        payload: Document,
+    },
+    /// A compensation was done by hand, as an operator says.
+    CompensationResolved {
+        /// The name of the step that was undone.
+        step: StepName,
+        /// The place where that can be looked up.
+        evidence: Evidence,
+    },
     /// A step waits for a signal.
     SignalAwaited {
         /// The name of the step.
@@ -265,6 +284,7 @@ impl Entry {
                 Action::Retry { .. } | Action::Cancel {} | Action::Skip { .. } | Action::Abandon {} => 1,
                 Action::FireTimer { .. } | Action::RescheduleTimer { .. } => 2,
                 Action::Pause { .. } | Action::Resume {} | Action::Migrate { .. } => 3,
+                Action::Edit { .. } | Action::Resolve { .. } => 3,
             },
             Self::SignalAwaited { .. }
             | Self::SignalReceived { .. }
@@ -275,6 +295,7 @@ impl Entry {
             Self::StepNotNeeded { .. } | Self::ExtensionBegun { .. } | Self::DefinitionChanged { .. } => 3,
             Self::ClosingStarted { .. } => 3,
             Self::SagaPaused { .. } | Self::SagaResumed { .. } => 3,
+            Self::CommandEdited { .. } | Self::CompensationResolved { .. } => 3,
         }
     }
 
@@ -283,7 +304,7 @@ impl Entry {
         match self {
             Self::SagaStarted { input, .. } => Some((INPUT, input)),
             Self::CommandDone { reply, .. } | Self::StepSkipped { reply, .. } => Some((REPLY, reply)),
-            Self::SignalReceived { payload, .. } => Some((PAYLOAD, payload)),
+            Self::SignalReceived { payload, .. } | Self::CommandEdited { payload, .. } => Some((PAYLOAD, payload)),
             Self::CommandDispatched { .. }
             | Self::CommandRefused { .. }
             | Self::CommandFailed { .. }
@@ -291,6 +312,7 @@ impl Entry {
             | Self::AttentionNeeded { .. }
             | Self::OperatorActed { .. }
             | Self::ClosingStarted { .. }
+            | Self::CompensationResolved { .. }
             | Self::SignalAwaited { .. }
             | Self::SignalTaken { .. }
             | Self::SignalMissed { .. }

@@ -11,7 +11,7 @@ use contract::{
 use crate::{
     codes::CAUSE_SIGNAL_MISSED,
     entry::Entry,
-    state::{Pause, Phase, Progress, REQUESTS_MAX, ReceivedSignal, State, StepState},
+    state::{EditedCommand, Pause, Phase, Progress, REQUESTS_MAX, ReceivedSignal, State, StepState},
     wake::storable,
 };
 
@@ -71,6 +71,19 @@ pub fn evolve(state: &mut State, entry: &Entry) {
             let progress = progress(state, step, *op);
             conclude(progress, Phase::Done { reply: reply.clone() });
             progress.skipped = true;
+        }
+        Entry::CommandEdited { step, op, changes, payload } => {
+            let (payload, changes) = (payload.clone(), changes.clone());
+            let progress = progress(state, step, *op);
+            progress.edited = Some(EditedCommand { payload, changes });
+            // It begins a new round of attempts.
+            progress.attempts = 0;
+            progress.retrying_since = None;
+        }
+        Entry::CompensationResolved { step, evidence } => {
+            let progress = progress(state, step, Op::Compensation);
+            conclude(progress, Phase::Done { reply: Document::default() });
+            progress.resolved = Some(evidence.clone());
         }
         Entry::SignalAwaited { step, signal, miss_at } => {
             let phase = Phase::AwaitingSignal { signal: signal.clone(), miss_at: *miss_at };
@@ -275,6 +288,7 @@ fn acted(state: &mut State, action: &Action) {
             }
         }
         Action::Cancel {} | Action::Skip { .. } | Action::Abandon {} => {}
+        Action::Edit { .. } | Action::Resolve { .. } => {}
         Action::FireTimer { .. } | Action::RescheduleTimer { .. } | Action::Migrate { .. } => {}
         Action::Pause { .. } | Action::Resume {} => {}
     }

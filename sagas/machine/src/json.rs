@@ -9,7 +9,11 @@ use contract::{
     Document,
     limits::{NESTING_LEVELS_MAX, cut_error_text},
 };
-use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::{
+    Serialize,
+    de::{DeserializeOwned, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::Value;
 
 /// The place and the reason why a JSON value is not of the type that it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +46,15 @@ pub(crate) fn read<T: DeserializeOwned + Send + Sync + 'static>(document: &Docum
 pub(crate) fn check<T: DeserializeOwned + Send + Sync + 'static>(document: &Document) -> Result<(), Mismatch> {
     check_readable(document)?;
     read::<T>(document).map(drop)
+}
+
+/// Reads a document from outside as a `T`, and writes it as that type writes it.
+pub(crate) fn rewrite<T: DeserializeOwned + Serialize + Send + Sync + 'static>(
+    document: &Document,
+) -> Result<Value, Mismatch> {
+    check_readable(document)?;
+    let read = read::<T>(document)?;
+    serde_json::to_value(&*read).map_err(|error| Mismatch::of_the_whole(cut_error_text(error.to_string())))
 }
 
 /// Checks that all of a document can be read as a tree some levels deeper: fields that its type leaves out are journaled

@@ -37,6 +37,7 @@ pub mod decide;
 pub mod describe;
 pub mod diagram;
 mod draft;
+mod edit;
 pub mod evolve;
 pub mod lint;
 pub mod migrate;

@@ -2,22 +2,25 @@
 
 use chrono::{DateTime, Utc};
 use contract::{
-    Document,
+    Document, Evidence,
     limits::PAYLOAD_BYTES_MAX,
     saga::{Action, Cause, PauseClock, PausedHolds, SagaStatus},
     step::{Op, StepName},
 };
+use serde_json::Value;
 
 use crate::{
     codes::{
-        CAUSE_GIVEN_UP, CAUSE_SAGA_CANCELLED, REFUSED_ACTION_EXPIRED, REFUSED_DEFINITION_MISMATCH,
-        REFUSED_MIGRATION_IMPOSSIBLE, REFUSED_PIVOT_PASSED, REFUSED_REPLY_MISMATCH, REFUSED_RETRY_IMPOSSIBLE,
-        REFUSED_SAGA_CLOSING, REFUSED_SAGA_COMPENSATING, REFUSED_SAGA_FINISHED, REFUSED_SAGA_PAUSED,
-        REFUSED_SKIP_IMPOSSIBLE, REFUSED_STEP_UNKNOWN, REFUSED_TIMER_NOT_SET,
+        CAUSE_GIVEN_UP, CAUSE_SAGA_CANCELLED, REFUSED_ACTION_EXPIRED, REFUSED_COMMAND_MISMATCH,
+        REFUSED_DEFINITION_MISMATCH, REFUSED_EDIT_IMPOSSIBLE, REFUSED_MIGRATION_IMPOSSIBLE, REFUSED_PIVOT_PASSED,
+        REFUSED_REPLY_MISMATCH, REFUSED_RESOLVE_IMPOSSIBLE, REFUSED_RETRY_IMPOSSIBLE, REFUSED_SAGA_CLOSING,
+        REFUSED_SAGA_COMPENSATING, REFUSED_SAGA_FINISHED, REFUSED_SAGA_PAUSED, REFUSED_SKIP_IMPOSSIBLE,
+        REFUSED_STEP_UNKNOWN, REFUSED_TIMER_NOT_SET,
     },
     decision::{Decision, Verdict},
     definition::Definition,
     draft::Draft,
+    edit,
     entry::Entry,
     input::{Operator, Terms},
     queries::pivot_issued,
@@ -51,6 +54,8 @@ pub(crate) fn operate(
         Action::Retry { step } => retry(&mut draft, acted, step.as_ref()),
         Action::Cancel {} => cancel(&mut draft, acted, operator),
         Action::Skip { step, reply, force } => skip(&mut draft, acted, step, reply.clone().into(), *force),
+        Action::Edit { step, patch } => edit(&mut draft, acted, step, patch),
+        Action::Resolve { step, evidence } => resolve(&mut draft, acted, step, evidence),
         Action::FireTimer { step } => fire_timer(&mut draft, acted, step),
         Action::RescheduleTimer { step, at } => reschedule_timer(&mut draft, acted, step, *at),
         Action::Pause { clock, holds } => pause(&mut draft, acted, *clock, *holds),
@@ -161,6 +166,47 @@ fn skip(draft: &mut Draft<'_>, acted: Entry, name: &StepName, reply: Document, f
     (expected.check)(&reply).map_err(|found| mismatch(found.to_string()))?;
     draft.record(acted);
     draft.record(Entry::StepSkipped { step: step.name.clone(), op, reply });
+    draft.advance();
+    Ok(())
+}
+
+/// Changes a command that is stuck or waits for its next attempt, and sends it. It keeps its id: where an earlier sending
+/// took effect after all, the participant answers with what it did then, and does nothing twice.
+fn edit(draft: &mut Draft<'_>, acted: Entry, name: &StepName, patch: &Value) -> Result<(), Verdict> {
+    let (definition, op) = (draft.definition, draft.state.direction());
+    if draft.state.pause.is_some() {
+        return Err(paused("nothing is sent until it is resumed"));
+    }
+    let step = known(definition, name)?;
+    let possible = draft.state.progress(name, op).is_some_and(Progress::can_be_retried);
+    let Some(spec) = step.command(op).filter(|_| possible) else {
+        let stands = stands(&draft.state, name, op);
+        let message = format!("{stands}; only a command that is stuck or waits for its next attempt can be edited");
+        return Err(Verdict::Refused { code: REFUSED_EDIT_IMPOSSIBLE, message });
+    };
+    let edited = edit::edit(definition, &draft.state, step, op, spec, patch).map_err(|why| {
+        let message = format!("the outcome is not what `{}` takes, or nothing new: {why}", spec.name);
+        Verdict::Refused { code: REFUSED_COMMAND_MISMATCH, message }
+    })?;
+    let (step_name, changes, payload) = (step.name.clone(), edited.changes, edited.payload);
+    draft.record(acted);
+    draft.record(Entry::CommandEdited { step: step_name, op, changes, payload });
+    draft.dispatch(&[step], op);
+    Ok(())
+}
+
+/// Takes a person's word, and evidence, that a compensation was done by hand.
+fn resolve(draft: &mut Draft<'_>, acted: Entry, name: &StepName, evidence: &Evidence) -> Result<(), Verdict> {
+    let step = known(draft.definition, name)?;
+    let op = draft.state.direction();
+    let stuck = draft.state.progress(name, Op::Compensation).is_some_and(Progress::can_be_retried);
+    if op != Op::Compensation || !stuck {
+        let stands = stands(&draft.state, name, op);
+        let message = format!("{stands}; only a compensation that is stuck or waits for its next attempt is resolved");
+        return Err(Verdict::Refused { code: REFUSED_RESOLVE_IMPOSSIBLE, message });
+    }
+    draft.record(acted);
+    draft.record(Entry::CompensationResolved { step: step.name.clone(), evidence: evidence.clone() });
     draft.advance();
     Ok(())
 }

@@ -14,13 +14,17 @@ use crate::{
     wake::Wake,
 };
 
-/// Builds the command of one direction of a step.
+/// Builds the command of one direction of a step, unless an operator changed it.
 pub(crate) fn build_payload(
     definition: &Definition,
     state: &State,
     step: &Step,
     op: Op,
 ) -> Result<Box<RawValue>, MappingError> {
+    if let Some(edited) = state.progress(&step.name, op).and_then(|progress| progress.edited.as_ref()) {
+        return RawValue::from_string(edited.payload.text().to_owned())
+            .map_err(|error| MappingError::Unwritable(error.to_string()));
+    }
     let read = (definition.read_input)(&state.input).map_err(MappingError::Input)?;
     let input: &dyn Any = &*read;
     let unknown = || Cause { step: None, code: String::new(), message: String::new(), refused: false };

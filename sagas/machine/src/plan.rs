@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use contract::{
     Document,
     orchestrator_api::{LeftEffect, PlannedCommand, PlannedWhen},
-    saga::{Action, SagaStatus},
+    saga::{Action, FieldChange, SagaStatus},
     step::{CommandId, Op},
 };
 
@@ -30,6 +30,8 @@ use crate::{
 pub struct Plan {
     /// The verdict that the action would get.
     pub verdict: Verdict,
+    /// The fields of a command that the action would change.
+    pub changes: Vec<FieldChange>,
     /// The commands: those that the action sends and those that are under way, then those that follow, round by round.
     pub commands: Vec<PlannedCommand>,
     /// The status that the saga comes to when every command takes effect.
@@ -58,7 +60,9 @@ const fn nobody() -> Operator {
 
 /// Reads off what follows from a decision.
 fn follow(definition: &Definition, decision: Decision, now: DateTime<Utc>) -> Plan {
-    let Decision { state, commands, verdict, entries: _ } = decision;
+    let Decision { state, commands, verdict, entries } = decision;
+    let changed = |entry| if let Entry::CommandEdited { changes, .. } = entry { Some(changes) } else { None };
+    let changes = entries.into_iter().find_map(changed).unwrap_or_default();
     let mut outlook = Outlook { definition, state, now, planned: Vec::new() };
     match verdict {
         Verdict::Accepted => {
@@ -68,7 +72,7 @@ fn follow(definition: &Definition, decision: Decision, now: DateTime<Utc>) -> Pl
         Verdict::Ignored(_) | Verdict::Unknown(_) | Verdict::Refused { .. } => {}
     }
     let Outlook { state, planned, .. } = outlook;
-    Plan { verdict, commands: planned, end: state.status, left: left(definition, &state) }
+    Plan { verdict, changes, commands: planned, end: state.status, left: left(definition, &state) }
 }
 
 /// A saga on its way to the end that it has when nothing goes wrong.

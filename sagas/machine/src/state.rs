@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use contract::{
-    Document, RequestId, SagaId, SignalId, SignalName,
+    Document, Evidence, RequestId, SagaId, SignalId, SignalName,
     orchestrator_api::ERROR_OF_SAGA,
-    saga::{Cause, PauseClock, PausedHolds, SagaStatus},
+    saga::{Cause, FieldChange, PauseClock, PausedHolds, SagaStatus},
     step::{Op, StepName},
 };
 
@@ -106,11 +106,24 @@ pub struct Progress {
     pub refused: bool,
     /// True when an operator said what the outcome was.
     pub skipped: bool,
+    /// The command as an operator changed it.
+    pub edited: Option<EditedCommand>,
+    /// The evidence of the person who did it by hand.
+    pub resolved: Option<Evidence>,
     /// True when a worker found a sending expired: by its clock, or because the saga's clock stood meanwhile. Further
     /// sendings carry no expiry.
     pub expired: bool,
     /// The time of the first retry of the current round of attempts.
     pub retrying_since: Option<DateTime<Utc>>,
+}
+
+/// A command as an operator changed it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EditedCommand {
+    /// The command as it is sent.
+    pub payload: Document,
+    /// The difference from what would have been sent.
+    pub changes: Vec<FieldChange>,
 }
 
 /// The phases of one direction of a step.

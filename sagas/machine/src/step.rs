@@ -8,6 +8,7 @@ use contract::{
     saga::StepKind,
     step::{Op, StepName},
 };
+use serde_json::Value;
 
 use crate::{
     json::Mismatch,
@@ -120,6 +121,8 @@ pub struct CommandSpec {
     pub reply_within: Duration,
     /// Checks that a value is of the command's reply type.
     pub(crate) check_reply: fn(&Document) -> Result<(), Mismatch>,
+    /// Reads a value as the command's type, and writes it as that.
+    pub(crate) rewrite: fn(&Document) -> Result<Value, Mismatch>,
 }
 
 impl Step {

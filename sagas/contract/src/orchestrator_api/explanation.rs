@@ -337,6 +337,16 @@ pub enum PossibleAct {
         /// True when it needs `force`: its command is under way.
         force: bool,
     },
+    /// Changing the command of what is stuck or waits for its next attempt.
+    Edit {
+        /// The steps whose command can be changed.
+        steps: Vec<StepName>,
+    },
+    /// Saying that a compensation was done by hand.
+    Resolve {
+        /// The steps that may have been undone by hand.
+        steps: Vec<StepName>,
+    },
     /// Turning the saga around.
     Cancel {},
     /// Having a saga in quarantine loaded again.

@@ -1,5 +1,6 @@
 //! The plan of an operator's action: the commands that would be sent, in order, for one saga or many. It holds names of
-//! steps and commands and no payload, so that it shows nothing of a person and no payment token.
+//! steps and commands and no payload, so that it shows nothing of a person and no payment token; only an edit shows the fields
+//! that it changes.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,7 @@ use crate::{
     command::{Refusal, Route},
     ids::SagaId,
     limits::PAGE_SIZE_MAX,
-    saga::{Action, SagaStatus},
+    saga::{Action, FieldChange, SagaStatus},
     step::{Op, StepName},
 };
 
@@ -48,6 +49,9 @@ pub struct PlanView {
     /// The reason why the action would be refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Refusal>,
+    /// The fields of a command that the action would change.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<FieldChange>,
     /// The commands, in order.
     pub commands: Vec<PlannedCommand>,
     /// The status that the saga comes to when every command takes effect. A refusal or a fault on the way leads elsewhere.

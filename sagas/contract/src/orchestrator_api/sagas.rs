@@ -7,8 +7,9 @@ use serde_json::Value;
 use super::DeadLetterView;
 use crate::{
     command::Route,
+    evidence::Evidence,
     ids::SagaId,
-    saga::{Cause, PauseClock, PausedHolds, SagaStatus, StepKind, StepStatus},
+    saga::{Cause, FieldChange, PauseClock, PausedHolds, SagaStatus, StepKind, StepStatus},
     signal::{SignalId, SignalName},
     step::StepName,
 };
@@ -135,6 +136,12 @@ pub struct StepView {
     /// True when an operator gave the outcome in the participant's place.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub skipped: bool,
+    /// The fields of its command that an operator changed, as the saga's definition would have sent them and as they are sent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub edited: Vec<FieldChange>,
+    /// The evidence of the person who undid it by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolved: Option<Evidence>,
 }
 
 /// The work of a step on its way forward.

@@ -1,7 +1,7 @@
 //! The orchestrator's interface and the user domain's bodies.
 
 use contract::{
-    Op, Page, PageToken, RequestId, Route,
+    Evidence, Op, Page, PageToken, RequestId, Route,
     command::Refusal,
     orchestrator_api::{
         ActionRequest, AuditBreak, AuditFact, AuditHead, AuditRecord, AuditVerification, DeadLetterView, ErrorGroup,
@@ -9,7 +9,7 @@ use contract::{
         QuarantinedSaga, RecordView, RetiredState, RetiredWeek, SagaPause, SagaStarted, SagaSummary, SagaView,
         SignalEffect, SignalRequest, SignalView, StartKey, StartSaga, StepView, StepWork, Unplanned,
     },
-    saga::{Action, Cause, PauseClock, PausedHolds, SagaStatus, StepKind, StepStatus},
+    saga::{Action, Cause, FieldChange, PauseClock, PausedHolds, SagaStatus, StepKind, StepStatus},
     user::{Claims, Login, Refresh, Register, Registered, Role, TOKEN_AUDIENCE, TOKEN_ISSUER, Tokens},
 };
 use serde_json::json;
@@ -139,7 +139,22 @@ fn step_view(full: bool) -> StepView {
         error: full.then(cause),
         reply: full.then(|| json!({"expires_at": at(20)})),
         skipped: full,
+        edited: if full { changes() } else { Vec::new() },
+        resolved: full.then(evidence),
     }
+}
+
+fn evidence() -> Evidence {
+    Evidence::parse("released by phone, hotel ref. 8812").unwrap()
+}
+
+fn changes() -> Vec<FieldChange> {
+    let change = |pointer: &str, before, after| FieldChange { pointer: pointer.into(), before, after };
+    vec![
+        change("/travellers", Some(json!(3)), Some(json!(2))),
+        change("/note", Some(json!("by the sea")), None),
+        change("", None, Some(json!({"travellers": 2}))),
+    ]
 }
 
 fn plan(full: bool) -> PlanView {
@@ -155,6 +170,7 @@ fn plan(full: bool) -> PlanView {
         summary: summary(full),
         head: 9,
         refused: full.then(refused),
+        changes: if full { changes() } else { Vec::new() },
         commands: when.into_iter().filter(|_| full).map(planned).collect(),
         end: SagaStatus::Compensated,
         left: if full { vec![LeftEffect { step: step("create-order"), in_doubt: true }] } else { Vec::new() },
@@ -329,6 +345,8 @@ fn actions() -> Vec<Golden> {
         golden("action.cancel", request(Action::Cancel {})),
         golden("action.named", named),
         golden("action.skip", request(Action::Skip { step: step("confirm-rooms"), reply: reply(), force: true })),
+        golden("action.edit", request(Action::Edit { step: step("hold-rooms"), patch: json!({"travellers": 2}) })),
+        golden("action.resolve", request(Action::Resolve { step: step("hold-rooms"), evidence: evidence() })),
         golden("action.fire_timer", request(Action::FireTimer { step: step("cool-down") })),
         golden("action.reschedule_timer", request(Action::RescheduleTimer { step: step("cool-down"), at: at(30) })),
         golden("action.migrate", request(Action::Migrate { version: 2 })),

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use contract::{Command, Document, command::Route, saga::StepKind, step::StepName};
+use serde_json::Value;
 
 use super::mistakes::DefinitionError;
 use crate::{
-    json::{Mismatch, check},
+    json::{Mismatch, check, rewrite},
     mapping::{BuildAction, BuildUndo, BuildWake, Condition, Learn, Needed, Validity},
     retry::Retry,
     step::{CommandSpec, Extension, Forward, SignalSpec, Step, Undo},
@@ -73,18 +74,20 @@ pub(super) struct Signature {
     version: u16,
     route: Route,
     check_reply: Check,
+    rewrite: fn(&Document) -> Result<Value, Mismatch>,
 }
 
 impl Signature {
     pub(super) fn of<C: Command>() -> Self {
-        Self { name: C::NAME, version: C::VERSION, route: C::ROUTE, check_reply: check::<C::Reply> }
+        let (check_reply, rewrite) = (check::<C::Reply>, rewrite::<C>);
+        Self { name: C::NAME, version: C::VERSION, route: C::ROUTE, check_reply, rewrite }
     }
 
     fn spec(self, timing: &Timing, retry: Retry, reply_within: Duration) -> CommandSpec {
-        let Self { name, version, route, check_reply } = self;
+        let Self { name, version, route, check_reply, rewrite } = self;
         let retry = timing.retry.unwrap_or(retry);
         let reply_within = timing.reply_within.unwrap_or(reply_within);
-        CommandSpec { name, version, route, retry, reply_within, check_reply }
+        CommandSpec { name, version, route, retry, reply_within, check_reply, rewrite }
     }
 }
 

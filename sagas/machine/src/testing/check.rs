@@ -36,7 +36,8 @@ fn check_end(definition: &Definition, ended: &Ended) {
     let commands = definition.steps().iter().filter(|step| step.command(Op::Action).is_some());
     let names = commands.map(crate::step::Step::name);
     // What a person said to be done or undone may be otherwise.
-    let skipped = |step: &StepName, op| state.progress(step, op).is_some_and(|progress| progress.skipped);
+    let by_hand = |progress: &crate::state::Progress| progress.skipped || progress.resolved.is_some();
+    let skipped = |step: &StepName, op| state.progress(step, op).is_some_and(by_hand);
     let applies = |step: &&StepName| {
         !state.steps.get(*step).is_some_and(|step| step.not_applicable) && !skipped(step, Op::Action)
     };

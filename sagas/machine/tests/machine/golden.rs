@@ -88,6 +88,8 @@ fn examples() -> Vec<(&'static str, Entry)> {
                 Entry::AttentionNeeded { .. } => "attention_needed",
                 Entry::OperatorActed { .. } => "operator_acted",
                 Entry::StepSkipped { .. } => "step_skipped",
+                Entry::CommandEdited { .. } => "command_edited",
+                Entry::CompensationResolved { .. } => "compensation_resolved",
                 Entry::SignalAwaited { .. } => "signal_awaited",
                 Entry::SignalReceived { .. } => "signal_received",
                 Entry::SignalTaken { .. } => "signal_taken",
@@ -216,6 +218,9 @@ fn operators() -> Vec<(&'static str, Entry)> {
         let fingerprint = serde_json::from_value(json!("00112233445566778899aabbccddeeff")).unwrap();
         Entry::DefinitionChanged { version: 2, fingerprint, not_applicable }
     };
+    let evidence = || contract::Evidence::parse("released by phone, hotel ref. 8812").unwrap();
+    let change =
+        contract::saga::FieldChange { pointer: "/travellers".into(), before: Some(json!(3)), after: Some(json!(2)) };
     vec![
         (".retry_all", acted(Action::Retry { step: None })),
         (".retry_step", acted(Action::Retry { step: Some(step()) })),
@@ -229,6 +234,18 @@ fn operators() -> Vec<(&'static str, Entry)> {
         (".abandon", acted(Action::Abandon {})),
         (".pause", acted(Action::Pause { clock: PauseClock::Freeze, holds: PausedHolds::Keep })),
         (".resume", acted(Action::Resume {})),
+        (".edit", acted(Action::Edit { step: step(), patch: json!({"travellers": 2}) })),
+        (".resolve", acted(Action::Resolve { step: step(), evidence: evidence() })),
         ("", Entry::StepSkipped { step: step(), op: Op::Action, reply: reply().into() }),
+        (
+            "",
+            Entry::CommandEdited {
+                step: step(),
+                op: Op::Action,
+                changes: vec![change],
+                payload: json!({"travellers": 2, "order_id": "ord_00000000000000000000000000000001"}).into(),
+            },
+        ),
+        ("", Entry::CompensationResolved { step: step(), evidence: evidence() }),
     ]
 }

@@ -26,7 +26,7 @@ use machine::{
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::common::{self, pause, plans, replies, trip};
+use crate::common::{self, evidence, pause, plans, replies, trip};
 
 proptest! {
     #[test]
@@ -264,7 +264,9 @@ fn any_action(step: StepName, kind: u8) -> Action {
         16 | 17 => Action::Pause { clock: PauseClock::Freeze, holds: PausedHolds::Keep },
         18 => Action::Pause { clock: PauseClock::Run, holds: PausedHolds::Keep },
         19 => Action::Pause { clock: PauseClock::Run, holds: PausedHolds::Lapse },
-        20.. => Action::Resume {},
+        20 | 21 => Action::Resume {},
+        22 | 23 => Action::Edit { step, patch: json!({"note": "by hand"}) },
+        24.. => Action::Resolve { step, evidence: evidence() },
         14 => Action::Migrate { version: 9 },
         15 => Action::RescheduleTimer { step, at: DateTime::from_timestamp(1_800_000_100, 0).unwrap() },
     }
@@ -289,7 +291,7 @@ fn any_input() -> impl Strategy<Value = (i64, RawInput)> {
     let reply = (0..10_usize, any::<bool>(), 0..3_u16, 0..5_u16, 0..6_u8)
         .prop_map(|(step, undo, generation, attempt, kind)| RawInput::Reply { step, undo, generation, attempt, kind });
     let signal = (0..10_usize, 0..6_u8, 0..8_u8).prop_map(|(step, id, kind)| RawInput::Signal { step, id, kind });
-    let operator = (0..10_usize, 0..22_u8).prop_map(|(step, kind)| RawInput::Operator { step, kind });
+    let operator = (0..10_usize, 0..26_u8).prop_map(|(step, kind)| RawInput::Operator { step, kind });
     let dead = (0..10_usize, any::<bool>(), 0..5_u16).prop_map(|(step, undo, attempt)| RawInput::DeadLetter {
         step,
         undo,
@@ -375,7 +377,7 @@ fn any_entry() -> impl Strategy<Value = Entry> {
     let op = prop_oneof![Just(Op::Action), Just(Op::Compensation)];
     let time = (0..100_i64).prop_map(|seconds| DateTime::from_timestamp(seconds, 0).unwrap());
     let number = prop_oneof![0..4_u16, Just(u16::MAX)];
-    (step, op, time, number.clone(), number, 0..62_u8).prop_map(|(step, op, at, attempt, generation, kind)| {
+    (step, op, time, number.clone(), number, 0..66_u8).prop_map(|(step, op, at, attempt, generation, kind)| {
         let (code, message) = ("code".to_owned(), "message".to_owned());
         let cause =
             machine::Cause { step: Some(step.clone()), code: code.clone(), message: message.clone(), refused: true };
@@ -419,7 +421,9 @@ fn any_entry() -> impl Strategy<Value = Entry> {
             56 => Entry::SagaPaused { at, clock: PauseClock::Freeze, holds: PausedHolds::Keep },
             57 => Entry::SagaPaused { at, clock: PauseClock::Run, holds: PausedHolds::Lapse },
             58 | 59 => Entry::SagaResumed { at },
-            60.. => Entry::ClosingStarted { cause },
+            60 | 61 => Entry::ClosingStarted { cause },
+            62 | 63 => Entry::CommandEdited { step, op, changes: Vec::new(), payload: Document::default() },
+            64.. => Entry::CompensationResolved { step, evidence: evidence() },
             39 | 40 => Entry::ClockStood { since: DateTime::from_timestamp(50, 0).unwrap(), until: at },
             _ => [Entry::SagaCompleted, Entry::SagaCompensated, Entry::SagaAbandoned][usize::from(attempt % 3)].clone(),
         }

@@ -24,6 +24,8 @@ mod pausing;
 #[cfg(test)]
 mod planning;
 #[cfg(test)]
+mod repairs;
+#[cfg(test)]
 mod rules;
 #[cfg(test)]
 mod table;

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::{
     closing::closable,
-    common::{Talk, act, approval, journey, name, pause, payment, signal},
+    common::{Talk, act, approval, evidence, journey, name, pause, payment, signal},
     holds::{held_for, holding},
 };
 
@@ -172,6 +172,9 @@ fn inputs(step: &'static str, op: Op) -> Vec<(&'static str, Make)> {
         ("operator: skip it", operator(Action::Skip { step: name(step), reply: good(op), force: false })),
         ("operator: skip by force", operator(Action::Skip { step: name(step), reply: good(op), force: true })),
         ("operator: skip, wrong reply", operator(Action::Skip { step: name(step), reply: json!(7), force: true })),
+        ("operator: edit it", operator(Action::Edit { step: name(step), patch: json!({"note": "by hand"}) })),
+        ("operator: edit, wrong", operator(Action::Edit { step: name(step), patch: json!({"note": 7}) })),
+        ("operator: resolve it", operator(Action::Resolve { step: name(step), evidence: evidence() })),
         ("operator: cancel", operator(Action::Cancel {})),
         ("operator: fire its timer", operator(Action::FireTimer { step: name(step) })),
         ("operator: reschedule it", reschedule(step)),
