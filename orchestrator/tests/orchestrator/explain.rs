@@ -139,6 +139,7 @@ async fn a_saga_that_waits_for_a_person_or_has_ended_says_so(rig: &Rig) {
     let acts = [
         PossibleAct::Retry { steps: vec![step("confirm-order")] },
         PossibleAct::Skip { step: step("confirm-order"), force: false },
+        PossibleAct::Edit { steps: vec![step("confirm-order")] },
         PossibleAct::Abandon {},
         PossibleAct::Pause {},
     ];

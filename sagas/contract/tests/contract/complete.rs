@@ -64,6 +64,7 @@ const INSIDE: &[(&str, &str)] = &[
     ("QueueState", "Explanation"),
     ("LaneState", "Explanation"),
     ("PossibleAct", "Explanation"),
+    ("FieldChange", "PlanView"),
 ];
 
 fn all() -> Vec<Golden> {

@@ -43,6 +43,8 @@ fn explanation(full: bool) -> Explanation {
         possible: vec![
             PossibleAct::Retry { steps: vec![step("hold-rooms")] },
             PossibleAct::Skip { step: step("hold-rooms"), force: true },
+            PossibleAct::Edit { steps: vec![step("hold-rooms")] },
+            PossibleAct::Resolve { steps: vec![step("hold-rooms")] },
             PossibleAct::Cancel {},
             PossibleAct::Release {},
             PossibleAct::Abandon {},
