@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bench;
+mod by_hand;
 mod drain;
 mod past_pivot;
 mod undo;
@@ -31,6 +32,7 @@ async fn operators_repair_sagas_and_programs_end_in_order() {
     bench::login(&mut bench).await;
     past_pivot::a_capture_that_is_refused(&mut bench).await;
     undo::a_saga_held_before_its_pivot(&mut bench).await;
+    by_hand::sagas_helped_on_by_hand(&mut bench).await;
     past_pivot::sagas_given_up(&mut bench).await;
     let Bench { system, findings, .. } = bench;
     let mut findings = findings;

@@ -170,13 +170,10 @@ fn skip(draft: &mut Draft<'_>, acted: Entry, name: &StepName, reply: Document, f
     Ok(())
 }
 
-/// Changes a command that is stuck or waits for its next attempt, and sends it. It keeps its id: where an earlier sending
-/// took effect after all, the participant answers with what it did then, and does nothing twice.
+/// Changes a command that is stuck or waits for its next attempt, and sends it, but for a pause. It keeps its id: where an
+/// earlier sending took effect after all, the participant answers with what it did then, and does nothing twice.
 fn edit(draft: &mut Draft<'_>, acted: Entry, name: &StepName, patch: &Value) -> Result<(), Verdict> {
     let (definition, op) = (draft.definition, draft.state.direction());
-    if draft.state.pause.is_some() {
-        return Err(paused("nothing is sent until it is resumed"));
-    }
     let step = known(definition, name)?;
     let possible = draft.state.progress(name, op).is_some_and(Progress::can_be_retried);
     let Some(spec) = step.command(op).filter(|_| possible) else {
@@ -191,7 +188,10 @@ fn edit(draft: &mut Draft<'_>, acted: Entry, name: &StepName, patch: &Value) -> 
     let (step_name, changes, payload) = (step.name.clone(), edited.changes, edited.payload);
     draft.record(acted);
     draft.record(Entry::CommandEdited { step: step_name, op, changes, payload });
-    draft.dispatch(&[step], op);
+    // A pause gives its author the time to look: the saga does not move on in between.
+    if draft.state.pause.is_none() {
+        draft.dispatch(&[step], op);
+    }
     Ok(())
 }
 

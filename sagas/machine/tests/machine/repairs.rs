@@ -9,7 +9,7 @@ use contract::{
 use machine::{Input, decide, describe, plan, resume};
 use serde_json::{Value, json};
 
-use crate::common::{Talk, act, at_pivot, begin, evidence, name};
+use crate::common::{Talk, act, at_pivot, begin, evidence, name, pause};
 
 fn edit(step: &str, patch: Value) -> Action {
     Action::Edit { step: name(step), patch }
@@ -76,6 +76,17 @@ fn an_edit_must_make_another_command_of_the_same_type() {
     );
     assert!(talk.act(edit("flights", json!({"note": "early"}))).starts_with("refused: edit_impossible"));
     assert!(talk.act(edit("fly", json!({}))).starts_with("refused: step_unknown"));
+}
+
+#[test]
+fn a_paused_saga_takes_an_edit_and_sends_it_when_it_is_resumed() {
+    let mut talk = failed();
+    talk.act(pause());
+    let edited = talk.act(edit("create", json!({"note": "by the sea"})));
+    assert_eq!(edited, "ann acts: edit; create edited (/note)");
+    let resumed = talk.act(Action::Resume {});
+    assert!(resumed.ends_with("send create 1.2"), "{resumed}");
+    assert_eq!(talk.sent[0].payload.get(), r#"{"note":"by the sea","said":[]}"#);
 }
 
 #[test]
