@@ -4,13 +4,14 @@ mod jobs;
 mod lists;
 mod migrations;
 mod pauses;
+mod repairs;
 
 use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use contract::{
-    Evidence, SignalId, SignalName, StepName,
+    SignalId, SignalName, StepName,
     saga::{Action, PauseClock, PausedHolds, SagaStatus},
 };
 
@@ -19,6 +20,7 @@ pub(crate) use self::{
     lists::{Filters, List},
     migrations::{Migrate, Migrations},
     pauses::Pauses,
+    repairs::{Edit, Resolve, Retry, Skip},
 };
 
 /// Where the gateway listens unless told otherwise.
@@ -323,30 +325,6 @@ pub(crate) struct Consent {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Retry {
-    #[command(flatten)]
-    pub(crate) act: Act,
-    /// Only this step
-    #[arg(long)]
-    pub(crate) step: Option<StepName>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Skip {
-    #[command(flatten)]
-    pub(crate) act: Act,
-    /// The step that is skipped
-    #[arg(long)]
-    pub(crate) step: StepName,
-    /// Skip it also while its command is under way; its worker may still carry it out, or refuse it
-    #[arg(long)]
-    pub(crate) force: bool,
-    /// Its reply, as JSON
-    #[arg(long, value_parser = parse_json)]
-    pub(crate) reply: serde_json::Value,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct Pause {
     #[command(flatten)]
     pub(crate) act: Act,
@@ -390,30 +368,6 @@ impl PauseRules {
         };
         Action::Pause { clock, holds }
     }
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Edit {
-    #[command(flatten)]
-    pub(crate) act: Act,
-    /// The step whose command is changed
-    #[arg(long)]
-    pub(crate) step: StepName,
-    /// The changes, as JSON
-    #[arg(long, value_parser = parse_json)]
-    pub(crate) patch: serde_json::Value,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Resolve {
-    #[command(flatten)]
-    pub(crate) act: Act,
-    /// The step that was undone
-    #[arg(long)]
-    pub(crate) step: StepName,
-    /// Where it can be looked up that it was
-    #[arg(long)]
-    pub(crate) evidence: Evidence,
 }
 
 /// The action that is planned.

@@ -43,7 +43,7 @@ impl Evidence {
         Ok(Self(line))
     }
 
-    /// The text.
+    /// The text as it is stored and shown.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -149,7 +149,7 @@ pub enum Entry {
         op: Op,
         /// The difference, for people.
         changes: Vec<FieldChange>,
-        /// The command.
+        /// The command as it is sent.
         #[serde(skip_deserializing)]
         payload: Document,
     },

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use contract::{
-    Command, Document, Evidence, SagaId, StepName,
+    Command, Document, SagaId, StepName,
     command::{FAULT_COMMAND_EXPIRED, Outcome, Route},
     saga::{Action, PauseClock, PausedHolds, SagaStatus, StepKind, StepStatus},
     step::{CommandId, Op},
@@ -507,10 +507,6 @@ pub(crate) fn act(action: Action) -> Input {
     Input::Operator { operator, action, terms: Terms::default() }
 }
 
-pub(crate) fn evidence() -> Evidence {
-    Evidence::parse("undone by hand, ticket 4711").unwrap()
-}
-
 /// A decision in words: the entries, the verdict when there are none, and the status when it changes.
 pub(crate) fn words(decision: &Decision, before: SagaStatus) -> String {
     let mut words: Vec<_> = decision.entries.iter().map(entry_words).collect();
@@ -561,8 +557,7 @@ fn entry_words(entry: &Entry) -> String {
         Entry::OperatorActed { operator, action, .. } => format!("{} acts: {}", operator.actor, action.as_str()),
         Entry::StepSkipped { step, op, .. } => format!("{}{step} skipped", way(op)),
         Entry::CommandEdited { step, op, changes, .. } => {
-            let fields: Vec<_> = changes.iter().map(|change| change.pointer.as_str()).collect();
-            format!("{}{step} edited ({})", way(op), fields.join(" "))
+            changes.iter().fold(format!("{}{step} edited", way(op)), |words, change| words + " " + &change.pointer)
         }
         Entry::CompensationResolved { step, .. } => format!("undo {step} resolved by hand"),
         Entry::ClockStood { since, until } => format!("the clock stood for {} s", (*until - *since).num_seconds()),

@@ -26,7 +26,10 @@ use machine::{
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::common::{self, evidence, pause, plans, replies, trip};
+use crate::{
+    common::{self, pause, plans, replies, trip},
+    repairs::evidence,
+};
 
 proptest! {
     #[test]

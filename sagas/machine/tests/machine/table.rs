@@ -13,8 +13,9 @@ use serde_json::{Value, json};
 
 use crate::{
     closing::closable,
-    common::{Talk, act, approval, evidence, journey, name, pause, payment, signal},
+    common::{Talk, act, approval, journey, name, pause, payment, signal},
     holds::{held_for, holding},
+    repairs::evidence,
 };
 
 /// A state, how to reach it, and the step and direction that the inputs are about.
