@@ -134,7 +134,7 @@ fn unreadable(id: SagaId, stored: Option<&Stored>, quarantined: Option<&Quaranti
         || StandstillReason::Unreadable { code: parked.code().to_owned(), detail: parked.to_string() },
         reasons::quarantined,
     );
-    let possible = possible::acts_on_unreadable(quarantined.is_some(), parked);
+    let possible = possible::acts_on_unreadable(quarantined.is_some());
     Explanation { possible, ..bare(id, stored, vec![reason], Vec::new()) }
 }
 

@@ -206,7 +206,7 @@ async fn act(shared: &Shared, job: &Job, place: u32, saga_id: SagaId) -> Result<
 fn result(place: u32, end: ActEnd) -> Option<JobResult> {
     let settled = |outcome, message| JobResult { place, outcome, code: None, message };
     Some(match end {
-        ActEnd::Accepted => settled(JobOutcome::Done, None),
+        ActEnd::Accepted | ActEnd::Kept => settled(JobOutcome::Done, None),
         ActEnd::Unchanged { why } => settled(JobOutcome::Done, Some(why)),
         ActEnd::Refused { code, .. } if code == REFUSED_ACTION_EXPIRED => return None,
         ActEnd::Refused { code, message } => refused(place, code, message),

@@ -10,7 +10,7 @@ use contract::{
     step::{Op, StepName},
 };
 use journal::Stored;
-use machine::{Catalog, Verdict};
+use machine::{Catalog, Input, Operator, Terms, Verdict};
 
 use crate::{
     saga_instance::{Parked, SagaInstance},
@@ -25,9 +25,10 @@ pub(crate) fn plan(
     now: DateTime<Utc>,
 ) -> Result<PlanView, Parked> {
     let instance = SagaInstance::restore(catalog, stored).or_else(|parked| {
-        let abandons = parked.lacks_definition() && matches!(action, Action::Abandon {});
-        let other = if abandons { SagaInstance::without_definition(catalog, stored) } else { None };
-        other.unwrap_or(Err(parked))
+        let abandons = matches!(action, Action::Abandon {});
+        let input = Input::Operator { operator: Operator::default(), action: action.clone(), terms: Terms::default() };
+        let other = abandons.then(|| SagaInstance::to_be_abandoned(catalog, stored, &input, now));
+        other.flatten().ok_or(parked)
     })?;
     let SagaInstance { state, head, definition, .. } = instance;
     let to = match action {

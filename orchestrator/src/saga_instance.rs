@@ -98,19 +98,6 @@ impl Parked {
         }
     }
 
-    /// True when the journal can be read, and only this program does not know what to make of it.
-    pub(crate) const fn lacks_definition(&self) -> bool {
-        match self {
-            Self::UnknownDefinition { .. } | Self::FingerprintMismatch { .. } => true,
-            Self::BrokenRow(_)
-            | Self::Damaged(_)
-            | Self::ReaderOutdated(_)
-            | Self::BrokenJournal(_)
-            | Self::Unstorable(_)
-            | Self::MachineFailed(_) => false,
-        }
-    }
-
     /// A saga that the journal could not read.
     pub(crate) fn broken(error: &JournalError) -> Self {
         match error {
@@ -132,11 +119,20 @@ impl SagaInstance {
         Ok(Self::stored(stored, state, definition))
     }
 
-    /// Rebuilds a saga whose definition is unknown here under another one, which does not fit: the machine then takes
-    /// nothing but giving up. None without any definition.
-    pub(crate) fn without_definition(catalog: &Catalog, stored: &Stored) -> Option<Result<Self, Parked>> {
-        let definition = Arc::clone(catalog.iter().next()?);
-        Some(replay(stored).map(|state| Self::stored(stored, state, definition)))
+    /// Rebuilds a saga that is left alone, to be given up: under its definition, whose command then closes its business
+    /// object, or, where that is unknown here or the machine fails under it, under another one. That one does not fit, so
+    /// the machine takes nothing but giving up, and sends nothing. None when the journal cannot be replayed.
+    pub(crate) fn to_be_abandoned(
+        catalog: &Catalog,
+        stored: &Stored,
+        input: &Input,
+        now: DateTime<Utc>,
+    ) -> Option<Self> {
+        let state = replay(stored).ok()?;
+        let own = definition_of(catalog, &state).ok();
+        let own = own.filter(|own| guarded(|| machine::decide(own, state.clone(), input, now)).is_ok());
+        let definition = own.or_else(|| catalog.iter().find(|other| !other.fits(&state)).map(Arc::clone))?;
+        Some(Self::stored(stored, state, definition))
     }
 
     fn stored(stored: &Stored, state: State, definition: Arc<Definition>) -> Self {

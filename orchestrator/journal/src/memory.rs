@@ -18,7 +18,9 @@ use chrono::{DateTime, SubsecRound, Utc};
 use contract::{
     JobId, SagaId,
     orchestrator_api::{AUDIT_HASH_NONE, AuditFact, AuditHead, AuditRecord, DeadLetterView, Pause, StartKey, next_row},
+    saga::SagaStatus,
 };
+use machine::Entry;
 use tokio::sync::{OwnedMutexGuard, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -466,6 +468,23 @@ impl LaneJournal for MemoryLane {
             tables.quarantine.insert(saga.saga_id, Quarantined { since, ..saga.clone() });
         }
         Ok(())
+    }
+
+    async fn abandon(&mut self, saga: SagaId, at: DateTime<Utc>, entries: Vec<Entry>) -> Result<bool, JournalError> {
+        let mut tables = self.owned_tables()?;
+        tables.quarantine.remove(&saga);
+        let Some(stored) = tables.sagas.get_mut(&saga).filter(|stored| !stored.row.status.is_final()) else {
+            return Ok(false);
+        };
+        let at = at.trunc_subsecs(6);
+        stored.records.push(Record { seq: stored.records.len() as u64 + 1, at, entries });
+        stored.row.status = SagaStatus::Abandoned;
+        stored.row.paused = false;
+        stored.row.holds_until = None;
+        stored.row.updated_at = at;
+        stored.row.finished_at = Some(at);
+        tables.sleeping.remove(&saga);
+        Ok(true)
     }
 
     async fn end_quarantine(&mut self, sagas: &[SagaId]) -> Result<(), JournalError> {

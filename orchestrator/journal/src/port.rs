@@ -532,6 +532,11 @@ pub trait LaneJournal: Send {
     /// Notes that sagas are left alone from now on; one that is already noted keeps its time.
     async fn quarantine(&mut self, sagas: &[Quarantined]) -> Result<(), JournalError>;
 
+    /// Gives a saga up that cannot be read: its row says so, and these entries stand in a record behind its last one. It is
+    /// left alone no longer. False when it has ended already, or does not exist; [`JournalError::Damaged`] when its rows
+    /// cannot be written either.
+    async fn abandon(&mut self, saga: SagaId, at: DateTime<Utc>, entries: Vec<Entry>) -> Result<bool, JournalError>;
+
     /// Notes that sagas go on.
     async fn end_quarantine(&mut self, sagas: &[SagaId]) -> Result<(), JournalError>;
 

@@ -14,13 +14,12 @@ use machine::{
 use serde_json::Value;
 
 use super::Facts;
-use crate::saga_instance::Parked;
 
 /// The acts that are possible on a saga that can be read.
 pub(super) fn acts(facts: &Facts<'_>) -> Vec<PossibleAct> {
     if facts.quarantined.is_some() {
         // All others are turned away until it is released.
-        return vec![PossibleAct::Release {}];
+        return vec![PossibleAct::Release {}, PossibleAct::Abandon {}];
     }
     let names = || facts.definition.at_work(facts.state).iter().map(|step| step.name().clone());
     let retry = |step: &StepName| takes(facts, Action::Retry { step: Some(step.clone()) });
@@ -52,15 +51,15 @@ pub(super) fn acts(facts: &Facts<'_>) -> Vec<PossibleAct> {
 }
 
 /// The acts that are possible on a saga that cannot be read here.
-pub(super) fn acts_on_unreadable(quarantined: bool, parked: &Parked) -> Vec<PossibleAct> {
+pub(super) fn acts_on_unreadable(quarantined: bool) -> Vec<PossibleAct> {
     let release = quarantined.then_some(PossibleAct::Release {});
-    release.into_iter().chain(parked.lacks_definition().then_some(PossibleAct::Abandon {})).collect()
+    release.into_iter().chain([PossibleAct::Abandon {}]).collect()
 }
 
 /// Whether the machine takes an action now. A reply or a command is written by the person who acts: one that does not fit
 /// is no reason against it.
 fn takes(facts: &Facts<'_>, action: Action) -> bool {
-    let operator = Operator { actor: String::new(), role: String::new(), reason: String::new() };
+    let operator = Operator::default();
     let input = Input::Operator { operator, action, terms: Terms::default() };
     let decide = || machine::decide(facts.definition, facts.state.clone(), &input, facts.now).verdict;
     match machine::catch_panic(decide) {

@@ -82,7 +82,7 @@ pub(super) fn refuse_card_number(action: &Action) -> Result<(), ApiError> {
 
 fn verdict(id: SagaId, end: ActEnd) -> Result<(), ApiError> {
     match end {
-        ActEnd::Accepted | ActEnd::Unchanged { .. } => Ok(()),
+        ActEnd::Accepted | ActEnd::Unchanged { .. } | ActEnd::Kept => Ok(()),
         ActEnd::Refused { code, message } if [REFUSED_REPLY_MISMATCH, REFUSED_COMMAND_MISMATCH].contains(&&*code) => {
             let pointer = if code == REFUSED_REPLY_MISMATCH { "#/reply" } else { "#/patch" };
             let error = FieldError { detail: message.clone(), pointer: pointer.to_owned() };

@@ -40,6 +40,7 @@ pub(super) async fn signal(
             return Err(ApiError::unprocessable(code, message, vec![error]));
         }
         Ok(ActEnd::Unchanged { why }) => why,
+        Ok(ActEnd::Kept) => return Ok(Json(SignalEffect::Kept {})),
         end => {
             actions::told(saga_id, end)?;
             String::new()

@@ -6,9 +6,10 @@
 
 use std::collections::HashSet;
 
+use chrono::{DateTime, Utc};
 use contract::{SagaId, saga::Action};
-use journal::{LaneJournal, Sleeper, Stored};
-use machine::Input;
+use journal::{JournalError, LaneJournal, Sleeper, Stored};
+use machine::{Entry, Input};
 
 use super::{
     after_commit::{Command, admitted},
@@ -94,25 +95,46 @@ impl Sagas {
         Ok(loaded)
     }
 
-    /// Brings sagas that are left alone for want of their definition back for as long as it takes to give them up:
-    /// abandoning needs no definition, and is the only way out of a saga that no program knows any more.
+    /// Brings sagas that are left alone back for as long as it takes to give them up, which is always possible. Those that cannot
+    /// be read are given up where they are; they are answered.
     pub(super) async fn load_given_up(
         &mut self,
         inputs: &[PendingInput],
+        now: DateTime<Utc>,
         journal: &mut dyn LaneJournal,
-    ) -> Result<(), Lost> {
-        for input in inputs {
-            let given_up = matches!(&input.input, Input::Operator { action: Action::Abandon {}, .. });
-            if !given_up || !self.memory.parked(input.saga).is_some_and(Parked::lacks_definition) {
+    ) -> Result<HashSet<SagaId>, Lost> {
+        let mut unread = HashSet::new();
+        for PendingInput { saga, input, .. } in inputs {
+            let Input::Operator { operator, action: action @ Action::Abandon {}, terms } = input else { continue };
+            if self.memory.parked(*saga).is_none() || terms.expires_at.is_some_and(|expires_at| expires_at < now) {
                 continue;
             }
-            let Some(Ok(stored)) = journal.load(&[input.saga]).await.map_err(Lost::Journal)?.pop() else { continue };
-            if let Some(Ok(saga)) = SagaInstance::without_definition(&self.shared.catalog, &stored) {
-                self.memory.unpark(saga.id());
-                self.memory.put(saga);
+            let stored = journal.load(&[*saga]).await.map_err(Lost::Journal)?.pop().and_then(Result::ok);
+            let restored =
+                stored.and_then(|stored| SagaInstance::to_be_abandoned(&self.shared.catalog, &stored, input, now));
+            if let Some(restored) = restored {
+                self.memory.unpark(*saga);
+                self.quarantine.end(*saga);
+                self.memory.put(restored);
+                continue;
             }
+            let (operator, action, request_id) = (operator.clone(), action.clone(), terms.request_id);
+            let acted = Entry::OperatorActed { operator, action, request_id };
+            let entries = vec![acted, Entry::SagaAbandoned];
+            match journal.abandon(*saga, now, entries).await {
+                Ok(_) => {}
+                // It stays where it is, and its operator hears of that.
+                Err(error @ (JournalError::Damaged { .. } | JournalError::BrokenRow { .. })) => {
+                    tracing::error!(saga_id = %saga, %error, "a saga that cannot be read cannot be abandoned either");
+                    continue;
+                }
+                Err(error) => return Err(Lost::Journal(error)),
+            }
+            tracing::warn!(saga_id = %saga, "a saga that cannot be read was abandoned");
+            self.quarantine.end(*saga);
+            unread.insert(*saga);
         }
-        Ok(())
+        Ok(unread)
     }
 
     /// Loads sagas into memory. A broken one is left alone and disturbs no other.

@@ -6,6 +6,7 @@ use contract::{
     SagaId,
     command::{FAULT_COMMAND_EXPIRED, Fault, Outcome},
     envelope::ReplyEnvelope,
+    saga::Action,
 };
 use journal::LaneJournal;
 use machine::Input;
@@ -41,11 +42,14 @@ pub(super) struct Turn<'a> {
     pub(super) after_commit: AfterCommit,
     /// Sagas that operators want to go on, to be answered when it is known whether they can.
     releases: Vec<Release>,
+    /// Sagas that were given up although they cannot be read.
+    abandoned_unread: HashSet<SagaId>,
 }
 
 impl<'a> Turn<'a> {
     pub(super) fn new(sagas: &'a mut Sagas, now: Now) -> Self {
-        Self { sagas, now, batch: Batch::default(), after_commit: AfterCommit::default(), releases: Vec::new() }
+        let (batch, after_commit) = (Batch::default(), AfterCommit::default());
+        Self { sagas, now, batch, after_commit, releases: Vec::new(), abandoned_unread: HashSet::new() }
     }
 
     /// Decides everything that was gathered, after loading the sagas that it is for.
@@ -88,7 +92,7 @@ impl<'a> Turn<'a> {
         let released = self.releases.iter().map(|release| release.saga_id);
         let ids = inputs.iter().map(|input| input.saga).chain(released);
         let loaded = self.sagas.load_missing(ids, journal).await?;
-        self.sagas.load_given_up(inputs, journal).await?;
+        self.abandoned_unread = self.sagas.load_given_up(inputs, self.now.wall, journal).await?;
         Ok(loaded)
     }
 
@@ -262,7 +266,11 @@ impl<'a> Turn<'a> {
     /// The saga is not in memory: it does not exist, is left alone, or was dropped again to make room.
     fn hear_without_saga(&mut self, input: PendingInput, absent: &HashSet<SagaId>) {
         let id = input.saga;
-        if let Some(parked) = self.sagas.memory.parked(id).cloned() {
+        let abandons = matches!(&input.input, Input::Operator { action: Action::Abandon {}, .. });
+        if abandons && self.abandoned_unread.contains(&id) {
+            count_input(input.kind(), "accepted");
+            self.turn_away(input, ActEnd::Accepted, String::new());
+        } else if let Some(parked) = self.sagas.memory.parked(id).cloned() {
             self.turn_away_from_parked(input, &parked);
         } else if absent.contains(&id) {
             count_input(input.kind(), "no_saga");
@@ -303,6 +311,13 @@ impl<'a> Turn<'a> {
                 self.after_commit.acks.push(delivery);
             }
             Origin::Message(delivery) => self.after_commit.dead.push((delivery, reason)),
+            // Its sender is done with it: it is kept with the replies, and heard when the saga goes on.
+            Origin::Act { delivery, request_id, answer_to, .. }
+                if matches!((&input.input, &end), (Input::Signaled(_), ActEnd::Parked { .. })) =>
+            {
+                self.after_commit.dead.push((delivery, reason));
+                self.answer(answer_to, ActAnswer { request_id, end: ActEnd::Kept });
+            }
             Origin::Act { delivery, request_id, answer_to, .. } => {
                 self.after_commit.acks.push(delivery);
                 self.answer(answer_to, ActAnswer { request_id, end });

@@ -116,6 +116,8 @@ pub(crate) enum ActEnd {
     Refused { code: String, message: String },
     /// There is no such saga.
     NoSuchSaga,
+    /// The saga is left alone, and hears it when it goes on.
+    Kept,
     /// The saga is left alone.
     Parked { code: String, detail: String },
 }

@@ -22,6 +22,7 @@ use journal::{
     JobWork, Jobs, Journal, JournalError, KeptDeadLetter, LaneJournal, Listing, Membership, NewDeadLetter, NewJob,
     OpenSaga, Ownership, PauseBegun, Pauses, Quarantined, Retention, RetireError, Room, Sleeper, Stored,
 };
+use machine::Entry;
 use messaging::{
     Broker, BrokerError, BrokerState, Outgoing, PublishError, QueueDepth, QueueName, Subscription, Topology,
 };
@@ -436,6 +437,11 @@ impl LaneJournal for FlakyLane {
     async fn quarantine(&mut self, sagas: &[Quarantined]) -> Result<(), JournalError> {
         self.breakage.calls.fetch_add(1, Ordering::SeqCst);
         self.inner.quarantine(sagas).await
+    }
+
+    async fn abandon(&mut self, saga: SagaId, at: DateTime<Utc>, entries: Vec<Entry>) -> Result<bool, JournalError> {
+        self.breakage.calls.fetch_add(1, Ordering::SeqCst);
+        self.inner.abandon(saga, at, entries).await
     }
 
     async fn end_quarantine(&mut self, sagas: &[SagaId]) -> Result<(), JournalError> {

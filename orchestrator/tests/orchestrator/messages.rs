@@ -199,6 +199,9 @@ async fn a_broken_row_costs_its_own_saga_only(rig: &Rig) {
     let listed = quarantine().await;
     assert_eq!((listed.as_array().unwrap().len(), &listed[0]["saga_id"]), (1, &json!(broken)), "{listed}");
     assert_eq!(listed[0]["code"], "row_broken", "{listed}");
+    let signal = json!({ "id": "evt_1", "payload": { "by": "ann" } });
+    let (status, effect) = second.client.post(&format!("/api/sagas/{broken}/signals/approval"), &signal).await;
+    assert_eq!((status, &effect["effect"]), (StatusCode::OK, &json!("kept")), "{effect}");
     let release = format!("/api/quarantine/{broken}/release");
     let reason = json!({ "reason": "restored from the backup" });
     let (status, problem) = second.client.post(&release, &reason).await;
@@ -209,4 +212,19 @@ async fn a_broken_row_costs_its_own_saga_only(rig: &Rig) {
     assert_eq!(status, StatusCode::OK, "{body}");
     second.client.reaches(broken, SagaStatus::Completed).await;
     assert_eq!(quarantine().await, json!([]));
+
+    let lost = second.client.start("trip", "silent create-order").await;
+    *journal.breakage.row_broken.lock().unwrap() = Some(lost);
+    let parts = Parts { journal: Arc::clone(&journal) as _, ..rig.parts().await };
+    second.stop.cancel();
+    second.orchestrator.join().await;
+    let mut third = Running::start(parts).await;
+    third.owns_all().await;
+    until("it is left alone", async || {
+        (!third.client.get("/api/quarantine").await.1["items"].as_array()?.is_empty()).then_some(())
+    })
+    .await;
+    let (status, body) = third.client.act(lost, json!({ "action": "abandon" })).await;
+    assert_eq!((status, &body["status"]), (StatusCode::OK, &json!("abandoned")), "{body}");
+    assert_eq!(third.client.get("/api/quarantine").await.1["items"], json!([]));
 }

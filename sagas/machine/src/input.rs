@@ -57,7 +57,7 @@ pub struct Terms {
 }
 
 /// The person who acts on a saga by hand, and the reason given. Journaled as it is.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Operator {
     /// The person's identity, such as a user's id.
     pub actor: String,

@@ -43,19 +43,15 @@ pub struct Plan {
 /// Plans an operator's action on a saga as it stands. Nothing is decided by it.
 #[must_use]
 pub fn plan(definition: &Definition, state: State, action: &Action, now: DateTime<Utc>) -> Plan {
-    follow(definition, operate(definition, state, &nobody(), action, Terms::default(), now), now)
+    follow(definition, operate(definition, state, &Operator::default(), action, Terms::default(), now), now)
 }
 
 /// Plans the migration of a saga from the version that it was started under to another.
 #[must_use]
 pub fn plan_migration(from: &Definition, to: &Definition, state: State, now: DateTime<Utc>) -> Plan {
-    let decision = migrate(from, to, state, &nobody(), Terms::default(), now);
+    let decision = migrate(from, to, state, &Operator::default(), Terms::default(), now);
     let definition = if decision.verdict == Verdict::Accepted { to } else { from };
     follow(definition, decision, now)
-}
-
-const fn nobody() -> Operator {
-    Operator { actor: String::new(), role: String::new(), reason: String::new() }
 }
 
 /// Reads off what follows from a decision.

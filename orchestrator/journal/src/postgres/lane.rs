@@ -4,7 +4,9 @@
 use std::{collections::HashSet, time::Duration};
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use contract::{InstanceId, SagaId, orchestrator_api::Pause};
+use machine::Entry;
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 use tokio::{
     sync::watch,
@@ -190,6 +192,25 @@ impl LaneJournal for PgLane {
     async fn quarantine(&mut self, sagas: &[Quarantined]) -> Result<(), JournalError> {
         let shard = self.shard;
         self.with("noting who is left alone", async |connection| quarantine::add(connection, shard, sagas).await).await
+    }
+
+    async fn abandon(&mut self, saga: SagaId, at: DateTime<Utc>, entries: Vec<Entry>) -> Result<bool, JournalError> {
+        let entries = machine::write_record(&entries).map_err(|error| JournalError::BrokenRow {
+            table: "saga_journal",
+            column: "entries",
+            row: saga.to_string(),
+            detail: error.to_string(),
+        })?;
+        let abandon = async |connection: &mut PgConnection| {
+            match quarantine::abandon(connection, saga, at, &entries).await {
+                // Its own rows cannot be written either; others can.
+                Err(error) if matches!(meaning(&error), Meaning::Content | Meaning::Damaged) => {
+                    Ok(Err(reads::damaged(saga.uuid(), &error)))
+                }
+                ended => ended.map(Ok),
+            }
+        };
+        self.with("abandoning who is left alone", abandon).await?
     }
 
     async fn end_quarantine(&mut self, sagas: &[SagaId]) -> Result<(), JournalError> {

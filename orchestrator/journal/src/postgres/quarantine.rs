@@ -23,6 +23,16 @@ ON CONFLICT (saga_id) DO UPDATE SET code = excluded.code, detail = excluded.deta
 
 const REMOVE: &str = "DELETE FROM saga_quarantine WHERE saga_id = ANY($1)";
 
+/// The records are not read, so it does not matter what is wrong with them.
+const ABANDON: &str = "\
+WITH ended AS ( \
+    UPDATE saga SET status = 'abandoned', paused = false, holds_until = NULL, updated_at = $2, finished_at = $2 \
+    WHERE id = $1 AND status IN ('running', 'compensating', 'needs_attention') RETURNING id \
+), awake AS (DELETE FROM saga_sleep WHERE saga_id IN (SELECT id FROM ended)), \
+released AS (DELETE FROM saga_quarantine WHERE saga_id = $1) \
+INSERT INTO saga_journal (saga_id, seq, at, entries) \
+SELECT id, (SELECT coalesce(max(seq), 0) + 1 FROM saga_journal WHERE saga_id = $1), $2, $3::json FROM ended";
+
 /// The columns of one row, as the queries name them.
 type Columns = (Uuid, String, String, DateTime<Utc>);
 
@@ -74,4 +84,14 @@ pub(super) async fn add(connection: &mut PgConnection, shard: u16, sagas: &[Quar
 pub(super) async fn remove(connection: &mut PgConnection, sagas: &[SagaId]) -> Result<(), sqlx::Error> {
     let ids: Vec<_> = sagas.iter().map(|id| id.uuid()).collect();
     sqlx::query(REMOVE).bind(ids).execute(connection).await.map(drop)
+}
+
+pub(super) async fn abandon(
+    connection: &mut PgConnection,
+    saga: SagaId,
+    at: DateTime<Utc>,
+    entries: &str,
+) -> Result<bool, sqlx::Error> {
+    let written = sqlx::query(ABANDON).bind(saga.uuid()).bind(at).bind(entries).execute(connection).await?;
+    Ok(written.rows_affected() > 0)
 }

@@ -99,7 +99,7 @@ async fn load_part(connection: &mut PgConnection, ids: &[Uuid], after: i64) -> R
     query.fetch_all(connection).await
 }
 
-fn damaged(id: Uuid, error: &sqlx::Error) -> JournalError {
+pub(super) fn damaged(id: Uuid, error: &sqlx::Error) -> JournalError {
     JournalError::Damaged { saga_id: SagaId::from_uuid(id), detail: error.to_string() }
 }
 

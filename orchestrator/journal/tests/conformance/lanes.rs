@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use contract::saga::SagaStatus;
 use journal::{Append, Appended, Journal, JournalError, LaneJournal, OpenSaga, Quarantined, Sleep, Sleeper};
+use machine::Entry;
 use tokio::task::JoinHandle;
 
 use crate::{adapters::SHARDS, adapters::Storage, fixtures::*};
@@ -136,6 +137,23 @@ pub(crate) async fn sagas_that_are_left_alone_are_kept_until_they_go_on(storage:
     assert_eq!(one.quarantined(Some(ids[1]), 10).await.unwrap(), [left(ids[2], "c")]);
     assert_eq!(one.quarantined(None, 1).await.unwrap().len(), 1);
     assert!(other.lane(2).await.unwrap().in_quarantine().await.unwrap().is_empty());
+}
+
+pub(crate) async fn a_saga_is_abandoned_without_being_read(storage: &dyn Storage) {
+    let journal = storage.process().await;
+    let mut lane = journal.lane(1).await.unwrap();
+    let saga = saga_on(1);
+    commit(&mut *lane, vec![start(row(saga), None)]).await;
+    let left = Quarantined { saga_id: saga, code: "row_broken".into(), detail: "a".into(), since: now() };
+    lane.quarantine(&[left]).await.unwrap();
+    assert!(lane.abandon(saga, now(), vec![Entry::SagaAbandoned]).await.unwrap());
+    assert!(!lane.abandon(saga, now(), vec![Entry::SagaAbandoned]).await.unwrap(), "it has ended");
+    assert!(!lane.abandon(saga_on(1), now(), vec![Entry::SagaAbandoned]).await.unwrap(), "there is none");
+    let stored = journal.get(saga).await.unwrap().unwrap();
+    assert_eq!((stored.row.status, stored.row.finished_at.is_some()), (SagaStatus::Abandoned, true));
+    let record = stored.records.last().unwrap();
+    assert_eq!((record.seq, &record.entries), (2, &vec![Entry::SagaAbandoned]));
+    assert!(lane.in_quarantine().await.unwrap().is_empty() && lane.awake().await.unwrap().is_empty());
 }
 
 pub(crate) async fn missing_sagas_are_left_out_of_a_load(storage: &dyn Storage) {

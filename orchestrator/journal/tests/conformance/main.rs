@@ -70,6 +70,7 @@ on_both! {
         sagas_that_sleep_are_told_apart_from_those_that_are_awake,
         the_open_sagas_of_a_shard_are_read_page_by_page,
         sagas_that_are_left_alone_are_kept_until_they_go_on,
+        a_saga_is_abandoned_without_being_read,
         missing_sagas_are_left_out_of_a_load,
         a_lane_that_lost_its_shard_cannot_write,
         an_evicted_owner_cannot_write_and_learns_of_it,

@@ -24,7 +24,7 @@ pub enum SignalEffect {
         /// The step's name.
         step: StepName,
     },
-    /// The signal is kept for a step that is not reached yet.
+    /// The signal is kept for a step that is not reached yet, or for a saga that is left alone.
     Kept {},
     /// The signal changed nothing, because no step waits for it any more.
     None {
