@@ -23,7 +23,7 @@ use contract::{
 };
 use futures::future::join_all;
 use journal::{Door, JournalError, Quarantined, Stored};
-use machine::{Definition, State};
+use machine::{Catalog, Definition, State};
 use messaging::QueueName;
 
 use crate::{
@@ -40,6 +40,7 @@ const DEPTH_WAIT: Duration = Duration::from_secs(1);
 
 /// All that is known of a saga that can be read.
 struct Facts<'a> {
+    catalog: &'a Catalog,
     definition: &'a Definition,
     state: &'a State,
     stored: &'a Stored,
@@ -99,8 +100,17 @@ async fn look(
         }
         let (stands, now) = (stands.as_ref(), shared.clock.now());
         let shard = id.shard(shared.shards);
-        let facts =
-            Facts { definition: &definition, state: &state, stored: &stored, quarantined, stands, at_rest, shard, now };
+        let facts = Facts {
+            catalog: &shared.catalog,
+            definition: &definition,
+            state: &state,
+            stored: &stored,
+            quarantined,
+            stands,
+            at_rest,
+            shard,
+            now,
+        };
         return Ok(explained(&facts, domains(stands, queues)));
     }
     Ok(ended(&stored))

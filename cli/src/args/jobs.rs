@@ -13,6 +13,7 @@ Examples:
   sagactl jobs create retry --error confirm-rooms/reply_missing --canary 5 --reason 'the hotel is back'
   sagactl jobs create cancel --name order --since 2h --dry-run --reason 'wrong prices'
   sagactl jobs create skip --error notify-user/reply_missing --step notify-user --reply '{}' --reason 'told by phone'
+  sagactl jobs create migrate --name order --to 2 --reason 'version 1 ends'
 
 At least one condition is needed. The sagas are chosen once, the oldest first; what matches later is none of the job's.
 Sagas that have ended are never among them.")]
@@ -104,6 +105,9 @@ pub(crate) struct JobCreate {
     /// Skip the step also while its command is under way
     #[arg(long)]
     pub(crate) force: bool,
+    /// The version that takes the sagas over
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) to: Option<u32>,
     #[command(flatten)]
     pub(crate) filter: Filters,
     #[command(flatten)]
@@ -123,6 +127,8 @@ pub(crate) enum JobAct {
     Cancel,
     /// Say what a step's outcome was
     Skip,
+    /// Let another version of their definition take the sagas over, where it could
+    Migrate,
     /// Give the sagas up as they are
     Abandon,
     /// Have the sagas send nothing new; their clocks stand, and what they hold is kept

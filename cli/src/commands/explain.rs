@@ -116,6 +116,11 @@ fn act(act: &PossibleAct) -> String {
         PossibleAct::Retry { steps } => on("retry", steps),
         PossibleAct::Edit { steps } => on("edit", steps),
         PossibleAct::Resolve { steps } => on("resolve by hand", steps),
+        PossibleAct::Timer { steps } => on("timer fire or reschedule", steps),
+        PossibleAct::Migrate { versions } => {
+            let versions: Vec<_> = versions.iter().map(u32::to_string).collect();
+            format!("migrate --to {}", versions.join(" or "))
+        }
         PossibleAct::Skip { step, force: false } => format!("skip --step {step}"),
         PossibleAct::Skip { step, force: true } => format!("skip --step {step} --force"),
         PossibleAct::Cancel {} => "cancel".to_owned(),

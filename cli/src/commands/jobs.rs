@@ -65,12 +65,16 @@ async fn make(client: &Client, create: JobCreate, output: Output, now: DateTime<
 
 /// The action that the flags say.
 fn action(create: &JobCreate) -> Result<Action, Failure> {
-    let JobCreate { act, step, reply, force, .. } = create;
+    let JobCreate { act, step, reply, force, to, .. } = create;
+    if to.is_some() != (*act == JobAct::Migrate) {
+        return Err(Failure::usage("a migration needs --to, and nothing else has it; nothing was done"));
+    }
     let without = |action: Action| match (step, reply, force) {
         (None, None, false) => Ok(action),
         _ => Err(Failure::usage("--step, --reply and --force have no meaning for this action; nothing was done")),
     };
     match act {
+        JobAct::Migrate => without(Action::Migrate { version: to.unwrap_or_default() }),
         JobAct::Cancel => without(Action::Cancel {}),
         JobAct::Abandon => without(Action::Abandon {}),
         JobAct::Pause => without(Action::Pause { clock: PauseClock::default(), holds: PausedHolds::default() }),

@@ -33,6 +33,16 @@ async fn a_job_is_made_after_a_look_at_its_size() {
 }
 
 #[tokio::test]
+async fn a_job_migrates_to_the_version_that_is_named() {
+    let door = Door::open().await;
+    let flags = ["jobs", "create", "migrate", "--to", "2", "--name", "order", "--reason", "version 1 ends", "--yes"];
+    let made = Sagactl::at(&door, &flags).run().await;
+    assert_eq!(made.code, 0, "{}", made.stderr);
+    let asked = r#"{"action":"migrate","version":2,"filter":{"name":"order"},"reason":"version 1 ends"}"#;
+    assert_eq!(door.seen().last().unwrap(), &("POST /jobs".to_owned(), asked.to_owned()));
+}
+
+#[tokio::test]
 async fn a_job_and_its_sagas_are_shown() {
     let door = Door::open().await;
     let shown = Sagactl::at(&door, &["jobs", "show", JOB]).run().await;
@@ -64,6 +74,8 @@ async fn flags_that_an_action_does_not_have_are_refused_before_anything_is_asked
         vec!["skip", "--step", "confirm-rooms"],
         vec!["retry", "--reply", "{}"],
         vec!["abandon", "--go-on"],
+        vec!["migrate"],
+        vec!["cancel", "--to", "2"],
     ] {
         let flags = [vec!["jobs", "create"], wrong, vec!["--name", "order", "--reason", "because"]].concat();
         let ended = Sagactl::at(&door, &flags).run().await;

@@ -1,6 +1,8 @@
 //! The acts that a saga would take now. The machine is asked by deciding each of them, and the decisions are thrown away:
 //! there is no second rule to keep true.
 
+use std::sync::Arc;
+
 use contract::{
     Evidence,
     orchestrator_api::PossibleAct,
@@ -8,7 +10,7 @@ use contract::{
     step::StepName,
 };
 use machine::{
-    Input, Operator, Terms, Verdict,
+    Definition, Input, Operator, Terms, Verdict,
     codes::{REFUSED_COMMAND_MISMATCH, REFUSED_REPLY_MISMATCH},
 };
 use serde_json::Value;
@@ -42,12 +44,26 @@ pub(super) fn acts(facts: &Facts<'_>) -> Vec<PossibleAct> {
     };
     let steps: Vec<_> = names().filter(resolve).collect();
     acts.extend((!steps.is_empty()).then_some(PossibleAct::Resolve { steps }));
+    let timer = |step: &StepName| takes(facts, Action::FireTimer { step: step.clone() });
+    let steps: Vec<_> = names().filter(timer).collect();
+    acts.extend((!steps.is_empty()).then_some(PossibleAct::Timer { steps }));
+    let versions = versions(facts);
+    acts.extend((!versions.is_empty()).then_some(PossibleAct::Migrate { versions }));
     acts.extend(takes(facts, Action::Cancel {}).then_some(PossibleAct::Cancel {}));
     acts.extend(takes(facts, Action::Abandon {}).then_some(PossibleAct::Abandon {}));
     let pause = Action::Pause { clock: PauseClock::default(), holds: PausedHolds::default() };
     acts.extend(takes(facts, pause).then_some(PossibleAct::Pause {}));
     acts.extend(takes(facts, Action::Resume {}).then_some(PossibleAct::Resume {}));
     acts
+}
+
+/// The versions of its definition that could take the saga over.
+fn versions(facts: &Facts<'_>) -> Vec<u32> {
+    let could = |to: &&Arc<Definition>| {
+        let found = || machine::obstacles(facts.definition, to, facts.state);
+        to.name() == facts.definition.name() && machine::catch_panic(found).is_ok_and(|found| found.is_empty())
+    };
+    facts.catalog.iter().filter(could).map(|to| to.version()).collect()
 }
 
 /// The acts that are possible on a saga that cannot be read here.

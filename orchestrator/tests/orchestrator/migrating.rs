@@ -48,6 +48,9 @@ async fn a_saga_goes_on_under_the_version_that_took_it_over(rig: &Rig) {
     assert_eq!(obstacles(client, saga, 2).await, Value::Null);
     let check = "that version has step `check` before `approval`, which was begun without it";
     assert_eq!(obstacles(client, saga, 3).await, json!([check]));
+    let explanation = client.get(&format!("/api/sagas/{saga}/explanation")).await.1;
+    let possible = explanation["possible"].as_array().unwrap();
+    assert!(possible.contains(&json!({ "act": "migrate", "versions": [2] })), "{explanation}");
     let (status, unknown) = client.get("/api/migrations?name=patient-trip&to=9").await;
     assert_eq!((status.as_u16(), &unknown["code"]), (404, &json!("definition_unknown")));
     let (status, plan) =

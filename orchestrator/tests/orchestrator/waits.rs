@@ -128,6 +128,9 @@ async fn a_timer_fires_after_a_restart_and_by_hand(rig: &Rig) {
     let client = &second.client;
     client.reaches(short, SagaStatus::Completed).await;
 
+    let explanation = client.get(&format!("/api/sagas/{long}/explanation")).await.1;
+    let possible = explanation["possible"].as_array().unwrap();
+    assert!(possible.contains(&json!({ "act": "timer", "steps": ["cool-down"] })), "{explanation}");
     let view = client.view(long).await;
     let fire_at = view.steps[2].wake_at.unwrap();
     assert_eq!(view.next_wake_at, Some(fire_at));

@@ -347,6 +347,16 @@ pub enum PossibleAct {
         /// The steps that may have been undone by hand.
         steps: Vec<StepName>,
     },
+    /// Letting the time of a step come now, or another one.
+    Timer {
+        /// The steps that wait for a time.
+        steps: Vec<StepName>,
+    },
+    /// Letting another version of its definition take the saga over.
+    Migrate {
+        /// The versions that could.
+        versions: Vec<u32>,
+    },
     /// Turning the saga around.
     Cancel {},
     /// Having a saga in quarantine loaded again.

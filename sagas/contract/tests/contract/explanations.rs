@@ -45,6 +45,8 @@ fn explanation(full: bool) -> Explanation {
             PossibleAct::Skip { step: step("hold-rooms"), force: true },
             PossibleAct::Edit { steps: vec![step("hold-rooms")] },
             PossibleAct::Resolve { steps: vec![step("hold-rooms")] },
+            PossibleAct::Timer { steps: vec![step("cool-down")] },
+            PossibleAct::Migrate { versions: vec![2] },
             PossibleAct::Cancel {},
             PossibleAct::Release {},
             PossibleAct::Abandon {},
