@@ -480,10 +480,10 @@ impl LaneJournal for MemoryLane {
         stored.records.push(Record { seq: stored.records.len() as u64 + 1, at, entries });
         stored.row.status = SagaStatus::Abandoned;
         stored.row.paused = false;
-        stored.row.holds_until = None;
         stored.row.updated_at = at;
         stored.row.finished_at = Some(at);
         tables.sleeping.remove(&saga);
+        tables.held.remove(&saga);
         Ok(true)
     }
 

@@ -26,7 +26,7 @@ const REMOVE: &str = "DELETE FROM saga_quarantine WHERE saga_id = ANY($1)";
 /// The records are not read, so it does not matter what is wrong with them.
 const ABANDON: &str = "\
 WITH ended AS ( \
-    UPDATE saga SET status = 'abandoned', paused = false, holds_until = NULL, updated_at = $2, finished_at = $2 \
+    UPDATE saga SET status = 'abandoned', paused = false, updated_at = $2, finished_at = $2 \
     WHERE id = $1 AND status IN ('running', 'compensating', 'needs_attention') RETURNING id \
 ), awake AS (DELETE FROM saga_sleep WHERE saga_id IN (SELECT id FROM ended)), \
 released AS (DELETE FROM saga_quarantine WHERE saga_id = $1) \
