@@ -3,6 +3,7 @@
 //! Each value is one process; a clone is another process on the same storage. Nothing survives the last of them.
 
 mod error_groups;
+mod filter;
 mod jobs;
 mod kept_job;
 mod pauses;
@@ -24,7 +25,7 @@ use machine::Entry;
 use tokio::sync::{OwnedMutexGuard, watch};
 use tokio_util::sync::CancellationToken;
 
-use self::{error_groups::Failure, kept_job::KeptJob};
+use self::{error_groups::Failure, filter::matches, kept_job::KeptJob};
 use crate::{
     audit::AuditFilter,
     dead_letters,
@@ -347,25 +348,6 @@ impl Journal for MemoryJournal {
     async fn ping(&self) -> Result<(), JournalError> {
         Ok(())
     }
-}
-
-fn matches(filter: &Filter, row: &SagaRow, Place { id, holds_until }: Place) -> bool {
-    let equal = |wanted: &Option<String>, found: Option<&String>| wanted.is_none() || wanted.as_ref() == found;
-    (filter.statuses.is_empty() || filter.statuses.contains(&row.status))
-        && equal(&filter.name, Some(&row.name))
-        && equal(&filter.business_key, Some(&row.business_key))
-        && equal(&filter.owner, row.owner.as_ref())
-        && equal(&filter.error, row.error.as_ref())
-        && (row.paused || !filter.paused)
-        && filter.created_after.is_none_or(|after| row.created_at >= after)
-        && filter.created_before.is_none_or(|before| row.created_at < before)
-        && filter.holds_before.is_none_or(|before| holds_until.is_some_and(|until| until < before))
-        && match filter.order {
-            Order::Newest => filter.before.is_none_or(|before| id < before),
-            Order::HoldsUntil => {
-                holds_until.is_some_and(|until| filter.behind.is_none_or(|behind| (until, id) > behind))
-            }
-        }
 }
 
 /// A session that owns a shard.
