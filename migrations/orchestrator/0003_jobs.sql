@@ -20,6 +20,8 @@ CREATE TABLE job (
     refused        integer     NOT NULL DEFAULT 0,
     vanished       integer     NOT NULL DEFAULT 0,
     trouble        text,
+    -- One name makes one job, so a request whose answer was lost can be repeated.
+    request_id     uuid        UNIQUE,
     created_at     timestamptz NOT NULL,
     changed_at     timestamptz NOT NULL,
     CONSTRAINT job_state_known CHECK (state IN ('running', 'waiting', 'paused', 'finished', 'aborted')),

@@ -53,7 +53,6 @@ pub(crate) fn saga(catalog: &Catalog, stored: &Stored, dead_letters: Vec<DeadLet
         }
     };
     view.input = state.input.to_value().unwrap_or_default();
-    view.deadline_at = state.deadline_at;
     view.cause.clone_from(&state.cause);
     view.pause = pause(&state);
     let signals = state.signals.iter();
@@ -67,6 +66,7 @@ pub(crate) fn saga(catalog: &Catalog, stored: &Stored, dead_letters: Vec<DeadLet
         Ok(definition) => {
             view.steps = describe(&definition, &state);
             view.summary.holds_until = machine::holds_until(&definition, &state);
+            view.deadline_at = machine::deadline(&definition, &state);
             if !state.status.is_final() {
                 let last = stored.records.last().map_or(stored.row.updated_at, |record| record.at);
                 view.next_wake_at = machine::next_wake(&definition, &state, last);

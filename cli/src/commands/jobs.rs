@@ -41,7 +41,7 @@ pub(crate) async fn run(client: &Client, jobs: Jobs, output: Output, now: DateTi
         Jobs::Abort { id, reason } => change(client, id, "abort", &reason, output).await,
         Jobs::Rerun { id, reason, rate } => {
             let (pace, canary) = (rate.pace, canary(&rate));
-            let request = JobRerun { reason: act::reason(&reason)?, pace, canary };
+            let request = JobRerun { reason: act::reason(&reason)?, pace, canary, request_id: None };
             let job: Job = client.post(&format!("/jobs/{id}/rerun"), &request).await?;
             print(&[job], output)
         }
@@ -59,7 +59,7 @@ async fn make(client: &Client, create: JobCreate, output: Output, now: DateTime<
     let count = usize::try_from(preview.sagas).unwrap_or(usize::MAX);
     select::confirm(action.as_str(), "sagas", count, false, create.consent.yes)?;
     let (pace, canary) = (create.rate.pace, canary(&create.rate));
-    let job: Job = client.post("/jobs", &JobRequest { action, filter, reason, pace, canary }).await?;
+    let job: Job = client.post("/jobs", &JobRequest { action, filter, reason, pace, canary, request_id: None }).await?;
     print(&[job], output)
 }
 

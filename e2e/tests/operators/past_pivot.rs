@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{SETTLED_WITHIN, bench::Bench, in_days, step, until, until_status};
 
 /// Places an order whose capture is refused, and waits until it is stuck.
-async fn stuck(bench: &Bench, key: &str) -> (String, String) {
+pub(crate) async fn stuck(bench: &Bench, key: &str) -> (String, String) {
     let flight = bench.client.flight("LHR", "MLE", in_days(40), "business", 1).await.unwrap();
     let (order_id, saga) = bench.client.place(key, &order_of(&[&flight], "tok_capture_fails")).await.unwrap();
     until_status(&bench.operator, &saga, "needs_attention").await;

@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use contract::{
-    JobId, SagaId,
+    JobId, RequestId, SagaId,
     orchestrator_api::{Canary, Job, JobItem, JobOutcome, JobPreview, JobRefusals, JobState, SagaFilter},
     saga::Action,
 };
@@ -39,8 +39,24 @@ pub struct NewJob {
     pub pace: u16,
     /// The sagas that go first.
     pub canary: Option<Canary>,
+    /// The name of the request, under which one job is made.
+    pub request_id: Option<RequestId>,
     /// The time of the making.
     pub created_at: DateTime<Utc>,
+}
+
+impl NewJob {
+    /// What comes of a request under a name that made this job before.
+    pub(crate) fn repeated(&self, made: Job) -> JobMade {
+        let (filter, parent) = match &self.selection {
+            Selection::Filter(filter) => (Some(filter), None),
+            Selection::RefusedBy(parent) => (None, Some(*parent)),
+        };
+        let asked = (&self.action, filter, parent, &self.actor, &self.reason, self.pace, self.canary);
+        let before =
+            (&made.action, made.filter.as_ref(), made.parent, &made.actor, &made.reason, made.pace, made.canary);
+        if asked == before { JobMade::Made(Box::new(made)) } else { JobMade::RequestReused(made.id) }
+    }
 }
 
 /// The choice of a job's sagas.
@@ -55,8 +71,10 @@ pub enum Selection {
 /// The outcome of making a job.
 #[derive(Debug, Clone, PartialEq)]
 pub enum JobMade {
-    /// It is made.
+    /// It is made, or was made before under the name of the request.
     Made(Box<Job>),
+    /// The name of the request made this job, which is another one. Nothing was made.
+    RequestReused(JobId),
     /// No saga is chosen. Nothing was made.
     NoSagas,
     /// More sagas are chosen than one job takes. Nothing was made.

@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use contract::{
-    JobId, Page, PageToken,
+    JobId, Page, PageToken, RequestId,
     orchestrator_api::{
         Canary, JOB_PACE_DEFAULT, JOB_PACE_MAX, JOB_SAGAS_MAX, Job, JobItem, JobOutcome, JobPreview, JobPreviewRequest,
         JobRequest, JobRerun, JobState, JobView, SagaFilter,
@@ -51,7 +51,7 @@ pub(super) struct Why {
 pub(super) async fn create(
     State(api): State<Api>,
     headers: HeaderMap,
-    Json(JobRequest { action, filter, reason, pace, canary }): Json<JobRequest>,
+    Json(JobRequest { action, filter, reason, pace, canary, request_id }): Json<JobRequest>,
 ) -> Result<Response, ApiError> {
     let operator = operator::read(&headers, &reason)?;
     actions::refuse_card_number(&action)?;
@@ -61,7 +61,7 @@ pub(super) async fn create(
         return Err(ApiError::unprocessable("field_invalid", detail, vec![error]));
     }
     check_filter(&filter)?;
-    make(&api, operator, action, Selection::Filter(filter), pace, canary).await
+    make(&api, operator, action, Selection::Filter(filter), Rate { pace, canary }, request_id).await
 }
 
 /// Makes a job over the sagas that refused the act of one that is over.
@@ -69,7 +69,7 @@ pub(super) async fn rerun(
     State(api): State<Api>,
     Path(id): Path<JobId>,
     headers: HeaderMap,
-    Json(JobRerun { reason, pace, canary }): Json<JobRerun>,
+    Json(JobRerun { reason, pace, canary, request_id }): Json<JobRerun>,
 ) -> Result<Response, ApiError> {
     let operator = operator::read(&headers, &reason)?;
     let parent = find(&api, id).await?;
@@ -77,7 +77,13 @@ pub(super) async fn rerun(
         let detail = format!("the job is {}; its failures are known when it is over", parent.state.as_str());
         return Err(ApiError::conflict("job_unfinished", detail));
     }
-    make(&api, operator, parent.action, Selection::RefusedBy(id), pace, canary).await
+    make(&api, operator, parent.action, Selection::RefusedBy(id), Rate { pace, canary }, request_id).await
+}
+
+/// How fast a job goes, and which of its sagas go first.
+struct Rate {
+    pace: Option<u16>,
+    canary: Option<Canary>,
 }
 
 async fn make(
@@ -85,8 +91,8 @@ async fn make(
     operator: Operator,
     action: Action,
     selection: Selection,
-    pace: Option<u16>,
-    canary: Option<Canary>,
+    Rate { pace, canary }: Rate,
+    request_id: Option<RequestId>,
 ) -> Result<Response, ApiError> {
     let pace = pace.unwrap_or(JOB_PACE_DEFAULT);
     if !(1..=JOB_PACE_MAX).contains(&pace) {
@@ -97,11 +103,16 @@ async fn make(
     }
     let Operator { actor, role, reason } = operator;
     let (id, created_at) = (kit::ids::job_id(), api.shared.clock.now());
-    let new = NewJob { id, action, selection, actor, role, reason, pace, canary, created_at };
+    let new = NewJob { id, action, selection, actor, role, reason, pace, canary, request_id, created_at };
     match api.shared.journal.make_job(&new).await.map_err(|error| problems::journal(&error))? {
         JobMade::Made(job) => {
-            tracing::info!(%id, action = job.action.as_str(), sagas = job.sagas, actor = job.actor, "a job is made");
+            let Job { id, action, sagas, actor, .. } = &*job;
+            tracing::info!(%id, action = action.as_str(), sagas, actor, "a job is made");
             Ok((StatusCode::CREATED, [(header::LOCATION, format!("/api/jobs/{id}"))], Json(*job)).into_response())
+        }
+        JobMade::RequestReused(made) => {
+            let detail = format!("this request id was used for another request, which made {made}");
+            Err(ApiError::unprocessable("idempotency_key_reused", detail, Vec::new()))
         }
         JobMade::NoSagas => {
             let detail = "no saga is chosen: none matches that has not ended, or none refused the act";

@@ -15,9 +15,9 @@ use crate::{
     ids::{OrderId, UserId},
     money::{Money, MoneyError},
     offer::OfferId,
-    payment::{PaymentToken, REFUSED_AUTHENTICATION},
+    payment::PaymentToken,
     person_name::PersonName,
-    saga::{CAUSE_SIGNAL_MISSED, Cause},
+    saga::Cause,
 };
 
 pub use self::{
@@ -307,10 +307,6 @@ impl OrderStatus {
     }
 }
 
-/// The words for a client who did not confirm a payment in time.
-const AUTHENTICATION_EXPIRED: &str =
-    "The payment was not confirmed with the bank in time. Nothing is booked or charged.";
-
 /// The words for a client whose order was undone for a technical reason or by a person: how our parts failed is not
 /// theirs to know.
 pub const NOT_COMPLETED: &str = "The order could not be completed. Nothing is booked or charged.";
@@ -319,19 +315,11 @@ pub const NOT_COMPLETED: &str = "The order could not be completed. Nothing is bo
 pub const GIVEN_UP: &str = "The order could not be completed. Our staff is looking after what was begun.";
 
 impl Reason {
-    /// The reason in a client's words. How our parts failed is not theirs to know, nor what a saga waits for.
+    /// The reason in a client's words. How our parts failed is not theirs to know.
     #[must_use]
     pub fn of(cause: &Cause) -> Self {
-        let authentication = cause.code == CAUSE_SIGNAL_MISSED;
-        let code = if authentication { REFUSED_AUTHENTICATION } else { &cause.code };
-        let message = if authentication {
-            AUTHENTICATION_EXPIRED
-        } else if cause.refused {
-            &cause.message
-        } else {
-            NOT_COMPLETED
-        };
-        Self { code: code.to_owned(), message: message.to_owned() }
+        let message = if cause.refused { &cause.message } else { NOT_COMPLETED };
+        Self { code: cause.code.clone(), message: message.to_owned() }
     }
 }
 

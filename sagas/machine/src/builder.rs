@@ -104,6 +104,7 @@ pub struct Sends<C> {
 pub struct Awaits<P> {
     signal: String,
     within: Option<Duration>,
+    is_optional: bool,
     learn: Option<Learn>,
     payload: PhantomData<fn() -> P>,
 }
@@ -300,7 +301,8 @@ impl<'b, I: DeserializeOwned + Send + Sync + 'static, F: Default + 'static> Step
     /// Lets the step wait for a signal with a payload of type `P`. It needs no compensation, because it holds nothing.
     pub fn signal<P: DeserializeOwned + Send + Sync + 'static>(self, name: &str) -> StepBuilder<'b, I, F, Awaits<P>> {
         let Self { builder, parts, work: NoWorkYet } = self;
-        let work = Awaits { signal: name.to_owned(), within: None, learn: None, payload: PhantomData };
+        let work =
+            Awaits { signal: name.to_owned(), within: None, is_optional: false, learn: None, payload: PhantomData };
         StepBuilder { builder, parts, work }
     }
 
@@ -396,6 +398,13 @@ where
         self
     }
 
+    /// Lets the saga go on without the signal when it is missed, as if the step were not needed. A step behind it finds out
+    /// itself what the signal would have told.
+    pub const fn or_go_on(mut self) -> Self {
+        self.work.is_optional = true;
+        self
+    }
+
     /// Keeps what the steps after this one may know of the signal's payload.
     pub fn on_signal(mut self, learn: fn(&mut F, &P)) -> Self {
         self.work.learn = Some(mapping::erase_learn::<F, P>(self.parts.name.clone(), learn));
@@ -404,8 +413,8 @@ where
 
     /// Makes the step part of the definition.
     pub fn add(self) -> StepHandle {
-        let Self { builder, parts, work: Awaits { signal: name, within, learn, .. } } = self;
-        builder.push(parts, ForwardParts::Signal { name, within, check_payload: check::<P>, learn })
+        let Self { builder, parts, work: Awaits { signal: name, within, is_optional, learn, .. } } = self;
+        builder.push(parts, ForwardParts::Signal { name, within, is_optional, check_payload: check::<P>, learn })
     }
 }
 

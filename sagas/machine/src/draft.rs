@@ -292,12 +292,16 @@ impl<'a> Draft<'a> {
             return;
         }
         let over = waits_over(self.definition, &self.state, self.now);
-        let (mut fired, mut missed) = (false, Vec::new());
+        let (mut passed, mut missed) = (false, Vec::new());
         for step in over {
             match &step.forward {
                 Forward::Timer { .. } => {
                     self.record(Entry::TimerFired { step: step.name.clone() });
-                    fired = true;
+                    passed = true;
+                }
+                Forward::Signal { signal, .. } if signal.is_optional => {
+                    self.record(Entry::StepNotNeeded { step: step.name.clone() });
+                    passed = true;
                 }
                 Forward::Signal { signal, .. } => missed.push((step, signal)),
                 Forward::Command { .. } | Forward::Close { .. } => {}
@@ -311,7 +315,7 @@ impl<'a> Draft<'a> {
                 self.follow_refusal(step, Op::Action, CAUSE_SIGNAL_MISSED.to_owned(), message);
             }
         }
-        if fired {
+        if passed {
             self.advance();
         }
     }

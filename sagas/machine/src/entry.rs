@@ -209,7 +209,7 @@ pub enum Entry {
         /// The name of the step.
         step: StepName,
     },
-    /// A step was reached and found not needed. It counts as done.
+    /// A step was reached and found not needed, or the signal was missed that it can do without. It counts as done.
     StepNotNeeded {
         /// The name of the step.
         step: StepName,

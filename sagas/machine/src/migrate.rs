@@ -141,17 +141,19 @@ pub fn migrate(
     draft.finish()
 }
 
-/// True when the saga came by the step and found that it is not needed. The other version would have found the same.
+/// True when the saga came by the step and found that it is not needed. The other version would have found the same, or
+/// has missed the signal.
 fn was_not_needed(step: &Step, state: &State) -> bool {
     let passed = |touched: &StepState| touched.not_applicable && !touched.was_begun();
-    step.is_perhaps_needed() && state.steps.get(&step.name).is_some_and(passed)
+    let may_pass = step.is_perhaps_needed() || matches!(step.work(), Work::Signal(signal) if signal.is_optional);
+    may_pass && state.steps.get(&step.name).is_some_and(passed)
 }
 
 /// True when a step means the same in both versions: its kind, its work and its undo.
 fn is_same(old: &Step, new: &Step) -> bool {
     let same_work = match (old.work(), new.work()) {
         (Work::Command(old), Work::Command(new)) => is_same_command(old, new),
-        (Work::Signal(old), Work::Signal(new)) => old.name == new.name,
+        (Work::Signal(old), Work::Signal(new)) => old.name == new.name && old.is_optional == new.is_optional,
         (Work::Timer, Work::Timer) => true,
         (Work::Command(_) | Work::Signal(_) | Work::Timer, _) => false,
     };

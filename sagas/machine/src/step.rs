@@ -90,6 +90,8 @@ pub struct SignalSpec {
     pub name: SignalName,
     /// The time within which it must come; none for a step that waits without end.
     pub within: Option<Duration>,
+    /// True when the saga goes on without it where it is missed; false when that refuses the step.
+    pub is_optional: bool,
     /// Checks that a value is of the payload's type.
     pub(crate) check_payload: fn(&Document) -> Result<(), Mismatch>,
 }

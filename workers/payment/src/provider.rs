@@ -6,7 +6,7 @@
 //! forgets after a day.
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use contract::{Money, OrderId, PaymentId, SagaId, payment::PaymentToken};
 use serde::{Deserialize, Serialize};
 
@@ -121,6 +121,9 @@ pub struct Unclear(pub String);
 
 /// The outcome of a call.
 pub type Asked<T = ()> = Result<Answer<T>, Unclear>;
+
+/// How long a client may take for the act that a provider asks for: as long as the sagas wait for news of it.
+pub(crate) const ACTION_WITHIN: TimeDelta = TimeDelta::minutes(10);
 
 /// A payment provider.
 #[async_trait]

@@ -35,15 +35,12 @@ use self::{
     wire::{Form, Intent, Listed, Problem, Refund, Wire},
 };
 use crate::provider::{
-    Action, Answer, Asked, Authorized, Charge, Found, Key, PaymentProvider, ProviderReference, Reference, Refused,
-    Standing, Unclear,
+    ACTION_WITHIN, Action, Answer, Asked, Authorized, Charge, Found, Key, PaymentProvider, ProviderReference,
+    Reference, Refused, Standing, Unclear,
 };
 
 /// The life of an authorization whose end Stripe does not say: the shortest of the card schemes.
 const AUTHORIZATION: TimeDelta = TimeDelta::hours(4 * 24 + 18);
-
-/// How long a client may take at the issuer. Stripe says no end of it; sagas have deadlines of their own.
-const ACTION: TimeDelta = TimeDelta::hours(1);
 
 /// The most refunds of one intent that are looked through; Stripe lists no more at a time.
 const REFUNDS_MAX: &str = "100";
@@ -174,7 +171,7 @@ impl StripeProvider {
             }
             status::REQUIRES_ACTION => match intent.next_action.and_then(|next| next.redirect_to_url) {
                 Some(redirect) => {
-                    let expires_at = self.clock.now() + ACTION;
+                    let expires_at = self.clock.now() + ACTION_WITHIN;
                     Answer::RequiresAction(Action { provider_reference, url: redirect.url, expires_at })
                 }
                 None => {

@@ -30,6 +30,10 @@ impl Tables {
 impl Jobs for MemoryJournal {
     async fn make_job(&self, new: &NewJob) -> Result<JobMade, JournalError> {
         let mut tables = self.storage.tables();
+        let named = |kept: &&KeptJob| new.request_id.is_some() && kept.request_id == new.request_id;
+        if let Some(made) = tables.jobs.values().find(named) {
+            return Ok(new.repeated(made.job.clone()));
+        }
         let open = tables.jobs.values().filter(|kept| !kept.job.state.is_over()).count();
         if open >= JOBS_OPEN_MAX as usize {
             return Ok(JobMade::TooManyJobs);
@@ -60,7 +64,8 @@ impl Jobs for MemoryJournal {
             at: None,
         };
         let items: Vec<_> = (1..).zip(sagas).map(pending).collect();
-        let NewJob { id, action, selection: _, actor, role, reason, pace, canary, created_at } = new.clone();
+        let NewJob { id, action, selection: _, actor, role, reason, pace, canary, request_id, created_at } =
+            new.clone();
         let created_at = created_at.trunc_subsecs(6);
         let job = Job {
             id,
@@ -81,7 +86,7 @@ impl Jobs for MemoryJournal {
             created_at,
             changed_at: created_at,
         };
-        tables.jobs.insert(id, KeptJob { job: job.clone(), canary_passed: false, items });
+        tables.jobs.insert(id, KeptJob { job: job.clone(), request_id, canary_passed: false, items });
         drop(tables);
         self.storage.jobs_changed.send_modify(|changes| *changes += 1);
         Ok(JobMade::Made(Box::new(job)))
@@ -183,7 +188,7 @@ impl Jobs for MemoryJournal {
     ) -> Result<(), JournalError> {
         let mut tables = self.storage.tables();
         let Some(kept) = tables.jobs.get_mut(&id) else { return Ok(()) };
-        let KeptJob { job, items, canary_passed: _ } = kept;
+        let KeptJob { job, items, canary_passed: _, request_id: _ } = kept;
         for JobResult { place, outcome, code, message } in results.iter().cloned() {
             let pending = |item: &&mut JobItem| item.place == place && item.outcome == JobOutcome::Pending;
             let Some(item) = items.iter_mut().find(pending) else { continue };

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use contract::{
-    JobId, SagaId,
+    JobId, RequestId, SagaId,
     limits::cut_error_text,
     orchestrator_api::{
         AfterCanary, Canary, JOB_SAGAS_MAX, Job, JobItem, JobOutcome, JobPreview, JobRefusals, JobState, SagaFilter,
@@ -28,8 +28,8 @@ canary_passed, sagas, done, refused, vanished, trouble, created_at, changed_at";
 
 const INSERT: &str = "\
 INSERT INTO job (id, shard, state, action, filter, parent, actor, role, reason, pace, canary, canary_goes_on, sagas, \
-                 created_at, changed_at) \
-VALUES ($1, $2, 'running', $3::json, $4::json, $5, $6, $7, $8, $9, $10, $11, 0, $12, $12)";
+                 request_id, created_at, changed_at) \
+VALUES ($1, $2, 'running', $3::json, $4::json, $5, $6, $7, $8, $9, $10, $11, 0, $12, $13, $13)";
 
 const INSERT_REFUSED: &str = "\
 INSERT INTO job_item (job_id, place, saga_id) \
@@ -103,6 +103,13 @@ pub(super) async fn make(connection: &mut PgConnection, shards: u16, new: &NewJo
         .execute(&mut *transaction)
         .await
         .map_err(&failed)?;
+    if let Some(request_id) = new.request_id {
+        let named = format!("SELECT {JOB} FROM job WHERE request_id = $1");
+        let made = sqlx::query_as::<_, JobColumns>(AssertSqlSafe(named)).bind(request_id.uuid());
+        if let Some(made) = made.fetch_optional(&mut *transaction).await.map_err(&failed)? {
+            return Ok(new.repeated(made.into_job()?));
+        }
+    }
     let open: i64 = sqlx::query_scalar(OPEN).fetch_one(&mut *transaction).await.map_err(&failed)?;
     if open >= i64::from(JOBS_OPEN_MAX) {
         return Ok(JobMade::TooManyJobs);
@@ -123,6 +130,7 @@ pub(super) async fn make(connection: &mut PgConnection, shards: u16, new: &NewJo
         .bind(i32::from(new.pace))
         .bind(new.canary.map(|canary| signed(canary.sagas)))
         .bind(new.canary.is_some_and(|canary| canary.then == AfterCanary::GoOn))
+        .bind(new.request_id.map(RequestId::uuid))
         .bind(new.created_at)
         .execute(&mut *transaction)
         .await

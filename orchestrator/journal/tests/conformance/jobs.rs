@@ -23,6 +23,7 @@ fn new_job(selection: Selection) -> NewJob {
         reason: "because".to_owned(),
         pace: 7,
         canary: None,
+        request_id: None,
         created_at: now(),
     }
 }
@@ -117,4 +118,17 @@ pub(crate) async fn the_results_of_a_job_are_noted_once_and_its_state_changes_on
     assert_eq!(journal.jobs(Some(again.id), 10).await.unwrap().len(), 1);
     assert_eq!(journal.forget_jobs(now() + TimeDelta::hours(1)).await.unwrap(), 2);
     assert_eq!(journal.job(new.id).await.unwrap(), None);
+}
+
+pub(crate) async fn one_name_makes_one_job_and_no_other(storage: &dyn Storage) {
+    let journal = storage.process().await;
+    let mut lane = journal.lane(0).await.unwrap();
+    commit(&mut *lane, vec![start(row(saga_on(0)), None)]).await;
+    let request_id = Some(contract::RequestId::from_uuid(kit::ids::uuid_v7()));
+    let named = || NewJob { request_id, ..new_job(Selection::Filter(orders())) };
+    let JobMade::Made(first) = journal.make_job(&named()).await.unwrap() else { panic!("it is made") };
+    assert_eq!(journal.make_job(&named()).await.unwrap(), JobMade::Made(first.clone()));
+    let other = NewJob { pace: 8, ..named() };
+    assert_eq!(journal.make_job(&other).await.unwrap(), JobMade::RequestReused(first.id));
+    assert_eq!(journal.jobs(None, 10).await.unwrap(), [*first]);
 }

@@ -80,6 +80,7 @@ on_both! {
         writers_in_several_processes_make_one_chain;
     jobs:
         a_job_has_the_sagas_that_matched_when_it_was_made,
+        one_name_makes_one_job_and_no_other,
         the_results_of_a_job_are_noted_once_and_its_state_changes_only_from_where_it_may;
     pauses:
         a_pause_is_known_to_every_process_until_it_ends;

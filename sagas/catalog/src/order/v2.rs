@@ -140,6 +140,7 @@ pub fn definition() -> Result<Definition, Vec<DefinitionError>> {
         .if_needed(|_, facts| facts.requires_action) // 3-D Secure: the client is at the bank.
         .signal::<PaymentAction>(SIGNAL_PAYMENT_ACTION)
         .within(ACTION_WITHIN)
+        .or_go_on() // The news may be lost: the provider is asked either way.
         .add();
     let complete = saga
         .step("complete-authorization")

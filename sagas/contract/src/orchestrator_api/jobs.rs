@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ids::{JobId, SagaId},
+    ids::{JobId, RequestId, SagaId},
     saga::{Action, SagaStatus},
     step::StepName,
 };
@@ -68,6 +68,9 @@ pub struct JobRequest {
     /// The sagas that go first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<Canary>,
+    /// Names the request, so that it can be repeated when its answer was lost: one name makes one job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<RequestId>,
 }
 
 /// A request for a new job over the sagas that refused the act of an earlier one.
@@ -82,6 +85,9 @@ pub struct JobRerun {
     /// The sagas that go first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<Canary>,
+    /// Names the request, as in [`JobRequest`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<RequestId>,
 }
 
 /// The first sagas of a job, after which it waits, or looks at what came of them.

@@ -17,7 +17,7 @@ use crate::{
 
 pub(crate) fn all() -> Vec<Golden> {
     let canary = Some(Canary { sagas: 5, then: AfterCanary::GoOn });
-    let rerun = JobRerun { reason: "the provider is back".into(), pace: Some(20), canary };
+    let rerun = JobRerun { reason: "the provider is back".into(), pace: Some(20), canary, request_id: None };
     vec![
         golden("job_request", request(true)),
         golden("job_request.least", request(false)),
@@ -60,6 +60,7 @@ fn request(full: bool) -> JobRequest {
         reason: "the hotel called back".into(),
         pace: full.then_some(20),
         canary: full.then_some(Canary { sagas: 5, then: AfterCanary::Wait }),
+        request_id: None,
     }
 }
 

@@ -61,7 +61,7 @@ pub(super) struct Defaults {
 /// The forward half of a step as its builder has gathered it.
 pub(super) enum ForwardParts {
     Command { signature: Signature, timing: Timing, build: BuildAction, learn: Option<Learn> },
-    Signal { name: String, within: Option<Duration>, check_payload: Check, learn: Option<Learn> },
+    Signal { name: String, within: Option<Duration>, is_optional: bool, check_payload: Check, learn: Option<Learn> },
     Timer { wake: BuildWake },
 }
 
@@ -183,12 +183,12 @@ fn step(
         ForwardParts::Command { signature, timing, build, learn } => {
             Forward::Command { command: signature.spec(&timing, retry, defaults.reply_within), build, learn }
         }
-        ForwardParts::Signal { name, within, check_payload, learn } => {
+        ForwardParts::Signal { name, within, is_optional, check_payload, learn } => {
             let name = name.parse().unwrap_or_else(|_| {
                 mistakes.push(DefinitionError::BadSignalName { step: parts.name.clone(), name });
                 NAMELESS.parse().expect("the stand-in is a signal's name")
             });
-            Forward::Signal { signal: SignalSpec { name, within, check_payload }, learn }
+            Forward::Signal { signal: SignalSpec { name, within, is_optional, check_payload }, learn }
         }
         ForwardParts::Timer { wake } => Forward::Timer { wake, divisor: 1 },
     };

@@ -23,8 +23,9 @@ pub(super) fn shape_text(definition: &Definition) -> String {
         }
         text += &match step.work() {
             Work::Command(command) => command_line(Op::Action, command),
-            Work::Signal(SignalSpec { name, within, .. }) => {
-                format!("signal {name} within {}\n", within.map_or(0, |within| within.as_millis()))
+            Work::Signal(SignalSpec { name, within, is_optional, .. }) => {
+                let otherwise = if *is_optional { " or go on" } else { "" };
+                format!("signal {name} within {}{otherwise}\n", within.map_or(0, |within| within.as_millis()))
             }
             Work::Timer => "timer\n".to_owned(),
         };

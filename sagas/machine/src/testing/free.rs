@@ -92,7 +92,7 @@ pub fn check_definition(
     Ok(())
 }
 
-/// A step takes its signal whether it came early or in time, and how often; a signal that never comes is missed.
+/// A step takes its signal whether it came early or in time, and how often; one that never comes is missed, or done without.
 fn check_wait<'d>(
     definition: &Definition,
     simulation: &dyn Fn(&Script) -> Simulation<'d>,
@@ -111,6 +111,7 @@ fn check_wait<'d>(
     let never = with(Fate::LoseCommand);
     let ended = simulation(&never).run()?;
     let expected = match step.kind() {
+        _ if signal.is_optional => SagaStatus::Completed,
         StepKind::Compensatable => SagaStatus::Compensated,
         StepKind::Pivot | StepKind::Retriable => SagaStatus::NeedsAttention,
     };

@@ -1,11 +1,13 @@
 //! Steps that wait for a signal or a time.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use contract::saga::{Action, SagaStatus, StepStatus};
-use machine::{Phase, testing::check_definition};
+use machine::{Builder, Phase, testing::check_definition};
 use serde_json::json;
 
-use crate::common::{Talk, approval, name, replies, signal, status_of, trip};
+use crate::common::{Approval, Learned, Talk, Trip, approval, name, probe, replies, signal, status_of, trip, unprobe};
 
 fn begin() -> Talk {
     Talk::begin(approval(), 0)
@@ -56,6 +58,24 @@ fn a_missed_signal_turns_the_saga_around_and_what_comes_later_changes_nothing() 
     talk.undone("create");
     assert_eq!(talk.state.status, SagaStatus::Compensated);
     assert!(talk.signal("approval", "late").starts_with("refused: saga_finished"));
+}
+
+#[test]
+fn a_saga_goes_on_without_a_signal_that_it_can_do_without() {
+    let mut saga = Builder::<Trip, Learned>::new("news", 1);
+    let create = saga.step("create").command(probe).compensate(unprobe).add();
+    let news = saga.step("news").after([create]).signal::<Approval>("news");
+    let news = news.within(Duration::from_secs(600)).or_go_on().add();
+    saga.step("confirm").pivot().after([news]).command(probe).add();
+    let definition = saga.build().unwrap();
+    check_definition(&definition, &trip(0), &replies).unwrap();
+
+    let mut talk = Talk::begin(definition, 0);
+    talk.done("create");
+    assert_eq!(talk.wait(), "news is not needed; send confirm 1.1");
+    assert_eq!(status_of(&talk, "news"), StepStatus::NotApplicable);
+    assert_eq!(talk.signal("news", "late"), "ignored: no step waits for it any more");
+    assert_eq!(talk.done("confirm"), "confirm done; completed; => completed");
 }
 
 #[test]

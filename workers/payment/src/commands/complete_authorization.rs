@@ -1,8 +1,8 @@
 //! `payment.complete_authorization`: asks the provider how authorizations stand that required an act of the client. Nobody
 //! else is believed: neither the client who comes back, nor a webhook.
 
+use chrono::{DateTime, Utc};
 use contract::{
-    Money,
     command::Outcome,
     payment::{
         PaymentStatus, REFUSED_AUTHENTICATION, REFUSED_NOT_AUTHORIZED,
@@ -14,22 +14,23 @@ use sqlx::PgConnection;
 use worker_runtime::{Decided, HandlerError, Member, OutsideHandler, Prepare, Recording, SetHandled};
 
 use super::{
-    calls::{Payments, unclear},
+    calls::{Payments, definite, unclear},
     versions::NamesPayment,
 };
 use crate::{
     authorizations::{Answered, Given, refuse, store},
     payments::{Payment, find},
-    provider::{Authorized, Found, ProviderReference, Reference, Refused, Standing},
+    provider::{Authorized, Charge, Found, ProviderReference, Refused, Standing},
 };
 
 /// The arguments of the call, stored until its record.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Prepared {
-    reference: Reference,
+    charge: Charge,
     provider_reference: Option<ProviderReference>,
     number: i16,
-    amount: Money,
+    /// True when the client's time is over.
+    is_over: bool,
 }
 
 impl OutsideHandler<CompleteAuthorization> for Payments {
@@ -43,21 +44,23 @@ impl OutsideHandler<CompleteAuthorization> for Payments {
     ) -> Decided<Self, CompleteAuthorization> {
         let ids: Vec<_> = set.iter().map(|member| member.command.named()).collect();
         let payments = find(tx, CompleteAuthorization::BY, &ids).await?;
-        ids.iter().map(|id| prepared(payments.get(id))).collect()
+        set.iter().zip(&ids).map(|(member, id)| prepared(payments.get(id), member.context.now)).collect()
     }
 
     async fn call(&self, prepared: &Prepared, _resumed: bool) -> Result<Self::Answer, HandlerError> {
-        let found =
-            self.provider.find(&prepared.reference, prepared.provider_reference.as_ref()).await.map_err(unclear)?;
+        let Prepared { charge, provider_reference, is_over, .. } = prepared;
+        let found = self.provider.find(&charge.reference, provider_reference.as_ref()).await.map_err(unclear)?;
         let Some(Found { provider_reference, standing }) = found else {
             return Err(HandlerError::fault("the provider does not know the authorization (yet)"));
         };
         match standing {
             Standing::Authorized(capture_before) => Ok(Ok(Authorized { provider_reference, capture_before })),
             Standing::Refused(no) => Ok(Err(no)),
-            Standing::Ended => {
-                let message = "the authorization ended before the client had acted";
-                Ok(Err(Refused::new(REFUSED_AUTHENTICATION, message)))
+            Standing::Ended => Ok(Err(too_late())),
+            Standing::RequiresAction if *is_over => {
+                // From here on the client cannot act any more.
+                definite(self.provider.abandon(charge).await)?;
+                Ok(Err(too_late()))
             }
             Standing::RequiresAction => Err(HandlerError::fault("the client has not acted at the provider yet")),
             Standing::Accepted => Err(HandlerError::fault("the provider has not decided yet")),
@@ -72,11 +75,11 @@ impl OutsideHandler<CompleteAuthorization> for Payments {
     ) -> SetHandled<AuthorizationCompleted> {
         let Some(now) = set.first().map(|recording| recording.context.now) else { return Ok(Vec::new()) };
         let (mut given, mut refused, mut outcomes) = (Vec::new(), Vec::new(), Vec::new());
-        for Recording { command, prepared: Prepared { number, amount, .. }, answer, .. } in &*set {
+        for Recording { command, prepared: Prepared { charge, number, .. }, answer, .. } in &*set {
             let payment_id = command.payment_id;
             outcomes.push(match answer {
                 Ok(authorized) => {
-                    let answer = Given { amount: *amount, number: *number, authorized: authorized.clone() };
+                    let answer = Given { amount: charge.amount, number: *number, authorized: authorized.clone() };
                     given.push(Answered { payment_id, answer });
                     Outcome::done(AuthorizationCompleted { capture_before: authorized.capture_before })
                 }
@@ -92,16 +95,26 @@ impl OutsideHandler<CompleteAuthorization> for Payments {
     }
 }
 
+fn too_late() -> Refused {
+    Refused::new(
+        REFUSED_AUTHENTICATION,
+        "The payment was not confirmed with the bank in time. Nothing is booked or charged.",
+    )
+}
+
 /// The question for the provider, or the answer that the payment's own row gives.
-fn prepared(payment: Option<&Payment>) -> Result<Prepare<Prepared, AuthorizationCompleted>, HandlerError> {
+fn prepared(
+    payment: Option<&Payment>,
+    now: DateTime<Utc>,
+) -> Result<Prepare<Prepared, AuthorizationCompleted>, HandlerError> {
     let refused = |code: &str, message: &str| Ok(Prepare::Answer(Outcome::refused(code, message)));
     let Some(payment) = payment else { return refused(REFUSED_NOT_AUTHORIZED, "the payment was not begun") };
     match (payment.status, payment.capture_before) {
         (PaymentStatus::RequiresAction, _) => Ok(Prepare::Call(Prepared {
-            reference: payment.charge().reference,
+            charge: payment.charge(),
             provider_reference: payment.provider_reference.clone(),
             number: payment.authorization,
-            amount: payment.amount,
+            is_over: payment.action.as_ref().is_some_and(|(_, until)| *until <= now),
         })),
         (PaymentStatus::Authorized | PaymentStatus::Captured, Some(capture_before)) => {
             Ok(Prepare::Answer(Outcome::done(AuthorizationCompleted { capture_before })))

@@ -10,14 +10,12 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::tokens::Mood;
-use crate::provider::{Authorized, Charge, ProviderReference, Reference, Refused, Standing};
+use crate::provider::{ACTION_WITHIN, Authorized, Charge, ProviderReference, Reference, Refused, Standing};
 
 /// The life of an authorization: card schemes give as much to a payment that its owner started.
 const AUTHORIZATION: Duration = Duration::days(7);
 /// The life of an authorization that expires fast: long enough for an order that nothing delays.
 const AUTHORIZATION_FAST: Duration = Duration::minutes(1);
-/// How long the sandbox waits for a client: longer than any saga does.
-const ACTION: Duration = Duration::minutes(15);
 
 pub(super) const REQUIRES_ACTION: &str = "requires_action";
 pub(super) const AUTHORIZED: &str = "authorized";
@@ -179,7 +177,7 @@ pub(super) async fn make(
     .bind(status)
     .bind(failure_code)
     .bind((status == AUTHORIZED).then(|| now + life))
-    .bind((status == REQUIRES_ACTION).then(|| now + ACTION))
+    .bind((status == REQUIRES_ACTION).then(|| now + ACTION_WITHIN))
     .bind(now)
     .fetch_one(tx)
     .await

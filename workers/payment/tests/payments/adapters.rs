@@ -1,17 +1,21 @@
 //! One suite over every adapter of the provider port, and what is the Stripe adapter's alone.
 
+use std::sync::Arc;
+
+use chrono::TimeDelta;
 use contract::{
-    SagaId,
+    Outcome, SagaId,
     payment::{PaymentToken, REFUSED_AUTHENTICATION, REFUSED_DECLINED, REFUSED_INSUFFICIENT, REFUSED_TOKEN_UNKNOWN},
 };
-use kit::ids;
+use kit::{clock::Clock, ids};
 use worker_payment::{
-    SandboxProvider, StripeProvider,
+    Provider, SandboxProvider, StripeProvider, domain,
     provider::{Answer, Authorized, Charge, Key, PaymentProvider, ProviderReference, Reference, Standing},
 };
+use worker_runtime::testkit::{Harness, ManualClock, compensation_of};
 
 use crate::{
-    money::{Till, eur},
+    money::{Paying, Till, eur},
     stripe_server::{KEY, StripeServer, Trouble},
 };
 
@@ -141,9 +145,13 @@ async fn the_sandbox_does_what_every_provider_has_to_do() {
 }
 
 fn stripe(server: &StripeServer, key: &str) -> StripeProvider {
+    stripe_at(server, key, kit::clock::system())
+}
+
+fn stripe_at(server: &StripeServer, key: &str, clock: Arc<dyn Clock>) -> StripeProvider {
     let url = format!("http://{}", server.address).parse().unwrap();
     let back = "https://travel.example/back".parse().unwrap();
-    StripeProvider::new(url, key.to_owned().into(), back, kit::clock::system()).unwrap()
+    StripeProvider::new(url, key.to_owned().into(), back, clock).unwrap()
 }
 
 #[tokio::test]
@@ -226,4 +234,35 @@ async fn a_client_who_is_not_verified_at_stripe_and_what_a_person_did_there_are_
     server.turn("requires_capture", "canceled");
     assert_eq!(provider.void(&reference).await.unwrap(), Answer::Lapsed);
     assert_eq!(provider.capture(&reference, eur("100.00")).await.unwrap(), Answer::Lapsed);
+}
+
+#[tokio::test]
+async fn at_stripe_too_a_client_whose_time_is_over_cannot_confirm_any_more() {
+    let server = StripeServer::start().await;
+    let database = private_servers::testing::database("payment").await;
+    let clock = Arc::new(ManualClock::new(kit::clock::system().now()));
+    let provider = Provider::Other(Arc::new(stripe_at(&server, KEY, clock.clone())));
+    let harness = Harness::open(domain(provider), &database, clock.clone()).await;
+    let paying = Paying::new();
+    harness.deliver(&paying.authorizing, &paying.authorize("tok_3ds")).await;
+    let completing = paying.step("complete-authorization");
+    let early = harness.deliver(&completing, &paying.complete()).await;
+    assert!(matches!(early, Outcome::Faulted(_)), "{early:?}");
+    clock.advance(TimeDelta::minutes(11));
+    let Outcome::Refused(no) = harness.deliver(&completing, &paying.complete()).await else { panic!("not refused") };
+    assert_eq!(no.code, REFUSED_AUTHENTICATION);
+    assert_eq!((server.count("canceled"), server.count("requires_action")), (1, 0));
+    // The saga turns around, and nothing more is asked of the provider.
+    let undone = harness.deliver(&compensation_of(&paying.authorizing), &paying.void()).await;
+    assert!(matches!(undone, Outcome::Done { .. }), "{undone:?}");
+
+    // One that has confirmed in time is taken, however late it is asked about.
+    let paying = Paying::new();
+    harness.deliver(&paying.authorizing, &paying.authorize("tok_3ds")).await;
+    server.turn("requires_action", "requires_capture");
+    clock.advance(TimeDelta::minutes(11));
+    let completed = harness.deliver(&paying.step("complete-authorization"), &paying.complete()).await;
+    assert!(matches!(completed, Outcome::Done { .. }), "{completed:?}");
+    let taken = harness.deliver(&paying.step("capture-payment"), &paying.capture("60.00")).await;
+    assert!(matches!(taken, Outcome::Done { .. }), "{taken:?}");
 }

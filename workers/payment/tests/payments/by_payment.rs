@@ -1,5 +1,7 @@
 //! The second version of the commands: payments by their own ids.
 
+use std::cell::RefCell;
+
 use chrono::TimeDelta;
 use contract::{
     CommandId, Op, Outcome,
@@ -10,7 +12,7 @@ use contract::{
 };
 use kit::ids;
 use worker_runtime::testkit::{
-    action_of_a_new_saga, compensation_of,
+    Snapshot, action_of_a_new_saga, compensation_of,
     conformance::{check_outside_overlap, check_pair, check_refusal, check_refusal_in_set},
     lab::get,
 };
@@ -37,6 +39,57 @@ async fn authorizing_and_voiding_by_payment_keep_every_promise_of_the_barrier() 
         check_outside_overlap(&till.harness, &snapshot(), pair).await;
         till.assert_sound().await;
     }
+}
+
+/// More payments than one run of the kit uses.
+const PREPARED: usize = 40;
+
+/// Payments that have come so far, to be taken one by one.
+async fn prepared(till: &Till, token: &str, approved: bool) -> RefCell<Vec<Paying>> {
+    let mut all = Vec::new();
+    for _ in 0..PREPARED {
+        let paying = Paying::new();
+        assert_eq!(code(till.harness.deliver(&paying.authorizing, &paying.authorize(token)).await), "done");
+        if approved {
+            till.act(paying.payment_id, "approve").await;
+        }
+        all.push(paying);
+    }
+    RefCell::new(all)
+}
+
+#[tokio::test]
+async fn completing_and_voiding_keep_every_promise_of_the_barrier() {
+    let till = Till::open().await;
+    let approved = prepared(&till, "tok_3ds", true).await;
+    let pair = || {
+        let paying = approved.borrow_mut().pop().expect("there are enough");
+        (paying.complete(), paying.void())
+    };
+    let authorized = Snapshot::new([
+        "SELECT payment_id FROM payment WHERE status = 'authorized'",
+        "SELECT account, sum(amount) FROM ledger_line GROUP BY account HAVING sum(amount) <> 0",
+    ]);
+    check_pair(&till.harness, &authorized, pair).await;
+    check_outside_overlap(&till.harness, &authorized, pair).await;
+    till.assert_sound().await;
+}
+
+#[tokio::test]
+async fn capturing_and_giving_back_keep_every_promise_of_the_barrier() {
+    let till = Till::open().await;
+    let authorized = prepared(&till, "tok_ok", false).await;
+    let pair = || {
+        let paying = authorized.borrow_mut().pop().expect("there are enough");
+        (paying.capture("60.00"), paying.void())
+    };
+    let taken = Snapshot::new([
+        "SELECT payment_id FROM payment WHERE captured_amount > refunded_amount",
+        "SELECT reference FROM sandbox.charge WHERE captured_amount > refunded_amount",
+        "SELECT sum(amount) FROM ledger_line WHERE account = 'client_deposits' HAVING sum(amount) <> 0",
+    ]);
+    check_pair(&till.harness, &taken, pair).await;
+    till.assert_sound().await;
 }
 
 #[tokio::test]

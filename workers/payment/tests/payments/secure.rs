@@ -69,7 +69,7 @@ async fn a_client_who_declines_or_never_acts_is_refused_and_the_refusal_sticks()
     let (declined, page) = waiting(&till, "tok_3ds").await;
     till.page("POST", &format!("{page}/decline")).await;
     let (absent, _) = waiting(&till, "tok_3ds").await;
-    till.clock.advance(TimeDelta::minutes(16));
+    till.clock.advance(TimeDelta::minutes(11));
     for paying in [&declined, &absent] {
         let completing = paying.step("complete-authorization");
         for _ in 0..2 {
