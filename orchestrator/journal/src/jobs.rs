@@ -46,7 +46,7 @@ pub struct NewJob {
 }
 
 impl NewJob {
-    /// What comes of a request under a name that made this job before.
+    /// The outcome of a request under a name that made this job before.
     pub(crate) fn repeated(&self, made: Job) -> JobMade {
         let (filter, parent) = match &self.selection {
             Selection::Filter(filter) => (Some(filter), None),

@@ -241,7 +241,7 @@ impl PaymentProvider for StripeProvider {
             Some(known) => self.retrieve(&known.0).await?.ok(),
             None => self.search(reference).await?,
         };
-        intent.map(found).transpose()
+        intent.map(|intent| found(intent, self.clock.now())).transpose()
     }
 
     async fn capture(&self, authorization: &ProviderReference, amount: Money) -> Asked {
@@ -306,7 +306,7 @@ impl PaymentProvider for StripeProvider {
     }
 }
 
-fn found(intent: Intent) -> Result<Found, Unclear> {
+fn found(intent: Intent, now: DateTime<Utc>) -> Result<Found, Unclear> {
     let unreadable = || Unclear(format!("an amount in `{}`", intent.currency));
     let standing = match intent.status.as_str() {
         status::REQUIRES_CAPTURE => Standing::Authorized(capture_before(&intent)),
@@ -319,6 +319,8 @@ fn found(intent: Intent) -> Result<Found, Unclear> {
                 Standing::Ended
             }
         }
+        // Stripe waits for its client without end, and the sagas do not.
+        status::REQUIRES_ACTION if is_too_late(&intent, now) => Standing::Ended,
         status::REQUIRES_ACTION => Standing::RequiresAction,
         status::PROCESSING => Standing::Accepted,
         status::CANCELED => Standing::Ended,
@@ -329,6 +331,10 @@ fn found(intent: Intent) -> Result<Found, Unclear> {
         },
     };
     Ok(Found { provider_reference: ProviderReference(intent.id), standing })
+}
+
+fn is_too_late(intent: &Intent, now: DateTime<Utc>) -> bool {
+    DateTime::from_timestamp(intent.created, 0).is_some_and(|created| created + ACTION_WITHIN <= now)
 }
 
 fn given_back(refund: &Refund) -> Answer {

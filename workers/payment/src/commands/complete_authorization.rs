@@ -1,7 +1,6 @@
 //! `payment.complete_authorization`: asks the provider how authorizations stand that required an act of the client. Nobody
 //! else is believed: neither the client who comes back, nor a webhook.
 
-use chrono::{DateTime, Utc};
 use contract::{
     command::Outcome,
     payment::{
@@ -20,7 +19,7 @@ use super::{
 use crate::{
     authorizations::{Answered, Given, refuse, store},
     payments::{Payment, find},
-    provider::{Authorized, Charge, Found, ProviderReference, Refused, Standing},
+    provider::{Answer, Authorized, Charge, Found, ProviderReference, Refused, Standing},
 };
 
 /// The arguments of the call, stored until its record.
@@ -29,8 +28,6 @@ pub(crate) struct Prepared {
     charge: Charge,
     provider_reference: Option<ProviderReference>,
     number: i16,
-    /// True when the client's time is over.
-    is_over: bool,
 }
 
 impl OutsideHandler<CompleteAuthorization> for Payments {
@@ -44,11 +41,11 @@ impl OutsideHandler<CompleteAuthorization> for Payments {
     ) -> Decided<Self, CompleteAuthorization> {
         let ids: Vec<_> = set.iter().map(|member| member.command.named()).collect();
         let payments = find(tx, CompleteAuthorization::BY, &ids).await?;
-        set.iter().zip(&ids).map(|(member, id)| prepared(payments.get(id), member.context.now)).collect()
+        ids.iter().map(|id| prepared(payments.get(id))).collect()
     }
 
     async fn call(&self, prepared: &Prepared, _resumed: bool) -> Result<Self::Answer, HandlerError> {
-        let Prepared { charge, provider_reference, is_over, .. } = prepared;
+        let Prepared { charge, provider_reference, .. } = prepared;
         let found = self.provider.find(&charge.reference, provider_reference.as_ref()).await.map_err(unclear)?;
         let Some(Found { provider_reference, standing }) = found else {
             return Err(HandlerError::fault("the provider does not know the authorization (yet)"));
@@ -56,12 +53,13 @@ impl OutsideHandler<CompleteAuthorization> for Payments {
         match standing {
             Standing::Authorized(capture_before) => Ok(Ok(Authorized { provider_reference, capture_before })),
             Standing::Refused(no) => Ok(Err(no)),
-            Standing::Ended => Ok(Err(too_late())),
-            Standing::RequiresAction if *is_over => {
-                // From here on the client cannot act any more.
-                definite(self.provider.abandon(charge).await)?;
-                Ok(Err(too_late()))
-            }
+            // From here on the client cannot act any more, also at a provider that would let him.
+            Standing::Ended => match definite(self.provider.abandon(charge).await)? {
+                Answer::Done(()) | Answer::Lapsed => Ok(Err(too_late())),
+                Answer::Accepted | Answer::RequiresAction(_) | Answer::Refused(_) => {
+                    Err(HandlerError::fault("the provider does not end the authorization"))
+                }
+            },
             Standing::RequiresAction => Err(HandlerError::fault("the client has not acted at the provider yet")),
             Standing::Accepted => Err(HandlerError::fault("the provider has not decided yet")),
             Standing::Captured(_) => Err(HandlerError::fault("the money was taken already, by somebody else")),
@@ -103,10 +101,7 @@ fn too_late() -> Refused {
 }
 
 /// The question for the provider, or the answer that the payment's own row gives.
-fn prepared(
-    payment: Option<&Payment>,
-    now: DateTime<Utc>,
-) -> Result<Prepare<Prepared, AuthorizationCompleted>, HandlerError> {
+fn prepared(payment: Option<&Payment>) -> Result<Prepare<Prepared, AuthorizationCompleted>, HandlerError> {
     let refused = |code: &str, message: &str| Ok(Prepare::Answer(Outcome::refused(code, message)));
     let Some(payment) = payment else { return refused(REFUSED_NOT_AUTHORIZED, "the payment was not begun") };
     match (payment.status, payment.capture_before) {
@@ -114,7 +109,6 @@ fn prepared(
             charge: payment.charge(),
             provider_reference: payment.provider_reference.clone(),
             number: payment.authorization,
-            is_over: payment.action.as_ref().is_some_and(|(_, until)| *until <= now),
         })),
         (PaymentStatus::Authorized | PaymentStatus::Captured, Some(capture_before)) => {
             Ok(Prepare::Answer(Outcome::done(AuthorizationCompleted { capture_before })))

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta};
 use contract::{
     Outcome, SagaId,
     payment::{PaymentToken, REFUSED_AUTHENTICATION, REFUSED_DECLINED, REFUSED_INSUFFICIENT, REFUSED_TOKEN_UNKNOWN},
@@ -240,7 +240,8 @@ async fn a_client_who_is_not_verified_at_stripe_and_what_a_person_did_there_are_
 async fn at_stripe_too_a_client_whose_time_is_over_cannot_confirm_any_more() {
     let server = StripeServer::start().await;
     let database = private_servers::testing::database("payment").await;
-    let clock = Arc::new(ManualClock::new(kit::clock::system().now()));
+    // The server says that its intents are made at that time.
+    let clock = Arc::new(ManualClock::new(DateTime::from_timestamp(1_800_000_000, 0).unwrap()));
     let provider = Provider::Other(Arc::new(stripe_at(&server, KEY, clock.clone())));
     let harness = Harness::open(domain(provider), &database, clock.clone()).await;
     let paying = Paying::new();

@@ -12,7 +12,7 @@ use contract::{
 };
 use kit::ids;
 use worker_runtime::testkit::{
-    Snapshot, action_of_a_new_saga, compensation_of,
+    AfterPrepare, Snapshot, action_of_a_new_saga, compensation_of,
     conformance::{check_outside_overlap, check_pair, check_refusal, check_refusal_in_set},
     lab::get,
 };
@@ -41,13 +41,13 @@ async fn authorizing_and_voiding_by_payment_keep_every_promise_of_the_barrier() 
     }
 }
 
-/// More payments than one run of the kit uses.
+/// As many payments as one run of the kit may use.
 const PREPARED: usize = 40;
 
 /// Payments that have come so far, to be taken one by one.
-async fn prepared(till: &Till, token: &str, approved: bool) -> RefCell<Vec<Paying>> {
+async fn prepared(till: &Till, token: &str, approved: bool, count: usize) -> RefCell<Vec<Paying>> {
     let mut all = Vec::new();
-    for _ in 0..PREPARED {
+    for _ in 0..count {
         let paying = Paying::new();
         assert_eq!(code(till.harness.deliver(&paying.authorizing, &paying.authorize(token)).await), "done");
         if approved {
@@ -61,7 +61,7 @@ async fn prepared(till: &Till, token: &str, approved: bool) -> RefCell<Vec<Payin
 #[tokio::test]
 async fn completing_and_voiding_keep_every_promise_of_the_barrier() {
     let till = Till::open().await;
-    let approved = prepared(&till, "tok_3ds", true).await;
+    let approved = prepared(&till, "tok_3ds", true, PREPARED).await;
     let pair = || {
         let paying = approved.borrow_mut().pop().expect("there are enough");
         (paying.complete(), paying.void())
@@ -72,23 +72,35 @@ async fn completing_and_voiding_keep_every_promise_of_the_barrier() {
     ]);
     check_pair(&till.harness, &authorized, pair).await;
     check_outside_overlap(&till.harness, &authorized, pair).await;
+    for left in approved.into_inner() {
+        assert_eq!(code(till.harness.deliver(&left.step("complete-authorization"), &left.complete()).await), "done");
+    }
     till.assert_sound().await;
 }
 
 #[tokio::test]
-async fn capturing_and_giving_back_keep_every_promise_of_the_barrier() {
+async fn captures_keep_the_promises_of_the_barrier_that_are_for_what_is_not_undone() {
     let till = Till::open().await;
-    let authorized = prepared(&till, "tok_ok", false).await;
-    let pair = || {
-        let paying = authorized.borrow_mut().pop().expect("there are enough");
-        (paying.capture("60.00"), paying.void())
-    };
-    let taken = Snapshot::new([
-        "SELECT payment_id FROM payment WHERE captured_amount > refunded_amount",
-        "SELECT reference FROM sandbox.charge WHERE captured_amount > refunded_amount",
-        "SELECT sum(amount) FROM ledger_line WHERE account = 'client_deposits' HAVING sum(amount) <> 0",
-    ]);
-    check_pair(&till.harness, &taken, pair).await;
+    // Twice and together: one effect and one answer each.
+    let payings = prepared(&till, "tok_ok", false, 4).await.into_inner();
+    let captures = payings.iter().map(|paying| (paying.step("capture-payment"), paying.capture("60.00")));
+    let captures: Vec<_> = captures.map(|(id, capture)| till.harness.envelope(&id, &capture)).collect();
+    let first = till.harness.deliver_all(&captures).await;
+    assert!(first.iter().all(|text| text.contains("done")), "{first:?}");
+    assert_eq!(till.harness.deliver_all(&captures).await, first);
+    till.assert_sound().await;
+    // Dead after the prepare, dead again after the call, then alive.
+    let paying = Paying::new();
+    till.harness.deliver(&paying.authorizing, &paying.authorize("tok_ok")).await;
+    let (id, capture) = (paying.step("capture-payment"), paying.capture("60.00"));
+    for called in [false, true] {
+        match till.harness.prepare(&id, &capture).await {
+            AfterPrepare::HalfWay(half_way) if called => till.harness.call_and_crash(half_way).await,
+            AfterPrepare::HalfWay(half_way) => drop(half_way),
+            AfterPrepare::Answered(text) => panic!("answered before its call: {text}"),
+        }
+    }
+    assert_eq!(code(till.harness.deliver(&id, &capture).await), "done");
     till.assert_sound().await;
 }
 
