@@ -62,6 +62,7 @@ async fn prepared(till: &Till, token: &str, approved: bool, count: usize) -> Ref
 async fn completing_and_voiding_keep_every_promise_of_the_barrier() {
     let till = Till::open().await;
     let approved = prepared(&till, "tok_3ds", true, PREPARED).await;
+    let all = approved.borrow().clone();
     let pair = || {
         let paying = approved.borrow_mut().pop().expect("there are enough");
         (paying.complete(), paying.void())
@@ -72,8 +73,9 @@ async fn completing_and_voiding_keep_every_promise_of_the_barrier() {
     ]);
     check_pair(&till.harness, &authorized, pair).await;
     check_outside_overlap(&till.harness, &authorized, pair).await;
-    for left in approved.into_inner() {
-        assert_eq!(code(till.harness.deliver(&left.step("complete-authorization"), &left.complete()).await), "done");
+    // Where the undo came first it undid nothing: the step that began the payment has an undo of its own.
+    for paying in &all {
+        assert_eq!(code(till.harness.deliver(&compensation_of(&paying.authorizing), &paying.void()).await), "done");
     }
     till.assert_sound().await;
 }
