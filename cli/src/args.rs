@@ -116,6 +116,12 @@ Examples:
   sagactl explain SAGA
   sagactl explain SAGA -o json | jq '.reasons[0]'")]
     Explain(One),
+    /// Show a saga with the sagas that it started
+    #[command(after_help = "\
+Examples:
+  sagactl tree SAGA
+  sagactl tree SAGA -o ids | sagactl show -")]
+    Tree(One),
     /// Follow a saga live until it ends
     #[command(after_help = "\
 Examples:

@@ -81,6 +81,7 @@ async fn read(global: &Global, command: Command) -> Result<(), Failure> {
         Command::Show(ids) => commands::show::run(&client(global)?, &ids, output).await,
         Command::Errors(errors) => commands::errors::run(&client(global)?, &errors, output).await,
         Command::Definitions(names) => commands::definitions::run(&client(global)?, &names, output).await,
+        Command::Tree(one) => commands::tree::run(&client(global)?, &one, output).await,
         Command::Explain(one) => commands::explain::run(&client(global)?, &one, output).await,
         Command::Watch(one) => commands::watch::run(&client(global)?, &one, output).await,
         Command::Plan(plan) => commands::plan::run(&client(global)?, plan, output).await,

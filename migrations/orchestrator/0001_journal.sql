@@ -22,6 +22,9 @@ CREATE TABLE saga (
     traceparent  text,
     error        text,
     paused       boolean     NOT NULL DEFAULT false,
+    -- The saga that started it, and the step that did.
+    parent       uuid,
+    parent_step  text,
     created_at   timestamptz NOT NULL,
     updated_at   timestamptz NOT NULL,
     finished_at  timestamptz,
@@ -46,6 +49,7 @@ CREATE INDEX saga_by_status ON saga (status, id);
 CREATE INDEX saga_by_name ON saga (name, id);
 CREATE INDEX saga_by_business_key ON saga (business_key, id);
 CREATE INDEX saga_by_owner ON saga (owner, id) WHERE owner IS NOT NULL;
+CREATE INDEX saga_by_parent ON saga (parent, id) WHERE parent IS NOT NULL;
 CREATE INDEX saga_by_error ON saga (error, id) WHERE error IS NOT NULL;
 CREATE INDEX saga_by_pause ON saga (id) WHERE paused;
 -- Groups of failures, and how many there were when: all of it is read from the index alone.

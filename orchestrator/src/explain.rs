@@ -20,10 +20,11 @@ use chrono::{DateTime, Utc};
 use contract::{
     Route, SagaId,
     orchestrator_api::{DomainState, Explanation, OpenStep, QueueState, StandstillReason},
+    saga::SagaStatus,
 };
 use futures::future::join_all;
 use journal::{Door, JournalError, Quarantined, Stored};
-use machine::{Catalog, Definition, State};
+use machine::{Catalog, ChildCall, Definition, State};
 use messaging::QueueName;
 
 use crate::{
@@ -45,6 +46,8 @@ struct Facts<'a> {
     state: &'a State,
     stored: &'a Stored,
     quarantined: Option<&'a Quarantined>,
+    /// The children that it waits for, and how they stand.
+    children: &'a [(SagaId, SagaStatus)],
     /// None when the lane gave no answer.
     stands: Option<&'a StandsInLane>,
     /// True when the saga had not moved between the two readings of the journal.
@@ -98,7 +101,8 @@ async fn look(
             stored.records.extend(later.records);
             continue;
         }
-        let (stands, now) = (stands.as_ref(), shared.clock.now());
+        let children = children(shared, &state).await?;
+        let (children, stands, now) = (&children[..], stands.as_ref(), shared.clock.now());
         let shard = id.shard(shared.shards);
         let facts = Facts {
             catalog: &shared.catalog,
@@ -106,6 +110,7 @@ async fn look(
             state: &state,
             stored: &stored,
             quarantined,
+            children,
             stands,
             at_rest,
             shard,
@@ -167,6 +172,21 @@ fn bare(id: SagaId, stored: Option<&Stored>, reasons: Vec<StandstillReason>, ste
 
 fn head(stored: &Stored) -> u64 {
     stored.records.last().map_or(0, |record| record.seq)
+}
+
+/// How the children stand that a saga waits for.
+async fn children(shared: &Shared, state: &State) -> Result<Vec<(SagaId, SagaStatus)>, JournalError> {
+    let mut children = Vec::new();
+    for call in machine::owed_to_children(state) {
+        let (ChildCall::Undo { child, .. } | ChildCall::Ask { child }) = call else { continue };
+        match shared.journal.read(Door::Reads, child, u64::MAX).await {
+            Ok(found) => children.extend(found.map(|found| (child, found.row.status))),
+            // Its parent waits for it all the same.
+            Err(JournalError::BrokenRow { .. } | JournalError::Damaged { .. } | JournalError::NewerReader { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(children)
 }
 
 /// How full the queues of these domains are.

@@ -21,6 +21,7 @@ mod quarantine;
 mod reads;
 mod signals;
 mod starts;
+mod tree;
 
 use std::sync::Arc;
 
@@ -49,6 +50,7 @@ pub(crate) fn router(shared: &Arc<Shared>, calls: &Calls, stop: &CancellationTok
         .route("/api/starts", get(starts::find))
         .route("/api/sagas", post(starts::start).get(lists::list))
         .route("/api/sagas/{id}", get(reads::show))
+        .route("/api/sagas/{id}/tree", get(tree::show))
         .route("/api/sagas/{id}/explanation", get(explanation::show))
         .route("/api/sagas/{id}/export", get(exports::one))
         .route("/api/exports", get(exports::list))

@@ -14,6 +14,7 @@
 
 mod after_commit;
 mod batch;
+mod children;
 mod commit;
 mod flow;
 mod inbox;

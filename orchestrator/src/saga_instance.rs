@@ -6,7 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use contract::{Document, SagaId, Traceparent, saga::Action};
 use journal::{JournalError, SagaRow, Sleep, Stored};
 use machine::{
-    Catalog, CommandToSend, Decision, Definition, Entry, Input, StartError, State, Verdict,
+    Catalog, ChildCall, ChildEnd, CommandToSend, Decision, Definition, Entry, Input, Parent, StartError, State,
+    Verdict,
     state::{Phase, StepState},
 };
 
@@ -30,6 +31,7 @@ pub(crate) struct SagaInstance {
     pub(crate) head: u64,
     pub(crate) definition: Arc<Definition>,
     pub(crate) traceparent: Option<Traceparent>,
+    pub(crate) names: Names,
     /// The journal's `error` column as it stands.
     pub(crate) error: Option<String>,
     /// The journal's `paused` column as it stands.
@@ -40,17 +42,32 @@ pub(crate) struct SagaInstance {
     pub(crate) asleep: bool,
 }
 
+/// The names under which lists find a saga. A child has those of its parent.
+#[derive(Debug, Clone)]
+pub(crate) struct Names {
+    pub(crate) business_key: String,
+    pub(crate) owner: Option<String>,
+}
+
+impl From<&SagaRow> for Names {
+    fn from(row: &SagaRow) -> Self {
+        Self { business_key: row.business_key.clone(), owner: row.owner.clone() }
+    }
+}
+
 /// A saga that begins, with its first entries and commands.
 pub(crate) struct Begun {
     pub(crate) instance: SagaInstance,
     pub(crate) entries: Vec<Entry>,
     pub(crate) commands: Vec<CommandToSend>,
+    pub(crate) children: Vec<ChildCall>,
 }
 
 /// The consequence of one input.
 pub(crate) struct Decided {
     pub(crate) entries: Vec<Entry>,
     pub(crate) commands: Vec<CommandToSend>,
+    pub(crate) children: Vec<ChildCall>,
     pub(crate) verdict: Verdict,
 }
 
@@ -138,31 +155,34 @@ impl SagaInstance {
     fn stored(stored: &Stored, state: State, definition: Arc<Definition>) -> Self {
         let head = stored.records.last().map_or(0, |record| record.seq);
         let SagaRow { traceparent, ref error, paused, version, .. } = stored.row;
-        Self { state, head, definition, traceparent, error: error.clone(), paused, version, asleep: true }
+        let (names, error) = (Names::from(&stored.row), error.clone());
+        Self { state, head, definition, traceparent, names, error, paused, version, asleep: true }
     }
 
     /// A saga that begins. Nothing of it is committed yet.
     pub(crate) fn begin(
         definition: &Arc<Definition>,
         saga_id: SagaId,
+        parent: Option<Parent>,
         input: Document,
-        traceparent: Traceparent,
+        (traceparent, names): (Option<Traceparent>, Names),
         now: DateTime<Utc>,
     ) -> Result<Result<Begun, StartError>, Parked> {
-        let started = guarded(|| machine::start(definition, saga_id, input, now))?;
-        let begun = started.map(|Decision { entries, state, commands, verdict: _ }| {
+        let started = guarded(|| machine::start(definition, saga_id, parent, input, now))?;
+        let begun = started.map(|Decision { entries, state, commands, children, verdict: _ }| {
             let paused = state.pause.is_some();
             let instance = Self {
                 state,
                 head: 0,
                 definition: Arc::clone(definition),
-                traceparent: Some(traceparent),
+                traceparent,
+                names,
                 error: None,
                 paused,
                 version: definition.version(),
                 asleep: false,
             };
-            Begun { instance, entries, commands }
+            Begun { instance, entries, commands, children }
         });
         Ok(begun)
     }
@@ -176,23 +196,43 @@ impl SagaInstance {
     pub(crate) fn decide(&mut self, catalog: &Catalog, input: &Input, now: DateTime<Utc>) -> Result<Decided, Parked> {
         let stateless = State::new(self.id());
         let state = std::mem::replace(&mut self.state, stateless);
-        let Decision { entries, state, commands, verdict } = match (input, other_version(catalog, &state, input)) {
-            (Input::Operator { operator, terms, .. }, Some(to)) => {
-                let migrated = guarded(|| machine::migrate(&self.definition, to, state, operator, *terms, now))?;
-                if to.fits(&migrated.state) {
-                    self.definition = Arc::clone(to);
+        let Decision { entries, state, commands, children, verdict } =
+            match (input, other_version(catalog, &state, input)) {
+                (Input::Operator { operator, terms, .. }, Some(to)) => {
+                    let migrated = guarded(|| machine::migrate(&self.definition, to, state, operator, *terms, now))?;
+                    if to.fits(&migrated.state) {
+                        self.definition = Arc::clone(to);
+                    }
+                    migrated
                 }
-                migrated
-            }
-            (_, _) => guarded(|| machine::decide(&self.definition, state, input, now))?,
-        };
+                (_, _) => guarded(|| machine::decide(&self.definition, state, input, now))?,
+            };
         self.state = state;
-        Ok(Decided { entries, commands, verdict })
+        Ok(Decided { entries, commands, children, verdict })
     }
 
     /// The commands that must be outstanding right now.
     pub(crate) fn resume(&self) -> Result<Vec<CommandToSend>, Parked> {
         guarded(|| machine::resume(&self.definition, &self.state))
+    }
+
+    /// The saga's end, for its parent. A result that cannot be made is none, which its parent tells a person.
+    pub(crate) fn end(&self) -> Option<ChildEnd> {
+        match guarded(|| machine::child::end(&self.definition, &self.state)) {
+            Ok(Ok(end)) => end,
+            failed => {
+                tracing::error!(saga_id = %self.id(), ?failed, "the result of a child cannot be made");
+                Some(ChildEnd::Completed { result: Document::default() })
+            }
+        }
+    }
+
+    /// The children that it waits for.
+    pub(crate) fn children_awaited(&self) -> impl Iterator<Item = SagaId> {
+        machine::owed_to_children(&self.state).into_iter().filter_map(|call| match call {
+            ChildCall::Begin(_) => None,
+            ChildCall::Undo { child, .. } | ChildCall::Ask { child } => Some(child),
+        })
     }
 
     /// True while a command of it is under way.
@@ -213,7 +253,7 @@ impl SagaInstance {
         let replies = replies.map(|phase| match phase {
             Phase::Done { reply } => reply.text().len() * DOCUMENT_COPIES,
             Phase::Idle | Phase::Outstanding { .. } | Phase::Waiting { .. } => 0,
-            Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } => 0,
+            Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } | Phase::AwaitingChild { .. } => 0,
             Phase::Refused | Phase::GivenUp | Phase::Stuck => 0,
         });
         let signals = self.state.signals.iter().map(|signal| signal.payload.text().len() * DOCUMENT_COPIES);
@@ -224,12 +264,22 @@ impl SagaInstance {
     pub(crate) fn fall_asleep_or_wake(&mut self, now: DateTime<Utc>) -> Sleep {
         let (status, wake_at) = (self.state.status, self.next_wake(now));
         let was_asleep = self.asleep;
-        self.asleep = !status.is_final() && !self.is_busy() && wake_at.is_none_or(|wake| wake >= now + SLEEP_MIN);
+        // A child that is to be undone is told again after a takeover, which loads no saga that sleeps.
+        let undoes = machine::owed_to_children(&self.state).iter().any(|call| matches!(call, ChildCall::Undo { .. }));
+        let rests = !status.is_final() && !self.is_busy() && !undoes;
+        self.asleep = rests && wake_at.is_none_or(|wake| wake >= now + SLEEP_MIN);
         match (was_asleep, self.asleep) {
             (_, true) => Sleep::Asleep { status, wake_at },
             (true, false) => Sleep::Awake,
             (false, false) => Sleep::Unchanged,
         }
+    }
+
+    /// Keeps the saga awake from its next record on; the change to be stored with the record.
+    pub(crate) const fn stay_awake(&mut self) -> Sleep {
+        let was_asleep = self.asleep;
+        self.asleep = false;
+        if was_asleep { Sleep::Awake } else { Sleep::Unchanged }
     }
 
     /// The time at which the machine wants to hear that time has passed.
@@ -286,7 +336,7 @@ fn other_version<'c>(catalog: &'c Catalog, state: &State, input: &Input) -> Opti
         Input::Operator { .. } | Input::Replied { .. } | Input::DeadLettered { .. } | Input::ReplyMissing { .. } => {
             None
         }
-        Input::Signaled(_) | Input::TimePassed => None,
+        Input::Signaled(_) | Input::ChildEnded { .. } | Input::Undo { .. } | Input::TimePassed => None,
     }
 }
 

@@ -20,6 +20,8 @@ pub(crate) fn summary(row: &SagaRow, holds_until: Option<DateTime<Utc>>) -> Saga
         status: row.status,
         business_key: row.business_key.clone(),
         owner: row.owner.clone(),
+        parent: row.parent,
+        parent_step: row.parent_step.clone(),
         error: row.error.clone(),
         paused: row.paused,
         created_at: row.created_at,

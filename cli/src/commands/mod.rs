@@ -15,6 +15,7 @@ pub(crate) mod migrations;
 pub(crate) mod pauses;
 pub(crate) mod plan;
 pub(crate) mod show;
+pub(crate) mod tree;
 pub(crate) mod waits;
 pub(crate) mod watch;
 

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use contract::{
     Op, SagaId,
-    orchestrator_api::{PLANS_MAX, PlanView, PlannedCommand, PlannedTotal, PlannedWhen, Plans, PlansRequest},
+    orchestrator_api::{
+        LeftEffect, PLANS_MAX, PlanView, PlannedCommand, PlannedTotal, PlannedWhen, Plans, PlansRequest,
+    },
     saga::{Action, FieldChange},
 };
 use serde_json::json;
@@ -80,8 +82,7 @@ fn summed(totals: Vec<PlannedTotal>) -> Vec<PlannedTotal> {
 /// One saga with each of its commands; several with a line each, and the summary.
 fn tables(plans: &[PlanView], summary: Vec<PlannedTotal>) -> String {
     let sagas = plans.iter().map(|plan| {
-        let left = plan.left.iter().map(|left| format!("{}{}", left.step, if left.in_doubt { "?" } else { "" }));
-        let left: Vec<_> = left.collect();
+        let left: Vec<_> = plan.left.iter().map(stays).collect();
         vec![
             plan.summary.id.to_string(),
             output::printable(&format!("{} v{}", plan.summary.name, plan.summary.version)),
@@ -122,6 +123,13 @@ pub(crate) fn with_changes<'a>(table: String, changes: impl Iterator<Item = &'a 
         return table;
     }
     format!("{table}\n\n{}", output::table(&["FIELD", "BEFORE", "AFTER"], rows.into_iter()))
+}
+
+/// A step whose effect stays; its child goes on by itself.
+fn stays(left: &LeftEffect) -> String {
+    let doubt = if left.in_doubt { "?" } else { "" };
+    let child = left.child.map_or_else(String::new, |child| format!(" (child {child})"));
+    format!("{}{doubt}{child}", left.step)
 }
 
 fn command_table(commands: &[PlannedCommand]) -> String {

@@ -73,6 +73,7 @@ fn timers_of(view: &SagaView) -> Vec<Timer> {
         let waits = match &step.work {
             StepWork::Command { .. } => "command",
             StepWork::Signal { .. } => "signal missed",
+            StepWork::Child { .. } => "child",
             StepWork::Timer {} => "timer",
         };
         let step_at = |timer, at| Timer { timer, step: Some(step.name.to_string()), at };

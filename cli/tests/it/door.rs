@@ -142,6 +142,7 @@ pub(crate) fn view(number: u128, status: SagaStatus) -> SagaView {
         retrying_since: None,
         error: None,
         reply: None,
+        child: None,
         skipped: false,
         edited: Vec::new(),
         resolved: None,
@@ -170,6 +171,8 @@ pub(crate) fn view(number: u128, status: SagaStatus) -> SagaView {
             status,
             business_key: format!("ord_{number:032x}"),
             owner: Some(format!("usr_{number:032x}")),
+            parent: None,
+            parent_step: None,
             error: Some("authorize-payment/card_declined".into()),
             paused: false,
             created_at: "2026-12-01T08:00:00Z".parse().unwrap(),
@@ -456,7 +459,7 @@ async fn plans(State(door): State<Door>, headers: HeaderMap, body: String) -> Re
             command(0, PlannedWhen::Now, "authorize-payment", "payment.void"),
             command(1, PlannedWhen::AfterReplies, "hold-rooms", "accommodation.release_rooms"),
         ];
-        let left = vec![LeftEffect { step: "create-order".parse().unwrap(), in_doubt: true }];
+        let left = vec![LeftEffect { step: "create-order".parse().unwrap(), in_doubt: true, child: None }];
         let end = SagaStatus::Compensated;
         answer.plans.push(PlanView { summary, head, refused: None, changes: Vec::new(), commands, end, left });
     }

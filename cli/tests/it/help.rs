@@ -11,6 +11,7 @@ async fn the_help_is_reviewed() {
         "definitions",
         "show",
         "explain",
+        "tree",
         "watch",
         "journal",
         "retry",

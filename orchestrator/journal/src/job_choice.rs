@@ -22,6 +22,7 @@ pub(crate) fn chosen(filter: &SagaFilter) -> Option<Filter> {
         paused,
         owner,
         error,
+        parent: None,
         created_after,
         created_before,
         holds_before,

@@ -2,6 +2,7 @@
 //!
 //! Each value is one process; a clone is another process on the same storage. Nothing survives the last of them.
 
+mod append;
 mod error_groups;
 mod filter;
 mod jobs;
@@ -32,7 +33,7 @@ use crate::{
     port::{
         Append, Appended, Change, Door, ErrorGroup, ErrorGroupKey, ErrorGroupsAsked, ExistingStart, Filter, Journal,
         JournalError, KeptDeadLetter, LaneJournal, Listed, Listing, Membership, NewDeadLetter, OpenSaga, Order,
-        Ownership, Place, Quarantined, Record, Room, SagaRow, Sleep, Sleeper, Stored, TakenOver,
+        Ownership, Place, Quarantined, Record, Room, SagaRow, Sleeper, Stored, TakenOver,
     },
 };
 
@@ -498,30 +499,8 @@ impl Tables {
         }
     }
 
-    fn append(&mut self, append: Append) -> Appended {
-        let (saga_id, sleep, holds_until) = (append.saga_id, append.sleep, append.holds_until);
-        let appended = self.write(append);
-        if appended != Appended::Committed {
-            return appended;
-        }
-        match holds_until {
-            Some(until) => self.held.insert(saga_id, until.trunc_subsecs(6)),
-            None => self.held.remove(&saga_id),
-        };
-        match sleep {
-            Sleep::Unchanged => {}
-            Sleep::Asleep { wake_at, status: _ } => {
-                self.sleeping.insert(saga_id, wake_at.map(|at| at.trunc_subsecs(6)));
-            }
-            Sleep::Awake => {
-                self.sleeping.remove(&saga_id);
-            }
-        }
-        appended
-    }
-
     fn write(&mut self, append: Append) -> Appended {
-        let Append { saga_id, record, change, holds_until: _, sleep: _ } = append;
+        let Append { saga_id, record, change, holds_until: _, sleep: _, family: _ } = append;
         let mut record = Record { at: record.at.trunc_subsecs(6), ..record };
         record.entries.shrink_to_fit();
         if self.sagas.get(&saga_id).map_or(0, |stored| stored.records.len() as u64) + 1 != record.seq {

@@ -12,7 +12,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use contract::{
-    SagaId, Traceparent,
+    SagaId, StepName, Traceparent,
     orchestrator_api::{AuditFact, AuditHead, AuditRecord, DeadLetterView, Pause, StartKey},
     saga::SagaStatus,
 };
@@ -53,6 +53,10 @@ pub struct SagaRow {
     pub owner: Option<String>,
     /// W3C trace context of the start.
     pub traceparent: Option<Traceparent>,
+    /// The saga that started it.
+    pub parent: Option<SagaId>,
+    /// The parent's step that started it.
+    pub parent_step: Option<StepName>,
     /// Groups sagas that failed the same way.
     pub error: Option<String>,
     /// True while it is paused.
@@ -78,6 +82,28 @@ pub struct Append {
     /// The change of the saga's row that comes with the record.
     pub change: Change,
     /// The change of the saga's sleep that comes with the record.
+    pub sleep: Sleep,
+    /// The changes of its parent and its children that come with the record.
+    pub family: Family,
+}
+
+/// The changes to other sagas of the shard that an append makes, all of them or, with the record, none.
+#[derive(Debug, Clone, Default)]
+pub struct Family {
+    /// The sagas that begin: its children, and theirs.
+    pub begun: Vec<Begun>,
+    /// Its parent, which is awake from now on.
+    pub woken: Option<SagaId>,
+}
+
+/// A child saga that begins.
+#[derive(Debug, Clone)]
+pub struct Begun {
+    /// The row to be made.
+    pub row: SagaRow,
+    /// The first record.
+    pub record: Record,
+    /// The change of the child's sleep.
     pub sleep: Sleep,
 }
 
@@ -214,6 +240,8 @@ pub struct Filter {
     pub error: Option<String>,
     /// Only those that are paused.
     pub paused: bool,
+    /// Only the children of this saga.
+    pub parent: Option<SagaId>,
     /// Started at or after.
     pub created_after: Option<DateTime<Utc>>,
     /// Started before that time.

@@ -51,22 +51,27 @@ const fn paused(SagaPause { since, clock, holds: _, quiescent }: SagaPause) -> S
     StandstillReason::Paused { since, clock, quiescent }
 }
 
-/// A step that sends nothing, and waits for a signal, for a time, or for a person after its signal was missed.
+/// A step that sends nothing, and waits for a signal, for a time, for a child, or for a person after its signal was missed.
 fn of_wait(facts: &Facts<'_>, step: &Step) -> Option<StandstillReason> {
     let is_a_wait = match step.work() {
-        Work::Signal(_) | Work::Timer => true,
+        Work::Signal(_) | Work::Timer | Work::Child(_) => true,
         Work::Command(_) => false,
     };
-    let progress = facts.state.progress(step.name(), Op::Action).filter(|_| is_a_wait)?;
+    let op = if matches!(step.work(), Work::Child(_)) { facts.state.direction() } else { Op::Action };
+    let progress = facts.state.progress(step.name(), op).filter(|_| is_a_wait)?;
     let name = step.name().clone();
     match &progress.phase {
         Phase::AwaitingSignal { signal, miss_at } => {
             Some(StandstillReason::SignalAwaited { step: name, signal: signal.clone(), miss_at: *miss_at })
         }
         Phase::AwaitingTime { fire_at } => Some(StandstillReason::TimeAwaited { step: name, at: *fire_at }),
+        Phase::AwaitingChild { child } => {
+            let status = facts.children.iter().find(|(id, _)| id == child).map(|(_, status)| *status);
+            Some(StandstillReason::ChildAwaited { step: name, op, child: *child, status })
+        }
         Phase::Stuck => {
             let code = progress.error.as_ref().map_or_else(|| STUCK.to_owned(), |error| error.code.clone());
-            Some(StandstillReason::PersonAwaited { step: name, op: Op::Action, code })
+            Some(StandstillReason::PersonAwaited { step: name, op, code })
         }
         Phase::Idle | Phase::Outstanding { .. } | Phase::Waiting { .. } => None,
         Phase::Done { .. } | Phase::Refused | Phase::GivenUp => None,

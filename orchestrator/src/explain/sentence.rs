@@ -1,7 +1,11 @@
 //! The reasons of an explanation as one sentence for people.
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use contract::{orchestrator_api::StandstillReason, saga::PauseClock, step::Op};
+use contract::{
+    orchestrator_api::StandstillReason,
+    saga::{PauseClock, SagaStatus},
+    step::Op,
+};
 
 /// Reasons that one sentence tells: a reader who wants more has the data.
 const TOLD_MAX: usize = 3;
@@ -82,10 +86,26 @@ fn clause(reason: &StandstillReason) -> String {
             let end = miss_at.map_or_else(String::new, |at| format!(", which must come until {}", time(at)));
             format!("`{step}` waits for the signal `{signal}`{end}")
         }
+        StandstillReason::ChildAwaited { step, op, child, status } => {
+            let stands = status.map_or("cannot be read", stands);
+            format!("{} waits for its child {child}, which {stands}", named(step.as_str(), *op))
+        }
         StandstillReason::TimeAwaited { step, at } => format!("`{step}` waits until {}", time(*at)),
         StandstillReason::AttemptAwaited { step, op, at, code } => {
             format!("{} failed ({code}) and is tried again at {}", named(step.as_str(), *op), time(*at))
         }
+    }
+}
+
+/// How a child stands.
+const fn stands(status: SagaStatus) -> &'static str {
+    match status {
+        SagaStatus::Running => "is running",
+        SagaStatus::Compensating => "is being undone",
+        SagaStatus::NeedsAttention => "needs a person",
+        SagaStatus::Completed => "is completed",
+        SagaStatus::Compensated => "is compensated",
+        SagaStatus::Abandoned => "was given up",
     }
 }
 

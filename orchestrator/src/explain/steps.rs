@@ -19,7 +19,7 @@ pub(super) fn open(facts: &Facts<'_>) -> Vec<OpenStep> {
             Phase::Outstanding { reply_by } => (Some(reply_by), None),
             Phase::Waiting { retry_at } => (None, Some(retry_at)),
             // A step that sends nothing has no place here.
-            Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } => (None, None),
+            Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } | Phase::AwaitingChild { .. } => (None, None),
             Phase::Idle | Phase::Done { .. } | Phase::Refused | Phase::GivenUp | Phase::Stuck => (None, None),
         };
         OpenStep {

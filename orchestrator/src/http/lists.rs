@@ -24,6 +24,8 @@ pub(super) struct Asked {
     /// Only those that are paused.
     #[serde(default)]
     paused: bool,
+    /// Only the children of this saga.
+    parent: Option<SagaId>,
     /// A saga's id, or a business key.
     q: Option<String>,
     created_after: Option<DateTime<Utc>>,
@@ -102,6 +104,7 @@ fn filter(asked: Asked) -> Result<Filter, ApiError> {
         owner: asked.owner.filter(|text| !text.is_empty()),
         error: asked.error.filter(|text| !text.is_empty()),
         paused: asked.paused,
+        parent: asked.parent,
         created_after: asked.created_after,
         created_before: asked.created_before,
         holds_before: asked.holds_before,

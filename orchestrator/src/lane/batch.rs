@@ -4,8 +4,8 @@ use std::{collections::HashMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use contract::{SagaId, saga::SagaStatus};
-use journal::{Append, Change, Record, SagaRow, TakenOver};
-use machine::{Catalog, CommandToSend, Entry, Verdict};
+use journal::{Append, Change, Family, Record, SagaRow, TakenOver};
+use machine::{Catalog, ChildCall, ChildStart, CommandToSend, Entry, Input, Verdict};
 
 use super::input::{Origin, PendingInput};
 use crate::{
@@ -25,6 +25,12 @@ pub(super) struct BatchedSaga {
     pub(super) before: Option<SagaStatus>,
     pub(super) entries: Vec<Entry>,
     pub(super) commands: Vec<CommandToSend>,
+    /// The words for its children after the commit; before the commit also those that begin.
+    pub(super) children: Vec<ChildCall>,
+    /// The saga in whose append it begins: of a child that begins in this turn.
+    pub(super) begins_with: Option<SagaId>,
+    /// True when its child ends in this turn: it must not fall asleep before it has heard that.
+    pub(super) stays_awake: bool,
     /// The inputs that were decided, each with the machine's verdict.
     pub(super) heard: Vec<(PendingInput, Verdict)>,
     pub(super) start: Option<StartRequest>,
@@ -36,14 +42,37 @@ impl BatchedSaga {
     /// A saga as the journal holds it.
     pub(super) fn loaded(instance: SagaInstance) -> Self {
         let before = Some(instance.state.status);
-        let (entries, commands, heard) = (Vec::new(), Vec::new(), Vec::new());
-        Self { instance, before, entries, commands, heard, start: None, record: None }
+        Self::new(instance, before)
     }
 
     /// A saga that begins in this turn.
     pub(super) fn begun(begun: Begun, start: StartRequest) -> Self {
-        let Begun { instance, entries, commands } = begun;
-        Self { instance, before: None, entries, commands, heard: Vec::new(), start: Some(start), record: None }
+        Self { start: Some(start), ..Self::fresh(begun) }
+    }
+
+    /// A child that begins in this turn, in the append of another saga.
+    pub(super) fn child(begun: Begun, begins_with: SagaId) -> Self {
+        Self { begins_with: Some(begins_with), ..Self::fresh(begun) }
+    }
+
+    fn fresh(begun: Begun) -> Self {
+        let Begun { instance, entries, commands, children } = begun;
+        Self { entries, commands, children, ..Self::new(instance, None) }
+    }
+
+    const fn new(instance: SagaInstance, before: Option<SagaStatus>) -> Self {
+        Self {
+            instance,
+            before,
+            entries: Vec::new(),
+            commands: Vec::new(),
+            children: Vec::new(),
+            begins_with: None,
+            stays_awake: false,
+            heard: Vec::new(),
+            start: None,
+            record: None,
+        }
     }
 
     pub(super) const fn id(&self) -> SagaId {
@@ -65,10 +94,48 @@ impl BatchedSaga {
         if let Some(verdict) = self.moved_on(&input.origin) {
             return Ok(verdict);
         }
-        let Decided { entries, commands, verdict } = self.instance.decide(catalog, &input.input, now)?;
+        self.advance(catalog, &input.input, now)
+    }
+
+    /// Decides something that follows in this turn from what was decided before.
+    pub(super) fn advance(&mut self, catalog: &Catalog, input: &Input, now: DateTime<Utc>) -> Result<Verdict, Parked> {
+        let Decided { entries, commands, children, verdict } = self.instance.decide(catalog, input, now)?;
         self.entries.extend(entries);
         self.commands.extend(commands);
+        self.children.extend(children);
         Ok(verdict)
+    }
+
+    /// Takes out the children that are to begin.
+    pub(super) fn take_begins(&mut self) -> Vec<ChildStart> {
+        let (mut begins, mut others) = (Vec::new(), Vec::new());
+        for call in std::mem::take(&mut self.children) {
+            match call {
+                ChildCall::Begin(start) => begins.push(start),
+                ChildCall::Undo { .. } | ChildCall::Ask { .. } => others.push(call),
+            }
+        }
+        self.children = others;
+        begins
+    }
+
+    /// True when its parent has asked how it stands.
+    pub(super) fn is_asked(&self) -> bool {
+        self.heard.iter().any(|(input, _)| matches!(input.origin, Origin::Family))
+    }
+
+    /// The parent, when this turn brings the saga to its end.
+    pub(super) fn ends_for(&self) -> Option<SagaId> {
+        let status = self.instance.state.status;
+        let ends = status.is_final() && self.before != Some(status);
+        self.instance.state.parent.as_ref().filter(|_| ends).map(|parent| parent.saga_id)
+    }
+
+    /// The first record of a child, as it goes into the append of the saga that starts it.
+    pub(super) fn begin_append(&mut self, shard: u16, now: DateTime<Utc>, wanted: bool) -> journal::Begun {
+        let Append { record, sleep, .. } = self.append(shard, now, wanted);
+        let row = self.row(shard, self.instance.error.clone(), now);
+        journal::Begun { row, record, sleep }
     }
 
     /// The verdict on an act of somebody who has not seen the saga's last record.
@@ -103,26 +170,28 @@ impl BatchedSaga {
             taken_over.then(|| TakenOver { version: state.version, fingerprint: state.fingerprint.to_string() });
         let version = state.version;
         let shows = (self.before, &self.instance.error, self.instance.paused, self.instance.version);
-        let change = match &self.start {
-            Some(start) => {
-                let row = self.row(start, shard, error.clone(), now);
-                Change::Started { row: Box::new(row), key: start.key.clone() }
+        let change = match self.before {
+            None => {
+                let row = self.row(shard, error.clone(), now);
+                let key = self.start.as_ref().and_then(|start| start.key.clone());
+                Change::Started { row: Box::new(row), key }
             }
-            None if shows != (Some(status), &error, paused, version) => {
+            Some(_) if shows != (Some(status), &error, paused, version) => {
                 Change::Row { status, error: error.clone(), taken_over_by, paused }
             }
-            None => Change::None,
+            Some(_) => Change::None,
         };
         (self.instance.error, self.instance.paused, self.instance.version) = (error, paused, version);
-        let sleep = self.instance.fall_asleep_or_wake(now);
+        let sleep = if self.stays_awake { self.instance.stay_awake() } else { self.instance.fall_asleep_or_wake(now) };
         let record = Record { seq: self.instance.head + 1, at: now, entries };
         if wanted {
             self.record = Some(Arc::new(record.clone()));
         }
-        Append { saga_id: self.id(), record, holds_until: self.instance.holds_until(), change, sleep }
+        let (holds_until, family) = (self.instance.holds_until(), Family { begun: Vec::new(), woken: self.ends_for() });
+        Append { saga_id: self.id(), record, holds_until, change, sleep, family }
     }
 
-    fn row(&self, start: &StartRequest, shard: u16, error: Option<String>, now: DateTime<Utc>) -> SagaRow {
+    fn row(&self, shard: u16, error: Option<String>, now: DateTime<Utc>) -> SagaRow {
         let state = &self.instance.state;
         SagaRow {
             id: state.saga_id,
@@ -131,9 +200,11 @@ impl BatchedSaga {
             fingerprint: state.fingerprint.to_string(),
             shard,
             status: state.status,
-            business_key: start.business_key.clone(),
-            owner: start.owner.clone(),
+            business_key: self.instance.names.business_key.clone(),
+            owner: self.instance.names.owner.clone(),
             traceparent: self.instance.traceparent,
+            parent: state.parent.as_ref().map(|parent| parent.saga_id),
+            parent_step: state.parent.as_ref().map(|parent| parent.step.clone()),
             error,
             paused: state.pause.is_some(),
             created_at: now,
@@ -160,8 +231,12 @@ impl Batch {
         self.sagas.push(Some(saga));
     }
 
-    /// Takes a saga out of the batch: nothing of it will be committed.
+    /// Takes a saga out of the batch, with the children that were to begin with it: nothing of them will be committed.
     pub(super) fn remove(&mut self, saga: SagaId) -> Option<BatchedSaga> {
+        let begins = |child: &BatchedSaga| child.begins_with == Some(saga);
+        for child in self.sagas.iter_mut().filter(|child| child.as_ref().is_some_and(begins)) {
+            self.places.remove(&child.take()?.id());
+        }
         self.sagas.get_mut(self.places.remove(&saga)?)?.take()
     }
 

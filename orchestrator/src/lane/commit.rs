@@ -1,6 +1,10 @@
 //! The commit of a turn: durable decisions become the memory of their sagas, the others are thrown away.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use chrono::TimeDelta;
 use contract::{SagaId, saga::SagaStatus};
@@ -46,18 +50,20 @@ pub(super) struct CommittedTurn {
 impl Turn<'_> {
     /// Appends everything that the turn decided, and goes by the journal's word for each saga.
     pub(super) async fn commit(mut self, journal: &mut dyn LaneJournal) -> Result<CommittedTurn, Lost> {
-        let mut writing = Vec::new();
+        let (mut writing, mut begun) = (Vec::new(), HashMap::new());
         for saga in std::mem::take(&mut self.batch).into_sagas() {
-            if saga.entries.is_empty() {
+            if let Some(parent) = saga.begins_with {
+                begun.entry(parent).or_insert_with(Vec::new).push(saga);
+            } else if saga.entries.is_empty() {
                 self.unchanged(saga);
             } else {
                 writing.push(saga);
             }
         }
         let mut contended = None;
-        for (saga, appended) in self.append(writing, journal).await? {
+        for (saga, children, appended) in self.append(writing, begun, journal).await? {
             match appended {
-                Appended::Committed => self.committed(saga),
+                Appended::Committed => [saga].into_iter().chain(children).for_each(|saga| self.committed(saga)),
                 Appended::SeqTaken => contended = contended.or(self.taken(saga)),
                 Appended::KeyTaken(existing) => key_taken(saga, existing),
                 Appended::Unstorable { detail } => self.unstorable(saga, detail),
@@ -71,15 +77,25 @@ impl Turn<'_> {
     async fn append(
         &self,
         mut writing: Vec<BatchedSaga>,
+        mut begun: HashMap<SagaId, Vec<BatchedSaga>>,
         journal: &mut dyn LaneJournal,
-    ) -> Result<Vec<(BatchedSaga, Appended)>, Lost> {
+    ) -> Result<Vec<(BatchedSaga, Vec<BatchedSaga>, Appended)>, Lost> {
         if writing.is_empty() {
             return Ok(Vec::new());
         }
         let shared = &self.sagas.shared;
+        let ended: HashSet<_> =
+            writing.iter().chain(begun.values().flatten()).filter_map(BatchedSaga::ends_for).collect();
+        let (shard, now) = (self.sagas.shard, self.now.wall);
+        let wanted = |id| shared.watchers.is_followed(id) || self.sagas.watches.has(id, now);
         let append = |saga: &mut BatchedSaga| {
-            let wanted = shared.watchers.is_followed(saga.id()) || self.sagas.watches.has(saga.id(), self.now.wall);
-            saga.append(self.sagas.shard, self.now.wall, wanted)
+            saga.stays_awake = ended.contains(&saga.id());
+            let mut append = saga.append(shard, now, wanted(saga.id()));
+            for child in begun.get_mut(&saga.id()).into_iter().flatten() {
+                child.stays_awake = ended.contains(&child.id());
+                append.family.begun.push(child.begin_append(shard, now, wanted(child.id())));
+            }
+            append
         };
         let appends: Vec<_> = writing.iter_mut().map(append).collect();
         metrics::histogram!(names::COMMIT_SIZE).record(f64::from(u32::try_from(appends.len()).unwrap_or(u32::MAX)));
@@ -87,7 +103,13 @@ impl Turn<'_> {
         let appended = journal.append(appends).await;
         metrics::histogram!(names::COMMIT_SECONDS).record(since.elapsed());
         match appended {
-            Ok(appended) => Ok(writing.into_iter().zip(appended).collect()),
+            Ok(appended) => {
+                let with_children = |(saga, appended): (BatchedSaga, Appended)| {
+                    let children = begun.remove(&saga.id()).unwrap_or_default();
+                    (saga, children, appended)
+                };
+                Ok(writing.into_iter().zip(appended).map(with_children).collect())
+            }
             Err(error) => {
                 let starts: Vec<_> = writing.into_iter().filter_map(|saga| saga.start).collect();
                 tokio::spawn(resolve(Arc::clone(shared), starts));
@@ -103,13 +125,17 @@ impl Turn<'_> {
             wake = wake.map(|wake| wake.max(self.now.wall + WOKEN_IN_VAIN));
         }
         self.sagas.timers.set(saga.id(), wake, self.now);
+        if saga.is_asked() {
+            self.sagas.tell_parent(&saga.instance);
+        }
         self.settle_all(saga.heard);
         self.sagas.memory.put(saga.instance);
     }
 
     /// It is durable: the decisions become the memory, and their commands may be sent.
     fn committed(&mut self, saga: BatchedSaga) {
-        let BatchedSaga { mut instance, before, commands, heard, start, record, .. } = saga;
+        let tells = saga.is_asked() || saga.ends_for().is_some();
+        let BatchedSaga { mut instance, before, commands, children, heard, start, record, .. } = saga;
         let (id, status) = (instance.id(), instance.state.status);
         instance.head += 1;
         self.sagas.orphan_search.committed();
@@ -126,7 +152,11 @@ impl Turn<'_> {
         self.sagas.timers.set(id, instance.next_wake(self.now.wall), self.now);
         self.sagas.retrying.set(id, instance.retrying_since());
         self.sagas.paused.set(id, instance.paused);
-        if let Some(start) = start {
+        self.sagas.carried.inputs.extend(children.into_iter().filter_map(PendingInput::from_parent));
+        if tells {
+            self.sagas.tell_parent(&instance);
+        }
+        if before.is_none() {
             started(start, &instance);
         }
         if before != Some(status) {
@@ -195,7 +225,7 @@ impl Turn<'_> {
             return self.sagas.carried.inputs.extend(alone);
         }
         let Some(input) = inputs.pop() else { return };
-        if matches!(input.origin, Origin::Timer) {
+        if matches!(input.origin, Origin::Timer | Origin::Family) {
             return self.sagas.leave_alone(id, Parked::Unstorable(detail));
         }
         let reason = format!("it cannot be stored: {detail}");
@@ -243,7 +273,7 @@ impl Turn<'_> {
             }
         };
         match input.origin {
-            Origin::Timer => {}
+            Origin::Timer | Origin::Family => {}
             Origin::Message(delivery) => self.after_commit.acks.push(delivery),
             Origin::Act { delivery, request_id, answer_to, .. } => {
                 self.sagas.answered_acts.add(request_id, end.clone());
@@ -254,10 +284,10 @@ impl Turn<'_> {
     }
 }
 
-fn started(start: StartRequest, saga: &SagaInstance) {
-    let StartRequest { answer, permit, .. } = start;
+fn started(start: Option<StartRequest>, saga: &SagaInstance) {
     metrics::counter!(names::STARTED, "name" => saga.state.name.clone()).increment(1);
     tracing::debug!(saga_id = %saga.id(), name = saga.state.name, "started");
+    let Some(StartRequest { answer, permit, .. }) = start else { return };
     drop(permit);
     answer.send(LaneAnswer::Created).ok();
 }

@@ -1,7 +1,7 @@
 //! One input of a saga on its way through a turn, and where it came from.
 
 use contract::{CommandId, RequestId, SagaId, envelope::ReplyEnvelope};
-use machine::{Input, Signal, Terms};
+use machine::{ChildCall, ChildEnd, Input, Signal, Terms};
 use messaging::Delivery;
 
 use super::flow::Missing;
@@ -30,6 +30,8 @@ pub(super) enum Origin {
     Timer,
     /// A reply, or the news of a dead command: an acknowledgment.
     Message(Delivery),
+    /// Another saga of this lane, its parent or child: nothing is owed, since it is asked or told again after a crash.
+    Family,
     /// An operator's act, or a signal: an acknowledgment, and the verdict.
     Act { delivery: Delivery, request_id: RequestId, if_head: Option<u64>, answer_to: String },
 }
@@ -91,6 +93,20 @@ impl PendingInput {
         Self::new(command_id.saga, Input::DeadLettered { command_id, attempt, reason }, Origin::Timer)
     }
 
+    /// The end of a child, for its parent.
+    pub(super) const fn child_ended(parent: SagaId, child: SagaId, end: ChildEnd) -> Self {
+        Self::new(parent, Input::ChildEnded { child, end }, Origin::Family)
+    }
+
+    /// The word of a parent to a child that has begun. One that is only asked has nothing to decide.
+    pub(super) fn from_parent(call: ChildCall) -> Option<Self> {
+        match call {
+            ChildCall::Begin(_) => None,
+            ChildCall::Undo { child, cause } => Some(Self::new(child, Input::Undo { cause }, Origin::Family)),
+            ChildCall::Ask { child } => Some(Self::new(child, Input::TimePassed, Origin::Family)),
+        }
+    }
+
     pub(super) const fn timer(saga: SagaId) -> Self {
         Self::new(saga, Input::TimePassed, Origin::Timer)
     }
@@ -108,6 +124,8 @@ impl PendingInput {
             Input::TimePassed => "timer",
             Input::Operator { .. } => "act",
             Input::Signaled(_) => "signal",
+            Input::ChildEnded { .. } => "child_ended",
+            Input::Undo { .. } => "undo",
         }
     }
 }

@@ -194,7 +194,12 @@ impl Sagas {
                 let now = Now::read(&*self.shared.clock);
                 self.timers.set(id, saga.next_wake(now.wall), now);
                 self.retrying.set(id, saga.retrying_since());
-                self.quarantine.end(id);
+                if self.quarantine.end(id) {
+                    self.ask_parent(&saga);
+                }
+                if resumes {
+                    self.ask_children(&saga);
+                }
                 self.memory.put(saga);
                 commands
             }

@@ -116,6 +116,11 @@ impl Memory {
         was_parked
     }
 
+    /// True when the saga has not ended, wherever it is.
+    pub(super) fn is_open(&self, id: SagaId) -> bool {
+        self.open.sagas.contains_key(&id) || self.parked.contains_key(&id)
+    }
+
     pub(super) fn parked(&self, id: SagaId) -> Option<&Parked> {
         self.parked.get(&id)
     }

@@ -1,5 +1,5 @@
 //! The proof that every open saga has a reason to move: a due wake-up, a command under way or held, a person or an input
-//! that it waits for, a pause, or quarantine.
+//! that it waits for, a child under way, a pause, or quarantine.
 //!
 //! The lane compares the journal's open sagas with what it holds itself, a page at a time, after so many records: a system
 //! that rests pays nothing, and a busy one some thousandths. An orphan is loaded as after a takeover, which sends what must
@@ -50,6 +50,7 @@ impl Sagas {
         let waits_for_input = saga.asleep && saga.wake_at.is_none();
         let waits_for_person =
             loaded.is_some_and(|saga| saga.state.status == SagaStatus::NeedsAttention || saga.state.pause.is_some());
-        !(is_on_its_way || self.timers.due(id).is_some() || waits_for_input || waits_for_person)
+        let waits_for_child = loaded.is_some_and(|saga| self.waits_for_child(saga));
+        !(is_on_its_way || waits_for_child || self.timers.due(id).is_some() || waits_for_input || waits_for_person)
     }
 }

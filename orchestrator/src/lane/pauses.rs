@@ -200,6 +200,7 @@ fn reply_by(saga: &SagaInstance, id: &CommandId) -> Option<DateTime<Utc>> {
     match progress.phase {
         Phase::Outstanding { reply_by } => Some(reply_by),
         Phase::Idle | Phase::Waiting { .. } | Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } => None,
+        Phase::AwaitingChild { .. } => None,
         Phase::Done { .. } | Phase::Refused | Phase::GivenUp | Phase::Stuck => None,
     }
 }

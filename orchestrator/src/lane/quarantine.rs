@@ -36,12 +36,14 @@ impl Quarantine {
         self.begun.insert(saga_id, Quarantined { saga_id, code, detail, since });
     }
 
-    /// A saga goes on.
-    pub(super) fn end(&mut self, saga_id: SagaId) {
-        if self.held.remove(&saga_id) {
+    /// A saga goes on; true when it was left alone before.
+    pub(super) fn end(&mut self, saga_id: SagaId) -> bool {
+        let was_held = self.held.remove(&saga_id);
+        if was_held {
             self.begun.remove(&saga_id);
             self.ended.insert(saga_id);
         }
+        was_held
     }
 
     /// Tells the journal what has changed.

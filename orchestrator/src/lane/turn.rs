@@ -29,7 +29,7 @@ use crate::{
         Watch, act_answer, committed, pause_told, pong, told,
     },
     names,
-    saga_instance::{Parked, SagaInstance},
+    saga_instance::{Names, Parked, SagaInstance},
     starts::lanes::{LaneAnswer, StartRequest},
 };
 
@@ -230,9 +230,13 @@ impl<'a> Turn<'a> {
                 continue;
             }
             let input = std::mem::take(&mut start.input);
-            let traceparent = start.traceparent;
-            match SagaInstance::begin(&start.definition, start.saga_id, input, traceparent, self.now.wall) {
-                Ok(Ok(begun)) => self.batch.add(BatchedSaga::begun(begun, start)),
+            let names = Names { business_key: start.business_key.clone(), owner: start.owner.clone() };
+            let (id, named) = (start.saga_id, (Some(start.traceparent), names));
+            match SagaInstance::begin(&start.definition, id, None, input, named, self.now.wall) {
+                Ok(Ok(begun)) => {
+                    self.batch.add(BatchedSaga::begun(begun, start));
+                    self.begin_children(id);
+                }
                 Ok(Err(refused)) => {
                     start.answer.send(LaneAnswer::Refused(refused)).ok();
                 }
@@ -258,7 +262,10 @@ impl<'a> Turn<'a> {
             return self.sagas.carried.inputs.push(input);
         }
         match saga.decide(&self.sagas.shared.catalog, &input, self.now.wall) {
-            Ok(verdict) => saga.heard.push((input, verdict)),
+            Ok(verdict) => {
+                saga.heard.push((input, verdict));
+                self.begin_children(id);
+            }
             Err(parked) => self.park(input, parked),
         }
     }
@@ -306,7 +313,7 @@ impl<'a> Turn<'a> {
     /// news of a dead command does not, whose own letter is kept.
     pub(super) fn turn_away(&mut self, input: PendingInput, end: ActEnd, reason: String) {
         match input.origin {
-            Origin::Timer => {}
+            Origin::Timer | Origin::Family => {}
             Origin::Message(delivery) if matches!(input.input, Input::DeadLettered { .. }) => {
                 self.after_commit.acks.push(delivery);
             }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, and says where")]
 
 mod client;
+mod families;
 mod flaky;
 mod rig;
 mod trip;

@@ -169,10 +169,34 @@ fn held() -> Definition {
     saga.build().unwrap_or_else(|mistakes| panic!("{mistakes:?}"))
 }
 
+/// A child without a point of no return; its result is what its step was answered.
+fn leg() -> Definition {
+    let mut saga = Builder::<Trip, String>::new("leg", 1);
+    saga.result(|_, reference| Reference { reference: reference.clone(), until: None });
+    saga.step("walk")
+        .command(|trip, _| Create { script: trip.script.clone() })
+        .on_reply(|reference, walked| reference.clone_from(&walked.reference))
+        .compensate(|trip, _| Reject { script: trip.script.clone() })
+        .add();
+    saga.build().unwrap_or_else(|mistakes| panic!("{mistakes:?}"))
+}
+
+/// A saga whose steps are other sagas: a leg that can be undone, and a trip as its point of no return.
+fn family() -> Definition {
+    let mut saga = Builder::<Trip, String>::new("family-trip", 1);
+    let input = |trip: &Trip, _: &String| Trip { place: trip.place.clone(), script: trip.script.clone() };
+    let leg =
+        saga.step("leg").child("leg", 1, input).on_end::<Reference>(|known, end| known.clone_from(&end.reference));
+    let leg = leg.add();
+    saga.step("pay").after([leg]).pivot().child("trip", 1, input).add();
+    saga.build().unwrap_or_else(|mistakes| panic!("{mistakes:?}"))
+}
+
 /// `trip` waits long for replies, `quick-trip` short.
 pub(crate) fn catalog() -> Catalog {
     let trip = build("trip", 1, Duration::from_secs(30));
-    Catalog::new([trip, build("quick-trip", 1, REPLY_WITHIN), patient(1), hurried(), held()]).unwrap()
+    let quick = build("quick-trip", 1, REPLY_WITHIN);
+    Catalog::new([trip, quick, patient(1), hurried(), held(), leg(), family()]).unwrap()
 }
 
 /// A program of another time: it knows only version 2.

@@ -5,7 +5,7 @@
 //! | `POST /api/sagas` [`StartSaga`] | 201 / 200 [`SagaStarted`]; 404 unknown definition; 422; 503 + Retry-After. With `Prefer: wait=N` (RFC 7240) it answers at the saga's end, with its `status` |
 //! | `GET /api/starts?name&key` | the saga that a start with this key made, and the fingerprint of its request; 404 |
 //! | `GET /api/definitions` | [`Definitions`]: name, version, fingerprint, steps, the linter's findings |
-//! | `GET /api/sagas?status&name&business_key&owner&q&created_after&created_before&holds_before&sort&paused&before&page_size&page_token` | [`Page`](crate::Page) of [`SagaSummary`], newest first, or with `sort=holds_until` by what lapses first |
+//! | `GET /api/sagas?status&name&business_key&owner&parent&q&created_after&created_before&holds_before&sort&paused&before&page_size&page_token` | [`Page`](crate::Page) of [`SagaSummary`], newest first, or with `sort=holds_until` by what lapses first |
 //! | `GET /api/errors?name&page_size&page_token` | [`Page`](crate::Page) of [`ErrorGroup`], by definition and error |
 //! | `GET /api/sagas/{id}` | [`SagaView`] |
 //! | `GET /api/sagas/{id}/explanation` | [`Explanation`]: why the saga is not moving |
@@ -71,6 +71,6 @@ pub use plans::{
 };
 pub use quarantine::QuarantinedSaga;
 pub use retention::{RetiredState, RetiredWeek};
-pub use sagas::{SagaPause, SagaSummary, SagaView, SignalView, StepView, StepWork};
+pub use sagas::{SagaPause, SagaSummary, SagaTree, SagaView, SignalView, StepView, StepWork};
 pub use signals::{SignalEffect, SignalRequest};
 pub use starts::{SagaStarted, StartKey, StartSaga};

@@ -45,7 +45,10 @@ use contract::{
     Command,
     saga::{Cause, StepKind},
 };
-use serde::de::DeserializeOwned;
+use serde::{
+    Serialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 
 use self::assemble::{Defaults, ForwardParts, Signature, StepParts, Timing, assemble, closing_step};
 pub use self::{assemble::StepHandle, mistakes::DefinitionError};
@@ -55,6 +58,7 @@ use crate::{
     json::check,
     mapping::{self, BuildAction, BuildUndo, BuildWake, Learn},
     retry::Retry,
+    step::ChildSpec,
     wake::Wake,
 };
 
@@ -76,6 +80,7 @@ pub struct Builder<I, F = ()> {
     version: u32,
     deadline: Option<Duration>,
     defaults: Defaults,
+    result: Option<BuildAction>,
     steps: Vec<(StepParts, ForwardParts)>,
     closing: Option<(Signature, BuildUndo)>,
     types: PhantomData<fn(I, F)>,
@@ -109,6 +114,13 @@ pub struct Awaits<P> {
     payload: PhantomData<fn() -> P>,
 }
 
+/// The child saga that a step starts.
+pub struct Starts {
+    child: ChildSpec,
+    build: BuildAction,
+    learn: Option<Learn>,
+}
+
 /// The time that a step waits for.
 pub struct Sleeps {
     wake: BuildWake,
@@ -127,6 +139,7 @@ impl<I: DeserializeOwned + Send + Sync + 'static, F: Default + 'static> Builder<
             version,
             deadline: None,
             defaults,
+            result: None,
             steps: Vec::new(),
             closing: None,
             types: PhantomData,
@@ -166,6 +179,12 @@ impl<I: DeserializeOwned + Send + Sync + 'static, F: Default + 'static> Builder<
         self
     }
 
+    /// Sets the result that a saga of which this one is a child may learn when it completes.
+    pub fn result<R: Serialize + 'static>(&mut self, result: fn(&I, &F) -> R) -> &mut Self {
+        self.result = Some(mapping::erase_action(result));
+        self
+    }
+
     /// Begins a step; compensatable, unless [`StepBuilder::pivot`] or [`StepBuilder::retriable`] says otherwise.
     pub fn step(&mut self, name: &str) -> StepBuilder<'_, I, F, NoWorkYet> {
         let parts = StepParts {
@@ -201,6 +220,7 @@ impl<I: DeserializeOwned + Send + Sync + 'static, F: Default + 'static> Builder<
             closing,
             fingerprint: Fingerprint::default(),
             read_input: mapping::read_any::<I>,
+            result: self.result,
             new_facts: || Box::new(F::default()),
         };
         checks::check(&definition, &mut mistakes);
@@ -304,6 +324,20 @@ impl<'b, I: DeserializeOwned + Send + Sync + 'static, F: Default + 'static> Step
         let work =
             Awaits { signal: name.to_owned(), within: None, is_optional: false, learn: None, payload: PhantomData };
         StepBuilder { builder, parts, work }
+    }
+
+    /// Lets the step start another saga, its child, and wait for its end. A child that is compensated refuses the step.
+    /// The step is undone by undoing the child, which therefore must have no pivot when the step is compensatable.
+    pub fn child<C: Serialize + 'static>(
+        self,
+        name: &'static str,
+        version: u32,
+        input: fn(&I, &F) -> C,
+    ) -> StepBuilder<'b, I, F, Starts> {
+        let Self { builder, parts, work: NoWorkYet } = self;
+        let child = ChildSpec { name, version, check_result: check::<IgnoredAny> };
+        let build = mapping::erase_action(input);
+        StepBuilder { builder, parts, work: Starts { child, build, learn: None } }
     }
 
     /// Lets the step wait for a time, which is asked for when the step is reached. It needs no compensation.
@@ -415,6 +449,21 @@ where
     pub fn add(self) -> StepHandle {
         let Self { builder, parts, work: Awaits { signal: name, within, is_optional, learn, .. } } = self;
         builder.push(parts, ForwardParts::Signal { name, within, is_optional, check_payload: check::<P>, learn })
+    }
+}
+
+impl<I: DeserializeOwned + Send + Sync + 'static, F: Default + 'static> StepBuilder<'_, I, F, Starts> {
+    /// Keeps what the steps after this one may know of the child's result.
+    pub fn on_end<R: DeserializeOwned + Send + Sync + 'static>(mut self, learn: fn(&mut F, &R)) -> Self {
+        self.work.learn = Some(mapping::erase_learn::<F, R>(self.parts.name.clone(), learn));
+        self.work.child.check_result = check::<R>;
+        self
+    }
+
+    /// Makes the step part of the definition.
+    pub fn add(self) -> StepHandle {
+        let Self { builder, parts, work: Starts { child, build, learn } } = self;
+        builder.push(parts, ForwardParts::Child { child, build, learn })
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use crate::definition::Definition;
+use contract::{saga::StepKind, step::StepName};
+
+use crate::{definition::Definition, step::Work};
 
 /// Definitions by name and version. Cheap to share: wrap it in an [`Arc`].
 #[derive(Debug, Default)]
@@ -21,13 +23,69 @@ pub enum CatalogError {
         /// The version that both have.
         version: u32,
     },
+    /// A step starts a saga that is not in the catalog.
+    #[error(
+        "step `{step}` of `{name}` version {version} starts `{child}` version {child_version}, which is not defined"
+    )]
+    ChildUnknown {
+        /// The name of the saga.
+        name: String,
+        /// The version of its definition.
+        version: u32,
+        /// The name of the step.
+        step: StepName,
+        /// The name of the child's definition.
+        child: &'static str,
+        /// The version of the child's definition.
+        child_version: u32,
+    },
+    /// A compensatable step starts a saga that could not be undone.
+    #[error(
+        "step `{step}` of `{name}` version {version} starts `{child}`, which has a pivot: it could not be undone, so make the step a pivot or retriable"
+    )]
+    ChildWithPivot {
+        /// The name of the saga.
+        name: String,
+        /// The version of its definition.
+        version: u32,
+        /// The name of the step.
+        step: StepName,
+        /// The name of the child's definition.
+        child: &'static str,
+    },
+    /// Children of children go on for too long, or in a circle.
+    #[error("`{name}` version {version} has children more than {CHILD_LEVELS_MAX} levels deep, or starts itself")]
+    ChildrenTooDeep {
+        /// The name of the saga.
+        name: String,
+        /// The version of its definition.
+        version: u32,
+    },
+    /// One saga would start too many others.
+    #[error(
+        "`{name}` version {version} starts {count} sagas with those that its children start, more than {CHILDREN_MAX}"
+    )]
+    TooManyChildren {
+        /// The name of the saga.
+        name: String,
+        /// The version of its definition.
+        version: u32,
+        /// The number of sagas.
+        count: usize,
+    },
 }
+
+/// The most levels of children: more than a person follows. It also ends every circle.
+pub const CHILD_LEVELS_MAX: usize = 4;
+
+/// The most sagas that one saga starts, with those that its children start: all of them may begin in one append.
+pub const CHILDREN_MAX: usize = 64;
 
 impl Catalog {
     /// A catalog of these definitions.
     ///
     /// # Errors
-    /// When two have the same name and version.
+    /// When two have the same name and version, or one starts child sagas that cannot be.
     pub fn new(definitions: impl IntoIterator<Item = Definition>) -> Result<Self, CatalogError> {
         let mut catalog = Self::default();
         for definition in definitions {
@@ -37,7 +95,43 @@ impl Catalog {
                 return Err(CatalogError::DefinedTwice { name, version });
             }
         }
+        catalog.check_children()?;
         Ok(catalog)
+    }
+
+    /// Checks every child, and counts those of each saga.
+    fn check_children(&self) -> Result<(), CatalogError> {
+        for definition in self.iter() {
+            let count = self.children_below(definition, definition, 0)?;
+            if count > CHILDREN_MAX {
+                let (name, version) = (definition.name.clone(), definition.version);
+                return Err(CatalogError::TooManyChildren { name, version, count });
+            }
+        }
+        Ok(())
+    }
+
+    /// The number of sagas that one of this definition starts; `root` is the one at the top.
+    fn children_below(&self, root: &Definition, definition: &Definition, level: usize) -> Result<usize, CatalogError> {
+        let named = |of: &Definition| (of.name.clone(), of.version);
+        let mut count = 0;
+        for step in &definition.steps {
+            let Work::Child(spec) = step.work() else { continue };
+            if level == CHILD_LEVELS_MAX {
+                let (name, version) = named(root);
+                return Err(CatalogError::ChildrenTooDeep { name, version });
+            }
+            let (name, version) = named(definition);
+            let (step_name, child, child_version) = (step.name.clone(), spec.name, spec.version);
+            let Some(found) = self.get(child, child_version) else {
+                return Err(CatalogError::ChildUnknown { name, version, step: step_name, child, child_version });
+            };
+            if step.kind == StepKind::Compensatable && found.has_pivot() {
+                return Err(CatalogError::ChildWithPivot { name, version, step: step_name, child });
+            }
+            count += 1 + self.children_below(root, found, level + 1)?;
+        }
+        Ok(count)
     }
 
     /// The same definitions with every time so many times as short, for tests that have no hours. A definition that is

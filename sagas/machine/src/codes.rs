@@ -13,6 +13,12 @@ pub use contract::saga::CAUSE_SIGNAL_MISSED;
 
 /// The cause of a saga that could not keep what it held until its pivot.
 pub const CAUSE_HOLD_EXPIRED: &str = "hold_expired";
+/// The cause of a step whose child was compensated for a cause that it does not tell.
+pub const CAUSE_CHILD_COMPENSATED: &str = "child_compensated";
+/// The cause of a step whose child could not begin.
+pub const CAUSE_CHILD_UNSTARTABLE: &str = "child_unstartable";
+/// The failure of a step whose child was given up by hand.
+pub const FAILURE_CHILD_ABANDONED: &str = "child_abandoned";
 
 /// The failure of an attempt that was not answered in time.
 pub const FAILURE_REPLY_MISSING: &str = "reply_missing";

@@ -8,6 +8,7 @@ use contract::{
 };
 
 use crate::{
+    child::{child_ended, undone_by_parent},
     codes::{FAILURE_REPLY_MISSING, FAILURE_REPLY_UNREADABLE},
     decision::{Decision, Verdict},
     definition::Definition,
@@ -39,6 +40,8 @@ pub fn decide(definition: &Definition, state: State, input: &Input, now: DateTim
             answered(definition, state, command_id, now, |awaited| awaited.reply_missing(*attempt))
         }
         Input::Signaled(signal) => signaled(definition, state, signal, now),
+        Input::ChildEnded { child, end } => child_ended(definition, state, *child, end, now),
+        Input::Undo { cause } => undone_by_parent(definition, state, cause, now),
         Input::TimePassed => time_passed(definition, state, now),
         Input::Operator { operator, action, terms } => operate(definition, state, operator, action, *terms, now),
     }
@@ -101,8 +104,10 @@ fn judge<'a>(
         Phase::Outstanding { .. } | Phase::Waiting { .. } | Phase::Stuck => {}
         Phase::Done { .. } => return Err(Verdict::Ignored("it was done before")),
         Phase::Refused => return Err(Verdict::Ignored("it was refused before")),
-        // A step that waits for a signal or a time has sent nothing.
-        Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } => return Err(never_sent()),
+        // A step that waits for a signal, a time or a child has sent nothing.
+        Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } | Phase::AwaitingChild { .. } => {
+            return Err(never_sent());
+        }
         Phase::Idle | Phase::GivenUp => return Err(Verdict::Ignored("it was given up")),
     }
     definition.command(&id.step, id.op).ok_or(Verdict::Ignored("the definition has no such command"))
@@ -129,7 +134,7 @@ impl<'a> Awaited<'a> {
             Outcome::Refused(Refusal { code, message }) => {
                 let (step, op) = (self.step, self.op);
                 let mut draft = self.draft();
-                draft.refuse(step, op, code.clone(), message.clone());
+                draft.refuse(step, op, code.clone(), message.clone(), true);
                 draft.finish()
             }
             Outcome::Faulted(Fault { code, message }) => {

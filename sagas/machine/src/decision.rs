@@ -4,10 +4,14 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use contract::{command::Route, step::CommandId};
+use contract::{Document, SagaId, command::Route, saga::Cause, step::CommandId};
 use serde_json::value::RawValue;
 
-use crate::{entry::Entry, state::State, step::CommandSpec};
+use crate::{
+    entry::{Entry, Parent},
+    state::State,
+    step::CommandSpec,
+};
 
 /// The consequence of one input: the caller commits the entries, then publishes the commands. It asks
 /// [`crate::next_wake()`] when the reached state wants to hear that time has passed.
@@ -19,6 +23,8 @@ pub struct Decision {
     pub state: State,
     /// To be published after the commit.
     pub commands: Vec<CommandToSend>,
+    /// To be done with child sagas: what begins is committed together with the entries, the rest is told afterwards.
+    pub children: Vec<ChildCall>,
     /// The verdict for the sender of the input.
     pub verdict: Verdict,
 }
@@ -44,6 +50,40 @@ pub struct CommandToSend {
     pub payload: Box<RawValue>,
 }
 
+/// A word of a saga to a child of it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ChildCall {
+    /// The child begins.
+    Begin(ChildStart),
+    /// The child is to be undone. A child that is past its point of no return goes on.
+    Undo {
+        /// The id of the child.
+        child: SagaId,
+        /// The cause of its parent.
+        cause: Cause,
+    },
+    /// The child's end is to be told, when it has ended.
+    Ask {
+        /// The id of the child.
+        child: SagaId,
+    },
+}
+
+/// A child saga that begins.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChildStart {
+    /// The id of the child.
+    pub child: SagaId,
+    /// The step that starts it.
+    pub parent: Parent,
+    /// The name of the child's definition.
+    pub name: &'static str,
+    /// The version of the child's definition.
+    pub version: u32,
+    /// The child's input.
+    pub input: Document,
+}
+
 /// The answer to the sender of an input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
@@ -65,7 +105,7 @@ pub enum Verdict {
 impl Decision {
     /// A decision that leaves the saga as it is.
     pub(crate) const fn unchanged(state: State, verdict: Verdict) -> Self {
-        Self { entries: Vec::new(), state, commands: Vec::new(), verdict }
+        Self { entries: Vec::new(), state, commands: Vec::new(), children: Vec::new(), verdict }
     }
 }
 

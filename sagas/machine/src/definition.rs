@@ -4,13 +4,14 @@ use std::{any::Any, fmt, time::Duration};
 
 use contract::{
     Document,
+    saga::StepKind,
     step::{Op, StepName},
 };
 
 use crate::{
     fingerprint::Fingerprint,
     json::Mismatch,
-    mapping::AnyInput,
+    mapping::{AnyInput, BuildAction},
     retry::divided,
     state::State,
     step::{CommandSpec, Forward, Step},
@@ -28,6 +29,8 @@ pub struct Definition {
     pub(crate) closing: Option<Step>,
     pub(crate) fingerprint: Fingerprint,
     pub(crate) read_input: fn(&Document) -> Result<AnyInput, Mismatch>,
+    /// Makes the result that a parent learns.
+    pub(crate) result: Option<BuildAction>,
     pub(crate) new_facts: fn() -> Box<dyn Any>,
 }
 
@@ -76,6 +79,11 @@ impl Definition {
         }
     }
 
+    /// True when some input has a point of no return.
+    pub(crate) fn has_pivot(&self) -> bool {
+        self.steps.iter().any(|step| step.kind == StepKind::Pivot)
+    }
+
     /// The digest of the definition's shape.
     #[must_use]
     pub const fn fingerprint(&self) -> &Fingerprint {
@@ -102,6 +110,7 @@ impl Definition {
                     signal.within = signal.within.map(shorten);
                     None
                 }
+                Forward::Child { .. } => None,
                 Forward::Timer { divisor: shorter, .. } => {
                     *shorter = divisor;
                     None

@@ -35,13 +35,13 @@ fn view(step: &Step, touched: &StepState) -> StepView {
     let retry_at = match current.phase {
         Phase::Waiting { retry_at } => Some(retry_at),
         Phase::Idle | Phase::Outstanding { .. } | Phase::Done { .. } => None,
-        Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } => None,
+        Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } | Phase::AwaitingChild { .. } => None,
         Phase::Refused | Phase::GivenUp | Phase::Stuck => None,
     };
     let reply = match &touched.action.phase {
         Phase::Done { reply } => reply.to_value().ok(),
         Phase::Idle | Phase::Outstanding { .. } | Phase::Waiting { .. } => None,
-        Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } => None,
+        Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } | Phase::AwaitingChild { .. } => None,
         Phase::Refused | Phase::GivenUp | Phase::Stuck => None,
     };
     StepView {
@@ -59,6 +59,7 @@ fn view(step: &Step, touched: &StepState) -> StepView {
         retrying_since: current.retrying_since(),
         error: current.error.clone().or_else(|| touched.action.error.clone()),
         reply,
+        child: touched.child,
         skipped: touched.action.skipped || touched.compensation.skipped,
         edited: current.edited.as_ref().map(|edited| edited.changes.clone()).unwrap_or_default(),
         resolved: touched.compensation.resolved.clone(),
@@ -69,6 +70,7 @@ fn work(step: &Step) -> StepWork {
     match step.work() {
         Work::Command(command) => StepWork::Command { route: command.route, command: command.name.to_owned() },
         Work::Signal(signal) => StepWork::Signal { signal: signal.name.clone() },
+        Work::Child(child) => StepWork::Child { saga: child.name.to_owned(), saga_version: child.version },
         Work::Timer => StepWork::Timer {},
     }
 }
@@ -81,6 +83,7 @@ fn status(touched: &StepState) -> StepStatus {
             Phase::Outstanding { .. } => StepStatus::Dispatched,
             Phase::Waiting { .. } => StepStatus::Retrying,
             Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } => StepStatus::Waiting,
+            Phase::AwaitingChild { .. } => StepStatus::Waiting,
             Phase::Done { .. } => StepStatus::Done,
             Phase::Refused => StepStatus::Refused,
             // Its compensation waits for that of the steps that needed it.
@@ -88,7 +91,8 @@ fn status(touched: &StepState) -> StepStatus {
             Phase::Stuck => StepStatus::NeedsAttention,
         },
         Phase::Outstanding { .. } | Phase::Waiting { .. } => StepStatus::Compensating,
-        // A compensation is always a command.
+        Phase::AwaitingChild { .. } => StepStatus::Compensating,
+        // No compensation waits for a signal or a time.
         Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } => StepStatus::Compensating,
         Phase::Done { .. } => StepStatus::Compensated,
         Phase::Refused | Phase::GivenUp | Phase::Stuck => StepStatus::NeedsAttention,

@@ -43,6 +43,7 @@ fn node(step: &Step) -> String {
     let work = match step.work() {
         Work::Command(command) => command.name.to_owned(),
         Work::Signal(signal) => format!("waits for the signal {}", signal.name),
+        Work::Child(child) => format!("starts the saga {} {}", child.name, child.version),
         Work::Timer => "waits for its time".to_owned(),
     };
     let mut label = format!("<b>{}</b><br/>{work}", step.name());

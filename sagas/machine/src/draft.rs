@@ -11,6 +11,7 @@
 
 use chrono::{DateTime, Utc};
 use contract::{
+    SagaId,
     limits::cut_error_text,
     saga::{Cause, StepKind},
     step::{CommandId, Op},
@@ -18,10 +19,11 @@ use contract::{
 use serde_json::value::RawValue;
 
 use crate::{
+    child_id::child_id,
     codes::{CAUSE_DEADLINE_PASSED, CAUSE_HOLD_EXPIRED, CAUSE_SIGNAL_MISSED},
-    decision::{CommandToSend, Decision, Verdict},
+    decision::{ChildCall, ChildStart, CommandToSend, Decision, Verdict},
     definition::Definition,
-    entry::Entry,
+    entry::{Entry, Parent},
     evolve::evolve,
     holds::{HoldNext, extend_by, holds, is_extending},
     mapping::MappingError,
@@ -29,7 +31,7 @@ use crate::{
     queries::{ahead, deadline, expires_at, is_due, kept, may_turn_around, ops, own_time, waits_over},
     retry::{Retry, later},
     state::{Phase, Progress, State},
-    step::{CommandSpec, Forward, SignalSpec, Step},
+    step::{ChildSpec, CommandSpec, Forward, SignalSpec, Step},
     wake::storable,
 };
 
@@ -44,6 +46,7 @@ pub(crate) struct Draft<'a> {
     pub(crate) now: DateTime<Utc>,
     entries: Vec<Entry>,
     commands: Vec<CommandToSend>,
+    pub(crate) children: Vec<ChildCall>,
 }
 
 /// The way in which one direction of a step begins.
@@ -52,6 +55,10 @@ enum Beginning<'a> {
     Send(&'a CommandSpec, Box<RawValue>),
     /// It waits for a signal, or takes one that is kept.
     Await(&'a SignalSpec),
+    /// It starts a child saga with this input.
+    Begin(&'a ChildSpec, Box<RawValue>),
+    /// It has a child saga undone.
+    Undo(SagaId),
     /// It waits for a time.
     Sleep(DateTime<Utc>),
     /// It has nothing to do, and is passed.
@@ -98,14 +105,14 @@ impl FailureKind {
 
 impl<'a> Draft<'a> {
     pub(crate) fn new(definition: &'a Definition, state: State, now: DateTime<Utc>) -> Self {
-        Self { definition, state, now, entries: Vec::new(), commands: Vec::new() }
+        Self { definition, state, now, entries: Vec::new(), commands: Vec::new(), children: Vec::new() }
     }
 
     /// The decision; `otherwise` is the verdict when nothing was recorded.
     pub(crate) fn finish_or(self, otherwise: Verdict) -> Decision {
-        let Self { entries, state, commands, .. } = self;
+        let Self { entries, state, commands, children, .. } = self;
         let verdict = if entries.is_empty() { otherwise } else { Verdict::Accepted };
-        Decision { entries, state, commands, verdict }
+        Decision { entries, state, commands, children, verdict }
     }
 
     /// The decision of an input that counts.
@@ -175,21 +182,21 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Records a business refusal and what follows from it.
-    pub(crate) fn refuse(&mut self, step: &Step, op: Op, code: String, message: String) {
+    /// Records a business refusal and what follows from it. What failed in a child counts as its step's refusal, and is
+    /// told as what it is: `refused` says that it was a business's no.
+    pub(crate) fn refuse(&mut self, step: &Step, op: Op, code: String, message: String, refused: bool) {
         let (code, message) = (cut_code(code), cut_error_text(message));
         let (name, cause) = (step.name.clone(), (code.clone(), message.clone()));
         self.record(Entry::CommandRefused { step: name, op, code, message });
         let (code, message) = cause;
-        self.follow_refusal(step, op, code, message);
+        self.follow_refusal(step, op, Cause { step: Some(step.name.clone()), code, message, refused });
     }
 
     /// Records the consequences of a business refusal.
-    fn follow_refusal(&mut self, step: &Step, op: Op, code: String, message: String) {
+    fn follow_refusal(&mut self, step: &Step, op: Op, cause: Cause) {
+        let Cause { code, message, .. } = cause.clone();
         match (op, step.kind) {
-            (Op::Action, StepKind::Compensatable | StepKind::Pivot) => {
-                self.turn_around(Cause { step: Some(step.name.clone()), code, message, refused: true });
-            }
+            (Op::Action, StepKind::Compensatable | StepKind::Pivot) => self.turn_around(cause),
             // What the client is told is why: the code of the cause says what came of it.
             (Op::Extension, _) => self.turn_around(hold_expired(step, message, true)),
             (Op::Action, StepKind::Retriable) | (Op::Compensation, _) => self.ask_a_person(step, op, code, message),
@@ -276,6 +283,7 @@ impl<'a> Draft<'a> {
                     self.send(step, Op::Extension, spec, payload);
                 }
                 Ok(Beginning::Await(_) | Beginning::Sleep(_) | Beginning::Pass) => {}
+                Ok(Beginning::Begin(..) | Beginning::Undo(_)) => {}
                 Err(error) => {
                     self.turn_around(unbuildable(step, &error));
                     return true;
@@ -304,7 +312,7 @@ impl<'a> Draft<'a> {
                     passed = true;
                 }
                 Forward::Signal { signal, .. } => missed.push((step, signal)),
-                Forward::Command { .. } | Forward::Close { .. } => {}
+                Forward::Command { .. } | Forward::Close { .. } | Forward::Child { .. } => {}
             }
         }
         for (step, signal) in missed {
@@ -312,7 +320,8 @@ impl<'a> Draft<'a> {
             if self.state.progress(&step.name, Op::Action).is_some_and(Progress::is_a_wait) {
                 let message = format!("the signal `{}` did not come in time", signal.name);
                 self.record(Entry::SignalMissed { step: step.name.clone(), message: message.clone() });
-                self.follow_refusal(step, Op::Action, CAUSE_SIGNAL_MISSED.to_owned(), message);
+                let (name, code) = (Some(step.name.clone()), CAUSE_SIGNAL_MISSED.to_owned());
+                self.follow_refusal(step, Op::Action, Cause { step: name, code, message, refused: true });
             }
         }
         if passed {
@@ -349,6 +358,8 @@ impl<'a> Draft<'a> {
             match beginning {
                 Beginning::Send(spec, payload) => self.send(step, op, spec, payload),
                 Beginning::Await(signal) => passed |= self.take_or_await(step, signal),
+                Beginning::Begin(spec, input) => self.begin_child(step, spec, input),
+                Beginning::Undo(child) => self.undo_child(step, child),
                 Beginning::Sleep(fire_at) => self.record(Entry::TimerSet { step: step.name.clone(), fire_at }),
                 Beginning::Pass => {
                     self.record(Entry::StepNotNeeded { step: step.name.clone() });
@@ -359,6 +370,22 @@ impl<'a> Draft<'a> {
         if passed {
             self.advance();
         }
+    }
+
+    /// Starts a child saga and waits for its end.
+    fn begin_child(&mut self, step: &Step, spec: &ChildSpec, input: Box<RawValue>) {
+        let started = self.state.progress(&step.name, Op::Action).map_or(0, |progress| progress.generation);
+        let parent = Parent { saga_id: self.state.saga_id, step: step.name.clone() };
+        let child = child_id(&parent, started.saturating_add(1), self.now);
+        let ChildSpec { name, version, .. } = *spec;
+        self.record(Entry::ChildAwaited { step: step.name.clone(), op: Op::Action, child });
+        self.children.push(ChildCall::Begin(ChildStart { child, parent, name, version, input: input.into() }));
+    }
+
+    /// Has a child saga undone and waits for its end.
+    fn undo_child(&mut self, step: &Step, child: SagaId) {
+        self.record(Entry::ChildAwaited { step: step.name.clone(), op: Op::Compensation, child });
+        self.children.extend(undo_call(&self.state, child));
     }
 
     /// Lets a step take a signal that is kept, or wait for one; true when it took one.
@@ -396,7 +423,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn ask_a_person(&mut self, step: &Step, op: Op, code: String, message: String) {
+    pub(crate) fn ask_a_person(&mut self, step: &Step, op: Op, code: String, message: String) {
         self.record(Entry::AttentionNeeded { step: step.name.clone(), op, code, message: cut_error_text(message) });
     }
 
@@ -427,6 +454,13 @@ impl<'a> Draft<'a> {
             (Op::Action, Forward::Timer { wake, divisor }) => {
                 let wake = build_wake(self.definition, &self.state, step, wake)?;
                 Ok(Beginning::Sleep(wake.time(self.now, *divisor)))
+            }
+            (Op::Action, Forward::Child { child, .. }) => {
+                Ok(Beginning::Begin(child, build_payload(self.definition, &self.state, step, op)?))
+            }
+            (Op::Compensation, Forward::Child { .. }) => {
+                let child = self.state.steps.get(&step.name).and_then(|touched| touched.child);
+                child.map(Beginning::Undo).ok_or(MappingError::Mixed)
             }
             (Op::Action, Forward::Command { .. } | Forward::Close { .. }) | (Op::Compensation | Op::Extension, _) => {
                 let spec = step.command(op).ok_or(MappingError::Mixed)?;
@@ -460,6 +494,13 @@ fn hold_expired(step: &Step, message: String, refused: bool) -> Cause {
 fn unbuildable(step: &Step, error: &MappingError) -> Cause {
     let (code, message) = (error.code().to_owned(), error.to_string());
     Cause { step: Some(step.name.clone()), code, message, refused: false }
+}
+
+/// The word to a child that is to be undone: for the cause of the saga itself, or that of a cancel which went on to it.
+pub(crate) fn undo_call(state: &State, child: SagaId) -> Option<ChildCall> {
+    let cancelled = || state.cancelled_child.as_ref().filter(|(told, _)| *told == child).map(|(_, cause)| cause);
+    let cause = state.cause.as_ref().or_else(cancelled)?;
+    Some(ChildCall::Undo { child, cause: Cause { step: None, ..cause.clone() } })
 }
 
 /// The code as it is journaled. It is a stable word, so a long one is cut rather than kept.

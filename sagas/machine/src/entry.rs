@@ -5,7 +5,7 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use contract::{
-    Document, Evidence, RequestId, SignalId, SignalName,
+    Document, Evidence, RequestId, SagaId, SignalId, SignalName,
     saga::{Action, Cause, FieldChange, PauseClock, PausedHolds},
     step::{Op, StepName},
 };
@@ -47,6 +47,9 @@ pub enum Entry {
         /// The steps whose condition does not hold for this input.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         not_applicable: Vec<StepName>,
+        /// The step of another saga that started this one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        parent: Option<Parent>,
     },
     /// A command was decided on; it is published after the commit.
     CommandDispatched {
@@ -61,17 +64,17 @@ pub enum Entry {
         /// The time from which a missing reply leaves the step in doubt.
         reply_by: DateTime<Utc>,
     },
-    /// The command took effect.
+    /// The command took effect, or the child saga came to the end that its step waits for.
     CommandDone {
         /// The name of the step.
         step: StepName,
         /// The direction of the command.
         op: Op,
-        /// The command's reply.
+        /// The command's reply, or the child's result.
         #[serde(skip_deserializing)]
         reply: Document,
     },
-    /// The command met a business refusal.
+    /// The command met a business refusal, or the child saga was compensated.
     CommandRefused {
         /// The name of the step.
         step: StepName,
@@ -209,6 +212,15 @@ pub enum Entry {
         /// The name of the step.
         step: StepName,
     },
+    /// A step waits for a child saga: to run to its end, or to be undone. A child that is to run begins with this entry.
+    ChildAwaited {
+        /// The name of the step.
+        step: StepName,
+        /// The direction, forward or back.
+        op: Op,
+        /// The id of the child.
+        child: SagaId,
+    },
     /// A step was reached and found not needed, or the signal was missed that it can do without. It counts as done.
     StepNotNeeded {
         /// The name of the step.
@@ -261,6 +273,15 @@ pub enum Entry {
     SagaAbandoned,
 }
 
+/// The step of a saga that started another saga, its child.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parent {
+    /// The id of the saga.
+    pub saga_id: SagaId,
+    /// The name of its step.
+    pub step: StepName,
+}
+
 impl Entry {
     /// The number of the reader that an entry asks for: of the first program that understands it.
     pub(crate) const fn reader(&self) -> u16 {
@@ -274,7 +295,8 @@ impl Entry {
                 Op::Action | Op::Compensation => 1,
                 Op::Extension => 3,
             },
-            Self::SagaStarted { .. }
+            Self::SagaStarted { parent: Some(_), .. } => 3,
+            Self::SagaStarted { parent: None, .. }
             | Self::CompensationStarted { .. }
             | Self::ClockStood { .. }
             | Self::SagaCompleted
@@ -296,6 +318,7 @@ impl Entry {
             Self::ClosingStarted { .. } => 3,
             Self::SagaPaused { .. } | Self::SagaResumed { .. } => 3,
             Self::CommandEdited { .. } | Self::CompensationResolved { .. } => 3,
+            Self::ChildAwaited { .. } => 3,
         }
     }
 
@@ -318,6 +341,7 @@ impl Entry {
             | Self::SignalMissed { .. }
             | Self::TimerSet { .. }
             | Self::TimerFired { .. }
+            | Self::ChildAwaited { .. }
             | Self::StepNotNeeded { .. }
             | Self::ExtensionBegun { .. }
             | Self::DefinitionChanged { .. }

@@ -2,15 +2,16 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use contract::{
-    Document, RequestId, SignalId,
+    Document, RequestId, SagaId, SignalId,
     command::FAULT_COMMAND_EXPIRED,
     saga::{Action, Cause, PauseClock, SagaStatus},
     step::{Op, StepName},
 };
 
 use crate::{
-    codes::CAUSE_SIGNAL_MISSED,
+    codes::{CAUSE_SAGA_CANCELLED, CAUSE_SIGNAL_MISSED},
     entry::Entry,
+    input::Operator,
     state::{EditedCommand, Pause, Phase, Progress, REQUESTS_MAX, ReceivedSignal, State, StepState},
     wake::storable,
 };
@@ -18,12 +19,13 @@ use crate::{
 /// Moves a state along by one entry. It is total: any entry can follow any state, so a journal can always be replayed.
 pub fn evolve(state: &mut State, entry: &Entry) {
     match entry {
-        Entry::SagaStarted { name, version, fingerprint, deadline_at, input, not_applicable } => {
+        Entry::SagaStarted { name, version, fingerprint, deadline_at, input, not_applicable, parent } => {
             state.name.clone_from(name);
             state.version = *version;
             state.fingerprint = fingerprint.clone();
             state.deadline_at = *deadline_at;
             state.input = input.clone();
+            state.parent.clone_from(parent);
             for step in not_applicable {
                 state.steps.entry(step.clone()).or_default().not_applicable = true;
             }
@@ -62,9 +64,9 @@ pub fn evolve(state: &mut State, entry: &Entry) {
             progress.phase = Phase::Stuck;
             progress.error = Some(error(step, code, message, progress.refused));
         }
-        Entry::OperatorActed { operator: _, action, request_id } => {
+        Entry::OperatorActed { operator, action, request_id } => {
             remember(state, *request_id);
-            acted(state, action);
+            acted(state, operator, action);
         }
         Entry::ClosingStarted { cause } => given_up(state, cause),
         Entry::StepSkipped { step, op, reply } => {
@@ -106,6 +108,7 @@ pub fn evolve(state: &mut State, entry: &Entry) {
         Entry::TimerFired { step } => {
             conclude(progress(state, step, Op::Action), Phase::Done { reply: Document::default() });
         }
+        Entry::ChildAwaited { step, op, child } => child_awaited(state, step, *op, *child),
         Entry::StepNotNeeded { step } => {
             let touched = state.steps.entry(step.clone()).or_default();
             touched.not_applicable = true;
@@ -195,7 +198,7 @@ fn resumed(state: &mut State, until: DateTime<Utc>) {
                         *at = storable(moved(*at, stood));
                     }
                     Phase::AwaitingSignal { miss_at: None, .. } | Phase::Outstanding { .. } => {}
-                    Phase::Idle | Phase::Waiting { .. } | Phase::Done { .. } => {}
+                    Phase::Idle | Phase::Waiting { .. } | Phase::AwaitingChild { .. } | Phase::Done { .. } => {}
                     Phase::Refused | Phase::GivenUp | Phase::Stuck => {}
                 }
             }
@@ -208,7 +211,7 @@ fn nothing_due_before(state: &mut State, until: DateTime<Utc>) {
     for progress in state.steps.values_mut().flat_map(StepState::all_mut) {
         match &mut progress.phase {
             Phase::Outstanding { reply_by: due } | Phase::Waiting { retry_at: due } => *due = until.max(*due),
-            Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } => {}
+            Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } | Phase::AwaitingChild { .. } => {}
             Phase::Idle | Phase::Done { .. } | Phase::Refused | Phase::GivenUp | Phase::Stuck => {}
         }
     }
@@ -243,10 +246,25 @@ fn given_up(state: &mut State, cause: &Cause) {
     }
 }
 
+/// Lets a step wait for a child. Each child that it starts is of a new generation.
+fn child_awaited(state: &mut State, step: &StepName, op: Op, child: SagaId) {
+    let touched = state.steps.entry(step.clone()).or_default();
+    touched.child = Some(child);
+    let progress = touched.progress_mut(op);
+    conclude(progress, Phase::AwaitingChild { child });
+    progress.generation = progress.generation.saturating_add(1);
+    progress.attempt = progress.generation;
+    progress.attempts = 1;
+}
+
 /// Turns the state around. From here on only compensations count: the actions under way are in doubt, and their replies
 /// come too late. What waits for a signal or a time waits no more, as if it had not been reached.
 fn turned_around(state: &mut State, cause: &Cause) {
     state.cause = Some(cause.clone());
+    // A child that is completed may be undone by its parent.
+    if state.status == SagaStatus::Completed && state.parent.is_some() {
+        state.status = SagaStatus::Compensating;
+    }
     for step in state.steps.values_mut() {
         if step.action.is_a_wait() {
             step.action.phase = Phase::Idle;
@@ -274,7 +292,7 @@ fn remember(state: &mut State, request_id: Option<RequestId>) {
 
 /// An operator's retry begins a new round of attempts for everything that it sends again. The other actions take
 /// effect through the entries behind them.
-fn acted(state: &mut State, action: &Action) {
+fn acted(state: &mut State, operator: &Operator, action: &Action) {
     match action {
         Action::Retry { step } => {
             let op = state.direction();
@@ -287,11 +305,21 @@ fn acted(state: &mut State, action: &Action) {
                 }
             }
         }
-        Action::Cancel {} | Action::Skip { .. } | Action::Abandon {} => {}
+        Action::Cancel {} => {
+            let awaited = state.steps.values().find_map(|step| step.action.awaited_child());
+            state.cancelled_child = awaited.map(|child| (child, cancelled(operator)));
+        }
+        Action::Skip { .. } | Action::Abandon {} => {}
         Action::Edit { .. } | Action::Resolve { .. } => {}
         Action::FireTimer { .. } | Action::RescheduleTimer { .. } | Action::Migrate { .. } => {}
         Action::Pause { .. } | Action::Resume {} => {}
     }
+}
+
+/// The cause of a saga that an operator cancelled.
+pub(crate) fn cancelled(operator: &Operator) -> Cause {
+    let (code, message) = (CAUSE_SAGA_CANCELLED.to_owned(), operator.reason.clone());
+    Cause { step: None, code, message, refused: false }
 }
 
 fn progress<'s>(state: &'s mut State, step: &StepName, op: Op) -> &'s mut Progress {

@@ -1,7 +1,12 @@
 //! The inputs that reach a saga after its start, as one closed enum.
 
 use chrono::{DateTime, Utc};
-use contract::{Document, RequestId, SignalId, SignalName, command::Outcome, saga::Action, step::CommandId};
+use contract::{
+    Document, RequestId, SagaId, SignalId, SignalName,
+    command::Outcome,
+    saga::{Action, Cause},
+    step::CommandId,
+};
 
 /// One thing that reaches a saga.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +39,18 @@ pub enum Input {
     },
     /// A signal came from outside.
     Signaled(Signal),
+    /// A child saga has come to its end.
+    ChildEnded {
+        /// The id of the child.
+        child: SagaId,
+        /// The child's end.
+        end: ChildEnd,
+    },
+    /// The saga is a child, and its parent wants it undone, for this cause.
+    Undo {
+        /// The parent's cause.
+        cause: Cause,
+    },
     /// Time has passed: retries, timers and waits that are due by `now`, and the deadline, are acted on. Harmless when none is.
     TimePassed,
     /// An operator acts.
@@ -45,6 +62,23 @@ pub enum Input {
         /// The terms on which it is to take effect.
         terms: Terms,
     },
+}
+
+/// The end of a child saga.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ChildEnd {
+    /// Every step that applies took effect.
+    Completed {
+        /// The result, as the child's definition makes it.
+        result: Document,
+    },
+    /// Everything was undone.
+    Compensated {
+        /// The cause of the child, when it tells one.
+        cause: Option<Cause>,
+    },
+    /// An operator gave it up as it stood.
+    Abandoned,
 }
 
 /// The terms on which an operator's action is to take effect.

@@ -3,7 +3,7 @@
 //! Three functions decide everything, and live running, recovery, simulation and tests share them:
 //!
 //! ```text
-//! decide(definition, state, input, now) -> Decision { entries, state, commands, verdict }
+//! decide(definition, state, input, now) -> Decision { entries, state, commands, children, verdict }
 //! evolve(state, entry)                  -> state      total: replaying a journal cannot fail
 //! resume(definition, state)             -> commands   all that must be outstanding right now
 //! ```
@@ -26,6 +26,8 @@ pub mod step;
 mod step_set;
 pub mod wake;
 
+pub mod child;
+mod child_id;
 pub mod codes;
 pub mod decision;
 pub mod entry;
@@ -55,16 +57,17 @@ pub use contract::saga::Cause;
 
 pub use builder::{Builder, DefinitionError, StepHandle};
 pub use catalog::{Catalog, CatalogError};
+pub use child::owed_to_children;
 pub use decide::decide;
-pub use decision::{CommandToSend, Decision, Verdict};
+pub use decision::{ChildCall, ChildStart, CommandToSend, Decision, Verdict};
 pub use definition::Definition;
 pub use describe::describe;
 pub use diagram::mermaid;
-pub use entry::Entry;
+pub use entry::{Entry, Parent};
 pub use evolve::evolve;
 pub use fingerprint::Fingerprint;
 pub use holds::{holds_until, valid_until};
-pub use input::{Input, Operator, Signal, Terms};
+pub use input::{ChildEnd, Input, Operator, Signal, Terms};
 pub use json::Mismatch;
 pub use lint::{Finding, LintRule, lint};
 pub use migrate::{Obstacle, migrate, obstacles};
@@ -77,5 +80,5 @@ pub use resume::resume;
 pub use retry::Retry;
 pub use start::{StartError, start};
 pub use state::{Pause, Phase, Progress, ReceivedSignal, State, StepState};
-pub use step::{CommandSpec, SignalSpec, Step, Work};
+pub use step::{ChildSpec, CommandSpec, SignalSpec, Step, Work};
 pub use wake::Wake;

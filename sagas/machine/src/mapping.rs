@@ -86,7 +86,7 @@ pub(crate) fn read_any<T: DeserializeOwned + Send + Sync + 'static>(document: &D
     read::<T>(document).map(|read| read as AnyInput)
 }
 
-pub(crate) fn erase_action<I: 'static, F: 'static, C: Command>(function: fn(&I, &F) -> C) -> BuildAction {
+pub(crate) fn erase_action<I: 'static, F: 'static, C: Serialize + 'static>(function: fn(&I, &F) -> C) -> BuildAction {
     Box::new(move |input, facts| {
         let (input, facts) = (typed::<I>(input)?, typed::<F>(facts)?);
         write(&guarded(|| function(input, facts))?)

@@ -154,8 +154,9 @@ fn is_same(old: &Step, new: &Step) -> bool {
     let same_work = match (old.work(), new.work()) {
         (Work::Command(old), Work::Command(new)) => is_same_command(old, new),
         (Work::Signal(old), Work::Signal(new)) => old.name == new.name && old.is_optional == new.is_optional,
+        (Work::Child(old), Work::Child(new)) => (old.name, old.version) == (new.name, new.version),
         (Work::Timer, Work::Timer) => true,
-        (Work::Command(_) | Work::Signal(_) | Work::Timer, _) => false,
+        (Work::Command(_) | Work::Signal(_) | Work::Child(_) | Work::Timer, _) => false,
     };
     let same_undo = match (old.compensation(), new.compensation()) {
         (Some(old), Some(new)) => is_same_command(old, new),

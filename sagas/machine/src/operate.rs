@@ -2,26 +2,27 @@
 
 use chrono::{DateTime, Utc};
 use contract::{
-    Document, Evidence,
+    Document, Evidence, SagaId,
     limits::PAYLOAD_BYTES_MAX,
-    saga::{Action, Cause, PauseClock, PausedHolds, SagaStatus},
+    saga::{Action, Cause, PauseClock, PausedHolds, SagaStatus, StepKind},
     step::{Op, StepName},
 };
 use serde_json::Value;
 
 use crate::{
     codes::{
-        CAUSE_GIVEN_UP, CAUSE_SAGA_CANCELLED, REFUSED_ACTION_EXPIRED, REFUSED_COMMAND_MISMATCH,
-        REFUSED_DEFINITION_MISMATCH, REFUSED_EDIT_IMPOSSIBLE, REFUSED_MIGRATION_IMPOSSIBLE, REFUSED_PIVOT_PASSED,
-        REFUSED_REPLY_MISMATCH, REFUSED_RESOLVE_IMPOSSIBLE, REFUSED_RETRY_IMPOSSIBLE, REFUSED_SAGA_CLOSING,
-        REFUSED_SAGA_COMPENSATING, REFUSED_SAGA_FINISHED, REFUSED_SAGA_PAUSED, REFUSED_SKIP_IMPOSSIBLE,
-        REFUSED_STEP_UNKNOWN, REFUSED_TIMER_NOT_SET,
+        CAUSE_GIVEN_UP, REFUSED_ACTION_EXPIRED, REFUSED_COMMAND_MISMATCH, REFUSED_DEFINITION_MISMATCH,
+        REFUSED_EDIT_IMPOSSIBLE, REFUSED_MIGRATION_IMPOSSIBLE, REFUSED_PIVOT_PASSED, REFUSED_REPLY_MISMATCH,
+        REFUSED_RESOLVE_IMPOSSIBLE, REFUSED_RETRY_IMPOSSIBLE, REFUSED_SAGA_CLOSING, REFUSED_SAGA_COMPENSATING,
+        REFUSED_SAGA_FINISHED, REFUSED_SAGA_PAUSED, REFUSED_SKIP_IMPOSSIBLE, REFUSED_STEP_UNKNOWN,
+        REFUSED_TIMER_NOT_SET,
     },
     decision::{Decision, Verdict},
     definition::Definition,
-    draft::Draft,
+    draft::{Draft, undo_call},
     edit,
     entry::Entry,
+    evolve::cancelled,
     input::{Operator, Terms},
     queries::pivot_issued,
     state::{Phase, Progress, State},
@@ -127,6 +128,15 @@ fn cancel(draft: &mut Draft<'_>, acted: Entry, operator: &Operator) -> Result<()
         return refused(REFUSED_SAGA_COMPENSATING, "the saga is being undone already");
     }
     if pivot_issued(draft.definition, &draft.state) {
+        if let Some(child) = child_of_pivot(draft) {
+            if draft.state.cancelled_child.as_ref().is_some_and(|(told, _)| *told == child) {
+                return Err(Verdict::Ignored("its child was told already"));
+            }
+            // The saga turns around when its child has.
+            draft.record(acted);
+            draft.children.extend(undo_call(&draft.state, child));
+            return Ok(());
+        }
         return refused(
             REFUSED_PIVOT_PASSED,
             "the saga is past its point of no return: retry or skip what is stuck, or abandon it",
@@ -135,9 +145,15 @@ fn cancel(draft: &mut Draft<'_>, acted: Entry, operator: &Operator) -> Result<()
     draft.record(acted);
     // A cancel wants the saga undone now.
     draft.end_pause();
-    let (code, message) = (CAUSE_SAGA_CANCELLED.to_owned(), operator.reason.clone());
-    draft.turn_around(Cause { step: None, code, message, refused: false });
+    draft.turn_around(cancelled(operator));
     Ok(())
+}
+
+/// The child that a pivot waits for.
+fn child_of_pivot(draft: &Draft<'_>) -> Option<SagaId> {
+    let pivots = draft.definition.steps.iter().filter(|step| step.kind == StepKind::Pivot);
+    let mut phases = pivots.filter_map(|step| draft.state.progress(&step.name, Op::Action));
+    phases.find_map(Progress::awaited_child)
 }
 
 fn skip(draft: &mut Draft<'_>, acted: Entry, name: &StepName, reply: Document, force: bool) -> Result<(), Verdict> {

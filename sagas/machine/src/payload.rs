@@ -3,7 +3,7 @@
 
 use std::any::Any;
 
-use contract::{saga::Cause, step::Op};
+use contract::{Document, saga::Cause, step::Op};
 use serde_json::value::RawValue;
 
 use crate::{
@@ -30,7 +30,9 @@ pub(crate) fn build_payload(
     let unknown = || Cause { step: None, code: String::new(), message: String::new(), refused: false };
     match (op, &step.undo) {
         (Op::Action, _) => match &step.forward {
-            Forward::Command { build, .. } => build(input, &*facts(definition, state, step)?),
+            Forward::Command { build, .. } | Forward::Child { build, .. } => {
+                build(input, &*facts(definition, state, step)?)
+            }
             Forward::Close { build, .. } => build(input, state.given_up.as_ref().unwrap_or(&unknown())),
             Forward::Signal { .. } | Forward::Timer { .. } => Err(MappingError::Mixed),
         },
@@ -67,11 +69,26 @@ pub(crate) fn is_needed(
     needed(&*input, &*facts(definition, state, step)?)
 }
 
+/// The result of a saga, for its parent: made of the input and of all that its steps learned.
+pub(crate) fn build_result(definition: &Definition, state: &State) -> Result<Document, MappingError> {
+    let Some(build) = &definition.result else { return Ok(Document::default()) };
+    let input = (definition.read_input)(&state.input).map_err(MappingError::Input)?;
+    build(&*input, &*learned(definition, state, definition.steps.iter())?).map(Document::from)
+}
+
 /// The facts that a step may know: what the steps before it learned, in the definition's order. What a parallel step
 /// learned is left out, or the same command could be built in two ways.
 fn facts(definition: &Definition, state: &State, step: &Step) -> Result<Box<dyn Any>, MappingError> {
+    learned(definition, state, definition.steps_in(step.ancestors))
+}
+
+fn learned<'d>(
+    definition: &Definition,
+    state: &State,
+    steps: impl Iterator<Item = &'d Step>,
+) -> Result<Box<dyn Any>, MappingError> {
     let mut facts = (definition.new_facts)();
-    for before in definition.steps_in(step.ancestors) {
+    for before in steps {
         learn_from(&mut *facts, state, before)?;
     }
     Ok(facts)

@@ -9,7 +9,7 @@ use contract::{
     Document,
     orchestrator_api::{LeftEffect, PlannedCommand, PlannedWhen},
     saga::{Action, FieldChange, SagaStatus},
-    step::{CommandId, Op},
+    step::{CommandId, Op, StepName},
 };
 
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
     migrate::migrate,
     operate::operate,
     queries::{ahead, needs_undo, ops},
-    state::{Phase, State},
+    state::{Phase, State, StepState},
     step::{Step, Work},
 };
 
@@ -56,9 +56,10 @@ pub fn plan_migration(from: &Definition, to: &Definition, state: State, now: Dat
 
 /// Reads off what follows from a decision.
 fn follow(definition: &Definition, decision: Decision, now: DateTime<Utc>) -> Plan {
-    let Decision { state, commands, verdict, entries } = decision;
+    let Decision { state, commands, children: _, verdict, entries } = decision;
     let changed = |entry| if let Entry::CommandEdited { changes, .. } = entry { Some(changes) } else { None };
     let changes = entries.into_iter().find_map(changed).unwrap_or_default();
+    let state = if verdict == Verdict::Accepted { turned_with_its_child(state) } else { state };
     let mut outlook = Outlook { definition, state, now, planned: Vec::new() };
     match verdict {
         Verdict::Accepted => {
@@ -69,6 +70,19 @@ fn follow(definition: &Definition, decision: Decision, now: DateTime<Utc>) -> Pl
     }
     let Outlook { state, planned, .. } = outlook;
     Plan { verdict, changes, commands: planned, end: state.status, left: left(definition, &state) }
+}
+
+/// The saga after a cancel that went on to the child of its pivot, and took effect there.
+fn turned_with_its_child(mut state: State) -> State {
+    let Some((child, cause)) = state.cancelled_child.clone().filter(|_| state.cause.is_none()) else { return state };
+    let awaits = |(_, step): &(&StepName, &StepState)| step.action.awaited_child() == Some(child);
+    let child_step = state.steps.iter().find(awaits).map(|(name, _)| name.clone());
+    if let Some(step) = child_step {
+        let (op, code, message) = (Op::Action, cause.code.clone(), cause.message.clone());
+        evolve(&mut state, &Entry::CommandRefused { step, op, code, message });
+        evolve(&mut state, &Entry::CompensationStarted { cause });
+    }
+    state
 }
 
 /// A saga on its way to the end that it has when nothing goes wrong.
@@ -126,8 +140,8 @@ impl Outlook<'_> {
                 Phase::Outstanding { .. } => (PlannedWhen::UnderWay, None),
                 Phase::Waiting { .. } if self.state.holds_back(op) => continue,
                 Phase::Waiting { retry_at } => (PlannedWhen::AtRetry, Some(retry_at)),
-                // A wait sends nothing, and is taken to end.
-                Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } => continue,
+                // A wait sends nothing, and is taken to end. A child has its own plan.
+                Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } | Phase::AwaitingChild { .. } => continue,
                 Phase::Idle | Phase::Done { .. } | Phase::Refused | Phase::GivenUp | Phase::Stuck => continue,
             };
             self.planned.extend(planned(step, op, 0, when, retry_at));
@@ -140,8 +154,9 @@ impl Outlook<'_> {
         let goes_on = !self.state.holds_back(op);
         for step in self.definition.at_work(&self.state) {
             let Some(progress) = self.state.progress(&step.name, op) else { continue };
-            let ends = goes_on && (progress.is_a_wait() || matches!(progress.phase, Phase::Waiting { .. }));
-            if ends || matches!(progress.phase, Phase::Outstanding { .. }) {
+            let waits =
+                progress.is_a_wait() || matches!(progress.phase, Phase::Waiting { .. } | Phase::AwaitingChild { .. });
+            if (goes_on && waits) || matches!(progress.phase, Phase::Outstanding { .. }) {
                 let (step, reply) = (step.name.clone(), Document::default());
                 evolve(&mut self.state, &Entry::CommandDone { step, op, reply });
             }
@@ -192,7 +207,7 @@ fn left(definition: &Definition, state: &State) -> Vec<LeftEffect> {
         let undo = &step.compensation;
         // Its undoing was sent, and may take effect yet.
         let undone_perhaps = undo.in_doubt || matches!(undo.phase, Phase::Outstanding { .. });
-        LeftEffect { step: name.clone(), in_doubt: !step.action.is_done() || undone_perhaps }
+        LeftEffect { step: name.clone(), in_doubt: !step.action.is_done() || undone_perhaps, child: step.child }
     });
     left.collect()
 }

@@ -184,7 +184,7 @@ fn pending_undos(definition: &Definition, state: &State) -> StepSet {
     let mut pending = StepSet::default();
     for (position, step) in definition.steps.iter().enumerate() {
         let Some(touched) = state.steps.get(&step.name) else { continue };
-        if step.undo.is_some() && needs_undo(touched) && !touched.compensation.is_done() {
+        if step.is_undone() && needs_undo(touched) && !touched.compensation.is_done() {
             pending.insert(position);
         }
     }
@@ -194,9 +194,8 @@ fn pending_undos(definition: &Definition, state: &State) -> StepSet {
 /// True when the step took effect, or may have taken effect.
 pub(crate) fn needs_undo(step: &StepState) -> bool {
     match step.action.phase {
-        Phase::Done { .. } | Phase::GivenUp | Phase::Outstanding { .. } | Phase::Waiting { .. } | Phase::Stuck => {
-            !step.not_applicable
-        }
+        Phase::Done { .. } | Phase::GivenUp | Phase::Outstanding { .. } | Phase::Waiting { .. } => !step.not_applicable,
+        Phase::AwaitingChild { .. } | Phase::Stuck => !step.not_applicable,
         // A wait is over, without any effect, when the saga turns around.
         Phase::Idle | Phase::Refused | Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } => false,
     }

@@ -89,7 +89,7 @@ fn judge<'d>(definition: &'d Definition, state: &State, signal: &Signal) -> Resu
 fn awaited(definition: &Definition) -> impl Iterator<Item = (&Step, &SignalSpec)> {
     definition.steps.iter().filter_map(|step| match step.work() {
         Work::Signal(spec) => Some((step, spec)),
-        Work::Command(_) | Work::Timer => None,
+        Work::Command(_) | Work::Child(_) | Work::Timer => None,
     })
 }
 

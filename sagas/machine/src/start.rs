@@ -7,7 +7,7 @@ use crate::{
     decision::Decision,
     definition::Definition,
     draft::Draft,
-    entry::Entry,
+    entry::{Entry, Parent},
     json::{Mismatch, check_readable},
     mapping::MappingError,
     retry::later,
@@ -62,13 +62,14 @@ pub enum StartError {
     },
 }
 
-/// Decides the start of a saga, from a state fresh from [`State::new`].
+/// Decides the start of a saga, or of the child of a saga's step.
 ///
 /// # Errors
 /// [`StartError`] when the input is not one of this saga.
 pub fn start(
     definition: &Definition,
     saga_id: SagaId,
+    parent: Option<Parent>,
     input: Document,
     now: DateTime<Utc>,
 ) -> Result<Decision, StartError> {
@@ -85,6 +86,7 @@ pub fn start(
         deadline_at: definition.deadline.map(|deadline| later(now, deadline)),
         not_applicable,
         input,
+        parent,
     });
     draft.advance();
     Ok(draft.finish())

@@ -10,7 +10,7 @@ use contract::{
     step::{Op, StepName},
 };
 
-use crate::fingerprint::Fingerprint;
+use crate::{entry::Parent, fingerprint::Fingerprint};
 
 /// The sum of a saga's journal.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +39,10 @@ pub struct State {
     pub given_up: Option<Cause>,
     /// The latest requests of operators that took effect.
     pub requests: Vec<RequestId>,
+    /// The step of another saga that started this one.
+    pub parent: Option<Parent>,
+    /// The child that a cancel went on to, with its cause.
+    pub cancelled_child: Option<(SagaId, Cause)>,
     /// The signals that came, in their order. Each has woken a step or is kept for one, so there is at most one a step.
     pub signals: Vec<ReceivedSignal>,
 }
@@ -75,6 +79,8 @@ pub(crate) const REQUESTS_MAX: usize = 32;
 pub struct StepState {
     /// True when the step's condition does not hold for this input, or the step was found not needed.
     pub not_applicable: bool,
+    /// The child saga that the step started last.
+    pub child: Option<SagaId>,
     /// The progress of the forward command.
     pub action: Progress,
     /// The progress of the compensation.
@@ -155,9 +161,14 @@ pub enum Phase {
         /// The time at which the step is done.
         fire_at: DateTime<Utc>,
     },
-    /// The command took effect, the signal was taken, or the time came.
+    /// The step waits for the end of a child saga, or for the end of its undoing.
+    AwaitingChild {
+        /// The id of the child.
+        child: SagaId,
+    },
+    /// The command took effect, the signal was taken, the time came, or the child saga ended well.
     Done {
-        /// The command's reply, or the signal's payload.
+        /// The command's reply, the signal's payload, or the child's result.
         reply: Document,
     },
     /// The command met a business refusal, or the signal did not come in time.
@@ -186,6 +197,8 @@ impl State {
             pause: None,
             given_up: None,
             requests: Vec::new(),
+            parent: None,
+            cancelled_child: None,
             signals: Vec::new(),
         }
     }
@@ -296,9 +309,8 @@ impl Progress {
     pub const fn can_be_retried(&self) -> bool {
         match self.phase {
             Phase::Waiting { .. } | Phase::Stuck => true,
-            Phase::Idle | Phase::Outstanding { .. } | Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } => {
-                false
-            }
+            Phase::Idle | Phase::Outstanding { .. } | Phase::AwaitingChild { .. } => false,
+            Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } => false,
             Phase::Done { .. } | Phase::Refused | Phase::GivenUp => false,
         }
     }
@@ -308,8 +320,20 @@ impl Progress {
     pub const fn is_a_wait(&self) -> bool {
         match self.phase {
             Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } => true,
+            Phase::AwaitingChild { .. } => false,
             Phase::Idle | Phase::Outstanding { .. } | Phase::Waiting { .. } => false,
             Phase::Done { .. } | Phase::Refused | Phase::GivenUp | Phase::Stuck => false,
+        }
+    }
+
+    /// The child that it waits for.
+    #[must_use]
+    pub const fn awaited_child(&self) -> Option<SagaId> {
+        match self.phase {
+            Phase::AwaitingChild { child } => Some(child),
+            Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } => None,
+            Phase::Idle | Phase::Outstanding { .. } | Phase::Waiting { .. } => None,
+            Phase::Done { .. } | Phase::Refused | Phase::GivenUp | Phase::Stuck => None,
         }
     }
 
@@ -318,7 +342,7 @@ impl Progress {
     pub const fn is_open(&self) -> bool {
         match self.phase {
             Phase::Outstanding { .. } | Phase::Waiting { .. } | Phase::Stuck => true,
-            Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } => true,
+            Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } | Phase::AwaitingChild { .. } => true,
             Phase::Idle | Phase::Done { .. } | Phase::Refused | Phase::GivenUp => false,
         }
     }
@@ -327,7 +351,7 @@ impl Progress {
     pub(crate) const fn retrying_since(&self) -> Option<DateTime<Utc>> {
         match self.phase {
             Phase::Outstanding { .. } | Phase::Waiting { .. } => self.retrying_since,
-            Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } => None,
+            Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } | Phase::AwaitingChild { .. } => None,
             Phase::Idle | Phase::Done { .. } | Phase::Refused | Phase::GivenUp | Phase::Stuck => None,
         }
     }
@@ -338,7 +362,7 @@ impl Progress {
         match self.phase {
             Phase::Outstanding { reply_by } => Some(reply_by),
             Phase::Waiting { retry_at } => Some(retry_at),
-            Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } => None,
+            Phase::AwaitingSignal { .. } | Phase::AwaitingTime { .. } | Phase::AwaitingChild { .. } => None,
             Phase::Idle | Phase::Done { .. } | Phase::Refused | Phase::GivenUp | Phase::Stuck => None,
         }
     }
@@ -349,6 +373,7 @@ impl Progress {
         match self.phase {
             Phase::AwaitingSignal { miss_at, .. } => miss_at,
             Phase::AwaitingTime { fire_at } => Some(fire_at),
+            Phase::AwaitingChild { .. } => None,
             Phase::Idle | Phase::Outstanding { .. } | Phase::Waiting { .. } => None,
             Phase::Done { .. } | Phase::Refused | Phase::GivenUp | Phase::Stuck => None,
         }
@@ -364,6 +389,7 @@ impl std::fmt::Display for Phase {
             Self::Waiting { .. } => "waiting for its next attempt",
             Self::AwaitingSignal { .. } => "waiting for its signal",
             Self::AwaitingTime { .. } => "waiting for its time",
+            Self::AwaitingChild { .. } => "waiting for its child saga",
             Self::Done { .. } => "done",
             Self::Refused => "refused",
             Self::GivenUp => "given up",

@@ -10,8 +10,10 @@ use contract::{
 };
 use serde_json::Value;
 
+use serde::de::IgnoredAny;
+
 use crate::{
-    json::Mismatch,
+    json::{Mismatch, check},
     mapping::{BuildAction, BuildUndo, BuildWake, Condition, Learn, Needed, Validity},
     retry::Retry,
     step_set::StepSet,
@@ -61,6 +63,11 @@ pub(crate) enum Forward {
         signal: SignalSpec,
         learn: Option<Learn>,
     },
+    Child {
+        child: ChildSpec,
+        build: BuildAction,
+        learn: Option<Learn>,
+    },
     Timer {
         wake: BuildWake,
         /// So many times as short are the waits that it asks for.
@@ -80,6 +87,8 @@ pub enum Work<'a> {
     Command(&'a CommandSpec),
     /// The step waits for a signal.
     Signal(&'a SignalSpec),
+    /// The step starts a child saga, and waits for its end.
+    Child(&'a ChildSpec),
     /// The step waits for a time.
     Timer,
 }
@@ -95,6 +104,19 @@ pub struct SignalSpec {
     /// Checks that a value is of the payload's type.
     pub(crate) check_payload: fn(&Document) -> Result<(), Mismatch>,
 }
+
+/// A child saga as the definition of its parent knows it.
+pub struct ChildSpec {
+    /// The name of the child's definition.
+    pub name: &'static str,
+    /// The version of the child's definition.
+    pub version: u32,
+    /// Checks that a value is of the result's type.
+    pub(crate) check_result: fn(&Document) -> Result<(), Mismatch>,
+}
+
+/// The check of the end of a child that is undone: any document will do, because no step learns from it.
+static ANY_END: fn(&Document) -> Result<(), Mismatch> = check::<IgnoredAny>;
 
 /// The document that a direction of a step ends with.
 pub(crate) struct Expected<'a> {
@@ -164,6 +186,7 @@ impl Step {
         match &self.forward {
             Forward::Command { command, .. } | Forward::Close { command, .. } => Work::Command(command),
             Forward::Signal { signal, .. } => Work::Signal(signal),
+            Forward::Child { child, .. } => Work::Child(child),
             Forward::Timer { .. } => Work::Timer,
         }
     }
@@ -171,7 +194,9 @@ impl Step {
     /// The function that keeps what later steps may know of its reply or payload.
     pub(crate) const fn learn(&self) -> Option<&Learn> {
         match &self.forward {
-            Forward::Command { learn, .. } | Forward::Signal { learn, .. } => learn.as_ref(),
+            Forward::Command { learn, .. } | Forward::Signal { learn, .. } | Forward::Child { learn, .. } => {
+                learn.as_ref()
+            }
             Forward::Timer { .. } | Forward::Close { .. } => None,
         }
     }
@@ -181,6 +206,12 @@ impl Step {
         match (op, self.work()) {
             (Op::Action, Work::Signal(SignalSpec { name, check_payload, .. })) => {
                 Some(Expected { what: format!("what the signal `{name}` carries"), check: check_payload })
+            }
+            (Op::Action, Work::Child(ChildSpec { name, check_result, .. })) => {
+                Some(Expected { what: format!("the result of `{name}`"), check: check_result })
+            }
+            (Op::Compensation, Work::Child(ChildSpec { name, .. })) => {
+                Some(Expected { what: format!("the end of `{name}`"), check: &ANY_END })
             }
             (Op::Action, Work::Timer) => None,
             (Op::Action, Work::Command(_)) | (Op::Compensation | Op::Extension, _) => self.command(op).map(|command| {
@@ -207,6 +238,12 @@ impl Step {
         self.validity.is_some()
     }
 
+    /// True when something is done to undo it: a command, or the undoing of its child.
+    pub(crate) const fn is_undone(&self) -> bool {
+        let is_a_child = matches!(self.forward, Forward::Child { .. });
+        self.undo.is_some() || (is_a_child && matches!(self.kind, StepKind::Compensatable))
+    }
+
     /// The time after which what the step holds is let go, unless it is confirmed.
     #[must_use]
     pub const fn holds_for(&self) -> Option<Duration> {
@@ -219,7 +256,7 @@ impl Step {
         match op {
             Op::Action => match self.work() {
                 Work::Command(command) => Some(command),
-                Work::Signal(_) | Work::Timer => None,
+                Work::Signal(_) | Work::Child(_) | Work::Timer => None,
             },
             Op::Compensation => self.compensation(),
             Op::Extension => self.extension(),
@@ -232,6 +269,7 @@ impl fmt::Debug for Step {
         let action = match self.work() {
             Work::Command(command) => command.name,
             Work::Signal(signal) => signal.name.as_str(),
+            Work::Child(child) => child.name,
             Work::Timer => "timer",
         };
         let undo = self.compensation().map(|command| command.name);

@@ -11,6 +11,7 @@ pub(super) fn matches(filter: &Filter, row: &SagaRow, Place { id, holds_until }:
         && equal(&filter.owner, row.owner.as_ref())
         && equal(&filter.error, row.error.as_ref())
         && (row.paused || !filter.paused)
+        && (filter.parent.is_none() || filter.parent == row.parent)
         && filter.created_after.is_none_or(|after| row.created_at >= after)
         && filter.created_before.is_none_or(|before| row.created_at < before)
         && filter.holds_before.is_none_or(|before| holds_until.is_some_and(|until| until < before))

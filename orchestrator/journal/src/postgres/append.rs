@@ -4,6 +4,7 @@
 //!  start keys ----> taken     a key that exists is left alone, and its saga is not written
 //!  records -------> written   a seq that exists (or does not follow) is left alone
 //!  rows ----------> inserted  only for what was written
+//!  children ------> begun     only with the record of the saga that starts them
 //!  statuses ------> updated   only for what was written
 //!  sleep ---------> slept, woken   only for what was written
 //! ```
@@ -14,7 +15,7 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
-use contract::{SagaId, orchestrator_api::StartKey, saga::SagaStatus};
+use contract::{SagaId, StepName, orchestrator_api::StartKey, saga::SagaStatus};
 use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
@@ -36,6 +37,8 @@ pub(super) struct Ready<'a> {
     pub(super) shard: i32,
     pub(super) seq: i64,
     pub(super) entries: String,
+    /// The first records of the sagas that begin with it.
+    pub(super) begun: Vec<String>,
 }
 
 /// Writes a part of a batch in one statement. An error means that nothing of it was written, or that nothing is known;
@@ -94,7 +97,7 @@ async fn tell_taken_keys(
 /// The types of the arrays that make the keys' rows, and so on below.
 const KEY_TYPES: [&str; 6] = ["uuid", "text", "text", "text", "text", "timestamptz"];
 const RECORD_TYPES: [&str; 6] = ["uuid", "bigint", "timestamptz", "timestamptz", "text", "boolean"];
-const ROW_TYPES: [&str; 14] = [
+const ROW_TYPES: [&str; 16] = [
     "uuid",
     "text",
     "bigint",
@@ -106,16 +109,20 @@ const ROW_TYPES: [&str; 14] = [
     "text",
     "text",
     "boolean",
+    "uuid",
+    "text",
     "timestamptz",
     "timestamptz",
     "timestamptz",
 ];
+const BEGUN_TYPES: [&str; 4] = ["uuid", "uuid", "timestamptz", "text"];
+const WOKEN_TYPES: [&str; 2] = ["uuid", "uuid"];
 const SLEEP_TYPES: [&str; 4] = ["uuid", "integer", "text", "timestamptz"];
 const CHANGE_TYPES: [&str; 8] = ["uuid", "text", "text", "boolean", "timestamptz", "timestamptz", "bigint", "text"];
 
 /// The columns of a saga's row, in the order of [`ROW_TYPES`].
 const ROW: &str = "id, name, version, fingerprint, shard, status, business_key, owner, traceparent, error, paused, \
-                   created_at, updated_at, finished_at";
+                   parent, parent_step, created_at, updated_at, finished_at";
 
 /// The tables that a batch is written to.
 struct Tables {
@@ -133,7 +140,18 @@ struct Batch<'a> {
     rows: Vec<&'a SagaRow>,
     changes: Vec<RowChange<'a>>,
     slept: Vec<(Uuid, i32, SagaStatus, Option<DateTime<Utc>>)>,
-    woken: Vec<Uuid>,
+    /// Each with the saga whose record wakes it.
+    woken: Vec<(Uuid, Uuid)>,
+    begun: Vec<FirstRecord<'a>>,
+}
+
+/// The first record of a child.
+struct FirstRecord<'a> {
+    id: Uuid,
+    /// The saga whose record it comes with.
+    with: Uuid,
+    at: DateTime<Utc>,
+    entries: &'a str,
 }
 
 /// A saga's row from now on.
@@ -150,11 +168,21 @@ impl<'a> Batch<'a> {
     fn of(part: &'a [Ready<'a>]) -> Self {
         let (mut keys, mut rows, mut changes) = (Vec::new(), Vec::new(), Vec::new());
         let (mut slept, mut woken) = (Vec::new(), Vec::new());
-        for Ready { append: Append { saga_id, record, change, sleep, .. }, shard, .. } in part {
-            match *sleep {
-                Sleep::Unchanged => {}
-                Sleep::Asleep { status, wake_at } => slept.push((saga_id.uuid(), *shard, status, wake_at)),
-                Sleep::Awake => woken.push(saga_id.uuid()),
+        let mut first = Vec::new();
+        for Ready { append: Append { saga_id, record, change, sleep, family, .. }, shard, begun, .. } in part {
+            let sleeps = family.begun.iter().map(|child| (child.row.id, child.sleep)).chain([(*saga_id, *sleep)]);
+            for (id, sleep) in sleeps {
+                match sleep {
+                    Sleep::Unchanged => {}
+                    Sleep::Asleep { status, wake_at } => slept.push((id.uuid(), *shard, status, wake_at)),
+                    Sleep::Awake => woken.push((id.uuid(), id.uuid())),
+                }
+            }
+            woken.extend(family.woken.map(|parent| (parent.uuid(), saga_id.uuid())));
+            for (child, entries) in family.begun.iter().zip(begun) {
+                let (id, with, at) = (child.row.id.uuid(), saga_id.uuid(), child.record.at);
+                first.push(FirstRecord { id, with, at, entries });
+                rows.push(&child.row);
             }
             match change {
                 Change::Started { row, key } => {
@@ -175,11 +203,11 @@ impl<'a> Batch<'a> {
         let mut records: Vec<_> = part.iter().collect();
         records.sort_unstable_by_key(|ready| ready.append.saga_id);
         keys.sort_unstable_by(|(a, a_key), (b, b_key)| (&a.name, &a_key.key).cmp(&(&b.name, &b_key.key)));
-        Self { records, keys, rows, changes, slept, woken }
+        Self { records, keys, rows, changes, slept, woken, begun: first }
     }
 
     fn ids(&self) -> impl Iterator<Item = Uuid> {
-        self.records.iter().map(|ready| ready.append.saga_id.uuid())
+        self.records.iter().map(|ready| ready.append.saga_id.uuid()).chain(self.begun.iter().map(|first| first.id))
     }
 
     /// Forgets the week whose pieces the batch names; false when it names none.
@@ -194,7 +222,7 @@ impl<'a> Batch<'a> {
             None => Tables {
                 saga: "saga".to_owned(),
                 journal: "saga_journal".to_owned(),
-                bounds: self.ids().next().zip(self.ids().last()),
+                bounds: self.ids().min().zip(self.ids().max()),
             },
         }
     }
@@ -235,12 +263,23 @@ impl<'a> Batch<'a> {
             return written;
         }
         parts.push(format!("written AS ({written})"));
+        let mut made = "written";
+        if !self.begun.is_empty() {
+            let begun = unnest(&mut params, &BEGUN_TYPES);
+            parts.push(format!(
+                "begun AS (INSERT INTO {journal} (saga_id, seq, at, entries) SELECT b.saga_id, 1, b.at, b.entries::json \
+                 FROM {begun} AS b (saga_id, parent, at, entries) \
+                 WHERE (b.parent IN (SELECT saga_id FROM written)) IS TRUE ON CONFLICT DO NOTHING RETURNING saga_id), \
+                 made AS (SELECT saga_id FROM written UNION ALL SELECT saga_id FROM begun)"
+            ));
+            made = "made";
+        }
         if !self.rows.is_empty() {
             let rows = unnest(&mut params, &ROW_TYPES);
             parts.push(format!(
                 "inserted AS (INSERT INTO {saga} ({ROW}, failed_at) \
                  SELECT s.*, CASE WHEN s.error IS NOT NULL THEN s.updated_at END FROM {rows} AS s ({ROW}) \
-                 WHERE (s.id IN (SELECT saga_id FROM written)) IS TRUE)"
+                 WHERE (s.id IN (SELECT saga_id FROM {made})) IS TRUE)"
             ));
         }
         if !self.changes.is_empty() {
@@ -264,15 +303,17 @@ impl<'a> Batch<'a> {
             parts.push(format!(
                 "slept AS (INSERT INTO saga_sleep (saga_id, shard, status, wake_at) SELECT z.* \
                  FROM {slept} AS z (saga_id, shard, status, wake_at) \
-                 WHERE (z.saga_id IN (SELECT saga_id FROM written)) IS TRUE \
+                 WHERE (z.saga_id IN (SELECT saga_id FROM {made})) IS TRUE \
                  ON CONFLICT (saga_id) DO UPDATE SET status = excluded.status, wake_at = excluded.wake_at)"
             ));
         }
         if !self.woken.is_empty() {
-            params += 1;
+            let ids = params + 1;
+            let woken = unnest(&mut params, &WOKEN_TYPES);
             parts.push(format!(
-                "woken AS (DELETE FROM saga_sleep WHERE saga_id = ANY(${params}::uuid[]) \
-                 AND (saga_id IN (SELECT saga_id FROM written)) IS TRUE)"
+                "woken AS (DELETE FROM saga_sleep USING {woken} AS w (saga_id, waker) \
+                 WHERE saga_sleep.saga_id = w.saga_id AND saga_sleep.saga_id = ANY(${ids}) \
+                   AND (w.waker IN (SELECT saga_id FROM {made})) IS TRUE)"
             ));
         }
         format!("WITH {} SELECT saga_id FROM written", parts.join(", "))
@@ -280,7 +321,7 @@ impl<'a> Batch<'a> {
 
     /// Answers the sagas that were written.
     async fn write(&self, connection: &mut PgConnection, weeks: &Weeks) -> Result<HashSet<Uuid>, sqlx::Error> {
-        let Self { records, keys, rows, changes, slept, woken } = self;
+        let Self { records, keys, rows, changes, slept, woken, begun } = self;
         let tables = self.tables(weeks);
         let mut query = sqlx::query_scalar(AssertSqlSafe(self.statement(&tables)));
         if let Some((low, high)) = tables.bounds {
@@ -302,6 +343,13 @@ impl<'a> Batch<'a> {
             .bind(column(records, |ready| ready.append.holds_until))
             .bind(column(records, |ready| ready.entries.as_str()))
             .bind(column(records, |ready| is_keyed(&ready.append.change)));
+        if !begun.is_empty() {
+            query = query
+                .bind(column(begun, |first| first.id))
+                .bind(column(begun, |first| first.with))
+                .bind(column(begun, |first| first.at))
+                .bind(column(begun, |first| first.entries));
+        }
         if !rows.is_empty() {
             query = query
                 .bind(column(rows, |row| row.id.uuid()))
@@ -315,6 +363,8 @@ impl<'a> Batch<'a> {
                 .bind(column(rows, |row| row.traceparent.map(|trace| trace.to_string())))
                 .bind(column(rows, |row| row.error.as_deref()))
                 .bind(column(rows, |row| row.paused))
+                .bind(column(rows, |row| row.parent.map(SagaId::uuid)))
+                .bind(column(rows, |row| row.parent_step.as_ref().map(StepName::as_str)))
                 .bind(column(rows, |row| row.created_at))
                 .bind(column(rows, |row| row.updated_at))
                 .bind(column(rows, |row| row.finished_at));
@@ -338,7 +388,7 @@ impl<'a> Batch<'a> {
                 .bind(column(slept, |(.., wake_at)| *wake_at));
         }
         if !woken.is_empty() {
-            query = query.bind(woken.as_slice());
+            query = query.bind(column(woken, |(id, _)| *id)).bind(column(woken, |(_, by)| *by));
         }
         Ok(query.fetch_all(connection).await?.into_iter().collect())
     }

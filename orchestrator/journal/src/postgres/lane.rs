@@ -334,7 +334,9 @@ fn prepare(shard: u16, append: &Append) -> Result<Ready<'_>, String> {
     let seq =
         i64::try_from(append.record.seq).map_err(|_| format!("{} is no number of a record", append.record.seq))?;
     let entries = machine::write_record(&append.record.entries).map_err(|error| error.to_string())?;
-    Ok(Ready { append, shard: i32::from(shard), seq, entries })
+    let first = append.family.begun.iter().map(|child| machine::write_record(&child.record.entries));
+    let begun = first.collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+    Ok(Ready { append, shard: i32::from(shard), seq, entries, begun })
 }
 
 /// The server said nothing in time.

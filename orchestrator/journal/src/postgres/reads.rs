@@ -15,7 +15,7 @@ use crate::port::{ExistingStart, Filter, JournalError, Listing, Order, Stored};
 /// Sagas with their journals. The bounds repeat what the ids say, so that weeks outside of them are not even opened.
 const LOAD: &str = "\
 SELECT s.id, s.name, s.version, s.fingerprint, s.shard, s.status, s.business_key, s.owner, s.traceparent, s.error, \
-       s.paused, s.created_at, s.updated_at, s.finished_at, j.seqs, j.ats, j.entries \
+       s.paused, s.parent, s.parent_step, s.created_at, s.updated_at, s.finished_at, j.seqs, j.ats, j.entries \
 FROM saga s CROSS JOIN LATERAL ( \
     SELECT array_agg(r.seq) AS seqs, array_agg(r.at) AS ats, array_agg(r.entries::text) AS entries \
     FROM (SELECT seq, at, entries FROM saga_journal \
@@ -31,7 +31,7 @@ const FIND_START: &str = "SELECT saga_id, business_key, fingerprint FROM saga_st
 
 /// The columns of a list.
 const ROW: &str = "SELECT id, name, version, fingerprint, shard, status, business_key, owner, traceparent, error, \
-                   paused, created_at, updated_at, finished_at";
+                   paused, parent, parent_step, created_at, updated_at, finished_at";
 
 /// Until when the saga holds something: its last record says so. The limit keeps it a look-up for each saga of the list.
 const HOLD: &str = " LEFT JOIN LATERAL (SELECT j.holds_until FROM saga_journal j WHERE j.saga_id = saga.id \
@@ -210,8 +210,8 @@ fn push_rows(
     holds: Holds,
     limit: u32,
 ) {
-    let Filter { statuses: _, name, business_key, owner, error, paused, created_after, created_before, .. } = filter;
-    let Filter { holds_before, order, before, behind, .. } = filter;
+    let Filter { statuses: _, name, business_key, owner, error, paused, parent, .. } = filter;
+    let Filter { created_after, created_before, holds_before, order, before, behind, .. } = filter;
     let created_after = created_after.map(sane_time);
     let created_before = created_before.map(sane_time);
     let ids_from = created_after.and_then(|at| first_id_of(at - ID_SKEW_MAX)).unwrap_or(Uuid::nil());
@@ -233,6 +233,9 @@ fn push_rows(
     }
     if *paused {
         query.push(" AND paused");
+    }
+    if let Some(parent) = *parent {
+        query.push(" AND parent = ").push_bind(parent.uuid());
     }
     if let Some(at) = created_after {
         query.push(" AND created_at >= ").push_bind(at);
@@ -334,6 +337,7 @@ mod tests {
             (Filter { owner: text.clone(), ..Filter::default() }, "owner_id_idx"),
             (Filter { error: text, ..Filter::default() }, "error_id_idx"),
             (Filter { paused: true, ..Filter::default() }, "id_idx"),
+            (Filter { parent: Some(kit::ids::saga_id(0, 1)), ..Filter::default() }, "parent_id_idx"),
         ];
         for (filter, index) in cases {
             let mut query = QueryBuilder::new("EXPLAIN ");

@@ -25,8 +25,13 @@ use super::{
 };
 use crate::{export_file::ExportFile, port::JournalError, retention::RetireError};
 
-/// The statuses of sagas that stay.
-const OPEN: &str = "('running', 'compensating', 'needs_attention')";
+/// The sagas that stay: the open ones, and their children, which they may still undo.
+const KEEP: &str = "\
+CREATE TEMPORARY TABLE kept_saga ON COMMIT DROP AS \
+WITH RECURSIVE kept AS ( \
+    SELECT id FROM saga WHERE status IN ('running', 'compensating', 'needs_attention') \
+    UNION SELECT child.id FROM saga child JOIN kept ON child.parent = kept.id \
+) SELECT id FROM kept";
 
 /// Sagas, or rows of the audit log, that are read and written at a time: a few megabytes.
 const PAGE: u32 = 200;
@@ -137,7 +142,7 @@ async fn detach(connection: &mut PgConnection, week: Week) -> Result<(), Journal
     }
 }
 
-/// The open sagas of the week go back into the tables, where they land in the default pieces. The sagas of earlier weeks that
+/// The open sagas of the week, and their children, go back into the tables, where they land in the default pieces. The sagas of earlier weeks that
 /// have ended there since leave with this week.
 async fn try_detach(connection: &mut PgConnection, week: Week) -> Result<(), sqlx::Error> {
     let Some((from, _)) = week.ids() else { return Ok(()) };
@@ -148,6 +153,7 @@ async fn try_detach(connection: &mut PgConnection, week: Week) -> Result<(), sql
     transaction.execute(NO_STATEMENT_TIMEOUT).await?;
     // Every name and bound here comes from constants and from numbers.
     for statement in [
+        KEEP.to_owned(),
         format!("ALTER TABLE saga DETACH PARTITION {piece}"),
         format!("ALTER TABLE saga_journal DETACH PARTITION {journal}"),
         // An append that still names the pieces finds none, and not the ones that will be dropped.
@@ -155,14 +161,15 @@ async fn try_detach(connection: &mut PgConnection, week: Week) -> Result<(), sql
         format!("ALTER TABLE {journal} RENAME TO retired_{journal}"),
         format!(
             "WITH moved AS (DELETE FROM retired_{journal} j USING retired_{piece} s WHERE s.id = j.saga_id \
-             AND s.status IN {OPEN} RETURNING j.*) INSERT INTO saga_journal SELECT * FROM moved"
+             AND s.id IN (SELECT id FROM kept_saga) RETURNING j.*) INSERT INTO saga_journal SELECT * FROM moved"
         ),
         format!(
-            "WITH moved AS (DELETE FROM retired_{piece} WHERE status IN {OPEN} RETURNING *) \
+            "WITH moved AS (DELETE FROM retired_{piece} WHERE id IN (SELECT id FROM kept_saga) RETURNING *) \
              INSERT INTO saga SELECT * FROM moved"
         ),
         format!(
-            "WITH moved AS (DELETE FROM saga_default WHERE id < '{from}' AND status NOT IN {OPEN} RETURNING *) \
+            "WITH moved AS (DELETE FROM saga_default WHERE id < '{from}' AND id NOT IN (SELECT id FROM kept_saga) \
+             RETURNING *) \
              INSERT INTO retired_{piece} SELECT * FROM moved"
         ),
         format!(

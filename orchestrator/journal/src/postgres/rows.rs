@@ -2,7 +2,7 @@
 //! a panic.
 
 use chrono::{DateTime, Utc};
-use contract::{SagaId, saga::SagaStatus};
+use contract::{SagaId, StepName, saga::SagaStatus};
 use machine::{RecordError, read_record};
 use uuid::Uuid;
 
@@ -22,6 +22,8 @@ pub(super) struct SagaColumns {
     traceparent: Option<String>,
     error: Option<String>,
     paused: bool,
+    parent: Option<Uuid>,
+    parent_step: Option<String>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
     finished_at: Option<DateTime<Utc>>,
@@ -101,6 +103,8 @@ impl SagaColumns {
             traceparent: self.traceparent.and_then(|text| text.parse().ok()),
             error: self.error,
             paused: self.paused,
+            parent: self.parent.map(SagaId::from_uuid),
+            parent_step: self.parent_step.and_then(|step| StepName::new(&step).ok()),
             created_at: self.created_at,
             updated_at: self.updated_at,
             finished_at: self.finished_at,

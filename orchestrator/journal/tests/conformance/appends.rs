@@ -1,9 +1,12 @@
 //! Writing: the key arbitrates, the start key makes starts idempotent, and what is refused leaves no trace.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use contract::{SagaId, saga::SagaStatus};
-use journal::{Append, Appended, Change, Door, ExistingStart, Filter, Journal, Record, Sleep, Stored, TakenOver};
+use journal::{
+    Append, Appended, Begun, Change, Door, ExistingStart, Family, Filter, Journal, LaneJournal, Record, SagaRow, Sleep,
+    Stored, TakenOver,
+};
 
 use crate::{adapters::Storage, fixtures::*};
 
@@ -45,7 +48,14 @@ pub(crate) async fn every_kind_of_entry_reads_back_equal(storage: &dyn Storage) 
         let record = Record { seq, at: now(), entries: vec![entry.clone()] };
         commit(
             &mut *lane,
-            vec![Append { saga_id: id, record, holds_until: None, change: Change::None, sleep: Sleep::Unchanged }],
+            vec![Append {
+                saga_id: id,
+                record,
+                holds_until: None,
+                change: Change::None,
+                sleep: Sleep::Unchanged,
+                family: Family::default(),
+            }],
         )
         .await;
         assert_eq!(stored(&journal, id).await.records.last().unwrap().entries, [entry]);
@@ -83,7 +93,7 @@ pub(crate) async fn a_version_that_takes_a_saga_over_shows_in_its_row(storage: &
     commit(&mut *lane, vec![start(taken.clone(), None), start(other.clone(), None)]).await;
     let taken_over_by = Some(TakenOver { version: 4, fingerprint: "fedcba9876543210fedcba9876543210".to_owned() });
     let change = Change::Row { status: taken.status, error: None, taken_over_by, paused: false };
-    let append = Append { saga_id: taken.id, record: record(2), holds_until: None, change, sleep: Sleep::Unchanged };
+    let append = Append { change, ..step_on(taken.id, 2) };
     commit(&mut *lane, vec![append, status_on(other.id, 2, SagaStatus::Compensating, None)]).await;
     let version = async |id| {
         let row = journal.get(id).await.unwrap().unwrap().row;
@@ -288,4 +298,46 @@ pub(crate) async fn a_batch_of_a_thousand_is_committed_whole(storage: &dyn Stora
 fn sorted(mut ids: Vec<SagaId>) -> Vec<SagaId> {
     ids.sort_unstable();
     ids
+}
+
+pub(crate) async fn a_child_begins_with_the_record_of_its_parent_or_not_at_all(storage: &dyn Storage) {
+    let journal = storage.process().await;
+    let mut lane = journal.lane(1).await.unwrap();
+    let (parent, mut ids) = (saga_on(1), [saga_on(1), saga_on(1), saga_on(1)]);
+    ids.sort_unstable();
+    let [first, second, third] = ids;
+    let child = |id: SagaId, sleep| {
+        let row = SagaRow { parent: Some(parent), parent_step: Some(step("pay")), ..row(id) };
+        Begun { row, record: record(1), sleep }
+    };
+    let asleep = Sleep::Asleep { status: SagaStatus::Running, wake_at: None };
+    let begins = |begun: Vec<Begun>, append: Append| Append { family: Family { begun, woken: None }, ..append };
+    // With the parent's first record, and with a later one, which puts the parent to sleep.
+    commit(&mut *lane, vec![begins(vec![child(first, Sleep::Unchanged)], start(row(parent), Some("key")))]).await;
+    let two = vec![child(second, asleep)];
+    commit(&mut *lane, vec![Append { sleep: asleep, ..begins(two, step_on(parent, 2)) }]).await;
+    // Another writer was faster: there is no third child.
+    let late = begins(vec![child(third, Sleep::Unchanged)], step_on(parent, 2));
+    assert_eq!(lane.append(vec![late]).await.unwrap(), [Appended::SeqTaken]);
+    assert_eq!(journal.get(third).await.unwrap(), None);
+    let found = journal.list(&Filter { parent: Some(parent), ..Filter::default() }, 10).await.unwrap().sagas;
+    let found: Vec<_> = found.into_iter().map(|listed| listed.row).collect();
+    assert_eq!(found.iter().map(|row| row.id).collect::<Vec<_>>(), [second, first]);
+    assert_eq!((found[0].parent, &found[0].parent_step), (Some(parent), &Some(step("pay"))));
+    assert_eq!(stored(&journal, first).await.records.len(), 1);
+
+    let sleeping = async |lane: &mut dyn LaneJournal| {
+        let sleepers = lane.sleepers().await.unwrap();
+        sleepers.iter().map(|sleeper| sleeper.saga_id).collect::<HashSet<_>>()
+    };
+    assert_eq!(sleeping(&mut *lane).await, HashSet::from([parent, second]));
+    // The end of a child wakes its parent; an end that is not written does not.
+    let ends = |seq| {
+        let family = Family { begun: Vec::new(), woken: Some(parent) };
+        Append { family, ..status_on(first, seq, SagaStatus::Completed, None) }
+    };
+    assert_eq!(lane.append(vec![ends(3)]).await.unwrap(), [Appended::SeqTaken]);
+    assert!(sleeping(&mut *lane).await.contains(&parent));
+    commit(&mut *lane, vec![ends(2)]).await;
+    assert_eq!(sleeping(&mut *lane).await, HashSet::from([second]));
 }

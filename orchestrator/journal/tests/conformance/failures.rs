@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use contract::saga::SagaStatus;
-use journal::{Append, Change, ErrorGroup, ErrorGroupKey, ErrorGroupsAsked, Record, Sleep};
+use journal::{Append, Change, ErrorGroup, ErrorGroupKey, ErrorGroupsAsked, Family, Record, Sleep};
 
 use crate::{adapters::Storage, fixtures::*};
 
@@ -93,6 +93,7 @@ pub(crate) async fn groups_are_read_page_by_page(storage: &dyn Storage) {
                 holds_until: None,
                 change,
                 sleep: Sleep::Unchanged,
+                family: Family::default(),
             });
         }
         expected.push(key(name, error));

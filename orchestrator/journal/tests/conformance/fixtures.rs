@@ -8,7 +8,7 @@ use contract::{
     orchestrator_api::StartKey,
     saga::{Action, Cause, SagaStatus},
 };
-use journal::{Append, Appended, Change, LaneJournal, Record, SagaRow, Sleep};
+use journal::{Append, Appended, Change, Family, LaneJournal, Record, SagaRow, Sleep};
 use machine::{Entry, Fingerprint, Operator};
 use serde_json::json;
 
@@ -37,6 +37,8 @@ pub(crate) fn row(id: SagaId) -> SagaRow {
         business_key: format!("ord_{}", id.uuid().simple()),
         owner: Some("usr_7".to_owned()),
         traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().ok(),
+        parent: None,
+        parent_step: None,
         error: None,
         paused: false,
         created_at: now(),
@@ -67,7 +69,9 @@ pub(crate) fn every_entry() -> Vec<Entry> {
             deadline_at: Some(at),
             input: json!({ "b": 1, "a": [1.5, null, "\u{0}"], "total": "1234.50", "big": u64::MAX }).into(),
             not_applicable: vec![step.clone()],
+            parent: Some(machine::Parent { saga_id: saga_on(0), step: step.clone() }),
         },
+        Entry::ChildAwaited { step: step.clone(), op, child: saga_on(0) },
         Entry::CommandDispatched { step: step.clone(), op, generation: 2, attempt: 7, reply_by: at },
         Entry::CommandDone { step: step.clone(), op, reply: json!(null).into() },
         Entry::CommandRefused { step: step.clone(), op, code: code.clone(), message: message.clone() },
@@ -104,11 +108,13 @@ pub(crate) fn start(row: SagaRow, key: Option<&str>) -> Append {
         holds_until: None,
         change: Change::Started { row: Box::new(row), key },
         sleep: Sleep::Unchanged,
+        family: Family::default(),
     }
 }
 
 pub(crate) fn step_on(saga_id: SagaId, seq: u64) -> Append {
-    Append { saga_id, record: record(seq), holds_until: None, change: Change::None, sleep: Sleep::Unchanged }
+    let (change, sleep, family) = (Change::None, Sleep::Unchanged, Family::default());
+    Append { saga_id, record: record(seq), holds_until: None, change, sleep, family }
 }
 
 pub(crate) fn status_on(saga_id: SagaId, seq: u64, status: SagaStatus, error: Option<&str>) -> Append {
@@ -119,6 +125,7 @@ pub(crate) fn status_on(saga_id: SagaId, seq: u64, status: SagaStatus, error: Op
         holds_until: None,
         change: Change::Row { status, error, taken_over_by: None, paused: false },
         sleep: Sleep::Unchanged,
+        family: Family::default(),
     }
 }
 

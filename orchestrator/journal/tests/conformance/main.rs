@@ -53,6 +53,7 @@ on_both! {
         two_starts_with_one_key_in_one_batch_start_one_saga,
         the_same_key_under_another_name_is_another_start,
         a_conflict_in_a_batch_leaves_the_others_committed,
+        a_child_begins_with_the_record_of_its_parent_or_not_at_all,
         a_batch_of_a_thousand_is_committed_whole;
     lists:
         each_filter_finds_its_sagas_newest_first,

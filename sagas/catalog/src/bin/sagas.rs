@@ -32,6 +32,7 @@ fn tell(definition: &Definition) -> usize {
         let work = match step.work() {
             Work::Command(command) => format!("{} v{}", command.name, command.version),
             Work::Signal(signal) => format!("waits for the signal {}", signal.name),
+            Work::Child(child) => format!("starts the saga {} {}", child.name, child.version),
             Work::Timer => "waits for its time".to_owned(),
         };
         let undo = step.compensation().map(|undo| format!(", undone by {} v{}", undo.name, undo.version));

@@ -195,7 +195,7 @@ impl Outage {
         let hex = format!("saga_{:032x}", saga.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
         let saga_id = hex.parse().unwrap();
         let now = DateTime::<Utc>::UNIX_EPOCH;
-        let state = machine::start(&definition, saga_id, order(&[FLIGHT]).into(), now).unwrap().state;
+        let state = machine::start(&definition, saga_id, None, order(&[FLIGHT]).into(), now).unwrap().state;
         Self { definition, state, now }
     }
 

@@ -178,6 +178,18 @@ pub enum StandstillReason {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         miss_at: Option<DateTime<Utc>>,
     },
+    /// A step waits for the end of a child saga, or of its undoing.
+    ChildAwaited {
+        /// The name of the step.
+        step: StepName,
+        /// The direction, forward or back.
+        op: Op,
+        /// The id of the child.
+        child: SagaId,
+        /// The child's status.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        status: Option<SagaStatus>,
+    },
     /// A step waits for a time.
     TimeAwaited {
         /// The name of the step.

@@ -122,6 +122,9 @@ pub struct LeftEffect {
     /// True when it is not known whether the step took effect.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub in_doubt: bool,
+    /// The child saga that the step started, which is left alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub child: Option<SagaId>,
 }
 
 /// A saga for which there is no plan.

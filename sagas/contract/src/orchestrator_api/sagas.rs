@@ -30,6 +30,12 @@ pub struct SagaSummary {
     /// The owner, such as a user's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
+    /// The saga that started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<SagaId>,
+    /// The parent's step that started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_step: Option<StepName>,
     /// Groups sagas that failed the same way: step and code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -46,6 +52,17 @@ pub struct SagaSummary {
     /// The earliest time at which something lapses that it holds, before its point of no return.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holds_until: Option<DateTime<Utc>>,
+}
+
+/// A saga with the sagas that it started.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SagaTree {
+    /// The saga itself.
+    #[serde(flatten)]
+    pub saga: SagaSummary,
+    /// Its children, in the order of their starts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub children: Vec<SagaTree>,
 }
 
 /// One saga, as it stands.
@@ -130,9 +147,12 @@ pub struct StepView {
     /// The last refusal or fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Cause>,
-    /// The reply of its command, or the payload of its signal.
+    /// The reply of its command, the payload of its signal, or the result of its child.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply: Option<Value>,
+    /// The saga that it started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub child: Option<SagaId>,
     /// True when an operator gave the outcome in the participant's place.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub skipped: bool,
@@ -159,6 +179,13 @@ pub enum StepWork {
     Signal {
         /// The signal's name.
         signal: SignalName,
+    },
+    /// The step starts another saga, and waits for its end.
+    Child {
+        /// The name of the child's definition.
+        saga: String,
+        /// The version of the child's definition.
+        saga_version: u32,
     },
     /// The step waits for a time.
     Timer {},

@@ -6,8 +6,8 @@ use contract::{
     orchestrator_api::{
         ActionRequest, AuditBreak, AuditFact, AuditHead, AuditRecord, AuditVerification, DeadLetterView, ErrorGroup,
         LeftEffect, MigrationView, PlanView, PlannedCommand, PlannedTotal, PlannedWhen, Plans, PlansRequest,
-        QuarantinedSaga, RecordView, RetiredState, RetiredWeek, SagaPause, SagaStarted, SagaSummary, SagaView,
-        SignalEffect, SignalRequest, SignalView, StartKey, StartSaga, StepView, StepWork, Unplanned,
+        QuarantinedSaga, RecordView, RetiredState, RetiredWeek, SagaPause, SagaStarted, SagaSummary, SagaTree,
+        SagaView, SignalEffect, SignalRequest, SignalView, StartKey, StartSaga, StepView, StepWork, Unplanned,
     },
     saga::{Action, Cause, FieldChange, PauseClock, PausedHolds, SagaStatus, StepKind, StepStatus},
     user::{Claims, Login, Refresh, Register, Registered, Role, TOKEN_AUDIENCE, TOKEN_ISSUER, Tokens},
@@ -89,7 +89,8 @@ fn sagas() -> Vec<Golden> {
         golden("audit_verification", verification()),
         golden("signal_request", SignalRequest { id: "evt_1".parse().unwrap(), payload: json!({"approved": true}) }),
         golden("signal_effects", signal_effects()),
-        golden("waiting_steps", vec![waiting(signal_work()), waiting(StepWork::Timer {})]),
+        golden("waiting_steps", vec![waiting(signal_work()), waiting(child_work()), waiting(StepWork::Timer {})]),
+        golden("saga_tree", tree()),
     ]
 }
 
@@ -105,6 +106,15 @@ fn start(full: bool) -> StartSaga {
     }
 }
 
+fn child_work() -> StepWork {
+    StepWork::Child { saga: "payment".into(), saga_version: 1 }
+}
+
+fn tree() -> SagaTree {
+    let child = SagaTree { saga: summary(true), children: Vec::new() };
+    SagaTree { saga: summary(false), children: vec![child] }
+}
+
 fn summary(full: bool) -> SagaSummary {
     SagaSummary {
         id: saga(),
@@ -113,6 +123,8 @@ fn summary(full: bool) -> SagaSummary {
         status: if full { SagaStatus::NeedsAttention } else { SagaStatus::Running },
         business_key: order().to_string(),
         owner: full.then(|| user().to_string()),
+        parent: full.then(saga),
+        parent_step: full.then(|| step("pay")),
         error: full.then(|| "hold-rooms/reply_missing".into()),
         paused: full,
         created_at: at(0),
@@ -138,6 +150,7 @@ fn step_view(full: bool) -> StepView {
         retrying_since: full.then(|| at(3)),
         error: full.then(cause),
         reply: full.then(|| json!({"expires_at": at(20)})),
+        child: full.then(saga),
         skipped: full,
         edited: if full { changes() } else { Vec::new() },
         resolved: full.then(evidence),
@@ -173,7 +186,11 @@ fn plan(full: bool) -> PlanView {
         changes: if full { changes() } else { Vec::new() },
         commands: when.into_iter().filter(|_| full).map(planned).collect(),
         end: SagaStatus::Compensated,
-        left: if full { vec![LeftEffect { step: step("create-order"), in_doubt: true }] } else { Vec::new() },
+        left: if full {
+            vec![LeftEffect { step: step("create-order"), in_doubt: true, child: Some(saga()) }]
+        } else {
+            Vec::new()
+        },
     }
 }
 

@@ -117,6 +117,12 @@ fn reasons() -> Vec<StandstillReason> {
             signal: "approval".parse().unwrap(),
             miss_at: Some(at(9)),
         },
+        StandstillReason::ChildAwaited {
+            step: name.clone(),
+            op,
+            child: saga(),
+            status: Some(SagaStatus::NeedsAttention),
+        },
         StandstillReason::TimeAwaited { step: name.clone(), at: at(9) },
         StandstillReason::AttemptAwaited { step: name, op, at: at(6), code: "reply_missing".into() },
     ]

@@ -10,7 +10,7 @@ use crate::{
     json::{Mismatch, check, rewrite},
     mapping::{BuildAction, BuildUndo, BuildWake, Condition, Learn, Needed, Validity},
     retry::Retry,
-    step::{CommandSpec, Extension, Forward, SignalSpec, Step, Undo},
+    step::{ChildSpec, CommandSpec, Extension, Forward, SignalSpec, Step, Undo},
     step_set::{STEPS_MAX, StepSet},
 };
 
@@ -62,6 +62,7 @@ pub(super) struct Defaults {
 pub(super) enum ForwardParts {
     Command { signature: Signature, timing: Timing, build: BuildAction, learn: Option<Learn> },
     Signal { name: String, within: Option<Duration>, is_optional: bool, check_payload: Check, learn: Option<Learn> },
+    Child { child: ChildSpec, build: BuildAction, learn: Option<Learn> },
     Timer { wake: BuildWake },
 }
 
@@ -190,6 +191,7 @@ fn step(
             });
             Forward::Signal { signal: SignalSpec { name, within, is_optional, check_payload }, learn }
         }
+        ForwardParts::Child { child, build, learn } => Forward::Child { child, build, learn },
         ForwardParts::Timer { wake } => Forward::Timer { wake, divisor: 1 },
     };
     let undo = undo.map(|(signature, build)| {

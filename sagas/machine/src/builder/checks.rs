@@ -62,6 +62,9 @@ fn check_kind(position: usize, step: &Step, pivots: &[(usize, &Step)], mistakes:
     let name = || step.name.clone();
     match step.kind {
         StepKind::Compensatable => {
+            if matches!(step.work(), Work::Child(_)) && step.undo.is_some() {
+                mistakes.push(DefinitionError::ChildWithCompensation { step: name() });
+            }
             let is_a_command = matches!(step.work(), Work::Command(_));
             if is_a_command && step.undo.is_none() {
                 mistakes.push(DefinitionError::NoCompensation { step: name() });

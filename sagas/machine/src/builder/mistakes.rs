@@ -60,6 +60,12 @@ pub enum DefinitionError {
         /// The name of the step.
         step: StepName,
     },
+    /// A step that starts a child saga has a command that undoes it.
+    #[error("step `{step}` starts a saga and has a compensation: it is undone by undoing that saga, so leave it out")]
+    ChildWithCompensation {
+        /// The name of the step.
+        step: StepName,
+    },
     /// The pivot sends nothing.
     #[error("pivot `{step}` sends no command: a saga cannot be past its point of no return by waiting")]
     PivotWithoutCommand {

@@ -27,6 +27,7 @@ pub(super) fn shape_text(definition: &Definition) -> String {
                 let otherwise = if *is_optional { " or go on" } else { "" };
                 format!("signal {name} within {}{otherwise}\n", within.map_or(0, |within| within.as_millis()))
             }
+            Work::Child(child) => format!("child {} {}\n", child.name, child.version),
             Work::Timer => "timer\n".to_owned(),
         };
         if let Some(compensation) = step.compensation() {

@@ -69,7 +69,7 @@ fn check_end(definition: &Definition, ended: &Ended) {
 /// Every step that took effect, or may have, is undone: also those that the participants of this run happened not to
 /// carry out.
 fn check_undone(definition: &Definition, state: &State) {
-    for step in definition.steps().iter().filter(|step| step.compensation().is_some()) {
+    for step in definition.steps().iter().filter(|step| step.is_undone()) {
         let Some(touched) = state.steps.get(step.name()) else { continue };
         let happened = !matches!(touched.action.phase, Phase::Idle | Phase::Refused);
         assert_eq!(

@@ -61,6 +61,19 @@ pub fn check_definition(
         if clean.state.steps.get(step.name()).is_some_and(|step| step.not_applicable) {
             continue;
         }
+        if matches!(step.work(), Work::Child(_)) {
+            let refused = Script::clean().with(step.name(), Op::Action, &[Fate::Refuse]);
+            let ended = simulation(&refused).run()?;
+            assert_eq!(
+                ended.state.status,
+                status_after(step, Fate::Refuse),
+                "the child of `{}` is refused",
+                step.name()
+            );
+            assert_variations(&ended, &simulation, &refused)?;
+            assert_repairable(ended, definition, replies);
+            continue;
+        }
         if step.command(Op::Action).is_none() {
             check_wait(definition, &simulation, step, replies)?;
             continue;

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use contract::{
     Document, SagaId, SignalId, StepName,
     command::Outcome,
-    saga::Action,
+    saga::{Action, Cause},
     step::{CommandId, Op},
 };
 use serde_json::Value;
@@ -18,12 +18,13 @@ use super::{
     participants::{Fate, Participants, Script},
 };
 use crate::{
+    child::owed_to_children,
     decide::decide,
-    decision::{CommandToSend, Decision, Verdict},
+    decision::{ChildCall, ChildStart, CommandToSend, Decision, Verdict},
     definition::Definition,
     entry::Entry,
     evolve::evolve,
-    input::{Input, Operator, Signal, Terms},
+    input::{ChildEnd, Input, Operator, Signal, Terms},
     next_wake::next_wake,
     record::{read_record, write_record},
     resume::resume,
@@ -76,6 +77,7 @@ enum Message {
     Reply { command_id: CommandId, attempt: u16, outcome: Outcome<Document> },
     DeadLetter { command_id: CommandId, attempt: u16 },
     Signal(Signal),
+    Child(ChildCall),
 }
 
 struct Run<'d> {
@@ -169,7 +171,7 @@ impl<'d> Simulation<'d> {
     pub fn run(self) -> Result<Ended, StartError> {
         let definition = self.definition;
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap_or_default();
-        let decision = start(definition, self.saga_id, self.input.clone().into(), now)?;
+        let decision = start(definition, self.saga_id, None, self.input.clone().into(), now)?;
         let mut run = Run {
             state: State::new(self.saga_id),
             participants: Participants::new(self.script.clone()),
@@ -262,6 +264,7 @@ impl Run<'_> {
                 Message::Reply { command_id, attempt, outcome } => {
                     self.hear_perhaps_twice(&Input::Replied { command_id, attempt, outcome });
                 }
+                Message::Child(call) => self.child_called(&call),
                 Message::Signal(signal) => self.hear_perhaps_twice(&Input::Signaled(signal)),
                 Message::DeadLetter { command_id, attempt } => {
                     let reason = "delivery limit".to_owned();
@@ -367,11 +370,36 @@ impl Run<'_> {
         self.commit(decision);
     }
 
+    /// Lets a child hear its parent. A child that is only asked has run to the end that its script says; one that is to be
+    /// undone is undone, unless its step is a pivot and it is past its own.
+    fn child_called(&mut self, call: &ChildCall) {
+        let (child, undone) = match call {
+            // It hears a cancel before anything else.
+            ChildCall::Begin(ChildStart { child, .. }) | ChildCall::Ask { child } => {
+                (*child, self.state.cancelled_child.as_ref().is_some_and(|(told, _)| told == child))
+            }
+            ChildCall::Undo { child, .. } => (*child, true),
+        };
+        let found = self.state.steps.iter().find(|(_, step)| step.child == Some(child));
+        let Some(step) = found.map(|(name, _)| name.clone()) else { return };
+        let generation = self.state.progress(&step, Op::Action).map_or(0, |progress| progress.generation);
+        let refused = match self.participants.script().fate_of_signal(&step) {
+            Fate::Do | Fate::Early | Fate::LoseReply | Fate::Late | Fate::Expire | Fate::Away => false,
+            Fate::Refuse | Fate::Fault | Fate::LoseCommand | Fate::Garble | Fate::DeadLetter => generation == 1,
+        };
+        let cause = Cause { step: None, code: "no".into(), message: "the child was refused".into(), refused: true };
+        let end = match undone || refused {
+            true => ChildEnd::Compensated { cause: Some(cause) },
+            false => ChildEnd::Completed { result: (self.simulation.replies)("child").into() },
+        };
+        self.hear_perhaps_twice(&Input::ChildEnded { child, end });
+    }
+
     /// Commits, and then publishes, unless the orchestrator dies in between.
     fn commit(&mut self, decision: Decision) {
-        let Decision { entries, state: reached, commands, verdict: _ } = decision;
+        let Decision { entries, state: reached, commands, children, verdict: _ } = decision;
         if entries.is_empty() {
-            assert!(commands.is_empty(), "commands without a commit");
+            assert!(commands.is_empty() && children.is_empty(), "commands without a commit");
             assert_eq!(reached, self.state, "another state without a commit");
             return;
         }
@@ -382,11 +410,12 @@ impl Run<'_> {
         let number = self.journal.len();
         self.journal.push(stored);
         match self.simulation.crash {
+            // A child begins in the append itself.
             Crash::Always => self.recover(),
             Crash::After(at) if at == number => self.recover(),
-            Crash::Never | Crash::After(_) => self.publish(commands),
+            Crash::Never | Crash::After(_) => self.publish(commands, children),
             Crash::AlwaysOncePublished => {
-                self.publish(commands);
+                self.publish(commands, children);
                 self.recover();
             }
         }
@@ -398,10 +427,12 @@ impl Run<'_> {
         self.journal.iter().flatten().for_each(|entry| evolve(&mut restored, entry));
         assert_eq!(restored, self.state, "replaying gives another state than running");
         self.state = restored;
-        self.publish(resume(self.simulation.definition, &self.state));
+        let owed = owed_to_children(&self.state);
+        self.publish(resume(self.simulation.definition, &self.state), owed);
     }
 
-    fn publish(&mut self, commands: Vec<CommandToSend>) {
+    fn publish(&mut self, commands: Vec<CommandToSend>, children: Vec<ChildCall>) {
+        self.queue.extend(children.into_iter().map(Message::Child));
         self.sent.extend(commands.iter().cloned());
         self.queue.extend(commands.into_iter().map(Message::Command));
     }

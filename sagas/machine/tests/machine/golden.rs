@@ -70,7 +70,7 @@ fn an_entry_keeps_its_document_as_it_came_and_has_one() {
 
 /// One of each variant, and of each optional field. The match makes a new variant fail to compile here.
 fn examples() -> Vec<(&'static str, Entry)> {
-    let examples = vec![started(true), started(false)]
+    let examples = vec![started(true), started(false), child_started()]
         .into_iter()
         .chain(commands())
         .chain(turns())
@@ -97,6 +97,7 @@ fn examples() -> Vec<(&'static str, Entry)> {
                 Entry::TimerSet { .. } => "timer_set",
                 Entry::TimerFired { .. } => "timer_fired",
                 Entry::ClosingStarted { .. } => "closing_started",
+                Entry::ChildAwaited { .. } => "child_awaited",
                 Entry::StepNotNeeded { .. } => "step_not_needed",
                 Entry::ExtensionBegun { .. } => "extension_begun",
                 Entry::DefinitionChanged { .. } => "definition_changed",
@@ -126,9 +127,22 @@ fn started(full: bool) -> (&'static str, Entry) {
         fingerprint: Fingerprint::from_text("0123456789abcdef0123456789abcdef"),
         deadline_at: full.then(|| at(600)),
         input: json!({"order_id": "ord_00000000000000000000000000000001", "nights": [1, 2]}).into(),
+        parent: None,
         not_applicable: if full { vec![name("hold-seats"), name("confirm-seats")] } else { Vec::new() },
     };
     (if full { "" } else { ".least" }, entry)
+}
+
+fn saga(number: u128) -> contract::SagaId {
+    contract::SagaId::from_uuid(uuid::Uuid::from_u128(0x0192_f0c1_a2b3_7c4d_8e5f_0000_0000_0000 + number))
+}
+
+fn child_started() -> (&'static str, Entry) {
+    let (_, mut entry) = started(false);
+    if let Entry::SagaStarted { parent, .. } = &mut entry {
+        *parent = Some(machine::Parent { saga_id: saga(7), step: name("pay") });
+    }
+    (".child", entry)
 }
 
 fn commands() -> Vec<(&'static str, Entry)> {
@@ -199,6 +213,7 @@ fn waits() -> Vec<(&'static str, Entry)> {
         ("", Entry::SignalMissed { step: step(), message: "the signal `approval` did not come in time".into() }),
         ("", Entry::TimerSet { step: step(), fire_at: at(60) }),
         ("", Entry::TimerFired { step: step() }),
+        ("", Entry::ChildAwaited { step: step(), op: Op::Action, child: saga(8) }),
         ("", Entry::StepNotNeeded { step: step() }),
         ("", Entry::ExtensionBegun { step: step(), by: at(60) }),
     ]

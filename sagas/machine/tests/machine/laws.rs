@@ -20,14 +20,16 @@ use contract::{
     step::{CommandId, Op},
 };
 use machine::{
-    Definition, Entry, Input, Operator, State, Terms, Verdict, decide, evolve, resume, start,
+    ChildEnd, Definition, Entry, Input, Operator, State, Terms, Verdict, decide, evolve, resume, start,
     testing::{Crash, Dice, Ended, Script, Simulation, check_definition},
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::{
-    common::{self, pause, plans, replies, trip},
+    children,
+    common::{self, pause, replies, trip},
+    plans::plans,
     repairs::evidence,
 };
 
@@ -190,7 +192,7 @@ proptest! {
     ) {
         let definition = plan.build().unwrap();
         let mut now = DateTime::UNIX_EPOCH;
-        let mut state = start(&definition, saga_id(), trip(flags).into(), now).unwrap().state;
+        let mut state = start(&definition, saga_id(), None, trip(flags).into(), now).unwrap().state;
         for (wait_ms, raw) in inputs {
             now += TimeDelta::milliseconds(wait_ms);
             let input = raw.made_for(&definition, &state);
@@ -288,12 +290,15 @@ enum RawInput {
     ReplyMissing { step: usize, undo: bool, attempt: u16 },
     Operator { step: usize, kind: u8 },
     Signal { step: usize, id: u8, kind: u8 },
+    Child { step: usize, kind: u8 },
+    Undo,
 }
 
 fn any_input() -> impl Strategy<Value = (i64, RawInput)> {
     let reply = (0..10_usize, any::<bool>(), 0..3_u16, 0..5_u16, 0..6_u8)
         .prop_map(|(step, undo, generation, attempt, kind)| RawInput::Reply { step, undo, generation, attempt, kind });
     let signal = (0..10_usize, 0..6_u8, 0..8_u8).prop_map(|(step, id, kind)| RawInput::Signal { step, id, kind });
+    let child = (0..10_usize, 0..4_u8).prop_map(|(step, kind)| RawInput::Child { step, kind });
     let operator = (0..10_usize, 0..26_u8).prop_map(|(step, kind)| RawInput::Operator { step, kind });
     let dead = (0..10_usize, any::<bool>(), 0..5_u16).prop_map(|(step, undo, attempt)| RawInput::DeadLetter {
         step,
@@ -307,7 +312,7 @@ fn any_input() -> impl Strategy<Value = (i64, RawInput)> {
     });
     (
         0..5_000_i64,
-        prop_oneof![3 => Just(RawInput::Time), 12 => reply, 2 => dead, 2 => missing, 2 => operator, 4 => signal],
+        prop_oneof![3 => Just(RawInput::Time), 12 => reply, 2 => dead, 2 => missing, 2 => operator, 4 => signal, 4 => child, 1 => Just(RawInput::Undo)],
     )
 }
 
@@ -343,6 +348,21 @@ impl RawInput {
                 let name = if kind == 0 { "other".to_owned() } else { format!("signal-{step}") };
                 let payload = if kind == 1 { json!(7) } else { json!({"approved_by": "ann"}) };
                 common::signal(&name, &format!("id-{id}"), payload)
+            }
+            Self::Child { step, kind } => {
+                let touched = state.steps.get(&step_at(definition, step));
+                let child = touched.and_then(|touched| touched.child).unwrap_or(state.saga_id);
+                let end = match kind {
+                    0 => ChildEnd::Completed { result: json!(7).into() },
+                    1 => children::child_completed(),
+                    2 => children::child_compensated(),
+                    _ => ChildEnd::Abandoned,
+                };
+                Input::ChildEnded { child, end }
+            }
+            Self::Undo => {
+                let (code, message) = ("undone".to_owned(), "by its parent".to_owned());
+                Input::Undo { cause: machine::Cause { step: None, code, message, refused: false } }
             }
             Self::Operator { step, kind } => {
                 let operator = Operator { actor: "a".into(), role: "r".into(), reason: "because".into() };
@@ -380,7 +400,7 @@ fn any_entry() -> impl Strategy<Value = Entry> {
     let op = prop_oneof![Just(Op::Action), Just(Op::Compensation)];
     let time = (0..100_i64).prop_map(|seconds| DateTime::from_timestamp(seconds, 0).unwrap());
     let number = prop_oneof![0..4_u16, Just(u16::MAX)];
-    (step, op, time, number.clone(), number, 0..66_u8).prop_map(|(step, op, at, attempt, generation, kind)| {
+    (step, op, time, number.clone(), number, 0..68_u8).prop_map(|(step, op, at, attempt, generation, kind)| {
         let (code, message) = ("code".to_owned(), "message".to_owned());
         let cause =
             machine::Cause { step: Some(step.clone()), code: code.clone(), message: message.clone(), refused: true };
@@ -408,6 +428,7 @@ fn any_entry() -> impl Strategy<Value = Entry> {
                 deadline_at: Some(at),
                 input: json!({"flags": "not a number"}).into(),
                 not_applicable: vec![step],
+                parent: None,
             },
             42..44 => Entry::SignalAwaited { step, signal: "approval".parse().unwrap(), miss_at: Some(at) },
             44..46 => Entry::SignalReceived {
@@ -426,7 +447,8 @@ fn any_entry() -> impl Strategy<Value = Entry> {
             58 | 59 => Entry::SagaResumed { at },
             60 | 61 => Entry::ClosingStarted { cause },
             62 | 63 => Entry::CommandEdited { step, op, changes: Vec::new(), payload: Document::default() },
-            64.. => Entry::CompensationResolved { step, evidence: evidence() },
+            64 | 65 => Entry::CompensationResolved { step, evidence: evidence() },
+            66.. => Entry::ChildAwaited { step, op, child: saga_id() },
             39 | 40 => Entry::ClockStood { since: DateTime::from_timestamp(50, 0).unwrap(), until: at },
             _ => [Entry::SagaCompleted, Entry::SagaCompensated, Entry::SagaAbandoned][usize::from(attempt % 3)].clone(),
         }

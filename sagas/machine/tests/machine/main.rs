@@ -1,6 +1,8 @@
 //! The tests of the machine, as one program.
 
 #[cfg(test)]
+mod children;
+#[cfg(test)]
 mod clocks;
 #[cfg(test)]
 mod closing;
@@ -24,6 +26,7 @@ mod pausing;
 #[cfg(test)]
 mod planning;
 #[cfg(test)]
+mod plans;
 mod repairs;
 #[cfg(test)]
 mod rules;

@@ -18,7 +18,9 @@ use machine::{
 use proptest::prelude::*;
 
 use crate::{
-    common::{Talk, act, journey, name, pause, plans, replies, signal, trip},
+    children::{child_compensated, child_completed},
+    common::{Talk, act, journey, name, pause, replies, signal, trip},
+    plans::plans,
     table::{ROWS, good},
 };
 
@@ -124,7 +126,7 @@ proptest! {
 fn somewhere(definition: &Definition, flags: u8, dice: &mut Dice) -> (State, DateTime<Utc>) {
     let saga_id = SagaId::from_uuid(uuid::Uuid::from_u128(7));
     let mut now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
-    let mut state = start(definition, saga_id, trip(flags).into(), now).unwrap().state;
+    let mut state = start(definition, saga_id, None, trip(flags).into(), now).unwrap().state;
     for _ in 0..dice.below(12) {
         let out = resume(definition, &state);
         let input = if out.is_empty() || dice.below(4) == 0 {
@@ -162,6 +164,14 @@ fn run_on(
         let mut round = BTreeSet::new();
         for step in open {
             let progress = state.progress(step.name(), op).unwrap();
+            if let Phase::AwaitingChild { child } = progress.phase {
+                let goes_on = op == Op::Action && state.cancelled_child.is_none();
+                let end = if goes_on { child_completed() } else { child_compensated() };
+                let decision = decide(definition, state, &Input::ChildEnded { child, end }, now);
+                round.extend(sent(&decision));
+                state = decision.state;
+                continue;
+            }
             if progress.is_a_wait() {
                 let decision = decide(definition, state, &end_of_wait(step), now);
                 round.extend(sent(&decision));
@@ -187,14 +197,17 @@ fn run_on(
 }
 
 fn is_awaited(state: &State, step: &StepName, op: Op) -> bool {
-    state.progress(step, op).is_some_and(|progress| progress.due_at().is_some() || progress.is_a_wait())
+    state.progress(step, op).is_some_and(|progress| {
+        let awaits_child = matches!(progress.phase, Phase::AwaitingChild { .. });
+        progress.due_at().is_some() || progress.is_a_wait() || awaits_child
+    })
 }
 
 /// The input that ends a step's wait well.
 fn end_of_wait(step: &Step) -> Input {
     match step.work() {
         Work::Signal(spec) => signal(spec.name.as_str(), step.name().as_str(), replies(spec.name.as_str())),
-        Work::Command(_) | Work::Timer => act(Action::FireTimer { step: step.name().clone() }),
+        Work::Command(_) | Work::Child(_) | Work::Timer => act(Action::FireTimer { step: step.name().clone() }),
     }
 }
 

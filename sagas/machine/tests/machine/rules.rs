@@ -298,7 +298,7 @@ fn what_is_nested_too_deep_for_a_journal_to_read_back_is_refused_wherever_it_com
     let nested = |levels: usize| (0..levels).fold(json!(1), |inner, _| json!([inner]));
     let deep = |levels: usize| json!({"flags": 0, "note": "", "said": "", "more": nested(levels - 1)});
     let id = SagaId::from_uuid(uuid::Uuid::from_u128(1));
-    let start = |levels| machine::start(&journey(), id, deep(levels).into(), DateTime::UNIX_EPOCH);
+    let start = |levels| machine::start(&journey(), id, None, deep(levels).into(), DateTime::UNIX_EPOCH);
     assert!(start(64).is_ok());
     let error = start(65).unwrap_err().to_string();
     assert_eq!(error, "the input is not what `journey` version 1 takes: it is nested deeper than 64 levels");
@@ -398,7 +398,7 @@ fn a_step_that_does_not_apply_is_passed_over_but_not_what_comes_before_it() {
 fn inputs_that_no_saga_can_start_with_are_named() {
     let start = |input: serde_json::Value| {
         let id = SagaId::from_uuid(uuid::Uuid::from_u128(1));
-        machine::start(&conditional(), id, input.into(), DateTime::UNIX_EPOCH)
+        machine::start(&conditional(), id, None, input.into(), DateTime::UNIX_EPOCH)
             .map(|_| ())
             .map_err(|error| error.to_string())
     };
@@ -425,7 +425,7 @@ fn a_condition_that_panics_refuses_the_start() {
         .compensate(unprobe)
         .add();
     let id = SagaId::from_uuid(uuid::Uuid::from_u128(1));
-    let error = machine::start(&saga.build().unwrap(), id, trip(0).into(), DateTime::UNIX_EPOCH).unwrap_err();
+    let error = machine::start(&saga.build().unwrap(), id, None, trip(0).into(), DateTime::UNIX_EPOCH).unwrap_err();
     assert!(matches!(error, StartError::Undecidable { .. }));
     assert_eq!(
         error.to_string(),

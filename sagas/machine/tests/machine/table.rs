@@ -8,10 +8,11 @@ use contract::{
     saga::{Action, PauseClock, PausedHolds},
     step::Op,
 };
-use machine::{Definition, Input};
+use machine::{ChildEnd, Definition, Input};
 use serde_json::{Value, json};
 
 use crate::{
+    children::{child_compensated, child_completed, expedition},
     closing::closable,
     common::{Talk, act, approval, journey, name, pause, payment, signal},
     holds::{held_for, holding},
@@ -88,6 +89,15 @@ const CLOSING: &[Row] = &[
     ("abandoned, closing was refused", closing_refused, "close", Op::Action),
 ];
 
+/// The same of the saga with children, `prepare (child) -> pack -> settle (child, pivot) -> review (child, retriable)`.
+const CHILDREN: &[Row] = &[
+    ("prepare waits for its child", |_| (), "prepare", Op::Action),
+    ("prepare's child is completed, pack is outstanding", prepared, "prepare", Op::Action),
+    ("prepare's child is being undone", pack_refused, "prepare", Op::Compensation),
+    ("settle, the pivot, waits for its child", packed, "settle", Op::Action),
+    ("review's child was compensated", review_refused, "review", Op::Action),
+];
+
 #[test]
 fn the_table_of_state_and_input() {
     let mut table = String::new();
@@ -96,7 +106,8 @@ fn the_table_of_state_and_input() {
     let closing = CLOSING.iter().map(|row| (row, closable as fn() -> Definition));
     let perhaps = PERHAPS.iter().map(|row| (row, payment as fn() -> Definition));
     let holds = HOLDS.iter().map(|row| (row, holding as fn() -> Definition));
-    let all = rows.chain(waits).chain(perhaps).chain(holds).chain(closing);
+    let children = CHILDREN.iter().map(|row| (row, expedition as fn() -> Definition));
+    let all = rows.chain(waits).chain(perhaps).chain(holds).chain(closing).chain(children);
     for ((state, reach, step, op), definition) in all {
         table += &format!("## {state}\n");
         for (input, made) in inputs(step, *op) {
@@ -192,11 +203,44 @@ fn inputs(step: &'static str, op: Op) -> Vec<(&'static str, Make)> {
         ),
         ("signal of its name", signaled(step, json!({"approved_by": "bob"}))),
         ("signal, unreadable", signaled(step, json!(7))),
+        ("its child is completed", child_ends(step, child_completed())),
+        ("its child is compensated", child_ends(step, child_compensated())),
+        ("its child is abandoned", child_ends(step, ChildEnd::Abandoned)),
+        ("its parent undoes it", Box::new(|_| undo())),
     ]
 }
 
 fn reschedule(step: &'static str) -> Make {
     Box::new(move |talk| act(Action::RescheduleTimer { step: name(step), at: talk.now + TimeDelta::minutes(1) }))
+}
+
+fn child_ends(step: &'static str, end: ChildEnd) -> Make {
+    Box::new(move |talk| Input::ChildEnded { child: talk.child(step), end: end.clone() })
+}
+
+fn undo() -> Input {
+    let (code, message) = ("saga_cancelled".to_owned(), "the parent goes back".to_owned());
+    Input::Undo { cause: machine::Cause { step: None, code, message, refused: false } }
+}
+
+fn prepared(talk: &mut Talk) {
+    talk.child_ends("prepare", child_completed());
+}
+
+fn pack_refused(talk: &mut Talk) {
+    prepared(talk);
+    talk.refused("pack", Op::Action);
+}
+
+fn packed(talk: &mut Talk) {
+    prepared(talk);
+    talk.done("pack");
+}
+
+fn review_refused(talk: &mut Talk) {
+    packed(talk);
+    talk.child_ends("settle", child_completed());
+    talk.child_ends("review", child_compensated());
 }
 
 fn signaled(name: &'static str, payload: Value) -> Make {
