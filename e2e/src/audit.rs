@@ -38,6 +38,13 @@ const ORDERS: &str = "
            EXISTS (SELECT FROM order_item i WHERE i.order_id = o.order_id AND starts_with(i.offer_id, 'sof_')) AS has_stays
     FROM orders o";
 
+/// The saga that each order came about by. One that was held first is named by its hold, and has the order in its input.
+const SAGAS_OF_ORDERS: &str = "
+    SELECT business_key, status FROM saga WHERE name IN ('order', 'booking')
+    UNION ALL
+    SELECT (CASE json_typeof(entries) WHEN 'object' THEN entries->'entries' ELSE entries END)->0->'input'->>'order_id', status
+    FROM saga JOIN saga_journal ON saga_id = id WHERE name = 'flight_hold' AND seq = 1";
+
 impl System {
     /// Compares orders, inventory, money, notices, inboxes and sagas by SQL.
     ///
@@ -93,10 +100,7 @@ impl System {
     /// created: to the client those are rejected too.
     async fn audit_sagas(&self, orders: &[Order]) -> Result<usize> {
         let mut journal = self.database("sojourn_orchestrator").await?;
-        let mut sagas: Vec<(String, String)> =
-            sqlx::query_as("SELECT business_key, status FROM saga WHERE name IN ('order', 'booking')")
-                .fetch_all(&mut journal)
-                .await?;
+        let mut sagas: Vec<(String, String)> = sqlx::query_as(SAGAS_OF_ORDERS).fetch_all(&mut journal).await?;
         let end = |order: &Order| if order.status == "confirmed" { "completed" } else { "compensated" };
         let mut expected: Vec<(String, String)> = orders
             .iter()

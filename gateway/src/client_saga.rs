@@ -194,14 +194,20 @@ async fn start_saga<S: ClientSaga>(
     }
 }
 
-fn key_reused() -> ApiError {
+/// The problem of a request under a key that was used for another one.
+pub(crate) fn key_reused() -> ApiError {
     let detail = "this Idempotency-Key was used for another request; a new request needs a new key";
     ApiError::unprocessable("idempotency_key_reused", detail, Vec::new())
 }
 
 fn answer<S: ClientSaga>(operation_id: SagaId, business_key: &str) -> Result<Response, ApiError> {
-    let (location, accepted) = S::accepted(operation_id, business_key)?;
-    let mut response = (StatusCode::ACCEPTED, Json(accepted)).into_response();
+    let (location, body) = S::accepted(operation_id, business_key)?;
+    accepted(operation_id, location, &body)
+}
+
+/// The 202 of a request that an operation carries out, with the address of the thing that it is about.
+pub(crate) fn accepted(operation_id: SagaId, location: String, body: &impl Serialize) -> Result<Response, ApiError> {
+    let mut response = (StatusCode::ACCEPTED, Json(body)).into_response();
     let headers = response.headers_mut();
     headers.insert(header::RETRY_AFTER, RETRY_AFTER);
     let operation = format!("/v1/operations/{operation_id}");

@@ -64,6 +64,7 @@ pub(crate) struct Endpoint {
 pub(crate) enum Verb {
     Get,
     Post,
+    Delete,
     /// Every method that has a meaning in HTTP APIs.
     Any,
 }
@@ -74,6 +75,7 @@ impl Verb {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
+            Self::Delete => "DELETE",
             Self::Any => "any",
         }
     }
@@ -82,6 +84,7 @@ impl Verb {
         match self {
             Self::Get => MethodFilter::GET,
             Self::Post => MethodFilter::POST,
+            Self::Delete => MethodFilter::DELETE,
             Self::Any => MethodFilter::GET
                 .or(MethodFilter::POST)
                 .or(MethodFilter::PUT)

@@ -27,6 +27,7 @@ mod idempotency;
 mod keys;
 mod middleware;
 mod routes;
+mod saga_reads;
 mod server;
 pub mod settings;
 mod streams;

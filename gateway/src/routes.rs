@@ -4,6 +4,9 @@
 mod accepted_offers;
 pub(crate) mod auth;
 pub(crate) mod book_stay;
+pub(crate) mod confirm_flight_hold;
+pub(crate) mod flight_holds;
+pub(crate) mod hold_flight;
 pub(crate) mod keys;
 pub(crate) mod list_orders;
 mod next_action;
@@ -17,6 +20,7 @@ pub(crate) mod pay_order;
 pub(crate) mod payment_webhooks;
 pub(crate) mod payments;
 pub(crate) mod place_order;
+pub(crate) mod release_flight_hold;
 pub(crate) mod sandbox_page;
 
 use axum::Router;
@@ -25,7 +29,7 @@ use kit::http::Calls;
 use crate::{app::App, endpoint::Endpoint};
 
 /// All routes. `/health`, `/ready` and `/metrics` (for a caller that shows the internal token) come from the kit.
-pub(crate) const ROUTES: [&Endpoint; 17] = [
+pub(crate) const ROUTES: [&Endpoint; 21] = [
     &auth::REGISTER,
     &auth::LOGIN,
     &auth::REFRESH,
@@ -38,6 +42,10 @@ pub(crate) const ROUTES: [&Endpoint; 17] = [
     &orders::SHOW,
     &pay_order::PAY,
     &payments::SHOW,
+    &hold_flight::HOLD,
+    &flight_holds::SHOW,
+    &confirm_flight_hold::CONFIRM,
+    &release_flight_hold::RELEASE,
     &payment_webhooks::HEAR,
     &operations::SHOW,
     &operation_events::FOLLOW,

@@ -2,7 +2,9 @@
 
 use std::num::{NonZeroU64, NonZeroU128};
 
-use contract::{InstanceId, JobId, MessageId, OrderId, PaymentId, RequestId, SagaId, Traceparent, UserId};
+use contract::{
+    FlightHoldId, InstanceId, JobId, MessageId, OrderId, PaymentId, RequestId, SagaId, Traceparent, UserId,
+};
 use uuid::Uuid;
 
 /// 48 bits of time, 74 random ones.
@@ -65,6 +67,12 @@ pub fn user_id() -> UserId {
 #[must_use]
 pub fn payment_id() -> PaymentId {
     PaymentId::from_uuid(uuid_v7())
+}
+
+/// For a hold of a flight.
+#[must_use]
+pub fn flight_hold_id() -> FlightHoldId {
+    FlightHoldId::from_uuid(uuid_v7())
 }
 
 /// For a hop of a trace.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
+use contract::SagaId;
 use serde_json::Value;
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -98,22 +99,42 @@ impl System {
             }
         }
         let mut journal = self.database("sojourn_orchestrator").await?;
-        let outcomes: Vec<(Uuid, Value)> = sqlx::query_as(
+        let entries: Vec<(Uuid, Value)> = sqlx::query_as(
             "SELECT saga_id, entry FROM saga_journal, json_array_elements(CASE json_typeof(entries) WHEN 'object' THEN entries->'entries' ELSE entries END) entry
-             WHERE entry->>'entry' IN ('command_done', 'command_refused')",
+             WHERE entry->>'entry' IN ('command_done', 'command_refused', 'child_awaited')",
         )
         .fetch_all(&mut journal)
         .await?;
-        for (saga, entry) in &outcomes {
-            counted_as_remembered(&inboxes, *saga, entry)?;
-        }
         let sagas: Vec<(Uuid, String)> = sqlx::query_as("SELECT id, status FROM saga").fetch_all(&mut journal).await?;
         let sagas: BTreeMap<Uuid, String> = sagas.into_iter().collect();
+        let (begun, outcomes): (Vec<_>, Vec<_>) =
+            entries.into_iter().partition(|(_, entry)| entry["entry"] == "child_awaited");
+        let child =
+            |(saga, entry): (Uuid, Value)| Some(((saga, step_of(&entry)), entry["child"].as_str()?.parse().ok()?));
+        let children: BTreeMap<(Uuid, String), SagaId> = begun.into_iter().filter_map(child).collect();
+        for (saga, entry) in &outcomes {
+            match children.get(&(*saga, step_of(entry))) {
+                Some(child) => ended_as_its_child(&sagas, *child, entry)?,
+                None => counted_as_remembered(&inboxes, *saga, entry)?,
+            }
+        }
         for row in inboxes.values().flatten() {
             undone_with_its_saga(&inboxes, &sagas, row)?;
         }
         Ok(())
     }
+}
+
+fn step_of(entry: &Value) -> String {
+    entry["step"].as_str().unwrap_or_default().to_owned()
+}
+
+/// The outcome of a step that started a child is the child's end (S48).
+fn ended_as_its_child(sagas: &BTreeMap<Uuid, String>, child: SagaId, entry: &Value) -> Result<()> {
+    let expected = if entry["entry"] == "command_done" { "completed" } else { "compensated" };
+    let status = sagas.get(&child.uuid()).with_context(|| format!("S48: {child} was never begun: {entry}"))?;
+    ensure!(status == expected, "S48: {child} is {status}, and its parent counted {entry}");
+    Ok(())
 }
 
 /// The journal counted what the participant stored, and nothing else (S5, S10, S13).

@@ -122,10 +122,16 @@ fn passed_in(headers: &HeaderMap, caller: Caller) -> Result<HeaderMap, ApiError>
             passed.insert(name, value.clone());
         }
     }
-    let text = |text: &str| HeaderValue::from_str(text).map_err(|_| ApiError::internal());
-    passed.insert(HeaderName::from_static(HEADER_ACTOR), text(&caller.user_id.to_string())?);
-    passed.insert(HeaderName::from_static(HEADER_ROLE), text(caller.role.as_str())?);
+    name_actor(&mut passed, caller)?;
     Ok(passed)
+}
+
+/// Says to the orchestrator who acts.
+pub(super) fn name_actor(headers: &mut HeaderMap, caller: Caller) -> Result<(), ApiError> {
+    let text = |text: &str| HeaderValue::from_str(text).map_err(|_| ApiError::internal());
+    headers.insert(HeaderName::from_static(HEADER_ACTOR), text(&caller.user_id.to_string())?);
+    headers.insert(HeaderName::from_static(HEADER_ROLE), text(caller.role.as_str())?);
+    Ok(())
 }
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ fn payment(body: &Object<'_>) -> Option<Payment> {
     Some(Payment { token: token?, plan: plan.unwrap_or_default() })
 }
 
-fn travellers(body: &Object<'_>, today: NaiveDate) -> Vec<Traveller> {
+pub(crate) fn travellers(body: &Object<'_>, today: NaiveDate) -> Vec<Traveller> {
     body.list("travellers", TRAVELLERS_MAX).iter().filter_map(|person| traveller(person, today)).collect()
 }
 

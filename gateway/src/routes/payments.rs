@@ -2,8 +2,7 @@
 
 use axum::{extract::State, http::StatusCode, routing::on};
 use contract::{
-    Money, OrderId, Page, PaymentId, Route,
-    orchestrator_api::{SagaSummary, SagaView},
+    Money, OrderId, PaymentId, Route,
     order::{PayOrder, Reason},
     payment::{NextAction, PaymentStatus, PaymentView},
     saga::SagaStatus,
@@ -18,6 +17,7 @@ use crate::{
     client_saga::ClientSaga as _,
     endpoint::{Endpoint, Limit, NO_BODY_BYTES_MAX, Verb},
     hop::Hop,
+    saga_reads,
     upstream::{Call, Part, UpstreamError},
     views,
 };
@@ -104,15 +104,9 @@ async fn from_saga(
     caller: Caller,
     payment_id: PaymentId,
 ) -> Result<Option<Payment>, UpstreamError> {
-    let path = format!("/api/sagas?name={}&business_key={payment_id}&page_size=1", PaymentRequest::NAME);
-    let page: Page<SagaSummary> = read(app, hop, path).await?;
-    let Some(found) = page.items.into_iter().next() else { return Ok(None) };
-    let saga: SagaView = read(app, hop, format!("/api/sagas/{}", found.id)).await?;
-    let PayOrder { payment_id, order_id, amount, .. } =
-        serde_json::from_value(saga.input.clone()).map_err(|error| {
-            let why = format!("the input of {} is not a payment: {error}", found.id);
-            UpstreamError::Unusable { service: app.orchestrator.service(), why }
-        })?;
+    let found = saga_reads::find(app, hop, PaymentRequest::NAME, &payment_id.to_string()).await?;
+    let Some(saga) = found else { return Ok(None) };
+    let PayOrder { payment_id, order_id, amount, .. } = saga_reads::input(app, &saga)?;
     let status = match saga.summary.status {
         SagaStatus::Running | SagaStatus::NeedsAttention | SagaStatus::Compensating => ClientPaymentStatus::Pending,
         SagaStatus::Completed => ClientPaymentStatus::Captured,
@@ -122,9 +116,4 @@ async fn from_saga(
     let failure_code = saga.cause.as_ref().filter(|_| failed).map(|cause| Reason::of(cause).code);
     let payment = Payment { payment_id, order_id, status, amount, next_action: None, failure_code };
     Ok(views::is_owned_by(&saga, caller.user_id).then_some(payment))
-}
-
-async fn read<T: serde::de::DeserializeOwned>(app: &App, hop: &Hop, path: String) -> Result<T, UpstreamError> {
-    let response = app.orchestrator.call(hop, Call::get(path)).await?;
-    if response.status == StatusCode::OK { response.json() } else { Err(response.unexpected()) }
 }

@@ -11,6 +11,7 @@ mod asking;
 mod crowds;
 mod failing;
 mod hardening;
+mod holding;
 mod operating;
 mod ordering;
 mod paying;

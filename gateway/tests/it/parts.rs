@@ -23,7 +23,7 @@ use contract::{
     command::Route,
     flights::{Cabin, FlightOffer},
     offer::{FlightOffers, OfferKind, OfferToken, StayOffers},
-    orchestrator_api::{SagaStarted, SagaSummary, SagaView, StartSaga, StepView, StepWork},
+    orchestrator_api::{HEADER_ACTOR, HEADER_ROLE, SagaStarted, SagaSummary, SagaView, StartSaga, StepView, StepWork},
     order::OrderView,
     payment::PaymentView,
     saga::{SagaStatus, StepKind, StepStatus},
@@ -67,8 +67,14 @@ pub(crate) struct Memory {
     pub(crate) starts: Vec<StartSaga>,
     /// The address and the body of each signal.
     pub(crate) signals: Vec<(String, Value)>,
-    /// The answer to signals, when it is not 200.
-    pub(crate) signal_status: Option<StatusCode>,
+    /// The answer to signals and its code, when it is not 200.
+    pub(crate) signal_status: Option<(StatusCode, &'static str)>,
+    /// The effect of signals, when it is not that they woke a step.
+    pub(crate) signal_effect: Option<Value>,
+    /// The saga of each act, who asked for it in which role, and its body.
+    pub(crate) acts: Vec<(SagaId, String, Value)>,
+    /// The answer to acts, when it is not 200.
+    pub(crate) act_status: Option<StatusCode>,
     /// Saga, business key and fingerprint of each start, by its idempotency key.
     pub(crate) started: HashMap<String, (SagaId, String, String)>,
     /// The text of the live stream of any saga.
@@ -145,6 +151,7 @@ impl Parts {
             .route("/api/sagas", post(start).get(sagas))
             .route("/api/sagas/{id}", get(saga))
             .route("/api/sagas/{id}/signals/{name}", post(signal))
+            .route("/api/sagas/{id}/actions", post(act))
             .route("/api/sagas/{id}/events", get(events))
             .route("/api/echo/{*rest}", any(echo))
             .layer(middleware::from_fn_with_state((self.clone(), "orchestrator"), moody))
@@ -331,12 +338,28 @@ async fn signal(
 ) -> Result<Json<Value>, ApiError> {
     let mut memory = parts.memory();
     match memory.signal_status {
-        Some(status) => Err(ApiError::new(status, "saga_finished", "Nothing waits")),
+        Some((status, code)) => Err(ApiError::new(status, code, "Nothing waits")),
         None => {
             memory.signals.push((format!("{id}/{name}"), body));
-            Ok(Json(json!({"effect": "woke", "step": "await-action"})))
+            let woke = json!({"effect": "woke", "step": "await-action"});
+            Ok(Json(memory.signal_effect.clone().unwrap_or(woke)))
         }
     }
+}
+
+async fn act(
+    State(parts): State<Parts>,
+    Path(id): Path<SagaId>,
+    headers: HeaderMap,
+    Json(body): Json<Value>,
+) -> Result<Json<SagaView>, ApiError> {
+    let mut memory = parts.memory();
+    if let Some(status) = memory.act_status {
+        return Err(ApiError::new(status, "pivot_passed", "Too late"));
+    }
+    let who = [HEADER_ACTOR, HEADER_ROLE].map(|name| headers[name].to_str().unwrap()).join(" ");
+    memory.acts.push((id, who, body));
+    memory.sagas.get(&id).cloned().map(Json).ok_or_else(|| ApiError::not_found("saga_unknown", "no such saga"))
 }
 
 async fn earlier(

@@ -97,7 +97,7 @@ async fn the_provider_stops_where_nothing_waits_and_comes_again_where_nothing_wa
     assert_eq!(send_good(&house, &foreign).await.status, 200);
     assert!(house.parts.memory().signals.is_empty());
     for status in [StatusCode::NOT_FOUND, StatusCode::CONFLICT] {
-        house.parts.memory().signal_status = Some(status);
+        house.parts.memory().signal_status = Some((status, "saga_finished"));
         assert_eq!(send_good(&house, &event()).await.status, 200, "{status}");
     }
     house.parts.memory().signal_status = None;

@@ -4,6 +4,7 @@
 //! beside it; the recorded histories in `tests/histories` hold the published versions.
 
 pub mod booking;
+pub mod flight_hold;
 pub mod order;
 pub mod payment;
 
@@ -35,6 +36,7 @@ pub fn all() -> Result<Catalog, BrokenCatalog> {
         order::v1::definition().map_err(of("order v1"))?,
         order::v2::definition().map_err(of("order v2"))?,
         booking::v1::definition().map_err(of("booking v1"))?,
+        flight_hold::v1::definition().map_err(of("flight_hold v1"))?,
         payment::v1::definition().map_err(of("payment v1"))?,
     ])?)
 }

@@ -1,5 +1,6 @@
 //! The flights domain's messages and what it offers.
 
+mod holds;
 pub mod v2;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -12,6 +13,11 @@ use crate::{
     offer::FlightOfferId,
     order::Traveller,
     page::PageToken,
+};
+
+pub use self::holds::{
+    FLIGHT_HOLD, HoldConfirmation, HoldFlight, SIGNAL_HOLD_CONFIRMATION, STEP_AWAIT_CONFIRMATION, STEP_CONFIRM_ORDER,
+    STEP_EXTEND_SEATS, STEP_HOLD_SEATS,
 };
 
 /// Refusal: fewer seats are left than asked for.

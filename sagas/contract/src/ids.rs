@@ -105,6 +105,11 @@ id!(
     "pay"
 );
 id!(
+    /// One hold of a flight by a client.
+    FlightHoldId,
+    "hold"
+);
+id!(
     /// One message on the broker.
     MessageId,
     "msg"

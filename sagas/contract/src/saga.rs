@@ -96,6 +96,10 @@ pub enum StepStatus {
 
 /// The cause of a saga whose signal did not come in time.
 pub const CAUSE_SIGNAL_MISSED: &str = "signal_missed";
+/// The cause of a saga that an operator cancelled, or the client that it is for.
+pub const CAUSE_SAGA_CANCELLED: &str = "saga_cancelled";
+/// The cause of a saga that could not keep what it held until its pivot.
+pub const CAUSE_HOLD_EXPIRED: &str = "hold_expired";
 
 /// The reason why a saga was turned around, or why a step stands where it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

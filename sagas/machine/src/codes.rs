@@ -3,16 +3,12 @@
 
 /// The cause of a saga that was given up at its deadline.
 pub const CAUSE_DEADLINE_PASSED: &str = "deadline_passed";
-/// The cause of a saga that an operator cancelled.
-pub const CAUSE_SAGA_CANCELLED: &str = "saga_cancelled";
 
 /// The cause of a saga that an operator abandoned.
 pub const CAUSE_GIVEN_UP: &str = "given_up";
 
-pub use contract::saga::CAUSE_SIGNAL_MISSED;
+pub use contract::saga::{CAUSE_HOLD_EXPIRED, CAUSE_SAGA_CANCELLED, CAUSE_SIGNAL_MISSED};
 
-/// The cause of a saga that could not keep what it held until its pivot.
-pub const CAUSE_HOLD_EXPIRED: &str = "hold_expired";
 /// The cause of a step whose child was compensated for a cause that it does not tell.
 pub const CAUSE_CHILD_COMPENSATED: &str = "child_compensated";
 /// The cause of a step whose child could not begin.

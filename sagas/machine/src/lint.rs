@@ -101,6 +101,7 @@ fn wait(definition: &Definition, step: &Step) -> Found {
     let held = definition.steps_in(step.ancestors).filter_map(|held| held.holds_for().map(|time| (held, time)));
     let shortest = held.min_by_key(|(_, time)| *time);
     match (within, definition.deadline()) {
+        (None, None) if ends_with_a_hold(definition, step) => None,
         (None, None) => Some((
             LintRule::WaitEndless,
             format!("it waits for `{name}` without end: say `within`, or give the saga a deadline"),
@@ -118,6 +119,12 @@ fn wait(definition: &Definition, step: &Step) -> Found {
         )),
         (Some(_), _) | (None, Some(_)) => None,
     }
+}
+
+/// True for a wait that ends when something lapses that is held before it and not extended.
+pub(crate) fn ends_with_a_hold(definition: &Definition, step: &Step) -> bool {
+    let mut held = definition.steps_in(step.ancestors).filter(|held| held.holds());
+    step.kind() == StepKind::Compensatable && held.any(|held| held.extension().is_none())
 }
 
 fn ambiguous(definition: &Definition, position: usize, step: &Step) -> Found {

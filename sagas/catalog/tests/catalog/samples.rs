@@ -57,8 +57,13 @@ fn replies(definition: &Definition, way: &str) -> BTreeMap<String, Value> {
             let reply = if step.holds() { held(reply) } else { reply };
             replies.insert(command.name.to_owned(), reply);
         }
-        if let Work::Signal(signal) = step.work() {
-            replies.insert(signal.name.to_string(), read(&golden(&format!("signal.{}", signal.name))));
+        match step.work() {
+            Work::Signal(signal) => {
+                replies.insert(signal.name.to_string(), read(&golden(&format!("signal.{}", signal.name))));
+            }
+            // Children of the agency's sagas have no result.
+            Work::Child(_) => drop(replies.insert("child".to_owned(), Value::Null)),
+            Work::Command(_) | Work::Timer => {}
         }
     }
     replies

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     golden::{Golden, golden},
-    samples::{at, date, flight, items, money, order, payment, saga, stay, token, travellers, user},
+    samples::{at, date, flight, flight_hold, items, money, order, payment, saga, stay, token, travellers, user},
 };
 
 #[test]
@@ -139,11 +139,22 @@ fn holds() -> Vec<Golden> {
     let (order_id, offers, for_minutes) = (order(), flights.clone(), 240);
     let hold_for = flights::v2::HoldSeats { order_id, offers: offers.clone(), travellers: 2, for_minutes };
     let extend_for = flights::v2::ExtendSeats { order_id, offers, for_minutes };
+    let hold_flight = flights::HoldFlight {
+        hold_id: flight_hold(),
+        order_id: order(),
+        payment_id: payment(),
+        user_id: user(),
+        item: items().remove(0),
+        travellers: travellers(),
+        departs_on: date(2026, 12, 1),
+    };
     let tickets = SeatsConfirmed { booking_reference: "X7PQ2M".into(), tickets: vec!["125-2400000001".into()] };
     vec![
         pair(ExtendSeats { order_id: order(), offers: flights.clone() }, SeatsHeld { expires_at: at(20) }),
         pair(ExtendRooms { order_id: order(), offers: stays.clone() }, RoomsHeld { expires_at: at(20) }),
         pair(HoldSeats { order_id: order(), offers: flights, travellers: 2 }, SeatsHeld { expires_at: at(20) }),
+        golden("flight_hold.start_input", hold_flight),
+        golden("signal.hold-confirmation", flights::HoldConfirmation { payment_token: token() }),
         later_pair("flights.hold_seats.v2", hold_for, SeatsHeld { expires_at: at(59) }),
         later_pair("flights.extend_seats.v2", extend_for, SeatsHeld { expires_at: at(59) }),
         pair(ReleaseSeats { order_id: order() }, SeatsReleased {}),

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use contract::{
-    CommandId, FlightOfferId, MessageId, Money, OfferId, Op, OrderId, PaymentId, SagaId, StayOfferId, StepName,
-    Traceparent, UserId,
+    CommandId, FlightHoldId, FlightOfferId, MessageId, Money, OfferId, Op, OrderId, PaymentId, SagaId, StayOfferId,
+    StepName, Traceparent, UserId,
     order::{OrderItem, Traveller},
     payment::PaymentToken,
 };
@@ -31,6 +31,10 @@ pub(crate) fn flight() -> FlightOfferId {
 
 pub(crate) fn stay() -> StayOfferId {
     StayOfferId::new(uuid(5), b"sealed")
+}
+
+pub(crate) fn flight_hold() -> FlightHoldId {
+    FlightHoldId::from_uuid(uuid(8))
 }
 
 pub(crate) fn payment() -> PaymentId {

@@ -44,7 +44,8 @@ pub(super) fn check(definition: &Definition, mistakes: &mut Vec<DefinitionError>
 }
 
 fn check_whole(definition: &Definition, mistakes: &mut Vec<DefinitionError>) {
-    if StepName::new(&definition.name).is_err() {
+    // As a step's, but that it may have underscores: a saga may be named after a resource of the API.
+    if StepName::new(&definition.name.replace('_', "-")).is_err() {
         mistakes.push(DefinitionError::BadSagaName { name: definition.name.clone() });
     }
     if definition.version == 0 {

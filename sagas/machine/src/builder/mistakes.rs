@@ -13,7 +13,9 @@ use crate::step_set::STEPS_MAX;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DefinitionError {
     /// The saga's name is not of the form that names have.
-    #[error("`{name}` is not a saga's name: 1 to {STEP_NAME_BYTES_MAX} of a-z, 0-9 and `-`, starting with a letter")]
+    #[error(
+        "`{name}` is not a saga's name: 1 to {STEP_NAME_BYTES_MAX} of a-z, 0-9, `-` and `_`, starting with a letter"
+    )]
     BadSagaName {
         /// The name as it was written.
         name: String,

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     definition::Definition,
     input::{Input, Operator, Terms},
+    lint::ends_with_a_hold,
     start::StartError,
     step::{Step, Work},
 };
@@ -105,7 +106,8 @@ pub fn check_definition(
     Ok(())
 }
 
-/// A step takes its signal whether it came early or in time, and how often; one that never comes is missed, or done without.
+/// A step takes its signal whether it came early or in time, and how often; one that never comes is missed, done without, or
+/// waited for until a hold lapses.
 fn check_wait<'d>(
     definition: &Definition,
     simulation: &dyn Fn(&Script) -> Simulation<'d>,
@@ -118,7 +120,7 @@ fn check_wait<'d>(
     let ended = simulation(&early).run()?;
     assert_eq!(ended.state.status, SagaStatus::Completed, "the signal of `{}` comes early", step.name());
     assert_variations(&ended, simulation, &early)?;
-    if signal.within.is_none() {
+    if signal.within.is_none() && !ends_with_a_hold(definition, step) {
         return Ok(());
     }
     let never = with(Fate::LoseCommand);

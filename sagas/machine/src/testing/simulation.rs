@@ -24,7 +24,9 @@ use crate::{
     definition::Definition,
     entry::Entry,
     evolve::evolve,
+    holds::holds_until,
     input::{ChildEnd, Input, Operator, Signal, Terms},
+    lint::ends_with_a_hold,
     next_wake::next_wake,
     record::{read_record, write_record},
     resume::resume,
@@ -308,7 +310,9 @@ impl Run<'_> {
             if !awaited || self.signaled.contains(step.name()) {
                 continue;
             }
-            let ends = matches!(step.work(), Work::Signal(SignalSpec { within: Some(_), .. }));
+            let within = matches!(step.work(), Work::Signal(SignalSpec { within: Some(_), .. }));
+            let lapses = ends_with_a_hold(definition, step) && holds_until(definition, &self.state).is_some();
+            let ends = within || lapses;
             match self.participants.script().fate_of_signal(step.name()) {
                 Fate::LoseCommand | Fate::Refuse | Fate::DeadLetter if ends => {}
                 _ => self.send_signal(step),

@@ -58,6 +58,20 @@ fn a_wait_without_end_is_found_unless_the_saga_has_a_deadline() {
 }
 
 #[test]
+fn a_wait_that_ends_when_a_hold_lapses_is_not_endless() {
+    let waiting = |saga: &mut Saga, extended: bool| {
+        let held = saga.step("hold").command(probe).compensate(unprobe).valid_until(|echo| echo.until);
+        let held = if extended { held.extend(probe, |echo| echo.until).add() } else { held.add() };
+        saga.step("approval").after([held]).signal::<Approval>("approval").add();
+    };
+    check(|saga| waiting(saga, false), &[]);
+    check(
+        |saga| waiting(saga, true),
+        &["wait_endless approval: it waits for `approval` without end: say `within`, or give the saga a deadline"],
+    );
+}
+
+#[test]
 fn a_wait_behind_the_pivot_may_be_endless() {
     check(
         |saga| {

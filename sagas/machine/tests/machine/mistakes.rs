@@ -42,7 +42,7 @@ fn names_and_numbers_are_checked() {
     assert_eq!(
         found,
         [
-            "`Trip!` is not a saga's name: 1 to 48 of a-z, 0-9 and `-`, starting with a letter",
+            "`Trip!` is not a saga's name: 1 to 48 of a-z, 0-9, `-` and `_`, starting with a letter",
             "a saga's version starts at 1, not 0",
             "the saga has no steps",
         ]
