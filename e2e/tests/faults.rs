@@ -1,5 +1,5 @@
-//! Three hundred orders and bookings, of every way to pay, while every process and both servers are killed, one after
-//! another, and while operators cancel or pause some of them and news of payments come late, twice or forged.
+//! Three hundred orders, bookings and holds of flights, of every way to pay, while every process and both servers are killed,
+//! one after another, and while operators cancel or pause some of them and news of payments come late, twice or forged.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -30,6 +30,10 @@ const SMALL_FLIGHT_SEATS: usize = 3;
 const DAYS: u64 = 40;
 /// From so many days on, an order may be paid by a deposit first.
 const FAR: u64 = 100;
+/// The address of holds.
+const FLIGHT_HOLDS: &str = "/v1/flight-holds";
+/// The end of a hold that its client let go, which has no reason.
+const RELEASED: &str = "released";
 /// The small flight is sold to those who come first.
 const SMALL_FLIGHT: Expected = Expected::ConfirmedOr("flight_sold_out");
 /// One order survives several outages, each with its own waits: minutes, on a busy machine.
@@ -71,6 +75,10 @@ enum Doing {
     Pause,
     /// The client pays the balance with this token once the deposit is taken.
     PayBalance(&'static str),
+    /// The client confirms the hold with this token, twice, and presses the button where the bank asks.
+    ConfirmHold(&'static str),
+    /// The client lets the hold go.
+    ReleaseHold,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -179,6 +187,12 @@ async fn wishes(client: &Client) -> Vec<Wish> {
                 body["offer_id"] = offer["offer_id"].clone();
                 Wish { path: "/v1/bookings", body, doing, expected: Expected::Confirmed }
             };
+            let hold = |doing, expected| {
+                let mut body = order_of(&[], "");
+                body["offer_id"] = flight["offer_id"].clone();
+                Wish { path: FLIGHT_HOLDS, body, doing, expected }
+            };
+            let odd = (number / 20) % 2 == 1;
             let with_deposit = |mut wish: Wish| {
                 wish.body["payment"]["plan"] = json!("deposit");
                 wish
@@ -200,6 +214,9 @@ async fn wishes(client: &Client) -> Vec<Wish> {
                     order(&trip(flight), "tok_3ds", Doing::AtTheBank("decline"), refused)
                 }
                 14 => order(&trip(flight), "tok_3ds_forged", approve, done),
+                15 => hold(Doing::ConfirmHold(if odd { "tok_3ds_twice" } else { "tok_ok" }), done),
+                18 if odd => hold(Doing::ConfirmHold("tok_declined"), Expected::Rejected("card_declined")),
+                18 => hold(Doing::ReleaseHold, Expected::Rejected(RELEASED)),
                 12 | 16 => order(&trip(flight), "tok_ok", Doing::Pause, done),
                 _ => order(&trip(flight), "tok_ok", Doing::Nothing, done),
             }
@@ -220,9 +237,12 @@ impl People {
         let accepted = self.surely(&self.client, path, &format!("order-{number}"), &body).await;
         assert_eq!(accepted.status, StatusCode::ACCEPTED, "order {number}: {accepted:?}");
         let id = |name: &str| accepted.body[name].as_str().unwrap().to_owned();
+        if path == FLIGHT_HOLDS {
+            return self.follow_hold(number, &id("hold_id"), doing, expected).await;
+        }
         let (order_id, saga) = (id("order_id"), id("operation_id"));
         match doing {
-            Doing::Nothing | Doing::PayBalance(_) => {}
+            Doing::Nothing | Doing::PayBalance(_) | Doing::ConfirmHold(_) | Doing::ReleaseHold => {}
             Doing::AtTheBank(button) => self.act_at_the_bank(&format!("/v1/orders/{order_id}"), button).await,
             Doing::Cancel => self.act(&saga, "cancel", &["pivot_passed", "saga_finished", "saga_compensating"]).await,
             Doing::Pause => {
@@ -241,6 +261,41 @@ impl People {
             self.pay_balance(&order_id, token).await;
         }
         status.to_owned()
+    }
+
+    /// Sees a hold through; the status in which its order ends, or would.
+    async fn follow_hold(&self, number: usize, hold_id: &str, doing: Doing, expected: Expected) -> String {
+        let path = format!("{FLIGHT_HOLDS}/{hold_id}");
+        if let Doing::ConfirmHold(token) = doing {
+            for _ in 0..2 {
+                let (confirm, key) = (format!("{path}/confirm"), format!("confirm-{number}"));
+                let body = json!({ "payment": { "token": token } });
+                let confirmed = self.surely(&self.client, &confirm, &key, &body).await;
+                assert_eq!(confirmed.status, StatusCode::ACCEPTED, "hold {number}: {confirmed:?}");
+            }
+            if token.starts_with("tok_3ds") {
+                self.act_at_the_bank(&path, "approve").await;
+            }
+        } else {
+            wait::until("a release", SETTLED_WITHIN, || async {
+                let answer = self.client.call(Method::DELETE, &path, None).await;
+                let answer = answer.map_err(|error| format!("{error:#}"))?;
+                if answer.status == StatusCode::ACCEPTED { Ok(()) } else { Err(format!("{answer:?}")) }
+            })
+            .await;
+        }
+        let hold = wait::until("the end of a hold", SETTLED_WITHIN, || async {
+            let hold = self.client.get(&path).await.map_err(|error| format!("{error:#}"))?.body;
+            let is_over = ["ticketed", "released", "expired"].iter().any(|over| hold["status"] == **over);
+            if is_over { Ok(hold) } else { Err(hold.to_string()) }
+        })
+        .await;
+        let code = hold["reason"]["code"].as_str().unwrap_or(RELEASED);
+        match (expected, hold["status"].as_str().unwrap()) {
+            (Expected::Confirmed, "ticketed") => "confirmed".to_owned(),
+            (Expected::Rejected(wanted), "released") if wanted == code => "rejected".to_owned(),
+            _ => panic!("hold {number} should be {expected:?}: {hold}"),
+        }
     }
 
     /// Goes to the page that a resource names and presses a button, again and again until the page has heard it.
