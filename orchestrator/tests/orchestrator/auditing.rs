@@ -17,7 +17,9 @@ on_both_journals!(
 async fn what_operators_do_and_are_refused_is_written_down_and_the_chain_holds(rig: &Rig) {
     let running = rig.orchestrator().await;
     let _worker = rig.worker().await;
-    let saga = running.client.start("trip", "").await;
+    let (status, started) = running.client.post("/api/sagas", &start_body("trip", "")).await;
+    assert_eq!(status, StatusCode::CREATED, "{started}");
+    let saga = serde_json::from_value(started["saga_id"].clone()).unwrap();
     running.client.reaches(saga, SagaStatus::Completed).await;
     let request = kit::ids::request_id();
     let (status, _) = running.client.act(saga, json!({ "action": "cancel", "request_id": request })).await;
@@ -59,9 +61,7 @@ async fn what_operators_do_and_are_refused_is_written_down_and_the_chain_holds(r
 
 async fn reads_plans_and_the_starts_of_clients_are_not_written_down(rig: &Rig) {
     let running = rig.orchestrator().await;
-    let start = running.client.request(reqwest::Method::POST, "/api/sagas").json(&start_body("trip", ""));
-    let started: Value = start.send().await.unwrap().json().await.unwrap();
-    let path = format!("/api/sagas/{}", started["saga_id"].as_str().unwrap());
+    let path = format!("/api/sagas/{}", running.client.start("trip", "").await);
     let (status, _) = running.client.post(&format!("{path}/plan"), &json!({ "action": "cancel" })).await;
     assert_eq!(status, StatusCode::OK);
     running.client.get(&path).await;
