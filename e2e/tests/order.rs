@@ -85,6 +85,21 @@ async fn an_order_is_accepted_carried_out_or_undone_and_belongs_to_its_client() 
     let alone = client.until_settled(alone.body["order_id"].as_str().unwrap(), SETTLED_WITHIN).await;
     assert_eq!(alone["status"], "confirmed", "{alone}\n{}", system.logs());
 
+    // A hold that its client lets go at once; how it ends is told by its own test.
+    let travellers = &order["travellers"];
+    let body = json!({ "offer_id": flight["offer_id"], "travellers": travellers });
+    let key = [("idempotency-key", "hold")];
+    let hold = client.call_with(Method::POST, "/v1/flight-holds", Some(body), &key).await.unwrap();
+    assert_eq!(hold.status, StatusCode::ACCEPTED, "{hold:?}");
+    let hold_id = hold.body["hold_id"].as_str().unwrap();
+    let path = format!("/v1/flight-holds/{hold_id}");
+    assert_eq!(client.call(Method::DELETE, &path, None).await.unwrap().status, StatusCode::ACCEPTED);
+    e2e::wait::until("a released hold", SETTLED_WITHIN, || async {
+        let hold = client.get(&path).await.map_err(|error| format!("{error:#}"))?.body;
+        if hold["status"] == "released" { Ok(()) } else { Err(hold.to_string()) }
+    })
+    .await;
+
     // Other clients do not see it.
     let other = system.client("eve").await.unwrap();
     assert_eq!(other.get(&format!("/v1/orders/{order_id}")).await.unwrap().status, StatusCode::NOT_FOUND);
@@ -96,25 +111,24 @@ async fn an_order_is_accepted_carried_out_or_undone_and_belongs_to_its_client() 
         .await
         .unwrap();
     let payment_id = PaymentId::from_uuid(payment).to_string();
-    let calls = reads(&flight, &stay, order_id, operation_id, &payment_id);
+    let ids = [
+        ("{order_id}", order_id),
+        ("{operation_id}", operation_id),
+        ("{payment_id}", &payment_id),
+        ("{hold_id}", hold_id),
+    ];
+    let calls = reads(&flight, &stay, operation_id, &ids);
     reads_write_nothing(&system, &client, &calls).await;
     assert_eq!(system.panics(), Vec::<String>::new());
 }
 
 /// Every address of the README that is read, the operators', and those inside that are behind the others.
-fn reads(
-    flight: &Value,
-    stay: &Value,
-    order_id: &str,
-    operation_id: &str,
-    payment_id: &str,
-) -> Vec<(&'static str, String)> {
+fn reads(flight: &Value, stay: &Value, operation_id: &str, ids: &[(&str, &str)]) -> Vec<(&'static str, String)> {
     let readme = include_str!("../../README.md").lines();
     let documented = readme.filter_map(|line| line.strip_prefix("| `GET ")?.split_once('`')).map(|(path, _)| path);
     let mut calls: Vec<_> = documented
         .map(|path| {
-            let path = path.replace("{order_id}", order_id).replace("{operation_id}", operation_id);
-            let path = path.replace("{payment_id}", payment_id);
+            let path = ids.iter().fold(path.to_owned(), |path, (name, id)| path.replace(name, id));
             let query = match path.as_str() {
                 "/v1/flights/offers" => {
                     format!("?from=LHR&to=MLE&date={}&cabin=business&passengers=1", in_days(20))

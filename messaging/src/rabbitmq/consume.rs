@@ -50,6 +50,10 @@ use crate::{
 /// How long a queue may take to answer a subscription. It is milliseconds, unless its leader is being elected.
 const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long the end of a subscription waits for messages that are being replaced: their copies' confirms, which take
+/// milliseconds from a broker that is there.
+const REPLACED_WITHIN: Duration = Duration::from_secs(2);
+
 /// The queue that a consumer takes from, and how.
 pub(super) struct ConsumerSpec {
     pub(super) queue: QueueName,
@@ -284,7 +288,12 @@ impl SubscriptionDriver for RabbitSubscription {
     }
 
     async fn cancel(self: Box<Self>) {
-        let Self { supervisor, _stop_on_drop, .. } = *self;
+        let Self { mut replacing, queue, supervisor, _stop_on_drop, .. } = *self;
+        // An original whose copy is out is acknowledged before its channel goes, or both would be there.
+        let replaced = async { while replacing.join_next().await.is_some() {} };
+        if tokio::time::timeout(REPLACED_WITHIN, replaced).await.is_err() {
+            tracing::info!(%queue, "messages that were being replaced are delivered again");
+        }
         drop(_stop_on_drop);
         if let Err(error) = supervisor.await {
             tracing::error!(%error, "the supervisor of a subscription died");

@@ -116,6 +116,7 @@ pub(crate) async fn a_message_over_the_delivery_limit_goes_to_the_dead_letters(p
     assert_eq!((letter.message.message_id, letter.message.body), (sent.message_id, sent.body));
     assert_eq!(letter.message.headers[headers::TRACEPARENT], "00-abc-def-01");
     assert_eq!(letter.routing_key, "flights");
+    within("the cancel", subscription.cancel()).await;
     left_behind(place, client, 0).await;
 }
 
