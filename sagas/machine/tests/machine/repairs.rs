@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::common::{Talk, act, at_pivot, begin, name, pause};
 
 pub(crate) fn evidence() -> Evidence {
-    Evidence::parse("undone by hand, ticket 4711").unwrap()
+    Evidence::parse("undone by hand, ticket 4711").expect("evidence of 28 bytes")
 }
 
 fn edit(step: &str, patch: Value) -> Action {
@@ -30,7 +30,10 @@ fn failed() -> Talk {
 }
 
 fn view(talk: &Talk, step: &StepName) -> contract::orchestrator_api::StepView {
-    describe(&talk.definition, &talk.state).into_iter().find(|view| view.name == *step).unwrap()
+    describe(&talk.definition, &talk.state)
+        .into_iter()
+        .find(|view| view.name == *step)
+        .expect("a step of the definition")
 }
 
 #[test]
