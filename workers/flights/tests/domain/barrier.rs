@@ -169,7 +169,8 @@ async fn batches_of_several_kinds_that_cross_do_not_deadlock() {
 async fn without_an_order_of_locks_they_would_deadlock() {
     let (mut workers, batches) = crossing("flights_deadlock").await;
     workers.iter_mut().for_each(Harness::mutate_into_locks_by_kind);
-    assert_eq!(cross(workers, batches, FIRST_FLIGHT).await.deadlocks, 1);
+    // The batch that was felled may meet the other one once more.
+    assert!(cross(workers, batches, FIRST_FLIGHT).await.deadlocks >= 1);
 }
 
 /// The cabin that both batches of a crossing want first.
