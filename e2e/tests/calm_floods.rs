@@ -1,4 +1,4 @@
-//! Floods from one address: logins, registrations, connections that say nothing. A client at another address, who
+//! Floods from one address: logins, registrations, connections that ask nothing. A client at another address, who
 //! behaves, is served all the while, and so is an operator when every common place is taken.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
@@ -16,6 +16,7 @@ use futures::{StreamExt as _, stream};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::{
+    io::AsyncWriteExt as _,
     net::{TcpSocket, TcpStream},
     time::Instant,
 };
@@ -165,13 +166,18 @@ async fn flood(system: &System, path: &str, body: impl Fn(usize) -> Value, tell:
     answers.for_each(async |answer| tell(answer.unwrap().status.as_u16())).await;
 }
 
-/// Opens so many connections from one host, says nothing on them, and returns those that were not closed.
+/// Opens so many connections from one host, says one letter on each and no more, and returns those that were not closed.
+///
+/// The letter is for a connection that overflowed the listener's queue: it is open in the client's eyes alone until it
+/// says something.
 async fn connections_of(system: &System, host: Ipv4Addr, count: usize) -> Vec<TcpStream> {
     let door: SocketAddr = system.gateway.strip_prefix("http://").unwrap().parse().unwrap();
     let open = |_| async move {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind(SocketAddr::new(IpAddr::V4(host), 0)).unwrap();
-        socket.connect(door).await.ok()
+        let mut stream = socket.connect(door).await.ok()?;
+        stream.write_all(b"G").await.ok()?;
+        Some(stream)
     };
     let mut held: Vec<TcpStream> =
         stream::iter(0..count).map(open).buffer_unordered(count).filter_map(std::future::ready).collect().await;
@@ -184,7 +190,7 @@ async fn connections_of(system: &System, host: Ipv4Addr, count: usize) -> Vec<Tc
     held
 }
 
-/// A refused connection is closed as soon as it is accepted; the others say nothing.
+/// A refused connection is closed as soon as it is accepted; the others are told nothing.
 fn is_open(stream: &TcpStream) -> bool {
     matches!(stream.try_read(&mut [0; 1]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
 }
