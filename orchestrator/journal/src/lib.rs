@@ -13,6 +13,7 @@ mod error;
 mod export_file;
 mod job_choice;
 mod jobs;
+mod membership;
 mod pauses;
 mod retention;
 

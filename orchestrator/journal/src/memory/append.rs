@@ -3,7 +3,7 @@
 use chrono::SubsecRound;
 use contract::SagaId;
 
-use super::Tables;
+use super::storage::Tables;
 use crate::port::{Append, Appended, Begun, Family, Record, Sleep};
 
 impl Tables {

@@ -11,7 +11,7 @@ use contract::{
 };
 use tokio::sync::watch;
 
-use super::{MemoryJournal, Tables, kept_job::KeptJob};
+use super::{MemoryJournal, kept_job::KeptJob, storage::Tables};
 use crate::{
     job_choice::{chosen, group},
     jobs::{JOB_GROUPS_MAX, JOBS_OPEN_MAX, JobMade, JobResult, JobWork, Jobs, NewJob, Selection},
@@ -160,6 +160,7 @@ impl Jobs for MemoryJournal {
         let moved = kept.job.clone();
         drop(tables);
         self.storage.jobs_changed.send_modify(|changes| *changes += 1);
+        self.storage.jobs_moved.send_modify(|moves| *moves += 1);
         Ok(Some(moved))
     }
 
@@ -202,11 +203,17 @@ impl Jobs for MemoryJournal {
             }
         }
         job.trouble = trouble.map(str::to_owned);
+        drop(tables);
+        self.storage.jobs_moved.send_modify(|moves| *moves += 1);
         Ok(())
     }
 
     fn jobs_changed(&self) -> watch::Receiver<u64> {
         self.storage.jobs_changed.subscribe()
+    }
+
+    fn jobs_moved(&self) -> watch::Receiver<u64> {
+        self.storage.jobs_moved.subscribe()
     }
 
     async fn forget_jobs(&self, before: DateTime<Utc>) -> Result<u64, JournalError> {
