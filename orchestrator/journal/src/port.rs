@@ -18,8 +18,11 @@ use contract::{
 };
 use machine::Entry;
 
-pub use crate::error::JournalError;
 use crate::{audit::AuditFilter, jobs::Jobs, pauses::Pauses, retention::Retention};
+pub use crate::{
+    error::JournalError,
+    membership::{Membership, Ownership},
+};
 
 /// One committed decision: the entries that belong together.
 #[derive(Debug, Clone, PartialEq)]
@@ -356,6 +359,13 @@ pub struct Quarantined {
     pub since: DateTime<Utc>,
 }
 
+/// A saga that was given up unread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GivenUp {
+    /// The saga that started it.
+    pub parent: Option<SagaId>,
+}
+
 /// A message that could not be handled, to be kept.
 #[derive(Debug, Clone)]
 pub struct NewDeadLetter {
@@ -397,36 +407,6 @@ pub enum Room {
     Enough,
     /// There is room for the present week, and something stood in the way of the rest.
     Short,
-}
-
-/// A process among those that take part.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Membership {
-    /// The number of processes, this one included.
-    pub members: usize,
-    /// The number of those that stand before this one, in an order that all of them see alike.
-    pub place: usize,
-    /// The shards that some process waits for, in ascending order. Such a shard is served at once when it is given up.
-    pub waited_for: Vec<u16>,
-}
-
-/// One ownership of a shard, told apart from the ones before and after it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ownership {
-    /// The shard that is owned.
-    pub shard: u16,
-    /// Counts the shard's owners.
-    pub epoch: i64,
-}
-
-impl Membership {
-    /// This process's fair share of so many shards. The shares of all members add up to the shards, so no
-    /// member is left without one while there are enough.
-    #[must_use]
-    pub fn share_of(&self, shards: u16) -> usize {
-        let (shards, members) = (usize::from(shards), self.members.max(1));
-        shards / members + usize::from(self.place < shards % members)
-    }
 }
 
 /// The journal as one process sees it: lanes to write with, and reads.
@@ -560,10 +540,18 @@ pub trait LaneJournal: Send {
     /// Notes that sagas are left alone from now on; one that is already noted keeps its time.
     async fn quarantine(&mut self, sagas: &[Quarantined]) -> Result<(), JournalError>;
 
-    /// Gives a saga up that cannot be read: its row says so, and these entries stand in a record behind its last one. It is
-    /// left alone no longer. False when it has ended already, or does not exist; [`JournalError::Damaged`] when its rows
-    /// cannot be written either.
-    async fn abandon(&mut self, saga: SagaId, at: DateTime<Utc>, entries: Vec<Entry>) -> Result<bool, JournalError>;
+    /// Gives a saga up that cannot be read: its row says so, and these entries stand in a record behind its last one, or
+    /// nowhere, when no record can be written. It is left alone no longer, and its parent is awake. One that has ended stays
+    /// as it ended. None when it does not exist; [`JournalError::Damaged`] when its row cannot be written either.
+    async fn abandon(
+        &mut self,
+        saga: SagaId,
+        at: DateTime<Utc>,
+        entries: Vec<Entry>,
+    ) -> Result<Option<GivenUp>, JournalError>;
+
+    /// A saga that was given up, by its row alone; none for every other one.
+    async fn given_up(&mut self, saga: SagaId) -> Result<Option<GivenUp>, JournalError>;
 
     /// Notes that sagas go on.
     async fn end_quarantine(&mut self, sagas: &[SagaId]) -> Result<(), JournalError>;
@@ -574,22 +562,4 @@ pub trait LaneJournal: Send {
 
     /// Gives the shard up in order.
     async fn release(self: Box<Self>) -> Result<(), JournalError>;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_shares_of_all_members_add_up_and_differ_by_one_at_most() {
-        for members in 1..=9 {
-            let shares: Vec<_> =
-                (0..members).map(|place| Membership { members, place, waited_for: Vec::new() }.share_of(4)).collect();
-            assert_eq!(shares.iter().sum::<usize>(), 4, "{shares:?}");
-            assert!(
-                shares.iter().max().zip(shares.iter().min()).is_some_and(|(max, min)| max - min <= 1),
-                "{shares:?}"
-            );
-        }
-    }
 }

@@ -4,6 +4,7 @@
 //!  a step starts a child     the child is begun in the same turn, and committed in the append of its parent
 //!  the child ends            its append wakes the parent, which hears it in the next turn
 //!  a child is to be undone   it hears that in the turn after the commit
+//!  it is given up unread     its parent is awake from then on, and hears that; the row tells it again after a crash
 //!  the parent is loaded      each child that it waits for is asked, so that nothing hangs on what a crash lost
 //! ```
 
@@ -70,6 +71,12 @@ impl Sagas {
         if let (Some(parent), Some(end)) = (&child.state.parent, child.end()) {
             self.carried.inputs.push(PendingInput::child_ended(parent.saga_id, child.id(), end));
         }
+    }
+
+    /// Tells a parent that its child was given up unread.
+    pub(super) fn tell_parent_of_given_up(&mut self, child: SagaId, parent: Option<SagaId>) {
+        let told = parent.map(|parent| PendingInput::child_ended(parent, child, ChildEnd::Abandoned));
+        self.carried.inputs.extend(told);
     }
 
     /// Asks the children that a saga waits for, after it was loaded.

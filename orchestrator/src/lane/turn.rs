@@ -33,6 +33,9 @@ use crate::{
     starts::lanes::{LaneAnswer, StartRequest},
 };
 
+/// The reason why a saga that was given up unread takes nothing.
+const WHY_GIVEN_UP: &str = "the saga was given up unread";
+
 /// One batch on its way from inputs to records.
 pub(super) struct Turn<'a> {
     pub(super) sagas: &'a mut Sagas,
@@ -42,14 +45,12 @@ pub(super) struct Turn<'a> {
     pub(super) after_commit: AfterCommit,
     /// Sagas that operators want to go on, to be answered when it is known whether they can.
     releases: Vec<Release>,
-    /// Sagas that were given up although they cannot be read.
-    abandoned_unread: HashSet<SagaId>,
 }
 
 impl<'a> Turn<'a> {
     pub(super) fn new(sagas: &'a mut Sagas, now: Now) -> Self {
         let (batch, after_commit) = (Batch::default(), AfterCommit::default());
-        Self { sagas, now, batch, after_commit, releases: Vec::new(), abandoned_unread: HashSet::new() }
+        Self { sagas, now, batch, after_commit, releases: Vec::new() }
     }
 
     /// Decides everything that was gathered, after loading the sagas that it is for.
@@ -68,7 +69,7 @@ impl<'a> Turn<'a> {
             inputs.extend(self.sagas.flow.judge(heard_until).into_iter().map(PendingInput::missing));
         }
         inputs.extend(due.into_iter().map(PendingInput::timer));
-        let Loaded { commands, absent } = match self.load(&inputs, journal).await {
+        let mut loaded = match self.load(&inputs, journal).await {
             Ok(loaded) => loaded,
             Err(lost) => {
                 // Nothing of these was begun, and their callers may know it.
@@ -76,13 +77,13 @@ impl<'a> Turn<'a> {
                 return Err(lost);
             }
         };
-        self.after_commit.commands.extend(commands);
+        self.after_commit.commands.append(&mut loaded.commands);
 
         self.answer_releases();
         let since = Instant::now();
         self.begin(starts);
         for input in inputs {
-            self.hear(input, &absent);
+            self.hear(input, &loaded);
         }
         metrics::histogram!(names::DECIDE_SECONDS).record(since.elapsed());
         Ok(())
@@ -91,8 +92,8 @@ impl<'a> Turn<'a> {
     async fn load(&mut self, inputs: &[PendingInput], journal: &mut dyn LaneJournal) -> Result<Loaded, Lost> {
         let released = self.releases.iter().map(|release| release.saga_id);
         let ids = inputs.iter().map(|input| input.saga).chain(released);
-        let loaded = self.sagas.load_missing(ids, journal).await?;
-        self.abandoned_unread = self.sagas.load_given_up(inputs, self.now.wall, journal).await?;
+        let mut loaded = self.sagas.load_missing(ids, journal).await?;
+        self.sagas.load_given_up(inputs, self.now.wall, journal, &mut loaded).await?;
         Ok(loaded)
     }
 
@@ -249,12 +250,12 @@ impl<'a> Turn<'a> {
     }
 
     /// Lets one saga hear one input.
-    fn hear(&mut self, input: PendingInput, absent: &HashSet<SagaId>) {
+    fn hear(&mut self, input: PendingInput, loaded: &Loaded) {
         let id = input.saga;
         if self.batch.get(id).is_none() {
             match self.sagas.memory.take(id) {
                 Some(saga) => self.batch.add(BatchedSaga::loaded(saga)),
-                None => return self.hear_without_saga(input, absent),
+                None => return self.hear_without_saga(input, loaded),
             }
         }
         let Some(saga) = self.batch.get(id) else { return };
@@ -270,13 +271,11 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// The saga is not in memory: it does not exist, is left alone, or was dropped again to make room.
-    fn hear_without_saga(&mut self, input: PendingInput, absent: &HashSet<SagaId>) {
+    /// The saga is not in memory: it does not exist, was given up unread, is left alone, or was dropped again to make room.
+    fn hear_without_saga(&mut self, input: PendingInput, Loaded { absent, given_up, .. }: &Loaded) {
         let id = input.saga;
-        let abandons = matches!(&input.input, Input::Operator { action: Action::Abandon {}, .. });
-        if abandons && self.abandoned_unread.contains(&id) {
-            count_input(input.kind(), "accepted");
-            self.turn_away(input, ActEnd::Accepted, String::new());
+        if let Some(parent) = given_up.get(&id) {
+            self.turn_away_from_given_up(input, *parent);
         } else if let Some(parked) = self.sagas.memory.parked(id).cloned() {
             self.turn_away_from_parked(input, &parked);
         } else if absent.contains(&id) {
@@ -300,6 +299,17 @@ impl<'a> Turn<'a> {
             self.turn_away_from_parked(input, &parked);
         }
         self.sagas.leave_alone(id, parked);
+    }
+
+    /// Tells whoever still speaks to a saga that was given up unread what became of it.
+    fn turn_away_from_given_up(&mut self, input: PendingInput, parent: Option<SagaId>) {
+        count_input(input.kind(), "given_up");
+        if matches!(input.origin, Origin::Family) {
+            self.sagas.tell_parent_of_given_up(input.saga, parent);
+        }
+        let is_done = matches!(input.input, Input::Operator { action: Action::Abandon {}, .. });
+        let end = if is_done { ActEnd::Accepted } else { ActEnd::Unchanged { why: WHY_GIVEN_UP.to_owned() } };
+        self.turn_away(input, end, WHY_GIVEN_UP.to_owned());
     }
 
     fn turn_away_from_parked(&mut self, input: PendingInput, parked: &Parked) {

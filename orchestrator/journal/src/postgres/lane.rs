@@ -22,7 +22,7 @@ use super::{
     session::{CHANNEL_MEMBERS, LOCK_CLASS_SHARD, Meaning, meaning, unavailable},
     weeks::Weeks,
 };
-use crate::port::{Append, Appended, JournalError, LaneJournal, OpenSaga, Quarantined, Sleeper, Stored};
+use crate::port::{Append, Appended, GivenUp, JournalError, LaneJournal, OpenSaga, Quarantined, Sleeper, Stored};
 
 /// How long it may take to reach the server: a host that does not answer at all would else hold a lane for minutes.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -194,23 +194,41 @@ impl LaneJournal for PgLane {
         self.with("noting who is left alone", async |connection| quarantine::add(connection, shard, sagas).await).await
     }
 
-    async fn abandon(&mut self, saga: SagaId, at: DateTime<Utc>, entries: Vec<Entry>) -> Result<bool, JournalError> {
+    async fn abandon(
+        &mut self,
+        saga: SagaId,
+        at: DateTime<Utc>,
+        entries: Vec<Entry>,
+    ) -> Result<Option<GivenUp>, JournalError> {
         let entries = machine::write_record(&entries).map_err(|error| JournalError::BrokenRow {
             table: "saga_journal",
             column: "entries",
             row: saga.to_string(),
             detail: error.to_string(),
         })?;
+        let cannot_be_written = |error: &_| matches!(meaning(error), Meaning::Content | Meaning::Damaged);
         let abandon = async |connection: &mut PgConnection| {
-            match quarantine::abandon(connection, saga, at, &entries).await {
-                // Its own rows cannot be written either; others can.
-                Err(error) if matches!(meaning(&error), Meaning::Content | Meaning::Damaged) => {
-                    Ok(Err(reads::damaged(saga.uuid(), &error)))
-                }
+            let with_record = quarantine::abandon(connection, saga, at, Some(&entries)).await;
+            let ended = match with_record {
+                // The page of its records is beyond writing; its row may not be.
+                Err(error) if cannot_be_written(&error) => quarantine::abandon(connection, saga, at, None).await,
+                ended => ended,
+            };
+            match ended {
+                // Its row cannot be written either; others can.
+                Err(error) if cannot_be_written(&error) => Ok(Err(reads::damaged(saga.uuid(), &error))),
                 ended => ended.map(Ok),
             }
         };
         self.with("abandoning who is left alone", abandon).await?
+    }
+
+    async fn given_up(&mut self, saga: SagaId) -> Result<Option<GivenUp>, JournalError> {
+        let given_up = async |connection: &mut PgConnection| match quarantine::given_up(connection, saga).await {
+            Err(error) if matches!(meaning(&error), Meaning::Damaged) => Ok(None),
+            found => found,
+        };
+        self.with("reading whether a saga was given up", given_up).await
     }
 
     async fn end_quarantine(&mut self, sagas: &[SagaId]) -> Result<(), JournalError> {

@@ -2,11 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use contract::SagaId;
-use sqlx::PgConnection;
+use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
 use super::session::unavailable;
-use crate::port::{JournalError, Quarantined};
+use crate::port::{GivenUp, JournalError, Quarantined};
 
 const LIST: &str =
     "SELECT saga_id, code, detail, since FROM saga_quarantine WHERE saga_id > $1 ORDER BY saga_id LIMIT $2";
@@ -23,15 +23,24 @@ ON CONFLICT (saga_id) DO UPDATE SET code = excluded.code, detail = excluded.deta
 
 const REMOVE: &str = "DELETE FROM saga_quarantine WHERE saga_id = ANY($1)";
 
-/// The records are not read, so it does not matter what is wrong with them.
+/// The row of a saga that is given up, with all that follows from that but the record.
 const ABANDON: &str = "\
 WITH ended AS ( \
     UPDATE saga SET status = 'abandoned', paused = false, updated_at = $2, finished_at = $2 \
-    WHERE id = $1 AND status IN ('running', 'compensating', 'needs_attention') RETURNING id \
-), awake AS (DELETE FROM saga_sleep WHERE saga_id IN (SELECT id FROM ended)), \
-released AS (DELETE FROM saga_quarantine WHERE saga_id = $1) \
-INSERT INTO saga_journal (saga_id, seq, at, entries) \
-SELECT id, (SELECT coalesce(max(seq), 0) + 1 FROM saga_journal WHERE saga_id = $1), $2, $3::json FROM ended";
+    WHERE id = $1 AND status IN ('running', 'compensating', 'needs_attention') RETURNING id, parent \
+), awake AS ( \
+    DELETE FROM saga_sleep WHERE saga_id IN (SELECT id FROM ended UNION ALL SELECT parent FROM ended) \
+), released AS (DELETE FROM saga_quarantine WHERE saga_id = $1)";
+
+/// The records are not read, so it does not matter what is wrong with them.
+const RECORD: &str = "\
+, noted AS ( \
+    INSERT INTO saga_journal (saga_id, seq, at, entries) \
+    SELECT id, (SELECT coalesce(max(seq), 0) + 1 FROM saga_journal WHERE saga_id = $1), $2, $3::json FROM ended)";
+
+const PARENT: &str = " SELECT parent FROM saga WHERE id = $1";
+
+const GIVEN_UP: &str = "SELECT parent FROM saga WHERE id = $1 AND status = 'abandoned'";
 
 /// The columns of one row, as the queries name them.
 type Columns = (Uuid, String, String, DateTime<Utc>);
@@ -86,12 +95,29 @@ pub(super) async fn remove(connection: &mut PgConnection, sagas: &[SagaId]) -> R
     sqlx::query(REMOVE).bind(ids).execute(connection).await.map(drop)
 }
 
+/// Gives a saga up; with a record of it where there are entries.
 pub(super) async fn abandon(
     connection: &mut PgConnection,
     saga: SagaId,
     at: DateTime<Utc>,
-    entries: &str,
-) -> Result<bool, sqlx::Error> {
-    let written = sqlx::query(ABANDON).bind(saga.uuid()).bind(at).bind(entries).execute(connection).await?;
-    Ok(written.rows_affected() > 0)
+    entries: Option<&str>,
+) -> Result<Option<GivenUp>, sqlx::Error> {
+    let record = entries.map_or("", |_| RECORD);
+    let statement = AssertSqlSafe(format!("{ABANDON}{record}{PARENT}"));
+    let query = sqlx::query_scalar(statement).bind(saga.uuid()).bind(at);
+    let query = match entries {
+        Some(entries) => query.bind(entries),
+        None => query,
+    };
+    let found: Option<Option<Uuid>> = query.fetch_optional(connection).await?;
+    Ok(found.map(given_up_child))
+}
+
+pub(super) async fn given_up(connection: &mut PgConnection, saga: SagaId) -> Result<Option<GivenUp>, sqlx::Error> {
+    let found: Option<Option<Uuid>> = sqlx::query_scalar(GIVEN_UP).bind(saga.uuid()).fetch_optional(connection).await?;
+    Ok(found.map(given_up_child))
+}
+
+fn given_up_child(parent: Option<Uuid>) -> GivenUp {
+    GivenUp { parent: parent.map(SagaId::from_uuid) }
 }

@@ -1,7 +1,7 @@
 //! A journal on a failing disk: pages that cannot be read cost their own sagas, and no other.
 
 use contract::{SagaId, saga::SagaStatus};
-use journal::{Append, Appended, Filter, Journal, JournalError, Order, Record, Sleep};
+use journal::{Append, Appended, Filter, GivenUp, Journal, JournalError, Order, Record, Sleep};
 use machine::Entry;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use uuid::Uuid;
@@ -45,6 +45,9 @@ async fn until_copied(server: &mut PgConnection, copying: String) {
     .await;
 }
 
+/// A saga without a parent that was given up.
+const NO_CHILD: GivenUp = GivenUp { parent: None };
+
 #[tokio::test]
 async fn damaged_sagas_are_told_apart_and_hold_no_other_up() {
     let storage = Postgres::new().await;
@@ -87,6 +90,12 @@ async fn damaged_sagas_are_told_apart_and_hold_no_other_up() {
     // One alone is told apart as well, and the session is as good as before.
     let alone = lane.append(vec![step_on(lost[0], 2)]).await.unwrap();
     assert!(matches!(alone[0], Appended::Damaged { .. }));
+    // It can be given up all the same, without a record.
+    let given_up = lane.abandon(lost[0], now(), vec![Entry::SagaAbandoned]).await.unwrap();
+    assert_eq!((given_up, lane.given_up(lost[0]).await.unwrap()), (Some(NO_CHILD), Some(NO_CHILD)));
+    let abandoned = Filter { statuses: vec![SagaStatus::Abandoned], ..Filter::default() };
+    let listed = journal.list(&abandoned, 10).await.unwrap().sagas;
+    assert_eq!(listed.iter().map(|listed| listed.row.id).collect::<Vec<_>>(), [lost[0]]);
     commit(&mut *lane, vec![start(row(saga_on(0)), Some("key"))]).await;
 }
 
@@ -128,6 +137,10 @@ async fn a_takeover_gets_around_rows_that_cannot_be_read() {
         }
     }
     assert_eq!(lost, first_page);
+    let first = SagaId::from_uuid(lost[0]);
+    let refused = lane.abandon(first, now(), vec![Entry::SagaAbandoned]).await;
+    assert!(matches!(refused, Err(JournalError::Damaged { .. })), "{refused:?}");
+    assert_eq!(lane.given_up(first).await.unwrap(), None);
     // The others go on, to their ends too.
     let newcomer = saga_on(0);
     commit(&mut *lane, vec![step_on(ids[300], 2), end(&ids[400]), start(row(newcomer), Some("key"))]).await;

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use contract::saga::SagaStatus;
-use journal::{Append, Appended, Journal, JournalError, LaneJournal, OpenSaga, Quarantined, Sleep, Sleeper};
+use journal::{
+    Append, Appended, GivenUp, Journal, JournalError, LaneJournal, OpenSaga, Quarantined, SagaRow, Sleep, Sleeper,
+};
 use machine::Entry;
 use tokio::task::JoinHandle;
 
@@ -142,18 +144,26 @@ pub(crate) async fn sagas_that_are_left_alone_are_kept_until_they_go_on(storage:
 pub(crate) async fn a_saga_is_abandoned_without_being_read(storage: &dyn Storage) {
     let journal = storage.process().await;
     let mut lane = journal.lane(1).await.unwrap();
-    let saga = saga_on(1);
-    commit(&mut *lane, vec![start(row(saga), None)]).await;
+    let (parent, saga) = (saga_on(1), saga_on(1));
+    commit(&mut *lane, vec![start(row(parent), None)]).await;
+    let asleep = Sleep::Asleep { status: SagaStatus::Running, wake_at: None };
+    let child = SagaRow { parent: Some(parent), ..row(saga) };
+    commit(&mut *lane, vec![start(child, None), Append { sleep: asleep, ..step_on(parent, 2) }]).await;
     let left = Quarantined { saga_id: saga, code: "row_broken".into(), detail: "a".into(), since: now() };
     lane.quarantine(&[left]).await.unwrap();
-    assert!(lane.abandon(saga, now(), vec![Entry::SagaAbandoned]).await.unwrap());
-    assert!(!lane.abandon(saga, now(), vec![Entry::SagaAbandoned]).await.unwrap(), "it has ended");
-    assert!(!lane.abandon(saga_on(1), now(), vec![Entry::SagaAbandoned]).await.unwrap(), "there is none");
+    assert_eq!(lane.given_up(saga).await.unwrap(), None);
+    let mut abandon = async |saga| lane.abandon(saga, now(), vec![Entry::SagaAbandoned]).await.unwrap();
+    let given_up = Some(GivenUp { parent: Some(parent) });
+    assert_eq!(abandon(saga).await, given_up);
+    assert_eq!(abandon(saga).await, given_up, "it has ended");
+    assert_eq!(abandon(saga_on(1)).await, None, "there is none");
+    assert_eq!(lane.given_up(saga).await.unwrap(), given_up);
     let stored = journal.get(saga).await.unwrap().unwrap();
     assert_eq!((stored.row.status, stored.row.finished_at.is_some()), (SagaStatus::Abandoned, true));
     let record = stored.records.last().unwrap();
     assert_eq!((record.seq, &record.entries), (2, &vec![Entry::SagaAbandoned]));
-    assert!(lane.in_quarantine().await.unwrap().is_empty() && lane.awake().await.unwrap().is_empty());
+    assert!(lane.in_quarantine().await.unwrap().is_empty());
+    assert_eq!(lane.awake().await.unwrap(), [parent], "it is to hear of that");
 }
 
 pub(crate) async fn missing_sagas_are_left_out_of_a_load(storage: &dyn Storage) {
