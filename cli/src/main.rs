@@ -4,6 +4,7 @@ mod args;
 mod client;
 mod commands;
 mod failure;
+mod live;
 mod output;
 mod select;
 mod session;

@@ -9,6 +9,7 @@ mod error_groups;
 mod events;
 mod explanation;
 mod exports;
+mod job_events;
 mod jobs;
 mod lists;
 mod live;
@@ -65,6 +66,7 @@ pub(crate) fn router(shared: &Arc<Shared>, calls: &Calls, stop: &CancellationTok
         .route("/api/jobs/preview", post(jobs::preview))
         .route("/api/jobs/{id}", get(jobs::show))
         .route("/api/jobs/{id}/items", get(jobs::items))
+        .route("/api/jobs/{id}/events", get(job_events::stream))
         .route("/api/jobs/{id}/pause", post(jobs::pause))
         .route("/api/jobs/{id}/resume", post(jobs::resume))
         .route("/api/jobs/{id}/abort", post(jobs::abort))

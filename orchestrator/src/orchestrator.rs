@@ -22,7 +22,10 @@ use crate::{
     shared::Shared,
     starts::{admission::Admission, lanes::LaneTable},
     watchdog,
-    watching::watchers::Watchers,
+    watching::{
+        job_followers::{self, JobFollowers},
+        watchers::Watchers,
+    },
 };
 
 /// The reason why an orchestrator could not begin.
@@ -110,6 +113,7 @@ pub async fn start(
         admission,
         lanes: LaneTable::new(),
         watchers: Arc::new(Watchers::new(settings.limits.watchers_max)),
+        job_followers: Arc::new(JobFollowers::new(settings.limits.watchers_max)),
         pending_requests: PendingRequests::default(),
         pending_questions: PendingRequests::default(),
         pending_counts: PendingRequests::default(),
@@ -148,6 +152,7 @@ pub async fn start(
         }
     });
     around.spawn(own_queue::listen(Arc::clone(&shared), stop_around.clone()));
+    around.spawn(job_followers::serve(Arc::clone(&shared), stop_around.clone()));
     around.spawn(dead_letters::collect(Arc::clone(&shared), stop_around.clone()));
     around.spawn(maintenance::prepare_daily(Arc::clone(&shared), stop_around.clone()));
     around.spawn(maintenance::report_broker(Arc::clone(&shared), stop_around.clone()));

@@ -19,7 +19,7 @@ use crate::{
     settings::Settings,
     starts::{admission::Admission, lanes::LaneTable},
     watchdog::Watchdog,
-    watching::watchers::Watchers,
+    watching::{job_followers::JobFollowers, watchers::Watchers},
 };
 
 /// One orchestrator's parts. Lives as long as any of its tasks.
@@ -37,6 +37,7 @@ pub(crate) struct Shared {
     pub(crate) admission: Arc<Admission>,
     pub(crate) lanes: LaneTable,
     pub(crate) watchers: Arc<Watchers>,
+    pub(crate) job_followers: Arc<JobFollowers>,
     pub(crate) pending_requests: PendingRequests<ActEnd>,
     pub(crate) pending_questions: PendingRequests<StandsInLane>,
     pub(crate) pending_counts: PendingRequests<PauseCount>,

@@ -1,4 +1,5 @@
-//! Following sagas: this process's watchers, and waiting for a saga to come to rest.
+//! Following sagas and jobs: this process's watchers, and waiting for a saga to come to rest.
 
+pub(crate) mod job_followers;
 pub(crate) mod rest;
 pub(crate) mod watchers;

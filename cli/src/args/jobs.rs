@@ -1,7 +1,7 @@
 //! The flags of `sagactl jobs`.
 
 use clap::{Args, Subcommand, ValueEnum};
-use contract::{JobId, StepName};
+use contract::{JobId, RequestId, StepName};
 
 use super::{Consent, Filters, LIST_LIMIT_DEFAULT, parse_json};
 
@@ -26,6 +26,17 @@ Sagas that have ended are never among them.")]
     },
     /// Show how far a job is, and with which codes sagas refused
     Show {
+        /// The job's id
+        id: JobId,
+    },
+    /// Follow a job until it is over, or waits for a person
+    #[command(after_help = "\
+Examples:
+  sagactl jobs watch JOB
+  sagactl jobs watch JOB -o jsonl
+
+It ends with 0 when every saga took the act, with 5 when some did not or were left.")]
+    Watch {
         /// The job's id
         id: JobId,
     },
@@ -84,7 +95,7 @@ impl Jobs {
     /// True for what changes nothing.
     pub(crate) const fn only_reads(&self) -> bool {
         match self {
-            Self::List { .. } | Self::Show { .. } | Self::Items { .. } => true,
+            Self::List { .. } | Self::Show { .. } | Self::Watch { .. } | Self::Items { .. } => true,
             Self::Create(_) | Self::Pause { .. } | Self::Resume { .. } | Self::Abort { .. } | Self::Rerun { .. } => {
                 false
             }
@@ -148,4 +159,7 @@ pub(crate) struct JobRate {
     /// Do not wait after a canary of which every saga took the act
     #[arg(long, requires = "canary")]
     pub(crate) go_on: bool,
+    /// Names the request: one that is sent again under its name, because its answer was lost, makes no second job
+    #[arg(long, value_name = "ID")]
+    pub(crate) request_id: Option<RequestId>,
 }

@@ -5,7 +5,7 @@ use contract::{
     JobId,
     orchestrator_api::{
         AfterCanary, Canary, JOB_SAGAS_MAX, Job, JobItem, JobOutcome, JobPreview, JobPreviewRequest, JobRequest,
-        JobRerun, JobView,
+        JobRerun, JobState, JobView,
     },
     saga::{Action, PauseClock, PausedHolds},
 };
@@ -15,7 +15,8 @@ use crate::{
     args::{JobAct, JobCreate, JobRate, Jobs, Output},
     client::Client,
     commands::{act, list},
-    failure::Failure,
+    failure::{Exit, Failure},
+    live::{self, Wants},
     output, select,
 };
 
@@ -35,13 +36,14 @@ pub(crate) async fn run(client: &Client, jobs: Jobs, output: Output, now: DateTi
             Ok(())
         }
         Jobs::Show { id } => show(client, id, output).await,
+        Jobs::Watch { id } => watch(client, id, output).await,
         Jobs::Items { id, outcome, limit } => items(client, id, outcome.as_deref(), limit, output).await,
         Jobs::Pause { id, reason } => change(client, id, "pause", &reason, output).await,
         Jobs::Resume { id, reason } => change(client, id, "resume", &reason, output).await,
         Jobs::Abort { id, reason } => change(client, id, "abort", &reason, output).await,
         Jobs::Rerun { id, reason, rate } => {
-            let (pace, canary) = (rate.pace, canary(&rate));
-            let request = JobRerun { reason: act::reason(&reason)?, pace, canary, request_id: None };
+            let (pace, canary, request_id) = (rate.pace, canary(&rate), rate.request_id);
+            let request = JobRerun { reason: act::reason(&reason)?, pace, canary, request_id };
             let job: Job = client.post(&format!("/jobs/{id}/rerun"), &request).await?;
             print(&[job], output)
         }
@@ -58,8 +60,8 @@ async fn make(client: &Client, create: JobCreate, output: Output, now: DateTime<
     }
     let count = usize::try_from(preview.sagas).unwrap_or(usize::MAX);
     select::confirm(action.as_str(), "sagas", count, false, create.consent.yes)?;
-    let (pace, canary) = (create.rate.pace, canary(&create.rate));
-    let job: Job = client.post("/jobs", &JobRequest { action, filter, reason, pace, canary, request_id: None }).await?;
+    let (pace, canary, request_id) = (create.rate.pace, canary(&create.rate), create.rate.request_id);
+    let job: Job = client.post("/jobs", &JobRequest { action, filter, reason, pace, canary, request_id }).await?;
     print(&[job], output)
 }
 
@@ -121,6 +123,42 @@ async fn show(client: &Client, id: JobId, output: Output) -> Result<(), Failure>
         Output::Jsonl => output::print_json_line(&view),
         Output::Ids => output::print_line(&view.job.id.to_string()),
     }
+}
+
+/// Follows a job until it is over, or waits for a person.
+async fn watch(client: &Client, id: JobId, output: Output) -> Result<(), Failure> {
+    if output == Output::Json {
+        return Err(Failure::usage("a stream is not one document: use -o jsonl"));
+    }
+    let mut seen = None;
+    live::follow(client, &format!("/jobs/{id}/events"), |event| {
+        if !["progress", "end"].contains(&event.event.as_str()) {
+            // Newer servers may say more.
+            return Ok(Wants::More);
+        }
+        let view: JobView = live::data(event)?;
+        match output {
+            Output::Jsonl => output::print_json_line(&view)?,
+            Output::Ids => output::print_line(&view.job.id.to_string())?,
+            Output::Table | Output::Json => output::print_line(&progress(&view.job))?,
+        }
+        let rests = view.job.state != JobState::Running;
+        seen = Some(view.job);
+        Ok(if rests { Wants::NoMore } else { Wants::More })
+    })
+    .await?;
+    match seen {
+        Some(job) if job.done < job.sagas => {
+            Err(Failure::new(Exit::Partial, format!("{} of {} took the act", job.done, job.sagas)))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn progress(job: &Job) -> String {
+    let Job { state, sagas, done, refused, vanished, trouble, .. } = job;
+    let stands = trouble.as_ref().map_or_else(String::new, |why| format!("; stands: {}", output::printable(why)));
+    format!("{}: {done} of {sagas} done, {refused} refused, {vanished} vanished{stands}", state.as_str())
 }
 
 async fn items(client: &Client, id: JobId, outcome: Option<&str>, limit: u32, output: Output) -> Result<(), Failure> {

@@ -5,6 +5,9 @@ use crate::{
     run::Sagactl,
 };
 
+/// The name of a request.
+const REQUEST: &str = "req_0192f0c1a2b37c4d8e5f0000000000bb";
+
 #[tokio::test]
 async fn a_dry_run_shows_the_groups_and_makes_no_job() {
     let door = Door::open().await;
@@ -20,6 +23,7 @@ async fn a_job_is_made_after_a_look_at_its_size() {
     let door = Door::open().await;
     let mut flags = vec!["jobs", "create", "retry", "--step", "confirm-rooms", "--status", "needs-attention"];
     flags.extend(["--canary", "5", "--go-on", "--pace", "2", "--reason", "the hotel is back"]);
+    flags.extend(["--request-id", REQUEST]);
     let unasked = Sagactl::at(&door, &flags).run().await;
     assert_eq!(unasked.code, 2, "{}", unasked.stderr);
     assert!(unasked.stderr.contains("retry would change 6 sagas"), "{}", unasked.stderr);
@@ -28,8 +32,9 @@ async fn a_job_is_made_after_a_look_at_its_size() {
     assert_eq!(made.code, 0, "{}", made.stderr);
     insta::assert_snapshot!("job_made", made.stdout);
     let asked = r#"{"action":"retry","step":"confirm-rooms","filter":{"status":["needs_attention"]},"#;
-    let rest = r#""reason":"the hotel is back","pace":2,"canary":{"sagas":5,"then":"go_on"}}"#;
-    assert_eq!(door.seen().last().unwrap(), &("POST /jobs".to_owned(), format!("{asked}{rest}")));
+    let rest = r#""reason":"the hotel is back","pace":2,"canary":{"sagas":5,"then":"go_on"},"#;
+    let named = format!(r#""request_id":"{REQUEST}"}}"#);
+    assert_eq!(door.seen().last().unwrap(), &("POST /jobs".to_owned(), format!("{asked}{rest}{named}")));
 }
 
 #[tokio::test]
@@ -54,6 +59,16 @@ async fn a_job_and_its_sagas_are_shown() {
     assert!(door.seen().last().unwrap().0.contains("refused"));
     let listed = Sagactl::at(&door, &["jobs", "list", "-o", "ids"]).run().await;
     assert_eq!(listed.stdout, format!("{JOB}\n"));
+}
+
+#[tokio::test]
+async fn a_job_is_followed_over_a_lost_connection_and_ends_with_5_when_not_every_saga_took_the_act() {
+    let door = Door::open().await;
+    let followed = Sagactl::at(&door, &["jobs", "watch", JOB]).run().await;
+    assert_eq!(followed.code, 5, "{}", followed.stderr);
+    insta::assert_snapshot!("job_watched", followed.stdout);
+    assert!(followed.stderr.contains("taking it up again"), "{}", followed.stderr);
+    assert!(followed.stderr.contains("4 of 6 took the act"), "{}", followed.stderr);
 }
 
 #[tokio::test]

@@ -162,6 +162,9 @@ pub trait Jobs: Send + Sync {
     /// Changes when a job is made or resumed, by any process, and when such a change may have been missed.
     fn jobs_changed(&self) -> watch::Receiver<u64>;
 
+    /// Changes when a job has moved, by any process: its state or its results; and when such a change may have been missed.
+    fn jobs_moved(&self) -> watch::Receiver<u64>;
+
     /// Forgets the jobs that were made before that time.
     async fn forget_jobs(&self, before: DateTime<Utc>) -> Result<u64, JournalError>;
 }

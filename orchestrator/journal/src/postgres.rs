@@ -430,6 +430,10 @@ impl Jobs for PgJournal {
         self.link.jobs()
     }
 
+    fn jobs_moved(&self) -> watch::Receiver<u64> {
+        self.link.jobs_moved()
+    }
+
     async fn forget_jobs(&self, before: DateTime<Utc>) -> Result<u64, JournalError> {
         jobs::forget(&mut *self.acts.acquire("forgetting old jobs").await?, before).await
     }

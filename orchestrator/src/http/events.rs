@@ -38,14 +38,14 @@ const RENEW_EVERY: Duration = Duration::from_secs(15);
 /// How long a wish holds: three renewals, so that one may be lost.
 const WATCH_FOR: TimeDelta = TimeDelta::seconds(45);
 /// Comments in between keep proxies from closing a quiet stream.
-const HEARTBEAT_EVERY: Duration = Duration::from_secs(10);
+pub(super) const HEARTBEAT_EVERY: Duration = Duration::from_secs(10);
 /// Between attempts to read while the journal does not answer.
 const READ_AGAIN: Duration = Duration::from_secs(1);
 /// The pause asked of a caller, in seconds, while there are too many streams.
 const FULL_RETRY_AFTER: u32 = 5;
 
 /// The header that names the record after which a client takes up again.
-const LAST_EVENT_ID: &str = "last-event-id";
+pub(super) const LAST_EVENT_ID: &str = "last-event-id";
 
 /// The saga that may be followed.
 #[derive(Debug, Deserialize)]
@@ -65,9 +65,7 @@ pub(super) async fn stream(
 ) -> Result<Response, ApiError> {
     let sent = last_event_id(&headers)?;
     // Followed before the first read: what is committed in between is noticed.
-    let following = api.shared.watchers.follow(id).ok_or_else(|| {
-        ApiError::unavailable("streams_exhausted", "too many event streams are open here", FULL_RETRY_AFTER)
-    })?;
+    let following = api.shared.watchers.follow(id).ok_or_else(streams_exhausted)?;
     let stored = reads::stored(&api.shared, id).await?;
     if asked.owner.is_some() && stored.row.owner != asked.owner {
         return Err(problems::no_saga(id));
@@ -200,6 +198,10 @@ impl Stream {
             Err(error) => tracing::error!(saga_id = %self.following.saga(), %error, "an event cannot be written"),
         }
     }
+}
+
+pub(super) fn streams_exhausted() -> ApiError {
+    ApiError::unavailable("streams_exhausted", "too many event streams are open here", FULL_RETRY_AFTER)
 }
 
 fn last_event_id(headers: &HeaderMap) -> Result<u64, ApiError> {

@@ -226,7 +226,7 @@ async fn change(api: &Api, id: JobId, from: &[JobState], to: JobState) -> Result
     })
 }
 
-async fn find(api: &Api, id: JobId) -> Result<Job, ApiError> {
+pub(super) async fn find(api: &Api, id: JobId) -> Result<Job, ApiError> {
     let job = api.shared.journal.job(id).await.map_err(|error| problems::journal(&error))?;
     job.ok_or_else(|| ApiError::not_found("job_unknown", format!("there is no job {id}")))
 }

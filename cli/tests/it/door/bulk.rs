@@ -24,6 +24,7 @@ pub(super) fn routes() -> Router<Door> {
         .route("/ops/api/jobs/preview", post(preview_job))
         .route("/ops/api/jobs/{id}", get(show_job))
         .route("/ops/api/jobs/{id}/items", get(job_items))
+        .route("/ops/api/jobs/{id}/events", get(job_events))
         .route("/ops/api/jobs/{id}/{change}", post(change_job))
 }
 
@@ -80,6 +81,28 @@ async fn show_job(State(door): State<Door>, Path(id): Path<String>, headers: Hea
     view["trouble"] = json!("the broker is away");
     view["refusals"] = json!([{ "code": "pivot_passed", "sagas": 1 }]);
     Ok(Json(view).into_response())
+}
+
+/// Two thirds of the job, on a connection that is lost, and its end on the next one.
+async fn job_events(
+    State(door): State<Door>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Response> {
+    let path = format!("GET /jobs/{id}/events");
+    let is_first = !door.seen().iter().any(|(seen, _)| *seen == path);
+    door.saw(path, String::new(), &headers)?;
+    let event = |name: &str, state: &str, done: u32| {
+        let mut view = job(state);
+        (view["done"], view["refusals"]) = (json!(done), json!([]));
+        format!("event: {name}\ndata: {view}\n\n")
+    };
+    let body = if is_first {
+        event("progress", "running", 2)
+    } else {
+        event("progress", "running", 3) + &event("end", "finished", 4)
+    };
+    Ok(([(header::CONTENT_TYPE, "text/event-stream")], body).into_response())
 }
 
 async fn job_items(

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{
     reads::{Holds, push_list},
-    session::{CHANNEL_JOBS, LOCK_CLASS_JOBS, unavailable},
+    session::{CHANNEL_JOBS, CHANNEL_JOBS_MOVED, LOCK_CLASS_JOBS, unavailable},
 };
 use crate::{
     job_choice::{chosen, group},
@@ -57,7 +57,7 @@ counts AS ( \
     SELECT count(*) FILTER (WHERE outcome = 'done') AS done, count(*) FILTER (WHERE outcome = 'refused') AS refused, \
            count(*) FILTER (WHERE outcome = 'vanished') AS vanished FROM settled) \
 UPDATE job SET done = job.done + c.done, refused = job.refused + c.refused, vanished = job.vanished + c.vanished, \
-               trouble = $7 FROM counts c WHERE id = $1";
+               trouble = $7 FROM counts c WHERE id = $1 RETURNING pg_notify($8, '')";
 
 /// The reason why actions and filters can always be written.
 const PLAIN: &str = "the contract's types hold only what JSON can hold";
@@ -149,7 +149,7 @@ pub(super) async fn make(connection: &mut PgConnection, shards: u16, new: &NewJo
         .fetch_one(&mut *transaction)
         .await
         .map_err(&failed)?;
-    notify(&mut transaction).await.map_err(&failed)?;
+    notify(&mut transaction, CHANNEL_JOBS).await.map_err(&failed)?;
     transaction.commit().await.map_err(&failed)?;
     Ok(JobMade::Made(Box::new(job.into_job()?)))
 }
@@ -249,8 +249,9 @@ pub(super) async fn change(
     let mut transaction = connection.begin().await.map_err(&failed)?;
     let query = sqlx::query_as(AssertSqlSafe(change)).bind(id.uuid()).bind(to.as_str()).bind(at).bind(from);
     let moved: Option<JobColumns> = query.fetch_optional(&mut *transaction).await.map_err(&failed)?;
+    notify(&mut transaction, CHANNEL_JOBS_MOVED).await.map_err(&failed)?;
     if to == JobState::Running {
-        notify(&mut transaction).await.map_err(&failed)?;
+        notify(&mut transaction, CHANNEL_JOBS).await.map_err(&failed)?;
     }
     transaction.commit().await.map_err(&failed)?;
     moved.map(JobColumns::into_job).transpose()
@@ -288,7 +289,7 @@ pub(super) async fn settle(
     let codes: Vec<_> = results.iter().map(|result| result.code.as_deref().map(storable)).collect();
     let messages: Vec<_> = results.iter().map(|result| result.message.as_deref().map(storable)).collect();
     let query = sqlx::query(SETTLE).bind(id.uuid()).bind(places).bind(outcomes).bind(codes).bind(messages).bind(at);
-    let query = query.bind(trouble.map(storable));
+    let query = query.bind(trouble.map(storable)).bind(CHANNEL_JOBS_MOVED);
     query.execute(connection).await.map_err(unavailable("noting a job's results"))?;
     Ok(())
 }
@@ -298,8 +299,8 @@ pub(super) async fn forget(connection: &mut PgConnection, before: DateTime<Utc>)
     deleted.map(|deleted| deleted.rows_affected()).map_err(unavailable("forgetting old jobs"))
 }
 
-async fn notify(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL_JOBS).execute(connection).await.map(drop)
+async fn notify(connection: &mut PgConnection, channel: &str) -> Result<(), sqlx::Error> {
+    sqlx::query("SELECT pg_notify($1, '')").bind(channel).execute(connection).await.map(drop)
 }
 
 fn signed(number: u32) -> i32 {

@@ -16,7 +16,9 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use super::session::{CHANNEL_JOBS, CHANNEL_MEMBERS, CHANNEL_PAUSES, LOCK_CLASS_MEMBER, LOCK_CLASS_SHARD, unavailable};
+use super::session::{
+    CHANNEL_JOBS, CHANNEL_JOBS_MOVED, CHANNEL_MEMBERS, CHANNEL_PAUSES, LOCK_CLASS_MEMBER, LOCK_CLASS_SHARD, unavailable,
+};
 use crate::port::{JournalError, Membership};
 
 /// The pauses after which the members are counted when something happened. The last is beyond the time in which the server notices a peer that
@@ -44,6 +46,7 @@ pub(super) struct Link {
     membership: watch::Receiver<Membership>,
     doubts: watch::Receiver<u64>,
     jobs: watch::Receiver<u64>,
+    jobs_moved: watch::Receiver<u64>,
     pauses: watch::Receiver<u64>,
     task: JoinHandle<()>,
 }
@@ -56,10 +59,17 @@ impl Link {
         let (membership_in, membership) = watch::channel(count(&mut listener).await.map_err(&failed)?);
         let (doubts_in, doubts) = watch::channel(0);
         let (jobs_in, jobs) = watch::channel(0);
+        let (jobs_moved_in, jobs_moved) = watch::channel(0);
         let (pauses_in, pauses) = watch::channel(0);
-        let told = Told { membership: membership_in, doubts: doubts_in, jobs: jobs_in, pauses: pauses_in };
+        let told = Told {
+            membership: membership_in,
+            doubts: doubts_in,
+            jobs: jobs_in,
+            jobs_moved: jobs_moved_in,
+            pauses: pauses_in,
+        };
         let task = tokio::spawn(keep(options, listener, told));
-        Ok(Self { membership, doubts, jobs, pauses, task })
+        Ok(Self { membership, doubts, jobs, jobs_moved, pauses, task })
     }
 
     /// This process among those that take part.
@@ -77,6 +87,11 @@ impl Link {
         self.jobs.clone()
     }
 
+    /// Counts the reasons for which a job may have moved.
+    pub(super) fn jobs_moved(&self) -> watch::Receiver<u64> {
+        self.jobs_moved.clone()
+    }
+
     /// Counts the reasons for which the pauses may have changed.
     pub(super) fn pauses(&self) -> watch::Receiver<u64> {
         self.pauses.clone()
@@ -89,6 +104,7 @@ struct Told {
     membership: watch::Sender<Membership>,
     doubts: watch::Sender<u64>,
     jobs: watch::Sender<u64>,
+    jobs_moved: watch::Sender<u64>,
     pauses: watch::Sender<u64>,
 }
 
@@ -117,6 +133,7 @@ async fn keep(options: PgConnectOptions, mut listener: PgListener, told: Told) {
         tracing::info!("the journal's database is there again");
         // What was told meanwhile was missed.
         told.jobs.send_modify(|jobs| *jobs += 1);
+        told.jobs_moved.send_modify(|moves| *moves += 1);
         told.pauses.send_modify(|pauses| *pauses += 1);
     }
 }
@@ -134,7 +151,7 @@ async fn attend(options: &PgConnectOptions) -> Result<PgListener, sqlx::Error> {
     let mut listener = PgListener::connect_with(&pool).await?;
     listener.ignore_pool_close_event(true);
     listener.eager_reconnect(false);
-    listener.listen_all([CHANNEL_MEMBERS, CHANNEL_JOBS, CHANNEL_PAUSES]).await?;
+    listener.listen_all([CHANNEL_MEMBERS, CHANNEL_JOBS, CHANNEL_JOBS_MOVED, CHANNEL_PAUSES]).await?;
     sqlx::query("SELECT pg_advisory_lock_shared($1, 0)").bind(LOCK_CLASS_MEMBER).execute(&mut listener).await?;
     sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL_MEMBERS).execute(&mut listener).await?;
     Ok(listener)
@@ -154,6 +171,9 @@ async fn listen(listener: &mut PgListener, told: &Told) -> Result<(), sqlx::Erro
         tokio::select! {
             heard = listener.try_recv() => match heard? {
                 Some(notice) if notice.channel() == CHANNEL_JOBS => told.jobs.send_modify(|jobs| *jobs += 1),
+                Some(notice) if notice.channel() == CHANNEL_JOBS_MOVED => {
+                    told.jobs_moved.send_modify(|moves| *moves += 1);
+                }
                 Some(notice) if notice.channel() == CHANNEL_PAUSES => told.pauses.send_modify(|pauses| *pauses += 1),
                 Some(_) => {
                     due = counts_from_now();

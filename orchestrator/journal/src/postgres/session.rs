@@ -20,6 +20,8 @@ pub(super) const LOCK_CLASS_RETENTION: i32 = 5;
 
 /// Tells everybody that a job is made or resumed.
 pub(super) const CHANNEL_JOBS: &str = "journal_jobs";
+/// The channel over which processes tell each other that a job has moved.
+pub(super) const CHANNEL_JOBS_MOVED: &str = "journal_jobs_moved";
 /// The channel on which processes tell that a pause began or ended.
 pub(super) const CHANNEL_PAUSES: &str = "journal_pauses";
 
