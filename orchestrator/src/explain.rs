@@ -9,6 +9,7 @@
 //! The journal is read before and after the lane is asked. A saga that has moved in between is asked for again: reasons
 //! that are drawn from two moments would be wrong.
 
+mod children;
 mod possible;
 mod reasons;
 mod sentence;
@@ -20,13 +21,13 @@ use chrono::{DateTime, Utc};
 use contract::{
     Route, SagaId,
     orchestrator_api::{DomainState, Explanation, OpenStep, QueueState, StandstillReason},
-    saga::SagaStatus,
 };
 use futures::future::join_all;
 use journal::{Door, JournalError, Quarantined, Stored};
-use machine::{Catalog, ChildCall, Definition, State};
+use machine::{Catalog, Definition, State};
 use messaging::QueueName;
 
+use self::children::Child;
 use crate::{
     messages::{questions, wire::StandsInLane},
     saga_instance::{Parked, definition_of, replay},
@@ -46,8 +47,8 @@ struct Facts<'a> {
     state: &'a State,
     stored: &'a Stored,
     quarantined: Option<&'a Quarantined>,
-    /// The children that it waits for, and how they stand.
-    children: &'a [(SagaId, SagaStatus)],
+    /// The children that it waits for.
+    children: &'a [Child],
     /// None when the lane gave no answer.
     stands: Option<&'a StandsInLane>,
     /// True when the saga had not moved between the two readings of the journal.
@@ -101,7 +102,7 @@ async fn look(
             stored.records.extend(later.records);
             continue;
         }
-        let children = children(shared, &state).await?;
+        let children = children::of(shared, &state).await?;
         let (children, stands, now) = (&children[..], stands.as_ref(), shared.clock.now());
         let shard = id.shard(shared.shards);
         let facts = Facts {
@@ -172,21 +173,6 @@ fn bare(id: SagaId, stored: Option<&Stored>, reasons: Vec<StandstillReason>, ste
 
 fn head(stored: &Stored) -> u64 {
     stored.records.last().map_or(0, |record| record.seq)
-}
-
-/// How the children stand that a saga waits for.
-async fn children(shared: &Shared, state: &State) -> Result<Vec<(SagaId, SagaStatus)>, JournalError> {
-    let mut children = Vec::new();
-    for call in machine::owed_to_children(state) {
-        let (ChildCall::Undo { child, .. } | ChildCall::Ask { child }) = call else { continue };
-        match shared.journal.read(Door::Reads, child, u64::MAX).await {
-            Ok(found) => children.extend(found.map(|found| (child, found.row.status))),
-            // Its parent waits for it all the same.
-            Err(JournalError::BrokenRow { .. } | JournalError::Damaged { .. } | JournalError::NewerReader { .. }) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(children)
 }
 
 /// How full the queues of these domains are.

@@ -66,8 +66,15 @@ fn of_wait(facts: &Facts<'_>, step: &Step) -> Option<StandstillReason> {
         }
         Phase::AwaitingTime { fire_at } => Some(StandstillReason::TimeAwaited { step: name, at: *fire_at }),
         Phase::AwaitingChild { child } => {
-            let status = facts.children.iter().find(|(id, _)| id == child).map(|(_, status)| *status);
-            Some(StandstillReason::ChildAwaited { step: name, op, child: *child, status })
+            let found = facts.children.iter().find(|found| found.id == *child);
+            Some(StandstillReason::ChildAwaited {
+                step: name,
+                op,
+                child: *child,
+                status: found.and_then(|found| found.status),
+                paused: found.is_some_and(|found| found.paused),
+                quarantine: found.and_then(|found| found.quarantine.clone()),
+            })
         }
         Phase::Stuck => {
             let code = progress.error.as_ref().map_or_else(|| STUCK.to_owned(), |error| error.code.clone());

@@ -86,8 +86,12 @@ fn clause(reason: &StandstillReason) -> String {
             let end = miss_at.map_or_else(String::new, |at| format!(", which must come until {}", time(at)));
             format!("`{step}` waits for the signal `{signal}`{end}")
         }
-        StandstillReason::ChildAwaited { step, op, child, status } => {
-            let stands = status.map_or("cannot be read", stands);
+        StandstillReason::ChildAwaited { step, op, child, status, paused, quarantine } => {
+            let stands = match (quarantine, status) {
+                (Some(code), _) => format!("is left alone until a person releases it ({code})"),
+                (None, Some(status)) if *paused => format!("{} and is paused", stands(*status)),
+                (None, status) => status.map_or("cannot be read", stands).to_owned(),
+            };
             format!("{} waits for its child {child}, which {stands}", named(step.as_str(), *op))
         }
         StandstillReason::TimeAwaited { step, at } => format!("`{step}` waits until {}", time(*at)),

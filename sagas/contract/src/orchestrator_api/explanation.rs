@@ -186,9 +186,15 @@ pub enum StandstillReason {
         op: Op,
         /// The id of the child.
         child: SagaId,
-        /// The child's status.
+        /// The child's status; absent when it cannot be read.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         status: Option<SagaStatus>,
+        /// True while the child is paused.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        paused: bool,
+        /// The code for which the child is left alone until a person releases it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        quarantine: Option<String>,
     },
     /// A step waits for a time.
     TimeAwaited {

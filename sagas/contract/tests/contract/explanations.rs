@@ -122,6 +122,8 @@ fn reasons() -> Vec<StandstillReason> {
             op,
             child: saga(),
             status: Some(SagaStatus::NeedsAttention),
+            paused: true,
+            quarantine: Some("row_broken".into()),
         },
         StandstillReason::TimeAwaited { step: name.clone(), at: at(9) },
         StandstillReason::AttemptAwaited { step: name, op, at: at(6), code: "reply_missing".into() },
