@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use contract::{Document, SagaId, Traceparent, saga::Action};
+use contract::{Document, SagaId, StepName, Traceparent, saga::Action, step::Op};
 use journal::{JournalError, SagaRow, Sleep, Stored};
 use machine::{
     Catalog, ChildCall, ChildEnd, CommandToSend, Decision, Definition, Entry, Input, Parent, StartError, State,
@@ -235,12 +235,19 @@ impl SagaInstance {
         })
     }
 
-    /// True while a command of it is under way.
+    /// True while a reply is awaited.
     pub(crate) fn is_busy(&self) -> bool {
-        let ops = machine::ops(&self.state);
-        let under_way = |step: &StepState, op| matches!(step.progress(op).phase, Phase::Outstanding { .. });
-        let is_under_way = |step: &StepState| ops.iter().any(|op| under_way(step, *op));
-        !self.state.status.is_final() && self.state.steps.values().any(is_under_way)
+        self.awaited().next().is_some()
+    }
+
+    /// The commands whose replies are awaited, by step and direction.
+    pub(crate) fn awaited(&self) -> impl Iterator<Item = (&StepName, Op)> {
+        let ops = if self.state.status.is_final() { &[] } else { machine::ops(&self.state) };
+        ops.iter().flat_map(move |op| {
+            let is_awaited =
+                |(_, step): &(_, &StepState)| matches!(step.progress(*op).phase, Phase::Outstanding { .. });
+            self.state.steps.iter().filter(is_awaited).map(|(name, _)| (name, *op))
+        })
     }
 
     /// An estimate of the memory that it takes while a command of it is under way.

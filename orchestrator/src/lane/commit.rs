@@ -129,7 +129,7 @@ impl Turn<'_> {
             self.sagas.tell_parent(&saga.instance);
         }
         self.settle_all(saga.heard);
-        self.sagas.memory.put(saga.instance);
+        self.sagas.keep(saga.instance);
     }
 
     /// It is durable: the decisions become the memory, and their commands may be sent.
@@ -168,7 +168,8 @@ impl Turn<'_> {
         if status.is_final() {
             self.sagas.watches.forget(id);
         }
-        self.sagas.memory.put_committed(instance);
+        let held = self.sagas.pauses.hold_all_of(&instance);
+        self.sagas.memory.put_committed(instance, held);
     }
 
     /// Other processes get the record by message; this one has it already.

@@ -4,11 +4,11 @@
 //! There is one way for both: fold the journal, then `resume`. The commands that the owner before had committed and
 //! perhaps not published are published (again) here; participants know duplicates.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use contract::{SagaId, saga::Action};
-use journal::{JournalError, LaneJournal, Sleeper, Stored};
+use journal::{GivenUp, JournalError, LaneJournal, Sleeper, Stored};
 use machine::{Entry, Input};
 
 use super::{
@@ -34,6 +34,8 @@ pub(super) struct Loaded {
     pub(super) commands: Vec<Command>,
     /// Sagas that do not exist.
     pub(super) absent: HashSet<SagaId>,
+    /// Sagas that were given up and cannot be read, each with its parent.
+    pub(super) given_up: HashMap<SagaId, Option<SagaId>>,
 }
 
 impl Sagas {
@@ -96,14 +98,14 @@ impl Sagas {
     }
 
     /// Brings sagas that are left alone back for as long as it takes to give them up, which is always possible. Those that cannot
-    /// be read are given up where they are; they are answered.
+    /// be read are given up where they are.
     pub(super) async fn load_given_up(
         &mut self,
         inputs: &[PendingInput],
         now: DateTime<Utc>,
         journal: &mut dyn LaneJournal,
-    ) -> Result<HashSet<SagaId>, Lost> {
-        let mut unread = HashSet::new();
+        loaded: &mut Loaded,
+    ) -> Result<(), Lost> {
         for PendingInput { saga, input, .. } in inputs {
             let Input::Operator { operator, action: action @ Action::Abandon {}, terms } = input else { continue };
             if self.memory.parked(*saga).is_none() || terms.expires_at.is_some_and(|expires_at| expires_at < now) {
@@ -115,26 +117,29 @@ impl Sagas {
             if let Some(restored) = restored {
                 self.memory.unpark(*saga);
                 self.quarantine.end(*saga);
-                self.memory.put(restored);
+                self.keep(restored);
                 continue;
             }
             let (operator, action, request_id) = (operator.clone(), action.clone(), terms.request_id);
             let acted = Entry::OperatorActed { operator, action, request_id };
             let entries = vec![acted, Entry::SagaAbandoned];
             match journal.abandon(*saga, now, entries).await {
-                Ok(_) => {}
+                Ok(Some(GivenUp { parent })) => {
+                    tracing::warn!(saga_id = %saga, "a saga that cannot be read was abandoned");
+                    self.memory.unpark(*saga);
+                    self.quarantine.end(*saga);
+                    loaded.given_up.insert(*saga, parent);
+                    self.tell_parent_of_given_up(*saga, parent);
+                }
+                Ok(None) => {}
                 // It stays where it is, and its operator hears of that.
                 Err(error @ (JournalError::Damaged { .. } | JournalError::BrokenRow { .. })) => {
-                    tracing::error!(saga_id = %saga, %error, "a saga that cannot be read cannot be abandoned either");
-                    continue;
+                    self.leave_alone(*saga, Parked::broken(&error));
                 }
                 Err(error) => return Err(Lost::Journal(error)),
             }
-            tracing::warn!(saga_id = %saga, "a saga that cannot be read was abandoned");
-            self.quarantine.end(*saga);
-            unread.insert(*saga);
         }
-        Ok(unread)
+        Ok(())
     }
 
     /// Loads sagas into memory. A broken one is left alone and disturbs no other.
@@ -163,7 +168,10 @@ impl Sagas {
             for id in absent.clone() {
                 match journal.load(&[id]).await.map_err(Lost::Journal)?.pop() {
                     Some(Ok(stored)) => loaded.commands.extend(self.adopt(&stored)),
-                    Some(Err(error)) => self.leave_alone(id, Parked::broken(&error)),
+                    Some(Err(error)) => match journal.given_up(id).await.map_err(Lost::Journal)? {
+                        Some(GivenUp { parent }) => drop(loaded.given_up.insert(id, parent)),
+                        None => self.leave_alone(id, Parked::broken(&error)),
+                    },
                     None => continue,
                 }
                 absent.remove(&id);
@@ -200,7 +208,7 @@ impl Sagas {
                 if resumes {
                     self.ask_children(&saga);
                 }
-                self.memory.put(saga);
+                self.keep(saga);
                 commands
             }
             Err(parked) => {

@@ -53,11 +53,18 @@ impl Memory {
     }
 
     /// Puts a saga in after its commit; one that fell asleep is let go, and loaded when it is due or spoken to.
-    pub(super) fn put_committed(&mut self, saga: SagaInstance) {
+    pub(super) fn put_committed(&mut self, saga: SagaInstance, held: bool) {
         if saga.asleep {
             self.open.set(saga.id(), saga.state.status, None);
         } else {
-            self.put(saga);
+            self.put(saga, held);
+        }
+    }
+
+    /// Counts a saga anew, after what a pause holds back of it has changed.
+    pub(super) fn recount(&mut self, id: SagaId, held: bool) {
+        if let Some(Slot { saga, .. }) = self.sagas.get(&id) {
+            self.open.set(id, saga.state.status, taken(saga, held));
         }
     }
 
@@ -66,10 +73,10 @@ impl Memory {
         self.open.set(id, status, None);
     }
 
-    /// Puts a saga in as the journal holds it.
-    pub(super) fn put(&mut self, saga: SagaInstance) {
+    /// Puts a saga in as the journal holds it; `held` says that a pause holds back all that is under way of it.
+    pub(super) fn put(&mut self, saga: SagaInstance, held: bool) {
         let (id, status) = (saga.id(), saga.state.status);
-        self.open.set(id, status, saga.is_busy().then(|| saga.bytes()));
+        self.open.set(id, status, taken(&saga, held));
         self.tick += 1;
         let known = self.sagas.insert(id, Slot { saga, touched: self.tick });
         if status.is_final() && known.is_none() && !self.finished.contains(&id) {
@@ -136,6 +143,11 @@ impl Memory {
         let newest_to_go = *newest_to_go;
         self.sagas.retain(|_, slot| slot.touched > newest_to_go);
     }
+}
+
+/// The bytes that a saga takes at admission: none while nothing of it is on its way to a domain.
+fn taken(saga: &SagaInstance, held: bool) -> Option<usize> {
+    (saga.is_busy() && !held).then(|| saga.bytes())
 }
 
 /// The statuses in which a saga is not final.

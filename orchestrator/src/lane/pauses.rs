@@ -125,6 +125,13 @@ impl Pauses {
         }
     }
 
+    /// True when nothing of a saga is under way but commands that are held back.
+    pub(super) fn hold_all_of(&self, saga: &SagaInstance) -> bool {
+        let Some(held) = self.held.get(&saga.id()) else { return false };
+        let mut awaited = saga.awaited();
+        awaited.all(|(step, op)| held.iter().any(|held| held.command_id.step == *step && held.command_id.op == op))
+    }
+
     /// Takes out sagas whose commands may leave now.
     pub(super) fn take_released(&mut self, max: usize) -> Vec<SagaId> {
         let count = self.released.len().min(max);

@@ -44,7 +44,10 @@ impl Sagas {
         match saga.resume() {
             Ok(commands) => {
                 let ways = (&mut self.flow, &mut self.pauses);
-                admitted(ways, &self.queue, &self.shared.unpackers, saga, commands, Way::Released)
+                let leaving = admitted(ways, &self.queue, &self.shared.unpackers, saga, commands, Way::Released);
+                let held = self.pauses.hold_all_of(saga);
+                self.memory.recount(id, held);
+                leaving
             }
             Err(parked) => {
                 self.leave_alone(id, parked);

@@ -22,7 +22,11 @@ use super::{
     timers::{Now, Timers},
     watches::Watches,
 };
-use crate::{messages::wire::ActEnd, saga_instance::Parked, shared::Shared};
+use crate::{
+    messages::wire::ActEnd,
+    saga_instance::{Parked, SagaInstance},
+    shared::Shared,
+};
 
 /// Acts remembered against redelivery: far more than operators send within a broker's reconnect.
 const ACTS_MAX: usize = 1_024;
@@ -68,6 +72,12 @@ impl Sagas {
             answered_acts: AnsweredActs::default(),
             shared,
         }
+    }
+
+    /// Keeps a saga in memory as the journal holds it.
+    pub(super) fn keep(&mut self, saga: SagaInstance) {
+        let held = self.pauses.hold_all_of(&saga);
+        self.memory.put(saga, held);
     }
 
     /// Leaves a saga alone from now on, and says so.
