@@ -7,7 +7,7 @@ use contract::{
     orchestrator_api::{HEADER_ACTOR, HEADER_ROLE, RecordView, SagaStarted, SagaSummary, SagaView},
     saga::SagaStatus,
 };
-use reqwest::{Method, RequestBuilder, StatusCode};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::rig::until;
@@ -32,6 +32,18 @@ impl Client {
 
     pub(crate) async fn get(&self, path: &str) -> (StatusCode, Value) {
         answer(self.request(Method::GET, path)).await
+    }
+
+    /// Opens a live stream, after the event `last` when there was one.
+    pub(crate) async fn events(&self, path: &str, last: Option<&str>) -> Result<Events, StatusCode> {
+        let request = self.request(Method::GET, path);
+        let request = request.timeout(Duration::from_secs(300));
+        let request = last.into_iter().fold(request, |request, last| request.header("last-event-id", last));
+        let response = request.send().await.unwrap();
+        match response.status() {
+            StatusCode::OK => Ok(Events { response, text: String::new() }),
+            other => Err(other),
+        }
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
@@ -79,6 +91,40 @@ impl Client {
             (view.summary.status == status).then_some(view)
         })
         .await
+    }
+}
+
+/// One event of a stream.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) event: String,
+    pub(crate) id: String,
+    pub(crate) data: String,
+}
+
+/// A live stream in a test's hands.
+pub(crate) struct Events {
+    response: Response,
+    text: String,
+}
+
+impl Events {
+    /// The next event; none at the end of the stream.
+    pub(crate) async fn next(&mut self) -> Option<Told> {
+        loop {
+            while let Some((event, rest)) = self.text.split_once("\n\n") {
+                let field = |name: &str| {
+                    event.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim().to_owned()
+                };
+                let told = Told { event: field("event:"), id: field("id:"), data: field("data:") };
+                self.text = rest.to_owned();
+                if !told.event.is_empty() {
+                    return Some(told);
+                }
+            }
+            let chunk = self.response.chunk().await.unwrap()?;
+            self.text.push_str(std::str::from_utf8(&chunk).unwrap());
+        }
     }
 }
 

@@ -1,11 +1,12 @@
 //! Child sagas over the journal, the broker and the HTTP interface.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use contract::{
     SagaId,
     saga::{SagaStatus, StepStatus},
 };
+use machine::catalog::CHILDREN_MAX;
 use serde_json::{Value, json};
 
 use crate::{
@@ -21,16 +22,19 @@ on_both_journals!(
     a_parent_waits_for_a_child_that_needs_a_person_and_a_person_for_one_that_was_given_up,
     a_takeover_finds_the_ends_that_the_parent_never_heard_of,
     a_child_that_was_left_alone_hears_its_parent_once_it_is_released,
+    a_parent_hears_of_a_child_that_was_abandoned_unread,
+    as_many_children_as_there_may_be_begin_and_end_and_are_shown_in_one_tree,
 );
 
 on_real_servers!(
     a_family_begins_in_one_record_and_its_end_moves_the_parent,
     a_cancel_goes_down_and_a_completed_child_is_undone_again,
     a_takeover_finds_the_ends_that_the_parent_never_heard_of,
+    a_parent_hears_of_a_child_that_was_abandoned_unread,
 );
 
 /// The child that a step of the saga started, once it has.
-async fn child_of(client: &Client, saga: SagaId, step: &str) -> SagaId {
+pub(crate) async fn child_of(client: &Client, saga: SagaId, step: &str) -> SagaId {
     until(&format!("{step} has a child"), async || {
         let view = client.view(saga).await;
         view.steps.into_iter().find(|view| view.name.as_str() == step)?.child
@@ -122,6 +126,15 @@ async fn a_parent_waits_for_a_child_that_needs_a_person_and_a_person_for_one_tha
     client.reaches(pay, SagaStatus::NeedsAttention).await;
     assert_eq!(client.view(parent).await.summary.status, SagaStatus::Running);
     assert_eq!(sentence(client, parent).await, format!("`pay` waits for its child {pay}, which needs a person."));
+    let (status, body) = client.act(pay, json!({ "action": "pause" })).await;
+    assert_eq!(status.as_u16(), 200, "{body}");
+    let (_, explanation) = client.get(&format!("/api/sagas/{parent}/explanation")).await;
+    let reason = &explanation["reasons"][0];
+    assert_eq!((&reason["status"], &reason["paused"]), (&json!("needs_attention"), &json!(true)), "{explanation}");
+    assert!(
+        explanation["sentence"].as_str().unwrap().ends_with("which needs a person and is paused."),
+        "{explanation}"
+    );
     let (status, body) = client.act(pay, json!({ "action": "abandon" })).await;
     assert_eq!(status.as_u16(), 200, "{body}");
     let view = client.reaches(parent, SagaStatus::NeedsAttention).await;
@@ -167,6 +180,57 @@ async fn a_child_that_was_left_alone_hears_its_parent_once_it_is_released(rig: &
     assert_eq!(status.as_u16(), 200, "{body}");
     client.reaches(parent, SagaStatus::Compensated).await;
     assert_eq!(worker.carried_out(leg), ["walk", "walk/back"]);
+}
+
+async fn a_parent_hears_of_a_child_that_was_abandoned_unread(rig: &Rig) {
+    let mut first = rig.orchestrator().await;
+    first.owns_all().await;
+    let worker = rig.worker().await;
+    let parent = first.client.start("family-trip", "silent hold-room").await;
+    let pay = child_of(&first.client, parent, "pay").await;
+    until("the hold is asked for", async || (worker.received(pay, "hold-room") > 0).then_some(())).await;
+    let journal = FlakyJournal::new(rig.journal().await);
+    *journal.breakage.row_broken.lock().unwrap() = Some(pay);
+    *journal.breakage.unwritable.lock().unwrap() = Some(pay);
+    let parts = Parts { journal: Arc::clone(&journal) as _, ..rig.parts().await };
+    first.stop.cancel();
+    first.orchestrator.join().await;
+
+    let mut second = Running::start(parts).await;
+    second.owns_all().await;
+    let client = &second.client;
+    let quarantine = async || client.get("/api/quarantine").await.1["items"].clone();
+    until("the child is left alone", async || (quarantine().await[0]["saga_id"] == json!(pay)).then_some(())).await;
+    let alone =
+        format!("`pay` waits for its child {pay}, which is left alone until a person releases it (row_broken).");
+    assert_eq!(sentence(client, parent).await, alone);
+    let (status, problem) = client.act(pay, json!({ "action": "abandon" })).await;
+    assert_eq!((status.as_u16(), &problem["code"]), (409, &json!("journal_damaged")), "{problem}");
+    *journal.breakage.unwritable.lock().unwrap() = None;
+    // The first commit after that is likely the parent's: the lane that is lost by it has told nobody, and its next owner
+    // has only the row to tell from.
+    journal.breakage.before_commit.store(1, Ordering::SeqCst);
+    let (status, body) = client.act(pay, json!({ "action": "abandon" })).await;
+    assert_eq!((status.as_u16(), &body["status"]), (200, &json!("abandoned")), "{body}");
+    let view = client.reaches(parent, SagaStatus::NeedsAttention).await;
+    assert_eq!(view.steps[1].error.as_ref().unwrap().code, "child_abandoned");
+    assert_eq!(quarantine().await, json!([]), "it has ended, though it still cannot be read");
+    let (status, body) = client.act(pay, json!({ "action": "abandon" })).await;
+    assert_eq!((status.as_u16(), &body["status"]), (200, &json!("abandoned")), "{body}");
+}
+
+async fn as_many_children_as_there_may_be_begin_and_end_and_are_shown_in_one_tree(rig: &Rig) {
+    let running = rig.orchestrator().await;
+    let _worker = rig.worker().await;
+    let parent = running.client.start("caravan", "").await;
+    running.client.reaches(parent, SagaStatus::Completed).await;
+    let (status, tree) = running.client.get(&format!("/api/sagas/{parent}/tree")).await;
+    assert_eq!(status.as_u16(), 200, "{tree}");
+    let children = |of: &Value| of["children"].as_array().unwrap().clone();
+    let groups = children(&tree);
+    let legs: Vec<_> = groups.iter().flat_map(children).collect();
+    assert_eq!(groups.len() + legs.len(), CHILDREN_MAX);
+    assert!(groups.iter().chain(&legs).all(|saga| saga["status"] == "completed"), "{tree}");
 }
 
 async fn a_takeover_finds_the_ends_that_the_parent_never_heard_of(rig: &Rig) {

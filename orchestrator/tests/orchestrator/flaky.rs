@@ -18,9 +18,9 @@ use contract::{
     },
 };
 use journal::{
-    Append, Appended, AuditFilter, Door, ErrorGroup, ErrorGroupsAsked, ExistingStart, Filter, JobMade, JobResult,
-    JobWork, Jobs, Journal, JournalError, KeptDeadLetter, LaneJournal, Listing, Membership, NewDeadLetter, NewJob,
-    OpenSaga, Ownership, PauseBegun, Pauses, Quarantined, Retention, RetireError, Room, Sleeper, Stored,
+    Append, Appended, AuditFilter, Door, ErrorGroup, ErrorGroupsAsked, ExistingStart, Filter, GivenUp, JobMade,
+    JobResult, JobWork, Jobs, Journal, JournalError, KeptDeadLetter, LaneJournal, Listing, Membership, NewDeadLetter,
+    NewJob, OpenSaga, Ownership, PauseBegun, Pauses, Quarantined, Retention, RetireError, Room, Sleeper, Stored,
 };
 use machine::Entry;
 use messaging::{
@@ -104,6 +104,8 @@ pub(crate) struct Breakage {
     pub(crate) missed: Mutex<Option<SagaId>>,
     /// This saga cannot be read.
     pub(crate) row_broken: Mutex<Option<SagaId>>,
+    /// A saga whose row seems to be on a page that cannot be written.
+    pub(crate) unwritable: Mutex<Option<SagaId>>,
     /// A saga that seems to have a record of a later program.
     pub(crate) record_of_later_program: Mutex<Option<SagaId>>,
 }
@@ -317,6 +319,10 @@ impl Jobs for FlakyJournal {
         self.inner.jobs_changed()
     }
 
+    fn jobs_moved(&self) -> watch::Receiver<u64> {
+        self.inner.jobs_moved()
+    }
+
     async fn forget_jobs(&self, before: DateTime<Utc>) -> Result<u64, JournalError> {
         self.inner.forget_jobs(before).await
     }
@@ -439,9 +445,22 @@ impl LaneJournal for FlakyLane {
         self.inner.quarantine(sagas).await
     }
 
-    async fn abandon(&mut self, saga: SagaId, at: DateTime<Utc>, entries: Vec<Entry>) -> Result<bool, JournalError> {
+    async fn abandon(
+        &mut self,
+        saga: SagaId,
+        at: DateTime<Utc>,
+        entries: Vec<Entry>,
+    ) -> Result<Option<GivenUp>, JournalError> {
         self.breakage.calls.fetch_add(1, Ordering::SeqCst);
+        if *self.breakage.unwritable.lock().unwrap() == Some(saga) {
+            return Err(JournalError::Damaged { saga_id: saga, detail: "a page of the test".to_owned() });
+        }
         self.inner.abandon(saga, at, entries).await
+    }
+
+    async fn given_up(&mut self, saga: SagaId) -> Result<Option<GivenUp>, JournalError> {
+        self.breakage.calls.fetch_add(1, Ordering::SeqCst);
+        self.inner.given_up(saga).await
     }
 
     async fn end_quarantine(&mut self, sagas: &[SagaId]) -> Result<(), JournalError> {

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::{
+    client::Told,
     flaky::FlakyJournal,
     rig::{Parts, Rig, Running, on_both_journals, on_real_servers, until},
     worker::Worker,
@@ -26,9 +27,13 @@ on_both_journals!(
     a_job_is_paced_paused_resumed_and_aborted,
     results_that_were_not_noted_are_asked_for_again_and_nothing_is_done_twice,
     what_cannot_be_a_job_is_refused_with_its_reason,
+    every_orchestrator_tells_how_a_job_stands_until_it_is_over,
 );
 
-on_real_servers!(another_orchestrator_goes_on_with_the_job_of_a_dead_one);
+on_real_servers!(
+    another_orchestrator_goes_on_with_the_job_of_a_dead_one,
+    every_orchestrator_tells_how_a_job_stands_until_it_is_over,
+);
 
 /// Sagas that wait for a reply that never comes.
 async fn waiting(running: &Running, worker: &Worker, count: usize) -> Vec<SagaId> {
@@ -239,6 +244,45 @@ async fn another_orchestrator_goes_on_with_the_job_of_a_dead_one(rig: &Rig) {
     }
     let told: BTreeSet<_> = items(&second, job.id, "").await.items.into_iter().map(|item| item.saga_id).collect();
     assert_eq!(told, sagas.into_iter().collect());
+}
+
+async fn every_orchestrator_tells_how_a_job_stands_until_it_is_over(rig: &Rig) {
+    let (first, second) = (rig.orchestrator().await, rig.orchestrator().await);
+    let worker = rig.worker().await;
+    waiting(&first, &worker, 3).await;
+    let filter = json!({ "name": "trip" });
+    let job = make(&first, json!({ "action": "cancel", "filter": filter, "canary": { "sagas": 1 } })).await;
+    let path = format!("/api/jobs/{}/events", job.id);
+    let mut streams = Vec::new();
+    for running in [&first, &first, &second] {
+        streams.push(running.client.events(&path, None).await.unwrap());
+    }
+    let mut told = async |state: JobState| {
+        for stream in &mut streams {
+            loop {
+                let Told { event, id, data } = stream.next().await.expect("the stream lasts until the job is over");
+                let JobView { job, refusals } = serde_json::from_str(&data).unwrap();
+                let over = job.state.is_over();
+                assert_eq!((event.as_str(), id.as_str()), if over { ("end", "end") } else { ("progress", "") });
+                if job.state == state {
+                    assert_eq!((job.done, refusals.len()), (if over { 3 } else { 1 }, 0), "{job:?}");
+                    break;
+                }
+            }
+        }
+    };
+    told(JobState::Waiting).await;
+    assert_eq!(change(&second, job.id, "resume").await.0, StatusCode::OK);
+    told(JobState::Finished).await;
+    for stream in &mut streams {
+        assert_eq!(stream.next().await, None);
+    }
+    // Who comes late hears the end at once; who has heard it is told to ask no more.
+    let late = second.client.events(&path, None).await.unwrap().next().await.unwrap();
+    assert_eq!(late.event, "end");
+    assert_eq!(second.client.events(&path, Some("end")).await.err(), Some(StatusCode::NO_CONTENT));
+    let unknown = format!("/api/jobs/{}/events", kit::ids::job_id());
+    assert_eq!(first.client.events(&unknown, None).await.err(), Some(StatusCode::NOT_FOUND));
 }
 
 async fn what_cannot_be_a_job_is_refused_with_its_reason(rig: &Rig) {

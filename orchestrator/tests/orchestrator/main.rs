@@ -23,6 +23,7 @@ mod orphans;
 mod outages;
 mod pausing;
 mod planning;
+mod retiring;
 mod streams;
 mod takeover;
 mod waits;

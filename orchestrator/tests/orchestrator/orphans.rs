@@ -5,9 +5,11 @@ use std::sync::Arc;
 use contract::saga::SagaStatus;
 use futures::future::join_all;
 use journal::Journal;
+use reqwest::StatusCode;
 use serde_json::json;
 
 use crate::{
+    families::child_of,
     flaky::FlakyJournal,
     rig::{Parts, Rig, Running, on_both_journals, until},
 };
@@ -24,6 +26,12 @@ async fn a_saga_that_a_takeover_missed_is_found_and_finished(rig: &Rig) {
     // The first copy of its command is lost, and only a lane that knows of it sends another.
     let missed = first.client.start("trip", "silent create-order 1").await;
     until("its command is out", async || (worker.received(missed, "create-order") > 0).then_some(())).await;
+    // A parent with nothing to do but to wait for a child that is being undone.
+    let parent = first.client.start("family-trip", "silent hold-room; silent walk/back").await;
+    let leg = child_of(&first.client, parent, "leg").await;
+    child_of(&first.client, parent, "pay").await;
+    assert_eq!(first.client.act(parent, json!({ "action": "cancel" })).await.0, StatusCode::OK);
+    until("its child is to be undone", async || (worker.received(leg, "walk/back") > 0).then_some(())).await;
     let journal = FlakyJournal::new(rig.journal().await);
     *journal.breakage.missed.lock().unwrap() = Some(missed);
     let parts = Parts { journal: Arc::clone(&journal) as Arc<dyn Journal>, ..rig.parts().await };
@@ -44,6 +52,7 @@ async fn a_saga_that_a_takeover_missed_is_found_and_finished(rig: &Rig) {
     }
     second.client.reaches(missed, SagaStatus::Completed).await;
     assert_eq!((worker.received(missed, "create-order"), worker.carried_out(missed).len()), (2, 4));
+    assert_eq!(second.client.view(parent).await.summary.status, SagaStatus::Compensating);
     let metrics = kit::metrics::install().render();
-    assert!(metrics.contains("sojourn_orchestrator_orphans_total 1\n"), "it is counted");
+    assert!(metrics.contains("sojourn_orchestrator_orphans_total 1\n"), "it is counted, and no parent that waits");
 }

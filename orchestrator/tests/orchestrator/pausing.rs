@@ -5,11 +5,12 @@ use contract::{
     orchestrator_api::{PauseView, SagaPause, SagaView},
     saga::SagaStatus,
 };
+use orchestrator::Limits;
 use serde_json::{Value, json};
 
 use crate::{
     client::Client,
-    rig::{Rig, on_both_journals, on_real_servers, until},
+    rig::{Parts, Rig, Running, on_both_journals, on_real_servers, until},
 };
 
 on_both_journals!(
@@ -164,12 +165,18 @@ async fn a_paused_domain_holds_back_the_sagas_of_two_definitions_and_says_when_i
 }
 
 async fn sagas_of_a_paused_definition_or_step_start_and_stop_before_what_is_paused(rig: &Rig) {
-    let mut running = rig.orchestrator().await;
+    // Fewer than the sagas that the pause holds back.
+    let limits = Limits { open_sagas_max: 2, ..Limits::default() };
+    let mut running = Running::start(Parts { limits, ..rig.parts().await }).await;
     running.owns_all().await;
     let worker = rig.worker().await;
     let client = &running.client;
     assert_eq!(begin(client, "trip@1").await, 201);
     pause_shows(client, "all lanes know it", |pause| pause.quiescent).await;
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        held.push(client.start("trip", "").await);
+    }
     let (paused, other) = (client.start("trip", "").await, client.start("quick-trip", "").await);
     client.reaches(other, SagaStatus::Completed).await;
     held_by(client, paused, "create-order", "trip@1").await;
@@ -183,4 +190,7 @@ async fn sagas_of_a_paused_definition_or_step_start_and_stop_before_what_is_paus
     assert_eq!(end(client, "trip@1:authorize").await, 200);
     let (_, page) = client.get("/api/pauses").await;
     assert_eq!(page["items"], json!([]));
+    for saga in held {
+        client.reaches(saga, SagaStatus::Completed).await;
+    }
 }

@@ -7,13 +7,14 @@ use std::{
 };
 
 use journal::{Journal, MemoryJournal, PgJournal, PgJournalOptions};
+use kit::clock::Clock;
 use machine::Catalog;
 use messaging::{
     Broker, Namespace, Topology,
     in_process::InProcessBroker,
     rabbitmq::{RabbitBroker, RabbitOptions},
 };
-use orchestrator::{Limits, Orchestrator, Settings};
+use orchestrator::{Limits, Orchestrator, Retirement, Settings};
 use tokio_util::sync::CancellationToken;
 
 use crate::{client::Client, trip, worker::Worker};
@@ -65,6 +66,8 @@ pub(crate) struct Parts {
     pub(crate) broker: Arc<dyn Broker>,
     pub(crate) catalog: Catalog,
     pub(crate) limits: Limits,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) retirement: Option<Retirement>,
 }
 
 impl Rig {
@@ -136,7 +139,8 @@ impl Rig {
     /// The parts of an installation with another number of shards.
     pub(crate) async fn parts_of(&self, shards: u16) -> Parts {
         let (journal, broker) = (self.journal_of(shards).await, self.broker().await);
-        Parts { journal, broker, catalog: trip::catalog(), limits: Limits::default() }
+        let (catalog, limits, clock) = (trip::catalog(), Limits::default(), kit::clock::system());
+        Parts { journal, broker, catalog, limits, clock, retirement: None }
     }
 
     /// An orchestrator with everything as usual, owning its share.
@@ -159,11 +163,10 @@ impl Running {
 
     /// Starts an orchestrator that may have to wait for its shards.
     pub(crate) async fn start_waiting(parts: Parts) -> Self {
-        let Parts { journal, broker, catalog, limits } = parts;
+        let Parts { journal, broker, catalog, limits, clock, retirement } = parts;
         let stop = CancellationToken::new();
         let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let settings = Settings { limits, ..Settings::development(anywhere) };
-        let clock = kit::clock::system();
+        let settings = Settings { limits, retirement, ..Settings::development(anywhere) };
         let started = orchestrator::start(settings, journal, broker, catalog, clock, stop.clone()).await;
         let orchestrator = started.unwrap();
         Self { client: Client::new(orchestrator.address()), orchestrator, stop }

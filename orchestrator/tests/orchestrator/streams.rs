@@ -3,12 +3,11 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use contract::{SagaId, saga::SagaStatus};
-use futures::StreamExt;
 use journal::Journal;
-use reqwest::{Method, Response, StatusCode};
+use reqwest::StatusCode;
 
 use crate::{
-    client::Client,
+    client::{Client, Events, Told},
     flaky::FlakyJournal,
     rig::{Parts, Rig, Running, SHARDS, on_both_journals, on_real_servers, until},
 };
@@ -23,31 +22,17 @@ async fn follow(client: &Client, saga: SagaId, last: Option<u64>, until_seq: Opt
 }
 
 /// Opens a stream. It is told of commits from then on.
-async fn open(client: &Client, saga: SagaId, last: Option<u64>) -> Response {
-    let mut request = client.request(Method::GET, &format!("/api/sagas/{saga}/events"));
-    if let Some(last) = last {
-        request = request.header("last-event-id", last.to_string());
-    }
-    let response = request.send().await.unwrap();
-    assert_eq!(response.status(), StatusCode::OK);
-    response
+async fn open(client: &Client, saga: SagaId, last: Option<u64>) -> Events {
+    let last = last.map(|last| last.to_string());
+    client.events(&format!("/api/sagas/{saga}/events"), last.as_deref()).await.unwrap()
 }
 
-async fn read(response: Response, until_seq: Option<u64>) -> Vec<(String, String)> {
-    let mut body = response.bytes_stream();
-    let (mut text, mut told) = (String::new(), Vec::new());
-    while let Some(chunk) = body.next().await {
-        text.push_str(std::str::from_utf8(&chunk.unwrap()).unwrap());
-        while let Some((event, rest)) = text.split_once("\n\n") {
-            let field = |name: &str| {
-                event.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim().to_owned()
-            };
-            if !field("event:").is_empty() {
-                told.push((field("event:"), field("id:")));
-            }
-            text = rest.to_owned();
-        }
-        if until_seq.is_some_and(|seq| told.iter().any(|(_, id)| *id == seq.to_string())) {
+async fn read(mut events: Events, until_seq: Option<u64>) -> Vec<(String, String)> {
+    let mut told = Vec::new();
+    while let Some(Told { event, id, data: _ }) = events.next().await {
+        let is_last = until_seq.is_some_and(|seq| id == seq.to_string());
+        told.push((event, id));
+        if is_last {
             break;
         }
     }
@@ -70,15 +55,13 @@ async fn a_stream_tells_every_record_and_ends_with_the_saga(rig: &Rig) {
     assert_eq!(rest.last().map(|(event, _)| event.as_str()), Some("end"));
     let head = running.client.reaches(saga, SagaStatus::Compensated).await.head;
     assert_eq!(numbers(&rest), (2..=head).collect::<Vec<_>>());
-    let over = running.client.request(Method::GET, &format!("/api/sagas/{saga}/events"));
-    let over = over.header("last-event-id", head.to_string()).send().await.unwrap();
-    assert_eq!(over.status(), StatusCode::NO_CONTENT, "the answer that makes a reader stop asking");
+    let over = running.client.events(&format!("/api/sagas/{saga}/events"), Some(&head.to_string())).await.err();
+    assert_eq!(over, Some(StatusCode::NO_CONTENT), "the answer that makes a reader stop asking");
     let foreign = running.client.get(&format!("/api/sagas/{saga}/events?owner=usr_other")).await.0;
     assert_eq!(foreign, StatusCode::NOT_FOUND);
 
-    let wrong = running.client.request(Method::GET, &format!("/api/sagas/{saga}/events"));
-    let wrong = wrong.header("last-event-id", "yesterday").send().await.unwrap();
-    assert_eq!(wrong.status(), StatusCode::BAD_REQUEST);
+    let wrong = running.client.events(&format!("/api/sagas/{saga}/events"), Some("yesterday")).await.err();
+    assert_eq!(wrong, Some(StatusCode::BAD_REQUEST));
     let unknown = kit::ids::saga_id(0, SHARDS);
     assert_eq!(running.client.get(&format!("/api/sagas/{unknown}/events")).await.0, StatusCode::NOT_FOUND);
 }

@@ -192,11 +192,25 @@ fn family() -> Definition {
     saga.build().unwrap_or_else(|mistakes| panic!("{mistakes:?}"))
 }
 
+/// A saga that starts as many others as one may, all of them in its first record: 8 groups of 7 legs.
+fn caravan() -> [Definition; 2] {
+    let starts = |name: &str, children: usize, child: &'static str| {
+        let mut saga = Builder::<Trip>::new(name, 1);
+        for number in 1..=children {
+            let input = |trip: &Trip, (): &()| Trip { place: trip.place.clone(), script: trip.script.clone() };
+            saga.step(&format!("{child}-{number}")).child(child, 1, input).add();
+        }
+        saga.build().unwrap_or_else(|mistakes| panic!("{mistakes:?}"))
+    };
+    [starts("caravan", 8, "group"), starts("group", 7, "leg")]
+}
+
 /// `trip` waits long for replies, `quick-trip` short.
 pub(crate) fn catalog() -> Catalog {
     let trip = build("trip", 1, Duration::from_secs(30));
     let quick = build("quick-trip", 1, REPLY_WITHIN);
-    Catalog::new([trip, quick, patient(1), hurried(), held(), leg(), family()]).unwrap()
+    let sagas = [trip, quick, patient(1), hurried(), held(), leg(), family()];
+    Catalog::new(sagas.into_iter().chain(caravan())).unwrap()
 }
 
 /// A program of another time: it knows only version 2.

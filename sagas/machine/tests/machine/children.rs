@@ -218,6 +218,20 @@ fn a_catalog_names_the_children_that_cannot_be() {
     Catalog::new([expedition(), leg(), payment()]).unwrap();
 }
 
+#[test]
+fn a_catalog_counts_the_children_of_a_saga_and_theirs() {
+    let starts = |name: &str, children: usize, child: &'static str| {
+        let mut saga = Builder::<Trip, Learned>::new(name, 1);
+        for number in 0..children {
+            saga.step(&format!("start-{number}")).child(child, 1, probe).add();
+        }
+        saga.build().unwrap()
+    };
+    Catalog::new([starts("all", 8, "each"), starts("each", 7, "leg"), leg()]).unwrap();
+    let many = Catalog::new([starts("all", 8, "each"), starts("each", 8, "leg"), leg()]).unwrap_err();
+    assert!(matches!(&many, CatalogError::TooManyChildren { name, count: 72, .. } if name == "all"), "{many}");
+}
+
 fn leg_named(name: &str) -> Definition {
     let mut saga = Builder::<Trip, Learned>::new(name, 1);
     saga.step("walk").command(probe).compensate(unprobe).add();
