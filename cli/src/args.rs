@@ -4,14 +4,15 @@ mod jobs;
 mod lists;
 mod migrations;
 mod pauses;
+mod people;
 mod repairs;
+mod waits;
 
 use std::path::PathBuf;
 
-use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use contract::{
-    SignalId, SignalName, StepName,
+    StepName,
     saga::{Action, PauseClock, PausedHolds, SagaStatus},
 };
 
@@ -20,7 +21,9 @@ pub(crate) use self::{
     lists::{Filters, List},
     migrations::{Migrate, Migrations},
     pauses::Pauses,
+    people::People,
     repairs::{Edit, Resolve, Retry, Skip},
+    waits::{Signal, Timer},
 };
 
 /// Where the gateway listens unless told otherwise.
@@ -266,6 +269,11 @@ The session is kept in $XDG_CONFIG_HOME/sojourn/sessions.json (or ~/.config/sojo
     Login(Login),
     /// Forget the stored login for this address
     Logout,
+    /// Show who is logged in, and in which role
+    Whoami,
+    /// Manage the people of the agency, as an admin
+    #[command(subcommand)]
+    People(People),
     /// Print a shell's completion script
     #[command(hide = true)]
     Completions {
@@ -418,49 +426,6 @@ pub(crate) enum Plan {
     Abandon {
         #[command(flatten)]
         selection: Ids,
-    },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Signal {
-    /// The saga's id
-    pub(crate) id: String,
-    /// The signal's name
-    pub(crate) name: SignalName,
-    /// Its payload, as JSON
-    #[arg(long, value_parser = parse_json)]
-    pub(crate) payload: serde_json::Value,
-    /// Its own id, by which a repetition is known; a new one when absent
-    #[arg(long, value_name = "ID")]
-    pub(crate) signal_id: Option<SignalId>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Timer {
-    /// Let the time of a step come now
-    #[command(after_help = "\
-Examples:
-  sagactl timer fire SAGA --step cool-down --reason 'the client waived it'")]
-    Fire {
-        #[command(flatten)]
-        act: Act,
-        /// The step that waits
-        #[arg(long)]
-        step: StepName,
-    },
-    /// Set the time anew at which a step goes on, or misses its signal
-    #[command(after_help = "\
-Examples:
-  sagactl timer reschedule SAGA --step approval --at 2026-12-24T12:00:00Z --reason 'the client asked for more time'")]
-    Reschedule {
-        #[command(flatten)]
-        act: Act,
-        /// The step that waits
-        #[arg(long)]
-        step: StepName,
-        /// The new time (RFC 3339)
-        #[arg(long)]
-        at: DateTime<Utc>,
     },
 }
 

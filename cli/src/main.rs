@@ -67,6 +67,9 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Pauses(pauses) if !pauses.only_reads() => {
             commands::pauses::run(&client(&global)?, pauses, global.output).await
         }
+        Command::People(people) if !people.only_reads() => {
+            commands::people::run(&client(&global)?, people, global.output).await
+        }
         reading => tokio::select! {
             ended = read(&global, reading) => ended,
             () = interrupted.cancelled() => Err(Failure::interrupted()),
@@ -98,6 +101,8 @@ async fn read(global: &Global, command: Command) -> Result<(), Failure> {
         Command::Migrations(asked) => commands::migrations::run(&client(global)?, &asked, output).await,
         Command::Timers(one) => commands::waits::timers(&client(global)?, &one, output).await,
         Command::Login(login) => commands::login::login(&client(global)?, login).await,
+        Command::People(people) => commands::people::run(&client(global)?, people, output).await,
+        Command::Whoami => commands::people::whoami(&client(global)?, output).await,
         Command::Logout => commands::login::logout(&client(global)?),
         Command::Retry(_)
         | Command::Cancel(_)

@@ -3,13 +3,14 @@
 
 use axum::{
     extract::{FromRequestParts, Request, State},
-    http::{HeaderMap, HeaderValue, header, request::Parts},
+    http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
 use chrono::{DateTime, Utc};
 use contract::{
     UserId,
+    orchestrator_api::{HEADER_ACTOR, HEADER_ROLE},
     user::{Claims, Role, TOKEN_AUDIENCE, TOKEN_ISSUER, TOKEN_TYPE},
 };
 use jsonwebtoken::{Algorithm, Validation, errors::ErrorKind};
@@ -33,7 +34,12 @@ pub(crate) enum Access {
     Public,
     /// People with an account, for what is their own.
     Client,
+    /// People who look at sagas.
+    Viewer,
+    /// People who repair them.
     Operator,
+    /// People who manage the others.
+    Admin,
 }
 
 impl Access {
@@ -42,7 +48,38 @@ impl Access {
         match self {
             Self::Public => "everybody",
             Self::Client => "clients",
+            Self::Viewer => "viewers",
             Self::Operator => "operators",
+            Self::Admin => "admins",
+        }
+    }
+
+    /// All whom it is for, in words.
+    const fn allowed(self) -> &'static str {
+        match self {
+            Self::Public => "everybody",
+            Self::Client => "people with an account",
+            Self::Viewer => "viewers, operators and admins",
+            Self::Operator => "operators and admins",
+            Self::Admin => "admins",
+        }
+    }
+
+    /// True for what operators of any kind call.
+    pub(crate) const fn is_for_operating(self) -> bool {
+        match self {
+            Self::Public | Self::Client => false,
+            Self::Viewer | Self::Operator | Self::Admin => true,
+        }
+    }
+
+    /// Each role may do what the one before it may.
+    fn lets_in(self, role: Role) -> bool {
+        match self {
+            Self::Public | Self::Client => true,
+            Self::Viewer => role >= Role::Viewer,
+            Self::Operator => role >= Role::Operator,
+            Self::Admin => role >= Role::Admin,
         }
     }
 }
@@ -52,6 +89,16 @@ impl Access {
 pub(crate) struct Caller {
     pub(crate) user_id: UserId,
     pub(crate) role: Role,
+}
+
+impl Caller {
+    /// Says to the orchestrator who calls.
+    pub(crate) fn name_in(self, headers: &mut HeaderMap) -> Result<(), ApiError> {
+        let text = |text: &str| HeaderValue::from_str(text).map_err(|_| ApiError::internal());
+        headers.insert(HeaderName::from_static(HEADER_ACTOR), text(&self.user_id.to_string())?);
+        headers.insert(HeaderName::from_static(HEADER_ROLE), text(self.role.as_str())?);
+        Ok(())
+    }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Caller {
@@ -80,10 +127,12 @@ enum TokenError {
     WrongPurpose,
     #[error("the access token has expired; get a new one with the refresh token")]
     Expired,
+    #[error("the access token is void: the rights of its person have changed")]
+    Void,
     #[error("the access token is not valid yet")]
     NotYetValid,
-    #[error("this is for operators only")]
-    WrongRole,
+    #[error("this is for {} only", .0.allowed())]
+    WrongRole(Access),
     #[error("tokens cannot be verified right now")]
     NoKeys(crate::upstream::UpstreamError),
 }
@@ -96,7 +145,7 @@ impl TokenError {
             Self::NoKeys(error) => return ApiError::from(error).into_response(),
             Self::Missing => (ApiError::unauthorized("token_missing", detail), String::new()),
             Self::Expired => (ApiError::unauthorized("token_expired", &detail), invalid(&detail)),
-            Self::WrongRole => {
+            Self::WrongRole(_) => {
                 (ApiError::forbidden("role_missing", detail), ", error=\"insufficient_scope\"".to_owned())
             }
             Self::NotBearer
@@ -104,6 +153,7 @@ impl TokenError {
             | Self::UnknownKey
             | Self::WrongSignature
             | Self::WrongPurpose
+            | Self::Void
             | Self::NotYetValid => (ApiError::unauthorized("token_invalid", &detail), invalid(&detail)),
         };
         let mut response = error.into_response();
@@ -129,7 +179,7 @@ pub(crate) async fn authenticate(
     }
     let now = app.clock.now();
     let known = match verify(&app, request.headers(), now).await {
-        Ok(caller) if access == Access::Operator && caller.role != Role::Operator => Err(TokenError::WrongRole),
+        Ok(caller) if !access.lets_in(caller.role) => Err(TokenError::WrongRole(access)),
         other => other,
     };
     match known {
@@ -162,7 +212,11 @@ async fn verify(app: &App, headers: &HeaderMap, now: DateTime<Utc>) -> Result<Ca
         _ => TokenError::Malformed,
     })?;
     in_time(&claims.claims, now)?;
-    Ok(Caller { user_id: claims.claims.claims.sub, role: claims.claims.claims.role })
+    let claims = claims.claims.claims;
+    if app.rights.void(&claims) {
+        return Err(TokenError::Void);
+    }
+    Ok(Caller { user_id: claims.sub, role: claims.role })
 }
 
 fn bearer(headers: &HeaderMap) -> Result<&str, TokenError> {

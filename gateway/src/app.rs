@@ -12,6 +12,7 @@ use crate::{
     guesses::Guesses,
     idempotency::InFlight,
     keys::Keys,
+    rights::Rights,
     settings::Settings,
     streams::Places,
     throttle::Throttle,
@@ -40,6 +41,7 @@ pub(crate) struct App(Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) keys: Keys,
+    pub(crate) rights: Rights,
     pub(crate) orchestrator: Upstream,
     /// One for each domain of the contract.
     domains: BTreeMap<Route, Arc<Upstream>>,
@@ -77,6 +79,7 @@ impl App {
         Ok(Self(Arc::new(Inner {
             clock,
             keys: Keys::new(Arc::clone(&domains[&Route::User])),
+            rights: Rights::new(Arc::clone(&domains[&Route::User])),
             orchestrator: part(Part::Orchestrator, &settings.orchestrator),
             domains,
             webhook_secrets: settings.webhooks.payment_webhook_secrets.clone(),
@@ -120,8 +123,13 @@ impl App {
             Part::Domain(route) => self.domain(*route),
         });
         let states = futures::future::join_all(upstreams.map(Upstream::look)).await;
+        let user_answers =
+            parts.iter().zip(&states).any(|(part, state)| *part == Part::Domain(Route::User) && state.is_ok());
         for (part, state) in parts.iter().zip(states).filter(|(part, _)| part.is_needed()) {
             readiness.set(part.as_str(), state);
+        }
+        if user_answers {
+            self.rights.keep_fresh().await;
         }
         readiness.set("keys", self.keys.keep_fresh().await);
     }

@@ -65,6 +65,8 @@ pub(crate) enum Verb {
     Get,
     Post,
     Delete,
+    /// Every method that changes something.
+    Change,
     /// Every method that has a meaning in HTTP APIs.
     Any,
 }
@@ -76,6 +78,7 @@ impl Verb {
             Self::Get => "GET",
             Self::Post => "POST",
             Self::Delete => "DELETE",
+            Self::Change => "POST, PUT, PATCH, DELETE",
             Self::Any => "any",
         }
     }
@@ -85,11 +88,8 @@ impl Verb {
             Self::Get => MethodFilter::GET,
             Self::Post => MethodFilter::POST,
             Self::Delete => MethodFilter::DELETE,
-            Self::Any => MethodFilter::GET
-                .or(MethodFilter::POST)
-                .or(MethodFilter::PUT)
-                .or(MethodFilter::PATCH)
-                .or(MethodFilter::DELETE),
+            Self::Change => MethodFilter::POST.or(MethodFilter::PUT).or(MethodFilter::PATCH).or(MethodFilter::DELETE),
+            Self::Any => MethodFilter::GET.or(Self::Change.filter()),
         }
     }
 }
@@ -146,7 +146,7 @@ impl Endpoint {
 /// A connection of the reserve serves operators, and logins, without which nobody is one.
 async fn keep_reserve(State((access, limit)): State<(Access, Limit)>, request: Request, next: Next) -> Response {
     let reserved = request.extensions().get() == Some(&Kind::Reserved);
-    if !reserved || access == Access::Operator || limit == Limit::Login {
+    if !reserved || access.is_for_operating() || limit == Limit::Login {
         return next.run(request).await;
     }
     let detail = "too many connections are open right now";
@@ -167,7 +167,7 @@ async fn throttle(
         (Access::Public, Limit::Login) => &app.logins,
         (Access::Public, Limit::Read) => &app.searches,
         (Access::Public, Limit::Light | Limit::Write | Limit::Stream | Limit::Operate)
-        | (Access::Client | Access::Operator, _) => return next.run(request).await,
+        | (Access::Client | Access::Viewer | Access::Operator | Access::Admin, _) => return next.run(request).await,
     };
     match allowance.ask(address) {
         Ok(()) => next.run(request).await,

@@ -41,6 +41,13 @@ pub(crate) fn read<T>(body: &Value, read: impl FnOnce(&Object<'_>) -> Option<T>)
     }
 }
 
+/// Reads a body of a few members, or answers with the problem.
+pub(crate) fn read_members<T>(body: &Value, read: impl FnOnce(&Object<'_>) -> Option<T>) -> Result<T, ApiError> {
+    let detail = "the body has not the members that are asked for; see `errors`";
+    let invalid = |errors| ApiError::unprocessable("body_invalid", detail, errors);
+    self::read(body, read).map_err(|mistakes| mistakes.into_error(invalid))
+}
+
 /// An object of a body, and its place.
 pub(crate) struct Object<'a> {
     value: &'a Value,

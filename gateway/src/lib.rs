@@ -17,6 +17,7 @@
 mod access;
 mod address;
 mod app;
+mod audited;
 mod client_saga;
 mod connections;
 mod endpoint;
@@ -26,6 +27,7 @@ mod hop;
 mod idempotency;
 mod keys;
 mod middleware;
+mod rights;
 mod routes;
 mod saga_reads;
 mod server;

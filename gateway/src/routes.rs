@@ -19,6 +19,7 @@ pub(crate) mod orders;
 pub(crate) mod pay_order;
 pub(crate) mod payment_webhooks;
 pub(crate) mod payments;
+pub(crate) mod people;
 pub(crate) mod place_order;
 pub(crate) mod release_flight_hold;
 pub(crate) mod sandbox_page;
@@ -29,7 +30,7 @@ use kit::http::Calls;
 use crate::{app::App, endpoint::Endpoint};
 
 /// All routes. `/health`, `/ready` and `/metrics` (for a caller that shows the internal token) come from the kit.
-pub(crate) const ROUTES: [&Endpoint; 21] = [
+pub(crate) const ROUTES: [&Endpoint; 29] = [
     &auth::REGISTER,
     &auth::LOGIN,
     &auth::REFRESH,
@@ -49,7 +50,15 @@ pub(crate) const ROUTES: [&Endpoint; 21] = [
     &payment_webhooks::HEAR,
     &operations::SHOW,
     &operation_events::FOLLOW,
-    &operators::PASS,
+    &people::WHOAMI,
+    &people::LIST,
+    &people::SHOW,
+    &people::CREATE,
+    &people::SET_ROLE,
+    &people::DISABLE,
+    &people::ENABLE,
+    &operators::READ,
+    &operators::ACT,
     &sandbox_page::PAGE,
 ];
 

@@ -8,9 +8,15 @@ CREATE TABLE person (
     name          text NOT NULL CHECK (length(name) BETWEEN 1 AND 100),
     -- PHC string: algorithm, parameters, salt, hash.
     password_hash text NOT NULL,
-    role          text NOT NULL CHECK (role IN ('client', 'operator')),
-    created_at    timestamptz NOT NULL
+    role          text NOT NULL CHECK (role IN ('client', 'viewer', 'operator', 'admin')),
+    created_at    timestamptz NOT NULL,
+    -- Rises with every change of the rights: access tokens of an earlier generation are void.
+    generation    integer NOT NULL DEFAULT 0 CHECK (generation >= 0),
+    rights_changed_at timestamptz,
+    disabled_at   timestamptz
 );
+CREATE INDEX person_of_staff ON person (user_id) WHERE role <> 'client';
+CREATE INDEX person_by_rights_change ON person (rights_changed_at) WHERE rights_changed_at IS NOT NULL;
 
 -- One login and all the refreshes that follow from it (RFC 9700: reuse of an old token revokes them all).
 CREATE TABLE session (

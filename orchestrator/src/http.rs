@@ -13,6 +13,7 @@ mod job_events;
 mod jobs;
 mod lists;
 mod live;
+mod masked;
 mod migrations;
 mod operator;
 mod pauses;
@@ -41,6 +42,11 @@ struct Api {
     shared: Arc<Shared>,
     /// Streams end with it; everything else is short.
     stop: CancellationToken,
+}
+
+/// The routes that no operator reaches through the gateway.
+fn gateways_own(api: Api) -> Router {
+    Router::new().route("/internal/audit", post(audited::write)).with_state(api)
 }
 
 /// The whole interface, guarded by the installation's token but for health, liveness, readiness and metrics.
@@ -81,8 +87,10 @@ pub(crate) fn router(shared: &Arc<Shared>, calls: &Calls, stop: &CancellationTok
         .route("/api/audit", get(audit::list))
         .route("/api/audit/verification", get(audit::verify))
         .layer(middleware::from_fn_with_state(api.clone(), audited::write_down))
+        .layer(middleware::from_fn(masked::mask))
         .layer(middleware::from_fn_with_state(calls.clone(), kit::http::run_to_end))
         .with_state(api);
+    let routes = routes.merge(gateways_own(Api { shared: Arc::clone(shared), stop: stop.clone() }));
     let watchdog = Arc::clone(&shared.watchdog);
     let live = Router::new().route("/live", get(move || std::future::ready(live::show(&watchdog))));
     let guarded = kit::http::require_internal_token(routes, &shared.settings.internal_token);

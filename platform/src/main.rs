@@ -2,11 +2,12 @@
 //! private PostgreSQL under the project's data folder and passes messages within the process; `DATABASE_URL` and
 //! `AMQP_URL` switch to real servers.
 
+mod admin;
 mod settings;
 mod system;
 
 use anyhow::Context;
-use settings::Cli;
+use settings::{Cli, Task};
 use system::System;
 
 #[tokio::main]
@@ -19,6 +20,9 @@ async fn main() -> anyhow::Result<()> {
         return Ok(());
     }
     kit::telemetry::init(&cli.common);
+    if let Some(Task::Admin(task)) = &cli.task {
+        return admin::run(&cli, task).await;
+    }
     let stop = kit::shutdown::on_signal();
     let starting = System::start(&cli);
     let Some(started) = stop.run_until_cancelled(starting).await else { return Ok(()) };

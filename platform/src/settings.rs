@@ -3,7 +3,8 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use anyhow::{Context, ensure};
-use clap::Parser;
+use clap::{Parser, Subcommand};
+use contract::user::Role;
 use kit::settings::Common;
 use messaging::rabbitmq::{QueueKind, RabbitOptions};
 use secrecy::{ExposeSecret, SecretString};
@@ -34,6 +35,38 @@ pub(crate) struct Cli {
     pub(crate) crowd: gateway::settings::Crowd,
     #[command(flatten)]
     pub(crate) domains: DomainSettings,
+    #[command(subcommand)]
+    pub(crate) task: Option<Task>,
+}
+
+/// A task that is done in place of running Sojourn.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Task {
+    /// Acts for those who have the database: they need no person who is logged in.
+    #[command(subcommand)]
+    Admin(AdminTask),
+}
+
+/// The tasks about people.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AdminTask {
+    /// Makes a person who operates: the first one, who makes the others with `sagactl people`.
+    CreateOperator {
+        /// The address to log in with.
+        #[arg(long)]
+        email: String,
+        /// The name to address the person by.
+        #[arg(long)]
+        name: String,
+        /// The role: viewer, operator or admin.
+        #[arg(long, default_value = "admin")]
+        role: Role,
+        /// Reads the password from stdin instead of asking for it.
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Ends the sessions of the demonstration's people, and refuses them new ones.
+    DisableDemonstration,
 }
 
 impl Cli {

@@ -85,6 +85,8 @@ impl System {
             let shown = if secret == worker_user::DEVELOPMENT_DEMO_PASSWORD { secret } else { "(as configured)" };
             println!("  client       {}   password {shown}", worker_user::DEMO_CLIENT_EMAIL);
             println!("  operator     {}   password {shown}", worker_user::DEMO_OPERATOR_EMAIL);
+            println!("  viewer       {}   password {shown}", worker_user::DEMO_VIEWER_EMAIL);
+            println!("  admin        {}   password {shown}", worker_user::DEMO_ADMIN_EMAIL);
         }
         match &self.postgres {
             Some(postgres) => {
@@ -131,7 +133,8 @@ async fn bind_door(address: SocketAddr) -> Result<TcpListener> {
     })
 }
 
-async fn database(cli: &Cli) -> Result<(Option<Postgres>, String)> {
+/// The server that was asked for, or a private one.
+pub(crate) async fn database(cli: &Cli) -> Result<(Option<Postgres>, String)> {
     if let Some(url) = &cli.database_url {
         return Ok((None, url.expose_secret().to_owned()));
     }

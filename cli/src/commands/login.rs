@@ -43,7 +43,8 @@ fn store() -> Result<Store, Failure> {
         .ok_or_else(|| Failure::error("nowhere to keep a login: neither XDG_CONFIG_HOME nor HOME is set"))
 }
 
-fn password(from_stdin: bool) -> Result<String, Failure> {
+/// A password from stdin, or from the person at the terminal.
+pub(crate) fn password(from_stdin: bool) -> Result<String, Failure> {
     let unreadable = |error: io::Error| Failure::error(format!("cannot read the password: {error}"));
     if from_stdin {
         let mut text = String::new();

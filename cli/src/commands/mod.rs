@@ -13,6 +13,7 @@ pub(crate) mod list;
 pub(crate) mod login;
 pub(crate) mod migrations;
 pub(crate) mod pauses;
+pub(crate) mod people;
 pub(crate) mod plan;
 pub(crate) mod show;
 pub(crate) mod tree;

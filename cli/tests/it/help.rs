@@ -31,6 +31,8 @@ async fn the_help_is_reviewed() {
         "signal",
         "timers",
         "login",
+        "people",
+        "whoami",
     ] {
         let ended =
             Sagactl::new(&[verb, "--help"].into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>()).run().await;

@@ -20,7 +20,7 @@ use crate::{
     address::ClientAddress,
     app::App,
     endpoint::{Endpoint, LOGIN_BYTES_MAX, Limit, Verb},
-    fields::{self, Object},
+    fields::read_members,
     guesses::Outcome,
     hop::Hop,
     upstream::{Call, Part, Repeat},
@@ -49,7 +49,7 @@ const fn endpoint(path: &'static str, about: &'static str, handler: fn(MethodFil
 }
 
 async fn register(State(app): State<App>, hop: Hop, Json(body): Json<Value>) -> Result<Response, ApiError> {
-    let person = read(&body, |body| {
+    let person = read_members(&body, |body| {
         body.only(&["email", "password", "name"]);
         let (email, password, name) = (body.text("email"), body.secret("password"), body.text("name"));
         Some(Register { email: email?, password: password?, name: name? })
@@ -63,7 +63,7 @@ async fn login(
     hop: Hop,
     Json(body): Json<Value>,
 ) -> Result<Response, ApiError> {
-    let login = read(&body, |body| {
+    let login = read_members(&body, |body| {
         body.only(&["email", "password"]);
         let (email, password) = (body.secret("email"), body.secret("password"));
         Some(Login { email: email?, password: password? })
@@ -80,17 +80,11 @@ async fn login(
 }
 
 async fn refresh(State(app): State<App>, hop: Hop, Json(body): Json<Value>) -> Result<Response, ApiError> {
-    let old = read(&body, |body| {
+    let old = read_members(&body, |body| {
         body.only(&["refresh_token"]);
         Some(Refresh { refresh_token: body.secret("refresh_token")? })
     })?;
     pass::<Tokens>(&app, &hop, "/internal/user/sessions/refresh", &old).await
-}
-
-fn read<T>(body: &Value, read: impl FnOnce(&Object<'_>) -> Option<T>) -> Result<T, ApiError> {
-    let detail = "the body has not the members that are asked for; see `errors`";
-    let invalid = |errors| ApiError::unprocessable("body_invalid", detail, errors);
-    fields::read(body, read).map_err(|mistakes| mistakes.into_error(invalid))
 }
 
 async fn pass<T: Serialize + DeserializeOwned>(

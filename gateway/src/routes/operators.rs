@@ -6,31 +6,39 @@ use std::time::Duration;
 use axum::{
     body::{Body, Bytes},
     extract::{OriginalUri, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
+    http::{HeaderMap, HeaderName, Method, header},
     response::{IntoResponse as _, Response},
     routing::on,
 };
-use contract::orchestrator_api::{HEADER_ACTOR, HEADER_ROLE};
 use futures::StreamExt as _;
 use kit::http::ApiError;
 
 use crate::{
     access::{Access, Caller},
     app::App,
-    endpoint::{Endpoint, Limit, OPERATION_BYTES_MAX, Verb},
+    endpoint::{Endpoint, Limit, NO_BODY_BYTES_MAX, OPERATION_BYTES_MAX, Verb},
     hop::Hop,
     streams::{LAST_EVENT_ID, until_ended},
     upstream::{Call, Part, READ_TIMEOUT, Repeat, UpstreamError},
 };
 
-pub(crate) const PASS: Endpoint = Endpoint {
-    verb: Verb::Any,
+/// Reads are for viewers too; the orchestrator masks what they may not see.
+pub(crate) const READ: Endpoint = Endpoint {
+    verb: Verb::Get,
+    access: Access::Viewer,
+    body_bytes_max: NO_BODY_BYTES_MAX,
+    about: "reads of the orchestrator's interface",
+    ..ACT
+};
+
+pub(crate) const ACT: Endpoint = Endpoint {
+    verb: Verb::Change,
     path: "/ops/api/{*path}",
     access: Access::Operator,
     limit: Limit::Operate,
     body_bytes_max: OPERATION_BYTES_MAX,
     part: Part::Orchestrator,
-    about: "the orchestrator's interface, for operators",
+    about: "acts of the orchestrator's interface, and their plans",
     handler: |methods| on(methods, pass),
 };
 
@@ -122,16 +130,8 @@ fn passed_in(headers: &HeaderMap, caller: Caller) -> Result<HeaderMap, ApiError>
             passed.insert(name, value.clone());
         }
     }
-    name_actor(&mut passed, caller)?;
+    caller.name_in(&mut passed)?;
     Ok(passed)
-}
-
-/// Says to the orchestrator who acts.
-pub(super) fn name_actor(headers: &mut HeaderMap, caller: Caller) -> Result<(), ApiError> {
-    let text = |text: &str| HeaderValue::from_str(text).map_err(|_| ApiError::internal());
-    headers.insert(HeaderName::from_static(HEADER_ACTOR), text(&caller.user_id.to_string())?);
-    headers.insert(HeaderName::from_static(HEADER_ROLE), text(caller.role.as_str())?);
-    Ok(())
 }
 
 #[cfg(test)]

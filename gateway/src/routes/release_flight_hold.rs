@@ -8,7 +8,6 @@ use kit::http::{ApiError, Path};
 use super::{
     flight_holds::{HoldStatus, over, own_hold},
     hold_flight::Accepted,
-    operators::name_actor,
 };
 use crate::{
     access::{Access, Caller},
@@ -48,7 +47,7 @@ async fn release(
         if_head: None,
     };
     let mut call = Call::post(format!("/api/sagas/{saga_id}/actions"), &action, Repeat::Safe)?;
-    name_actor(&mut call.headers, caller)?;
+    caller.name_in(&mut call.headers)?;
     let response = app.orchestrator.call(&hop, call).await?;
     match response.status {
         StatusCode::OK => {}

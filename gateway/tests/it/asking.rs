@@ -64,7 +64,7 @@ async fn every_kind_of_bad_token_is_refused_with_a_challenge() {
         ("issued in the future", with("iat", json!((now + TimeDelta::seconds(60)).timestamp()))),
         ("another issuer", with("iss", json!("somebody"))),
         ("another audience", with("aud", json!("something"))),
-        ("an unknown role", with("role", json!("admin"))),
+        ("an unknown role", with("role", json!("root"))),
         ("no person", with("sub", json!("ord_1"))),
         ("an absurd time", with("exp", json!(i64::MIN))),
         ("too long", "a".repeat(5000)),

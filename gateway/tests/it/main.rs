@@ -15,6 +15,7 @@ mod holding;
 mod operating;
 mod ordering;
 mod paying;
+mod people;
 mod program;
 mod reading;
 mod readme;

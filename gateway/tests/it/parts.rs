@@ -1,6 +1,8 @@
 //! The parts behind the door, as small servers over shared memory: they answer with the contract's types, can be
 //! stopped, and can be told to misbehave.
 
+mod people;
+
 use std::{
     collections::{BTreeMap, HashMap},
     net::SocketAddr,
@@ -64,6 +66,7 @@ pub(crate) struct Memory {
     pub(crate) orders: HashMap<OrderId, OrderView>,
     pub(crate) sagas: BTreeMap<SagaId, SagaView>,
     pub(crate) payments: HashMap<PaymentId, PaymentView>,
+    pub(crate) people: people::People,
     pub(crate) starts: Vec<StartSaga>,
     /// The address and the body of each signal.
     pub(crate) signals: Vec<(String, Value)>,
@@ -119,7 +122,8 @@ impl Parts {
                 Router::new()
                     .route("/internal/user/jwks", get(jwks))
                     .route("/internal/user/users", post(register))
-                    .route("/internal/user/sessions", post(login)),
+                    .route("/internal/user/sessions", post(login))
+                    .merge(people::routes()),
             ))
             .merge(part(
                 "flights",
@@ -154,6 +158,7 @@ impl Parts {
             .route("/api/sagas/{id}/actions", post(act))
             .route("/api/sagas/{id}/events", get(events))
             .route("/api/echo/{*rest}", any(echo))
+            .route("/internal/audit", post(people::audit))
             .layer(middleware::from_fn_with_state((self.clone(), "orchestrator"), moody))
             .route("/ready", get(ready))
             .layer(middleware::from_fn_with_state(self.clone(), hanging))
@@ -205,7 +210,7 @@ impl Drop for Running {
 
 async fn remember(State(parts): State<Parts>, request: Request, next: Next) -> Response {
     let asked = format!("{} {}", request.method(), request.uri());
-    if !matches!(request.uri().path(), "/health" | "/ready") {
+    if !matches!(request.uri().path(), "/health" | "/ready" | "/internal/user/rights") {
         let mut memory = parts.memory();
         memory.asked.push(asked);
         let host = request.headers()[header::HOST].to_str().unwrap();

@@ -10,12 +10,15 @@ use axum::{
 };
 use contract::{
     JobId, SagaId, card_number,
-    orchestrator_api::{AUDIT_ASKED, AuditFact, HEADER_ACTOR, HEADER_ROLE, REASON_BYTES_MAX},
+    orchestrator_api::{
+        AUDIT_ASKED, AuditFact, AuditRecord, AuditRequest, HEADER_ACTOR, HEADER_ROLE, REASON_BYTES_MAX,
+    },
 };
-use kit::http::{ApiError, BODY_BYTES_MAX, ProblemCode};
+use kit::http::{ApiError, BODY_BYTES_MAX, Json, ProblemCode};
+use machine::Operator;
 use serde::Deserialize;
 
-use super::{Api, problems};
+use super::{Api, operator, problems};
 use crate::names;
 
 /// The beginning of all paths.
@@ -55,7 +58,7 @@ pub(super) async fn write_down(State(api): State<Api>, request: Request, next: N
     };
     let asked = asked(&api, &path, &head.headers, &body);
     let number = match append(&api, &asked).await {
-        Ok(number) => number,
+        Ok(row) => row.number,
         // An act that cannot be written down is not carried out.
         Err(problem) => return problem.into_response(),
     };
@@ -73,14 +76,35 @@ pub(super) async fn write_down(State(api): State<Api>, request: Request, next: N
     response
 }
 
-/// Appends a row; the answer is its number. The head goes to the log and to the metrics too: who alters the database
+/// Writes a row about an act that another part carries out.
+pub(super) async fn write(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    Json(request): Json<AuditRequest>,
+) -> Result<Json<AuditRecord>, ApiError> {
+    let Operator { actor, role, reason } = operator::read(&headers, &request.reason)?;
+    let fact = AuditFact {
+        at: api.shared.clock.now(),
+        actor,
+        role,
+        request_id: kept(&request.request_id, TEXT_BYTES_MAX),
+        act: kept(&request.act, TEXT_BYTES_MAX),
+        target: kept(&request.target, TEXT_BYTES_MAX),
+        reason,
+        outcome: kept(&request.outcome, TEXT_BYTES_MAX),
+        answers: request.answers,
+    };
+    append(&api, &fact).await.map(Json)
+}
+
+/// Appends a row, and answers it. The head goes to the log and to the metrics too: who alters the database
 /// alters neither.
-async fn append(api: &Api, fact: &AuditFact) -> Result<u64, ApiError> {
+async fn append(api: &Api, fact: &AuditFact) -> Result<AuditRecord, ApiError> {
     let row = api.shared.journal.audit(fact).await.map_err(|error| problems::journal(&error))?;
     // Exact for more acts than there will ever be.
     metrics::gauge!(names::AUDIT_HEAD).set(f64::from(u32::try_from(row.number).unwrap_or(u32::MAX)));
     tracing::info!(number = row.number, hash = row.hash, act = row.fact.act, "the audit log's head");
-    Ok(row.number)
+    Ok(row)
 }
 
 fn asked(api: &Api, path: &str, headers: &HeaderMap, body: &Bytes) -> AuditFact {

@@ -1,7 +1,10 @@
 //! The audit log: each act of an operator is in it, before and after, and the chain holds.
 
-use contract::saga::SagaStatus;
-use reqwest::StatusCode;
+use contract::{
+    orchestrator_api::{HEADER_ACTOR, HEADER_ROLE},
+    saga::SagaStatus,
+};
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::{
@@ -12,6 +15,8 @@ use crate::{
 on_both_journals!(
     what_operators_do_and_are_refused_is_written_down_and_the_chain_holds,
     reads_plans_and_the_starts_of_clients_are_not_written_down,
+    an_act_of_another_part_is_written_down_by_the_gateway,
+    a_viewer_sees_documents_masked_and_live_ones_too,
 );
 
 async fn what_operators_do_and_are_refused_is_written_down_and_the_chain_holds(rig: &Rig) {
@@ -67,6 +72,50 @@ async fn reads_plans_and_the_starts_of_clients_are_not_written_down(rig: &Rig) {
     running.client.get(&path).await;
     let (_, proof) = running.client.get("/api/audit/verification").await;
     assert_eq!((&proof["checked"], &proof["head"]["number"]), (&json!(0), &json!(0)), "{proof}");
+}
+
+async fn an_act_of_another_part_is_written_down_by_the_gateway(rig: &Rig) {
+    let running = rig.orchestrator().await;
+    let row = |outcome: &str, answers: Option<u64>, reason: &str| {
+        json!({
+            "request_id": "req_1", "act": "disable", "target": "usr_2", "reason": reason, "outcome": outcome,
+            "answers": answers,
+        })
+    };
+    let (status, asked) = running.client.post("/internal/audit", &row("asked", None, "left us")).await;
+    assert_eq!((status, &asked["number"]), (StatusCode::OK, &json!(1)), "{asked}");
+    running.client.post("/internal/audit", &row("admin_last", Some(1), "left us")).await;
+    let (status, refused) = running.client.post("/internal/audit", &row("asked", None, "")).await;
+    assert_eq!((status, &refused["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("reason_invalid")));
+    let (_, page) = running.client.get("/api/audit").await;
+    let rows: Vec<String> = page["items"].as_array().unwrap().iter().rev().map(words).collect();
+    assert_eq!(
+        rows,
+        [
+            "1 usr_test/operator disable usr_2: asked, left us",
+            "2 usr_test/operator disable usr_2: admin_last, answers 1, left us",
+        ]
+    );
+}
+
+async fn a_viewer_sees_documents_masked_and_live_ones_too(rig: &Rig) {
+    let running = rig.orchestrator().await;
+    let _worker = rig.worker().await;
+    let saga = running.client.start("trip", "mail zoe@example.com").await;
+    running.client.reaches(saga, SagaStatus::Completed).await;
+    let read = async |role: &str, path: &str| {
+        let request = running.client.request(Method::GET, &format!("/api/sagas/{saga}{path}"));
+        let answer = request.header(HEADER_ACTOR, "usr_test").header(HEADER_ROLE, role).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+        answer.text().await.unwrap()
+    };
+    for path in ["", "/journal", "/export", "/events"] {
+        let (whole, masked) = (read("operator", path).await, read("viewer", path).await);
+        assert!(!masked.contains("zoe@") && !masked.is_empty(), "{path}: {masked}");
+        if path.is_empty() || path == "/export" {
+            assert!(whole.contains("mail zoe@example.com") && masked.contains("mail (masked)"), "{path}: {whole}");
+        }
+    }
 }
 
 fn words(row: &Value) -> String {

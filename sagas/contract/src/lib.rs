@@ -33,6 +33,7 @@ pub mod feed;
 pub mod flights;
 pub mod order;
 pub mod payment;
+pub mod personal;
 pub mod user;
 
 pub mod orchestrator_api;

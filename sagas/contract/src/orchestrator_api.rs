@@ -27,6 +27,7 @@
 //! | `GET /api/audit?actor&target&act&page_size&page_token` | [`Page`](crate::Page) of [`AuditRecord`], newest first |
 //! | `GET /api/sagas/{id}/export` | the saga as a line of an export; 404 |
 //! | `GET /api/exports` | [`Page`](crate::Page) of [`RetiredWeek`], newest first |
+//! | `POST /internal/audit` with [`AuditRequest`] | [`AuditRecord`]; for the gateway only |
 //! | `GET /api/audit/verification?after` | [`AuditVerification`] |
 //!
 //! Every call carries the internal token; operators' calls also `x-sojourn-actor` and `x-sojourn-role`.
@@ -50,7 +51,9 @@ mod signals;
 mod starts;
 
 pub use actions::{ActionRequest, HEADER_ACTOR, HEADER_ROLE, REASON_BYTES_MAX};
-pub use audit::{AUDIT_ASKED, AUDIT_HASH_NONE, AuditBreak, AuditFact, AuditHead, AuditRecord, AuditVerification};
+pub use audit::{
+    AUDIT_ASKED, AUDIT_HASH_NONE, AuditBreak, AuditFact, AuditHead, AuditRecord, AuditRequest, AuditVerification,
+};
 pub use audit_chain::{find_break, next_row};
 pub use dead_letters::DeadLetterView;
 pub use definitions::{DefinitionFinding, DefinitionView, Definitions, StepShape};

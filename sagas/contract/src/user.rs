@@ -1,7 +1,12 @@
 //! The user domain's internal HTTP (registration, login, refresh), its events, and the claims of access tokens.
 
+mod people;
+
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
+pub use self::people::{ChangeRights, CreatePerson, Person, RightsGeneration, SetRole};
 use crate::{command::Route, event::Event, ids::UserId};
 
 /// The body of `POST /internal/users`, as a person typed it: 201 [`Registered`], 409 when the address is taken, 422 with
@@ -76,26 +81,57 @@ pub struct Tokens {
     pub expires_in: u64,
 }
 
-/// The rights of a person.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// The rights of a person. Each role may do what the one before it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// A person who books trips.
     Client,
+    /// A person who looks at sagas, with personal fields and payment tokens masked.
+    Viewer,
     /// A person who inspects and repairs sagas.
     Operator,
+    /// A person who manages the others.
+    Admin,
 }
 
 impl Role {
+    /// All roles, from the least rights to the most.
+    pub const ALL: [Self; 4] = [Self::Client, Self::Viewer, Self::Operator, Self::Admin];
+
     /// The word in columns and claims.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Client => "client",
+            Self::Viewer => "viewer",
             Self::Operator => "operator",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// True for a role that sees documents as they are: a client's are its own.
+    #[must_use]
+    pub const fn sees_personal_data(self) -> bool {
+        match self {
+            Self::Client | Self::Operator | Self::Admin => true,
+            Self::Viewer => false,
         }
     }
 }
+
+impl FromStr for Role {
+    type Err = RoleError;
+
+    fn from_str(word: &str) -> Result<Self, RoleError> {
+        Self::ALL.into_iter().find(|role| role.as_str() == word).ok_or(RoleError)
+    }
+}
+
+/// Why a word is not a role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the roles are client, viewer, operator and admin")]
+pub struct RoleError;
 
 /// The claims of an access token (RFC 9068 names, where it has them).
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -114,6 +150,9 @@ pub struct Claims {
     pub exp: i64,
     /// The token's own id, by which it can be denied.
     pub jti: String,
+    /// The generation of the person's rights. A token of an earlier one than the person's is void.
+    #[serde(default)]
+    pub generation: u32,
 }
 
 /// The `iss` of every access token.

@@ -1,6 +1,6 @@
 //! A domain as a worker runs it: its handlers by name, its tables, its reads and its background work.
 
-use std::{collections::BTreeMap, fmt, future::Future, pin::Pin, sync::Arc};
+use std::{collections::BTreeMap, error::Error, fmt, future::Future, pin::Pin, sync::Arc};
 
 use axum::Router;
 use contract::{
@@ -45,6 +45,8 @@ impl fmt::Debug for Resources {
 }
 
 pub(crate) type Background = Box<dyn FnOnce(Resources) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
+pub(crate) type Check = Box<dyn FnOnce(Resources) -> Pin<Box<dyn Future<Output = CheckResult> + Send>> + Send>;
+type CheckResult = Result<(), Box<dyn Error + Send + Sync>>;
 pub(crate) type Reads = Box<dyn FnOnce(&Resources) -> Router + Send>;
 type Decode = fn(&RawValue) -> Result<AnyCommand, serde_json::Error>;
 type NullReply = Box<dyn Fn(&RawValue) -> Result<StoredOutcome, HandlerError> + Send + Sync>;
@@ -58,6 +60,7 @@ pub struct Domain {
     pub(crate) subscriptions: Subscriptions,
     pub(crate) retentions: Vec<Retention>,
     pub(crate) reads: Option<Reads>,
+    pub(crate) checks: Vec<Check>,
     pub(crate) setups: Vec<Background>,
     pub(crate) background: Vec<Background>,
 }
@@ -87,6 +90,7 @@ impl Domain {
             subscriptions: Subscriptions::new(),
             retentions: Vec::new(),
             reads: None,
+            checks: Vec::new(),
             setups: Vec::new(),
             background: Vec::new(),
         }
@@ -168,6 +172,16 @@ impl Domain {
     #[must_use]
     pub fn http(mut self, reads: impl FnOnce(&Resources) -> Router + Send + 'static) -> Self {
         self.reads = Some(Box::new(reads));
+        self
+    }
+
+    /// Looks at the domain's data before anything else is done with it: an error keeps the worker from starting.
+    #[must_use]
+    pub fn check<F>(mut self, check: impl FnOnce(Resources) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = CheckResult> + Send + 'static,
+    {
+        self.checks.push(Box::new(move |resources| Box::pin(check(resources))));
         self
     }
 

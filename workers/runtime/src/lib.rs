@@ -82,6 +82,7 @@ pub use lock_order::{Batch, LockOrder};
 pub use offer_keys::{DEVELOPMENT_OFFER_KEY, OfferError, OfferKeys, OfferKeysError, Opened};
 pub use offers::{OfferQuery, OfferReadError, OfferReads};
 pub use retention::Retention;
+pub use running_domain::open_resources;
 pub use settings::{DATABASE_PREFIX, Settings};
 pub use start_error::StartError;
 pub use sweeper::run_sweeper;

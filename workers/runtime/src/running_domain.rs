@@ -18,7 +18,7 @@ use crate::{
     events::{handler::Subscriptions, outbox::Events, relay::Relay, subscriber::Subscriber},
     failure::pauses,
     pruner::Pruner,
-    settings::Settings,
+    settings::{DATABASE_PREFIX, Settings},
     start_error::StartError,
 };
 
@@ -39,6 +39,22 @@ pub(crate) struct RunningDomain {
     pub(crate) bulkheads: Bulkheads,
     pub(crate) reads: Router,
     pub(crate) tasks: Vec<JoinHandle<()>>,
+}
+
+/// Opens a domain's database, with its tables and the runtime's, without running the domain: for acts of those who have
+/// the database, such as the first person of an installation.
+///
+/// # Errors
+/// [`StartError`] names what is missing.
+pub async fn open_resources(
+    database_url: &str,
+    domain: &Domain,
+    clock: Arc<dyn Clock>,
+) -> Result<Resources, StartError> {
+    let database = format!("{DATABASE_PREFIX}{}", domain.route.as_str());
+    let bulkheads = Bulkheads::open(database_url, &database, 1, domain, clock.now()).await?;
+    let (pool, events) = (bulkheads.jobs, Events::new(domain.route));
+    Ok(Resources { pool, clock, token: CancellationToken::new(), events })
 }
 
 impl Shared {
@@ -68,6 +84,10 @@ impl Shared {
             token: self.token.clone(),
             events: events.clone(),
         };
+        for check in domain.checks {
+            let checked = check(resources.clone()).await;
+            checked.map_err(|source| StartError::Check { domain: name, source })?;
+        }
         for task in domain.setups {
             task(resources.clone()).await;
         }

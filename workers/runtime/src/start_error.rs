@@ -26,6 +26,15 @@ pub enum StartError {
         #[source]
         source: sqlx::migrate::MigrateError,
     },
+    /// The domain's data is not fit to start with.
+    #[error("the data of `{domain}` is not fit to start with")]
+    Check {
+        /// The domain that it is of.
+        domain: &'static str,
+        /// The reason, and the way out.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The queues cannot be declared.
     #[error("the queue of `{domain}` cannot be declared")]
     Declare {

@@ -1,5 +1,6 @@
 //! Acts of people: each changes the domain's rows in one transaction and answers at once.
 
+pub(crate) mod change_rights;
 pub(crate) mod log_in;
 pub(crate) mod refresh;
 pub(crate) mod register;

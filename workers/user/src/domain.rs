@@ -1,6 +1,6 @@
 //! The domain as the `worker` program runs it.
 
-use std::sync::Arc;
+use std::{error::Error, sync::Arc};
 
 use chrono::TimeDelta;
 use contract::command::Route;
@@ -12,7 +12,7 @@ use worker_runtime::{Domain, Resources, Retention};
 
 use crate::{
     commands::register::RegistrationError,
-    demo::ensure_people,
+    demo::{ensure_people, refuse_public_passwords},
     http::{self, People},
     keys::{KeyError, SigningKey},
     session::Lifetimes,
@@ -66,10 +66,19 @@ pub fn domain(settings: &Settings, production: bool) -> Result<Domain, SetupErro
     let reads = people.clone();
     let mut domain =
         Domain::new(Route::User, &MIGRATOR).http(move |resources| http::router(reads(resources))).keep(ENDED_SESSIONS);
+    if production {
+        let people = people.clone();
+        domain = domain.check(move |resources| check_demo_people(people(&resources)));
+    }
     if let Some(password) = settings.demo_password(production).cloned() {
         domain = domain.setup(move |resources| make_demo_people(people(&resources), password));
     }
     Ok(domain)
+}
+
+async fn check_demo_people(people: People) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let passwords = people.passwords().await?;
+    Ok(refuse_public_passwords(&people.pool, passwords).await?)
 }
 
 async fn make_demo_people(people: People, password: SecretString) {

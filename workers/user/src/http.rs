@@ -1,5 +1,7 @@
 //! The domain's internal HTTP: registration, login, refresh and the published keys.
 
+mod people;
+
 use std::sync::Arc;
 
 use axum::{
@@ -25,6 +27,7 @@ use crate::{
         refresh::refresh,
         register::{RegistrationError, register},
     },
+    demo::refuse_reserved,
     hashing::{HashingError, Passwords},
     keys::SigningKey,
     session::{Lifetimes, SessionError},
@@ -58,6 +61,7 @@ pub(crate) fn router(people: People) -> Router {
         .route("/sessions", post(open_session))
         .route("/sessions/refresh", post(refresh_session))
         .route("/jwks", get(published_keys))
+        .merge(people::router())
         .with_state(people)
 }
 
@@ -65,6 +69,7 @@ async fn register_person(
     State(people): State<People>,
     Json(person): Json<Register>,
 ) -> Result<(StatusCode, Json<Registered>), ApiError> {
+    refuse_reserved(&person.email)?;
     let user_id = kit::ids::user_id();
     let passwords = people.passwords().await.map_err(RegistrationError::from)?;
     register(&people.pool, &people.events, passwords, user_id, person, Role::Client, people.clock.now()).await?;

@@ -33,6 +33,17 @@ struct Inner {
     published: JwkSet,
 }
 
+/// The person that a token is for, and its rights.
+#[derive(Debug, Clone, Copy)]
+pub struct Rights {
+    /// The person.
+    pub user_id: UserId,
+    /// The person's role.
+    pub role: Role,
+    /// The generation of the rights.
+    pub generation: u32,
+}
+
 /// Why there is no signing key.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
@@ -106,19 +117,19 @@ impl SigningKey {
     /// When it cannot be signed, which no input can bring about.
     pub fn sign(
         &self,
-        user: UserId,
-        role: Role,
+        Rights { user_id, role, generation }: Rights,
         now: DateTime<Utc>,
         good_for: Duration,
     ) -> Result<String, jsonwebtoken::errors::Error> {
         let claims = Claims {
             iss: TOKEN_ISSUER.to_owned(),
             aud: TOKEN_AUDIENCE.to_owned(),
-            sub: user,
+            sub: user_id,
             role,
             iat: now.timestamp(),
             exp: (now + good_for).timestamp(),
             jti: kit::ids::uuid_random().to_string(),
+            generation,
         };
         jsonwebtoken::encode(&self.0.header, &claims, &self.0.key)
     }
@@ -172,14 +183,15 @@ mod tests {
 
         let user = UserId::from_uuid(uuid::Uuid::from_u128(7));
         let now = DateTime::from_timestamp(4_000_000_000, 0).unwrap();
-        let token = first.sign(user, Role::Client, now, Duration::minutes(15)).unwrap();
+        let rights = Rights { user_id: user, role: Role::Client, generation: 3 };
+        let token = first.sign(rights, now, Duration::minutes(15)).unwrap();
         let header = jsonwebtoken::decode_header(&token).unwrap();
         let jwk = again.published().find(header.kid.as_deref().unwrap()).unwrap();
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_audience(&[TOKEN_AUDIENCE]);
         validation.set_issuer(&[TOKEN_ISSUER]);
         let claims = decode::<Claims>(&token, &DecodingKey::from_jwk(jwk).unwrap(), &validation).unwrap().claims;
-        assert_eq!((claims.sub, claims.exp - claims.iat), (user, 900));
+        assert_eq!((claims.sub, claims.exp - claims.iat, claims.generation), (user, 900, 3));
         assert_eq!(header.typ.as_deref(), Some(TOKEN_TYPE));
         let published = serde_json::to_string(first.published()).unwrap();
         assert!(!published.contains("\"d\""), "the private half is published");

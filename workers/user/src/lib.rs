@@ -13,9 +13,12 @@ mod demo;
 mod hashing;
 mod keys;
 mod password;
+mod people;
 mod session;
 
-pub use demo::{DEMO_CLIENT_EMAIL, DEMO_OPERATOR_EMAIL};
+pub mod admin;
+
+pub use demo::{DEMO_ADMIN_EMAIL, DEMO_CLIENT_EMAIL, DEMO_OPERATOR_EMAIL, DEMO_VIEWER_EMAIL};
 pub use domain::{DATABASE, MIGRATOR, SetupError, domain};
-pub use keys::{KeyError, SigningKey};
+pub use keys::{KeyError, Rights, SigningKey};
 pub use settings::{DEVELOPMENT_DEMO_PASSWORD, SIGNING_KEY_FILE_DEFAULT, Settings};

@@ -12,7 +12,10 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 use worker_runtime::DomainError;
 
-use crate::{hashing::HashingError, keys::SigningKey};
+use crate::{
+    hashing::HashingError,
+    keys::{Rights, SigningKey},
+};
 
 /// Random bytes of a refresh token: as hard to guess as a key.
 const REFRESH_TOKEN_BYTES: usize = 32;
@@ -70,23 +73,26 @@ pub(crate) async fn issue(tx: &mut PgConnection, session_id: Uuid, now: DateTime
 /// The answer to a login and to a refresh.
 pub(crate) fn tokens(
     key: &SigningKey,
-    user_id: UserId,
-    role: Role,
+    rights: Rights,
     refresh_token: String,
     lifetimes: Lifetimes,
     now: DateTime<Utc>,
 ) -> Result<Tokens, SessionError> {
     Ok(Tokens {
-        access_token: key.sign(user_id, role, now, lifetimes.access)?,
+        access_token: key.sign(rights, now, lifetimes.access)?,
         refresh_token,
         token_type: "Bearer".to_owned(),
         expires_in: lifetimes.access.num_seconds().unsigned_abs(),
     })
 }
 
-pub(crate) fn read_role(user_id: UserId, role: &str) -> Result<Role, DomainError> {
-    [Role::Client, Role::Operator]
-        .into_iter()
-        .find(|known| known.as_str() == role)
-        .ok_or_else(|| DomainError::broken_row("person", "role", user_id, format!("`{role}` is no role")))
+/// The rights that a row of a person has.
+pub(crate) fn read_rights(user_id: Uuid, role: &str, generation: i32) -> Result<Rights, DomainError> {
+    let broken = |column, detail| DomainError::broken_row("person", column, user_id, detail);
+    let generation = u32::try_from(generation).map_err(|error| broken("generation", error.to_string()))?;
+    Ok(Rights { user_id: UserId::from_uuid(user_id), role: read_role(user_id, role)?, generation })
+}
+
+pub(crate) fn read_role(user_id: Uuid, role: &str) -> Result<Role, DomainError> {
+    role.parse().map_err(|error| DomainError::broken_row("person", "role", user_id, format!("`{role}`: {error}")))
 }

@@ -25,6 +25,8 @@ mod tests {
     struct People {
         harness: Harness,
         clock: Arc<ManualClock>,
+        settings: Settings,
+        database: String,
         _folder: tempfile::TempDir,
     }
 
@@ -40,7 +42,53 @@ mod tests {
             let clock = Arc::new(ManualClock::new(kit::clock::system().now()));
             let database = private_servers::testing::database("user").await;
             let domain = worker_user::domain(&settings, false).unwrap();
-            Self { harness: Harness::open(domain, &database, clock.clone()).await, clock, _folder: folder }
+            let harness = Harness::open(domain, &database, clock.clone()).await;
+            Self { harness, clock, settings, database, _folder: folder }
+        }
+
+        /// Begins as a worker does, in production or not.
+        async fn begin(&self, production: bool) -> Result<(), String> {
+            let domain = worker_user::domain(&self.settings, production).unwrap();
+            Harness::begin(domain, &self.database, self.clock.clone()).await.map_err(|error| error.to_string())
+        }
+
+        async fn get(&self, path: &str) -> Value {
+            let request = Request::get(format!("/internal/user/{path}")).body(Body::empty()).unwrap();
+            let answer = self.harness.reads().oneshot(request).await.unwrap();
+            assert_eq!(answer.status(), StatusCode::OK, "{path}");
+            serde_json::from_slice(&to_bytes(answer.into_body(), 1 << 20).await.unwrap()).unwrap()
+        }
+
+        /// Makes a person with a role, and answers the id.
+        async fn create(&self, email: &str, role: &str) -> String {
+            let person = json!({
+                "email": email, "name": "Ada", "password": PASSWORD, "role": role, "reason": "a test says so",
+            });
+            let (status, made) = self.post("people", person).await;
+            assert_eq!((status, &made["role"]), (StatusCode::CREATED, &json!(role)), "{made}");
+            made["user_id"].as_str().unwrap().to_owned()
+        }
+
+        async fn change(&self, id: &str, act: &str, mut body: Value) -> (StatusCode, Value) {
+            body["reason"] = json!("a test says so");
+            self.post(&format!("people/{id}/{act}"), body).await
+        }
+
+        /// The role and the generation of an access token.
+        async fn rights(&self, tokens: &Value) -> (Role, u32) {
+            let claims = self.claims(tokens).await;
+            (claims.role, claims.generation)
+        }
+
+        async fn claims(&self, tokens: &Value) -> Claims {
+            let token = tokens["access_token"].as_str().unwrap();
+            let header = jsonwebtoken::decode_header(token).unwrap();
+            let keys = self.keys().await;
+            let key = DecodingKey::from_jwk(keys.find(header.kid.as_deref().unwrap()).unwrap()).unwrap();
+            let mut validation = Validation::new(Algorithm::EdDSA);
+            validation.set_audience(&[TOKEN_AUDIENCE]);
+            validation.set_issuer(&[TOKEN_ISSUER]);
+            jsonwebtoken::decode::<Claims>(token, &key, &validation).unwrap().claims
         }
 
         async fn post(&self, path: &str, body: Value) -> (StatusCode, Value) {
@@ -91,14 +139,7 @@ mod tests {
         assert!(!events[0].1.data.to_string().contains("xample"), "an event tells an address");
 
         let tokens = people.log_in(" ada@example.COM ").await;
-        let token = tokens["access_token"].as_str().unwrap();
-        let header = jsonwebtoken::decode_header(token).unwrap();
-        let keys = people.keys().await;
-        let key = DecodingKey::from_jwk(keys.find(header.kid.as_deref().unwrap()).unwrap()).unwrap();
-        let mut validation = Validation::new(Algorithm::EdDSA);
-        validation.set_audience(&[TOKEN_AUDIENCE]);
-        validation.set_issuer(&[TOKEN_ISSUER]);
-        let claims = jsonwebtoken::decode::<Claims>(token, &key, &validation).unwrap().claims;
+        let claims = people.claims(&tokens).await;
         assert_eq!(
             (claims.sub.to_string(), claims.role),
             (registered["user_id"].as_str().unwrap().to_owned(), Role::Client)
@@ -295,5 +336,109 @@ mod tests {
         let stored = stored.join("\n");
         assert!(stored.contains("$argon2id$"), "{stored}");
         assert!(!stored.contains(PASSWORD) && !stored.contains(tokens["refresh_token"].as_str().unwrap()));
+    }
+
+    #[tokio::test]
+    async fn a_disabled_persons_sessions_end_and_what_was_issued_before_is_of_an_earlier_generation() {
+        let people = People::new().await;
+        let (ann, _eve) =
+            (people.create("ann@example.com", "operator").await, people.create("eve@example.com", "admin").await);
+        let tokens = people.log_in("ann@example.com").await;
+        assert_eq!(people.rights(&tokens).await, (Role::Operator, 0));
+        assert_eq!(people.get("rights").await, json!([]));
+        for _ in 0..2 {
+            let (status, disabled) = people.change(&ann, "disable", json!({})).await;
+            assert_eq!((status, disabled["disabled_at"].is_string()), (StatusCode::OK, true), "{disabled}");
+        }
+        assert_eq!(people.refresh(&tokens).await.0, StatusCode::UNAUTHORIZED);
+        let login = json!({ "email": "ann@example.com", "password": PASSWORD });
+        assert_eq!(people.post("sessions", login).await.1["code"], "login_wrong");
+        assert_eq!(
+            people.get("rights").await,
+            json!([{ "user_id": ann, "generation": 1 }]),
+            "a repetition counts once"
+        );
+
+        let (_, enabled) = people.change(&ann, "enable", json!({})).await;
+        assert_eq!(enabled["disabled_at"], Value::Null);
+        assert_eq!(people.refresh(&tokens).await.0, StatusCode::UNAUTHORIZED, "a session came back");
+        assert_eq!(people.rights(&people.log_in("ann@example.com").await).await, (Role::Operator, 2));
+        people.clock.advance(TimeDelta::hours(1));
+        assert_eq!(people.get("rights").await, json!([]), "no token of before can be left");
+    }
+
+    #[tokio::test]
+    async fn another_role_is_in_the_next_token_of_the_same_session() {
+        let people = People::new().await;
+        let ann = people.create("ann@example.com", "operator").await;
+        let tokens = people.log_in("ann@example.com").await;
+        let (status, _) = people.change(&ann, "role", json!({ "role": "viewer" })).await;
+        assert_eq!(status, StatusCode::OK);
+        assert_eq!(people.rights(&people.refresh(&tokens).await.1).await, (Role::Viewer, 1));
+        let (status, problem) = people.change(&ann, "role", json!({ "role": "root" })).await;
+        assert_eq!((status, &problem["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("body_invalid")));
+        let (status, problem) = people.change("usr_0192f0c1a2b37c4d8e5f000000000001", "disable", json!({})).await;
+        assert_eq!((status, &problem["code"]), (StatusCode::NOT_FOUND, &json!("person_unknown")));
+    }
+
+    #[tokio::test]
+    async fn there_is_always_an_admin_also_when_two_take_each_others_rights_away() {
+        let people = People::new().await;
+        let one = people.create("one@example.com", "admin").await;
+        let (status, problem) = people.change(&one, "role", json!({ "role": "operator" })).await;
+        assert_eq!((status, &problem["code"]), (StatusCode::CONFLICT, &json!("admin_last")));
+        let two = people.create("two@example.com", "admin").await;
+        let (first, second) =
+            tokio::join!(people.change(&one, "disable", json!({})), people.change(&two, "disable", json!({})));
+        let mut statuses = [first.0, second.0];
+        statuses.sort();
+        assert_eq!(statuses, [StatusCode::OK, StatusCode::CONFLICT]);
+    }
+
+    #[tokio::test]
+    async fn people_are_listed_by_role_and_address_in_pages() {
+        let people = People::new().await;
+        people.register("client@example.com").await;
+        for (email, role) in
+            [("ann@example.com", "viewer"), ("bob@example.com", "operator"), ("eve@example.com", "admin")]
+        {
+            people.create(email, role).await;
+        }
+        let emails = |page: &Value| -> Vec<String> {
+            page["items"].as_array().unwrap().iter().map(|one| one["email"].as_str().unwrap().to_owned()).collect()
+        };
+        let first = people.get("people?page_size=2").await;
+        assert_eq!(emails(&first), ["ann@example.com", "bob@example.com"]);
+        let rest =
+            people.get(&format!("people?page_size=2&page_token={}", first["next_page_token"].as_str().unwrap())).await;
+        assert_eq!((emails(&rest), &rest["next_page_token"]), (vec!["eve@example.com".to_owned()], &Value::Null));
+        assert_eq!(emails(&people.get("people?role=client").await), ["client@example.com"]);
+        assert_eq!(emails(&people.get("people?email=BOB@example.com").await), ["bob@example.com"]);
+        let shown = people.get(&format!("people/{}", rest["items"][0]["user_id"].as_str().unwrap())).await;
+        assert_eq!(shown, rest["items"][0]);
+    }
+
+    #[tokio::test]
+    async fn production_does_not_start_while_a_person_of_the_demonstration_has_the_public_password() {
+        let mut people = People::new().await;
+        people.settings.demo_password = SecretString::from(worker_user::DEVELOPMENT_DEMO_PASSWORD);
+        let stranger = people.register("Operator@sojourn.example").await;
+        assert_eq!(
+            (stranger.0, &stranger.1["errors"][0]["pointer"]),
+            (StatusCode::UNPROCESSABLE_ENTITY, &json!("#/email"))
+        );
+        assert_eq!(people.begin(true).await, Ok(()));
+        people.begin(false).await.unwrap();
+        people.begin(false).await.unwrap();
+        let refused = people.begin(true).await.unwrap_err();
+        assert!(refused.contains("admin@sojourn.example has the public password"), "{refused}");
+
+        people.create("eve@example.com", "admin").await;
+        for role in ["client", "viewer", "operator", "admin"] {
+            let found = people.get(&format!("people?email={role}@sojourn.example&role={role}")).await;
+            let id = found["items"][0]["user_id"].as_str().unwrap();
+            assert_eq!(people.change(id, "disable", json!({})).await.0, StatusCode::OK);
+        }
+        assert_eq!(people.begin(true).await, Ok(()));
     }
 }

@@ -47,6 +47,26 @@ pub struct AuditFact {
     pub answers: Option<u64>,
 }
 
+/// The body of `POST /internal/audit`, by which the gateway writes down an act that another part carries out: 200
+/// [`AuditRecord`]. The actor and the role are headers, as everywhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditRequest {
+    /// The request, as the door knows it.
+    pub request_id: String,
+    /// The act, such as `disable`.
+    pub act: String,
+    /// The object of the act.
+    pub target: String,
+    /// The reason that was given.
+    pub reason: String,
+    /// [`AUDIT_ASKED`] before the act; then `done`, or the error's code.
+    pub outcome: String,
+    /// The number of the row in which it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers: Option<u64>,
+}
+
 /// The last row, as the log's database holds it beside the rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditHead {

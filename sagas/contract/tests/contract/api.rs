@@ -1,16 +1,21 @@
 //! The orchestrator's interface and the user domain's bodies.
 
+use chrono::{DateTime, Utc};
 use contract::{
     Evidence, Op, Page, PageToken, RequestId, Route,
     command::Refusal,
     orchestrator_api::{
-        ActionRequest, AuditBreak, AuditFact, AuditHead, AuditRecord, AuditVerification, DeadLetterView, ErrorGroup,
-        LeftEffect, MigrationView, PlanView, PlannedCommand, PlannedTotal, PlannedWhen, Plans, PlansRequest,
-        QuarantinedSaga, RecordView, RetiredState, RetiredWeek, SagaPause, SagaStarted, SagaSummary, SagaTree,
-        SagaView, SignalEffect, SignalRequest, SignalView, StartKey, StartSaga, StepView, StepWork, Unplanned,
+        ActionRequest, AuditBreak, AuditFact, AuditHead, AuditRecord, AuditRequest, AuditVerification, DeadLetterView,
+        ErrorGroup, LeftEffect, MigrationView, PlanView, PlannedCommand, PlannedTotal, PlannedWhen, Plans,
+        PlansRequest, QuarantinedSaga, RecordView, RetiredState, RetiredWeek, SagaPause, SagaStarted, SagaSummary,
+        SagaTree, SagaView, SignalEffect, SignalRequest, SignalView, StartKey, StartSaga, StepView, StepWork,
+        Unplanned,
     },
     saga::{Action, Cause, FieldChange, PauseClock, PausedHolds, SagaStatus, StepKind, StepStatus},
-    user::{Claims, Login, Refresh, Register, Registered, Role, TOKEN_AUDIENCE, TOKEN_ISSUER, Tokens},
+    user::{
+        ChangeRights, Claims, CreatePerson, Login, Person, Refresh, Register, Registered, RightsGeneration, Role,
+        SetRole, TOKEN_AUDIENCE, TOKEN_ISSUER, Tokens,
+    },
 };
 use serde_json::json;
 
@@ -86,6 +91,7 @@ fn sagas() -> Vec<Golden> {
         golden("retired_week.least", retired(false)),
         golden("retired_states", RetiredState::ALL.to_vec()),
         golden("audit_record", audited()),
+        golden("audit_request", audit_request()),
         golden("audit_verification", verification()),
         golden("signal_request", SignalRequest { id: "evt_1".parse().unwrap(), payload: json!({"approved": true}) }),
         golden("signal_effects", signal_effects()),
@@ -220,6 +226,17 @@ fn plans() -> Plans {
     };
     let unplanned = vec![Unplanned { saga_id: saga(), refused }];
     Plans { plans: vec![plan(false)], unplanned, summary: vec![total] }
+}
+
+fn audit_request() -> AuditRequest {
+    AuditRequest {
+        request_id: "req_1".into(),
+        act: "disable".into(),
+        target: user().to_string(),
+        reason: "left the agency".into(),
+        outcome: "done".into(),
+        answers: Some(4),
+    }
 }
 
 fn audited() -> AuditRecord {
@@ -373,6 +390,21 @@ fn actions() -> Vec<Golden> {
     ]
 }
 
+fn person(disabled_at: Option<DateTime<Utc>>) -> Person {
+    let (email, name) = ("zoe@example.com".into(), "Zo\u{eb}".into());
+    Person { user_id: user(), email, name, role: Role::Operator, created_at: at(1), disabled_at }
+}
+
+fn create_person() -> CreatePerson {
+    CreatePerson {
+        email: "zoe@example.com".into(),
+        name: "Zo\u{eb}".into(),
+        password: "correct horse battery".into(),
+        role: Role::Operator,
+        reason: "joins the agency".into(),
+    }
+}
+
 fn users() -> Vec<Golden> {
     let (email, password) = (|| "zoe@example.com".to_owned(), || "correct horse battery".to_owned());
     let claims = Claims {
@@ -383,6 +415,7 @@ fn users() -> Vec<Golden> {
         iat: 1_800_000_000,
         exp: 1_800_000_900,
         jti: "01900000000070008000000000000009".into(),
+        generation: 3,
     };
     let tokens = Tokens {
         access_token: "eyJ.eyJ.sig".into(),
@@ -397,7 +430,13 @@ fn users() -> Vec<Golden> {
         golden("user.refresh", Refresh { refresh_token: "opaque".into() }),
         golden("user.tokens", tokens),
         golden("user.claims", claims),
-        golden("user.roles", vec![Role::Client, Role::Operator]),
+        golden("user.roles", Role::ALL.to_vec()),
+        golden("user.person", person(Some(at(9)))),
+        golden("user.person.least", person(None)),
+        golden("user.create_person", create_person()),
+        golden("user.set_role", SetRole { role: Role::Viewer, reason: "audits us".into() }),
+        golden("user.change_rights", ChangeRights { reason: "left the agency".into() }),
+        golden("user.rights_generations", vec![RightsGeneration { user_id: user(), generation: 3 }]),
     ]
 }
 

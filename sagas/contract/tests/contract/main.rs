@@ -21,6 +21,8 @@ mod explanations;
 mod golden;
 mod jobs;
 #[cfg(test)]
+mod masking;
+#[cfg(test)]
 mod offers;
 mod pauses;
 #[cfg(test)]

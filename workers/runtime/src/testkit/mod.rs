@@ -100,6 +100,28 @@ pub enum AfterPrepare {
 }
 
 impl Harness {
+    /// Does what a worker's start does with a domain's data: the checks, then the setups.
+    ///
+    /// # Errors
+    /// When a check keeps the worker from starting.
+    pub async fn begin(
+        domain: Domain,
+        database_url: &str,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let name = database_url.rsplit('/').next().unwrap_or_default().to_owned();
+        let bulkheads = Bulkheads::open(database_url, &name, CONNECTIONS_MAX, &domain, clock.now()).await?;
+        let (pool, events, token) = (bulkheads.jobs, Events::new(domain.route), CancellationToken::new());
+        let resources = Resources { pool, clock, token, events };
+        for check in domain.checks {
+            check(resources.clone()).await?;
+        }
+        for setup in domain.setups {
+            setup(resources.clone()).await;
+        }
+        Ok(())
+    }
+
     /// Opens the very database of `database_url`, with the domain's tables and the runtime's.
     pub async fn open(domain: Domain, database_url: &str, clock: Arc<dyn Clock>) -> Self {
         let name = database_url.rsplit('/').next().unwrap_or_default().to_owned();

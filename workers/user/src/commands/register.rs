@@ -41,6 +41,25 @@ pub(crate) async fn register(
 ) -> Result<(), RegistrationError> {
     let NewPerson { email, name, password } = NewPerson::parse(&person).map_err(RegistrationError::Invalid)?;
     let hash = passwords.hash(password).await?;
+    insert(pool, events, user_id, &Row { email, name, hash, role }, now).await
+}
+
+/// A person as it is stored.
+pub(crate) struct Row {
+    pub(crate) email: EmailAddress,
+    pub(crate) name: PersonName,
+    pub(crate) hash: String,
+    pub(crate) role: Role,
+}
+
+/// Stores a person, and announces it.
+pub(crate) async fn insert(
+    pool: &PgPool,
+    events: &Events,
+    user_id: UserId,
+    Row { email, name, hash, role }: &Row,
+    now: DateTime<Utc>,
+) -> Result<(), RegistrationError> {
     let mut tx = pool.begin().await.map_err(DomainError::doing("registering a person"))?;
     let inserted = sqlx::query(
         "INSERT INTO person (user_id, email, email_key, name, password_hash, role, created_at)
@@ -59,7 +78,7 @@ pub(crate) async fn register(
     if inserted.rows_affected() == 0 {
         return Err(RegistrationError::Taken);
     }
-    let announced = events.emit(&mut tx, now, None, &UserCreated { user_id, role }).await;
+    let announced = events.emit(&mut tx, now, None, &UserCreated { user_id, role: *role }).await;
     let announced = announced.map_err(|error| match error {
         HandlerError::Database(source) => DomainError::doing("announcing a person")(source).into(),
         other => RegistrationError::Event(other),
@@ -70,15 +89,15 @@ pub(crate) async fn register(
 }
 
 /// A registration that can be stored.
-struct NewPerson {
-    email: EmailAddress,
-    name: PersonName,
-    password: Password,
+pub(crate) struct NewPerson {
+    pub(crate) email: EmailAddress,
+    pub(crate) name: PersonName,
+    pub(crate) password: Password,
 }
 
 impl NewPerson {
     /// Reads all fields, so that a person hears of every mistake at once.
-    fn parse(typed: &Register) -> Result<Self, Vec<FieldError>> {
+    pub(crate) fn parse(typed: &Register) -> Result<Self, Vec<FieldError>> {
         let mut mistakes = Vec::new();
         let mut at = |pointer: &str, detail: String| {
             mistakes.push(FieldError { detail, pointer: pointer.to_owned() });

@@ -1,0 +1,103 @@
+//! People as they are stored, and the questions about them.
+
+use chrono::{DateTime, Utc};
+use contract::{
+    EmailAddress, UserId,
+    user::{Person, RightsGeneration, Role},
+};
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+use worker_runtime::DomainError;
+
+use crate::session::{read_rights, read_role};
+
+/// The most people whose rights changed within the life of an access token: more than an installation has operators.
+const CHANGED_MAX: i64 = 10_000;
+
+#[derive(sqlx::FromRow)]
+struct PersonRow {
+    user_id: Uuid,
+    email: String,
+    name: String,
+    role: String,
+    created_at: DateTime<Utc>,
+    disabled_at: Option<DateTime<Utc>>,
+}
+
+impl PersonRow {
+    fn into_person(self) -> Result<Person, DomainError> {
+        let Self { user_id, email, name, role, created_at, disabled_at } = self;
+        let role = read_role(user_id, &role)?;
+        Ok(Person { user_id: UserId::from_uuid(user_id), email, name, role, created_at, disabled_at })
+    }
+}
+
+/// The people that are asked for. Without a role: all who are more than clients.
+#[derive(Debug, Clone)]
+pub(crate) struct Filter {
+    pub(crate) role: Option<Role>,
+    pub(crate) email: Option<EmailAddress>,
+}
+
+/// The people after one, in the order of their registration.
+pub(crate) async fn list(
+    pool: &PgPool,
+    filter: &Filter,
+    after: Option<UserId>,
+    rows_max: u32,
+) -> Result<Vec<Person>, DomainError> {
+    let statement = "SELECT user_id, email, name, role, created_at, disabled_at FROM person
+         WHERE (role = $1 OR ($1 IS NULL AND role <> 'client'))
+           AND ($2::text IS NULL OR email_key = $2) AND ($3::uuid IS NULL OR user_id > $3)
+         ORDER BY user_id LIMIT $4";
+    let rows: Vec<PersonRow> = sqlx::query_as(statement)
+        .bind(filter.role.map(Role::as_str))
+        .bind(filter.email.as_ref().map(EmailAddress::key))
+        .bind(after.map(|after| after.uuid()))
+        .bind(i64::from(rows_max))
+        .fetch_all(pool)
+        .await
+        .map_err(DomainError::doing("listing people"))?;
+    rows.into_iter().map(PersonRow::into_person).collect()
+}
+
+/// One person.
+pub(crate) async fn find(pool: &PgPool, user_id: UserId) -> Result<Option<Person>, DomainError> {
+    let statement = "SELECT user_id, email, name, role, created_at, disabled_at FROM person WHERE user_id = $1";
+    let row: Option<PersonRow> = sqlx::query_as(statement)
+        .bind(user_id.uuid())
+        .fetch_optional(pool)
+        .await
+        .map_err(DomainError::doing("looking for a person"))?;
+    row.map(PersonRow::into_person).transpose()
+}
+
+/// One person, whose row is locked until the transaction ends.
+pub(crate) async fn find_locked(tx: &mut PgConnection, user_id: UserId) -> Result<Option<Person>, DomainError> {
+    let statement =
+        "SELECT user_id, email, name, role, created_at, disabled_at FROM person WHERE user_id = $1 FOR UPDATE";
+    let row: Option<PersonRow> = sqlx::query_as(statement)
+        .bind(user_id.uuid())
+        .fetch_optional(tx)
+        .await
+        .map_err(DomainError::doing("locking a person"))?;
+    row.map(PersonRow::into_person).transpose()
+}
+
+/// The people whose rights changed since a time.
+pub(crate) async fn changed_since(pool: &PgPool, since: DateTime<Utc>) -> Result<Vec<RightsGeneration>, DomainError> {
+    let rows: Vec<(Uuid, String, i32)> = sqlx::query_as(
+        "SELECT user_id, role, generation FROM person WHERE rights_changed_at > $1
+         ORDER BY rights_changed_at DESC LIMIT $2",
+    )
+    .bind(since)
+    .bind(CHANGED_MAX)
+    .fetch_all(pool)
+    .await
+    .map_err(DomainError::doing("looking for changed rights"))?;
+    let rights = rows.into_iter().map(|(user_id, role, generation)| {
+        read_rights(user_id, &role, generation)
+            .map(|rights| RightsGeneration { user_id: rights.user_id, generation: rights.generation })
+    });
+    rights.collect()
+}
