@@ -4,7 +4,7 @@ use contract::RequestId;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::{SETTLED_WITHIN, bench::Bench, past_pivot::stuck, until_status};
+use crate::{bench::Bench, past_pivot::stuck, until_status};
 
 pub(crate) async fn stuck_sagas_are_given_up_by_a_job(bench: &mut Bench) {
     let (_, first) = stuck(bench, "job-first").await;
@@ -30,12 +30,7 @@ pub(crate) async fn stuck_sagas_are_given_up_by_a_job(bench: &mut Bench) {
     bench.findings.problem("another job under that name", &other, 422, "idempotency_key_reused", &[]);
 
     let id = made.body["id"].as_str().unwrap_or_default().to_owned();
-    let finished = e2e::wait::until("the job is finished", SETTLED_WITHIN, || async {
-        let shown = bench.operator.get(&format!("/ops/api/jobs/{id}")).await.map_err(|error| format!("{error:#}"))?;
-        if shown.body["state"] == "finished" { Ok(shown.body) } else { Err(shown.body.to_string()) }
-    })
-    .await;
-    bench.findings.that("both took the act", finished["done"] == 2, &finished);
+    bench.ends(&["jobs", "watch", &id], 0, &["finished: 2 of 2 done"]).await;
     for saga in [&first, &second] {
         until_status(&bench.operator, saga, "abandoned").await;
         // What leaves the journal is whole: who did what, and why.

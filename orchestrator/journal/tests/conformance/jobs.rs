@@ -91,8 +91,11 @@ pub(crate) async fn the_results_of_a_job_are_noted_once_and_its_state_changes_on
     let new = new_job(Selection::Filter(orders()));
     assert!(matches!(journal.make_job(&new).await.unwrap(), JobMade::Made(_)));
 
+    let mut moved = storage.process().await.jobs_moved();
+    moved.borrow_and_update();
     let some = [result(1, JobOutcome::Done), result(2, JobOutcome::Refused)];
     journal.settle_job(new.id, &some, Some("the third did not answer"), now()).await.unwrap();
+    soon(moved.changed()).await.unwrap();
     // A runner that lost its shard comes late.
     journal.settle_job(new.id, &[result(2, JobOutcome::Done)], None, now()).await.unwrap();
     let work = journal.job_work(new.id, 10).await.unwrap().unwrap();
@@ -103,7 +106,9 @@ pub(crate) async fn the_results_of_a_job_are_noted_once_and_its_state_changes_on
     let refusals = journal.job_refusals(new.id).await.unwrap();
     assert_eq!((refusals[0].code.as_str(), refusals[0].sagas), ("pivot_passed", 1));
 
+    moved.borrow_and_update();
     let waits = journal.move_job(new.id, &[JobState::Running], JobState::Waiting, now()).await.unwrap();
+    soon(moved.changed()).await.unwrap();
     assert_eq!(waits.unwrap().state, JobState::Waiting);
     assert_eq!(journal.move_job(new.id, &[JobState::Running], JobState::Paused, now()).await.unwrap(), None);
     assert!(!journal.job_work(new.id, 10).await.unwrap().unwrap().canary_passed);
