@@ -1,5 +1,6 @@
 //! Three hundred orders, bookings and holds of flights, of every way to pay, while every process and both servers are killed,
-//! one after another, and while operators cancel or pause some of them and news of payments come late, twice or forged.
+//! one after another, and while operators cancel or pause some of them, or hold back a step, a definition or a domain over a
+//! kill, and news of payments come late, twice or forged.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -34,6 +35,8 @@ const FAR: u64 = 100;
 const FLIGHT_HOLDS: &str = "/v1/flight-holds";
 /// The end of a hold that its client let go, which has no reason.
 const RELEASED: &str = "released";
+/// The pauses that are in force while something is killed and restarted, in turn.
+const PAUSES: [&str; 3] = ["order@2:capture-payment", "booking@1", "feed"];
 /// The small flight is sold to those who come first.
 const SMALL_FLIGHT: Expected = Expected::ConfirmedOr("flight_sold_out");
 /// One order survives several outages, each with its own waits: minutes, on a busy machine.
@@ -100,7 +103,7 @@ async fn every_order_ends_and_all_books_agree_whatever_is_killed() {
     let confirmed_small = Arc::new(AtomicUsize::new(0));
 
     let orders = tokio::spawn({
-        let people = People { client: client.clone(), operator };
+        let people = People { client: client.clone(), operator: operator.clone() };
         let confirmed_small = Arc::clone(&confirmed_small);
         async move {
             stream::iter(wishes.into_iter().enumerate())
@@ -121,7 +124,8 @@ async fn every_order_ends_and_all_books_agree_whatever_is_killed() {
                 .await;
         }
     });
-    let killed = kill_one_after_another(&mut system, ended, kills).await;
+    let operator = People { client: client.clone(), operator };
+    let killed = kill_one_after_another(&mut system, &operator, ended, kills).await;
     if let Err(failure) = orders.await {
         panic!("{failure}\n{}", system.logs());
     }
@@ -142,6 +146,7 @@ async fn every_order_ends_and_all_books_agree_whatever_is_killed() {
 /// Returns how many were killed while orders were under way.
 async fn kill_one_after_another(
     system: &mut System,
+    people: &People,
     mut ended: watch::Receiver<usize>,
     kills: watch::Sender<usize>,
 ) -> usize {
@@ -153,9 +158,11 @@ async fn kill_one_after_another(
             Ok(ended) if *ended < ORDERS => {}
             Ok(_) | Err(_) => return number,
         }
+        people.hold_back(PAUSES[number % PAUSES.len()], number).await;
         system.kill(victim);
         kills.send_replace(number + 1);
         system.restart(victim).await.unwrap();
+        people.let_go_on().await;
     }
     victims.len()
 }
@@ -322,6 +329,28 @@ impl People {
         let answer = self.surely(&self.operator, &path, saga, &acting).await;
         let heard = answer.status == StatusCode::OK || late.iter().any(|code| answer.body["code"] == **code);
         assert!(heard, "{action} on {saga}: {answer:?}");
+    }
+
+    /// Begins a pause.
+    async fn hold_back(&self, scope: &str, number: usize) {
+        let pause = json!({ "scope": scope, "reason": "the provider is moved" });
+        let begun = self.surely(&self.operator, "/ops/api/pauses", &format!("pause-{number}"), &pause).await;
+        assert!(begun.status.is_success(), "{scope}: {begun:?}");
+    }
+
+    /// Ends all pauses, until none is in force.
+    async fn let_go_on(&self) {
+        wait::until("no pauses", SETTLED_WITHIN, || async {
+            let listed = self.operator.get("/ops/api/pauses").await.map_err(|error| format!("{error:#}"))?;
+            let pauses = listed.body["items"].as_array().ok_or_else(|| format!("{listed:?}"))?;
+            for pause in pauses {
+                let path = format!("/ops/api/pauses/{}/end", pause["scope"].as_str().unwrap_or_default());
+                let ended = self.operator.call(Method::POST, &path, Some(json!({ "reason": "it is moved" }))).await;
+                ended.map_err(|error| format!("{error:#}"))?;
+            }
+            if pauses.is_empty() { Ok(()) } else { Err(listed.body.to_string()) }
+        })
+        .await;
     }
 
     /// Pays the balance of a confirmed order and waits until it is paid.

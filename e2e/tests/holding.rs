@@ -151,6 +151,12 @@ async fn declined(client: &Client, flight: &Value) {
     assert_eq!(confirm(client, &path, "declined", "tok_declined").await.status, StatusCode::ACCEPTED);
     let hold = until_status(client, &path, "released").await;
     assert_eq!(hold["reason"]["code"], "card_declined", "{hold}");
+    let payment = client.get(&format!("/v1/payments/{}", hold["payment_id"].as_str().unwrap())).await.unwrap().body;
+    assert_eq!(
+        (&payment["status"], &payment["failure_code"]),
+        (&json!("failed"), &json!("card_declined")),
+        "{payment}"
+    );
     assert_eq!(hold.get("order_id"), None, "{hold}");
     assert_eq!(over(&confirm(client, &path, "another card", "tok_ok").await), OVER);
     until_ended(client, &hold, "failed").await;
@@ -175,6 +181,8 @@ async fn lapsed(system: &System, client: &Client, flight: &Value) {
     system.set_clock("flights", -CLOCK_BEHIND_SECONDS).unwrap();
     let path = held(client, "lapsed", flight).await;
     let hold = until_status(client, &path, "expired").await;
+    // The key of another hold's confirmation.
+    assert_eq!(confirm(client, &path, "pay", "tok_ok").await.body["code"], "idempotency_key_reused");
     assert_eq!(over(&confirm(client, &path, "forgotten", "tok_ok").await), OVER);
     assert_eq!(over(&release(client, &path).await), OVER);
     until_ended(client, &hold, "failed").await;

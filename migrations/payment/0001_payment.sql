@@ -21,9 +21,9 @@ CREATE TABLE payment (
     action_url           text,
     action_expires_at    timestamptz,
     failure_code         text,
-    -- The question that the provider is being asked, from the intent to its record. While a payment is captured it cannot be
-    -- undone, and the other way round: each sees the other's intent, not only its result.
-    under_way            text CHECK (under_way IN ('capture', 'undo')),
+    -- The question that the provider is being asked, from the intent to its record. While one is asked, the others
+    -- wait: each sees the others' intents, not only their results.
+    under_way            text CHECK (under_way IN ('capture', 'refund', 'undo')),
     created_at           timestamptz NOT NULL,
     updated_at           timestamptz NOT NULL,
     CHECK (captured_amount <= authorized_amount),

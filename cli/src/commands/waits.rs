@@ -24,7 +24,7 @@ pub(crate) async fn signal(client: &Client, signal: Signal, output: Output, now:
     let saga = saga(&id)?;
     let own = || format!("sagactl-{}", now.timestamp_micros()).parse();
     let id = signal_id.map_or_else(own, Ok).map_err(|error| Failure::usage(error.to_string()))?;
-    let request = SignalRequest { id, payload };
+    let request = SignalRequest { id, payload, only_here: false };
     let effect = client.post::<SignalEffect>(&format!("/sagas/{saga}/signals/{name}"), &request).await?;
     match output {
         Output::Table => output::print_line(&output::printable(&match &effect {

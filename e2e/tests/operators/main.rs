@@ -7,6 +7,7 @@ mod by_hand;
 mod drain;
 mod jobs;
 mod past_pivot;
+mod pausing;
 mod undo;
 
 use std::time::Duration;
@@ -34,6 +35,7 @@ async fn operators_repair_sagas_and_programs_end_in_order() {
     past_pivot::a_capture_that_is_refused(&mut bench).await;
     undo::a_saga_held_before_its_pivot(&mut bench).await;
     by_hand::sagas_helped_on_by_hand(&mut bench).await;
+    pausing::sagas_held_back_by_pauses(&mut bench).await;
     past_pivot::sagas_given_up(&mut bench).await;
     jobs::stuck_sagas_are_given_up_by_a_job(&mut bench).await;
     let Bench { system, findings, .. } = bench;

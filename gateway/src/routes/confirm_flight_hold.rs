@@ -44,6 +44,9 @@ pub(crate) const CONFIRM: Endpoint = Endpoint {
 /// The orchestrator's code for another signal under an id that came before.
 const SIGNAL_ID_REUSED: &str = "signal_id_reused";
 
+/// The orchestrator's code for a signal under an id that another saga got.
+const KEY_REUSED: &str = "idempotency_key_reused";
+
 async fn confirm(
     State(app): State<App>,
     caller: Caller,
@@ -66,13 +69,15 @@ async fn confirm(
     })?;
     let payload = serde_json::to_value(HoldConfirmation { payment_token }).map_err(|_| ApiError::internal())?;
     let path = format!("/api/sagas/{saga_id}/signals/{SIGNAL_HOLD_CONFIRMATION}");
-    let response = app.orchestrator.call(&hop, Call::post(path, &SignalRequest { id, payload }, Repeat::Safe)?).await?;
+    let request = SignalRequest { id, payload, only_here: true };
+    let response = app.orchestrator.call(&hop, Call::post(path, &request, Repeat::Safe)?).await?;
     let is_heard = match response.status {
         StatusCode::OK => match response.json()? {
             SignalEffect::Woke { .. } | SignalEffect::Kept {} => true,
             SignalEffect::None { .. } => false,
         },
         StatusCode::CONFLICT if response.code().as_deref() == Some(SIGNAL_ID_REUSED) => return Err(key_reused()),
+        StatusCode::UNPROCESSABLE_ENTITY if response.code().as_deref() == Some(KEY_REUSED) => return Err(key_reused()),
         // The saga has ended.
         StatusCode::CONFLICT => false,
         _ => return Err(response.unexpected().into()),

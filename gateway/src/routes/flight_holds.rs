@@ -3,7 +3,7 @@
 use axum::{extract::State, routing::on};
 use chrono::{DateTime, Utc};
 use contract::{
-    FlightHoldId, OrderId, SagaId,
+    FlightHoldId, OrderId, PaymentId, SagaId,
     flights::{
         FLIGHT_HOLD, HoldFlight, REFUSED_HOLD_EXPIRED, STEP_AWAIT_CONFIRMATION, STEP_CONFIRM_ORDER, STEP_EXTEND_SEATS,
         STEP_HOLD_SEATS, SeatsHeld,
@@ -56,6 +56,9 @@ struct FlightHold {
     /// Held seats are sold at the price at which they were held.
     #[serde(skip_serializing_if = "Option::is_none")]
     price_guaranteed_until: Option<DateTime<Utc>>,
+    /// The payment, once it was confirmed with one: how it stands, and what it failed for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payment_id: Option<PaymentId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_action: Option<NextAction>,
     /// The order that it has become.
@@ -97,7 +100,7 @@ impl HoldStatus {
 
     /// From the saga's way through its steps.
     pub(super) fn of(saga: &SagaView) -> Self {
-        let is_done = |step| saga_reads::step(saga, step).is_some_and(|step| step.status == StepStatus::Done);
+        let is_done = |step| is_done(saga, step);
         if is_done(STEP_CONFIRM_ORDER) {
             Self::Ticketed
         } else if let Some(cause) = &saga.cause {
@@ -114,6 +117,10 @@ impl HoldStatus {
     }
 }
 
+fn is_done(saga: &SagaView, step: &str) -> bool {
+    saga_reads::step(saga, step).is_some_and(|step| step.status == StepStatus::Done)
+}
+
 /// True when the saga gave it up in time, or when its seats were gone as it was confirmed.
 fn has_lapsed(cause: &Cause) -> bool {
     cause.code == CAUSE_HOLD_EXPIRED || cause.code == REFUSED_HOLD_EXPIRED
@@ -126,7 +133,7 @@ async fn show(
     Path(hold_id): Path<FlightHoldId>,
 ) -> Result<Json<FlightHold>, ApiError> {
     let saga = own_hold(&app, &hop, caller, hold_id).await?;
-    let HoldFlight { order_id, item, travellers, .. } = saga_reads::input(&app, &saga)?;
+    let HoldFlight { order_id, payment_id, item, travellers, .. } = saga_reads::input(&app, &saga)?;
     let status = HoldStatus::of(&saga);
     let expires_at = expires_at(&saga).filter(|_| status != HoldStatus::Ticketed);
     let confirming = status == HoldStatus::Confirming;
@@ -139,6 +146,7 @@ async fn show(
         travellers,
         expires_at,
         price_guaranteed_until: expires_at,
+        payment_id: is_done(&saga, STEP_AWAIT_CONFIRMATION).then_some(payment_id),
         next_action: if confirming { next_action(&app, &hop, order_id).await } else { None },
         order_id: (status == HoldStatus::Ticketed).then_some(order_id),
         created_at: saga.summary.created_at,

@@ -62,7 +62,7 @@ async fn hear(State(app): State<App>, hop: Hop, headers: HeaderMap, body: Bytes)
     let payload = serde_json::to_value(&action).map_err(|_| ApiError::internal())?;
     let path = format!("/api/sagas/{saga_id}/signals/{SIGNAL_PAYMENT_ACTION}");
     // Safe to repeat: a signal takes effect once under its id.
-    let call = Call::post(path, &SignalRequest { id, payload }, Repeat::Safe)?;
+    let call = Call::post(path, &SignalRequest { id, payload, only_here: false }, Repeat::Safe)?;
     let response = app.orchestrator.call(&hop, call).await?;
     match response.status {
         StatusCode::OK => {}

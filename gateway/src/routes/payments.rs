@@ -40,6 +40,9 @@ struct Payment {
     order_id: OrderId,
     status: ClientPaymentStatus,
     amount: Money,
+    /// The part of it that was given back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refunded: Option<Money>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_action: Option<NextAction>,
     /// The code of what it failed for.
@@ -93,8 +96,8 @@ async fn show(
 }
 
 fn from_view(view: PaymentView) -> Payment {
-    let PaymentView { payment_id, order_id, user_id: _, status, amount, next_action, failure_code } = view;
-    Payment { payment_id, order_id, status: status.into(), amount, next_action, failure_code }
+    let PaymentView { payment_id, order_id, user_id: _, status, amount, refunded, next_action, failure_code } = view;
+    Payment { payment_id, order_id, status: status.into(), amount, refunded, next_action, failure_code }
 }
 
 /// The payment as its saga knows it: it exists from the 202 on, which is before the provider is asked.
@@ -114,6 +117,6 @@ async fn from_saga(
     };
     let failed = status == ClientPaymentStatus::Failed;
     let failure_code = saga.cause.as_ref().filter(|_| failed).map(|cause| Reason::of(cause).code);
-    let payment = Payment { payment_id, order_id, status, amount, next_action: None, failure_code };
+    let payment = Payment { payment_id, order_id, status, amount, refunded: None, next_action: None, failure_code };
     Ok(views::is_owned_by(&saga, caller.user_id).then_some(payment))
 }

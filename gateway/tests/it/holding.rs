@@ -112,6 +112,7 @@ async fn a_hold_stands_where_its_saga_stands() {
         user_id: Some(user(1)),
         status: PaymentStatus::RequiresAction,
         amount: input.item.total,
+        refunded: None,
         next_action: Some(NextAction::Redirect { url, expires_at }),
         failure_code: None,
     };
@@ -119,12 +120,14 @@ async fn a_hold_stands_where_its_saga_stands() {
     let paying =
         || vec![done("hold-seats", Some(first)), done("await-confirmation", None), done("extend-seats", Some(second))];
     stands(&house, saga, paying(), |_| {});
-    insta::assert_snapshot!("flight_hold_confirming", shown().await);
+    let payment_id = input.payment_id.to_string();
+    insta::assert_snapshot!("flight_hold_confirming", shown().await.replace(&payment_id, "PAYMENT"));
     house.parts.mood("payment", Mood::Failing);
     assert_eq!(house.get(&path).await.json().get("next_action"), None, "it is shown while payments are away");
 
     stands(&house, saga, [paying(), vec![done("confirm-order", None)]].concat(), |_| {});
-    insta::assert_snapshot!("flight_hold_ticketed", shown().await.replace(&input.order_id.to_string(), "ORDER"));
+    let ticketed = shown().await.replace(&payment_id, "PAYMENT").replace(&input.order_id.to_string(), "ORDER");
+    insta::assert_snapshot!("flight_hold_ticketed", ticketed);
 
     let status = async || {
         let hold = house.get(&path).await.json();
@@ -155,6 +158,7 @@ async fn a_confirmation_is_a_signal_that_its_key_names() {
     let signals = house.parts.memory().signals.clone();
     assert_eq!(signals[0].0, format!("{saga}/hold-confirmation"));
     assert_eq!(signals[0].1["payload"], json!({ "payment_token": "tok_ok" }));
+    assert_eq!(signals[0].1["only_here"], true, "the key is for this hold alone");
     assert_eq!(signals[0], signals[1], "a repetition is the same signal");
     assert_eq!(confirm(&house, &path, "other", &paid_with("tok_ok")).await.status, 202);
     assert_ne!(house.parts.memory().signals[2].1["id"], signals[0].1["id"]);
@@ -170,6 +174,9 @@ async fn a_confirmation_is_a_signal_that_its_key_names() {
     house.parts.memory().signal_status = Some((StatusCode::CONFLICT, "signal_id_reused"));
     let reused = confirm(&house, &path, "yes", &paid_with("tok_3ds")).await;
     assert_eq!((reused.status, reused.code().as_str()), (422, "idempotency_key_reused"));
+    house.parts.memory().signal_status = Some((StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused"));
+    let elsewhere = confirm(&house, &path, "yes", &paid_with("tok_ok")).await;
+    assert_eq!((elsewhere.status, elsewhere.code().as_str()), (422, "idempotency_key_reused"));
 
     let asked = house.parts.memory().signals.len();
     for (wrong, code) in [(json!({}), "payment_invalid"), (paid_with("4242 4242 4242 4242"), "card_number_refused")] {

@@ -50,6 +50,7 @@ fn stored_payment(house: &House, payment_id: PaymentId, person: u128, status: Pa
         user_id: Some(user(person)),
         status,
         amount: money("700", "EUR"),
+        refunded: None,
         next_action: acting.then_some(NextAction::Redirect { url, expires_at }),
         failure_code: (status == PaymentStatus::Failed).then(|| "card_declined".to_owned()),
     };

@@ -194,6 +194,11 @@ impl Journal for MemoryJournal {
         Ok(self.storage.tables().starts.get(&(name.to_owned(), key.to_owned())).cloned())
     }
 
+    async fn claim_key(&self, name: &str, key: &str, claim: &ExistingStart) -> Result<ExistingStart, JournalError> {
+        let mut tables = self.storage.tables();
+        Ok(tables.starts.entry((name.to_owned(), key.to_owned())).or_insert_with(|| claim.clone()).clone())
+    }
+
     async fn quarantined(&self, after: Option<SagaId>, limit: u32) -> Result<Vec<Quarantined>, JournalError> {
         let tables = self.storage.tables();
         let later = tables.quarantine.values().filter(|saga| Some(saga.saga_id) > after);

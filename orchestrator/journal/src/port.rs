@@ -447,6 +447,9 @@ pub trait Journal: Jobs + Pauses + Retention {
     /// The start made under a key, if any.
     async fn find_start(&self, name: &str, key: &str) -> Result<Option<ExistingStart>, JournalError>;
 
+    /// Claims a key for a saga that exists. The answer is what holds the key: the claim, or what came before it.
+    async fn claim_key(&self, name: &str, key: &str, claim: &ExistingStart) -> Result<ExistingStart, JournalError>;
+
     /// The sagas that are left alone, oldest first, after `after`, at most `limit`.
     async fn quarantined(&self, after: Option<SagaId>, limit: u32) -> Result<Vec<Quarantined>, JournalError>;
 

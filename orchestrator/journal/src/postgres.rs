@@ -303,6 +303,10 @@ impl Journal for PgJournal {
         reads::find_start(&mut *self.starts.acquire("looking a start up").await?, name, key).await
     }
 
+    async fn claim_key(&self, name: &str, key: &str, claim: &ExistingStart) -> Result<ExistingStart, JournalError> {
+        reads::claim_key(&mut *self.acts.acquire("claiming a key").await?, name, key, claim).await
+    }
+
     async fn quarantined(&self, after: Option<SagaId>, limit: u32) -> Result<Vec<Quarantined>, JournalError> {
         quarantine::list(&mut *self.reads.acquire("listing who is left alone").await?, after, limit).await
     }

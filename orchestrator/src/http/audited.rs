@@ -13,6 +13,7 @@ use contract::{
     orchestrator_api::{
         AUDIT_ASKED, AuditFact, AuditRecord, AuditRequest, HEADER_ACTOR, HEADER_ROLE, REASON_BYTES_MAX,
     },
+    user::Role,
 };
 use kit::http::{ApiError, BODY_BYTES_MAX, Json, ProblemCode};
 use machine::Operator;
@@ -45,11 +46,13 @@ struct Said {
     request_id: Option<String>,
 }
 
-/// Lets reads, and calls of no operator, pass; writes everything else down.
+/// Lets reads, and calls of no operator, pass; writes everything else down. A client who lets go what was held for him acts on
+/// his own saga, whose journal names him.
 pub(super) async fn write_down(State(api): State<Api>, request: Request, next: Next) -> Response {
     let path = request.uri().path().strip_prefix(API).unwrap_or_default().to_owned();
     let reads = request.method().is_safe() || path.rsplit('/').next().is_some_and(|last| READING.contains(&last));
-    if reads || !request.headers().contains_key(HEADER_ACTOR) {
+    let by_client = request.headers().get(HEADER_ROLE).is_some_and(|role| role == Role::Client.as_str());
+    if reads || by_client || !request.headers().contains_key(HEADER_ACTOR) {
         return next.run(request).await;
     }
     let (head, body) = request.into_parts();

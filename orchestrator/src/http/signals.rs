@@ -1,13 +1,13 @@
 //! `POST /api/sagas/{id}/signals/{name}`: a signal from outside, and its effect on the saga. A signal that comes again
-//! under the same id is answered as the first time.
+//! under the same id is answered as the first time; one whose id is for one saga is refused by the others.
 
 use axum::{extract::State, http::HeaderMap};
 use contract::{
-    SagaId, SignalName, card_number,
+    SagaId, SignalId, SignalName, card_number,
     orchestrator_api::{HEADER_ACTOR, SignalEffect, SignalRequest},
     problem::FieldError,
 };
-use journal::Door;
+use journal::{Door, ExistingStart};
 use kit::http::{ApiError, Json, Path};
 use machine::{Signal, codes::REFUSED_SIGNAL_MISMATCH};
 
@@ -28,9 +28,12 @@ pub(super) async fn signal(
     headers: HeaderMap,
     Json(request): Json<SignalRequest>,
 ) -> Result<Json<SignalEffect>, ApiError> {
-    let SignalRequest { id, payload } = request;
+    let SignalRequest { id, payload, only_here } = request;
     if let Some(place) = card_number::place_in(&payload, "#/payload") {
         return Err(ApiError::card_number_refused(vec![place]));
+    }
+    if only_here {
+        claim(&api.shared, saga_id, &name, &id).await?;
     }
     let actor = headers.get(HEADER_ACTOR).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let signal = Signal { id, name, payload: payload.into(), actor };
@@ -47,6 +50,17 @@ pub(super) async fn signal(
         }
     };
     effect(&api.shared, saga_id, &signal, why).await.map(Json)
+}
+
+/// Makes the id this saga's, among the signals of that name.
+async fn claim(shared: &Shared, saga_id: SagaId, name: &SignalName, id: &SignalId) -> Result<(), ApiError> {
+    let claim = ExistingStart { saga_id, business_key: String::new(), fingerprint: String::new() };
+    let claimed = shared.journal.claim_key(&format!("signal {name}"), id.as_str(), &claim).await;
+    if claimed.map_err(|error| problems::journal(&error))?.saga_id == saga_id {
+        return Ok(());
+    }
+    let detail = format!("another saga was signaled `{name}` under this id");
+    Err(ApiError::unprocessable("idempotency_key_reused", detail, Vec::new()))
 }
 
 /// The effect of a signal that was heard, as the journal has it: the same for each repetition.

@@ -14,7 +14,7 @@ use crate::{
 
 on_both_journals!(
     what_operators_do_and_are_refused_is_written_down_and_the_chain_holds,
-    reads_plans_and_the_starts_of_clients_are_not_written_down,
+    reads_plans_and_the_acts_of_clients_are_not_written_down,
     an_act_of_another_part_is_written_down_by_the_gateway,
     a_viewer_sees_documents_masked_and_live_ones_too,
 );
@@ -64,12 +64,19 @@ async fn what_operators_do_and_are_refused_is_written_down_and_the_chain_holds(r
     assert_eq!((&proof["checked"], &proof["begins_with"]), (&json!(2), &page["items"][2]["hash"]), "{proof}");
 }
 
-async fn reads_plans_and_the_starts_of_clients_are_not_written_down(rig: &Rig) {
+async fn reads_plans_and_the_acts_of_clients_are_not_written_down(rig: &Rig) {
     let running = rig.orchestrator().await;
-    let path = format!("/api/sagas/{}", running.client.start("trip", "").await);
+    let saga = running.client.start("trip", "").await;
+    let path = format!("/api/sagas/{saga}");
     let (status, _) = running.client.post(&format!("{path}/plan"), &json!({ "action": "cancel" })).await;
     assert_eq!(status, StatusCode::OK);
     running.client.get(&path).await;
+    let act = json!({ "action": "cancel", "reason": "the client let it go" });
+    let request = running.client.request(Method::POST, &format!("{path}/actions")).json(&act);
+    let canceled = request.header(HEADER_ACTOR, "usr_ada").header(HEADER_ROLE, "client").send().await.unwrap();
+    assert_eq!(canceled.status(), StatusCode::OK);
+    let journal = serde_json::to_string(&running.client.journal(saga).await).unwrap();
+    assert!(journal.contains("usr_ada"), "the saga's own journal says who it was: {journal}");
     let (_, proof) = running.client.get("/api/audit/verification").await;
     assert_eq!((&proof["checked"], &proof["head"]["number"]), (&json!(0), &json!(0)), "{proof}");
 }

@@ -182,6 +182,11 @@ impl Journal for FlakyJournal {
         self.inner.find_start(name, key).await
     }
 
+    async fn claim_key(&self, name: &str, key: &str, claim: &ExistingStart) -> Result<ExistingStart, JournalError> {
+        self.breakage.calls.fetch_add(1, Ordering::SeqCst);
+        self.inner.claim_key(name, key, claim).await
+    }
+
     async fn quarantined(&self, after: Option<SagaId>, limit: u32) -> Result<Vec<Quarantined>, JournalError> {
         self.breakage.calls.fetch_add(1, Ordering::SeqCst);
         self.inner.quarantined(after, limit).await

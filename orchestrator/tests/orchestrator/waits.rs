@@ -69,7 +69,20 @@ async fn a_signal_wakes_its_step_once_whether_early_doubled_or_late(rig: &Rig) {
     assert_eq!((status, &problem["code"]), (422, &json!("signal_mismatch")), "{problem}");
     let (status, problem) = signal(client, early, "approval", "evt_1", json!({ "by": "bob" })).await;
     assert_eq!((status, &problem["code"]), (409, &json!("signal_id_reused")), "{problem}");
+    // An id that is for one saga alone is refused by another, and is heard by its own as often as it comes.
+    let only_here = async |saga: SagaId| {
+        let body = json!({ "id": "only", "payload": { "by": "ann" }, "only_here": true });
+        let (status, answer) = client.post(&format!("/api/sagas/{saga}/signals/approval"), &body).await;
+        (status.as_u16(), answer)
+    };
+    let own = client.start("patient-trip", "short").await;
+    for _ in 0..2 {
+        assert_eq!(only_here(own).await, (200, json!({ "effect": "kept" })));
+        let (status, problem) = only_here(early).await;
+        assert_eq!((status, &problem["code"]), (422, &json!("idempotency_key_reused")), "{problem}");
+    }
     worker.answer(true);
+    client.reaches(own, SagaStatus::Completed).await;
     client.reaches(early, SagaStatus::Completed).await;
 
     let woke = json!({ "effect": "woke", "step": "approval" });

@@ -37,6 +37,8 @@ pub const REFUSED_PAYMENT_EXISTS: &str = "payment_exists";
 pub const REFUSED_NOT_AUTHORIZED: &str = "payment_not_authorized";
 /// Refusal: the authorization can no longer be captured.
 pub const REFUSED_CAPTURE: &str = "capture_refused";
+/// Refusal: so much cannot be given back, because it was not taken or is given back already, or the provider refuses.
+pub const REFUSED_REFUND: &str = "refund_refused";
 
 /// The longest token, in bytes: providers' tokens have some thirty.
 pub const TOKEN_BYTES_MAX: usize = 128;

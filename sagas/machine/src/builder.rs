@@ -335,7 +335,7 @@ impl<'b, I: DeserializeOwned + Send + Sync + 'static, F: Default + 'static> Step
         input: fn(&I, &F) -> C,
     ) -> StepBuilder<'b, I, F, Starts> {
         let Self { builder, parts, work: NoWorkYet } = self;
-        let child = ChildSpec { name, version, check_result: check::<IgnoredAny> };
+        let child = ChildSpec { name, version, margin: Duration::ZERO, check_result: check::<IgnoredAny> };
         let build = mapping::erase_action(input);
         StepBuilder { builder, parts, work: Starts { child, build, learn: None } }
     }
@@ -453,6 +453,13 @@ where
 }
 
 impl<I: DeserializeOwned + Send + Sync + 'static, F: Default + 'static> StepBuilder<'_, I, F, Starts> {
+    /// Sets the time that the child needs up to its own point of no return. A pivot is not started when what is held for it
+    /// lapses sooner.
+    pub const fn margin(mut self, time: Duration) -> Self {
+        self.work.child.margin = time;
+        self
+    }
+
     /// Keeps what the steps after this one may know of the child's result.
     pub fn on_end<R: DeserializeOwned + Send + Sync + 'static>(mut self, learn: fn(&mut F, &R)) -> Self {
         self.work.learn = Some(mapping::erase_learn::<F, R>(self.parts.name.clone(), learn));

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The pivot is issued only before the time to give up comes, so that it is carried out while all is held. Its margin is the
-//! time for which the pivot's reply is awaited. These times are of the wall clock: a participant that holds something does not
+//! time for which the pivot's reply is awaited, or the one that its child is given. These times are of the wall clock: a participant that holds something does not
 //! know that the saga's clock stands.
 
 use std::time::Duration;
@@ -23,7 +23,7 @@ use crate::{
     queries::pivot_issued,
     retry::later,
     state::{Phase, State, StepState},
-    step::{Extension, Step},
+    step::{Extension, Step, Work},
     step_set::StepSet,
     wake::storable,
 };
@@ -83,13 +83,12 @@ pub(crate) fn holds<'d>(definition: &'d Definition, state: &State) -> Vec<Hold<'
     if !has_holds || !counts || pivot_issued(definition, state) {
         return Vec::new();
     }
-    let margin = margin(definition);
     let renewed = renewed(definition, state);
     let steps = definition.steps.iter().enumerate().filter(|(position, _)| !renewed.contains(*position));
-    let holds = steps.filter_map(|(_, step)| {
+    let holds = steps.filter_map(|(position, step)| {
         let touched = state.steps.get(&step.name)?;
         let valid_until = storable(read_validity(step, touched)?);
-        let give_up_at = earlier(valid_until, margin);
+        let give_up_at = earlier(valid_until, margin(definition, position));
         Some(Hold { step, valid_until, next: next(step, touched, give_up_at) })
     });
     holds.collect()
@@ -127,11 +126,21 @@ fn next(step: &Step, touched: &StepState, give_up_at: DateTime<Utc>) -> HoldNext
     }
 }
 
-/// The time that a pivot needs to be carried out.
-fn margin(definition: &Definition) -> Duration {
+/// The time that a pivot needs to be carried out while a step's hold lasts. A child is started with what is held last: the
+/// holds that are renewed before need not last for it too.
+fn margin(definition: &Definition, held: usize) -> Duration {
     let pivots = definition.steps.iter().filter(|step| step.kind == StepKind::Pivot);
-    let replies = pivots.filter_map(|pivot| pivot.command(Op::Action).map(|command| command.reply_within));
-    replies.max().unwrap_or_default()
+    let needed = pivots.filter_map(|pivot| match pivot.work() {
+        Work::Command(command) => Some(command.reply_within),
+        Work::Child(child) => (!is_renewed_later(definition, held)).then_some(child.margin),
+        Work::Signal(_) | Work::Timer => None,
+    });
+    needed.max().unwrap_or_default()
+}
+
+/// True for a hold whose place another step's hold takes before the pivot.
+pub(crate) fn is_renewed_later(definition: &Definition, held: usize) -> bool {
+    definition.steps.iter().any(|step| step.renews.contains(held))
 }
 
 /// The time that an extension needs, with its retries.

@@ -12,6 +12,7 @@ use contract::{
 
 use crate::{
     definition::Definition,
+    holds::is_renewed_later,
     step::{CommandSpec, Step, Work},
 };
 
@@ -32,6 +33,8 @@ pub enum LintRule {
     RetriesOutlastDeadline,
     /// A pivot that is issued last and gets no reply cannot be asked again before a hold ends.
     PivotDoubtOutlastsHold,
+    /// A pivot that is a child saga is given no time in which what is held for it must last.
+    ChildWithoutMargin,
     /// A compensation is a command that another step sends on its way forward.
     CompensationIsAction,
 }
@@ -59,6 +62,7 @@ impl LintRule {
             Self::DeadlineTooShort => "deadline_too_short",
             Self::RetriesOutlastDeadline => "retries_outlast_deadline",
             Self::PivotDoubtOutlastsHold => "pivot_doubt_outlasts_hold",
+            Self::ChildWithoutMargin => "child_without_margin",
             Self::CompensationIsAction => "compensation_is_action",
         }
     }
@@ -81,6 +85,7 @@ pub fn lint(definition: &Definition) -> Vec<Finding> {
             too_short(definition, step),
             retries(definition, step),
             doubt(definition, step),
+            without_margin(definition, step),
             undone_by_an_action(definition, step),
         ];
         let of_step = |(rule, message)| Finding { rule, step: step.name().clone(), message };
@@ -202,6 +207,19 @@ fn doubt(definition: &Definition, step: &Step) -> Found {
         let text = format!("its second answer can come after {asked_again:?}, but `{held}` holds for {hold:?}: a lost reply could cost the hold");
         (LintRule::PivotDoubtOutlastsHold, text)
     })
+}
+
+/// A child that is started when a hold lapses in a moment takes the money for what is no longer held.
+fn without_margin(definition: &Definition, step: &Step) -> Found {
+    let Work::Child(child) = step.work() else { return None };
+    if step.kind() != StepKind::Pivot || !child.margin.is_zero() {
+        return None;
+    }
+    let mut steps = definition.steps().iter().enumerate().filter(|(at, _)| step.ancestors.contains(*at));
+    let (_, held) = steps.find(|(at, held)| held.holds() && !is_renewed_later(definition, *at))?;
+    let (held, child) = (held.name(), child.name);
+    let text = format!("`{child}` may be started when the hold of `{held}` is as good as over: say its `margin`");
+    Some((LintRule::ChildWithoutMargin, text))
 }
 
 fn undone_by_an_action(definition: &Definition, step: &Step) -> Found {

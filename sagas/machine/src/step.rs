@@ -111,6 +111,8 @@ pub struct ChildSpec {
     pub name: &'static str,
     /// The version of the child's definition.
     pub version: u32,
+    /// The time that it needs up to its own point of no return.
+    pub margin: Duration,
     /// Checks that a value is of the result's type.
     pub(crate) check_result: fn(&Document) -> Result<(), Mismatch>,
 }

@@ -7,6 +7,7 @@ mod calls;
 mod capture_payment;
 mod complete_authorization;
 mod lock_order;
+mod refund_payment;
 mod versions;
 mod void_payment;
 
@@ -14,7 +15,9 @@ use contract::payment::{self as v1, PaymentVoided, v2};
 use worker_runtime::Domain;
 
 pub(crate) use self::calls::Payments;
-use self::{authorize_payment::Authorizations, capture_payment::Capturing, void_payment::Undoing};
+use self::{
+    authorize_payment::Authorizations, capture_payment::Capturing, refund_payment::Refunding, void_payment::Undoing,
+};
 
 impl Payments {
     /// Gives the domain its commands.
@@ -25,6 +28,7 @@ impl Payments {
             .outside_action::<v2::CompleteAuthorization>(self.clone())
             .outside_action::<v1::CapturePayment>(Capturing(self.clone()))
             .outside_action::<v2::CapturePayment>(Capturing(self.clone()))
+            .outside_action::<v2::RefundPayment>(Refunding(self.clone()))
             .outside_compensation::<v1::VoidPayment>(Undoing(self.clone()), |_| PaymentVoided {})
             .outside_compensation::<v2::VoidPayment>(Undoing(self.clone()), |_| PaymentVoided {})
             .lock_order(self)

@@ -5,6 +5,7 @@
 //!  payment.authorize               prepare (pending) --> provider.authorize --> record (authorized, or an act is required)
 //!  payment.complete_authorization  prepare --> provider.find --> record
 //!  payment.capture                 prepare (intent) --> provider.capture, when lapsed .authorize_again --> record
+//!  payment.refund                  prepare (intent) --> provider.refund --> record
 //!  payment.void                    prepare (intent) --> provider.void, .refund or .abandon --> record
 //! ```
 //!

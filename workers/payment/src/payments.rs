@@ -31,6 +31,9 @@ pub(crate) struct Payment {
     /// The amount that was asked for, and is authorized unless it is pending.
     pub(crate) amount: Money,
     pub(crate) captured: Money,
+    pub(crate) refunded: Money,
+    /// The money that was taken and not given back.
+    pub(crate) kept: Money,
     pub(crate) provider_reference: Option<ProviderReference>,
     /// The number of the authorization: the first, or one after a refusal or a lapse.
     pub(crate) authorization: i16,
@@ -63,6 +66,7 @@ pub(crate) fn reference(payment_id: PaymentId, authorization: i16) -> Reference 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum UnderWay {
     Capture,
+    Refund,
     Undo,
 }
 
@@ -70,6 +74,7 @@ impl UnderWay {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Capture => "capture",
+            Self::Refund => "refund",
             Self::Undo => "undo",
         }
     }
@@ -78,6 +83,7 @@ impl UnderWay {
     fn from(self) -> Vec<&'static str> {
         let states = match self {
             Self::Capture => &[PaymentStatus::Authorized][..],
+            Self::Refund => &[PaymentStatus::Captured],
             Self::Undo => &[
                 PaymentStatus::Pending,
                 PaymentStatus::RequiresAction,
@@ -88,9 +94,9 @@ impl UnderWay {
         states.iter().map(|status| status.as_str()).collect()
     }
 
-    /// Keeps the opposite from being asked about these payments until the record says how this one ended; by how much of
+    /// Keeps the others from being asked about these payments until the record says how this one ended; by how much of
     /// each is asked for, where that counts. Answers the payments by what they were named by, without those that are in
-    /// another state, under way already, or smaller.
+    /// another state, under way already, or have less to be taken or given back.
     pub(crate) async fn begin(
         self,
         tx: &mut PgConnection,
@@ -114,7 +120,8 @@ impl UnderWay {
              UPDATE payment p SET under_way = $4 FROM asked a
              WHERE (SELECT count(*) FROM locked) > 0 AND p.payment_id = a.payment_id
                AND p.status = ANY($5) AND p.under_way IS NULL
-               AND (a.amount IS NULL OR (p.currency = a.currency AND p.authorized_amount >= a.amount))
+               AND (a.amount IS NULL OR (p.currency = a.currency AND a.amount <=
+                    CASE p.status WHEN 'captured' THEN p.captured_amount - p.refunded_amount ELSE p.authorized_amount END))
              RETURNING p.*",
         )
         .bind(asked.iter().map(|(id, _)| *id).collect::<Vec<_>>())
@@ -128,6 +135,26 @@ impl UnderWay {
         .map_err(DomainError::doing("marking payments as under way"))?;
         named(by, rows)
     }
+}
+
+/// Nothing is asked about these payments any more.
+pub(crate) async fn end(tx: &mut PgConnection, refused: Vec<Uuid>, now: DateTime<Utc>) -> Result<(), DomainError> {
+    if refused.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "WITH locked AS MATERIALIZED (
+             SELECT payment_id FROM payment WHERE payment_id = ANY($1) ORDER BY payment_id FOR NO KEY UPDATE
+         )
+         UPDATE payment SET under_way = NULL, updated_at = $2
+         WHERE (SELECT count(*) FROM locked) > 0 AND payment_id = ANY($1)",
+    )
+    .bind(refused)
+    .bind(now)
+    .execute(tx)
+    .await
+    .map_err(DomainError::doing("ending what was refused for payments"))?;
+    Ok(())
 }
 
 /// The payments that are named so.
@@ -173,6 +200,7 @@ struct Row {
     status: String,
     authorized_amount: Decimal,
     captured_amount: Decimal,
+    refunded_amount: Decimal,
     currency: String,
     provider_reference: Option<String>,
     authorization_number: i16,
@@ -192,6 +220,7 @@ impl Row {
         let under_way = match self.under_way.as_deref() {
             None => None,
             Some("capture") => Some(UnderWay::Capture),
+            Some("refund") => Some(UnderWay::Refund),
             Some("undo") => Some(UnderWay::Undo),
             Some(other) => return Err(broken("under_way", format!("`{other}` is unknown"))),
         };
@@ -206,6 +235,8 @@ impl Row {
             status,
             amount: money(self.authorized_amount, "authorized_amount")?,
             captured: money(self.captured_amount, "captured_amount")?,
+            refunded: money(self.refunded_amount, "refunded_amount")?,
+            kept: money(self.captured_amount - self.refunded_amount, "refunded_amount")?,
             provider_reference: self.provider_reference.map(ProviderReference),
             authorization: self.authorization_number,
             capture_before: self.capture_before,

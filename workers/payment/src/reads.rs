@@ -44,6 +44,7 @@ fn view(payment: Payment) -> PaymentView {
         user_id: payment.user_id,
         status: payment.status,
         amount: payment.amount,
+        refunded: Some(payment.refunded).filter(|refunded| !refunded.is_zero()),
         next_action: payment.action.map(|(url, expires_at)| NextAction::Redirect { url, expires_at }),
         failure_code: payment.failure_code,
     }

@@ -29,6 +29,11 @@ const PAUSED: &str = "SELECT id FROM saga WHERE paused AND shard = $1";
 
 const FIND_START: &str = "SELECT saga_id, business_key, fingerprint FROM saga_start WHERE name = $1 AND key = $2";
 
+/// The time of the claim is the server's: nothing reads it but people.
+const CLAIM_KEY: &str = "\
+INSERT INTO saga_start (name, key, saga_id, business_key, fingerprint, created_at) \
+VALUES ($1, $2, $3, $4, $5, now()) ON CONFLICT DO NOTHING";
+
 /// The columns of a list.
 const ROW: &str = "SELECT id, name, version, fingerprint, shard, status, business_key, owner, traceparent, error, \
                    paused, parent, parent_step, created_at, updated_at, finished_at";
@@ -135,6 +140,27 @@ pub(super) async fn find_start(
         business_key,
         fingerprint,
     }))
+}
+
+/// Claims a key for a saga that exists.
+pub(super) async fn claim_key(
+    connection: &mut PgConnection,
+    name: &str,
+    key: &str,
+    claim: &ExistingStart,
+) -> Result<ExistingStart, JournalError> {
+    let ExistingStart { saga_id, business_key, fingerprint } = claim;
+    sqlx::query(CLAIM_KEY)
+        .bind(name)
+        .bind(key)
+        .bind(saga_id.uuid())
+        .bind(business_key)
+        .bind(fingerprint)
+        .execute(&mut *connection)
+        .await
+        .map_err(unavailable("claiming a key"))?;
+    // What left with its week meanwhile held it no longer.
+    Ok(find_start(connection, name, key).await?.unwrap_or_else(|| claim.clone()))
 }
 
 /// Rows, in the order that is asked for.

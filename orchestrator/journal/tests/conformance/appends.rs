@@ -28,8 +28,14 @@ pub(crate) async fn a_started_saga_reads_back_as_it_was_written(storage: &dyn St
     assert_eq!(loaded.into_iter().map(Result::unwrap).collect::<Vec<_>>(), [expected]);
     assert_eq!(journal.list(&Filter::default(), 10).await.unwrap().sagas[0].row, row);
     let found = journal.find_start("order", "key").await.unwrap().expect("the start is found");
-    assert_eq!((found.saga_id, found.business_key), (row.id, row.business_key));
+    assert_eq!((found.saga_id, &found.business_key), (row.id, &row.business_key));
     assert_eq!(journal.find_start("order", "other").await.unwrap(), None);
+    // A key that is claimed for one saga stays its, beside that of its start.
+    let claims = [row.id, row.id, saga_on(1)].map(|saga_id| ExistingStart { saga_id, ..found.clone() });
+    for claim in &claims {
+        assert_eq!(journal.claim_key("signal a", "key", claim).await.unwrap(), claims[0]);
+    }
+    assert_eq!(journal.find_start("signal a", "key").await.unwrap(), Some(claims[0].clone()));
     assert_eq!(journal.get(saga_on(1)).await.unwrap(), None);
     journal.ping().await.unwrap();
 }

@@ -36,8 +36,12 @@ pub const VERSION: u32 = 1;
 /// held is lost to every other buyer.
 const HOLD_MINUTES: u16 = 4 * 60;
 /// The time for which the seats are held from the confirmation on at least, in minutes: that of a payment up to its point
-/// of no return, and half as long again for an outage, in which its time stands.
+/// of no return ([`PAYING_MARGIN`]), and half as long again for what comes before it and for an outage, in which its time
+/// stands.
 const PAYING_MINUTES: u16 = 30;
+
+/// The time that a payment needs up to its point of no return. It is not started later than that before the seats lapse.
+const PAYING_MARGIN: Duration = payment::v1::DEADLINE;
 
 /// The time for which a reply is awaited: a worker answers in milliseconds, so ten seconds without one is a fault and
 /// not load.
@@ -111,7 +115,13 @@ pub fn definition() -> Result<Definition, Vec<DefinitionError>> {
         })
         .add();
 
-    let pay = saga.step("pay").pivot().after([create]).child(payment::v1::NAME, payment::v1::VERSION, pay_order).add();
+    let pay = saga
+        .step("pay")
+        .pivot()
+        .after([create])
+        .child(payment::v1::NAME, payment::v1::VERSION, pay_order)
+        .margin(PAYING_MARGIN)
+        .add();
 
     let confirm_seats = saga
         .step("confirm-seats")

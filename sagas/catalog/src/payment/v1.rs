@@ -44,7 +44,7 @@ const MUST_SUCCEED: Retry = Retry::exponential(WAIT_FIRST).cap(WAIT_MAX);
 /// The time in which a client confirms a payment with the bank: as long as a page of the bank stays open.
 const ACTION_WITHIN: Duration = Duration::from_secs(10 * 60);
 /// The time after which a payment is given up before its pivot: the client's, and as long again for what faults.
-const DEADLINE: Duration = Duration::from_secs(20 * 60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20 * 60);
 
 /// The parts of replies that later steps need.
 #[derive(Default)]

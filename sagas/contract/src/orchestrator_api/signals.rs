@@ -13,6 +13,9 @@ pub struct SignalRequest {
     pub id: SignalId,
     /// The payload, of the type that the saga's definition takes.
     pub payload: Value,
+    /// True when the id is the sender's for one saga: after that another saga is refused it, with 422.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub only_here: bool,
 }
 
 /// The effect of a signal on its saga; the same answer for each repetition.

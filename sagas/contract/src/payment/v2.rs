@@ -103,3 +103,26 @@ impl Command for CapturePayment {
     const ROUTE: Route = Route::Payment;
     type Reply = PaymentCaptured;
 }
+
+/// Gives taken money back, all of it or a part; a payment may have several refunds. Nothing undoes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefundPayment {
+    /// The payment whose money is given back.
+    pub payment_id: PaymentId,
+    /// At most what was taken and not given back.
+    pub amount: Money,
+}
+
+/// The reply: the money is given back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentRefunded {
+    /// The amount that is given back of the payment by now, by this refund and those before it.
+    pub refunded: Money,
+}
+
+impl Command for RefundPayment {
+    const NAME: &'static str = "payment.refund";
+    const VERSION: u16 = 1;
+    const ROUTE: Route = Route::Payment;
+    type Reply = PaymentRefunded;
+}

@@ -82,6 +82,9 @@ pub struct PaymentView {
     pub status: PaymentStatus,
     /// The amount that was asked for.
     pub amount: Money,
+    /// The amount that was taken and given back; none before the first refund.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refunded: Option<Money>,
     /// The client's next act, while one is required.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_action: Option<NextAction>,

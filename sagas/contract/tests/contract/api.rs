@@ -93,7 +93,10 @@ fn sagas() -> Vec<Golden> {
         golden("audit_record", audited()),
         golden("audit_request", audit_request()),
         golden("audit_verification", verification()),
-        golden("signal_request", SignalRequest { id: "evt_1".parse().unwrap(), payload: json!({"approved": true}) }),
+        golden(
+            "signal_request",
+            SignalRequest { id: "evt_1".parse().unwrap(), payload: json!({"approved": true}), only_here: false },
+        ),
         golden("signal_effects", signal_effects()),
         golden("waiting_steps", vec![waiting(signal_work()), waiting(child_work()), waiting(StepWork::Timer {})]),
         golden("saga_tree", tree()),

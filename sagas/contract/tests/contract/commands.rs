@@ -193,6 +193,7 @@ fn payments_by_id() -> Vec<Golden> {
         user_id: Some(user()),
         status,
         amount,
+        refunded: (status == PaymentStatus::Captured).then(|| money("209.99", "EUR")),
         next_action,
         failure_code: failure_code.map(Into::into),
     };
@@ -206,8 +207,13 @@ fn payments_by_id() -> Vec<Golden> {
         pair(v2::CompleteAuthorization { payment_id }, v2::AuthorizationCompleted { capture_before: at(45) }),
         later_pair("payment.void.v2", v2::VoidPayment { payment_id }, PaymentVoided {}),
         later_pair("payment.capture.v2", v2::CapturePayment { payment_id, amount }, PaymentCaptured { payment_id }),
+        pair(
+            v2::RefundPayment { payment_id, amount: money("200.00", "EUR") },
+            v2::PaymentRefunded { refunded: money("209.99", "EUR") },
+        ),
         golden("payment.statuses", PaymentStatus::ALL.to_vec()),
         golden("payment.view", view(PaymentStatus::RequiresAction, Some(redirect), None)),
+        golden("payment.view.refunded", view(PaymentStatus::Captured, None, None)),
         golden("payment.view.failed", view(PaymentStatus::Failed, None, Some("card_declined"))),
         golden("signal.payment-action", PaymentAction { event_id: "evt_1".into(), payment_id }),
         golden("payment.webhook", PaymentWebhook { id: "evt_1".into(), kind, data: WebhookData { object } }),

@@ -6,7 +6,7 @@ use contract::step::Op;
 use crate::{
     definition::Definition,
     retry::Retry,
-    step::{CommandSpec, SignalSpec, Step, Work, kind_word},
+    step::{ChildSpec, CommandSpec, SignalSpec, Step, Work, kind_word},
 };
 
 /// The names, kinds, edges, commands, retries and timings of a definition.
@@ -27,7 +27,10 @@ pub(super) fn shape_text(definition: &Definition) -> String {
                 let otherwise = if *is_optional { " or go on" } else { "" };
                 format!("signal {name} within {}{otherwise}\n", within.map_or(0, |within| within.as_millis()))
             }
-            Work::Child(child) => format!("child {} {}\n", child.name, child.version),
+            Work::Child(ChildSpec { name, version, margin, .. }) => {
+                let margin = if margin.is_zero() { String::new() } else { format!(" margin {}", margin.as_millis()) };
+                format!("child {name} {version}{margin}\n")
+            }
             Work::Timer => "timer\n".to_owned(),
         };
         if let Some(compensation) = step.compensation() {

@@ -165,3 +165,34 @@ fn a_reply_without_a_time_holds_for_ever() {
     assert_eq!(machine::holds_until(&talk.definition, &talk.state), None);
     assert_eq!(talk.next_wake(), Some(talk.now + TimeDelta::hours(24)), "the end of the wait");
 }
+
+#[test]
+fn a_child_is_not_started_as_the_pivot_when_what_is_held_for_it_lapses_within_its_margin() {
+    let paid = || {
+        let mut saga = Builder::<Trip, Learned>::new("paid", 1);
+        let hold = saga.step("hold").command(probe).compensate(unprobe).retry(FEW).compensation_retry(AGAIN);
+        let hold = hold.valid_until(|echo| echo.until).add();
+        let approval = saga.step("approval").after([hold]).signal::<Approval>("approval").add();
+        let reread = saga.step("reread").after([approval]).command(probe).compensate(unprobe).retry(FEW);
+        let reread = reread.compensation_retry(AGAIN).valid_until(|echo| echo.until).renews([hold]).add();
+        let visa = saga.step("visa").after([reread]).signal::<Approval>("visa").add();
+        let margin = Duration::from_secs(300);
+        saga.step("pay").pivot().after([visa]).child("payment", 1, probe).margin(margin).add();
+        saga.build().expect("the definition has no mistake")
+    };
+    // The hold that is renewed need not last for the payment too.
+    let mut talk = begin(paid(), 600);
+    assert_eq!(later(&mut talk, 599), "ignored: nothing is due");
+    assert_eq!(talk.signal("approval", "one"), "approval received (one); approval takes one; send reread 1.1");
+    let held = held_for(&talk, 900);
+    let input = talk.reply("reread", Op::Action, Outcome::done(held));
+    talk.hear(&input);
+    assert_eq!(later(&mut talk, 599), "ignored: nothing is due");
+    let mut late = Talk { now: talk.now, ..begin(paid(), 600) };
+    late.state = talk.state.clone();
+    talk.signal("visa", "two");
+    assert_eq!(talk.called.len(), 1, "the child is started");
+    late.now += TimeDelta::seconds(1);
+    late.signal("visa", "two");
+    assert_eq!((late.called.len(), late.state.status), (0, SagaStatus::Compensating));
+}

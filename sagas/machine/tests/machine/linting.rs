@@ -203,3 +203,18 @@ fn a_compensation_that_does_instead_of_undoing_is_found() {
         ],
     );
 }
+
+#[test]
+fn a_pivot_that_is_a_child_and_has_no_margin_is_found_where_something_is_held_for_it() {
+    let paid = |saga: &mut Saga, margin: Duration, renewed: bool| {
+        let held = saga.step("hold").command(probe).compensate(unprobe).valid_until(|echo| echo.until).add();
+        let reread = saga.step("reread").after([held]).command(probe).compensate(unprobe);
+        let reread = if renewed { reread.renews([held]).add() } else { reread.add() };
+        saga.step("pay").pivot().after([reread]).child("payment", 1, probe).margin(margin).add();
+    };
+    let found = "child_without_margin pay: `payment` may be started when the hold of `hold` is as good as over: say its \
+                 `margin`";
+    check(|saga| paid(saga, Duration::ZERO, false), &[found]);
+    check(|saga| paid(saga, HOUR, false), &[]);
+    check(|saga| paid(saga, Duration::ZERO, true), &[]);
+}

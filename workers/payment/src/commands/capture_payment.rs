@@ -13,7 +13,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use uuid::Uuid;
-use worker_runtime::{Decided, DomainError, HandlerError, Member, OutsideHandler, Prepare, Recording, SetHandled};
+use worker_runtime::{Decided, HandlerError, Member, OutsideHandler, Prepare, Recording, SetHandled};
 
 use super::{
     calls::{Payments, definite},
@@ -22,7 +22,7 @@ use super::{
 use crate::{
     authorizations::{Answered, Given, replace},
     ledger::{Movement, Posting, posting},
-    payments::{Payment, UnderWay, find, reference},
+    payments::{Payment, UnderWay, end, find, reference},
     provider::{Answer, Authorized, Charge, PaymentProvider, ProviderReference, Refused},
 };
 
@@ -150,26 +150,6 @@ async fn taken(
     }
 }
 
-/// Nothing is asked about these payments any more.
-async fn end(tx: &mut PgConnection, refused: Vec<Uuid>, now: DateTime<Utc>) -> Result<(), DomainError> {
-    if refused.is_empty() {
-        return Ok(());
-    }
-    sqlx::query(
-        "WITH locked AS MATERIALIZED (
-             SELECT payment_id FROM payment WHERE payment_id = ANY($1) ORDER BY payment_id FOR NO KEY UPDATE
-         )
-         UPDATE payment SET under_way = NULL, updated_at = $2
-         WHERE (SELECT count(*) FROM locked) > 0 AND payment_id = ANY($1)",
-    )
-    .bind(refused)
-    .bind(now)
-    .execute(tx)
-    .await
-    .map_err(DomainError::doing("ending captures"))?;
-    Ok(())
-}
-
 /// Takes the money of payments, so much of each.
 async fn take(
     tx: &mut PgConnection,
@@ -245,8 +225,8 @@ fn why_not(asked: Money, payment: Option<&Payment>) -> Result<Prepare<Prepared, 
         (PaymentStatus::Authorized, None) if !fits(asked, payment) => {
             refused(REFUSED_CAPTURE, format!("{asked} is more than the authorized {amount}"))
         }
-        (PaymentStatus::Authorized, Some(UnderWay::Capture) | None) => {
-            Err(HandlerError::fault(format!("{payment_id} is being captured already")))
+        (PaymentStatus::Authorized, Some(UnderWay::Capture | UnderWay::Refund) | None) => {
+            Err(HandlerError::fault(format!("{payment_id} is under way at the provider")))
         }
     }
 }

@@ -16,7 +16,8 @@ impl LockOrder for Payments {
         let completed = batch.of::<v2::CompleteAuthorization>().map(NamesPayment::named);
         let captured = batch.of::<v2::CapturePayment>().map(NamesPayment::named);
         let voided = batch.of::<v2::VoidPayment>().map(NamesPayment::named);
-        let payments = completed.chain(captured).chain(voided);
+        let refunded = batch.of::<v2::RefundPayment>().map(NamesPayment::named);
+        let payments = completed.chain(captured).chain(refunded).chain(voided);
         sqlx::query(
             "SELECT FROM payment WHERE order_id = ANY($1) OR payment_id = ANY($2)
              ORDER BY payment_id FOR NO KEY UPDATE",

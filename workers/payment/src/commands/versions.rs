@@ -107,6 +107,7 @@ macro_rules! names {
 names!(v1::CapturePayment, By::Order, order_id);
 names!(v1::VoidPayment, By::Order, order_id);
 names!(v2::CapturePayment, By::Payment, payment_id);
+names!(v2::RefundPayment, By::Payment, payment_id);
 names!(v2::VoidPayment, By::Payment, payment_id);
 names!(v2::CompleteAuthorization, By::Payment, payment_id);
 

@@ -265,7 +265,7 @@ fn undo_of(payment: &Payment) -> Option<Undo> {
         (PaymentStatus::Pending | PaymentStatus::RequiresAction, _) => Some(Undo::Abandon),
         (PaymentStatus::Authorized, Some(provider_reference)) => Some(Undo::Void { provider_reference }),
         (PaymentStatus::Captured, Some(provider_reference)) => {
-            Some(Undo::Refund { provider_reference, amount: payment.captured })
+            Some(Undo::Refund { provider_reference, amount: payment.kept })
         }
         (PaymentStatus::Voided | PaymentStatus::Refunded | PaymentStatus::Failed, _)
         | (PaymentStatus::Authorized | PaymentStatus::Captured, None) => None,

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta};
 use contract::{
     Outcome, SagaId,
-    payment::{PaymentToken, REFUSED_AUTHENTICATION, REFUSED_DECLINED, REFUSED_INSUFFICIENT, REFUSED_TOKEN_UNKNOWN},
+    payment::{
+        PaymentToken, REFUSED_AUTHENTICATION, REFUSED_DECLINED, REFUSED_INSUFFICIENT, REFUSED_REFUND,
+        REFUSED_TOKEN_UNKNOWN, v2::PaymentRefunded,
+    },
 };
 use kit::{clock::Clock, ids};
 use worker_payment::{
@@ -266,4 +269,34 @@ async fn at_stripe_too_a_client_whose_time_is_over_cannot_confirm_any_more() {
     assert!(matches!(completed, Outcome::Done { .. }), "{completed:?}");
     let taken = harness.deliver(&paying.step("capture-payment"), &paying.capture("60.00")).await;
     assert!(matches!(taken, Outcome::Done { .. }), "{taken:?}");
+}
+
+#[tokio::test]
+async fn at_stripe_too_a_payment_is_given_back_in_parts_each_once() {
+    let server = StripeServer::start().await;
+    let database = private_servers::testing::database("payment").await;
+    let provider = Provider::Other(Arc::new(stripe(&server, KEY)));
+    let harness =
+        Harness::open(domain(provider), &database, Arc::new(ManualClock::new(kit::clock::system().now()))).await;
+    let paying = Paying::new();
+    harness.deliver(&paying.authorizing, &paying.authorize("tok_ok")).await;
+    harness.deliver(&paying.step("capture-payment"), &paying.capture("100.00")).await;
+    // The list of refunds is asked for first, then the refund itself.
+    for (at, trouble, name, refunded) in [
+        (0, Trouble::LostAnswer, "first", "30.00"),
+        (1, Trouble::Status(500), "second", "60.00"),
+        (1, Trouble::LostAnswer, "third", "90.00"),
+    ] {
+        server.spoil(at, trouble);
+        for _ in 0..2 {
+            let given = harness.deliver(&paying.step(name), &paying.refund("30.00")).await;
+            assert_eq!(given, Outcome::done(PaymentRefunded { refunded: eur(refunded) }), "{name}");
+        }
+    }
+    assert_eq!(server.books().refunds.len(), 3);
+    // One by hand, which the books do not know: the provider refuses what is left of them.
+    let payment = server.books().refunds[0]["payment_intent"].as_str().unwrap().to_owned();
+    server.books().intents.get_mut(&payment).unwrap()["latest_charge"]["amount_refunded"] = 10_000.into();
+    let refused = harness.deliver(&paying.step("fourth"), &paying.refund("10.00")).await;
+    assert!(matches!(&refused, Outcome::Refused(no) if no.code == REFUSED_REFUND), "{refused:?}");
 }

@@ -4,15 +4,16 @@ use std::cell::RefCell;
 
 use chrono::TimeDelta;
 use contract::{
-    CommandId, Op, Outcome,
+    Command, CommandId, Money, Op, Outcome,
     payment::{
         PaymentCaptured, PaymentStatus, PaymentView, REFUSED_AUTHENTICATION_REQUIRED, REFUSED_CAPTURE,
-        REFUSED_DECLINED, REFUSED_NOT_AUTHORIZED, REFUSED_PAYMENT_EXISTS, v2::PaymentAuthorization,
+        REFUSED_DECLINED, REFUSED_NOT_AUTHORIZED, REFUSED_PAYMENT_EXISTS, REFUSED_REFUND,
+        v2::{PaymentAuthorization, PaymentRefunded, RefundPayment},
     },
 };
 use kit::ids;
 use worker_runtime::testkit::{
-    AfterPrepare, Snapshot, action_of_a_new_saga, compensation_of,
+    AfterPrepare, Delivered, Snapshot, action_of_a_new_saga, compensation_of,
     conformance::{check_outside_overlap, check_pair, check_refusal, check_refusal_in_set},
     lab::get,
 };
@@ -80,29 +81,80 @@ async fn completing_and_voiding_keep_every_promise_of_the_barrier() {
     till.assert_sound().await;
 }
 
-#[tokio::test]
-async fn captures_keep_the_promises_of_the_barrier_that_are_for_what_is_not_undone() {
-    let till = Till::open().await;
+/// The promises of the barrier for a step that is not undone, with `step` of five payments.
+async fn check_step<C>(till: &Till, payings: &[Paying], name: &str, step: impl Fn(&Paying) -> C)
+where
+    C: Command<Reply: std::fmt::Debug>,
+{
+    let ((last, first), id) = (payings.split_last().expect("there are five"), |paying: &Paying| paying.step(name));
     // Twice and together: one effect and one answer each.
-    let payings = prepared(&till, "tok_ok", false, 4).await.into_inner();
-    let captures = payings.iter().map(|paying| (paying.step("capture-payment"), paying.capture("60.00")));
-    let captures: Vec<_> = captures.map(|(id, capture)| till.harness.envelope(&id, &capture)).collect();
-    let first = till.harness.deliver_all(&captures).await;
-    assert!(first.iter().all(|text| text.contains("done")), "{first:?}");
-    assert_eq!(till.harness.deliver_all(&captures).await, first);
+    let together: Vec<_> = first.iter().map(|paying| till.harness.envelope(&id(paying), &step(paying))).collect();
+    let answers = till.harness.deliver_all(&together).await;
+    assert!(answers.iter().all(|text| text.contains("done")), "{answers:?}");
+    assert_eq!(till.harness.deliver_all(&together).await, answers);
     till.assert_sound().await;
     // Dead after the prepare, dead again after the call, then alive.
-    let paying = Paying::new();
-    till.harness.deliver(&paying.authorizing, &paying.authorize("tok_ok")).await;
-    let (id, capture) = (paying.step("capture-payment"), paying.capture("60.00"));
     for called in [false, true] {
-        match till.harness.prepare(&id, &capture).await {
+        match till.harness.prepare(&id(last), &step(last)).await {
             AfterPrepare::HalfWay(half_way) if called => till.harness.call_and_crash(half_way).await,
             AfterPrepare::HalfWay(half_way) => drop(half_way),
             AfterPrepare::Answered(text) => panic!("answered before its call: {text}"),
         }
     }
-    assert_eq!(code(till.harness.deliver(&id, &capture).await), "done");
+    assert_eq!(code(till.harness.deliver(&id(last), &step(last)).await), "done");
+    till.assert_sound().await;
+}
+
+#[tokio::test]
+async fn captures_and_refunds_keep_the_promises_of_the_barrier_that_are_for_what_is_not_undone() {
+    for token in ["tok_ok", "tok_timeout_after_commit", "tok_timeout_before_commit"] {
+        let till = Till::open().await;
+        let payings = prepared(&till, token, false, 5).await.into_inner();
+        check_step(&till, &payings, "capture-payment", |paying| paying.capture("60.00")).await;
+        check_step(&till, &payings, "refund-a-part", |paying| paying.refund("20.00")).await;
+        check_step(&till, &payings, "refund-the-rest", |paying| paying.refund("40.00")).await;
+        let given_back = "SELECT count(*) FROM payment WHERE status = 'refunded' AND refunded_amount = 60";
+        assert_eq!(till.count(given_back).await, 5);
+    }
+}
+
+#[tokio::test]
+async fn a_payment_is_given_back_in_parts_and_what_is_left_by_its_undo() {
+    let till = Till::open().await;
+    let paying = Paying::new();
+    let refund =
+        async |name: &str, amount: &str| till.harness.deliver(&paying.step(name), &paying.refund(amount)).await;
+    assert_eq!(code(refund("too-early", "1.00").await), REFUSED_REFUND);
+    till.harness.deliver(&paying.authorizing, &paying.authorize("tok_ok")).await;
+    assert_eq!(code(refund("not-taken", "1.00").await), REFUSED_REFUND);
+    till.harness.deliver(&paying.step("capture-payment"), &paying.capture("80.00")).await;
+    for (name, amount, refunded) in [("first", "30.00", "30.00"), ("second", "20.00", "50.00")] {
+        for _ in 0..2 {
+            assert_eq!(refund(name, amount).await, Outcome::done(PaymentRefunded { refunded: eur(refunded) }));
+        }
+    }
+    assert_eq!(code(refund("too-much", "30.01").await), REFUSED_REFUND);
+    assert_eq!(code(refund("nothing", "0.00").await), REFUSED_REFUND);
+    let dollars = RefundPayment { amount: Money::from_parts(1.into(), "USD").unwrap(), ..paying.refund("1.00") };
+    assert_eq!(code(till.harness.deliver(&paying.step("dollars"), &dollars).await), REFUSED_REFUND);
+    let address = format!("/internal/payment/payments/{}", paying.payment_id);
+    let shown: PaymentView = serde_json::from_value(get(&till.harness.reads(), &address).await.1).unwrap();
+    assert_eq!((shown.status, shown.refunded), (PaymentStatus::Captured, Some(eur("50.00"))));
+    till.assert_sound().await;
+
+    // While the provider is asked for one refund, neither another nor the undo is begun.
+    let AfterPrepare::HalfWay(under_way) = till.harness.prepare(&paying.step("third"), &paying.refund("10.00")).await
+    else {
+        panic!("answered before its call")
+    };
+    assert_eq!(code(refund("fourth", "5.00").await), "fault");
+    assert_eq!(code(till.harness.deliver(&compensation_of(&paying.authorizing), &paying.void()).await), "fault");
+    assert!(matches!(till.harness.finish_half_way(under_way).await, Delivered::Answered(_)));
+
+    assert_eq!(code(till.harness.deliver(&compensation_of(&paying.authorizing), &paying.void()).await), "done");
+    assert_eq!(till.status_of(paying.payment_id).await.as_deref(), Some("refunded"));
+    assert_eq!(till.count("SELECT count(*) FROM sandbox.refund").await, 4);
+    assert_eq!(code(refund("too-late", "1.00").await), REFUSED_REFUND);
     till.assert_sound().await;
 }
 

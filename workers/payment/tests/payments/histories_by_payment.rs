@@ -23,6 +23,8 @@ enum Ask {
     Authorize,
     Complete,
     Capture,
+    /// A part is given back.
+    Refund,
     Void,
     /// The client approves on the page.
     Approve,
@@ -42,7 +44,7 @@ enum Reach {
 
 fn asks() -> impl Strategy<Value = Vec<(Ask, Reach)>> {
     let ask = prop_oneof![
-        3 => Just(Ask::Authorize), 2 => Just(Ask::Complete), 1 => Just(Ask::Capture), 2 => Just(Ask::Void),
+        3 => Just(Ask::Authorize), 2 => Just(Ask::Complete), 1 => Just(Ask::Capture), 1 => Just(Ask::Refund), 2 => Just(Ask::Void),
         2 => Just(Ask::Approve), 1 => Just(Ask::Decline)
     ];
     let reach = prop_oneof![3 => Just(Reach::Answer), 1 => Just(Reach::Prepare), 1 => Just(Reach::Slow)];
@@ -69,6 +71,7 @@ async fn prepare(till: &Till, paying: &Paying, token: &str, ask: Ask) -> Option<
         Ask::Complete if till.status_of(paying.payment_id).await.is_none() => return None,
         Ask::Complete => harness.prepare(&paying.step("complete-authorization"), &paying.complete()).await,
         Ask::Capture => harness.prepare(&paying.step("capture-payment"), &paying.capture("100.00")).await,
+        Ask::Refund => harness.prepare(&paying.step("refund-payment"), &paying.refund("40.00")).await,
         Ask::Void => harness.prepare(&compensation_of(&paying.authorizing), &paying.void()).await,
         Ask::Approve => {
             till.act(paying.payment_id, "approve").await;
@@ -104,6 +107,10 @@ async fn one_history(till: &Till, token: &str, asks: &[(Ask, Reach)]) {
         let capturing = paying.step("capture-payment");
         answers.push((Ask::Capture, till.harness.deliver_text(&capturing, &paying.capture("100.00")).await));
     }
+    if asked(Ask::Refund) {
+        let refunding = paying.step("refund-payment");
+        answers.push((Ask::Refund, till.harness.deliver_text(&refunding, &paying.refund("40.00")).await));
+    }
     if asked(Ask::Void) {
         let undone = till.harness.deliver(&compensation_of(&paying.authorizing), &paying.void()).await;
         assert!(matches!(undone, Outcome::Done { .. }), "{undone:?}");
@@ -113,7 +120,7 @@ async fn one_history(till: &Till, token: &str, asks: &[(Ask, Reach)]) {
     let completing = paying.step("complete-authorization");
     answers.push((Ask::Complete, till.harness.deliver_text(&completing, &paying.complete()).await));
     answers.retain(|(_, text)| !text.contains("faulted"));
-    for ask in [Ask::Authorize, Ask::Complete, Ask::Capture, Ask::Void] {
+    for ask in [Ask::Authorize, Ask::Complete, Ask::Capture, Ask::Refund, Ask::Void] {
         let mut same = answers.iter().filter(|(asked, _)| *asked == ask).map(|(_, text)| text);
         if let Some(first) = same.next() {
             assert!(same.all(|text| text == first), "{ask:?} was answered in two ways: {answers:?}");

@@ -181,6 +181,10 @@ impl Paying {
         v2::CapturePayment { payment_id: self.payment_id, amount: eur(amount) }
     }
 
+    pub(crate) fn refund(&self, amount: &str) -> v2::RefundPayment {
+        v2::RefundPayment { payment_id: self.payment_id, amount: eur(amount) }
+    }
+
     pub(crate) const fn void(&self) -> v2::VoidPayment {
         v2::VoidPayment { payment_id: self.payment_id }
     }
