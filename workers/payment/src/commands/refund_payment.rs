@@ -28,7 +28,7 @@ use crate::{
     provider::{Answer, Key, ProviderReference, Refused},
 };
 
-/// The handler.
+/// The handler of refunds, which have one version.
 #[derive(Debug, Clone)]
 pub(crate) struct Refunding(pub(crate) Payments);
 
