@@ -1,5 +1,6 @@
 //! The command line: every flag, its help and the examples, in one place.
 
+mod global;
 mod jobs;
 mod lists;
 mod migrations;
@@ -7,6 +8,7 @@ mod pauses;
 mod people;
 mod repairs;
 mod waits;
+mod watching;
 
 use std::path::PathBuf;
 
@@ -17,6 +19,7 @@ use contract::{
 };
 
 pub(crate) use self::{
+    global::{Global, Output},
     jobs::{JobAct, JobCreate, JobRate, Jobs},
     lists::{Filters, List},
     migrations::{Migrate, Migrations},
@@ -24,10 +27,8 @@ pub(crate) use self::{
     people::People,
     repairs::{Edit, Resolve, Retry, Skip},
     waits::{Signal, Timer},
+    watching::{Wait, Watch},
 };
-
-/// Where the gateway listens unless told otherwise.
-const URL_DEFAULT: &str = "http://127.0.0.1:8080";
 
 /// How many sagas a listing fetches unless told otherwise: more than a person reads, less than a mistake costs.
 const LIST_LIMIT_DEFAULT: u32 = 500;
@@ -41,6 +42,7 @@ Exit codes:
   4    no such saga or dead letter
   5    partial: of several, some were done and some were not
   6    conflict: the saga does not allow it where it stands now
+  7    the change may have taken effect: its answer was lost, or none came
   130  interrupted
 
 Data goes to stdout, everything else to stderr.";
@@ -53,34 +55,6 @@ pub(crate) struct Cli {
     pub(crate) global: Global,
     #[command(subcommand)]
     pub(crate) command: Command,
-}
-
-/// The flags of every command.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Common options")]
-pub(crate) struct Global {
-    /// The gateway's address
-    #[arg(long, global = true, env = "SAGACTL_URL", default_value = URL_DEFAULT, hide_env_values = true)]
-    pub(crate) url: String,
-    /// An operator's access token; otherwise the stored login is used
-    #[arg(long, global = true, env = "SAGACTL_TOKEN", hide_env_values = true)]
-    pub(crate) token: Option<String>,
-    /// How to print
-    #[arg(short, long, global = true, value_enum, default_value_t = Output::Table)]
-    pub(crate) output: Output,
-}
-
-/// The shapes of the output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Output {
-    /// A table for people
-    Table,
-    /// One JSON document
-    Json,
-    /// One JSON document a line
-    Jsonl,
-    /// Ids only, one a line
-    Ids,
 }
 
 #[derive(Debug, Subcommand)]
@@ -130,9 +104,18 @@ Examples:
 Examples:
   sagactl watch SAGA
   sagactl watch SAGA -o jsonl | jq -r .status
+  sagactl watch SAGA --exit-status && echo paid
 
 A lost connection is taken up again where it broke off.")]
-    Watch(One),
+    Watch(Watch),
+    /// Wait until sagas have ended, without a word
+    #[command(after_help = "\
+Examples:
+  sagactl wait SAGA --timeout 600
+  sagactl list --status running -o ids | sagactl wait -
+
+Ends with 0 when all of them are completed, with 1 when none is or the time is over, with 5 when some are.")]
+    Wait(Wait),
     /// Print a saga's journal: every committed decision
     #[command(after_help = "\
 Examples:
@@ -275,10 +258,21 @@ The session is kept in $XDG_CONFIG_HOME/sojourn/sessions.json (or ~/.config/sojo
     #[command(subcommand)]
     People(People),
     /// Print a shell's completion script
-    #[command(hide = true)]
+    #[command(after_help = "\
+Examples:
+  sagactl completions bash > /etc/bash_completion.d/sagactl
+  source <(sagactl completions zsh)")]
     Completions {
         /// The shell that completes
         shell: clap_complete::Shell,
+    },
+    /// Write the manual: a page for each command, into a folder
+    #[command(after_help = "\
+Examples:
+  sagactl man /usr/local/share/man/man1")]
+    Man {
+        /// The folder, which must be there
+        folder: PathBuf,
     },
 }
 
@@ -487,6 +481,9 @@ Examples:
         /// Only those of this saga
         #[arg(long, value_name = "ID")]
         saga: Option<String>,
+        /// Only those that were not sent again
+        #[arg(long)]
+        waiting: bool,
         /// The most letters to list; 0 for all of them
         #[arg(long, default_value_t = LIST_LIMIT_DEFAULT)]
         limit: u32,
@@ -495,7 +492,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   sagactl dead-letters redrive 17 --reason 'the worker reads version 2 now'
-  sagactl dead-letters list -o ids | sagactl dead-letters redrive - --reason 'fixed' --yes")]
+  sagactl dead-letters list --waiting -o ids | sagactl dead-letters redrive - --reason 'fixed' --yes")]
     Redrive {
         #[command(flatten)]
         selection: Letters,

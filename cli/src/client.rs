@@ -31,6 +31,17 @@ const SILENCE_TIMEOUT: Duration = Duration::from_secs(60);
 /// The largest answer, in bytes: far above the longest journal, far below this machine's memory.
 const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
 
+/// The words of a 503 that certainly had no effect: what was asked for was turned away before anything was done.
+const NOTHING_DONE_CODES: [&str; 7] = [
+    "broker_blocked",
+    "broker_unavailable",
+    "busy",
+    "connections_exhausted",
+    "orchestrator_draining",
+    "shard_unavailable",
+    "streams_exhausted",
+];
+
 /// Where the operators' interface begins.
 const OPS: &str = "/ops/api";
 
@@ -83,8 +94,8 @@ impl Client {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let response = self.authorized(|http| http.request(Method::GET, url.clone()).timeout(ANSWER_TIMEOUT)).await?;
-        self.read(response).await
+        let request = |http: &reqwest::Client| http.request(Method::GET, url.clone()).timeout(ANSWER_TIMEOUT);
+        self.exchange(request).await.map_err(Failure::of_question)
     }
 
     /// Reads a listing page by page, at most `limit` items, and tells whether there are more.
@@ -117,7 +128,26 @@ impl Client {
         body: &(impl Serialize + ?Sized),
     ) -> Result<T, Failure> {
         let url = format!("{}{OPS}{path}", self.base);
-        let response = self.authorized(|http| http.post(&url).timeout(ANSWER_TIMEOUT).json(body)).await?;
+        let request = |http: &reqwest::Client| http.post(&url).timeout(ANSWER_TIMEOUT).json(body);
+        self.exchange(request).await.map_err(Failure::of_change)
+    }
+
+    /// Asks a question that needs a body, and changes nothing.
+    pub(crate) async fn ask<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &(impl Serialize + ?Sized),
+    ) -> Result<T, Failure> {
+        let url = format!("{}{OPS}{path}", self.base);
+        let request = |http: &reqwest::Client| http.post(&url).timeout(ANSWER_TIMEOUT).json(body);
+        self.exchange(request).await.map_err(Failure::of_question)
+    }
+
+    async fn exchange<T: DeserializeOwned>(
+        &self,
+        build: impl Fn(&reqwest::Client) -> RequestBuilder,
+    ) -> Result<T, Failure> {
+        let response = self.authorized(build).await?;
         self.read(response).await
     }
 
@@ -132,6 +162,7 @@ impl Client {
             }
         })
         .await
+        .map_err(Failure::of_question)
     }
 
     /// Trades a password for tokens.
@@ -141,9 +172,11 @@ impl Client {
 
     async fn tokens(&self, path: &str, body: &(impl Serialize + ?Sized)) -> Result<Session, Failure> {
         let request = self.http.post(format!("{}{path}", self.base)).timeout(ANSWER_TIMEOUT).json(body);
-        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
-        let response = self.checked(response).await?;
-        let tokens: Tokens = self.read(response).await?;
+        let asked = async {
+            let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+            self.read(self.checked(response).await?).await
+        };
+        let tokens: Tokens = asked.await.map_err(Failure::of_question)?;
         Ok(Session { access_token: tokens.access_token, refresh_token: tokens.refresh_token })
     }
 
@@ -154,7 +187,7 @@ impl Client {
             // Only the head is awaited here: a live stream's body has no end.
             match tokio::time::timeout(ANSWER_TIMEOUT, sent).await {
                 Ok(answer) => answer.map_err(|error| self.unreachable(&error)),
-                Err(_) => Err(Failure::error(format!("{} did not answer in time", self.base))),
+                Err(_) => Err(Failure::new(Exit::Unsure, format!("{} did not answer in time", self.base))),
             }
         };
         match &self.credentials {
@@ -214,7 +247,8 @@ impl Client {
     async fn read<T: DeserializeOwned>(&self, response: Response) -> Result<T, Failure> {
         let body = self.body(response).await?;
         serde_json::from_slice(&body).map_err(|error| {
-            Failure::error(format!("{} answered what this sagactl does not understand: {error}", self.base))
+            let message = format!("{} answered what this sagactl does not understand: {error}", self.base);
+            Failure::new(Exit::Unsure, message)
         })
     }
 
@@ -222,7 +256,8 @@ impl Client {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(&error))? {
             if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-                return Err(Failure::error(format!("the answer has more than {ANSWER_BYTES_MAX} bytes")));
+                let message = format!("the answer has more than {ANSWER_BYTES_MAX} bytes");
+                return Err(Failure::new(Exit::Unsure, message));
             }
             body.extend_from_slice(&chunk);
         }
@@ -234,8 +269,12 @@ impl Client {
         while let Some(deeper) = cause.source() {
             cause = deeper;
         }
-        let doing = if error.is_connect() { "cannot reach the gateway at" } else { "lost the gateway at" };
-        Failure::error(format!("{doing} {}: {cause} (is it running? see --url)", self.base))
+        let (exit, doing) = if error.is_connect() {
+            (Exit::Error, "cannot reach the gateway at")
+        } else {
+            (Exit::Unsure, "lost the gateway at")
+        };
+        Failure::new(exit, format!("{doing} {}: {cause} (is it running? see --url)", self.base))
     }
 }
 
@@ -260,15 +299,20 @@ fn base_of(url: &str) -> Result<String, Failure> {
 
 /// The message and the exit code that an error answer leads to.
 fn refused(status: StatusCode, body: &[u8]) -> Failure {
+    let problem = serde_json::from_slice::<Problem>(body).ok();
+    let nothing_done = problem.as_ref().is_some_and(|problem| NOTHING_DONE_CODES.contains(&problem.code.as_str()));
     let exit = match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Exit::Auth,
         StatusCode::NOT_FOUND => Exit::NotFound,
         StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED => Exit::Conflict,
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT if !nothing_done => {
+            Exit::Unsure
+        }
         _ => Exit::Error,
     };
-    let message = match serde_json::from_slice::<Problem>(body) {
-        Ok(problem) => output::printable(&told(problem)),
-        Err(_) => format!("the gateway answered {status}"),
+    let message = match problem {
+        Some(problem) => output::printable(&told(problem)),
+        None => format!("the gateway answered {status}"),
     };
     Failure::new(exit, message)
 }
@@ -302,6 +346,11 @@ mod tests {
         assert_eq!(failure.message, "No such field; #/reply: missing (reply_wrong)");
         let rude = r#"{"type":"x","title":"x","status":409,"code":"x","detail":"\u001b[2Jgone"}"#;
         assert_eq!(refused(StatusCode::CONFLICT, rude.as_bytes()).message, " [2Jgone (x)");
+        for (code, exit) in [("busy", Exit::Error), ("journal_unavailable", Exit::Unsure)] {
+            let body = format!(r#"{{"type":"x","title":"x","status":503,"code":"{code}"}}"#);
+            assert_eq!(refused(StatusCode::SERVICE_UNAVAILABLE, body.as_bytes()).exit, exit, "{code}");
+        }
+        assert_eq!(refused(StatusCode::BAD_GATEWAY, b"<html>").exit, Exit::Unsure);
         assert_eq!(refused(StatusCode::BAD_GATEWAY, b"<html>").message, "the gateway answered 502 Bad Gateway");
     }
 }

@@ -20,6 +20,8 @@ pub(crate) enum Exit {
     Partial,
     /// The saga does not allow it where it stands now.
     Conflict,
+    /// No answer came, or it was lost: a change may have taken effect.
+    Unsure,
     Interrupted,
 }
 
@@ -34,6 +36,7 @@ impl Exit {
             Self::NotFound => 4,
             Self::Partial => 5,
             Self::Conflict => 6,
+            Self::Unsure => 7,
             Self::Interrupted => 130,
         }
     }
@@ -61,6 +64,25 @@ impl Failure {
     /// A wrong command line that clap cannot see.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::new(Exit::Usage, message)
+    }
+
+    /// The failure of a change: one whose answer was lost says so.
+    pub(crate) fn of_change(self) -> Self {
+        match self.exit {
+            Exit::Unsure => {
+                let message = format!("{}; it may have taken effect: look before you repeat it", self.message);
+                Self::new(Exit::Unsure, message)
+            }
+            _ => self,
+        }
+    }
+
+    /// The failure of a question: whether it was heard makes no difference.
+    pub(crate) fn of_question(self) -> Self {
+        match self.exit {
+            Exit::Unsure => Self::error(self.message),
+            _ => self,
+        }
     }
 
     pub(crate) fn interrupted() -> Self {

@@ -6,20 +6,22 @@ mod commands;
 mod failure;
 mod live;
 mod output;
+mod profile;
 mod select;
 mod session;
 mod tree;
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use chrono::{DateTime, Utc};
 use clap::{CommandFactory as _, Parser as _};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    args::{Cli, Command, Global},
+    args::{Cli, Command},
     client::Client,
     failure::{Exit, Failure},
+    profile::Settings,
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -39,8 +41,10 @@ async fn main() -> ExitCode {
 async fn run(cli: Cli) -> Result<(), Failure> {
     let interrupted = interruption();
     let Cli { global, command } = cli;
+    let global = profile::settle(global)?;
     match command {
         Command::Completions { shell } => completions(shell),
+        Command::Man { folder } => manual(&folder),
         // These stop between two items and still say what they did.
         Command::Retry(retry) => commands::act::retry(&client(&global)?, retry, global.output, &interrupted).await,
         Command::Cancel(act) => commands::act::cancel(&client(&global)?, act, global.output, &interrupted).await,
@@ -78,7 +82,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
 }
 
 /// The commands that change nothing on the other side: they may stop anywhere.
-async fn read(global: &Global, command: Command) -> Result<(), Failure> {
+async fn read(global: &Settings, command: Command) -> Result<(), Failure> {
     let output = global.output;
     match command {
         Command::List(list) => commands::list::run(&client(global)?, list, output, now()).await,
@@ -87,7 +91,8 @@ async fn read(global: &Global, command: Command) -> Result<(), Failure> {
         Command::Definitions(names) => commands::definitions::run(&client(global)?, &names, output).await,
         Command::Tree(one) => commands::tree::run(&client(global)?, &one, output).await,
         Command::Explain(one) => commands::explain::run(&client(global)?, &one, output).await,
-        Command::Watch(one) => commands::watch::run(&client(global)?, &one, output).await,
+        Command::Watch(watch) => commands::watch::run(&client(global)?, &watch, output).await,
+        Command::Wait(wait) => commands::watch::wait(&client(global)?, &wait).await,
         Command::Plan(plan) => commands::plan::run(&client(global)?, plan, output).await,
         Command::Audit(audit) => commands::audit::run(&client(global)?, audit, output).await,
         Command::Jobs(jobs) => commands::jobs::run(&client(global)?, jobs, output, now()).await,
@@ -95,8 +100,8 @@ async fn read(global: &Global, command: Command) -> Result<(), Failure> {
         Command::Export(ids) => commands::export::sagas(&client(global)?, &ids).await,
         Command::Exports => commands::export::weeks(&client(global)?, output).await,
         Command::Journal(one) => commands::journal::run(&client(global)?, &one, output).await,
-        Command::DeadLetters(args::DeadLetters::List { saga, limit }) => {
-            commands::dead_letters::list(&client(global)?, saga.as_deref(), limit, output).await
+        Command::DeadLetters(args::DeadLetters::List { saga, waiting, limit }) => {
+            commands::dead_letters::list(&client(global)?, saga.as_deref(), waiting, limit, output).await
         }
         Command::Migrations(asked) => commands::migrations::run(&client(global)?, &asked, output).await,
         Command::Timers(one) => commands::waits::timers(&client(global)?, &one, output).await,
@@ -116,20 +121,24 @@ async fn read(global: &Global, command: Command) -> Result<(), Failure> {
         | Command::Signal(_)
         | Command::Timer(_)
         | Command::DeadLetters(args::DeadLetters::Redrive { .. })
-        | Command::Completions { .. } => Err(Failure::error("this command is carried out elsewhere")),
+        | Command::Completions { .. }
+        | Command::Man { .. } => Err(Failure::error("this command is carried out elsewhere")),
     }
 }
 
-fn client(global: &Global) -> Result<Client, Failure> {
-    // A variable that is set to nothing says nothing.
-    let token = global.token.as_deref().filter(|token| !token.is_empty());
-    Client::new(&global.url, token)
+fn client(global: &Settings) -> Result<Client, Failure> {
+    Client::new(&global.url, global.token.as_deref())
 }
 
 fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "sagactl", &mut script);
     output::print(&String::from_utf8_lossy(&script))
+}
+
+fn manual(folder: &Path) -> Result<(), Failure> {
+    let failed = |error| Failure::error(format!("cannot write the manual into {}: {error}", folder.display()));
+    clap_mangen::generate_to(Cli::command(), folder).map_err(failed)
 }
 
 /// Cancelled by the first Ctrl-C; a second one, while a command winds up, ends the program at once.

@@ -1,14 +1,14 @@
 //! Printing: tables for people, JSON for programs, ids for pipes. All of stdout goes through here, so that a closed
 //! pipe ends the program quietly and text from elsewhere cannot steer the terminal.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use comfy_table::{ContentArrangement, Table, presets};
 use contract::orchestrator_api::SagaSummary;
 use serde::Serialize;
 
-use crate::failure::Failure;
+use crate::{args::Output, failure::Failure};
 
 /// Writes to stdout at once.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
@@ -23,8 +23,13 @@ pub(crate) fn print_line(text: &str) -> Result<(), Failure> {
     print(&format!("{text}\n"))
 }
 
-/// One document, indented.
-pub(crate) fn print_json(value: &(impl Serialize + ?Sized)) -> Result<(), Failure> {
+/// One document: YAML where that is asked for, else indented JSON.
+pub(crate) fn print_document(value: &(impl Serialize + ?Sized), shape: Output) -> Result<(), Failure> {
+    if shape == Output::Yaml {
+        let text = serde_saphyr::to_string(value)
+            .map_err(|error| Failure::error(format!("cannot print the answer as YAML: {error}")))?;
+        return print(&text);
+    }
     let text = serde_json::to_string_pretty(value).map_err(unprintable)?;
     print_line(&text)
 }
@@ -43,6 +48,15 @@ fn unprintable(error: serde_json::Error) -> Failure {
 pub(crate) fn note(text: &str) {
     // A closed stderr is no reason to stop.
     let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// How far a long command is, in one line of a terminal that each call writes anew; nothing elsewhere.
+pub(crate) fn progress(text: &str, last: bool) {
+    let mut stderr = io::stderr().lock();
+    if stderr.is_terminal() {
+        let _ = write!(stderr, "\r{text}{}", if last { "\n" } else { "" });
+        let _ = stderr.flush();
+    }
 }
 
 /// A plain table: no frames to read over, no wrapped ids.

@@ -44,12 +44,17 @@ pub(crate) struct Locked<'a> {
     _lock: File,
 }
 
+/// `$XDG_CONFIG_HOME/sojourn`, or `~/.config/sojourn`; none without a home.
+pub(crate) fn folder() -> Option<PathBuf> {
+    let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let base = set("XDG_CONFIG_HOME").or_else(|| set("HOME").map(|home| home.join(".config")))?;
+    Some(base.join("sojourn"))
+}
+
 impl Store {
-    /// `$XDG_CONFIG_HOME/sojourn`, or `~/.config/sojourn`; none without a home.
+    /// In the folder of this program; none without a home.
     pub(crate) fn from_environment() -> Option<Self> {
-        let folder = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let base = folder("XDG_CONFIG_HOME").or_else(|| folder("HOME").map(|home| home.join(".config")))?;
-        Some(Self { folder: base.join("sojourn") })
+        Some(Self { folder: folder()? })
     }
 
     /// The session for an address, if there is one.

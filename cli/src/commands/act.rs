@@ -139,11 +139,16 @@ async fn run(
     for (index, id) in selected.ids.into_iter().enumerate() {
         // What has been sent is always waited for: an interruption must not leave it unsaid.
         if interrupted.is_cancelled() {
-            report.interrupted_with(count - index);
+            report.stopped_with(count - index);
             break;
         }
         let answer = client.post::<SagaView>(&format!("/sagas/{id}/actions"), &request).await;
         report.add(id, answer);
+        report.tell_progress(count);
+        if report.login_failed() {
+            report.stopped_with(count - index - 1);
+            break;
+        }
     }
     // What failed is told even when nobody reads what worked.
     let printed = print(&report.done, output);
@@ -160,7 +165,7 @@ fn print(done: &[SagaView], output: Output) -> Result<(), Failure> {
             let changes = done.iter().flat_map(|view| view.steps.iter().flat_map(|step| &step.edited));
             output::print_line(&plan::with_changes(sagas, changes))
         }
-        Output::Json => output::print_json(done),
+        Output::Json | Output::Yaml => output::print_document(done, output),
         Output::Jsonl => done.iter().try_for_each(output::print_json_line),
         Output::Ids => done.iter().try_for_each(|view| output::print_line(&view.summary.id.to_string())),
     }

@@ -34,7 +34,7 @@ async fn list(client: &Client, filter: &[(&str, String)], limit: u32, output: Ou
     match output {
         Output::Table if rows.is_empty() => output::note("no rows"),
         Output::Table => output::print_line(&table(&rows))?,
-        Output::Json => output::print_json(&rows)?,
+        Output::Json | Output::Yaml => output::print_document(&rows, output)?,
         Output::Jsonl => rows.iter().try_for_each(output::print_json_line)?,
         Output::Ids => rows.iter().try_for_each(|row| output::print_line(&row.number.to_string()))?,
     }
@@ -73,7 +73,7 @@ fn print_head(head: &AuditHead, checked: u64, output: Output) -> Result<(), Fail
         Output::Table => {
             output::print_line(&format!("{checked} rows follow each other; head {}:{}", head.number, head.hash))
         }
-        Output::Json | Output::Jsonl => output::print_json_line(head),
+        Output::Json | Output::Jsonl | Output::Yaml => output::print_json_line(head),
         Output::Ids => output::print_line(&head.number.to_string()),
     }
 }

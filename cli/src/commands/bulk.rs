@@ -30,9 +30,22 @@ impl<T> Report<T> {
         }
     }
 
-    /// Notes that the command was interrupted with so many items untouched.
-    pub(crate) fn interrupted_with(&mut self, left: usize) {
+    /// Notes that the command stopped with so many items untouched.
+    pub(crate) fn stopped_with(&mut self, left: usize) {
         self.left = left;
+    }
+
+    /// True when the last item failed by the login: all others would fail the same way.
+    pub(crate) fn login_failed(&self) -> bool {
+        self.failed.last().is_some_and(|(_, failure)| failure.exit == Exit::Auth)
+    }
+
+    /// Tells on a terminal how far the command is, over the line before.
+    pub(crate) fn tell_progress(&self, of: usize) {
+        let so_far = self.done.len() + self.failed.len();
+        if of > 1 {
+            output::progress(&format!("{so_far} of {of}, {} failed", self.failed.len()), so_far == of);
+        }
     }
 
     /// Prints the failures to stderr and chooses the ending: one failure of one item ends as itself; several as
@@ -52,7 +65,8 @@ impl<T> Report<T> {
     fn ending(&self) -> Result<(), Failure> {
         let count = self.failed.len();
         if self.left > 0 {
-            return Err(Failure::interrupted());
+            let login = self.failed.last().map(|(_, failure)| failure).filter(|_| self.login_failed());
+            return Err(login.cloned().unwrap_or_else(Failure::interrupted));
         }
         match self.failed.as_slice() {
             [] => Ok(()),
@@ -88,5 +102,15 @@ mod tests {
         assert_eq!(ending(0, &[Exit::NotFound]), Exit::NotFound);
         assert_eq!(ending(0, &[Exit::Conflict, Exit::Conflict]), Exit::Conflict);
         assert_eq!(ending(0, &[Exit::Conflict, Exit::NotFound]), Exit::Error);
+    }
+
+    #[test]
+    fn a_command_that_stopped_ends_as_interrupted_or_by_its_login() {
+        let mut report = Report::<u32>::default();
+        report.add("x", Err(Failure::new(Exit::Conflict, "no")));
+        report.stopped_with(2);
+        assert_eq!(report.ending().unwrap_err().exit, Exit::Interrupted);
+        report.add("y", Err(Failure::new(Exit::Auth, "the stored login has ended")));
+        assert_eq!(report.ending().unwrap_err().exit, Exit::Auth);
     }
 }

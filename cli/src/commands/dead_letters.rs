@@ -17,12 +17,20 @@ struct Redrive<'a> {
     reason: &'a str,
 }
 
-pub(crate) async fn list(client: &Client, saga: Option<&str>, limit: u32, output: Output) -> Result<(), Failure> {
+/// Lists letters; with `waiting`, those only that were not sent again.
+pub(crate) async fn list(
+    client: &Client,
+    saga: Option<&str>,
+    waiting: bool,
+    limit: u32,
+    output: Output,
+) -> Result<(), Failure> {
     let saga: Option<SagaId> =
         saga.map(str::parse).transpose().map_err(|error| Failure::usage(format!("--saga: {error}")))?;
     let query: Vec<_> = saga.iter().map(|id| ("saga_id", id.to_string())).collect();
     let wanted = if limit == 0 { usize::MAX } else { limit as usize };
-    let (letters, more) = client.list::<DeadLetterView>("/dead-letters", &query, wanted).await?;
+    let (mut letters, more) = client.list::<DeadLetterView>("/dead-letters", &query, wanted).await?;
+    letters.retain(|letter| !waiting || letter.redriven_at.is_none());
     match output {
         Output::Table if letters.is_empty() => output::note("no dead letters"),
         _ => print(&letters, output)?,
@@ -47,11 +55,16 @@ pub(crate) async fn redrive(
     let mut report = bulk::Report::default();
     for (index, id) in selected.ids.into_iter().enumerate() {
         if interrupted.is_cancelled() {
-            report.interrupted_with(count - index);
+            report.stopped_with(count - index);
             break;
         }
         let path = format!("/dead-letters/{id}/redrive");
         report.add(id, client.post::<DeadLetterView>(&path, &Redrive { reason: &reason }).await);
+        report.tell_progress(count);
+        if report.login_failed() {
+            report.stopped_with(count - index - 1);
+            break;
+        }
     }
     // What failed is told even when nobody reads what worked.
     let printed = print(&report.done, output);
@@ -63,7 +76,7 @@ fn print(letters: &[DeadLetterView], output: Output) -> Result<(), Failure> {
     match output {
         Output::Table if letters.is_empty() => Ok(()),
         Output::Table => output::print_line(&table(letters)),
-        Output::Json => output::print_json(letters),
+        Output::Json | Output::Yaml => output::print_document(letters, output),
         Output::Jsonl => letters.iter().try_for_each(output::print_json_line),
         Output::Ids => letters.iter().try_for_each(|letter| output::print_line(&letter.id.to_string())),
     }

@@ -16,7 +16,7 @@ pub(crate) async fn run(client: &Client, wanted: &DefinitionNames, output: Outpu
     match output {
         Output::Table if items.is_empty() => output::note("no definitions"),
         Output::Table => output::print(&text(&items))?,
-        Output::Json => output::print_json(&items)?,
+        Output::Json | Output::Yaml => output::print_document(&items, output)?,
         Output::Jsonl => items.iter().try_for_each(output::print_json_line)?,
         Output::Ids => items.iter().try_for_each(|definition| output::print_line(&title(definition)))?,
     }

@@ -23,7 +23,7 @@ pub(crate) async fn run(client: &Client, errors: &Errors, output: Output) -> Res
     match output {
         Output::Table if groups.is_empty() => output::note("no failures"),
         Output::Table => output::print_line(&table(&groups))?,
-        Output::Json => output::print_json(&groups)?,
+        Output::Json | Output::Yaml => output::print_document(&groups, output)?,
         Output::Jsonl => groups.iter().try_for_each(output::print_json_line)?,
         Output::Ids => groups.iter().try_for_each(|group| output::print_line(&output::printable(&group.error)))?,
     }

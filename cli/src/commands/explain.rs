@@ -22,7 +22,7 @@ pub(crate) async fn run(client: &Client, one: &One, output: Output) -> Result<()
     let explanation: Explanation = client.get(&format!("/sagas/{id}/explanation"), &[]).await?;
     match output {
         Output::Table => output::print(&render(&explanation)),
-        Output::Json => output::print_json(&explanation),
+        Output::Json | Output::Yaml => output::print_document(&explanation, output),
         Output::Jsonl => output::print_json_line(&explanation),
         Output::Ids => output::print_line(&explanation.saga_id.to_string()),
     }

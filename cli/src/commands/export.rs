@@ -30,7 +30,7 @@ pub(crate) async fn weeks(client: &Client, output: Output) -> Result<(), Failure
     match output {
         Output::Table if weeks.is_empty() => output::note("no exports"),
         Output::Table => output::print_line(&table(&weeks))?,
-        Output::Json => output::print_json(&weeks)?,
+        Output::Json | Output::Yaml => output::print_document(&weeks, output)?,
         Output::Jsonl => weeks.iter().try_for_each(output::print_json_line)?,
         Output::Ids => weeks.iter().try_for_each(|week| output::print_line(&output::printable(&week.week)))?,
     }

@@ -54,7 +54,7 @@ async fn make(client: &Client, create: JobCreate, output: Output, now: DateTime<
     let action = action(&create)?;
     let reason = act::reason(&create.consent.reason)?;
     let filter = list::filter(&create.filter, now)?;
-    let preview: JobPreview = client.post("/jobs/preview", &JobPreviewRequest { filter: filter.clone() }).await?;
+    let preview: JobPreview = client.ask("/jobs/preview", &JobPreviewRequest { filter: filter.clone() }).await?;
     if create.dry_run {
         return print_preview(&preview, output);
     }
@@ -119,7 +119,7 @@ async fn show(client: &Client, id: JobId, output: Output) -> Result<(), Failure>
             }
             Ok(())
         }
-        Output::Json => output::print_json(&view),
+        Output::Json | Output::Yaml => output::print_document(&view, output),
         Output::Jsonl => output::print_json_line(&view),
         Output::Ids => output::print_line(&view.job.id.to_string()),
     }
@@ -127,7 +127,7 @@ async fn show(client: &Client, id: JobId, output: Output) -> Result<(), Failure>
 
 /// Follows a job until it is over, or waits for a person.
 async fn watch(client: &Client, id: JobId, output: Output) -> Result<(), Failure> {
-    if output == Output::Json {
+    if matches!(output, Output::Json | Output::Yaml) {
         return Err(Failure::usage("a stream is not one document: use -o jsonl"));
     }
     let mut seen = None;
@@ -140,7 +140,7 @@ async fn watch(client: &Client, id: JobId, output: Output) -> Result<(), Failure
         match output {
             Output::Jsonl => output::print_json_line(&view)?,
             Output::Ids => output::print_line(&view.job.id.to_string())?,
-            Output::Table | Output::Json => output::print_line(&progress(&view.job))?,
+            Output::Table | Output::Json | Output::Yaml => output::print_line(&progress(&view.job))?,
         }
         let rests = view.job.state != JobState::Running;
         seen = Some(view.job);
@@ -168,7 +168,7 @@ async fn items(client: &Client, id: JobId, outcome: Option<&str>, limit: u32, ou
     match output {
         Output::Table if items.is_empty() => output::note("no sagas"),
         Output::Table => output::print_line(&item_table(&items))?,
-        Output::Json => output::print_json(&items)?,
+        Output::Json | Output::Yaml => output::print_document(&items, output)?,
         Output::Jsonl => items.iter().try_for_each(output::print_json_line)?,
         Output::Ids => items.iter().try_for_each(|item| output::print_line(&item.saga_id.to_string()))?,
     }
@@ -185,7 +185,7 @@ fn say_more(more: bool, limit: u32) {
 fn print(jobs: &[Job], output: Output) -> Result<(), Failure> {
     match output {
         Output::Table => output::print_line(&table(jobs)),
-        Output::Json => output::print_json(jobs),
+        Output::Json | Output::Yaml => output::print_document(jobs, output),
         Output::Jsonl => jobs.iter().try_for_each(output::print_json_line),
         Output::Ids => jobs.iter().try_for_each(|job| output::print_line(&job.id.to_string())),
     }

@@ -19,7 +19,7 @@ pub(crate) async fn run(client: &Client, one: &One, output: Output) -> Result<()
     let (records, _) = client.list::<RecordView>(&format!("/sagas/{id}/journal"), &[], usize::MAX).await?;
     match output {
         Output::Table => output::print_line(&output::table(&["SEQ", "AT", "STATUS", "ENTRY"], rows(&records))),
-        Output::Json => output::print_json(&records),
+        Output::Json | Output::Yaml => output::print_document(&records, output),
         Output::Jsonl => records.iter().try_for_each(output::print_json_line),
         Output::Ids => records.iter().try_for_each(|record| output::print_line(&record.seq.to_string())),
     }

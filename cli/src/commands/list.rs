@@ -33,7 +33,7 @@ pub(crate) async fn run(client: &Client, list: List, output: Output, now: DateTi
             // Line by line as it comes, so that a long list can be piped.
             Output::Ids => printed += each(items, |saga| output::print_line(&saga.id.to_string()))?,
             Output::Jsonl => printed += each(items, output::print_json_line)?,
-            Output::Table | Output::Json => kept.extend(items),
+            Output::Table | Output::Json | Output::Yaml => kept.extend(items),
         }
         token = page.next_page_token;
         if token.is_none() || printed + kept.len() >= limit {
@@ -41,7 +41,7 @@ pub(crate) async fn run(client: &Client, list: List, output: Output, now: DateTi
         }
     }
     match output {
-        Output::Json => output::print_json(&kept)?,
+        Output::Json | Output::Yaml => output::print_document(&kept, output)?,
         Output::Table if kept.is_empty() => output::note("no sagas"),
         Output::Table => output::print_line(&output::saga_table(&kept))?,
         Output::Ids | Output::Jsonl => {}

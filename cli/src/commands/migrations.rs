@@ -18,7 +18,7 @@ pub(crate) async fn run(client: &Client, asked: &Migrations, output: Output) -> 
     match output {
         Output::Table if sagas.is_empty() => output::note("no running sagas of other versions"),
         Output::Table => output::print_line(&table(&sagas))?,
-        Output::Json => output::print_json(&sagas)?,
+        Output::Json | Output::Yaml => output::print_document(&sagas, output)?,
         Output::Jsonl => sagas.iter().try_for_each(output::print_json_line)?,
         Output::Ids => possible().try_for_each(|saga| output::print_line(&saga.summary.id.to_string()))?,
     }

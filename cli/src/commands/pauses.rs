@@ -31,7 +31,7 @@ async fn list(client: &Client, output: Output) -> Result<(), Failure> {
     match output {
         Output::Table if views.is_empty() => output::note("no pauses"),
         Output::Table => output::print_line(&table(&views))?,
-        Output::Json => output::print_json(&views)?,
+        Output::Json | Output::Yaml => output::print_document(&views, output)?,
         Output::Jsonl => views.iter().try_for_each(output::print_json_line)?,
         Output::Ids => views.iter().try_for_each(|view| output::print_line(&view.pause.scope.to_string()))?,
     }
@@ -63,7 +63,7 @@ fn table(views: &[PauseView]) -> String {
 fn print(pause: &Pause, output: Output) -> Result<(), Failure> {
     match output {
         Output::Table => output::print_line(&format!("{} since {}", pause.scope, output::time(pause.since))),
-        Output::Json => output::print_json(pause),
+        Output::Json | Output::Yaml => output::print_document(pause, output),
         Output::Jsonl => output::print_json_line(pause),
         Output::Ids => output::print_line(&pause.scope.to_string()),
     }

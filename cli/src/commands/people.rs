@@ -54,7 +54,7 @@ pub(crate) async fn whoami(client: &Client, output: Output) -> Result<(), Failur
 
 fn print(person: &Value, output: Output) -> Result<(), Failure> {
     match output {
-        Output::Json => output::print_json(person),
+        Output::Json | Output::Yaml => output::print_document(person, output),
         Output::Table | Output::Jsonl | Output::Ids => print_all(std::slice::from_ref(person), output),
     }
 }
@@ -63,7 +63,7 @@ fn print_all(people: &[Value], output: Output) -> Result<(), Failure> {
     match output {
         Output::Table if people.is_empty() => output::note("no people"),
         Output::Table => output::print_line(&table(people))?,
-        Output::Json => output::print_json(people)?,
+        Output::Json | Output::Yaml => output::print_document(people, output)?,
         Output::Jsonl => people.iter().try_for_each(output::print_json_line)?,
         Output::Ids => people.iter().try_for_each(|person| output::print_line(&text(person, "user_id")))?,
     }

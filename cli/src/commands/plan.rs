@@ -37,7 +37,7 @@ pub(crate) async fn print(client: &Client, action: Action, ids: Vec<SagaId>, out
     let mut summary = Vec::new();
     for some in ids.chunks(PLANS_MAX) {
         request.saga_ids = some.to_vec();
-        let answer: Plans = client.post("/plans", &request).await?;
+        let answer: Plans = client.ask("/plans", &request).await?;
         for plan in answer.plans {
             let failure = plan.refused.as_ref().map(|refused| {
                 Failure::new(Exit::Conflict, output::printable(&format!("{} ({})", refused.message, refused.code)))
@@ -55,7 +55,7 @@ pub(crate) async fn print(client: &Client, action: Action, ids: Vec<SagaId>, out
     let printed = match output {
         Output::Table if plans.is_empty() => Ok(()),
         Output::Table => output::print_line(&tables(plans, summed(summary))),
-        Output::Json => output::print_json(&json!({ "plans": plans, "summary": summed(summary) })),
+        Output::Json | Output::Yaml => output::print_document(&json!({ "plans": plans, "summary": summed(summary) }), output),
         Output::Jsonl => plans.iter().try_for_each(output::print_json_line),
         Output::Ids => plans.iter().try_for_each(|plan| output::print_line(&plan.summary.id.to_string())),
     };

@@ -30,8 +30,8 @@ pub(crate) async fn run(client: &Client, ids: &Ids, output: Output) -> Result<()
 }
 
 fn print_all(views: &[SagaView], output: Output) -> Result<(), Failure> {
-    if output == Output::Json {
-        return output::print_json(views);
+    if matches!(output, Output::Json | Output::Yaml) {
+        return output::print_document(views, output);
     }
     for (index, view) in views.iter().enumerate() {
         if index > 0 && output == Output::Table {
@@ -45,7 +45,7 @@ fn print_all(views: &[SagaView], output: Output) -> Result<(), Failure> {
 fn print(view: &SagaView, output: Output) -> Result<(), Failure> {
     match output {
         Output::Table => output::print(&tree::render(view)),
-        Output::Json => output::print_json(view),
+        Output::Json | Output::Yaml => output::print_document(view, output),
         Output::Jsonl => output::print_json_line(view),
         Output::Ids => output::print_line(&view.summary.id.to_string()),
     }

@@ -15,7 +15,7 @@ pub(crate) async fn run(client: &Client, one: &One, output: Output) -> Result<()
     let tree: SagaTree = client.get(&format!("/sagas/{id}/tree"), &[]).await?;
     match output {
         Output::Table => output::print(&drawn(&tree, 0)),
-        Output::Json => output::print_json(&tree),
+        Output::Json | Output::Yaml => output::print_document(&tree, output),
         Output::Jsonl => flat(&tree).into_iter().try_for_each(|tree| output::print_json_line(&tree.saga)),
         Output::Ids => flat(&tree).into_iter().try_for_each(|tree| output::print_line(&tree.saga.id.to_string())),
     }

@@ -32,7 +32,7 @@ pub(crate) async fn signal(client: &Client, signal: Signal, output: Output, now:
             SignalEffect::Kept {} => "kept for a step that is not reached yet".to_owned(),
             SignalEffect::None { why } => format!("no effect: {why}"),
         })),
-        Output::Json => output::print_json(&effect),
+        Output::Json | Output::Yaml => output::print_document(&effect, output),
         Output::Jsonl => output::print_json_line(&effect),
         Output::Ids => output::print_line(&saga.to_string()),
     }
@@ -60,7 +60,7 @@ pub(crate) async fn timers(client: &Client, one: &One, output: Output) -> Result
             });
             output::print_line(&output::table(&["AT", "TIMER", "STEP"], rows))
         }
-        Output::Json => output::print_json(&timers),
+        Output::Json | Output::Yaml => output::print_document(&timers, output),
         Output::Jsonl => timers.iter().try_for_each(output::print_json_line),
         Output::Ids => timers.iter().filter_map(|timer| timer.step.as_deref()).try_for_each(output::print_line),
     }

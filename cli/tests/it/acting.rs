@@ -139,3 +139,35 @@ async fn dead_letters_are_redriven_with_a_reason() {
     assert!(ended.stdout.contains("2026-12-01T09:00:00Z"), "{}", ended.stdout);
     assert_eq!(door.seen()[0], ("POST /dead-letters/7/redrive".to_owned(), r#"{"reason":"fixed"}"#.to_owned()));
 }
+
+#[tokio::test]
+async fn several_are_not_tried_on_when_the_login_has_ended() {
+    let door = Door::open().await;
+    let ids = [1, 2, 3].map(|number| door.add(view(number, SagaStatus::Running)).to_string());
+    let cancel = ["cancel", &ids[0], &ids[1], &ids[2], "--reason", "because", "--yes"];
+    let ended = Sagactl::at(&door, &cancel).env("SAGACTL_TOKEN", "an-old-one").run().await;
+    assert_eq!((ended.code, door.seen().len()), (3, 1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("0 done, 1 failed, 2 not touched"), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn a_change_whose_answer_is_lost_may_have_taken_effect_and_a_question_has_not() {
+    // Reads a request, and hangs up.
+    let rude = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", rude.local_addr().unwrap());
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = rude.accept().await.unwrap();
+            let mut request = [0; 1];
+            tokio::io::AsyncReadExt::read_exact(&mut stream, &mut request).await.unwrap();
+        }
+    });
+    let id = saga_id(1).to_string();
+    for (arguments, code) in
+        [(vec!["cancel", &id, "--reason", "because"], 7), (vec!["show", &id], 1), (vec!["plan", "cancel", &id], 1)]
+    {
+        let ended = Sagactl::new(&arguments).env("SAGACTL_URL", &url).env("SAGACTL_TOKEN", "x").run().await;
+        assert_eq!(ended.code, code, "{arguments:?}: {}", ended.stderr);
+        assert_eq!(ended.stderr.contains("may have taken effect"), code == 7, "{}", ended.stderr);
+    }
+}

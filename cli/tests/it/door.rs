@@ -1,6 +1,7 @@
 //! A small door: answers like the gateway's `/ops/api` for the sagas it is given, and remembers what it was asked.
 
 mod bulk;
+mod people;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -85,6 +86,7 @@ impl Door {
             .route("/ops/api/dead-letters", get(letters))
             .route("/ops/api/dead-letters/{id}/redrive", post(redrive))
             .merge(bulk::routes())
+            .merge(people::routes())
             .with_state(door.clone());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         door

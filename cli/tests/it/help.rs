@@ -13,6 +13,7 @@ async fn the_help_is_reviewed() {
         "explain",
         "tree",
         "watch",
+        "wait",
         "journal",
         "retry",
         "cancel",
@@ -33,6 +34,10 @@ async fn the_help_is_reviewed() {
         "login",
         "people",
         "whoami",
+        "dead-letters",
+        "timer",
+        "completions",
+        "man",
     ] {
         let ended =
             Sagactl::new(&[verb, "--help"].into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>()).run().await;
@@ -63,6 +68,17 @@ async fn wrong_usage_ends_with_2_and_says_nothing_on_stdout() {
         let ended = Sagactl::new(&wrong).env("SAGACTL_TOKEN", "x").run().await;
         assert_eq!((ended.code, ended.stdout.as_str()), (2, ""), "{wrong:?}: {}", ended.stderr);
         assert!(!ended.stderr.is_empty(), "{wrong:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_manual_has_a_page_for_each_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let ended = Sagactl::new(&["man", folder.path().to_str().unwrap()]).run().await;
+    assert_eq!((ended.code, ended.stdout.as_str()), (0, ""), "{}", ended.stderr);
+    for (page, words) in [("sagactl.1", "Exit codes"), ("sagactl-cancel.1", "Turn a saga around"), ("sagactl-people-create.1", "password")] {
+        let text = std::fs::read_to_string(folder.path().join(page)).unwrap();
+        assert!(text.contains(words), "{page}");
     }
 }
 
