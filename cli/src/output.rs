@@ -26,7 +26,7 @@ pub(crate) fn print_line(text: &str) -> Result<(), Failure> {
 /// One document: YAML where that is asked for, else indented JSON.
 pub(crate) fn print_document(value: &(impl Serialize + ?Sized), shape: Output) -> Result<(), Failure> {
     if shape == Output::Yaml {
-        let text = serde_saphyr::to_string(value)
+        let text = serde_saphyr::to_string(&value)
             .map_err(|error| Failure::error(format!("cannot print the answer as YAML: {error}")))?;
         return print(&text);
     }

@@ -50,16 +50,20 @@ pub(crate) fn settle(Global { url, token, output, profile }: Global) -> Result<S
 }
 
 fn read(name: &str) -> Result<Profile, Failure> {
-    let folder = folder().ok_or_else(|| Failure::usage("no place for profiles: neither XDG_CONFIG_HOME nor HOME is set"))?;
+    let folder =
+        folder().ok_or_else(|| Failure::usage("no place for profiles: neither XDG_CONFIG_HOME nor HOME is set"))?;
     let path = folder.join(FILE_NAME);
     let wrong = |why: String| Failure::usage(format!("{}: {why}", path.display()));
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Err(wrong(format!("there is no profile `{name}`: the file is missing"))),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Err(wrong(format!("there is no profile `{name}`: the file is missing")));
+        }
         Err(error) => return Err(wrong(error.to_string())),
     };
     // The text of an error may repeat a line of the file; no secret belongs there.
-    let mut profiles: BTreeMap<String, Profile> = toml::from_str(&text).map_err(|error| wrong(error.message().to_owned()))?;
+    let mut profiles: BTreeMap<String, Profile> =
+        toml::from_str(&text).map_err(|error| wrong(error.message().to_owned()))?;
     let known: Vec<String> = profiles.keys().cloned().collect();
     profiles.remove(name).ok_or_else(|| wrong(format!("there is no profile `{name}`; there are: {}", known.join(", "))))
 }

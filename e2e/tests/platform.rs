@@ -14,12 +14,14 @@ use std::{
 use chrono::Days;
 use e2e::{Client, Program, free_port, order_of, run, wait};
 use kit::clock::Clock;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// How long a start may take on a busy machine: a new cluster is made and seeded.
 const OPEN_WITHIN: Duration = Duration::from_secs(120);
 /// How long it may take to refuse an address that is taken: no server is started.
 const REFUSED_WITHIN: Duration = Duration::from_secs(20);
+/// The password of the first admin.
+const PASSWORD: &str = "a long enough passphrase";
 /// How long one order may take.
 const SETTLED_WITHIN: Duration = Duration::from_secs(60);
 /// How long an orderly end may take: PostgreSQL writes a checkpoint.
@@ -48,10 +50,21 @@ async fn an_order_outlives_the_process_however_that_ends_and_its_postgresql_does
     assert_eq!(sojourn.interrupt(ENDS_WITHIN).await.unwrap(), Some(0), "{}", sojourn.log_tail());
     assert!(!listens(&data), "Ctrl-C leaves nothing behind");
 
+    // The first admin is made while nothing runs.
+    let data_folder = format!("--data-dir={}", data.display());
+    let create = [&data_folder, "admin", "create-operator", "--email", "eve@example.com", "--name", "Eve"];
+    let create = [&create[..], &["--password-stdin"]].concat();
+    let made = run("sojourn", &create, &[], &format!("{PASSWORD}\n"), OPEN_WITHIN).await.unwrap();
+    assert_eq!(made.code, Some(0), "{made:?}");
+    assert!(!listens(&data), "an act of an admin leaves nothing behind");
+
     // Also the key is the same: the token of the first run is still good.
     sojourn.restart().unwrap();
     until_open(&gateway, &sojourn).await;
     assert_eq!(order(&client, &order_id).await, settled);
+    let eve = Client::login(&gateway, "eve@example.com", PASSWORD).await.unwrap();
+    let me = eve.get("/ops/api/whoami").await.unwrap();
+    assert_eq!((me.status.as_u16(), &me.body["role"]), (200, &json!("admin")), "{me:?}");
 
     sojourn.kill();
     wait::until("the end of a PostgreSQL whose owner was killed", ENDS_WITHIN, || async {

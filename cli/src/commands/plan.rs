@@ -55,7 +55,9 @@ pub(crate) async fn print(client: &Client, action: Action, ids: Vec<SagaId>, out
     let printed = match output {
         Output::Table if plans.is_empty() => Ok(()),
         Output::Table => output::print_line(&tables(plans, summed(summary))),
-        Output::Json | Output::Yaml => output::print_document(&json!({ "plans": plans, "summary": summed(summary) }), output),
+        Output::Json | Output::Yaml => {
+            output::print_document(&json!({ "plans": plans, "summary": summed(summary) }), output)
+        }
         Output::Jsonl => plans.iter().try_for_each(output::print_json_line),
         Output::Ids => plans.iter().try_for_each(|plan| output::print_line(&plan.summary.id.to_string())),
     };

@@ -76,7 +76,11 @@ async fn the_manual_has_a_page_for_each_command() {
     let folder = tempfile::tempdir().unwrap();
     let ended = Sagactl::new(&["man", folder.path().to_str().unwrap()]).run().await;
     assert_eq!((ended.code, ended.stdout.as_str()), (0, ""), "{}", ended.stderr);
-    for (page, words) in [("sagactl.1", "Exit codes"), ("sagactl-cancel.1", "Turn a saga around"), ("sagactl-people-create.1", "password")] {
+    for (page, words) in [
+        ("sagactl.1", "Exit codes"),
+        ("sagactl-cancel.1", "Turn a saga around"),
+        ("sagactl-people-create.1", "password"),
+    ] {
         let text = std::fs::read_to_string(folder.path().join(page)).unwrap();
         assert!(text.contains(words), "{page}");
     }

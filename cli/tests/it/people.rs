@@ -51,12 +51,19 @@ async fn a_profile_says_what_neither_a_flag_nor_the_environment_does() {
     let door = Door::open().await;
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("sojourn")).unwrap();
-    let file = format!("[here]\nurl = \"{}\"\noutput = \"ids\"\n\n[nowhere]\nurl = \"http://127.0.0.1:1\"\n", door.url());
+    let file =
+        format!("[here]\nurl = \"{}\"\noutput = \"ids\"\n\n[nowhere]\nurl = \"http://127.0.0.1:1\"\n", door.url());
     fs::write(folder.path().join("sojourn/sagactl.toml"), file).unwrap();
     let run = |arguments: &[&str]| Sagactl::new(arguments).config(folder.path()).env("SAGACTL_TOKEN", TOKEN);
     let by_flag = run(&["whoami", "--profile", "here"]).run().await;
-    assert_eq!((by_flag.code, by_flag.stdout.trim()), (0, "usr_00000000000000000000000000000001"), "{}", by_flag.stderr);
-    let over = run(&["whoami", "-o", "json"]).env("SAGACTL_PROFILE", "nowhere").env("SAGACTL_URL", &door.url()).run().await;
+    assert_eq!(
+        (by_flag.code, by_flag.stdout.trim()),
+        (0, "usr_00000000000000000000000000000001"),
+        "{}",
+        by_flag.stderr
+    );
+    let over =
+        run(&["whoami", "-o", "json"]).env("SAGACTL_PROFILE", "nowhere").env("SAGACTL_URL", &door.url()).run().await;
     assert!(over.stdout.starts_with('{'), "{}", over.stderr);
     let unknown = run(&["whoami", "--profile", "elsewhere"]).run().await;
     assert_eq!(unknown.code, 2);

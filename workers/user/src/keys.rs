@@ -36,7 +36,7 @@ struct Inner {
 /// The person that a token is for, and its rights.
 #[derive(Debug, Clone, Copy)]
 pub struct Rights {
-    /// The person.
+    /// The person whose token it is.
     pub user_id: UserId,
     /// The person's role.
     pub role: Role,

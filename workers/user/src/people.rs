@@ -61,7 +61,7 @@ pub(crate) async fn list(
     rows.into_iter().map(PersonRow::into_person).collect()
 }
 
-/// One person.
+/// The person of an id, when there is one.
 pub(crate) async fn find(pool: &PgPool, user_id: UserId) -> Result<Option<Person>, DomainError> {
     let statement = "SELECT user_id, email, name, role, created_at, disabled_at FROM person WHERE user_id = $1";
     let row: Option<PersonRow> = sqlx::query_as(statement)

@@ -61,7 +61,7 @@ pub struct ChangeRights {
 /// The generation of the rights of a person whose rights have changed: access tokens of earlier ones are void.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RightsGeneration {
-    /// The person.
+    /// The person whose rights have changed.
     pub user_id: UserId,
     /// The generation in force, as [`super::Claims`] has it.
     pub generation: u32,
