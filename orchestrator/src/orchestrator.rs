@@ -22,10 +22,7 @@ use crate::{
     shared::Shared,
     starts::{admission::Admission, lanes::LaneTable},
     watchdog,
-    watching::{
-        job_followers::{self, JobFollowers},
-        watchers::Watchers,
-    },
+    watching::{job_followers::JobFollowers, job_news, watchers::Watchers},
 };
 
 /// The reason why an orchestrator could not begin.
@@ -152,7 +149,7 @@ pub async fn start(
         }
     });
     around.spawn(own_queue::listen(Arc::clone(&shared), stop_around.clone()));
-    around.spawn(job_followers::serve(Arc::clone(&shared), stop_around.clone()));
+    around.spawn(job_news::serve(Arc::clone(&shared), stop_around.clone()));
     around.spawn(dead_letters::collect(Arc::clone(&shared), stop_around.clone()));
     around.spawn(maintenance::prepare_daily(Arc::clone(&shared), stop_around.clone()));
     around.spawn(maintenance::report_broker(Arc::clone(&shared), stop_around.clone()));

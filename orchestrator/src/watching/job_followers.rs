@@ -1,24 +1,12 @@
-//! The followers of jobs in this process. One task reads each job that is followed, once for all who follow it, and only when
-//! the journal tells that some job has moved.
+//! The followers of jobs in this process, and the last that was read of each job that is followed.
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use contract::{JobId, orchestrator_api::JobView};
-use journal::JournalError;
-use tokio::{
-    sync::{Notify, watch},
-    time::sleep,
-};
-use tokio_util::sync::CancellationToken;
-
-use crate::shared::Shared;
-
-/// Between attempts to read while the journal does not answer.
-const READ_AGAIN: Duration = Duration::from_secs(1);
+use tokio::sync::{Notify, watch};
 
 /// All followers of this process, by job.
 #[derive(Debug)]
@@ -62,7 +50,18 @@ impl JobFollowers {
         Some(FollowedJob { followers: Arc::clone(self), id, view: followed.view.subscribe(), told: None })
     }
 
-    fn tell(&self, id: JobId, view: JobView) {
+    /// Waits until somebody has joined since the last call.
+    pub(super) async fn joined(&self) {
+        self.joined.notified().await;
+    }
+
+    /// The jobs that are followed.
+    pub(super) fn jobs(&self) -> Vec<JobId> {
+        self.lock().keys().copied().collect()
+    }
+
+    /// Tells those who follow a job how it stands, where that is new.
+    pub(super) fn tell(&self, id: JobId, view: JobView) {
         if let Some(followed) = self.lock().get(&id) {
             let view = Some(Arc::new(view));
             followed.view.send_if_modified(|known| {
@@ -104,37 +103,4 @@ impl Drop for FollowedJob {
             }
         }
     }
-}
-
-/// Reads for the followers until the process ends.
-pub(crate) async fn serve(shared: Arc<Shared>, stop: CancellationToken) {
-    let mut moved = shared.journal.jobs_moved();
-    loop {
-        moved.borrow_and_update();
-        let read = read_followed(&shared).await;
-        if let Err(error) = &read {
-            tracing::debug!(error = kit::settings::error_chain(error), "the followers of jobs wait");
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            told = moved.changed() => {
-                if told.is_err() {
-                    return;
-                }
-            }
-            () = shared.job_followers.joined.notified() => {}
-            () = sleep(READ_AGAIN), if read.is_err() => {}
-        }
-    }
-}
-
-async fn read_followed(shared: &Shared) -> Result<(), JournalError> {
-    let ids: Vec<_> = shared.job_followers.lock().keys().copied().collect();
-    for id in ids {
-        // A job that was forgotten meanwhile has no news.
-        let Some(job) = shared.journal.job(id).await? else { continue };
-        let refusals = shared.journal.job_refusals(id).await?;
-        shared.job_followers.tell(id, JobView { job, refusals });
-    }
-    Ok(())
 }
