@@ -15,7 +15,7 @@ pub(crate) async fn sagas_held_back_by_pauses(bench: &mut Bench) {
     for scope in SCOPES {
         bench.ends(&[&["pauses", "begin", scope], &why[..]].concat(), 0, &[scope]).await;
     }
-    bench.ends(&[&["pauses", "begin", "order@2:autorize"], &why[..]].concat(), 4, &["step_unknown"]).await;
+    bench.ends(&[&["pauses", "begin", "order@2:autorize"], &why[..]].concat(), 1, &["step_unknown"]).await;
     let flight = bench.client.flight("LHR", "MLE", in_days(41), "business", 1).await.unwrap();
     let stay = bench.client.stay("Maldives", in_days(42), in_days(44), 1).await.unwrap();
     let (order_id, ordered) = bench.client.place("paused order", &order_of(&[&flight], "tok_ok")).await.unwrap();
