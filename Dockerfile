@@ -6,9 +6,9 @@ WORKDIR /sojourn
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/sojourn/target \
-    cargo build --release --locked --package orchestrator --package workers --package gateway --package sagactl \
+    cargo build --release --locked --package orchestrator --package workers --package gateway --package dashboard --package sagactl \
     && mkdir /out \
-    && cp target/release/orchestrator target/release/worker target/release/gateway target/release/sagactl /out/
+    && cp target/release/orchestrator target/release/worker target/release/gateway target/release/dashboard target/release/sagactl /out/
 
 # No shell, no package manager, not root.
 FROM gcr.io/distroless/cc-debian12:nonroot

@@ -33,7 +33,7 @@ fn commands(compose: &str) -> Vec<Vec<String>> {
         }
         commands.push(command);
     }
-    commands.retain(|command| ["orchestrator", "worker", "gateway"].contains(&command[0].as_str()));
+    commands.retain(|command| ["orchestrator", "worker", "gateway", "dashboard"].contains(&command[0].as_str()));
     commands
 }
 
@@ -54,5 +54,7 @@ async fn the_programs_take_every_command_of_the_compose_file_and_are_in_the_imag
     }
     assert_eq!(started, domains().collect());
     assert_eq!(commands.iter().filter(|command| command[0] == "orchestrator").count(), 2);
-    assert_eq!(commands.iter().filter(|command| command[0] == "gateway").count(), 1);
+    for program in ["gateway", "dashboard"] {
+        assert_eq!(commands.iter().filter(|command| command[0] == program).count(), 1, "{program}");
+    }
 }

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, path::Path, process::Command};
 
-const PROGRAMS: [&str; 4] = ["sojourn", "orchestrator", "worker", "gateway"];
+const PROGRAMS: [&str; 5] = ["sojourn", "orchestrator", "worker", "gateway", "dashboard"];
 const BEGIN: &str =
     "<!-- settings: kept by a test; `UPDATE_README=1 cargo xtask test -p e2e readme` writes it anew -->\n";
 const END: &str = "<!-- /settings -->";

@@ -40,6 +40,8 @@ pub(crate) enum Access {
     Operator,
     /// People who manage the others.
     Admin,
+    /// Operators with a browser, whose session the dashboard knows.
+    Browser,
 }
 
 impl Access {
@@ -51,6 +53,7 @@ impl Access {
             Self::Viewer => "viewers",
             Self::Operator => "operators",
             Self::Admin => "admins",
+            Self::Browser => "operators' browsers",
         }
     }
 
@@ -62,6 +65,7 @@ impl Access {
             Self::Viewer => "viewers, operators and admins",
             Self::Operator => "operators and admins",
             Self::Admin => "admins",
+            Self::Browser => "operators of any kind",
         }
     }
 
@@ -69,14 +73,14 @@ impl Access {
     pub(crate) const fn is_for_operating(self) -> bool {
         match self {
             Self::Public | Self::Client => false,
-            Self::Viewer | Self::Operator | Self::Admin => true,
+            Self::Viewer | Self::Operator | Self::Admin | Self::Browser => true,
         }
     }
 
     /// Each role may do what the one before it may.
     fn lets_in(self, role: Role) -> bool {
         match self {
-            Self::Public | Self::Client => true,
+            Self::Public | Self::Client | Self::Browser => true,
             Self::Viewer => role >= Role::Viewer,
             Self::Operator => role >= Role::Operator,
             Self::Admin => role >= Role::Admin,
@@ -174,7 +178,7 @@ pub(crate) async fn authenticate(
     mut request: Request,
     next: Next,
 ) -> Response {
-    if access == Access::Public {
+    if matches!(access, Access::Public | Access::Browser) {
         return next.run(request).await;
     }
     let now = app.clock.now();

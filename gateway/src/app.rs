@@ -43,6 +43,7 @@ pub(crate) struct Inner {
     pub(crate) keys: Keys,
     pub(crate) rights: Rights,
     pub(crate) orchestrator: Upstream,
+    pub(crate) dashboard: Upstream,
     /// One for each domain of the contract.
     domains: BTreeMap<Route, Arc<Upstream>>,
     pub(crate) webhook_secrets: Vec<SecretString>,
@@ -81,6 +82,7 @@ impl App {
             keys: Keys::new(Arc::clone(&domains[&Route::User])),
             rights: Rights::new(Arc::clone(&domains[&Route::User])),
             orchestrator: part(Part::Orchestrator, &settings.orchestrator),
+            dashboard: part(Part::Dashboard, &settings.dashboard),
             domains,
             webhook_secrets: settings.webhooks.payment_webhook_secrets.clone(),
             in_flight: InFlight::default(),
@@ -120,6 +122,7 @@ impl App {
     async fn look(&self, parts: &[Part], readiness: &Readiness) {
         let upstreams = parts.iter().map(|part| match part {
             Part::Orchestrator => &self.orchestrator,
+            Part::Dashboard => &self.dashboard,
             Part::Domain(route) => self.domain(*route),
         });
         let states = futures::future::join_all(upstreams.map(Upstream::look)).await;

@@ -5,6 +5,7 @@ mod accepted_offers;
 pub(crate) mod auth;
 pub(crate) mod book_stay;
 pub(crate) mod confirm_flight_hold;
+pub(crate) mod dashboard;
 pub(crate) mod flight_holds;
 pub(crate) mod hold_flight;
 pub(crate) mod keys;
@@ -16,6 +17,7 @@ pub(crate) mod operations;
 pub(crate) mod operators;
 mod order_request;
 pub(crate) mod orders;
+mod passing;
 pub(crate) mod pay_order;
 pub(crate) mod payment_webhooks;
 pub(crate) mod payments;
@@ -30,7 +32,7 @@ use kit::http::Calls;
 use crate::{app::App, endpoint::Endpoint};
 
 /// All routes. `/health`, `/ready` and `/metrics` (for a caller that shows the internal token) come from the kit.
-pub(crate) const ROUTES: [&Endpoint; 29] = [
+pub(crate) const ROUTES: [&Endpoint; 32] = [
     &auth::REGISTER,
     &auth::LOGIN,
     &auth::REFRESH,
@@ -59,6 +61,9 @@ pub(crate) const ROUTES: [&Endpoint; 29] = [
     &people::ENABLE,
     &operators::READ,
     &operators::ACT,
+    &dashboard::HOME,
+    &dashboard::LOGIN,
+    &dashboard::PAGES,
     &sandbox_page::PAGE,
 ];
 

@@ -21,6 +21,9 @@ pub const ORCHESTRATOR_DEFAULT: &str = "http://127.0.0.1:8081";
 /// Where the workers' reads are when nothing is said: one process may run all domains.
 pub const WORKERS_DEFAULT: &str = "http://127.0.0.1:8082";
 
+/// Where the operators' pages are when nothing is said.
+pub const DASHBOARD_DEFAULT: &str = "http://127.0.0.1:8083";
+
 /// The most open connections: each costs some 20 KB while idle, and two file descriptors while it is served.
 const CONNECTIONS_MAX_DEFAULT: usize = 10_000;
 
@@ -47,6 +50,9 @@ pub struct Cli {
     /// The orchestrators; several are separated by commas, and any of them will do.
     #[arg(long, env = "SOJOURN_ORCHESTRATOR_URL", value_delimiter = ',', default_value = ORCHESTRATOR_DEFAULT)]
     pub orchestrator_url: Vec<Url>,
+    /// The dashboard, whose pages are under `/ops`.
+    #[arg(long, env = "SOJOURN_DASHBOARD_URL", default_value = DASHBOARD_DEFAULT)]
+    pub dashboard_url: Url,
     /// The workers of each domain.
     #[command(flatten)]
     pub domains: DomainUrls,
@@ -100,6 +106,7 @@ impl Cli {
             internal_token: self.common.internal_token.clone(),
             production: self.common.is_production(),
             orchestrator: self.orchestrator_url.clone(),
+            dashboard: vec![self.dashboard_url.clone()],
             domains: self.domains.0.clone(),
             crowd: self.crowd.clone(),
             webhooks: self.webhooks.clone(),
@@ -161,6 +168,8 @@ pub struct Settings {
     pub production: bool,
     /// The orchestrators; any of them will do.
     pub orchestrator: Vec<Url>,
+    /// The dashboard; one address, as it keeps its sessions in its memory. None where there are no pages.
+    pub dashboard: Vec<Url>,
     /// The workers of each domain; any of them will do.
     pub domains: BTreeMap<Route, Vec<Url>>,
     /// The shares of a crowd of strangers.
@@ -178,6 +187,7 @@ impl Settings {
             internal_token: SecretString::from(DEVELOPMENT_INTERNAL_TOKEN),
             production: false,
             orchestrator: vec![orchestrator],
+            dashboard: Vec::new(),
             domains: Route::ALL.map(|route| (route, vec![workers.clone()])).into(),
             crowd: Crowd::default(),
             webhooks: WebhookSecrets::development(),
@@ -221,9 +231,10 @@ impl Settings {
         let urls_of = |route| self.domains.get(&route).map_or(&[][..], Vec::as_slice);
         let domains = Route::ALL.map(|route| (Part::Domain(route), urls_of(route)));
         let orchestrator = (Part::Orchestrator, self.orchestrator.as_slice());
-        for (part, urls) in domains.into_iter().chain([orchestrator]) {
-            let part = part.as_str();
-            if urls.is_empty() {
+        let dashboard = (Part::Dashboard, self.dashboard.as_slice());
+        for (part, urls) in domains.into_iter().chain([orchestrator, dashboard]) {
+            let (part, optional) = (part.as_str(), part == Part::Dashboard);
+            if urls.is_empty() && !optional {
                 return Err(SettingsError::NoAddress { part });
             }
             let wrong = urls.iter().find(|url| !matches!(url.scheme(), "http" | "https") || !url.has_host());

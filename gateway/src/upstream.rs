@@ -73,6 +73,8 @@ pub(crate) fn client() -> Result<reqwest::Client, reqwest::Error> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part {
     Orchestrator,
+    /// The operators' pages.
+    Dashboard,
     /// The workers of a domain.
     Domain(Route),
 }
@@ -82,21 +84,27 @@ impl Part {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Orchestrator => "orchestrator",
+            Self::Dashboard => "dashboard",
             Self::Domain(route) => route.as_str(),
         }
     }
 
     /// True for a part without which the door is not ready. Orders are taken while payments are away, and wait for them (S29);
-    /// only the reading of a payment is missed meanwhile.
+    /// only the reading of a payment is missed meanwhile. Clients need no page of the operators.
     pub(crate) const fn is_needed(self) -> bool {
-        !matches!(self, Self::Domain(Route::Payment))
+        !matches!(self, Self::Domain(Route::Payment) | Self::Dashboard)
+    }
+
+    /// True for a part whose failures are pages for people, which pass as they are.
+    const fn answers_in_pages(self) -> bool {
+        matches!(self, Self::Dashboard)
     }
 
     /// An orchestrator without its broker or its shards takes nothing in. A worker's reads and logins need no broker.
     const fn look_at(self) -> &'static str {
         match self {
             Self::Orchestrator => "/ready",
-            Self::Domain(_) => "/health",
+            Self::Domain(_) | Self::Dashboard => "/health",
         }
     }
 }
@@ -104,6 +112,7 @@ impl Part {
 /// A part and its addresses.
 pub(crate) struct Upstream {
     service: &'static str,
+    answers_in_pages: bool,
     /// The path that says how an address stands.
     look_at: &'static str,
     bases: Vec<Base>,
@@ -321,7 +330,9 @@ impl Upstream {
     pub(crate) fn new(part: Part, urls: &[Url], http: reqwest::Client, token: SecretString) -> Self {
         let bases = urls.iter().map(Base::new).collect();
         let (service, look_at) = (part.as_str(), part.look_at());
-        Self { service, look_at, bases, reads: AtomicUsize::new(0), writes: AtomicUsize::new(0), http, token }
+        let answers_in_pages = part.answers_in_pages();
+        let (reads, writes) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Self { service, answers_in_pages, look_at, bases, reads, writes, http, token }
     }
 
     pub(crate) const fn service(&self) -> &'static str {
@@ -453,7 +464,7 @@ impl Upstream {
         let service = self.service;
         let response = request.send().await.map_err(|source| UpstreamError::Unreachable { service, source })?;
         let status = response.status();
-        if status.is_server_error() {
+        if status.is_server_error() && !self.answers_in_pages {
             let retry_after_seconds = retry_after(response.headers());
             // The status has been told; a body that breaks off takes nothing from it.
             let problem = match self.read(response).await {

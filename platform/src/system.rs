@@ -1,9 +1,15 @@
 //! All parts started in the order of their needs, and stopped in the opposite one.
 
-use std::{io::ErrorKind, net::SocketAddr, path::Path, sync::Arc};
+use std::{
+    io::ErrorKind,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::Path,
+    sync::Arc,
+};
 
 use anyhow::{Context, Result, anyhow};
 use contract::Route;
+use dashboard::Dashboard;
 use gateway::Gateway;
 use journal::{PgJournal, PgJournalOptions};
 use messaging::{
@@ -30,6 +36,7 @@ const ANY_LOOPBACK_PORT: &str = "127.0.0.1:0";
 /// Everything that runs. Each part has a token of its own, so that they can end one after the other.
 pub(crate) struct System {
     gateway: (Gateway, CancellationToken),
+    dashboard: (Dashboard, CancellationToken),
     orchestrator: (Orchestrator, CancellationToken),
     worker: (Worker, CancellationToken),
     brokers: Vec<Arc<dyn Broker>>,
@@ -65,13 +72,21 @@ impl System {
         let orchestrator = (orchestrator, token);
 
         let token = CancellationToken::new();
+        let door_address = door.local_addr().context("the door has no address")?;
+        let mut settings = dashboard::Settings::development(loopback()?, url(reached(door_address))?);
+        settings.internal_token = cli.common.internal_token.clone();
+        settings.production = cli.common.is_production();
+        let dashboard = (dashboard::start(settings, Arc::clone(&clock), token.clone()).await?, token);
+
+        let token = CancellationToken::new();
         let mut settings = gateway::Settings::development(cli.listen, url(orchestrator_address)?, url(worker_address)?);
         settings.internal_token = cli.common.internal_token.clone();
         settings.production = cli.common.is_production();
         settings.crowd = cli.crowd.clone();
+        settings.dashboard = vec![url(dashboard.0.address)?];
         settings.webhooks = cli.domains.payment.webhook_secrets.clone();
         let gateway = (gateway::start_on(door, settings, clock, token.clone())?, token);
-        Ok(Self { gateway, orchestrator, worker, brokers: vec![for_worker, for_orchestrator], postgres })
+        Ok(Self { gateway, dashboard, orchestrator, worker, brokers: vec![for_worker, for_orchestrator], postgres })
     }
 
     /// Tells a newcomer where everything is.
@@ -79,7 +94,7 @@ impl System {
         let door = format!("http://{}", self.gateway.0.address);
         println!("Sojourn is open.");
         println!("  door         {door}   (try {door}/ready)");
-        println!("  operators    {door}/ops/api/sagas, or `sagactl --url {door} list`");
+        println!("  operators    {door}/ops, or `sagactl --url {door} list`");
         if let Some(password) = cli.domains.user.demo_password(cli.common.is_production()) {
             let secret = password.expose_secret();
             let shown = if secret == worker_user::DEVELOPMENT_DEMO_PASSWORD { secret } else { "(as configured)" };
@@ -107,6 +122,9 @@ impl System {
         let (gateway, token) = self.gateway;
         token.cancel();
         gateway.stopped().await;
+        let (dashboard, token) = self.dashboard;
+        token.cancel();
+        dashboard.stopped().await;
         let (orchestrator, token) = self.orchestrator;
         token.cancel();
         orchestrator.join().await;
@@ -184,6 +202,12 @@ async fn start_worker(
 
 fn loopback() -> Result<SocketAddr> {
     Ok(ANY_LOOPBACK_PORT.parse()?)
+}
+
+/// The address at which this machine itself reaches a listener, which may listen at all of its addresses.
+fn reached(listening: SocketAddr) -> SocketAddr {
+    let loopback = if listening.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
+    if listening.ip().is_unspecified() { SocketAddr::new(loopback, listening.port()) } else { listening }
 }
 
 fn url(address: SocketAddr) -> Result<Url> {

@@ -4,21 +4,21 @@
 use std::time::Duration;
 
 use axum::{
-    body::{Body, Bytes},
+    body::Bytes,
     extract::{OriginalUri, State},
     http::{HeaderMap, HeaderName, Method, header},
-    response::{IntoResponse as _, Response},
+    response::Response,
     routing::on,
 };
-use futures::StreamExt as _;
 use kit::http::ApiError;
 
+use super::passing;
 use crate::{
     access::{Access, Caller},
     app::App,
     endpoint::{Endpoint, Limit, NO_BODY_BYTES_MAX, OPERATION_BYTES_MAX, Verb},
     hop::Hop,
-    streams::{LAST_EVENT_ID, until_ended},
+    streams::LAST_EVENT_ID,
     upstream::{Call, Part, READ_TIMEOUT, Repeat, UpstreamError},
 };
 
@@ -50,9 +50,6 @@ const ACT_TIMEOUT: Duration = Duration::from_secs(20);
 const PREFIX: &str = "/ops";
 /// The beginning of the orchestrator's own paths.
 const API: &str = "/api/";
-
-/// How the content type of a live stream begins.
-const EVENT_STREAM: &[u8] = b"text/event-stream";
 
 /// The headers of a request that mean something to the orchestrator. Others stay here.
 const PASSED_IN: [HeaderName; 5] =
@@ -91,45 +88,19 @@ async fn pass(
     };
     let place = app.operator_streams.take()?;
     let answer = app.orchestrator.open(&hop, call).await.map_err(UpstreamError::for_operators)?;
-    let status = answer.status();
-    let mut passed = HeaderMap::new();
-    for name in PASSED_BACK {
-        if let Some(value) = answer.headers().get(&name) {
-            passed.insert(name, value.clone());
-        }
-    }
-    let live = passed.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(EVENT_STREAM));
-    let body = answer.bytes_stream().map(move |chunk| {
-        let _held = &place;
-        chunk
-    });
-    // Only what has no end of its own is ended: half a document would pass for a whole one.
-    let body =
-        if live { Body::from_stream(body.take_until(until_ended(&app.stopping))) } else { Body::from_stream(body) };
-    Ok((status, passed, body).into_response())
+    Ok(passing::back(&app, answer, &PASSED_BACK, place))
 }
 
 /// The orchestrator's path for one of ours. What would climb out of `/api/` once it is resolved is refused.
 fn inside(path: &str) -> Result<&str, ApiError> {
     let inner = path.strip_prefix(PREFIX).filter(|inner| inner.starts_with(API));
-    let climbs = |path: &str| {
-        let lower = path.to_ascii_lowercase();
-        let plain = lower.replace("%2e", ".");
-        lower.contains("%2f")
-            || lower.contains("%5c")
-            || lower.contains('\\')
-            || plain.split('/').any(|part| matches!(part, "." | ".."))
-    };
-    inner.filter(|inner| !climbs(inner)).ok_or_else(|| ApiError::not_found("not_found", "no resource has this address"))
+    inner
+        .filter(|inner| !passing::climbs(inner))
+        .ok_or_else(|| ApiError::not_found("not_found", "no resource has this address"))
 }
 
 fn passed_in(headers: &HeaderMap, caller: Caller) -> Result<HeaderMap, ApiError> {
-    let mut passed = HeaderMap::new();
-    for name in PASSED_IN {
-        if let Some(value) = headers.get(&name) {
-            passed.insert(name, value.clone());
-        }
-    }
+    let mut passed = passing::chosen(headers, &PASSED_IN);
     caller.name_in(&mut passed)?;
     Ok(passed)
 }

@@ -21,6 +21,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("workers", &["contract", "kit", "messaging", "worker-runtime", EVERY_DOMAIN]),
     ("orchestrator", &["contract", "machine", "catalog", "messaging", "journal", "kit"]),
     ("gateway", &["contract", "kit"]),
+    ("dashboard", &["contract", "kit"]),
     ("sagactl", &["contract", "kit"]),
     ("private-servers", &[]),
     ("sojourn", &["*"]),

@@ -1,0 +1,101 @@
+// The keyboard, the words of times, and the state of the live stream. Every page works without it.
+(() => {
+  "use strict";
+  const all = (selector) => [...document.querySelectorAll(selector)];
+  const typing = (target) => target.closest("input, textarea, select, [contenteditable]") !== null;
+
+  // Times: how long ago or ahead, in the reader's zone on hover.
+  const zone = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
+  const span = (ms) => {
+    const s = Math.floor(ms / 1000), d = Math.floor(s / 86400), h = Math.floor(s / 3600) % 24, m = Math.floor(s / 60) % 60;
+    if (d >= 10) return `${d} d`;
+    if (d > 0) return `${d} d ${h} h`;
+    if (h > 0) return `${h} h ${m} min`;
+    if (m >= 10) return `${m} min`;
+    if (m > 0) return `${m} min ${s % 60} s`;
+    return `${s} s`;
+  };
+  // The server's clock counts, not this machine's.
+  const clock = document.querySelector("[data-clock]");
+  const ahead = clock ? Date.parse(clock.dateTime) - Date.now() : 0;
+  const now = () => Date.now() + ahead;
+  const freshen = () => {
+    if (document.hidden) return;
+    for (const time of all("time[datetime]:not([data-clock])")) {
+      const at = Date.parse(time.dateTime), gone = now() - at;
+      const words = gone < 0 ? `in ${span(-gone)}` : gone < 1000 ? "now" : `${span(gone)} ago`;
+      if (time.textContent !== words) time.textContent = words;
+      if (!time.dataset.zoned) {
+        time.dataset.zoned = "1";
+        time.title = `${zone.format(at)}\n${time.title}`;
+      }
+    }
+    if (clock) {
+      const words = `${new Date(now()).toISOString().slice(11, 16)} UTC`;
+      if (clock.textContent !== words) clock.textContent = words;
+    }
+  };
+  freshen();
+  setInterval(freshen, 1000);
+
+  // Rows: the link of a row is the row; j and k walk over them.
+  const rows = () => all("a.row");
+  const step = (by) => {
+    const links = rows(), at = links.indexOf(document.activeElement);
+    const next = links[at < 0 ? (by > 0 ? 0 : links.length - 1) : Math.min(Math.max(at + by, 0), links.length - 1)];
+    if (next) next.focus();
+  };
+  const help = document.getElementById("help");
+  const places = { o: "/ops", s: "/ops/sagas", a: "/ops/attention", j: "/ops/jobs", d: "/ops/definitions" };
+  let going = false;
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) {
+      if (event.key === "Escape" && typing(event.target)) event.target.blur();
+      return;
+    }
+    if (going) {
+      going = false;
+      if (places[event.key]) location.href = places[event.key];
+      return;
+    }
+    const acts = {
+      "/": () => document.querySelector(".query input")?.select(),
+      "?": () => help?.showModal(),
+      j: () => step(1),
+      k: () => step(-1),
+      g: () => { going = true; setTimeout(() => { going = false; }, 1000); },
+    };
+    if (acts[event.key]) {
+      event.preventDefault();
+      acts[event.key]();
+    }
+  });
+
+  // Ids are copied whole.
+  document.addEventListener("click", (event) => {
+    const id = event.target.closest("[data-copy]");
+    if (id && !id.closest("a")) navigator.clipboard?.writeText(id.dataset.copy).then(() => {
+      id.classList.add("copied");
+      setTimeout(() => id.classList.remove("copied"), 800);
+    }, () => {});
+  });
+
+  // The live stream: whether the page is in step, and since when it is not.
+  const state = document.getElementById("live-state");
+  const tell = (words, lost) => {
+    if (!state) return;
+    state.hidden = false;
+    state.textContent = words;
+    state.classList.toggle("lost", lost);
+  };
+  document.addEventListener("htmx:sse:after:connection", () => tell("live", false));
+  document.addEventListener("htmx:sse:error", (event) => {
+    // The session is over: the page that is loaded now asks for a login.
+    if (event.detail?.status === 403) location.reload();
+    else tell("not in step; trying again", true);
+  });
+  document.addEventListener("htmx:sse:close", (event) => {
+    if (event.detail?.reason === "message") tell("ended", false);
+  });
+  document.addEventListener("htmx:sse:after:message", freshen);
+})();

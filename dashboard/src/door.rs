@@ -1,0 +1,172 @@
+//! Speaking with the door: logins, and the operators' interface in the name of a session's person.
+
+use std::time::Duration;
+
+use contract::{
+    problem::Problem,
+    user::{Login, Refresh, Tokens as Issued},
+};
+use reqwest::{RequestBuilder, Response, StatusCode, Url, header};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::session::{Session, Tokens};
+
+/// How long a connection may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long an answer may take: the door gives up before and says why.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(22);
+
+/// The largest answer, in bytes: a page of the longest journals.
+const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// A reason why the door gave nothing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DoorError {
+    /// The login has ended at the door.
+    #[error("the login has ended")]
+    LoginEnded,
+    /// The door, or a part behind it, said no.
+    #[error("{}", .0.detail.as_deref().unwrap_or(&.0.title))]
+    Refused(Box<Problem>),
+    /// The door is not there.
+    #[error("the door cannot be reached")]
+    Unreachable(#[source] reqwest::Error),
+    /// The door answers in another language.
+    #[error("the door's answer does not read: {0}")]
+    Unreadable(String),
+}
+
+/// The door.
+pub(crate) struct Door {
+    http: reqwest::Client,
+    base: String,
+}
+
+impl Door {
+    pub(crate) fn new(url: &Url) -> Result<Self, reqwest::Error> {
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .tcp_nodelay(true)
+            .no_proxy()
+            .build()?;
+        Ok(Self { http, base: url.as_str().trim_end_matches('/').to_owned() })
+    }
+
+    /// Trades a password for tokens.
+    pub(crate) async fn log_in(&self, login: &Login) -> Result<Tokens, DoorError> {
+        self.tokens("/v1/auth/login", login).await
+    }
+
+    /// Whether a token opens the operators' interface; a client's does not.
+    pub(crate) async fn lets_in(&self, tokens: &Tokens) -> Result<(), DoorError> {
+        let url = self.address("/sagas", &[("page_size", "1".to_owned())])?;
+        let response = self.send(self.http.get(url).timeout(ANSWER_TIMEOUT).bearer_auth(&tokens.access)).await?;
+        checked(response).await.map(drop)
+    }
+
+    /// Reads from the operators' interface.
+    pub(crate) async fn get<T: DeserializeOwned>(
+        &self,
+        session: &Session,
+        path: &str,
+        query: &[(&str, String)],
+    ) -> Result<T, DoorError> {
+        let url = self.address(path, query)?;
+        read(self.authorized(session, |http| http.get(url.clone()).timeout(ANSWER_TIMEOUT)).await?).await
+    }
+
+    /// Changes something over the operators' interface.
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        session: &Session,
+        path: &str,
+        body: &(impl Serialize + ?Sized),
+    ) -> Result<T, DoorError> {
+        let url = self.address(path, &[])?;
+        read(self.authorized(session, |http| http.post(url.clone()).timeout(ANSWER_TIMEOUT).json(body)).await?).await
+    }
+
+    /// Opens a live stream.
+    pub(crate) async fn stream(&self, session: &Session, path: &str) -> Result<Response, DoorError> {
+        let url = self.address(path, &[])?;
+        self.authorized(session, |http| http.get(url.clone()).header(header::ACCEPT, "text/event-stream")).await
+    }
+
+    fn address(&self, path: &str, query: &[(&str, String)]) -> Result<Url, DoorError> {
+        let mut url = Url::parse(&format!("{}/ops/api{path}", self.base))
+            .map_err(|error| DoorError::Unreadable(error.to_string()))?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        Ok(url)
+    }
+
+    async fn tokens(&self, path: &str, body: &impl Serialize) -> Result<Tokens, DoorError> {
+        let request = self.http.post(format!("{}{path}", self.base)).timeout(ANSWER_TIMEOUT).json(body);
+        let issued: Issued = read(self.send(request).await?).await?;
+        Ok(Tokens { access: issued.access_token, refresh: issued.refresh_token })
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Response, DoorError> {
+        request.send().await.map_err(DoorError::Unreachable)
+    }
+
+    /// Sends with the session's token; one that has expired is refreshed once.
+    async fn authorized(
+        &self,
+        session: &Session,
+        build: impl Fn(&reqwest::Client) -> RequestBuilder,
+    ) -> Result<Response, DoorError> {
+        let stale = session.tokens.lock().await.access.clone();
+        let response = self.send(build(&self.http).bearer_auth(&stale)).await?;
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return checked(response).await;
+        }
+        let fresh = self.refresh(session, &stale).await?;
+        checked(self.send(build(&self.http).bearer_auth(&fresh)).await?).await
+    }
+
+    /// A fresh access token in place of `stale`; a second request takes what the first one got.
+    async fn refresh(&self, session: &Session, stale: &str) -> Result<String, DoorError> {
+        let mut tokens = session.tokens.lock().await;
+        if tokens.access == stale {
+            let refresh = Refresh { refresh_token: tokens.refresh.clone() };
+            *tokens = self.tokens("/v1/auth/refresh", &refresh).await?;
+        }
+        Ok(tokens.access.clone())
+    }
+}
+
+async fn checked(response: Response) -> Result<Response, DoorError> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let body = body(response).await.unwrap_or_default();
+    let problem = serde_json::from_slice::<Problem>(&body);
+    match problem {
+        Ok(problem) if problem.code == "token_expired" || problem.code == "refresh_token_wrong" => {
+            Err(DoorError::LoginEnded)
+        }
+        Ok(problem) => Err(DoorError::Refused(Box::new(problem))),
+        Err(_) => Err(DoorError::Unreadable(format!("status {status}"))),
+    }
+}
+
+async fn read<T: DeserializeOwned>(response: Response) -> Result<T, DoorError> {
+    let body = body(checked(response).await?).await?;
+    serde_json::from_slice(&body).map_err(|error| DoorError::Unreadable(error.to_string()))
+}
+
+async fn body(mut response: Response) -> Result<Vec<u8>, DoorError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(DoorError::Unreachable)? {
+        if body.len() + chunk.len() > ANSWER_BYTES_MAX {
+            return Err(DoorError::Unreadable(format!("more than {ANSWER_BYTES_MAX} bytes")));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}

@@ -1,0 +1,106 @@
+//! The frame around every page: what the layout's template needs to draw the rail and the bar.
+
+use chrono::{DateTime, Utc};
+
+use crate::{assets, session::Person};
+
+/// The entries of the rail: word, address, icon.
+const RAIL: [(&str, &str, &str); 10] = [
+    ("Overview", "/ops", "overview"),
+    ("Sagas", "/ops/sagas", "sagas"),
+    ("Attention", "/ops/attention", "attention"),
+    ("Errors", "/ops/errors", "errors"),
+    ("Jobs", "/ops/jobs", "jobs"),
+    ("Definitions", "/ops/definitions", "definitions"),
+    ("Domains", "/ops/domains", "domains"),
+    ("Dead letters", "/ops/dead-letters", "letters"),
+    ("Quarantine", "/ops/quarantine", "quarantined"),
+    ("Audit", "/ops/audit", "audit"),
+];
+
+/// One entry of the rail.
+pub(crate) struct Entry {
+    pub(crate) word: &'static str,
+    pub(crate) address: &'static str,
+    pub(crate) icon: &'static str,
+    pub(crate) here: bool,
+}
+
+/// The theme of the pages: the system's, or the one that the person chose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Theme {
+    System,
+    Light,
+    Dark,
+}
+
+impl Theme {
+    /// The word in the cookie and in the page.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::Light => "light",
+            Self::Dark => "dark",
+        }
+    }
+
+    pub(crate) fn of(word: Option<&str>) -> Self {
+        match word {
+            Some("light") => Self::Light,
+            Some("dark") => Self::Dark,
+            Some(_) | None => Self::System,
+        }
+    }
+
+    /// The theme that the switch leads to.
+    pub(crate) const fn next(self) -> Self {
+        match self {
+            Self::System => Self::Light,
+            Self::Light => Self::Dark,
+            Self::Dark => Self::System,
+        }
+    }
+}
+
+/// The frame of one page.
+pub(crate) struct Frame {
+    pub(crate) title: String,
+    /// None on the login page.
+    pub(crate) person: Option<Person>,
+    pub(crate) rail: Vec<Entry>,
+    pub(crate) theme: Theme,
+    pub(crate) now: DateTime<Utc>,
+    /// The text in the query bar.
+    pub(crate) query: String,
+    /// The address of this page, to come back to.
+    pub(crate) back: String,
+}
+
+impl Frame {
+    /// The frame of the page at `path`.
+    pub(crate) fn new(
+        title: impl Into<String>,
+        person: Option<Person>,
+        theme: Theme,
+        now: DateTime<Utc>,
+        back: String,
+    ) -> Self {
+        let path = back.split('?').next().unwrap_or_default();
+        // The longest address that the page lies below; the overview has no page below it.
+        let here = |address: &str| {
+            path == address
+                || (address != "/ops" && path.strip_prefix(address).is_some_and(|rest| rest.starts_with('/')))
+        };
+        let rail = RAIL.map(|(word, address, icon)| Entry { word, address, icon, here: here(address) });
+        Self { title: title.into(), person, rail: rail.into(), theme, now, query: String::new(), back }
+    }
+
+    /// The server's clock, for the bar.
+    pub(crate) fn clock(&self) -> String {
+        self.now.format("%H:%M UTC").to_string()
+    }
+
+    pub(crate) fn asset(&self, name: &str) -> String {
+        assets::address(name)
+    }
+}

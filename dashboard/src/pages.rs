@@ -1,0 +1,40 @@
+//! The pages, a file each: what is asked of the door, and how it is laid out for its template.
+
+pub(crate) mod acts;
+pub(crate) mod audit;
+pub(crate) mod definitions;
+pub(crate) mod domains;
+pub(crate) mod errors;
+pub(crate) mod jobs;
+pub(crate) mod left_alone;
+pub(crate) mod login;
+pub(crate) mod overview;
+pub(crate) mod saga;
+pub(crate) mod sagas;
+pub(crate) mod theme;
+
+use askama::Template;
+use axum::response::{Html, IntoResponse as _, Response};
+
+use crate::failure::Failure;
+
+/// A template as an answer.
+pub(crate) fn page(template: &impl Template) -> Result<Response, Failure> {
+    Ok(Html(template.render()?).into_response())
+}
+
+/// The lines of a page of a listing: two screens, which one look takes in.
+const PAGE_SIZE: u32 = 50;
+
+/// The parameters of a page of a listing.
+fn paged(token: &Option<String>) -> Vec<(&'static str, String)> {
+    let mut parameters = vec![("page_size", PAGE_SIZE.to_string())];
+    parameters.extend(token.iter().map(|token| ("page_token", token.clone())));
+    parameters
+}
+
+/// The address of the next page.
+fn next(address: &str, token: &str) -> String {
+    let pair = form_urlencoded::Serializer::new(String::new()).append_pair("page", token).finish();
+    format!("{address}{}{pair}", if address.contains('?') { '&' } else { '?' })
+}

@@ -1,0 +1,125 @@
+//! What is left alone until a person looks: dead letters, and sagas in quarantine.
+
+use askama::Template;
+use axum::{
+    Form,
+    extract::{Path, Query, State},
+    response::{IntoResponse as _, Redirect, Response},
+};
+use contract::{
+    Page,
+    orchestrator_api::{DeadLetterView, QuarantinedSaga},
+};
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::json;
+
+use super::{page, paged};
+use crate::{
+    app::App,
+    failure::Failure,
+    frame::Frame,
+    view::{
+        names::{self, Id},
+        times::{self, Moment},
+    },
+    visitor::Visitor,
+};
+
+/// One dead letter.
+struct Letter {
+    id: i64,
+    saga: Option<Id>,
+    queue: String,
+    reason: String,
+    received: Moment,
+    redriven: Option<Moment>,
+    body: String,
+}
+
+#[derive(Template)]
+#[template(path = "dead_letters.html")]
+struct LettersPage {
+    frame: Frame,
+    letters: Vec<Letter>,
+    next: Option<String>,
+}
+
+/// A place in a listing.
+#[derive(Deserialize)]
+pub(crate) struct Asked {
+    page: Option<String>,
+}
+
+pub(crate) async fn letters(
+    State(app): State<App>,
+    visitor: Visitor,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Failure> {
+    let found: Page<DeadLetterView> = app.door.get(&visitor.session, "/dead-letters", &paged(&asked.page)).await?;
+    let letter = |letter: &DeadLetterView| Letter {
+        id: letter.id,
+        saga: letter.saga_id.map(names::id),
+        queue: letter.queue.clone(),
+        reason: letter.reason.clone(),
+        received: times::moment(letter.received_at, visitor.now),
+        redriven: letter.redriven_at.map(|at| times::moment(at, visitor.now)),
+        body: letter.body.clone(),
+    };
+    page(&LettersPage {
+        frame: visitor.frame("Dead letters"),
+        letters: found.items.iter().map(letter).collect(),
+        next: found.next_page_token.map(|token| super::next("/ops/dead-letters", token.as_str())),
+    })
+}
+
+/// The reason of a redrive.
+#[derive(Deserialize)]
+pub(crate) struct Reason {
+    reason: String,
+}
+
+pub(crate) async fn redrive(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path(id): Path<i64>,
+    Form(asked): Form<Reason>,
+) -> Result<Response, Failure> {
+    let body = json!({ "reason": asked.reason });
+    app.door.post::<IgnoredAny>(&visitor.session, &format!("/dead-letters/{id}/redrive"), &body).await?;
+    Ok(Redirect::to("/ops/dead-letters").into_response())
+}
+
+/// One saga in quarantine.
+struct Quarantined {
+    saga: Id,
+    code: String,
+    detail: String,
+    since: Moment,
+}
+
+#[derive(Template)]
+#[template(path = "quarantine.html")]
+struct QuarantinePage {
+    frame: Frame,
+    sagas: Vec<Quarantined>,
+    next: Option<String>,
+}
+
+pub(crate) async fn quarantine(
+    State(app): State<App>,
+    visitor: Visitor,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Failure> {
+    let found: Page<QuarantinedSaga> = app.door.get(&visitor.session, "/quarantine", &paged(&asked.page)).await?;
+    let saga = |saga: &QuarantinedSaga| Quarantined {
+        saga: names::id(saga.saga_id),
+        code: saga.code.clone(),
+        detail: saga.detail.clone(),
+        since: times::moment(saga.since, visitor.now),
+    };
+    page(&QuarantinePage {
+        frame: visitor.frame("Quarantine"),
+        sagas: found.items.iter().map(saga).collect(),
+        next: found.next_page_token.map(|token| super::next("/ops/quarantine", token.as_str())),
+    })
+}

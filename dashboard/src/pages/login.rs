@@ -1,0 +1,156 @@
+//! The login of operators, on a page of its own: a password for a session's cookie. The door's tokens stay here.
+
+use askama::Template;
+use axum::{
+    Form,
+    extract::{Query, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse as _, Redirect, Response},
+};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use contract::user::{Claims, Login};
+use serde::Deserialize;
+
+use super::page;
+use crate::{
+    app::App,
+    cookies,
+    door::DoorError,
+    failure::Failure,
+    frame::{Frame, Theme},
+    session::{Person, Tokens},
+};
+
+/// Where a person goes who came for no page.
+const HOME: &str = "/ops";
+
+#[derive(Template)]
+#[template(path = "login.html")]
+struct LoginPage {
+    frame: Frame,
+    next: String,
+    email: String,
+    /// The reason why the login before did not succeed.
+    refused: Option<String>,
+}
+
+/// The page to go to after the login.
+#[derive(Deserialize)]
+pub(crate) struct Next {
+    #[serde(default)]
+    next: String,
+}
+
+pub(crate) async fn form(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Query(asked): Query<Next>,
+) -> Result<Response, Failure> {
+    page(&login_page(&app, &headers, &asked.next, String::new(), None))
+}
+
+/// The form of the login page.
+#[derive(Deserialize)]
+pub(crate) struct Credentials {
+    email: String,
+    password: String,
+    #[serde(default)]
+    next: String,
+}
+
+/// Begins a session, in place of the one that the browser may have.
+pub(crate) async fn begin(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Form(asked): Form<Credentials>,
+) -> Result<Response, Failure> {
+    let login = Login { email: asked.email.trim().to_owned(), password: asked.password };
+    let entered = match app.door.log_in(&login).await {
+        Ok(tokens) => app.door.lets_in(&tokens).await.map(|()| tokens),
+        Err(error) => Err(error),
+    };
+    let tokens = match entered {
+        Ok(tokens) => tokens,
+        Err(error) => {
+            let refused = Some(words(&error));
+            let shown = page(&login_page(&app, &headers, &asked.next, login.email, refused))?;
+            return Ok((StatusCode::UNPROCESSABLE_ENTITY, shown).into_response());
+        }
+    };
+    if let Some(old) = cookies::read(&headers, cookies::SESSION) {
+        app.sessions.end(old);
+    }
+    // 244 random bits: they are guessed by nobody, and say nothing.
+    let name = format!("{}{}", kit::ids::uuid_random().simple(), kit::ids::uuid_random().simple());
+    let person = person(&login.email, &tokens);
+    app.sessions.begin(&name, person, tokens, app.clock.now());
+    with_session(&app, &headers, &name, inside(&asked.next))
+}
+
+/// Ends the session.
+pub(crate) async fn end(State(app): State<App>, headers: HeaderMap) -> Result<Response, Failure> {
+    if let Some(name) = cookies::read(&headers, cookies::SESSION) {
+        app.sessions.end(name);
+    }
+    with_session(&app, &headers, "", "/ops/login")
+}
+
+fn with_session(app: &App, headers: &HeaderMap, name: &str, to: &str) -> Result<Response, Failure> {
+    let cookie = cookies::session(name, headers, app.production)
+        .ok_or_else(|| Failure::Wrong("the session has no name".to_owned()))?;
+    let mut response = Redirect::to(to).into_response();
+    response.headers_mut().append(header::SET_COOKIE, cookie);
+    Ok(response)
+}
+
+fn login_page(app: &App, headers: &HeaderMap, next: &str, email: String, refused: Option<String>) -> LoginPage {
+    let theme = Theme::of(cookies::read(headers, cookies::THEME));
+    let frame = Frame::new("Log in", None, theme, app.clock.now(), "/ops/login".to_owned());
+    LoginPage { frame, next: inside(next).to_owned(), email, refused }
+}
+
+/// An address of ours, and of no other site.
+pub(super) fn inside(address: &str) -> &str {
+    let ours = address == HOME || address.starts_with("/ops/") || address.starts_with("/ops?");
+    if ours && !address.contains(['\\', '\r', '\n']) { address } else { HOME }
+}
+
+fn words(error: &DoorError) -> String {
+    match error {
+        DoorError::Refused(problem) if problem.code == "role_missing" => {
+            "This account is not an operator's. An admin can make it one.".to_owned()
+        }
+        DoorError::Refused(problem) => problem.detail.clone().unwrap_or_else(|| problem.title.clone()),
+        DoorError::LoginEnded => "The login has ended. Log in again.".to_owned(),
+        DoorError::Unreachable(_) | DoorError::Unreadable(_) => {
+            tracing::warn!(%error, "a login met a door that gives no usable answer");
+            "The door of Sojourn does not answer. Try again in a moment.".to_owned()
+        }
+    }
+}
+
+/// The person as the token names them. It came from the door itself, so that its signature is the door's business.
+fn person(email: &str, tokens: &Tokens) -> Person {
+    let payload = tokens.access.split('.').nth(1).and_then(|part| BASE64_URL_SAFE_NO_PAD.decode(part).ok());
+    let claims = payload.and_then(|json| serde_json::from_slice::<Claims>(&json).ok());
+    let (user_id, role) =
+        claims.map_or_else(Default::default, |claims| (claims.sub.to_string(), claims.role.as_str().to_owned()));
+    Person { email: email.to_owned(), user_id, role }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_leads_to_pages_of_ours_only() {
+        for ours in ["/ops", "/ops/sagas?q=status%3Arunning", "/ops?x=1"] {
+            assert_eq!(inside(ours), ours);
+        }
+        for foreign in
+            ["", "//evil.example", "https://evil.example", "/opsx", "/ops/\\evil", "/v1/orders", "/ops/a\r\nb"]
+        {
+            assert_eq!(inside(foreign), HOME, "{foreign}");
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! The page of a saga: the business first, what it holds, why it stands; then its steps, and what has happened to it.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use askama::Template;
+use axum::{
+    extract::{Path, Query, State},
+    response::{
+        IntoResponse as _, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
+};
+use chrono::{DateTime, Utc};
+use contract::{
+    Page,
+    orchestrator_api::{AuditRecord, Explanation, RecordView, SagaTree, SagaView, StepView, StepWork},
+};
+use eventsource_stream::Eventsource as _;
+use futures::{StreamExt as _, stream};
+use serde::Deserialize;
+
+use super::page;
+use crate::{
+    app::App,
+    door::DoorError,
+    failure::Failure,
+    frame::Frame,
+    session::Session,
+    view::{
+        acted::{self, AuditRow},
+        acts::{self, Act},
+        graph, journal, ledger,
+        marks::{self, Mark},
+        names::{self, Id},
+        rows::{self, SagaRow},
+        times::{self, Moment},
+    },
+    visitor::Visitor,
+};
+
+/// The most records of one look at the journal: the newest are on its last page.
+const RECORDS: u32 = 200;
+
+/// The rows of the audit log that are shown for one saga.
+const AUDIT_ROWS: u32 = 50;
+
+/// Records that come so shortly after each other are one change of the page.
+const GATHER: Duration = Duration::from_millis(150);
+
+/// Comments in between keep proxies from closing a quiet stream.
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(10);
+
+/// The parts of the page of which one is shown at a time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Tab {
+    #[default]
+    Steps,
+    Journal,
+    Tree,
+    Audit,
+    Raw,
+}
+
+impl Tab {
+    const ALL: [Self; 5] = [Self::Steps, Self::Journal, Self::Tree, Self::Audit, Self::Raw];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Steps => "steps",
+            Self::Journal => "journal",
+            Self::Tree => "tree",
+            Self::Audit => "audit",
+            Self::Raw => "raw",
+        }
+    }
+}
+
+/// The address's parameters.
+#[derive(Deserialize)]
+pub(crate) struct Asked {
+    #[serde(default)]
+    tab: Tab,
+}
+
+/// One step in the table.
+struct StepRow {
+    name: String,
+    mark: Mark,
+    kind: &'static str,
+    work: String,
+    child: Option<Id>,
+    attempts: u16,
+    /// The next time that matters, with its word.
+    next: Option<(&'static str, Moment)>,
+    error: Option<String>,
+    notes: Vec<String>,
+}
+
+/// A saga of the family, so deep below the first one.
+struct Member {
+    row: SagaRow,
+    depth: usize,
+    here: bool,
+}
+
+/// The content of the tab.
+enum Content {
+    Steps(Vec<StepRow>),
+    Journal(Vec<journal::Row>),
+    Tree(Vec<Member>),
+    Audit(Vec<AuditRow>),
+    Raw(String),
+}
+
+/// What the page shows and its live stream brings anew.
+#[derive(Template)]
+#[template(path = "saga_live.html")]
+struct Live {
+    title: String,
+    flow: String,
+    version: u32,
+    mark: Mark,
+    paused: bool,
+    id: Id,
+    owner: Option<Id>,
+    parent: Option<Id>,
+    started: Moment,
+    finished: Option<Moment>,
+    age: String,
+    deadline: Option<Moment>,
+    holds_until: Option<Moment>,
+    next_wake: Option<Moment>,
+    sentence: String,
+    cause: Option<String>,
+    acts: Vec<Act>,
+    others: Vec<Act>,
+    ledger: Vec<ledger::Line>,
+    ended: bool,
+    drawing: String,
+    tabs: Vec<(&'static str, bool)>,
+    content: Content,
+    head: u64,
+}
+
+#[derive(Template)]
+#[template(path = "saga.html")]
+struct SagaPage {
+    frame: Frame,
+    id: String,
+    tab: &'static str,
+    live: String,
+    ended: bool,
+}
+
+pub(crate) async fn show(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path(id): Path<String>,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Failure> {
+    let live = look(&app, &visitor.session, &id, asked.tab, visitor.now).await?;
+    let frame = visitor.frame(live.title.clone());
+    page(&SagaPage { frame, id, tab: asked.tab.as_str(), ended: live.ended, live: live.render()? })
+}
+
+/// The same page's content, each time that the saga has gone on.
+pub(crate) async fn live(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path(id): Path<String>,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Failure> {
+    let session = Arc::clone(&visitor.session);
+    let records = app.door.stream(&session, &path(&id, "/events")).await?.bytes_stream().eventsource();
+    let state = (app, session, id, records.boxed(), false);
+    let events = stream::unfold(state, move |(app, session, id, mut records, ended)| async move {
+        if ended {
+            return None;
+        }
+        let first = tokio::select! {
+            first = records.next() => first?.ok()?,
+            () = app.stopping.cancelled() => return None,
+        };
+        let mut ended = first.event == "end";
+        // What comes together is drawn once.
+        let until = tokio::time::Instant::now() + GATHER;
+        while !ended {
+            match tokio::time::timeout_at(until, records.next()).await {
+                Ok(Some(Ok(event))) => ended = event.event == "end",
+                Ok(_) => ended = true,
+                Err(_) => break,
+            }
+        }
+        let now = app.clock.now();
+        if session.is_over(now) {
+            return None;
+        }
+        let shown = look(&app, &session, &id, asked.tab, now).await.ok()?;
+        let ended = ended && shown.ended;
+        let event = Event::default().data(shown.render().ok()?);
+        Some((Ok::<_, Infallible>(event), (app, session, id, records, ended)))
+    });
+    // The last word closes the stream for good: a saga that has ended changes no more.
+    let closed = stream::once(async { Ok(Event::default().event("end").data("{}")) });
+    let events = events.chain(closed);
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT_EVERY)).into_response())
+}
+
+/// The path of a saga in the operators' interface. What is no id finds nothing there.
+pub(super) fn path(id: &str, below: &str) -> String {
+    let plain: String = id.chars().filter(|letter| letter.is_ascii_alphanumeric() || *letter == '_').collect();
+    format!("/sagas/{plain}{below}")
+}
+
+async fn look(app: &App, session: &Session, id: &str, tab: Tab, now: DateTime<Utc>) -> Result<Live, DoorError> {
+    let (at, why) = (path(id, ""), path(id, "/explanation"));
+    let (view, why) = futures::try_join!(
+        app.door.get::<SagaView>(session, &at, &[]),
+        app.door.get::<Explanation>(session, &why, &[]),
+    )?;
+    let content = content(app, session, &view, tab, now).await?;
+    let saga = &view.summary;
+    let (chosen, others) = acts::acts(&why);
+    let nodes: Vec<_> = view.steps.iter().map(graph::Node::of_step).collect();
+    Ok(Live {
+        title: format!("{} {}", names::title(&saga.name), names::shortened(&saga.business_key)),
+        flow: names::title(&saga.name),
+        version: saga.version,
+        mark: marks::of_saga(saga.status),
+        paused: saga.paused,
+        id: names::id(saga.id),
+        owner: saga.owner.as_ref().map(names::id),
+        parent: saga.parent.map(names::id),
+        started: times::moment(saga.created_at, now),
+        finished: saga.finished_at.map(|at| times::moment(at, now)),
+        age: times::span(saga.finished_at.unwrap_or(now) - saga.created_at),
+        deadline: view.deadline_at.map(|at| times::moment(at, now)),
+        holds_until: saga.holds_until.map(|at| times::moment(at, now)),
+        next_wake: view.next_wake_at.or(why.next_wake_at).map(|at| times::moment(at, now)),
+        sentence: why.sentence,
+        acts: chosen,
+        others,
+        cause: view.cause.as_ref().map(|cause| format!("{}: {}", cause.code, cause.message)),
+        ledger: ledger::lines(&view.steps, now),
+        ended: saga.status.is_final(),
+        drawing: graph::draw(&nodes).map_err(|error| DoorError::Unreadable(error.to_string()))?,
+        tabs: Tab::ALL.map(|one| (one.as_str(), one == tab)).into(),
+        content,
+        head: view.head,
+    })
+}
+
+async fn content(
+    app: &App,
+    session: &Session,
+    view: &SagaView,
+    tab: Tab,
+    now: DateTime<Utc>,
+) -> Result<Content, DoorError> {
+    let id = view.summary.id.to_string();
+    Ok(match tab {
+        Tab::Steps => Content::Steps(view.steps.iter().map(|step| step_row(step, now)).collect()),
+        Tab::Journal => {
+            let size = [("page_size", RECORDS.to_string())];
+            let records: Page<RecordView> = app.door.get(session, &path(&id, "/journal"), &size).await?;
+            Content::Journal(records.items.iter().rev().map(|record| journal::row(record, now)).collect())
+        }
+        Tab::Tree => {
+            let tree: SagaTree = app.door.get(session, &path(&id, "/tree"), &[]).await?;
+            let mut members = Vec::new();
+            family(&tree, 0, &id, now, &mut members);
+            Content::Tree(members)
+        }
+        Tab::Audit => {
+            let of = [("target", id), ("page_size", AUDIT_ROWS.to_string())];
+            let acts: Page<AuditRecord> = app.door.get(session, "/audit", &of).await?;
+            Content::Audit(acts.items.iter().map(|act| acted::row(act, now)).collect())
+        }
+        Tab::Raw => Content::Raw(serde_json::to_string_pretty(view).unwrap_or_default()),
+    })
+}
+
+fn family(tree: &SagaTree, depth: usize, here: &str, now: DateTime<Utc>, members: &mut Vec<Member>) {
+    let row = rows::saga(&tree.saga, now);
+    members.push(Member { row, depth, here: tree.saga.id.to_string() == here });
+    for child in &tree.children {
+        family(child, depth + 1, here, now, members);
+    }
+}
+
+fn step_row(step: &StepView, now: DateTime<Utc>) -> StepRow {
+    let work = match &step.work {
+        StepWork::Command { command, .. } => command.clone(),
+        StepWork::Signal { signal } => format!("the signal {signal}"),
+        StepWork::Child { saga, saga_version } => format!("the saga {} v{saga_version}", names::words(saga)),
+        StepWork::Timer {} => "a time".to_owned(),
+    };
+    let next = [("again", step.retry_at), ("until", step.wake_at), ("held until", step.valid_until)];
+    let mut notes = Vec::new();
+    if step.skipped {
+        notes.push("outcome given by an operator".to_owned());
+    }
+    if !step.edited.is_empty() {
+        let fields: Vec<&str> = step.edited.iter().map(|change| change.pointer.as_str()).collect();
+        notes.push(format!("command edited: {}", fields.join(", ")));
+    }
+    notes.extend(step.resolved.as_ref().map(|evidence| format!("undone by hand: {}", evidence.as_str())));
+    StepRow {
+        name: step.name.to_string(),
+        mark: marks::of_step(step),
+        kind: marks::kind(step.kind),
+        work,
+        child: step.child.map(names::id),
+        attempts: step.attempts,
+        next: next.into_iter().find_map(|(word, at)| Some((word, times::moment(at?, now)))),
+        error: step.error.as_ref().map(|error| format!("{}: {}", error.code, error.message)),
+        notes,
+    }
+}

@@ -1,0 +1,39 @@
+//! Every address of the pages, in one table.
+
+use axum::{
+    Router, middleware,
+    routing::{get, post},
+};
+
+use crate::{app::App, assets, guard, pages};
+
+/// All pages behind the guard.
+pub(crate) fn router(app: App) -> Router {
+    Router::new()
+        .route("/ops", get(pages::overview::show))
+        .route("/ops/login", get(pages::login::form))
+        .route("/ops/session", post(pages::login::begin))
+        .route("/ops/logout", post(pages::login::end))
+        .route("/ops/theme", post(pages::theme::switch))
+        .route("/ops/live", get(pages::overview::live))
+        .route("/ops/sagas", get(pages::sagas::list))
+        .route("/ops/sagas/{id}", get(pages::saga::show))
+        .route("/ops/sagas/{id}/live", get(pages::saga::live))
+        .route("/ops/sagas/{id}/acts/{act}", get(pages::acts::ask).post(pages::acts::act))
+        .route("/ops/attention", get(pages::sagas::attention))
+        .route("/ops/errors", get(pages::errors::list))
+        .route("/ops/jobs", get(pages::jobs::list).post(pages::jobs::create))
+        .route("/ops/jobs/new", get(pages::jobs::ask))
+        .route("/ops/jobs/{id}", get(pages::jobs::show))
+        .route("/ops/jobs/{id}/{act}", post(pages::jobs::act))
+        .route("/ops/definitions", get(pages::definitions::list))
+        .route("/ops/domains", get(pages::domains::list).post(pages::domains::begin))
+        .route("/ops/domains/{scope}/end", post(pages::domains::end))
+        .route("/ops/dead-letters", get(pages::left_alone::letters))
+        .route("/ops/dead-letters/{id}/redrive", post(pages::left_alone::redrive))
+        .route("/ops/quarantine", get(pages::left_alone::quarantine))
+        .route("/ops/audit", get(pages::audit::list))
+        .layer(middleware::from_fn(guard::guard))
+        .route("/ops/assets/{digest}/{name}", get(assets::serve))
+        .with_state(app)
+}

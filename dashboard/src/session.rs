@@ -1,0 +1,151 @@
+//! Sessions of operators' browsers. A browser holds the name of its session and nothing else; the tokens of the door stay
+//! in this process's memory, and are gone with it.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sha2::{Digest as _, Sha256};
+
+/// How long a session lasts without a request: a break, not an evening.
+pub(crate) const IDLE_MAX: TimeDelta = TimeDelta::minutes(30);
+
+/// How long a session lasts in all: a working day.
+pub(crate) const SESSION_MAX: TimeDelta = TimeDelta::hours(12);
+
+/// The most sessions at a time: far more than an agency has operators. The one that was used longest ago makes room.
+const SESSIONS_MAX: usize = 1_000;
+
+/// The tokens of the door.
+#[derive(Clone)]
+pub(crate) struct Tokens {
+    pub(crate) access: String,
+    pub(crate) refresh: String,
+}
+
+/// The person of a session, as the door's token names them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Person {
+    pub(crate) email: String,
+    pub(crate) user_id: String,
+    pub(crate) role: String,
+}
+
+/// One login of one browser.
+pub(crate) struct Session {
+    pub(crate) person: Person,
+    /// Behind a lock across waits: a refresh token works once, so one request refreshes and the others wait.
+    pub(crate) tokens: tokio::sync::Mutex<Tokens>,
+    begun: DateTime<Utc>,
+    seen: Mutex<DateTime<Utc>>,
+}
+
+impl Session {
+    fn last_seen(&self) -> DateTime<Utc> {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// True once one of the limits has passed. A live stream looks at it too, and does not count as a request.
+    pub(crate) fn is_over(&self, now: DateTime<Utc>) -> bool {
+        now - self.begun >= SESSION_MAX || now - self.last_seen() >= IDLE_MAX
+    }
+}
+
+/// All sessions, by the digest of their names: what lies in memory logs nobody in.
+#[derive(Default)]
+pub(crate) struct Sessions(Mutex<HashMap<[u8; 32], Arc<Session>>>);
+
+impl Sessions {
+    /// Begins a session under `name`.
+    pub(crate) fn begin(&self, name: &str, person: Person, tokens: Tokens, now: DateTime<Utc>) {
+        let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.retain(|_, session| !session.is_over(now));
+        if sessions.len() >= SESSIONS_MAX {
+            let oldest = sessions.iter().min_by_key(|(_, session)| session.last_seen()).map(|(key, _)| *key);
+            if let Some(oldest) = oldest {
+                sessions.remove(&oldest);
+            }
+        }
+        let session = Session { person, tokens: tokio::sync::Mutex::new(tokens), begun: now, seen: Mutex::new(now) };
+        sessions.insert(digest(name), Arc::new(session));
+    }
+
+    /// The session of this name, which counts as used now.
+    pub(crate) fn find(&self, name: &str, now: DateTime<Utc>) -> Option<Arc<Session>> {
+        let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = digest(name);
+        let found = Arc::clone(sessions.get(&key)?);
+        if found.is_over(now) {
+            sessions.remove(&key);
+            return None;
+        }
+        *found.seen.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        Some(found)
+    }
+
+    /// Ends the session of this name.
+    pub(crate) fn end(&self, name: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&digest(name));
+    }
+}
+
+fn digest(name: &str) -> [u8; 32] {
+    Sha256::digest(name.as_bytes()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(minutes: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::minutes(minutes)
+    }
+
+    fn begin(sessions: &Sessions, name: &str, now: DateTime<Utc>) {
+        let person = Person { email: String::new(), user_id: String::new(), role: String::new() };
+        sessions.begin(name, person, Tokens { access: String::new(), refresh: String::new() }, now);
+    }
+
+    #[test]
+    fn a_session_ends_after_half_an_hour_without_a_request() {
+        let sessions = Sessions::default();
+        begin(&sessions, "a", at(0));
+        assert!(sessions.find("a", at(29)).is_some());
+        assert!(sessions.find("a", at(58)).is_some(), "each request begins the half hour anew");
+        assert!(sessions.find("a", at(88)).is_none());
+    }
+
+    #[test]
+    fn a_session_ends_after_twelve_hours_however_often_it_is_used() {
+        let sessions = Sessions::default();
+        begin(&sessions, "a", at(0));
+        for minutes in (0..720).step_by(10) {
+            assert!(sessions.find("a", at(minutes)).is_some(), "{minutes}");
+        }
+        assert!(sessions.find("a", at(720)).is_none());
+    }
+
+    #[test]
+    fn a_session_that_was_ended_or_never_begun_is_not_found() {
+        let sessions = Sessions::default();
+        begin(&sessions, "a", at(0));
+        sessions.end("a");
+        assert!(sessions.find("a", at(1)).is_none());
+        assert!(sessions.find("b", at(1)).is_none());
+    }
+
+    #[test]
+    fn past_the_limit_the_session_that_was_used_longest_ago_makes_room() {
+        let sessions = Sessions::default();
+        for number in 0..SESSIONS_MAX {
+            begin(&sessions, &number.to_string(), at(0) + TimeDelta::milliseconds(number.try_into().unwrap()));
+        }
+        assert!(sessions.find("0", at(1)).is_some());
+        begin(&sessions, "new", at(2));
+        assert!(sessions.find("0", at(3)).is_some());
+        assert!(sessions.find("1", at(3)).is_none());
+        assert!(sessions.find("new", at(3)).is_some());
+    }
+}

@@ -1,0 +1,13 @@
+//! The components of the pages, from plain values: each is tested without a server, and none asks for the time.
+
+pub(crate) mod acted;
+pub(crate) mod acts;
+pub(crate) mod graph;
+pub(crate) mod groups;
+pub(crate) mod journal;
+pub(crate) mod ledger;
+pub(crate) mod marks;
+pub(crate) mod names;
+pub(crate) mod plan;
+pub(crate) mod rows;
+pub(crate) mod times;

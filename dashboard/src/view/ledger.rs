@@ -1,0 +1,121 @@
+//! The effect ledger: what a saga holds right now, by which step, and what undoes it.
+
+use chrono::{DateTime, Utc};
+use contract::{
+    orchestrator_api::{StepView, StepWork},
+    saga::StepStatus,
+};
+use serde_json::Value;
+
+use super::{
+    names,
+    times::{self, Moment},
+};
+
+/// One effect that stands.
+pub(crate) struct Line {
+    pub(crate) step: String,
+    /// The command or wait that brought it about.
+    pub(crate) by: String,
+    /// The facts of the reply that name it: references, amounts.
+    pub(crate) facts: Vec<(String, String)>,
+    pub(crate) until: Option<Moment>,
+    /// The command that undoes it; none past the point of no return.
+    pub(crate) undone_by: Option<String>,
+    /// True where undoing it was tried and did not succeed.
+    pub(crate) stuck: bool,
+}
+
+/// The most facts of one line: the rest stands in the journal.
+const FACTS_MAX: usize = 4;
+
+/// The endings of the names under which replies tell references and amounts. Names of people are not among them.
+const TELLING: [&str; 6] = ["_id", "reference", "amount", "total", "price", "number"];
+
+/// The effects that stand, in the order of the steps. A wait and a step that was not needed have none.
+pub(crate) fn lines(steps: &[StepView], now: DateTime<Utc>) -> Vec<Line> {
+    steps.iter().filter_map(|step| line(step, now)).collect()
+}
+
+fn line(step: &StepView, now: DateTime<Utc>) -> Option<Line> {
+    let by = match &step.work {
+        StepWork::Command { command, .. } => command.clone(),
+        StepWork::Child { saga, .. } => format!("the saga {}", names::words(saga)),
+        StepWork::Signal { .. } | StepWork::Timer {} => return None,
+    };
+    let reply = step.reply.as_ref();
+    let stands = match step.status {
+        StepStatus::Done => true,
+        // A step that needs a person while it has a reply is one whose undoing is stuck.
+        StepStatus::Compensating | StepStatus::NeedsAttention => reply.is_some(),
+        StepStatus::Pending
+        | StepStatus::NotApplicable
+        | StepStatus::Dispatched
+        | StepStatus::Retrying
+        | StepStatus::Waiting
+        | StepStatus::Refused
+        | StepStatus::Compensated => false,
+    };
+    stands.then(|| Line {
+        step: step.name.to_string(),
+        by,
+        facts: reply.map(facts).unwrap_or_default(),
+        until: step.valid_until.map(|until| times::moment(until, now)),
+        undone_by: step.compensation.clone(),
+        stuck: step.status == StepStatus::NeedsAttention,
+    })
+}
+
+fn facts(reply: &Value) -> Vec<(String, String)> {
+    let Some(fields) = reply.as_object() else { return Vec::new() };
+    let telling = fields.iter().filter(|(name, _)| TELLING.iter().any(|ending| name.ends_with(ending)));
+    let told = telling.filter_map(|(name, value)| {
+        let text = match value {
+            Value::String(text) => names::shortened(text),
+            Value::Number(number) => number.to_string(),
+            Value::Object(_) => money(value)?,
+            Value::Null | Value::Bool(_) | Value::Array(_) => return None,
+        };
+        Some((names::words(name), text))
+    });
+    told.take(FACTS_MAX).collect()
+}
+
+/// An amount with its currency, its thousands apart.
+pub(crate) fn money(value: &Value) -> Option<String> {
+    let (amount, currency) = (value.get("amount")?.as_str()?, value.get("currency")?.as_str()?);
+    let (whole, rest) = amount.split_once('.').map_or((amount, None), |(whole, rest)| (whole, Some(rest)));
+    let digits: Vec<char> = whole.chars().collect();
+    let groups: Vec<String> = digits.rchunks(3).rev().map(|group| group.iter().collect()).collect();
+    let decimals = rest.map_or_else(String::new, |rest| format!(".{rest}"));
+    Some(format!("{}{decimals} {currency}", groups.join(",")))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn step(status: &str, reply: Value) -> StepView {
+        serde_json::from_value(json!({
+            "name": "authorize-payment", "kind": "compensatable", "work": "command", "route": "payment",
+            "command": "payment.authorize", "compensation": "payment.void", "after": [], "status": status,
+            "attempts": 1, "reply": reply,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn what_took_effect_stands_until_it_is_undone_and_what_could_not_be_undone_stands_out() {
+        let now = DateTime::UNIX_EPOCH;
+        let reply = json!({"authorized_amount": {"amount": "4801.00", "currency": "EUR"}, "guest": "Ada"});
+        let told = |status| lines(&[step(status, reply.clone())], now);
+        let done = told("done");
+        assert_eq!(done[0].facts, [("authorized amount".to_owned(), "4,801.00 EUR".to_owned())]);
+        assert_eq!(done[0].undone_by.as_deref(), Some("payment.void"));
+        assert!(!done[0].stuck && told("needs_attention")[0].stuck);
+        assert!(told("compensated").is_empty() && told("pending").is_empty());
+        assert!(lines(&[step("needs_attention", Value::Null)], now).is_empty(), "it never took effect");
+    }
+}

@@ -1,0 +1,38 @@
+//! A line of a listing of sagas.
+
+use chrono::{DateTime, Utc};
+use contract::orchestrator_api::SagaSummary;
+
+use super::{
+    marks::{self, Mark},
+    names::{self, Id},
+    times::{self, Moment},
+};
+
+/// One saga in a listing.
+pub(crate) struct SagaRow {
+    pub(crate) address: String,
+    pub(crate) mark: Mark,
+    /// The name of the flow in words, with its version.
+    pub(crate) flow: String,
+    pub(crate) version: u32,
+    pub(crate) key: Id,
+    pub(crate) error: Option<String>,
+    pub(crate) started: Moment,
+    pub(crate) changed: Moment,
+    pub(crate) holds_until: Option<Moment>,
+}
+
+pub(crate) fn saga(saga: &SagaSummary, now: DateTime<Utc>) -> SagaRow {
+    SagaRow {
+        address: format!("/ops/sagas/{}", saga.id),
+        mark: marks::of_summary(saga),
+        flow: names::title(&saga.name),
+        version: saga.version,
+        key: names::id(&saga.business_key),
+        error: saga.error.clone(),
+        started: times::moment(saga.created_at, now),
+        changed: times::moment(saga.updated_at, now),
+        holds_until: saga.holds_until.map(|until| times::moment(until, now)),
+    }
+}
