@@ -18,12 +18,16 @@ pub(crate) const SCRIPT: &str = "app.js";
 pub(crate) const HTMX: &str = "htmx.min.js";
 pub(crate) const HTMX_SSE: &str = "hx-sse.min.js";
 
+/// The icon of the pages' tabs.
+pub(crate) const ICON: &str = "icon.svg";
+
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// Name, content type, content.
-const FILES: [(&str, &str, &[u8]); 4] = [
+const FILES: [(&str, &str, &[u8]); 5] = [
     (STYLE, "text/css; charset=utf-8", include_bytes!("../assets/app.css")),
     (SCRIPT, JAVASCRIPT, include_bytes!("../assets/app.js")),
+    (ICON, "image/svg+xml", include_bytes!("../assets/icon.svg")),
     (HTMX, JAVASCRIPT, include_bytes!("../assets/htmx.min.js")),
     (HTMX_SSE, JAVASCRIPT, include_bytes!("../assets/hx-sse.min.js")),
 ];

@@ -9,5 +9,6 @@ pub(crate) mod ledger;
 pub(crate) mod marks;
 pub(crate) mod names;
 pub(crate) mod plan;
+pub(crate) mod prose;
 pub(crate) mod rows;
 pub(crate) mod times;

@@ -12,7 +12,7 @@ use std::{
 };
 
 use chrono::Days;
-use e2e::{Client, Program, free_port, order_of, run, wait};
+use e2e::{Client, Pages, Program, free_port, order_of, run, wait};
 use kit::clock::Clock;
 use serde_json::{Value, json};
 
@@ -45,6 +45,8 @@ async fn an_order_outlives_the_process_however_that_ends_and_its_postgresql_does
     let (order_id, _) = client.place("my-first-order", &order_of(&[&flight], "tok_ok")).await.unwrap();
     let settled = client.until_settled(&order_id, SETTLED_WITHIN).await;
     assert_eq!(settled["status"], "confirmed", "{settled}\n{}", sojourn.log_tail());
+
+    operators_have_pages(&gateway, &order_id).await;
 
     assert!(listens(&data));
     assert_eq!(sojourn.interrupt(ENDS_WITHIN).await.unwrap(), Some(0), "{}", sojourn.log_tail());
@@ -115,4 +117,60 @@ async fn order(client: &Client, order_id: &str) -> Value {
 fn listens(data: &Path) -> bool {
     let port = std::fs::read_to_string(data.join("postgresql/port")).unwrap();
     TcpStream::connect((Ipv4Addr::LOCALHOST, port.trim().parse().unwrap())).is_ok()
+}
+
+/// Every page of the operators opens for an operator and for nobody else, and what changes something comes from them.
+async fn operators_have_pages(gateway: &str, order_id: &str) {
+    const OPERATOR: &str = "operator@sojourn.example";
+    const PASSWORD: &str = "sojourn-development";
+    let mut browser = Pages::new(gateway).unwrap();
+    let shown = browser.open("/ops/sagas?q=status:running").await.unwrap();
+    assert_eq!(shown.status, 303, "{shown:?}");
+    assert_eq!(shown.location.as_deref(), Some("/ops/login?next=%2Fops%2Fsagas%3Fq%3Dstatus%3Arunning"));
+    for site in [None, Some("cross-site"), Some("same-site")] {
+        let form = [("email", OPERATOR), ("password", PASSWORD)];
+        let shown = browser.send_from(site, "/ops/session", &form).await.unwrap();
+        assert_eq!((shown.status, &shown.set_cookie), (403, &None), "{shown:?}");
+    }
+    let shown = browser.log_in(OPERATOR, "wrong").await.unwrap();
+    assert_eq!((shown.status, &shown.set_cookie), (422, &None), "{shown:?}");
+    let shown = browser.log_in("client@sojourn.example", PASSWORD).await.unwrap();
+    assert!(shown.status == 422 && shown.text.contains("not an operator"), "{shown:?}");
+    let shown = browser.log_in(OPERATOR, PASSWORD).await.unwrap();
+    let cookie = shown.set_cookie.clone().unwrap_or_default();
+    assert_eq!((shown.status, shown.location.as_deref()), (303, Some("/ops")), "{shown:?}");
+    assert!(cookie.ends_with("; Path=/ops; HttpOnly; SameSite=Strict"), "{cookie}");
+
+    let list = browser.open(&format!("/ops/sagas?q={order_id}")).await.unwrap();
+    let begin = list.text.find("/ops/sagas/saga_").unwrap_or_else(|| panic!("{list:?}"));
+    let saga: String = list.text[begin..].chars().take_while(|letter| *letter != '"').collect();
+    let below = ["", "?tab=journal", "?tab=tree", "?tab=audit", "?tab=raw", "/acts/skip"];
+    let of_saga = below.map(|below| format!("{saga}{below}"));
+    let lists = ["", "/sagas", "/errors", "/jobs", "/definitions", "/domains", "/dead-letters", "/quarantine"];
+    let lists = lists.map(|page| format!("/ops{page}"));
+    let others = ["/ops/audit?verify=yes", "/ops/jobs/new?act=retry&q=status:running"].map(str::to_owned);
+    for page in of_saga.iter().chain(&lists).chain(&others) {
+        let shown = browser.open(page).await.unwrap();
+        assert_eq!(shown.status, 200, "{page}: {shown:?}");
+        assert!(shown.policy.is_some_and(|policy| policy.contains("script-src 'self';")), "{page}");
+        for inline in [" style=", "<style", "<script>", " onclick="] {
+            assert!(!shown.text.contains(inline), "{page} has {inline}");
+        }
+    }
+    let shown = browser.open(&format!("{saga}/acts/cancel")).await.unwrap();
+    assert!(shown.text.contains("It would be refused"), "past its pivot: {shown:?}");
+    let live = browser.open(&format!("{saga}/live?tab=steps")).await.unwrap();
+    assert!(live.text.contains("completed") && live.text.contains("event: end"), "{live:?}");
+
+    let pause = [("scope", "order@2:hold-rooms"), ("reason", "the page of pauses")];
+    let shown = browser.send("/ops/domains", &pause).await.unwrap();
+    assert_eq!((shown.status, shown.location.as_deref()), (303, Some("/ops/domains")), "{shown:?}");
+    assert!(browser.open("/ops/domains").await.unwrap().text.contains("the page of pauses"));
+    let end = "/ops/domains/order@2:hold-rooms/end";
+    assert_eq!(browser.send(end, &[("reason", "seen")]).await.unwrap().status, 303);
+    let shown = browser.send(end, &[("reason", "seen")]).await.unwrap();
+    assert!(shown.status == 404 && shown.text.contains("pause_unknown"), "{shown:?}");
+
+    assert_eq!(browser.send("/ops/logout", &[]).await.unwrap().status, 303);
+    assert_eq!(browser.open("/ops").await.unwrap().status, 303, "the session is over, whatever the browser keeps");
 }

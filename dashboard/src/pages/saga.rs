@@ -32,6 +32,7 @@ use crate::{
         graph, journal, ledger,
         marks::{self, Mark},
         names::{self, Id},
+        prose::{self, Prose},
         rows::{self, SagaRow},
         times::{self, Moment},
     },
@@ -131,7 +132,7 @@ struct Live {
     deadline: Option<Moment>,
     holds_until: Option<Moment>,
     next_wake: Option<Moment>,
-    sentence: String,
+    sentence: Prose,
     cause: Option<String>,
     acts: Vec<Act>,
     others: Vec<Act>,
@@ -222,7 +223,7 @@ async fn look(app: &App, session: &Session, id: &str, tab: Tab, now: DateTime<Ut
     let content = content(app, session, &view, tab, now).await?;
     let saga = &view.summary;
     let (chosen, others) = acts::acts(&why);
-    let nodes: Vec<_> = view.steps.iter().map(graph::Node::of_step).collect();
+    let nodes = graph::needed(&view.steps);
     Ok(Live {
         title: format!("{} {}", names::title(&saga.name), names::shortened(&saga.business_key)),
         flow: names::title(&saga.name),
@@ -238,7 +239,7 @@ async fn look(app: &App, session: &Session, id: &str, tab: Tab, now: DateTime<Ut
         deadline: view.deadline_at.map(|at| times::moment(at, now)),
         holds_until: saga.holds_until.map(|at| times::moment(at, now)),
         next_wake: view.next_wake_at.or(why.next_wake_at).map(|at| times::moment(at, now)),
-        sentence: why.sentence,
+        sentence: prose::prose(&why.sentence),
         acts: chosen,
         others,
         cause: view.cause.as_ref().map(|cause| format!("{}: {}", cause.code, cause.message)),

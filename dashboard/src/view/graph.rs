@@ -13,12 +13,12 @@ use contract::{
 use super::marks::{self, Mark};
 
 /// A node's width and height, and the room between two, in pixels.
-const NODE: (u32, u32) = (172, 48);
-const GAP: (u32, u32) = (36, 18);
+const NODE: (u32, u32) = (156, 48);
+const GAP: (u32, u32) = (28, 18);
 /// The room around the drawing: the pivot's second border and the focus need some.
 const MARGIN: u32 = 8;
 /// The longest name that fits into a node, in characters.
-const NAME_MAX: usize = 20;
+const NAME_MAX: usize = 18;
 
 /// One step as the drawing needs it.
 pub(crate) struct Node {
@@ -32,7 +32,7 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    pub(crate) fn of_step(step: &StepView) -> Self {
+    fn of_step(step: &StepView) -> Self {
         let mark = marks::of_step(step);
         let again = if step.attempts > 1 { format!(", attempt {}", step.attempts) } else { String::new() };
         Self {
@@ -60,6 +60,30 @@ impl Node {
             undone: false,
         }
     }
+}
+
+/// The steps of one saga that it needs: one that it does not need is left out, and what waits for it waits for what it
+/// waited for.
+pub(crate) fn needed(steps: &[StepView]) -> Vec<Node> {
+    let mut behind: BTreeMap<&str, Vec<StepName>> = BTreeMap::new();
+    let mut nodes = Vec::new();
+    for step in steps {
+        let mut after: Vec<StepName> = Vec::new();
+        for before in &step.after {
+            match behind.get(before.as_str()) {
+                Some(further) => after.extend(further.iter().cloned()),
+                None => after.push(before.clone()),
+            }
+        }
+        after.sort();
+        after.dedup();
+        if step.status == StepStatus::NotApplicable {
+            behind.insert(step.name.as_str(), after);
+        } else {
+            nodes.push(Node { after, ..Node::of_step(step) });
+        }
+    }
+    nodes
 }
 
 /// The direction in which a drawing grows.
@@ -201,6 +225,20 @@ mod tests {
         assert_eq!(place_of("b").unwrap().0, place_of("c").unwrap().0);
         assert!(place_of("b").unwrap().1 < place_of("c").unwrap().1);
         assert_eq!(drawing.edges.len(), 4);
+    }
+
+    #[test]
+    fn a_step_that_is_not_needed_is_left_out_and_passes_its_dependencies_on() {
+        let step = |name: &str, after: &[&str], status: &str| -> StepView {
+            serde_json::from_value(serde_json::json!({
+                "name": name, "kind": "retriable", "work": "timer", "after": after, "status": status, "attempts": 0,
+            }))
+            .unwrap()
+        };
+        let steps = [step("a", &[], "done"), step("b", &["a"], "not_applicable"), step("c", &["a", "b"], "pending")];
+        let nodes = needed(&steps);
+        assert_eq!(nodes.iter().map(|node| node.name.as_str()).collect::<Vec<_>>(), ["a", "c"]);
+        assert_eq!(nodes[1].after, [StepName::new("a").unwrap()]);
     }
 
     #[test]

@@ -30,7 +30,10 @@ pub(crate) struct Line {
 const FACTS_MAX: usize = 4;
 
 /// The endings of the names under which replies tell references and amounts. Names of people are not among them.
-const TELLING: [&str; 6] = ["_id", "reference", "amount", "total", "price", "number"];
+const TELLING: [&str; 7] = ["_id", "reference", "amount", "total", "number", "status", "tickets"];
+
+/// The names under which replies tell until when something is held.
+const LAPSING: [&str; 2] = ["expires_at", "capture_before"];
 
 /// The effects that stand, in the order of the steps. A wait and a step that was not needed have none.
 pub(crate) fn lines(steps: &[StepView], now: DateTime<Utc>) -> Vec<Line> {
@@ -60,7 +63,7 @@ fn line(step: &StepView, now: DateTime<Utc>) -> Option<Line> {
         step: step.name.to_string(),
         by,
         facts: reply.map(facts).unwrap_or_default(),
-        until: step.valid_until.map(|until| times::moment(until, now)),
+        until: until(step).map(|until| times::moment(until, now)),
         undone_by: step.compensation.clone(),
         stuck: step.status == StepStatus::NeedsAttention,
     })
@@ -68,17 +71,24 @@ fn line(step: &StepView, now: DateTime<Utc>) -> Option<Line> {
 
 fn facts(reply: &Value) -> Vec<(String, String)> {
     let Some(fields) = reply.as_object() else { return Vec::new() };
-    let telling = fields.iter().filter(|(name, _)| TELLING.iter().any(|ending| name.ends_with(ending)));
-    let told = telling.filter_map(|(name, value)| {
+    let told = fields.iter().filter_map(|(name, value)| {
+        let telling = TELLING.iter().any(|ending| name.ends_with(ending));
         let text = match value {
-            Value::String(text) => names::shortened(text),
-            Value::Number(number) => number.to_string(),
+            Value::String(text) if telling => names::shortened(text),
+            Value::Number(number) if telling => number.to_string(),
+            Value::Array(items) if telling => items.iter().map(Value::as_str).collect::<Option<Vec<_>>>()?.join(", "),
             Value::Object(_) => money(value)?,
-            Value::Null | Value::Bool(_) | Value::Array(_) => return None,
+            Value::String(_) | Value::Number(_) | Value::Array(_) | Value::Null | Value::Bool(_) => return None,
         };
         Some((names::words(name), text))
     });
     told.take(FACTS_MAX).collect()
+}
+
+/// The time until which an effect stands: the one that the saga depends on, or the reply's own.
+fn until(step: &StepView) -> Option<DateTime<Utc>> {
+    let told = |name: &&str| step.reply.as_ref()?.get(name)?.as_str()?.parse().ok();
+    step.valid_until.or_else(|| LAPSING.iter().find_map(|name| told(&name)))
 }
 
 /// An amount with its currency, its thousands apart.
