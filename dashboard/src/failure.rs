@@ -1,4 +1,4 @@
-//! What a page could not do, as a page: what happened, what is safe, what to do next, and the code with its explanation.
+//! The page of a failure: what happened, what is safe, what to do next, and the code with its explanation.
 
 use askama::Template;
 use axum::{

@@ -28,6 +28,7 @@ mod idempotency;
 mod keys;
 mod middleware;
 mod rights;
+mod part;
 mod routes;
 mod saga_reads;
 mod server;

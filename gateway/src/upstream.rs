@@ -14,7 +14,7 @@ use std::{
 
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use bytes::Bytes;
-use contract::{Route, problem::Problem};
+use contract::problem::Problem;
 use kit::{http::ApiError, settings::error_chain};
 use reqwest::{Response, Url};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -22,6 +22,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::watch;
 
 use crate::hop::{Hop, REQUEST_ID, TRACEPARENT};
+pub(crate) use crate::part::Part;
 
 /// How long a connection inside the installation may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -67,46 +68,6 @@ pub(crate) fn client() -> Result<reqwest::Client, reqwest::Error> {
         .tcp_nodelay(true)
         .no_proxy()
         .build()
-}
-
-/// A part of the installation that the gateway calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Part {
-    Orchestrator,
-    /// The operators' pages.
-    Dashboard,
-    /// The workers of a domain.
-    Domain(Route),
-}
-
-impl Part {
-    /// The name in addresses, logs, metrics and problems.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Orchestrator => "orchestrator",
-            Self::Dashboard => "dashboard",
-            Self::Domain(route) => route.as_str(),
-        }
-    }
-
-    /// True for a part without which the door is not ready. Orders are taken while payments are away, and wait for them (S29);
-    /// only the reading of a payment is missed meanwhile. Clients need no page of the operators.
-    pub(crate) const fn is_needed(self) -> bool {
-        !matches!(self, Self::Domain(Route::Payment) | Self::Dashboard)
-    }
-
-    /// True for a part whose failures are pages for people, which pass as they are.
-    const fn answers_in_pages(self) -> bool {
-        matches!(self, Self::Dashboard)
-    }
-
-    /// An orchestrator without its broker or its shards takes nothing in. A worker's reads and logins need no broker.
-    const fn look_at(self) -> &'static str {
-        match self {
-            Self::Orchestrator => "/ready",
-            Self::Domain(_) | Self::Dashboard => "/health",
-        }
-    }
 }
 
 /// A part and its addresses.

@@ -1,4 +1,4 @@
-//! What is left alone until a person looks: dead letters, and sagas in quarantine.
+//! Dead letters, and sagas in quarantine: both are left alone until a person looks.
 
 use askama::Template;
 use axum::{

@@ -59,7 +59,7 @@ struct Flow {
     counts: Vec<Count>,
 }
 
-/// What the page shows and its live stream brings anew.
+/// The part of the page that its live stream brings anew.
 #[derive(Template)]
 #[template(path = "overview_live.html")]
 struct Live {

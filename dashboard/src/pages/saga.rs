@@ -114,7 +114,7 @@ enum Content {
     Raw(String),
 }
 
-/// What the page shows and its live stream brings anew.
+/// The part of the page that its live stream brings anew.
 #[derive(Template)]
 #[template(path = "saga_live.html")]
 struct Live {
