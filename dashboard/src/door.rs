@@ -37,7 +37,7 @@ pub(crate) enum DoorError {
     Unreadable(String),
 }
 
-/// The door.
+/// A client of the door, for all sessions.
 pub(crate) struct Door {
     http: reqwest::Client,
     base: String,

@@ -45,7 +45,7 @@ impl Cli {
 pub struct Settings {
     /// The address to listen at; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// The door.
+    /// The address of the door.
     pub gateway: Url,
     /// The token that the parts of the installation show each other: only the door reaches the dashboard.
     pub internal_token: SecretString,

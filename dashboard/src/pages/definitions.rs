@@ -13,7 +13,7 @@ use crate::{
     visitor::Visitor,
 };
 
-/// One version.
+/// A version of a definition, drawn.
 struct Definition {
     title: String,
     version: u32,

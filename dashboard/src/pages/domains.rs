@@ -26,7 +26,7 @@ use crate::{
     visitor::Visitor,
 };
 
-/// One pause.
+/// A pause that is in force, as the page tells it.
 struct Pause {
     scope: String,
     since: Moment,

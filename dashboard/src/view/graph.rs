@@ -112,7 +112,7 @@ struct Edge {
     undone: bool,
 }
 
-/// One drawing.
+/// A drawing in one direction.
 #[derive(Template)]
 #[template(path = "graph.html")]
 struct Drawing {

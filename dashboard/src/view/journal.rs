@@ -9,14 +9,14 @@ use super::{
     times::{self, Moment},
 };
 
-/// One record.
+/// A record with its entries.
 pub(crate) struct Row {
     pub(crate) seq: u64,
     pub(crate) at: Moment,
     pub(crate) entries: Vec<Entry>,
 }
 
-/// One entry.
+/// An entry in words, and as it is stored.
 pub(crate) struct Entry {
     pub(crate) words: String,
     pub(crate) detail: String,

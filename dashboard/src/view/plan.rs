@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::marks::{self, Mark};
 
-/// One command.
+/// A command that the act leads to.
 pub(crate) struct Line {
     pub(crate) when: &'static str,
     pub(crate) step: String,
