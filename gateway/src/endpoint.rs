@@ -167,7 +167,9 @@ async fn throttle(
         (Access::Public | Access::Browser, Limit::Login) => &app.logins,
         (Access::Public, Limit::Read) => &app.searches,
         (Access::Public, Limit::Light | Limit::Write | Limit::Stream | Limit::Operate)
-        | (Access::Client | Access::Viewer | Access::Operator | Access::Admin | Access::Browser, _) => return next.run(request).await,
+        | (Access::Client | Access::Viewer | Access::Operator | Access::Admin | Access::Browser, _) => {
+            return next.run(request).await;
+        }
     };
     match allowance.ask(address) {
         Ok(()) => next.run(request).await,
