@@ -5,8 +5,8 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use comfy_table::{ContentArrangement, Table, presets};
-use contract::orchestrator_api::SagaSummary;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::{args::Output, failure::Failure};
 
@@ -74,26 +74,36 @@ pub(crate) fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) 
     lines.join("\n")
 }
 
-/// Sagas as a table.
-pub(crate) fn saga_table<'a>(sagas: impl IntoIterator<Item = &'a SagaSummary>) -> String {
-    let sagas: Vec<_> = sagas.into_iter().collect();
-    let hold = sagas.iter().any(|saga| saga.holds_until.is_some());
+/// Sagas as a table, from their documents: a status that this program does not know is a word like any other.
+pub(crate) fn saga_table(sagas: &[Value]) -> String {
+    let hold = sagas.iter().any(|saga| saga["holds_until"].is_string());
     let rows = sagas.iter().map(|saga| {
+        let status = field(saga, "status");
         let mut row = vec![
-            saga.id.to_string(),
-            printable(&format!("{} v{}", saga.name, saga.version)),
-            if saga.paused { format!("{}, paused", saga.status.as_str()) } else { saga.status.as_str().to_owned() },
-            printable(&saga.business_key),
-            time(saga.created_at),
-            time(saga.updated_at),
-            printable(saga.error.as_deref().unwrap_or("-")),
+            field(saga, "id"),
+            format!("{} v{}", field(saga, "name"), saga["version"]),
+            if saga["paused"] == true { format!("{status}, paused") } else { status },
+            field(saga, "business_key"),
+            time_field(saga, "created_at"),
+            time_field(saga, "updated_at"),
+            field(saga, "error"),
         ];
-        row.extend(hold.then(|| saga.holds_until.map_or_else(|| "-".to_owned(), time)));
+        row.extend(hold.then(|| time_field(saga, "holds_until")));
         row
     });
     let mut head = vec!["ID", "NAME", "STATUS", "BUSINESS KEY", "STARTED", "CHANGED", "ERROR"];
     head.extend(hold.then_some("HOLDS UNTIL"));
     table(&head, rows)
+}
+
+/// A text of a document, or a dash where there is none.
+pub(crate) fn field(document: &Value, name: &str) -> String {
+    document[name].as_str().map_or_else(|| "-".to_owned(), printable)
+}
+
+fn time_field(document: &Value, name: &str) -> String {
+    let text = field(document, name);
+    DateTime::parse_from_rfc3339(&text).map_or(text, |at| time(at.to_utc()))
 }
 
 /// A time as the tables show it.

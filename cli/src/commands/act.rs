@@ -6,6 +6,7 @@ use contract::{
     orchestrator_api::{ActionRequest, REASON_BYTES_MAX, SagaView},
     saga::Action,
 };
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -160,7 +161,8 @@ fn print(done: &[SagaView], output: Output) -> Result<(), Failure> {
     match output {
         Output::Table if done.is_empty() => Ok(()),
         Output::Table => {
-            let sagas = output::saga_table(done.iter().map(|view| &view.summary));
+            let sagas: Vec<Value> = done.iter().map(|view| json!(view.summary)).collect();
+            let sagas = output::saga_table(&sagas);
             // The difference that an edit made is its answer.
             let changes = done.iter().flat_map(|view| view.steps.iter().flat_map(|step| &step.edited));
             output::print_line(&plan::with_changes(sagas, changes))

@@ -1,11 +1,8 @@
 //! `sagactl list`: fetches pages until the limit or the end, and prints.
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use contract::{
-    Page, PageToken,
-    limits::PAGE_SIZE_MAX,
-    orchestrator_api::{SagaFilter, SagaSummary},
-};
+use contract::{Page, PageToken, limits::PAGE_SIZE_MAX, orchestrator_api::SagaFilter};
+use serde_json::Value;
 
 use crate::{
     args::{Filters, List, Output},
@@ -19,7 +16,7 @@ pub(crate) async fn run(client: &Client, list: List, output: Output, now: DateTi
     let limit = if list.limit == 0 { usize::MAX } else { list.limit as usize };
     let mut conditions = query(&filter(&list.filter, now)?);
     conditions.extend(list.by_hold.then(|| ("sort", "holds_until".to_owned())));
-    let mut kept: Vec<SagaSummary> = Vec::new();
+    let mut kept: Vec<Value> = Vec::new();
     let mut printed = 0_usize;
     let mut token: Option<PageToken> = None;
     loop {
@@ -27,11 +24,11 @@ pub(crate) async fn run(client: &Client, list: List, output: Output, now: DateTi
         let mut query = conditions.clone();
         query.push(("page_size", wanted.to_string()));
         query.extend(token.take().map(|token| ("page_token", token.as_str().to_owned())));
-        let page: Page<SagaSummary> = client.get("/sagas", &query).await?;
+        let page: Page<Value> = client.get("/sagas", &query).await?;
         let items = page.items.into_iter().take(wanted);
         match output {
             // Line by line as it comes, so that a long list can be piped.
-            Output::Ids => printed += each(items, |saga| output::print_line(&saga.id.to_string()))?,
+            Output::Ids => printed += each(items, |saga| output::print_line(&output::field(saga, "id")))?,
             Output::Jsonl => printed += each(items, output::print_json_line)?,
             Output::Table | Output::Json | Output::Yaml => kept.extend(items),
         }
@@ -52,10 +49,7 @@ pub(crate) async fn run(client: &Client, list: List, output: Output, now: DateTi
     Ok(())
 }
 
-fn each(
-    items: impl Iterator<Item = SagaSummary>,
-    print: impl Fn(&SagaSummary) -> Result<(), Failure>,
-) -> Result<usize, Failure> {
+fn each(items: impl Iterator<Item = Value>, print: impl Fn(&Value) -> Result<(), Failure>) -> Result<usize, Failure> {
     let mut count = 0;
     for item in items {
         print(&item)?;

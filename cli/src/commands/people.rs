@@ -9,7 +9,7 @@ use crate::{
     client::Client,
     commands::{act, login},
     failure::Failure,
-    output::{self, printable},
+    output,
 };
 
 /// Runs the command.
@@ -65,18 +65,16 @@ fn print_all(people: &[Value], output: Output) -> Result<(), Failure> {
         Output::Table => output::print_line(&table(people))?,
         Output::Json | Output::Yaml => output::print_document(people, output)?,
         Output::Jsonl => people.iter().try_for_each(output::print_json_line)?,
-        Output::Ids => people.iter().try_for_each(|person| output::print_line(&text(person, "user_id")))?,
+        Output::Ids => people.iter().try_for_each(|person| output::print_line(&output::field(person, "user_id")))?,
     }
     Ok(())
 }
 
 fn table(people: &[Value]) -> String {
     let rows = people.iter().map(|person| {
-        ["user_id", "email", "name", "role", "created_at", "disabled_at"].map(|field| text(person, field)).to_vec()
+        ["user_id", "email", "name", "role", "created_at", "disabled_at"]
+            .map(|field| output::field(person, field))
+            .to_vec()
     });
     output::table(&["ID", "EMAIL", "NAME", "ROLE", "CREATED", "DISABLED"], rows)
-}
-
-fn text(person: &Value, field: &str) -> String {
-    person[field].as_str().map_or_else(|| "-".to_owned(), printable)
 }
