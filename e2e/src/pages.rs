@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use reqwest::{RequestBuilder, header, redirect::Policy};
 
-/// One browser.
+/// A browser with at most one session.
 pub struct Pages {
     http: reqwest::Client,
     gateway: String,

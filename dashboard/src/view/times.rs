@@ -4,7 +4,7 @@
 use askama::Template;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
-/// One time.
+/// A time, in words and exactly.
 #[derive(Debug, Clone, PartialEq, Eq, Template)]
 #[template(ext = "html", source = r##"<time datetime="{{ exact }}" title="{{ absolute }}">{{ words }}</time>"##)]
 pub(crate) struct Moment {
