@@ -91,7 +91,8 @@ pub(crate) async fn the_results_of_a_job_are_noted_once_and_its_state_changes_on
     let new = new_job(Selection::Filter(orders()));
     assert!(matches!(journal.make_job(&new).await.unwrap(), JobMade::Made(_)));
 
-    let mut moved = storage.process().await.jobs_moved();
+    let other = storage.process().await;
+    let mut moved = other.jobs_moved();
     moved.borrow_and_update();
     let some = [result(1, JobOutcome::Done), result(2, JobOutcome::Refused)];
     journal.settle_job(new.id, &some, Some("the third did not answer"), now()).await.unwrap();
