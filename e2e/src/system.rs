@@ -378,6 +378,14 @@ impl System {
         Client::login(&self.gateway, "operator@sojourn.example", DEMO_PASSWORD).await
     }
 
+    /// The demo data's admin.
+    ///
+    /// # Errors
+    /// When the login fails.
+    pub async fn admin(&self) -> Result<Client> {
+        Client::login(&self.gateway, "admin@sojourn.example", DEMO_PASSWORD).await
+    }
+
     /// Waits until no queue of the broker holds a message.
     pub async fn until_queues_are_empty(&self, limit: Duration) {
         wait::until("empty queues", limit, || async {

@@ -35,7 +35,7 @@ pub(crate) async fn strangers_and_addresses(system: &System, client: &Client, fi
         "role_missing",
         &[],
     );
-    for path in ["/", "/v1", "/v1/nothing", "/internal/order/orders", "/ops", "/ops/api", "/metrics", "/api/sagas"] {
+    for path in ["/", "/v1", "/v1/nothing", "/internal/order/orders", "/op", "/metrics", "/api/sagas"] {
         findings.problem(path, &client.get(path).await.unwrap(), 404, "not_found", &[]);
     }
     let answer = client.call(Method::DELETE, "/v1/orders", None).await.unwrap();
