@@ -34,6 +34,8 @@ CREATE TABLE payment (
     CHECK ((status = 'failed') = (failure_code IS NOT NULL)),
     -- Captured or voided, never both.
     CHECK (CASE status
+               -- A part is taken, and the rest is kept for another capture.
+               WHEN 'authorized' THEN captured_amount < authorized_amount
                WHEN 'captured' THEN captured_amount > 0 AND refunded_amount < captured_amount
                WHEN 'refunded' THEN refunded_amount = captured_amount AND captured_amount > 0
                ELSE captured_amount = 0

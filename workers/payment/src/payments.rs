@@ -31,6 +31,8 @@ pub(crate) struct Payment {
     /// The amount that was asked for, and is authorized unless it is pending.
     pub(crate) amount: Money,
     pub(crate) captured: Money,
+    /// The part of the amount that was not taken.
+    pub(crate) left: Money,
     pub(crate) refunded: Money,
     /// The money that was taken and not given back.
     pub(crate) kept: Money,
@@ -121,7 +123,8 @@ impl UnderWay {
              WHERE (SELECT count(*) FROM locked) > 0 AND p.payment_id = a.payment_id
                AND p.status = ANY($5) AND p.under_way IS NULL
                AND (a.amount IS NULL OR (p.currency = a.currency AND a.amount <=
-                    CASE p.status WHEN 'captured' THEN p.captured_amount - p.refunded_amount ELSE p.authorized_amount END))
+                    CASE p.status WHEN 'captured' THEN p.captured_amount - p.refunded_amount
+                                  ELSE p.authorized_amount - p.captured_amount END))
              RETURNING p.*",
         )
         .bind(asked.iter().map(|(id, _)| *id).collect::<Vec<_>>())
@@ -235,6 +238,7 @@ impl Row {
             status,
             amount: money(self.authorized_amount, "authorized_amount")?,
             captured: money(self.captured_amount, "captured_amount")?,
+            left: money(self.authorized_amount - self.captured_amount, "captured_amount")?,
             refunded: money(self.refunded_amount, "refunded_amount")?,
             kept: money(self.captured_amount - self.refunded_amount, "refunded_amount")?,
             provider_reference: self.provider_reference.map(ProviderReference),

@@ -114,6 +114,17 @@ pub enum Standing {
     Refused(Refused),
 }
 
+/// A capture of a charge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taking {
+    /// The amount that is taken by it.
+    pub amount: Money,
+    /// The amount that is taken in all, once it took effect.
+    pub taken: Money,
+    /// True when what is left stays reserved, for another capture; else it is let go.
+    pub keep_rest: bool,
+}
+
 /// No answer in time, or the connection broke: it may have been done or not.
 #[derive(Debug, thiserror::Error)]
 #[error("the provider's answer did not come: {0}")]
@@ -137,10 +148,14 @@ pub trait PaymentProvider: Send + Sync + std::fmt::Debug {
     /// The charge of that name of ours, if the provider has it; by the provider's own name where that is `known`.
     async fn find(&self, reference: &Reference, known: Option<&ProviderReference>) -> Result<Option<Found>, Unclear>;
 
-    /// Takes reserved money, at most what was reserved; the rest is let go.
-    async fn capture(&self, authorization: &ProviderReference, amount: Money) -> Asked;
+    /// Takes reserved money, at most what is reserved. Refused when the rest is to be kept and the provider keeps nothing of
+    /// this charge.
+    async fn capture(&self, authorization: &ProviderReference, taking: &Taking) -> Asked;
 
-    /// Lets reserved money go. Refused when it was taken.
+    /// Lets go what is still reserved of a charge of which so much was taken.
+    async fn release(&self, authorization: &ProviderReference, taken: Money) -> Asked;
+
+    /// Lets reserved money go. Refused when it was taken, or a part of it.
     async fn void(&self, authorization: &ProviderReference) -> Asked;
 
     /// Gives so much of the taken money back, once a key.

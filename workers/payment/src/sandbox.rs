@@ -27,7 +27,7 @@ use crate::{
     database::DATABASE,
     provider::{
         Action, Answer, Asked, Authorized, Charge, Found, Key, PaymentProvider, ProviderReference, Reference, Refused,
-        Unclear,
+        Taking, Unclear,
     },
 };
 
@@ -69,7 +69,9 @@ type Response<T> = Result<Option<Answer<T>>, sqlx::Error>;
 
 /// The change of a charge that an operation makes.
 enum Change {
-    Take(Money),
+    Take(Taking),
+    /// The rest is let go, and the money that was taken stays taken.
+    Release,
     GiveBack(Key, Money),
     LetGo,
 }
@@ -77,7 +79,8 @@ enum Change {
 /// An operation on a charge that exists.
 #[derive(Debug, Clone, Copy)]
 enum Operation<'a> {
-    Capture(Money),
+    Capture(Taking),
+    Release,
     Void,
     Refund(&'a Key, Money),
 }
@@ -163,7 +166,8 @@ impl SandboxProvider {
             Err(answer) => answer,
             Ok(change) => {
                 match change {
-                    Change::Take(amount) => charges::take(&mut tx, &charge, amount, now).await?,
+                    Change::Take(taking) => charges::take(&mut tx, &charge, taking, now).await?,
+                    Change::Release => charges::move_to(&mut tx, &charge, CAPTURED, None, now).await?,
                     Change::GiveBack(key, amount) => {
                         charges::give_back(&mut tx, &charge, &key.0, amount, now).await?;
                     }
@@ -189,12 +193,24 @@ impl SandboxProvider {
             (Operation::Capture(_), _) if charge.mood() == Some(Mood::CaptureFails) => {
                 no(REFUSED_CAPTURE, "the issuer refuses the capture".to_owned())
             }
+            (Operation::Capture(taking), AUTHORIZED)
+                if taking.keep_rest && charge.captured() == taking.taken.amount() =>
+            {
+                Ok(Err(Answer::Done(())))
+            }
             (Operation::Capture(_), AUTHORIZED) if lapsed => Ok(Err(Answer::Lapsed)),
             (Operation::Capture(_), VOIDED) => Ok(Err(Answer::Lapsed)),
-            (Operation::Capture(amount), AUTHORIZED) if charge.fits(amount) => Ok(Ok(Change::Take(amount))),
-            (Operation::Capture(amount), CAPTURED) if charge.captured() == amount.amount() => Ok(Err(Answer::Done(()))),
+            (Operation::Capture(taking), AUTHORIZED) if charge.fits(taking.taken) => Ok(Ok(Change::Take(taking))),
+            (Operation::Capture(taking), CAPTURED) if charge.captured() == taking.taken.amount() => {
+                Ok(Err(Answer::Done(())))
+            }
             (Operation::Capture(_), _) => no(REFUSED_CAPTURE, format!("a charge that is {status} cannot be captured")),
-            (Operation::Void, AUTHORIZED | REQUIRES_ACTION) => Ok(Ok(Change::LetGo)),
+            (Operation::Release, AUTHORIZED) if !charge.captured().is_zero() => Ok(Ok(Change::Release)),
+            (Operation::Release, CAPTURED | REFUNDED) => Ok(Err(Answer::Done(()))),
+            (Operation::Release, _) => {
+                no(REFUSED_NOT_AUTHORIZED, format!("nothing was taken of a charge that is {status}"))
+            }
+            (Operation::Void, AUTHORIZED | REQUIRES_ACTION) if charge.captured().is_zero() => Ok(Ok(Change::LetGo)),
             (Operation::Void, VOIDED | FAILED | REFUNDED) => Ok(Err(Answer::Done(()))),
             (Operation::Void, _) => no(REFUSED_NOT_AUTHORIZED, format!("a charge that is {status} cannot be voided")),
             (Operation::Refund(key, _), _) if charges::is_given_back(tx, &key.0).await? => Ok(Err(Answer::Done(()))),
@@ -242,6 +258,7 @@ impl Operation<'_> {
     const fn name(&self) -> &'static str {
         match self {
             Self::Capture(_) => "capture",
+            Self::Release => "release",
             Self::Void => "void",
             Self::Refund(..) => "refund",
         }
@@ -262,8 +279,12 @@ impl PaymentProvider for SandboxProvider {
         self.found(reference).await.map_err(|error| Unclear(error.to_string()))
     }
 
-    async fn capture(&self, authorization: &ProviderReference, amount: Money) -> Asked {
-        heard(self.operated(authorization, Operation::Capture(amount)).await)
+    async fn capture(&self, authorization: &ProviderReference, taking: &Taking) -> Asked {
+        heard(self.operated(authorization, Operation::Capture(*taking)).await)
+    }
+
+    async fn release(&self, authorization: &ProviderReference, _taken: Money) -> Asked {
+        heard(self.operated(authorization, Operation::Release).await)
     }
 
     async fn void(&self, authorization: &ProviderReference) -> Asked {

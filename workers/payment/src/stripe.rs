@@ -3,14 +3,16 @@
 //! ```text
 //!  authorize   POST /v1/payment_intents (unconfirmed, once by key) --> POST .../{id}/confirm
 //!  find        GET  /v1/payment_intents/{id}, or .../search by metadata["reference"]
-//!  capture     POST .../{id}/capture        void     POST .../{id}/cancel
+//!  capture     POST .../{id}/capture        release  POST .../{id}/capture, of nothing
+//!  void        POST .../{id}/cancel
 //!  refund      GET  /v1/refunds --> POST /v1/refunds (once by key)
 //!  abandon     find, or the same unconfirmed intent again --> POST .../{id}/cancel
 //! ```
 //!
 //! An intent is made without a payment method first: it reserves nothing, so one that comes late, or twice after Stripe has
 //! forgotten the key, does no harm. From then on the intent's state is the guard: it is confirmed, captured and canceled
-//! once, however often that is asked for.
+//! once, however often that is asked for. A capture that keeps a rest leaves the state as it is: the amount received is its
+//! guard.
 
 mod amounts;
 mod wire;
@@ -36,7 +38,7 @@ use self::{
 };
 use crate::provider::{
     ACTION_WITHIN, Action, Answer, Asked, Authorized, Charge, Found, Key, PaymentProvider, ProviderReference,
-    Reference, Refused, Standing, Unclear,
+    Reference, Refused, Standing, Taking, Unclear,
 };
 
 /// The life of an authorization whose end Stripe does not say: the shortest of the card schemes.
@@ -120,6 +122,7 @@ impl StripeProvider {
             ("currency", charge.amount.currency_code().to_ascii_lowercase()),
             ("capture_method", "manual".to_owned()),
             ("payment_method_types[]", "card".to_owned()),
+            ("payment_method_options[card][request_multicapture]", "if_available".to_owned()),
             ("metadata[reference]", charge.reference.0.clone()),
             ("metadata[payment_id]", charge.payment_id.to_string()),
             ("metadata[order_id]", charge.order_id.to_string()),
@@ -188,6 +191,29 @@ impl StripeProvider {
         })
     }
 
+    /// Takes money of an intent, of which so much is received in all afterwards.
+    async fn taken(&self, intent: &ProviderReference, form: Form, total: i64, once: Option<&str>) -> Asked {
+        let path = format!("/v1/payment_intents/{}/capture", intent.0);
+        let problem = match self.wire.post::<Intent>(&path, form, once).await? {
+            Ok(intent) if intent.status == status::PROCESSING => return Ok(Answer::Accepted),
+            Ok(_) => return Ok(Answer::Done(())),
+            Err(problem) => problem,
+        };
+        if matches!(
+            problem.code.as_deref(),
+            Some("charge_expired_for_capture" | "capture_charge_authorization_expired")
+        ) {
+            return Ok(Answer::Lapsed);
+        }
+        let intent = self.retrieve(&intent.0).await?.map_err(|no| Unclear(no.text()))?;
+        match intent.status.as_str() {
+            status::SUCCEEDED if intent.amount_received == total => Ok(Answer::Done(())),
+            status::PROCESSING => Ok(Answer::Accepted),
+            status::CANCELED => Ok(Answer::Lapsed),
+            _ => Ok(Answer::Refused(Refused::new(REFUSED_CAPTURE, problem.text()))),
+        }
+    }
+
     async fn canceled(&self, id: &str) -> Asked {
         let path = format!("/v1/payment_intents/{id}/cancel");
         match self.wire.post::<Intent>(&path, Vec::new(), None).await? {
@@ -244,29 +270,28 @@ impl PaymentProvider for StripeProvider {
         intent.map(|intent| found(intent, self.clock.now())).transpose()
     }
 
-    async fn capture(&self, authorization: &ProviderReference, amount: Money) -> Asked {
-        let no = |message: String| Ok(Answer::Refused(Refused::new(REFUSED_CAPTURE, message)));
-        let Some(minor) = minor(amount) else { return no(format!("the provider takes no charge of {amount}")) };
-        let path = format!("/v1/payment_intents/{}/capture", authorization.0);
-        let form = vec![("amount_to_capture", minor.to_string())];
-        let problem = match self.wire.post::<Intent>(&path, form, None).await? {
-            Ok(intent) if intent.status == status::PROCESSING => return Ok(Answer::Accepted),
-            Ok(_) => return Ok(Answer::Done(())),
-            Err(problem) => problem,
+    async fn capture(&self, authorization: &ProviderReference, taking: &Taking) -> Asked {
+        let Taking { amount, taken, keep_rest } = *taking;
+        let (Some(amount), Some(total)) = (minor(amount), minor(taken)) else {
+            let message = format!("the provider takes no charge of {amount}");
+            return Ok(Answer::Refused(Refused::new(REFUSED_CAPTURE, message)));
         };
-        if matches!(
-            problem.code.as_deref(),
-            Some("charge_expired_for_capture" | "capture_charge_authorization_expired")
-        ) {
-            return Ok(Answer::Lapsed);
+        if !keep_rest {
+            return self.taken(authorization, vec![("amount_to_capture", amount.to_string())], total, None).await;
         }
+        // The state guards the last capture alone; the amount received guards the others.
         let intent = self.retrieve(&authorization.0).await?.map_err(|no| Unclear(no.text()))?;
-        match intent.status.as_str() {
-            status::SUCCEEDED if intent.amount_received == minor => Ok(Answer::Done(())),
-            status::PROCESSING => Ok(Answer::Accepted),
-            status::CANCELED => Ok(Answer::Lapsed),
-            _ => no(problem.text()),
+        if intent.amount_received >= total {
+            return Ok(Answer::Done(()));
         }
+        let form = vec![("amount_to_capture", amount.to_string()), ("final_capture", "false".to_owned())];
+        let once = format!("capture {} up to {total}", authorization.0);
+        self.taken(authorization, form, total, Some(&once)).await
+    }
+
+    async fn release(&self, authorization: &ProviderReference, taken: Money) -> Asked {
+        let Some(total) = minor(taken) else { return Err(Unclear(format!("an amount of {taken}"))) };
+        self.taken(authorization, vec![("amount_to_capture", "0".to_owned())], total, None).await
     }
 
     async fn void(&self, authorization: &ProviderReference) -> Asked {

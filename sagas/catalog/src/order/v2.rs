@@ -201,7 +201,11 @@ pub fn definition() -> Result<Definition, Vec<DefinitionError>> {
         .step("capture-payment")
         .retriable()
         .after([confirm_flights, book_rooms, confirm_rooms])
-        .command(|order, facts| CapturePayment { payment_id: order.payment_id, amount: due_now(order, facts) })
+        .command(|order, facts| CapturePayment {
+            payment_id: order.payment_id,
+            amount: due_now(order, facts),
+            keep_rest: false,
+        })
         .add();
     let record = saga
         .step("record-payment")

@@ -102,7 +102,11 @@ pub fn definition() -> Result<Definition, Vec<DefinitionError>> {
         .step("capture-payment")
         .pivot() // The money is taken: from here it is only recorded.
         .after([complete])
-        .command(|payment, _| CapturePayment { payment_id: payment.payment_id, amount: payment.amount })
+        .command(|payment, _| CapturePayment {
+            payment_id: payment.payment_id,
+            amount: payment.amount,
+            keep_rest: false,
+        })
         .add();
 
     let record = saga

@@ -93,8 +93,11 @@ impl Command for VoidPayment {
 pub struct CapturePayment {
     /// The payment whose money is taken.
     pub payment_id: PaymentId,
-    /// At most what was authorized; the rest is let go.
+    /// At most what is authorized and not taken yet.
     pub amount: Money,
+    /// True when what is left stays reserved, for another capture; else it is let go. Refused where the provider keeps nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keep_rest: bool,
 }
 
 impl Command for CapturePayment {

@@ -206,7 +206,11 @@ fn payments_by_id() -> Vec<Golden> {
         golden("payment.authorize.v2.requires_action", acting),
         pair(v2::CompleteAuthorization { payment_id }, v2::AuthorizationCompleted { capture_before: at(45) }),
         later_pair("payment.void.v2", v2::VoidPayment { payment_id }, PaymentVoided {}),
-        later_pair("payment.capture.v2", v2::CapturePayment { payment_id, amount }, PaymentCaptured { payment_id }),
+        later_pair(
+            "payment.capture.v2",
+            v2::CapturePayment { payment_id, amount, keep_rest: false },
+            PaymentCaptured { payment_id },
+        ),
         pair(
             v2::RefundPayment { payment_id, amount: money("200.00", "EUR") },
             v2::PaymentRefunded { refunded: money("209.99", "EUR") },

@@ -23,7 +23,7 @@ use crate::{
     authorizations::{Answered, Given, replace},
     ledger::{Movement, Posting, posting},
     payments::{Payment, UnderWay, end, find, reference},
-    provider::{Answer, Authorized, Charge, PaymentProvider, ProviderReference, Refused},
+    provider::{Answer, Authorized, Charge, PaymentProvider, ProviderReference, Refused, Taking},
 };
 
 /// The handler of all versions.
@@ -36,8 +36,10 @@ pub(crate) struct Prepared {
     key: String,
     payment_id: PaymentId,
     authorized: Money,
+    /// The reserved money that is no longer reserved after it: what is taken, and the rest that is let go.
+    released: Money,
     provider_reference: ProviderReference,
-    amount: Money,
+    taking: Taking,
     /// The number that an authorization would have which is given again.
     next_number: i16,
     /// The charge of that one.
@@ -58,7 +60,8 @@ impl<C: Captures> OutsideHandler<C> for Capturing {
     type Answer = Answers;
 
     async fn prepare_many(&self, tx: &mut PgConnection, set: &mut [Member<C>]) -> Decided<Self, C> {
-        let asked: Vec<_> = set.iter().map(|member| (member.command.named(), Some(member.command.amount()))).collect();
+        let asked = set.iter().filter(|member| !member.command.amount().is_zero());
+        let asked: Vec<_> = asked.map(|member| (member.command.named(), Some(member.command.amount()))).collect();
         let mut begun = UnderWay::Capture.begin(tx, C::BY, &asked).await?;
         // Of two commands for one payment, the earlier one that fits has begun.
         let mut claim = |member: &Member<C>| {
@@ -74,15 +77,18 @@ impl<C: Captures> OutsideHandler<C> for Capturing {
     }
 
     async fn call(&self, prepared: &Prepared, _resumed: bool) -> Result<Answers, HandlerError> {
-        let Prepared { provider_reference, amount, next, .. } = prepared;
+        let Prepared { provider_reference, taking, next, .. } = prepared;
         let provider = &*self.0.provider;
-        if let Some(last) = taken(provider, provider_reference, *amount).await? {
+        if let Some(last) = taken(provider, provider_reference, taking).await? {
             return Ok(Answers { again: None, last });
         }
         let no = |message: &str| Err(Refused::new(REFUSED_CAPTURE, message));
+        if taking.amount != taking.taken {
+            return Ok(Answers { again: None, last: no("the authorization lapsed after a part of it was taken") });
+        }
         match definite(provider.authorize_again(next, provider_reference).await)? {
             Answer::Done(again) => {
-                let taken = taken(provider, &again.provider_reference, *amount).await?;
+                let taken = taken(provider, &again.provider_reference, taking).await?;
                 let last = taken.unwrap_or_else(|| no("the authorization lapsed again"));
                 Ok(Answers { again: Some(again), last })
             }
@@ -104,17 +110,18 @@ impl<C: Captures> OutsideHandler<C> for Capturing {
     ) -> SetHandled<PaymentCaptured> {
         let Some(now) = set.first().map(|recording| recording.context.now) else { return Ok(Vec::new()) };
         let (mut given, mut refused) = (Vec::new(), Vec::new());
-        let (mut captures, mut captured, mut outcomes) = (Posting::default(), Vec::new(), Vec::new());
+        let (mut captures, mut takings, mut outcomes) = (Posting::default(), Vec::new(), Vec::new());
         for Recording { prepared, answer, .. } in &*set {
-            let Prepared { payment_id, authorized, amount, next_number, ref key, .. } = *prepared;
+            let Prepared { payment_id, authorized, released, taking, next_number, ref key, .. } = *prepared;
             if let Some(again) = answer.again.clone() {
                 let answer = Given { amount: authorized, number: next_number, authorized: again };
                 given.push(Answered { payment_id, answer });
             }
             outcomes.push(match &answer.last {
                 Ok(()) => {
-                    captures.add(payment_id, Movement::Capture { authorized, captured: amount }, key);
-                    captured.push(amount.amount());
+                    let movement = Movement::Capture { authorized: released, captured: taking.amount };
+                    captures.add(payment_id, movement, key);
+                    takings.push(taking);
                     Outcome::done(PaymentCaptured { payment_id })
                 }
                 Err(Refused { code, message }) => {
@@ -127,7 +134,7 @@ impl<C: Captures> OutsideHandler<C> for Capturing {
         // place: no two transactions wait for each other.
         replace(tx, &given, now).await?;
         end(tx, refused, now).await?;
-        take(tx, captures, captured, now).await?;
+        take(tx, captures, &takings, now).await?;
         Ok(outcomes)
     }
 }
@@ -136,9 +143,9 @@ impl<C: Captures> OutsideHandler<C> for Capturing {
 async fn taken(
     provider: &dyn PaymentProvider,
     authorization: &ProviderReference,
-    amount: Money,
+    taking: &Taking,
 ) -> Result<Option<Result<(), Refused>>, HandlerError> {
-    match definite(provider.capture(authorization, amount).await)? {
+    match definite(provider.capture(authorization, taking).await)? {
         Answer::Done(()) => Ok(Some(Ok(()))),
         Answer::Refused(no) => Ok(Some(Err(no))),
         Answer::Lapsed => Ok(None),
@@ -150,33 +157,37 @@ async fn taken(
     }
 }
 
-/// Takes the money of payments, so much of each.
+/// Takes the money of payments. One of which the rest is kept stays authorized.
 async fn take(
     tx: &mut PgConnection,
     captures: Posting,
-    captured: Vec<Decimal>,
+    takings: &[Taking],
     now: DateTime<Utc>,
 ) -> Result<(), HandlerError> {
     if captures.is_empty() {
         return Ok(());
     }
     let statement = posting!(
-        "UPDATE payment SET status = 'captured', captured_amount = taken.amount, updated_at = $1, under_way = NULL
-         FROM unnest($2::uuid[], $10::numeric[]) AS taken (payment_id, amount)
-         WHERE (SELECT count(*) FROM locked) > 0 AND payment.payment_id = taken.payment_id AND status = 'authorized'
+        "UPDATE payment SET status = CASE WHEN taken.keep_rest THEN status ELSE 'captured' END,
+                captured_amount = taken.amount, updated_at = $1, under_way = NULL
+         FROM unnest($2::uuid[], $10::numeric[], $11::boolean[]) AS taken (payment_id, amount, keep_rest)
+         WHERE (SELECT count(*) FROM locked) > 0 AND payment.payment_id = taken.payment_id
+           AND status = 'authorized' AND under_way = 'capture'
          RETURNING payment.payment_id"
     );
     let lines = captures.lines();
-    let written = captures.query(statement, now).bind(captured).execute(tx).await?;
+    let amounts: Vec<Decimal> = takings.iter().map(|taking| taking.taken.amount()).collect();
+    let kept: Vec<bool> = takings.iter().map(|taking| taking.keep_rest).collect();
+    let written = captures.query(statement, now).bind(amounts).bind(kept).execute(tx).await?;
     if written.rows_affected() != lines {
         return Err(HandlerError::fault("a payment that was captured is no longer authorized"));
     }
     Ok(())
 }
 
-/// Whether no more is asked for than was reserved.
+/// Whether something is asked for, and no more than is reserved.
 fn fits(asked: Money, payment: &Payment) -> bool {
-    asked.currency() == payment.amount.currency() && asked.amount() <= payment.amount.amount()
+    !asked.is_zero() && asked.currency() == payment.left.currency() && asked.amount() <= payment.left.amount()
 }
 
 /// The question for the provider, or the answer when there is none to ask.
@@ -195,12 +206,16 @@ fn decide<C: Captures>(
     };
     let next_number = payment.authorization.saturating_add(1);
     let next = Charge { reference: reference(payment.payment_id, next_number), ..payment.charge() };
+    let Payment { captured, left, .. } = payment;
+    let taken = captured.checked_add(amount).map_err(|error| HandlerError::fault(error.to_string()))?;
+    let keep_rest = member.command.keeps_rest() && amount != left;
     Ok(Prepare::Call(Prepared {
         key: member.context.idempotency_key(),
         payment_id: payment.payment_id,
         authorized: payment.amount,
+        released: if keep_rest { amount } else { left },
         provider_reference,
-        amount,
+        taking: Taking { amount, taken, keep_rest },
         next_number,
         next,
     }))
@@ -211,7 +226,7 @@ fn why_not(asked: Money, payment: Option<&Payment>) -> Result<Prepare<Prepared, 
     let refused = |code, message: String| Ok(Prepare::Answer(Outcome::refused(code, message)));
     let none = |message: String| refused(REFUSED_NOT_AUTHORIZED, message);
     let Some(payment) = payment else { return none("nothing is authorized".to_owned()) };
-    let Payment { payment_id, captured, amount, .. } = payment;
+    let Payment { payment_id, captured, left, .. } = payment;
     match (payment.status, payment.under_way) {
         (PaymentStatus::Captured, _) if *captured != asked => {
             refused(REFUSED_CAPTURE, format!("{captured} was taken of {payment_id} already, not {asked}"))
@@ -223,7 +238,7 @@ fn why_not(asked: Money, payment: Option<&Payment>) -> Result<Prepare<Prepared, 
         (PaymentStatus::Voided | PaymentStatus::Refunded, _) => none(format!("{payment_id} was given back")),
         (PaymentStatus::Authorized, Some(UnderWay::Undo)) => none(format!("{payment_id} is being given back")),
         (PaymentStatus::Authorized, None) if !fits(asked, payment) => {
-            refused(REFUSED_CAPTURE, format!("{asked} is more than the authorized {amount}"))
+            refused(REFUSED_CAPTURE, format!("{asked} cannot be taken of {payment_id}: {left} is reserved of it"))
         }
         (PaymentStatus::Authorized, Some(UnderWay::Capture | UnderWay::Refund) | None) => {
             Err(HandlerError::fault(format!("{payment_id} is under way at the provider")))

@@ -180,6 +180,6 @@ fn why_not(asked: Money, payment: Option<&Payment>) -> Result<Prepare<Prepared, 
             | PaymentStatus::Voided
             | PaymentStatus::Failed,
             _,
-        ) => refused(format!("nothing was taken of {payment_id}")),
+        ) => refused(format!("{payment_id} is not captured")),
     }
 }

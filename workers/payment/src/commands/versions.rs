@@ -27,6 +27,9 @@ pub(crate) trait NamesPayment: Command {
 /// A version of the command that captures.
 pub(crate) trait Captures: NamesPayment<Reply = PaymentCaptured> {
     fn amount(&self) -> Money;
+
+    /// Whether what is left stays reserved.
+    fn keeps_rest(&self) -> bool;
 }
 
 /// A version of the command that authorizes.
@@ -115,10 +118,18 @@ impl Captures for v1::CapturePayment {
     fn amount(&self) -> Money {
         self.amount
     }
+
+    fn keeps_rest(&self) -> bool {
+        false
+    }
 }
 
 impl Captures for v2::CapturePayment {
     fn amount(&self) -> Money {
         self.amount
+    }
+
+    fn keeps_rest(&self) -> bool {
+        self.keep_rest
     }
 }

@@ -43,6 +43,8 @@ pub(crate) struct Prepared {
 enum Undo {
     /// The money is reserved, and let go.
     Void { provider_reference: ProviderReference },
+    /// A part of the money is taken and given back; the rest is reserved and let go.
+    Both { provider_reference: ProviderReference, taken: Money, rest: Money },
     /// The money is taken, and given back.
     Refund { provider_reference: ProviderReference, amount: Money },
     /// An authorization was asked for, and nobody has heard that it was given.
@@ -80,6 +82,17 @@ impl<C: NamesPayment<Reply = PaymentVoided>> OutsideHandler<C> for Undoing {
             Undo::Refund { provider_reference, amount } => {
                 let refunds = Undone::GivenBack(*amount, provider_reference.clone());
                 (provider.refund(key, provider_reference, *amount).await, Some(refunds))
+            }
+            Undo::Both { provider_reference, taken, .. } => {
+                match definite(provider.release(provider_reference, *taken).await)? {
+                    Answer::Done(()) | Answer::Lapsed => {}
+                    Answer::Accepted => return Err(HandlerError::unclear("the provider has not let the rest go yet")),
+                    no @ (Answer::Refused(_) | Answer::RequiresAction(_)) => {
+                        return Err(HandlerError::fault(format!("the provider does not let the rest go: {no:?}")));
+                    }
+                }
+                let refunds = Undone::GivenBack(*taken, provider_reference.clone());
+                (provider.refund(key, provider_reference, *taken).await, Some(refunds))
             }
             Undo::Abandon => (provider.abandon(charge).await, None),
         };
@@ -120,7 +133,9 @@ impl Undoing {
     ) -> Result<Undone, HandlerError> {
         let Prepared { key, charge, undo } = prepared;
         let known = match undo {
-            Undo::Void { provider_reference } | Undo::Refund { provider_reference, .. } => Some(provider_reference),
+            Undo::Void { provider_reference }
+            | Undo::Both { provider_reference, .. }
+            | Undo::Refund { provider_reference, .. } => Some(provider_reference),
             Undo::Abandon => None,
         };
         let stuck = || HandlerError::fault(format!("the provider refuses to undo: {}, {}", no.code, no.message));
@@ -159,7 +174,12 @@ impl Ends {
         let Charge { payment_id, amount: authorized, ref reference, .. } = *charge;
         let movements = match (undo, undone) {
             (Undo::Abandon, Undone::LetGo) => vec![],
-            (Undo::Void { .. } | Undo::Refund { .. }, Undone::LetGo) => vec![Movement::Void { authorized }],
+            (Undo::Void { .. } | Undo::Both { .. } | Undo::Refund { .. }, Undone::LetGo) => {
+                vec![Movement::Void { authorized }]
+            }
+            (&Undo::Both { rest, .. }, &Undone::GivenBack(refunded, _)) => {
+                vec![Movement::Void { authorized: rest }, Movement::Refund { refunded }]
+            }
             (Undo::Refund { .. }, &Undone::GivenBack(refunded, _)) => vec![Movement::Refund { refunded }],
             (Undo::Void { .. }, &Undone::GivenBack(refunded, _)) => {
                 vec![Movement::Capture { authorized, captured: refunded }, Movement::Refund { refunded }]
@@ -263,6 +283,9 @@ fn undo_of(payment: &Payment) -> Option<Undo> {
     let provider_reference = payment.provider_reference.clone();
     match (payment.status, provider_reference) {
         (PaymentStatus::Pending | PaymentStatus::RequiresAction, _) => Some(Undo::Abandon),
+        (PaymentStatus::Authorized, Some(provider_reference)) if !payment.captured.is_zero() => {
+            Some(Undo::Both { provider_reference, taken: payment.captured, rest: payment.left })
+        }
         (PaymentStatus::Authorized, Some(provider_reference)) => Some(Undo::Void { provider_reference }),
         (PaymentStatus::Captured, Some(provider_reference)) => {
             Some(Undo::Refund { provider_reference, amount: payment.kept })

@@ -10,7 +10,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::tokens::Mood;
-use crate::provider::{ACTION_WITHIN, Authorized, Charge, ProviderReference, Reference, Refused, Standing};
+use crate::provider::{ACTION_WITHIN, Authorized, Charge, ProviderReference, Reference, Refused, Standing, Taking};
 
 /// The life of an authorization: card schemes give as much to a payment that its owner started.
 const AUTHORIZATION: Duration = Duration::days(7);
@@ -110,6 +110,7 @@ impl Row {
         Ok(match (self.status.as_str(), self.capture_before) {
             (REQUIRES_ACTION, _) if self.waits_until(now).is_some() => Standing::RequiresAction,
             (AUTHORIZED, Some(before)) if before > now => Standing::Authorized(before),
+            (AUTHORIZED, _) if !self.captured_amount.is_zero() => Standing::Captured(self.money_of(self.held())?),
             (CAPTURED, _) => Standing::Captured(self.money_of(self.held())?),
             (FAILED, _) => Standing::Refused(self.refused()),
             _ => Standing::Ended,
@@ -206,19 +207,22 @@ pub(super) async fn move_to(
     Ok(())
 }
 
-/// Takes money of a charge.
+/// Takes money of a charge. One of which the rest is kept stays authorized.
 pub(super) async fn take(
     tx: &mut PgConnection,
     charge: &Row,
-    amount: Money,
+    taking: Taking,
     now: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "UPDATE sandbox.charge SET status = 'captured', captured_amount = $2, updated_at = $3 WHERE reference = $1",
+        "UPDATE sandbox.charge SET status = CASE WHEN $4 THEN status ELSE 'captured' END, captured_amount = $2,
+                updated_at = $3
+         WHERE reference = $1",
     )
     .bind(&charge.reference)
-    .bind(amount.amount())
+    .bind(taking.taken.amount())
     .bind(now)
+    .bind(taking.keep_rest)
     .execute(tx)
     .await?;
     Ok(())

@@ -13,7 +13,7 @@ use contract::{
 use kit::{clock::Clock, ids};
 use worker_payment::{
     Provider, SandboxProvider, StripeProvider, domain,
-    provider::{Answer, Authorized, Charge, Key, PaymentProvider, ProviderReference, Reference, Standing},
+    provider::{Answer, Authorized, Charge, Key, PaymentProvider, ProviderReference, Reference, Standing, Taking},
 };
 use worker_runtime::testkit::{Harness, ManualClock, compensation_of};
 
@@ -46,6 +46,42 @@ async fn standing(provider: &dyn PaymentProvider, charge: &Charge) -> Option<Sta
     Some(by_reference.standing)
 }
 
+/// The only capture of a charge.
+fn all(amount: &str) -> Taking {
+    Taking { amount: eur(amount), taken: eur(amount), keep_rest: false }
+}
+
+/// Taken in two parts, each once, and a third or none; the rest is let go.
+async fn check_captures_in_parts(provider: &dyn PaymentProvider) {
+    for last in [true, false] {
+        let paid = charge();
+        let reference = authorized(provider, &paid).await;
+        for (amount, taken) in [("30.00", "30.00"), ("20.00", "50.00")] {
+            let part = Taking { amount: eur(amount), taken: eur(taken), keep_rest: true };
+            for _ in 0..2 {
+                assert_eq!(provider.capture(&reference, &part).await.unwrap(), Answer::Done(()));
+            }
+            assert!(matches!(standing(provider, &paid).await, Some(Standing::Authorized(_))));
+        }
+        assert!(matches!(provider.void(&reference).await.unwrap(), Answer::Refused(_)));
+        let taken = eur(if last { "60.00" } else { "50.00" });
+        for _ in 0..2 {
+            let ended = if last {
+                let last = Taking { amount: eur("10.00"), taken, keep_rest: false };
+                provider.capture(&reference, &last).await
+            } else {
+                provider.release(&reference, taken).await
+            };
+            assert_eq!(ended.unwrap(), Answer::Done(()));
+        }
+        assert_eq!(standing(provider, &paid).await, Some(Standing::Captured(taken)));
+        let more = Taking { amount: eur("10.00"), taken: eur("70.00"), keep_rest: false };
+        assert!(matches!(provider.capture(&reference, &more).await.unwrap(), Answer::Refused(_)));
+        let back = provider.refund(&Key(format!("back of {}", paid.payment_id)), &reference, taken).await.unwrap();
+        assert_eq!((back, standing(provider, &paid).await), (Answer::Done(()), Some(Standing::Ended)));
+    }
+}
+
 /// The duties of every provider. `approve` acts as the client whose approval is awaited.
 async fn check_provider(provider: &dyn PaymentProvider, approve: impl AsyncFn(&ProviderReference)) {
     // Reserved, taken in part, given back in parts: each once, however often it is asked for.
@@ -60,7 +96,7 @@ async fn check_provider(provider: &dyn PaymentProvider, approve: impl AsyncFn(&P
     }
     assert!(matches!(standing(provider, &paid).await, Some(Standing::Authorized(_))));
     for _ in 0..2 {
-        assert_eq!(provider.capture(&reference, eur("80.00")).await.unwrap(), Answer::Done(()));
+        assert_eq!(provider.capture(&reference, &all("80.00")).await.unwrap(), Answer::Done(()));
     }
     assert_eq!(standing(provider, &paid).await, Some(Standing::Captured(eur("80.00"))));
     assert!(matches!(provider.void(&reference).await.unwrap(), Answer::Refused(_)));
@@ -76,6 +112,8 @@ async fn check_provider(provider: &dyn PaymentProvider, approve: impl AsyncFn(&P
     let more = provider.refund(&Key(format!("three of {}", paid.payment_id)), &reference, eur("0.01")).await.unwrap();
     assert!(matches!(more, Answer::Refused(_)), "{more:?}");
 
+    check_captures_in_parts(provider).await;
+
     // Let go, which is done when it was done before; nothing can be taken any more.
     let voided = charge();
     let reference = authorized(provider, &voided).await;
@@ -83,7 +121,7 @@ async fn check_provider(provider: &dyn PaymentProvider, approve: impl AsyncFn(&P
         let let_go = provider.void(&reference).await.unwrap();
         assert!(matches!(let_go, Answer::Done(()) | Answer::Lapsed), "{let_go:?}");
     }
-    assert_eq!(provider.capture(&reference, eur("100.00")).await.unwrap(), Answer::Lapsed);
+    assert_eq!(provider.capture(&reference, &all("100.00")).await.unwrap(), Answer::Lapsed);
     assert_eq!(standing(provider, &voided).await, Some(Standing::Ended));
     // Authorized again on the same method, under the next name.
     let again = Charge { reference: Reference(format!("{}-2", voided.payment_id)), ..voided };
@@ -95,7 +133,7 @@ async fn check_provider(provider: &dyn PaymentProvider, approve: impl AsyncFn(&P
         references.push(given.provider_reference);
     }
     assert!(references[0] == references[1] && references[0] != reference);
-    assert_eq!(provider.capture(&references[0], eur("100.00")).await.unwrap(), Answer::Done(()));
+    assert_eq!(provider.capture(&references[0], &all("100.00")).await.unwrap(), Answer::Done(()));
 
     // Abandoned before it came, and after.
     let (early, late) = (charge(), charge());
@@ -133,7 +171,7 @@ async fn check_provider(provider: &dyn PaymentProvider, approve: impl AsyncFn(&P
     assert_eq!(standing(provider, &acting).await, Some(Standing::RequiresAction));
     approve(&action.provider_reference).await;
     assert!(matches!(standing(provider, &acting).await, Some(Standing::Authorized(_))));
-    assert_eq!(provider.capture(&action.provider_reference, eur("100.00")).await.unwrap(), Answer::Done(()));
+    assert_eq!(provider.capture(&action.provider_reference, &all("100.00")).await.unwrap(), Answer::Done(()));
 }
 
 #[tokio::test]
@@ -191,9 +229,9 @@ async fn troubles_of_stripe_are_unclear_and_asking_again_charges_once() {
             };
             assert_eq!(server.count("requires_capture"), before + 1, "{trouble:?} at {at}");
             server.spoil(0, trouble);
-            let lost = provider.capture(&reference, eur("100.00")).await;
+            let lost = provider.capture(&reference, &all("100.00")).await;
             assert!(lost.is_err(), "{lost:?}");
-            assert_eq!(provider.capture(&reference, eur("100.00")).await.unwrap(), Answer::Done(()));
+            assert_eq!(provider.capture(&reference, &all("100.00")).await.unwrap(), Answer::Done(()));
             // The list of refunds is asked for first, then the refund itself.
             let key = Key(format!("{} back", paid.payment_id));
             server.spoil(1, trouble);
@@ -236,7 +274,7 @@ async fn a_client_who_is_not_verified_at_stripe_and_what_a_person_did_there_are_
     let reference = authorized(&provider, &lapsed).await;
     server.turn("requires_capture", "canceled");
     assert_eq!(provider.void(&reference).await.unwrap(), Answer::Lapsed);
-    assert_eq!(provider.capture(&reference, eur("100.00")).await.unwrap(), Answer::Lapsed);
+    assert_eq!(provider.capture(&reference, &all("100.00")).await.unwrap(), Answer::Lapsed);
 }
 
 #[tokio::test]
@@ -272,7 +310,7 @@ async fn at_stripe_too_a_client_whose_time_is_over_cannot_confirm_any_more() {
 }
 
 #[tokio::test]
-async fn at_stripe_too_a_payment_is_given_back_in_parts_each_once() {
+async fn at_stripe_too_a_payment_is_taken_and_given_back_in_parts_each_once() {
     let server = StripeServer::start().await;
     let database = private_servers::testing::database("payment").await;
     let provider = Provider::Other(Arc::new(stripe(&server, KEY)));
@@ -280,7 +318,12 @@ async fn at_stripe_too_a_payment_is_given_back_in_parts_each_once() {
         Harness::open(domain(provider), &database, Arc::new(ManualClock::new(kit::clock::system().now()))).await;
     let paying = Paying::new();
     harness.deliver(&paying.authorizing, &paying.authorize("tok_ok")).await;
-    harness.deliver(&paying.step("capture-payment"), &paying.capture("100.00")).await;
+    for (name, command) in [("a-part", paying.capture_a_part("40.00")), ("the-rest", paying.capture("60.00"))] {
+        // How the intent stands is asked for first where a rest is kept.
+        server.spoil(usize::from(command.keep_rest), Trouble::LostAnswer);
+        let taken = harness.deliver(&paying.step(name), &command).await;
+        assert!(matches!(taken, Outcome::Done { .. }), "{name}: {taken:?}");
+    }
     // The list of refunds is asked for first, then the refund itself.
     for (at, trouble, name, refunded) in [
         (0, Trouble::LostAnswer, "first", "30.00"),

@@ -8,7 +8,7 @@ use contract::{
     payment::{
         PaymentCaptured, PaymentStatus, PaymentView, REFUSED_AUTHENTICATION_REQUIRED, REFUSED_CAPTURE,
         REFUSED_DECLINED, REFUSED_NOT_AUTHORIZED, REFUSED_PAYMENT_EXISTS, REFUSED_REFUND,
-        v2::{PaymentAuthorization, PaymentRefunded, RefundPayment},
+        v2::{CapturePayment, PaymentAuthorization, PaymentRefunded, RefundPayment},
     },
 };
 use kit::ids;
@@ -110,11 +110,48 @@ async fn captures_and_refunds_keep_the_promises_of_the_barrier_that_are_for_what
     for token in ["tok_ok", "tok_timeout_after_commit", "tok_timeout_before_commit"] {
         let till = Till::open().await;
         let payings = prepared(&till, token, false, 5).await.into_inner();
-        check_step(&till, &payings, "capture-payment", |paying| paying.capture("60.00")).await;
+        check_step(&till, &payings, "capture-a-part", |paying| paying.capture_a_part("25.00")).await;
+        check_step(&till, &payings, "capture-the-rest", |paying| paying.capture("35.00")).await;
         check_step(&till, &payings, "refund-a-part", |paying| paying.refund("20.00")).await;
         check_step(&till, &payings, "refund-the-rest", |paying| paying.refund("40.00")).await;
         let given_back = "SELECT count(*) FROM payment WHERE status = 'refunded' AND refunded_amount = 60";
         assert_eq!(till.count(given_back).await, 5);
+    }
+}
+
+#[tokio::test]
+async fn a_payment_is_captured_in_parts_and_its_undo_lets_the_rest_go_too() {
+    let till = Till::open().await;
+    for (last, end) in
+        [("captured", "captured 60.00 0.00"), ("undone", "refunded 50.00 50.00"), ("lapsed", "refunded 50.00 50.00")]
+    {
+        let paying = Paying::new();
+        till.harness.deliver(&paying.authorizing, &paying.authorize("tok_ok")).await;
+        let capture =
+            async |name: &str, command: CapturePayment| code(till.harness.deliver(&paying.step(name), &command).await);
+        for (name, amount) in [("first", "30.00"), ("second", "20.00"), ("first", "30.00"), ("second", "20.00")] {
+            assert_eq!(capture(name, paying.capture_a_part(amount)).await, "done");
+            assert_eq!(till.status_of(paying.payment_id).await.as_deref(), Some("authorized"));
+        }
+        till.assert_sound().await;
+        assert_eq!(capture("too-much", paying.capture_a_part("50.01")).await, REFUSED_CAPTURE);
+        match last {
+            "captured" => assert_eq!(capture("third", paying.capture("10.00")).await, "done"),
+            "lapsed" => {
+                till.clock.advance(TimeDelta::days(8));
+                assert_eq!(capture("third", paying.capture("10.00")).await, REFUSED_CAPTURE);
+            }
+            _ => {}
+        }
+        if last != "captured" {
+            assert_eq!(code(till.harness.deliver(&compensation_of(&paying.authorizing), &paying.void()).await), "done");
+        }
+        let sql = "SELECT status || ' ' || round(captured_amount, 2) || ' ' || round(refunded_amount, 2) FROM payment
+                   WHERE payment_id = $1";
+        let stands: String =
+            sqlx::query_scalar(sql).bind(paying.payment_id.uuid()).fetch_one(till.harness.pool()).await.unwrap();
+        assert_eq!(stands, end, "{last}");
+        till.assert_sound().await;
     }
 }
 
@@ -311,7 +348,9 @@ async fn only_an_authorized_payment_is_captured() {
     assert_eq!(code(refused), REFUSED_NOT_AUTHORIZED);
     let paying = Paying::new();
     till.harness.deliver(&paying.authorizing, &paying.authorize("tok_ok")).await;
-    let refused = till.harness.deliver(&paying.step("capture-payment"), &paying.capture("100.01")).await;
-    assert_eq!(code(refused), REFUSED_CAPTURE);
+    for (name, amount) in [("too-much", "100.01"), ("nothing", "0.00")] {
+        let refused = till.harness.deliver(&paying.step(name), &paying.capture(amount)).await;
+        assert_eq!(code(refused), REFUSED_CAPTURE, "{name}");
+    }
     till.assert_sound().await;
 }

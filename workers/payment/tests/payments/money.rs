@@ -110,7 +110,8 @@ impl Till {
                 "open authorizations that differ from what is authorized",
                 "SELECT count(*) FROM (SELECT 1 WHERE
                      (SELECT coalesce(sum(amount), 0) FROM ledger_line WHERE account = 'authorizations_open')
-                     <> (SELECT coalesce(sum(authorized_amount), 0) FROM payment WHERE status = 'authorized')) AS t",
+                     <> (SELECT coalesce(sum(authorized_amount - captured_amount), 0) FROM payment
+                         WHERE status = 'authorized')) AS t",
             ),
         ] {
             assert_eq!(self.count(sql).await, 0, "{wrong}");
@@ -178,7 +179,11 @@ impl Paying {
     }
 
     pub(crate) fn capture(&self, amount: &str) -> v2::CapturePayment {
-        v2::CapturePayment { payment_id: self.payment_id, amount: eur(amount) }
+        v2::CapturePayment { payment_id: self.payment_id, amount: eur(amount), keep_rest: false }
+    }
+
+    pub(crate) fn capture_a_part(&self, amount: &str) -> v2::CapturePayment {
+        v2::CapturePayment { keep_rest: true, ..self.capture(amount) }
     }
 
     pub(crate) fn refund(&self, amount: &str) -> v2::RefundPayment {

@@ -195,9 +195,17 @@ async fn change(
         match (verb.as_str(), status.as_str()) {
             ("confirm", "requires_payment_method") => confirm(intent, &form)?,
             ("capture", "requires_capture") => {
-                intent["status"] = "succeeded".into();
-                intent["amount_received"] = form["amount_to_capture"].parse::<i64>().unwrap().into();
+                let taken = form["amount_to_capture"].parse::<i64>().unwrap();
+                let received = intent["amount_received"].as_i64().unwrap() + taken;
+                if received > intent["amount"].as_i64().unwrap() {
+                    return Err(Box::new(problem(400, "invalid_request_error", "amount_too_large", &[])));
+                }
+                intent["amount_received"] = received.into();
+                if form.get("final_capture").is_none_or(|last| last == "true") {
+                    intent["status"] = "succeeded".into();
+                }
             }
+            ("cancel", "requires_capture") if intent["amount_received"] != 0 => return Err(unexpected()),
             ("cancel", "requires_payment_method" | "requires_action" | "requires_capture") => {
                 intent["status"] = "canceled".into();
             }
