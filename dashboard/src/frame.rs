@@ -1,6 +1,7 @@
 //! The frame around every page: what the layout's template needs to draw the rail and the bar.
 
 use chrono::{DateTime, Utc};
+use contract::user::Role;
 
 use crate::{assets, session::Person};
 
@@ -17,6 +18,9 @@ const RAIL: [(&str, &str, &str); 10] = [
     ("Quarantine", "/ops/quarantine", "quarantined"),
     ("Audit", "/ops/audit", "audit"),
 ];
+
+/// The entry of the rail that only admins see.
+const PEOPLE: (&str, &str, &str) = ("People", "/ops/people", "person");
 
 /// One entry of the rail.
 pub(crate) struct Entry {
@@ -91,8 +95,15 @@ impl Frame {
             path == address
                 || (address != "/ops" && path.strip_prefix(address).is_some_and(|rest| rest.starts_with('/')))
         };
-        let rail = RAIL.map(|(word, address, icon)| Entry { word, address, icon, here: here(address) });
-        Self { title: title.into(), person, rail: rail.into(), theme, now, query: String::new(), back }
+        let people = person.as_ref().filter(|person| person.role == Role::Admin).map(|_| PEOPLE);
+        let entry = |(word, address, icon)| Entry { word, address, icon, here: here(address) };
+        let rail = RAIL.into_iter().chain(people).map(entry).collect();
+        Self { title: title.into(), person, rail, theme, now, query: String::new(), back }
+    }
+
+    /// True where the forms of acts have a sense: a viewer's would be refused.
+    pub(crate) fn may_act(&self) -> bool {
+        self.person.as_ref().is_some_and(Person::may_act)
     }
 
     /// The server's clock, for the bar.

@@ -9,6 +9,7 @@ pub(crate) mod jobs;
 pub(crate) mod left_alone;
 pub(crate) mod login;
 pub(crate) mod overview;
+pub(crate) mod people;
 pub(crate) mod saga;
 pub(crate) mod sagas;
 pub(crate) mod theme;
@@ -37,4 +38,9 @@ fn paged(token: &Option<String>) -> Vec<(&'static str, String)> {
 fn next(address: &str, token: &str) -> String {
     let pair = form_urlencoded::Serializer::new(String::new()).append_pair("page", token).finish();
     format!("{address}{}{pair}", if address.contains('?') { '&' } else { '?' })
+}
+
+/// An id or word as it may stand in an address.
+fn plain(text: &str) -> String {
+    text.chars().filter(|letter| letter.is_ascii_alphanumeric() || *letter == '_').collect()
 }

@@ -33,6 +33,8 @@ pub(crate) fn router(app: App) -> Router {
         .route("/ops/dead-letters/{id}/redrive", post(pages::left_alone::redrive))
         .route("/ops/quarantine", get(pages::left_alone::quarantine))
         .route("/ops/audit", get(pages::audit::list))
+        .route("/ops/people", get(pages::people::list).post(pages::people::create))
+        .route("/ops/people/{id}/{act}", post(pages::people::act))
         .layer(middleware::from_fn(guard::guard))
         .route("/ops/assets/{digest}/{name}", get(assets::serve))
         .with_state(app)

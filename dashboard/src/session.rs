@@ -7,6 +7,7 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
+use contract::user::Role;
 use sha2::{Digest as _, Sha256};
 
 /// How long a session lasts without a request: a break, not an evening.
@@ -30,7 +31,14 @@ pub(crate) struct Tokens {
 pub(crate) struct Person {
     pub(crate) email: String,
     pub(crate) user_id: String,
-    pub(crate) role: String,
+    pub(crate) role: Role,
+}
+
+impl Person {
+    /// True for a person whose acts the door lets through. It decides each time; the pages only say so beforehand.
+    pub(crate) fn may_act(&self) -> bool {
+        self.role >= Role::Operator
+    }
 }
 
 /// One login of one browser.
@@ -104,7 +112,7 @@ mod tests {
     }
 
     fn begin(sessions: &Sessions, name: &str, now: DateTime<Utc>) {
-        let person = Person { email: String::new(), user_id: String::new(), role: String::new() };
+        let person = Person { email: String::new(), user_id: String::new(), role: Role::Viewer };
         sessions.begin(name, person, Tokens { access: String::new(), refresh: String::new() }, now);
     }
 

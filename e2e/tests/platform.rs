@@ -161,6 +161,7 @@ async fn operators_have_pages(gateway: &str, order_id: &str) {
     assert!(shown.text.contains("It would be refused"), "past its pivot: {shown:?}");
     let live = browser.open(&format!("{saga}/live?tab=steps")).await.unwrap();
     assert!(live.text.contains("completed") && live.text.contains("event: end"), "{live:?}");
+    an_act_is_sent(&browser, &saga).await;
 
     let pause = [("scope", "order@2:hold-rooms"), ("reason", "the page of pauses")];
     let shown = browser.send("/ops/domains", &pause).await.unwrap();
@@ -171,6 +172,57 @@ async fn operators_have_pages(gateway: &str, order_id: &str) {
     let shown = browser.send(end, &[("reason", "seen")]).await.unwrap();
     assert!(shown.status == 404 && shown.text.contains("pause_unknown"), "{shown:?}");
 
+    let shown = browser.open("/ops/people").await.unwrap();
+    assert!(shown.status == 403 && shown.text.contains("role_missing"), "{shown:?}");
+    assert!(!list.text.contains("/ops/people"), "only admins see the entry");
+    admins_manage_people(gateway, PASSWORD).await;
+
     assert_eq!(browser.send("/ops/logout", &[]).await.unwrap().status, 303);
     assert_eq!(browser.open("/ops").await.unwrap().status, 303, "the session is over, whatever the browser keeps");
+}
+
+/// An act goes out with the plan's record and comes back with the saga's own reason; the audit log has both.
+async fn an_act_is_sent(browser: &Pages, saga: &str) {
+    let planned = browser.open(&format!("{saga}/acts/cancel")).await.unwrap().text;
+    let value = |name: &str| {
+        let field = format!("name=\"{name}\" value=\"");
+        let begin = planned.find(&field).unwrap_or_else(|| panic!("{name} in {planned}")) + field.len();
+        planned[begin..].chars().take_while(|letter| *letter != '"').collect::<String>()
+    };
+    let (head, request_id) = (value("if_head"), value("request_id"));
+    let form = [("go", "do"), ("reason", "the page of acts"), ("if_head", &head), ("request_id", &request_id)];
+    let shown = browser.send(&format!("{saga}/acts/cancel"), &form).await.unwrap();
+    assert!(shown.status == 409 && shown.text.contains("saga_finished"), "{shown:?}");
+    let audit = browser.open(&format!("{saga}?tab=audit")).await.unwrap();
+    assert!(audit.text.contains("the page of acts") && audit.text.contains("saga_finished"), "{audit:?}");
+}
+
+/// An admin makes a viewer, who sees pages without forms, and ends the viewer's logins.
+async fn admins_manage_people(gateway: &str, password: &str) {
+    const VIEWER: &str = "vera@example.com";
+    let mut admin = Pages::new(gateway).unwrap();
+    assert_eq!(admin.log_in("admin@sojourn.example", password).await.unwrap().status, 303);
+    let person = [
+        ("email", VIEWER),
+        ("name", "Vera"),
+        ("password", PASSWORD),
+        ("role", "viewer"),
+        ("reason", "a new colleague"),
+    ];
+    let made = admin.send("/ops/people", &person).await.unwrap();
+    assert_eq!((made.status, made.location.as_deref()), (303, Some("/ops/people")), "{made:?}");
+
+    let mut viewer = Pages::new(gateway).unwrap();
+    assert_eq!(viewer.log_in(VIEWER, PASSWORD).await.unwrap().status, 303);
+    let shown = viewer.open("/ops/domains").await.unwrap();
+    assert!(shown.status == 200 && !shown.text.contains("New pause"), "{shown:?}");
+
+    let people = admin.open("/ops/people").await.unwrap().text;
+    let row = people.split("<tr>").find(|row| row.contains(VIEWER)).unwrap_or_else(|| panic!("{people}"));
+    let begin = row.find("/ops/people/").unwrap_or_else(|| panic!("{row}"));
+    let role: String = row[begin..].chars().take_while(|letter| *letter != '"').collect();
+    let disable = role.replace("/role", "/disable");
+    assert_eq!(admin.send(&disable, &[("reason", "gone")]).await.unwrap().status, 303);
+    assert!(admin.open("/ops/people").await.unwrap().text.contains("Let in again"));
+    assert_eq!(viewer.log_in(VIEWER, PASSWORD).await.unwrap().status, 422, "a person whose logins were ended");
 }

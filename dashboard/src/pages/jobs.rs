@@ -17,7 +17,7 @@ use contract::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{page, paged};
+use super::{page, paged, plain};
 use crate::{
     app::App,
     failure::Failure,
@@ -62,7 +62,7 @@ fn row(job: &Job, now: DateTime<Utc>) -> JobRow {
         done: job.done,
         refused: job.refused,
         vanished: job.vanished,
-        percent: if job.sagas == 0 { 100 } else { job.settled() * 100 / job.sagas },
+        percent: (job.settled() * 100).checked_div(job.sagas).unwrap_or(100),
         pace: job.pace,
         made: times::moment(job.created_at, now),
         actor: names::id(&job.actor),
@@ -299,11 +299,6 @@ fn filter(text: &str, now: DateTime<Utc>) -> Result<SagaFilter, String> {
         fields.insert(name.to_owned(), value);
     }
     serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())
-}
-
-/// An id or word as it may stand in an address.
-fn plain(text: &str) -> String {
-    text.chars().filter(|letter| letter.is_ascii_alphanumeric() || *letter == '_').collect()
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse as _, Redirect, Response},
 };
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use contract::user::{Claims, Login};
+use contract::user::{Claims, Login, Role};
 use serde::Deserialize;
 
 use super::page;
@@ -133,8 +133,9 @@ fn words(error: &DoorError) -> String {
 fn person(email: &str, tokens: &Tokens) -> Person {
     let payload = tokens.access.split('.').nth(1).and_then(|part| BASE64_URL_SAFE_NO_PAD.decode(part).ok());
     let claims = payload.and_then(|json| serde_json::from_slice::<Claims>(&json).ok());
+    // A token that does not read says nothing of rights: the least that these pages know.
     let (user_id, role) =
-        claims.map_or_else(Default::default, |claims| (claims.sub.to_string(), claims.role.as_str().to_owned()));
+        claims.map_or_else(|| (String::new(), Role::Viewer), |claims| (claims.sub.to_string(), claims.role));
     Person { email: email.to_owned(), user_id, role }
 }
 

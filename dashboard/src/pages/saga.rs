@@ -1,6 +1,6 @@
 //! The page of a saga: the business first, what it holds, why it stands; then its steps, and what has happened to it.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
 
 use askama::Template;
 use axum::{
@@ -39,8 +39,8 @@ use crate::{
     visitor::Visitor,
 };
 
-/// The most records of one look at the journal: the newest are on its last page.
-const RECORDS: u32 = 200;
+/// The most records of one look at the journal, and the most that one call brings.
+const RECORDS: usize = 200;
 
 /// The rows of the audit log that are shown for one saga.
 const AUDIT_ROWS: u32 = 50;
@@ -82,6 +82,8 @@ impl Tab {
 pub(crate) struct Asked {
     #[serde(default)]
     tab: Tab,
+    /// Of the journal, the records before this one.
+    before: Option<u64>,
 }
 
 /// One step in the table.
@@ -108,7 +110,11 @@ struct Member {
 /// The content of the tab.
 enum Content {
     Steps(Vec<StepRow>),
-    Journal(Vec<journal::Row>),
+    Journal {
+        records: Vec<journal::Row>,
+        /// The first record that is shown, where others came before it.
+        older: Option<u64>,
+    },
     Tree(Vec<Member>),
     Audit(Vec<AuditRow>),
     Raw(String),
@@ -150,6 +156,7 @@ struct SagaPage {
     frame: Frame,
     id: String,
     tab: &'static str,
+    before: Option<u64>,
     live: String,
     ended: bool,
 }
@@ -160,9 +167,16 @@ pub(crate) async fn show(
     Path(id): Path<String>,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Failure> {
-    let live = look(&app, &visitor.session, &id, asked.tab, visitor.now).await?;
+    let live = look(&app, &visitor.session, &id, &asked, visitor.now).await?;
     let frame = visitor.frame(live.title.clone());
-    page(&SagaPage { frame, id, tab: asked.tab.as_str(), ended: live.ended, live: live.render()? })
+    page(&SagaPage {
+        frame,
+        id,
+        tab: asked.tab.as_str(),
+        before: asked.before,
+        ended: live.ended,
+        live: live.render()?,
+    })
 }
 
 /// The same page's content, each time that the saga has gone on.
@@ -174,8 +188,8 @@ pub(crate) async fn live(
 ) -> Result<Response, Failure> {
     let session = Arc::clone(&visitor.session);
     let records = app.door.stream(&session, &path(&id, "/events")).await?.bytes_stream().eventsource();
-    let state = (app, session, id, records.boxed(), false);
-    let events = stream::unfold(state, move |(app, session, id, mut records, ended)| async move {
+    let state = (app, session, id, records.boxed(), false, asked);
+    let events = stream::unfold(state, move |(app, session, id, mut records, ended, asked)| async move {
         if ended {
             return None;
         }
@@ -197,10 +211,10 @@ pub(crate) async fn live(
         if session.is_over(now) {
             return None;
         }
-        let shown = look(&app, &session, &id, asked.tab, now).await.ok()?;
+        let shown = look(&app, &session, &id, &asked, now).await.ok()?;
         let ended = ended && shown.ended;
         let event = Event::default().data(shown.render().ok()?);
-        Some((Ok::<_, Infallible>(event), (app, session, id, records, ended)))
+        Some((Ok::<_, Infallible>(event), (app, session, id, records, ended, asked)))
     });
     // The last word closes the stream for good: a saga that has ended changes no more.
     let closed = stream::once(async { Ok(Event::default().event("end").data("{}")) });
@@ -214,15 +228,15 @@ pub(super) fn path(id: &str, below: &str) -> String {
     format!("/sagas/{plain}{below}")
 }
 
-async fn look(app: &App, session: &Session, id: &str, tab: Tab, now: DateTime<Utc>) -> Result<Live, DoorError> {
+async fn look(app: &App, session: &Session, id: &str, asked: &Asked, now: DateTime<Utc>) -> Result<Live, DoorError> {
     let (at, why) = (path(id, ""), path(id, "/explanation"));
     let (view, why) = futures::try_join!(
         app.door.get::<SagaView>(session, &at, &[]),
         app.door.get::<Explanation>(session, &why, &[]),
     )?;
-    let content = content(app, session, &view, tab, now).await?;
+    let content = content(app, session, &view, asked, now).await?;
     let saga = &view.summary;
-    let (chosen, others) = acts::acts(&why);
+    let (chosen, others) = acts::acts(&why, session.person.may_act());
     let nodes = graph::needed(&view.steps);
     Ok(Live {
         title: format!("{} {}", names::title(&saga.name), names::shortened(&saga.business_key)),
@@ -246,7 +260,7 @@ async fn look(app: &App, session: &Session, id: &str, tab: Tab, now: DateTime<Ut
         ledger: ledger::lines(&view.steps, now),
         ended: saga.status.is_final(),
         drawing: graph::draw(&nodes).map_err(|error| DoorError::Unreadable(error.to_string()))?,
-        tabs: Tab::ALL.map(|one| (one.as_str(), one == tab)).into(),
+        tabs: Tab::ALL.map(|one| (one.as_str(), one == asked.tab)).into(),
         content,
         head: view.head,
     })
@@ -256,16 +270,16 @@ async fn content(
     app: &App,
     session: &Session,
     view: &SagaView,
-    tab: Tab,
+    asked: &Asked,
     now: DateTime<Utc>,
 ) -> Result<Content, DoorError> {
     let id = view.summary.id.to_string();
-    Ok(match tab {
+    Ok(match asked.tab {
         Tab::Steps => Content::Steps(view.steps.iter().map(|step| step_row(step, now)).collect()),
         Tab::Journal => {
-            let size = [("page_size", RECORDS.to_string())];
-            let records: Page<RecordView> = app.door.get(session, &path(&id, "/journal"), &size).await?;
-            Content::Journal(records.items.iter().rev().map(|record| journal::row(record, now)).collect())
+            let records = newest(app, session, &id, asked.before).await?;
+            let older = records.front().map(|first| first.seq).filter(|first| *first > 1);
+            Content::Journal { records: records.iter().rev().map(|record| journal::row(record, now)).collect(), older }
         }
         Tab::Tree => {
             let tree: SagaTree = app.door.get(session, &path(&id, "/tree"), &[]).await?;
@@ -280,6 +294,29 @@ async fn content(
         }
         Tab::Raw => Content::Raw(serde_json::to_string_pretty(view).unwrap_or_default()),
     })
+}
+
+/// The newest records of a journal, up to the one before `before`. The interface pages from the first record on.
+async fn newest(
+    app: &App,
+    session: &Session,
+    id: &str,
+    before: Option<u64>,
+) -> Result<VecDeque<RecordView>, DoorError> {
+    let (mut kept, mut token) = (VecDeque::new(), None);
+    loop {
+        let mut asked = vec![("page_size", RECORDS.to_string())];
+        asked.extend(token.map(|token| ("page_token", token)));
+        let part: Page<RecordView> = app.door.get(session, &path(id, "/journal"), &asked).await?;
+        let wanted = part.items.len();
+        kept.extend(part.items.into_iter().take_while(|record| before.is_none_or(|before| record.seq < before)));
+        kept.drain(..kept.len().saturating_sub(RECORDS));
+        token = part.next_page_token.map(|token| token.as_str().to_owned());
+        let reached = before.is_some_and(|before| kept.back().is_none_or(|last| last.seq + 1 >= before));
+        if token.is_none() || wanted == 0 || reached {
+            return Ok(kept);
+        }
+    }
 }
 
 fn family(tree: &SagaTree, depth: usize, here: &str, now: DateTime<Utc>, members: &mut Vec<Member>) {

@@ -57,8 +57,8 @@ pub(crate) fn words(name: &str) -> Option<&'static str> {
     ALL.iter().find(|(known, _, _)| *known == name).map(|(_, words, _)| *words)
 }
 
-/// All acts: the few that this state calls for, and the rest.
-pub(crate) fn acts(why: &Explanation) -> (Vec<Act>, Vec<Act>) {
+/// All acts: the few that this state calls for, and the rest. A viewer has none.
+pub(crate) fn acts(why: &Explanation, may_act: bool) -> (Vec<Act>, Vec<Act>) {
     let ended = why.status.is_some_and(SagaStatus::is_final);
     let possible = |name: &str| match name {
         "signal" => why.reasons.iter().any(|reason| matches!(reason, StandstillReason::SignalAwaited { .. })),
@@ -66,6 +66,9 @@ pub(crate) fn acts(why: &Explanation) -> (Vec<Act>, Vec<Act>) {
         name => why.possible.iter().any(|act| word(act) == name),
     };
     let act = |(name, words, why_not): (&'static str, &'static str, &'static str)| {
+        if !may_act {
+            return Act { name, words, why_not: Some("Viewers look; operators act.") };
+        }
         let why_not = if ended { "The saga has ended." } else { why_not };
         Act { name, words, why_not: (!possible(name)).then_some(why_not) }
     };
@@ -137,7 +140,7 @@ mod tests {
     fn an_act_that_the_saga_would_not_take_says_why() {
         let why =
             explanation("needs_attention", json!([{"act": "retry", "steps": ["capture-payment"]}, {"act": "abandon"}]));
-        let (primary, rest) = acts(&why);
+        let (primary, rest) = acts(&why, true);
         assert_eq!(primary.iter().map(|act| act.name).collect::<Vec<_>>(), ["retry", "abandon"]);
         assert!(rest.iter().all(|act| act.why_not.is_some()));
         assert_eq!(primary.len() + rest.len(), ALL.len());
@@ -146,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_saga_that_has_ended_takes_no_act() {
-        let (primary, rest) = acts(&explanation("completed", json!([])));
+        let (primary, rest) = acts(&explanation("completed", json!([])), true);
         assert!(primary.is_empty());
         assert!(rest.iter().all(|act| act.why_not == Some("The saga has ended.")));
     }

@@ -88,7 +88,7 @@ fn facts(reply: &Value) -> Vec<(String, String)> {
 /// The time until which an effect stands: the one that the saga depends on, or the reply's own.
 fn until(step: &StepView) -> Option<DateTime<Utc>> {
     let told = |name: &&str| step.reply.as_ref()?.get(name)?.as_str()?.parse().ok();
-    step.valid_until.or_else(|| LAPSING.iter().find_map(|name| told(&name)))
+    step.valid_until.or_else(|| LAPSING.iter().find_map(told))
 }
 
 /// An amount with its currency, its thousands apart.
