@@ -34,7 +34,9 @@ async fn an_order_outlives_the_process_however_that_ends_and_its_postgresql_does
     let folder = tempfile::Builder::new().permissions(passable).tempdir().unwrap();
     let data = folder.path().join("data");
     let door = format!("127.0.0.1:{}", free_port().unwrap());
-    let arguments = vec![format!("--data-dir={}", data.display()), format!("--listen={door}")];
+    // All logins of the test come from one address, and none waits for its allowance.
+    let data_folder = format!("--data-dir={}", data.display());
+    let arguments = vec!["--logins-per-minute=0".to_owned(), data_folder.clone(), format!("--listen={door}")];
     let gateway = format!("http://{door}");
     let mut sojourn = Program::start("sojourn", "sojourn", arguments, Vec::new(), folder.path()).unwrap();
     until_open(&gateway, &sojourn).await;
@@ -53,7 +55,6 @@ async fn an_order_outlives_the_process_however_that_ends_and_its_postgresql_does
     assert!(!listens(&data), "Ctrl-C leaves nothing behind");
 
     // The first admin is made while nothing runs.
-    let data_folder = format!("--data-dir={}", data.display());
     let create = [&data_folder, "admin", "create-operator", "--email", "eve@example.com", "--name", "Eve"];
     let create = [&create[..], &["--password-stdin"]].concat();
     let made = run("sojourn", &create, &[], &format!("{PASSWORD}\n"), OPEN_WITHIN).await.unwrap();
