@@ -33,7 +33,7 @@ const ROLES: [(Role, &str); 4] = [
     (Role::Client, "client: has no rights here"),
 ];
 
-/// One person.
+/// One person in the list, as an admin sees it.
 struct Row {
     id: String,
     email: String,
