@@ -16,7 +16,6 @@ mod failure;
 mod frame;
 mod guard;
 mod pages;
-mod query;
 mod routes;
 mod session;
 pub mod settings;

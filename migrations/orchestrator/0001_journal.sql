@@ -51,6 +51,7 @@ CREATE INDEX saga_by_business_key ON saga (business_key, id);
 CREATE INDEX saga_by_owner ON saga (owner, id) WHERE owner IS NOT NULL;
 CREATE INDEX saga_by_parent ON saga (parent, id) WHERE parent IS NOT NULL;
 CREATE INDEX saga_by_error ON saga (error, id) WHERE error IS NOT NULL;
+CREATE INDEX saga_by_step ON saga (split_part(error, '/', 1), id) WHERE error IS NOT NULL;
 CREATE INDEX saga_by_pause ON saga (id) WHERE paused;
 -- Groups of failures, and how many there were when: all of it is read from the index alone.
 CREATE INDEX saga_by_failure ON saga (name, error, failed_at) INCLUDE (status) WHERE error IS NOT NULL;

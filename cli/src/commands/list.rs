@@ -1,6 +1,6 @@
 //! `sagactl list`: fetches pages until the limit or the end, and prints.
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use contract::{Page, PageToken, limits::PAGE_SIZE_MAX, orchestrator_api::SagaFilter};
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ use crate::{
 /// Runs the command.
 pub(crate) async fn run(client: &Client, list: List, output: Output, now: DateTime<Utc>) -> Result<(), Failure> {
     let limit = if list.limit == 0 { usize::MAX } else { list.limit as usize };
-    let mut conditions = query(&filter(&list.filter, now)?);
+    let mut conditions = filter(&list.filter, now)?.parameters();
     conditions.extend(list.by_hold.then(|| ("sort", "holds_until".to_owned())));
     let mut kept: Vec<Value> = Vec::new();
     let mut printed = 0_usize;
@@ -79,27 +79,8 @@ pub(crate) fn filter(flags: &Filters, now: DateTime<Utc>) -> Result<SagaFilter, 
         created_after: time("--since", since)?,
         created_before: time("--until", until)?,
         holds_before: *holds_before,
+        ..SagaFilter::default()
     })
-}
-
-fn query(filter: &SagaFilter) -> Vec<(&'static str, String)> {
-    let SagaFilter { status, name, business_key, owner, error, paused, created_after, created_before, holds_before } =
-        filter;
-    let statuses: Vec<_> = status.iter().map(|status| status.as_str()).collect();
-    let statuses = (!statuses.is_empty()).then(|| statuses.join(","));
-    let time = |at: &Option<DateTime<Utc>>| at.map(|at| at.to_rfc3339_opts(SecondsFormat::AutoSi, true));
-    let all = [
-        ("status", statuses),
-        ("name", name.clone()),
-        ("business_key", business_key.clone()),
-        ("owner", owner.clone()),
-        ("error", error.clone()),
-        ("paused", paused.then(|| "true".to_owned())),
-        ("created_after", time(created_after)),
-        ("created_before", time(created_before)),
-        ("holds_before", time(holds_before)),
-    ];
-    all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
 /// A time, or an age before `now`.
@@ -122,6 +103,8 @@ fn moment(text: &str, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
 
 #[cfg(test)]
 mod tests {
+    use chrono::SecondsFormat;
+
     use super::*;
 
     #[test]

@@ -12,17 +12,17 @@ use contract::{
     Page, RequestId,
     orchestrator_api::{
         JOB_PACE_DEFAULT, JOB_PACE_MAX, JOB_SAGAS_MAX, Job, JobItem, JobOutcome, JobPreview, JobView, SagaFilter,
+        SagaQuery, SagaQueryError,
     },
 };
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{page, paged, plain};
 use crate::{
     app::App,
     failure::Failure,
     frame::Frame,
-    query,
     view::{
         marks::{self, Mark},
         names::{self, Id},
@@ -216,7 +216,7 @@ pub(crate) async fn ask(
                 let body = json!({ "filter": filter });
                 preview = Some(previewed(&app.door.post(&visitor.session, "/jobs/preview", &body).await?));
             }
-            Err(words) => wrong = Some(words),
+            Err(words) => wrong = Some(words.to_string()),
         }
     }
     let mut frame = visitor.frame("New job");
@@ -253,7 +253,7 @@ pub(crate) async fn create(
     Form(asked): Form<NewJob>,
 ) -> Result<Response, Failure> {
     let act = ACTS.into_iter().find(|act| *act == asked.act).ok_or_else(|| Failure::Wrong("no such act".to_owned()))?;
-    let filter = filter(&asked.q, visitor.now).map_err(Failure::Wrong)?;
+    let filter = filter(&asked.q, visitor.now).map_err(|wrong| Failure::Wrong(wrong.to_string()))?;
     let mut body = json!({ "action": act, "filter": filter, "reason": asked.reason, "request_id": asked.request_id });
     if let Ok(pace) = asked.pace.trim().parse::<u16>() {
         body["pace"] = json!(pace);
@@ -285,30 +285,7 @@ pub(crate) async fn act(
     Ok(Redirect::to(&format!("/ops/jobs/{}", job.id)).into_response())
 }
 
-/// The filter of a job for a query. A free word and an order mean something in a listing only.
-fn filter(text: &str, now: DateTime<Utc>) -> Result<SagaFilter, String> {
-    let query = query::read(text, now)?;
-    let mut fields = serde_json::Map::new();
-    for (name, value) in query.parameters {
-        let value = match name {
-            "status" => value.split(',').map(Value::from).collect(),
-            "paused" => Value::Bool(true),
-            "q" | "sort" | "parent" => return Err("A job takes no free word, no order and no parent.".to_owned()),
-            _ => Value::from(value),
-        };
-        fields.insert(name.to_owned(), value);
-    }
-    serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_jobs_filter_is_the_query_without_what_only_a_listing_has() {
-        let read = filter("status:running status:compensating name:order paused", DateTime::UNIX_EPOCH).unwrap();
-        assert_eq!((read.status.len(), read.name.as_deref(), read.paused), (2, Some("order"), true));
-        assert!(filter("ord_7", DateTime::UNIX_EPOCH).is_err());
-    }
+/// The filter of a job for a query.
+fn filter(text: &str, now: DateTime<Utc>) -> Result<SagaFilter, SagaQueryError> {
+    SagaQuery::read(text, now)?.into_filter()
 }

@@ -5,7 +5,10 @@ use axum::{
     extract::{Query as FromQuery, State},
     response::{Redirect, Response},
 };
-use contract::{Page, orchestrator_api::SagaSummary};
+use contract::{
+    Page,
+    orchestrator_api::{SagaQuery, SagaSummary},
+};
 use serde::Deserialize;
 
 use super::{jobs, page, paged};
@@ -13,7 +16,6 @@ use crate::{
     app::App,
     failure::Failure,
     frame::Frame,
-    query,
     view::rows::{self, SagaRow},
     visitor::Visitor,
 };
@@ -53,20 +55,20 @@ pub(crate) async fn list(
 ) -> Result<Response, Failure> {
     let mut frame = visitor.frame("Sagas");
     frame.query.clone_from(&asked.q);
-    let query = match query::read(&asked.q, visitor.now) {
+    let query = match SagaQuery::read(&asked.q, visitor.now) {
         Ok(query) => query,
         Err(wrong) => {
             return page(&SagasPage {
                 frame,
                 terms: Vec::new(),
-                wrong: Some(wrong),
+                wrong: Some(wrong.to_string()),
                 sagas: Vec::new(),
                 next: None,
                 job: String::new(),
             });
         }
     };
-    let mut parameters = query.parameters.clone();
+    let mut parameters = query.parameters();
     parameters.extend(paged(&asked.page));
     let found: Page<SagaSummary> = app.door.get(&visitor.session, "/sagas", &parameters).await?;
     let terms = query.terms.iter().enumerate();

@@ -13,16 +13,20 @@ pub(crate) fn chosen(filter: &SagaFilter) -> Option<Filter> {
     let wanted =
         |status: &SagaStatus| !status.is_final() && (filter.status.is_empty() || filter.status.contains(status));
     let statuses: Vec<_> = SagaStatus::ALL.into_iter().filter(wanted).collect();
-    let SagaFilter { status: _, name, business_key, owner, error, paused, created_after, created_before, holds_before } =
+    let SagaFilter { status: _, name, version, business_key, owner, error, step, paused, parent, ids, .. } =
         filter.clone();
+    let SagaFilter { created_after, created_before, holds_before, .. } = *filter;
     (!statuses.is_empty()).then_some(Filter {
         statuses,
         name,
+        version,
         business_key,
-        paused,
         owner,
         error,
-        parent: None,
+        step,
+        paused,
+        parent,
+        ids,
         created_after,
         created_before,
         holds_before,

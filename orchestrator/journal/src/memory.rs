@@ -177,6 +177,7 @@ impl Journal for MemoryJournal {
         let mut found: Vec<_> = tables.matching(filter).rev().collect();
         match filter.order {
             Order::Newest => {}
+            Order::Oldest => found.reverse(),
             Order::HoldsUntil => found.sort_by_key(|(place, row)| (place.holds_until, row.id)),
         }
         let more = found.len() > limit as usize;

@@ -235,16 +235,22 @@ pub struct Filter {
     pub statuses: Vec<SagaStatus>,
     /// The definition's name.
     pub name: Option<String>,
+    /// The definition's version. It has no index of its own: it narrows what the other conditions find.
+    pub version: Option<u32>,
     /// Exactly this business key.
     pub business_key: Option<String>,
     /// Exactly this owner.
     pub owner: Option<String>,
     /// Exactly this error group.
     pub error: Option<String>,
+    /// Failed at this step, however.
+    pub step: Option<StepName>,
     /// Only those that are paused.
     pub paused: bool,
     /// Only the children of this saga.
     pub parent: Option<SagaId>,
+    /// Any of these; all when empty.
+    pub ids: Vec<SagaId>,
     /// Started at or after.
     pub created_after: Option<DateTime<Utc>>,
     /// Started before that time.
@@ -255,6 +261,8 @@ pub struct Filter {
     pub order: Order,
     /// Only ids below this one: the last of the page before, in a list that runs newest first.
     pub before: Option<SagaId>,
+    /// Only ids above this one: the last of the page before, in a list that runs oldest first.
+    pub after: Option<SagaId>,
     /// Only what comes behind this place, in a list that runs by what lapses first.
     pub behind: Option<(DateTime<Utc>, SagaId)>,
 }
@@ -265,6 +273,8 @@ pub enum Order {
     /// The newest saga first.
     #[default]
     Newest,
+    /// The oldest saga first.
+    Oldest,
     /// The saga whose hold lapses first comes first; only sagas that hold something.
     HoldsUntil,
 }
@@ -274,7 +284,7 @@ pub enum Order {
 pub struct Listing {
     /// The sagas, in the order that was asked for. One that cannot be read is left out, and named in the log.
     pub sagas: Vec<Listed>,
-    /// The last saga that was looked at, when there are more behind it: the next part is `before` or `behind` it.
+    /// The last saga that was looked at, when there are more behind it: the next part is `before`, `after` or `behind` it.
     pub next: Option<Place>,
 }
 

@@ -10,7 +10,7 @@ use contract::{
     JobId, Page, PageToken, RequestId,
     orchestrator_api::{
         Canary, JOB_PACE_DEFAULT, JOB_PACE_MAX, JOB_SAGAS_MAX, Job, JobItem, JobOutcome, JobPreview, JobPreviewRequest,
-        JobRequest, JobRerun, JobState, JobView, SagaFilter,
+        JobRequest, JobRerun, JobState, JobView, SAGA_IDS_MAX, SagaFilter,
     },
     page::page_size,
     problem::FieldError,
@@ -238,7 +238,10 @@ fn check_filter(filter: &SagaFilter) -> Result<(), ApiError> {
             FieldError { detail: "at least one condition is needed".to_owned(), pointer: "#/filter".to_owned() };
         return Err(ApiError::unprocessable("filter_empty", "the filter would choose every open saga", vec![error]));
     }
-    let SagaFilter { name, business_key, owner, error, .. } = filter;
+    let SagaFilter { name, business_key, owner, error, ids, .. } = filter;
+    if ids.len() > SAGA_IDS_MAX {
+        return Err(wrong("#/filter/ids", format!("`ids` are more than {SAGA_IDS_MAX}")));
+    }
     for (field, text) in [("name", name), ("business_key", business_key), ("owner", owner), ("error", error)] {
         let bytes = 1..=BUSINESS_KEY_BYTES_MAX;
         if text.as_ref().is_some_and(|text| !bytes.contains(&text.len()) || text.contains('\0')) {

@@ -1,8 +1,13 @@
-//! `GET /api/sagas`: the listing, newest first or by what lapses first, filtered by indexed columns, and by holds.
+//! `GET /api/sagas`: the listing in one of its orders, filtered by indexed columns, and by holds.
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
-use contract::{Page, PageToken, SagaId, orchestrator_api::SagaSummary, page::page_size, saga::SagaStatus};
+use contract::{
+    Page, PageToken, SagaId, StepName,
+    orchestrator_api::{SAGA_IDS_MAX, SagaOrder, SagaSummary},
+    page::page_size,
+    saga::SagaStatus,
+};
 use journal::{Filter, Listed, Order, Place};
 use kit::http::{ApiError, Json, Query, page_token};
 use serde::Deserialize;
@@ -17,33 +22,30 @@ pub(super) struct Asked {
     /// One status, or several with commas between.
     status: Option<String>,
     name: Option<String>,
+    version: Option<u32>,
     business_key: Option<String>,
     owner: Option<String>,
     /// A step and a code, as in the `error` column.
     error: Option<String>,
+    step: Option<StepName>,
     /// Only those that are paused.
     #[serde(default)]
     paused: bool,
     /// Only the children of this saga.
     parent: Option<SagaId>,
+    /// One id, or several with commas between.
+    ids: Option<String>,
     /// A saga's id, or a business key.
     q: Option<String>,
     created_after: Option<DateTime<Utc>>,
     created_before: Option<DateTime<Utc>>,
     holds_before: Option<DateTime<Utc>>,
-    sort: Option<Sort>,
+    #[serde(default)]
+    sort: SagaOrder,
     /// Only sagas older than this one: for a caller that pages by itself.
     before: Option<SagaId>,
     page_size: Option<u32>,
     page_token: Option<PageToken>,
-}
-
-/// The orders of the listing.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Sort {
-    Newest,
-    HoldsUntil,
 }
 
 /// One page of the listing; `q` with a saga's id finds that saga alone.
@@ -62,6 +64,7 @@ pub(super) async fn list(
         let (id, holds_until): (SagaId, Option<DateTime<Utc>>) = page_token::read(&token, &described)?;
         match filter.order {
             Order::Newest => filter.before = Some(id),
+            Order::Oldest => filter.after = Some(id),
             Order::HoldsUntil => filter.behind = holds_until.map(|until| (until, id)),
         }
     }
@@ -83,6 +86,17 @@ fn filter(asked: Asked) -> Result<Filter, ApiError> {
         None | Some("") => Vec::new(),
         Some(words) => words.split(',').map(status).collect::<Result<_, _>>()?,
     };
+    let ids = match asked.ids.as_deref() {
+        None | Some("") => Vec::new(),
+        Some(words) => words
+            .split(',')
+            .map(|word| word.trim().parse())
+            .collect::<Result<Vec<SagaId>, _>>()
+            .map_err(|error| ApiError::bad_request("query_invalid", error.to_string()))?,
+    };
+    if ids.len() > SAGA_IDS_MAX {
+        return Err(ApiError::bad_request("query_invalid", format!("`ids` are more than {SAGA_IDS_MAX}")));
+    }
     for (name, value) in [
         ("name", &asked.name),
         ("business_key", &asked.business_key),
@@ -100,17 +114,21 @@ fn filter(asked: Asked) -> Result<Filter, ApiError> {
     Ok(Filter {
         statuses,
         name: asked.name.filter(|text| !text.is_empty()),
+        version: asked.version,
         business_key: business_key.or(q),
         owner: asked.owner.filter(|text| !text.is_empty()),
         error: asked.error.filter(|text| !text.is_empty()),
+        step: asked.step,
         paused: asked.paused,
         parent: asked.parent,
+        ids,
         created_after: asked.created_after,
         created_before: asked.created_before,
         holds_before: asked.holds_before,
         order: match asked.sort {
-            Some(Sort::HoldsUntil) => Order::HoldsUntil,
-            Some(Sort::Newest) | None => Order::Newest,
+            SagaOrder::Newest => Order::Newest,
+            SagaOrder::Oldest => Order::Oldest,
+            SagaOrder::HoldsUntil => Order::HoldsUntil,
         },
         ..Filter::default()
     })

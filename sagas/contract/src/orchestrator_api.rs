@@ -5,7 +5,7 @@
 //! | `POST /api/sagas` [`StartSaga`] | 201 / 200 [`SagaStarted`]; 404 unknown definition; 422; 503 + Retry-After. With `Prefer: wait=N` (RFC 7240) it answers at the saga's end, with its `status` |
 //! | `GET /api/starts?name&key` | the saga that a start with this key made, and the fingerprint of its request; 404 |
 //! | `GET /api/definitions` | [`Definitions`]: name, version, fingerprint, steps, the linter's findings |
-//! | `GET /api/sagas?status&name&business_key&owner&parent&q&created_after&created_before&holds_before&sort&paused&before&page_size&page_token` | [`Page`](crate::Page) of [`SagaSummary`], newest first, or with `sort=holds_until` by what lapses first |
+//! | `GET /api/sagas?status&name&version&business_key&owner&error&step&paused&parent&ids&q&created_after&created_before&holds_before&sort&before&page_size&page_token` | [`Page`](crate::Page) of [`SagaSummary`], in the order `sort` ([`SagaOrder`]) |
 //! | `GET /api/errors?name&page_size&page_token` | [`Page`](crate::Page) of [`ErrorGroup`], by definition and error |
 //! | `GET /api/sagas/{id}` | [`SagaView`] |
 //! | `GET /api/sagas/{id}/explanation` | [`Explanation`]: why the saga is not moving |
@@ -45,6 +45,7 @@ mod migrations;
 mod pauses;
 mod plans;
 mod quarantine;
+mod queries;
 mod retention;
 mod sagas;
 mod signals;
@@ -64,7 +65,7 @@ pub use explanation::{
 };
 pub use jobs::{
     AfterCanary, Canary, JOB_PACE_DEFAULT, JOB_PACE_MAX, JOB_SAGAS_MAX, Job, JobGroup, JobItem, JobOutcome, JobPreview,
-    JobPreviewRequest, JobRefusals, JobRequest, JobRerun, JobState, JobView, SagaFilter,
+    JobPreviewRequest, JobRefusals, JobRequest, JobRerun, JobState, JobView, SAGA_IDS_MAX, SagaFilter,
 };
 pub use journal::RecordView;
 pub use migrations::MigrationView;
@@ -73,6 +74,7 @@ pub use plans::{
     LeftEffect, PLANS_MAX, PlanView, PlannedCommand, PlannedTotal, PlannedWhen, Plans, PlansRequest, Unplanned,
 };
 pub use quarantine::QuarantinedSaga;
+pub use queries::{QUERY_BYTES_MAX, SagaOrder, SagaQuery, SagaQueryError};
 pub use retention::{RetiredState, RetiredWeek};
 pub use sagas::{SagaPause, SagaSummary, SagaTree, SagaView, SignalView, StepView, StepWork};
 pub use signals::{SignalEffect, SignalRequest};

@@ -45,6 +45,9 @@ const HOLD: &str = " LEFT JOIN LATERAL (SELECT j.holds_until FROM saga_journal j
 /// The sagas that may hold something. The literal words let the partial index over open sagas be used.
 const OPEN: &str = " AND status IN ('running', 'compensating', 'needs_attention')";
 
+/// The sagas that failed at a step, as their index has it.
+const STEP: &str = " AND error IS NOT NULL AND split_part(error, '/', 1) = ";
+
 /// Sagas in one statement: their journals are held in memory on both sides at once.
 const LOAD_SAGAS_MAX: usize = 512;
 
@@ -236,8 +239,8 @@ fn push_rows(
     holds: Holds,
     limit: u32,
 ) {
-    let Filter { statuses: _, name, business_key, owner, error, paused, parent, .. } = filter;
-    let Filter { created_after, created_before, holds_before, order, before, behind, .. } = filter;
+    let Filter { statuses: _, name, version, business_key, owner, error, step, paused, parent, ids, .. } = filter;
+    let Filter { created_after, created_before, holds_before, order, before, after, behind, .. } = filter;
     let created_after = created_after.map(sane_time);
     let created_before = created_before.map(sane_time);
     let ids_from = created_after.and_then(|at| first_id_of(at - ID_SKEW_MAX)).unwrap_or(Uuid::nil());
@@ -257,8 +260,17 @@ fn push_rows(
             query.push(" AND ").push(column).push(" = ").push_bind(text.clone());
         }
     }
+    if let Some(version) = *version {
+        query.push(" AND version = ").push_bind(i64::from(version));
+    }
+    if let Some(step) = step {
+        query.push(STEP).push_bind(step.to_string());
+    }
     if *paused {
         query.push(" AND paused");
+    }
+    if !ids.is_empty() {
+        query.push(" AND id = ANY(").push_bind(ids.iter().map(|id| id.uuid()).collect::<Vec<_>>()).push(")");
     }
     if let Some(parent) = *parent {
         query.push(" AND parent = ").push_bind(parent.uuid());
@@ -275,12 +287,14 @@ fn push_rows(
     if let Some(at) = *holds_before {
         query.push(" AND holds_until < ").push_bind(sane_time(at));
     }
+    if let Some(id) = *before {
+        query.push(" AND id < ").push_bind(id.uuid());
+    }
+    if let Some(id) = *after {
+        query.push(" AND id > ").push_bind(id.uuid());
+    }
     match order {
-        Order::Newest => {
-            if let Some(id) = *before {
-                query.push(" AND id < ").push_bind(id.uuid());
-            }
-        }
+        Order::Newest | Order::Oldest => {}
         Order::HoldsUntil => {
             query.push(" AND holds_until IS NOT NULL");
             if let Some((at, id)) = *behind {
@@ -299,6 +313,7 @@ fn push_rows(
 const fn order_by(order: Order) -> &'static str {
     match order {
         Order::Newest => " ORDER BY id DESC LIMIT ",
+        Order::Oldest => " ORDER BY id LIMIT ",
         Order::HoldsUntil => " ORDER BY holds_until, id LIMIT ",
     }
 }
@@ -362,6 +377,8 @@ mod tests {
             (Filter { business_key: text.clone(), ..Filter::default() }, "business_key_id_idx"),
             (Filter { owner: text.clone(), ..Filter::default() }, "owner_id_idx"),
             (Filter { error: text, ..Filter::default() }, "error_id_idx"),
+            (Filter { step: "hold-rooms".parse().ok(), ..Filter::default() }, "split_part_id_idx"),
+            (Filter { order: Order::Oldest, ..Filter::default() }, "pkey"),
             (Filter { paused: true, ..Filter::default() }, "id_idx"),
             (Filter { parent: Some(kit::ids::saga_id(0, 1)), ..Filter::default() }, "parent_id_idx"),
         ];

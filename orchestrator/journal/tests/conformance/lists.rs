@@ -23,7 +23,7 @@ async fn many(lane: &mut dyn LaneJournal) -> Vec<SagaRow> {
             row.status = SagaStatus::ALL[usize::try_from(day % 6).unwrap()];
             row.name = ["order", "booking"][usize::try_from(day % 2).unwrap()].to_owned();
             row.owner = (day % 3 > 0).then(|| format!("usr_{}", day % 3));
-            row.error = (day % 5 == 0).then(|| "hold-rooms:sold_out".to_owned());
+            row.error = (day % 5 == 0).then(|| "hold-rooms/sold_out".to_owned());
             row.business_key = format!("ord_{}", day / 2);
             row.paused = day % 7 == 0;
             (row.created_at, row.updated_at) = (at, at);
@@ -70,8 +70,16 @@ pub(crate) async fn each_filter_finds_its_sagas_newest_first(storage: &dyn Stora
     check(journal, &rows, filter, |row| row.business_key == "ord_7").await;
     let filter = Filter { owner: text("usr_2"), ..Filter::default() };
     check(journal, &rows, filter, |row| row.owner.as_deref() == Some("usr_2")).await;
-    let filter = Filter { error: text("hold-rooms:sold_out"), ..Filter::default() };
+    let filter = Filter { error: text("hold-rooms/sold_out"), ..Filter::default() };
     check(journal, &rows, filter, |row| row.error.is_some()).await;
+    let filter = Filter { step: "hold-rooms".parse().ok(), version: Some(3), ..Filter::default() };
+    check(journal, &rows, filter, |row| row.error.is_some()).await;
+    for (step, version) in [("hold", 3), ("hold-rooms", 2)] {
+        let filter = Filter { step: step.parse().ok(), version: Some(version), ..Filter::default() };
+        assert_eq!(journal.list(&filter, 100).await.unwrap().sagas, []);
+    }
+    let filter = Filter { ids: vec![rows[7].id, rows[3].id, rows[7].id], ..Filter::default() };
+    check(journal, &rows, filter, |row| row.id == rows[3].id || row.id == rows[7].id).await;
     let filter = Filter { paused: true, ..Filter::default() };
     check(journal, &rows, filter, |row| row.paused).await;
     let (from, to) = (rows[10].created_at, rows[20].created_at);
@@ -118,7 +126,20 @@ pub(crate) async fn pages_follow_each_other_without_gaps(storage: &dyn Storage) 
             break;
         }
     }
-    let expected: Vec<_> = rows.into_iter().rev().filter(|row| filter.statuses.contains(&row.status)).collect();
+    let mut expected: Vec<_> = rows.into_iter().rev().filter(|row| filter.statuses.contains(&row.status)).collect();
+    assert_eq!(paged, expected);
+
+    filter = Filter { order: Order::Oldest, before: None, ..filter };
+    let mut paged = Vec::new();
+    loop {
+        let part = journal.list(&filter, 7).await.unwrap();
+        paged.extend(part.sagas.into_iter().map(|saga| saga.row));
+        filter.after = part.next.map(|place| place.id);
+        if part.next.is_none() {
+            break;
+        }
+    }
+    expected.reverse();
     assert_eq!(paged, expected);
 }
 

@@ -19,6 +19,9 @@ pub const JOB_PACE_DEFAULT: u16 = 10;
 /// The highest pace, in sagas a second: half of what a small machine can do at all.
 pub const JOB_PACE_MAX: u16 = 200;
 
+/// The most ids of one filter: more than a person selects, and a request of some 40 KiB.
+pub const SAGA_IDS_MAX: usize = 1_000;
+
 /// The conditions on sagas, those of the listing. All that are given must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -29,6 +32,9 @@ pub struct SagaFilter {
     /// The definition's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// The definition's version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<u32>,
     /// Exactly this business key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub business_key: Option<String>,
@@ -38,9 +44,18 @@ pub struct SagaFilter {
     /// Exactly this error group, as `hold-rooms/room_sold_out`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Failed at this step, however.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<StepName>,
     /// Only those that are paused.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub paused: bool,
+    /// The children of this saga.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<SagaId>,
+    /// Any of these, at most [`SAGA_IDS_MAX`]; every saga when empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ids: Vec<SagaId>,
     /// Started at that time or later.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_after: Option<DateTime<Utc>>,
