@@ -10,6 +10,7 @@ use contract::problem::Problem;
 use crate::{
     door::DoorError,
     frame::{Frame, Theme},
+    session::AFTER_THE_END,
 };
 
 /// A reason why there is no page.
@@ -40,7 +41,7 @@ struct FailurePage {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let (status, problem, advice) = match self {
-            Self::Door(DoorError::LoginEnded) => return Redirect::to("/ops/login").into_response(),
+            Self::Door(DoorError::LoginEnded) => return Redirect::to(AFTER_THE_END).into_response(),
             Self::Door(DoorError::Refused(problem)) => {
                 let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::BAD_GATEWAY);
                 (status, *problem, advice(status))

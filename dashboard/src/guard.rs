@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 
-use crate::cookies::FORWARDED_HOST;
+use crate::{cookies::FORWARDED_HOST, session::LOGIN};
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -24,11 +24,26 @@ pub(crate) async fn guard(request: Request, next: Next) -> Response {
         let words = "This was asked for by another site, and nothing was done.";
         return (StatusCode::FORBIDDEN, words).into_response();
     }
+    let is_fragment = is_fragment(request.headers());
     let mut response = next.run(request).await;
+    if is_fragment && leads_to_the_login(&response) {
+        response = StatusCode::FORBIDDEN.into_response();
+    }
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, POLICY);
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
+}
+
+/// A stream or a fragment cannot show a login page: it is refused, the script loads the page anew, and that can.
+fn is_fragment(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(header::ACCEPT).and_then(|accepted| accepted.to_str().ok()).unwrap_or_default();
+    accepted.contains("text/event-stream") || headers.contains_key("hx-request")
+}
+
+fn leads_to_the_login(response: &Response) -> bool {
+    let location = response.headers().get(header::LOCATION).and_then(|location| location.to_str().ok());
+    location.is_some_and(|location| location.starts_with(LOGIN))
 }
 
 /// Whether a browser says that one of our pages asks. Old ones name the page's origin only; a request that names neither

@@ -61,6 +61,12 @@ impl Session {
     }
 }
 
+/// The page on which a session begins.
+pub(crate) const LOGIN: &str = "/ops/login";
+
+/// Where a person goes whose session is over, although the browser still names it.
+pub(crate) const AFTER_THE_END: &str = "/ops/login?ended=yes";
+
 /// All sessions, by the digest of their names: what lies in memory logs nobody in.
 #[derive(Default)]
 pub(crate) struct Sessions(Mutex<HashMap<[u8; 32], Arc<Session>>>);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     extract::FromRequestParts,
-    http::{HeaderMap, Method, StatusCode, header, request::Parts},
+    http::{HeaderMap, Method, header, request::Parts},
     response::{Html, IntoResponse as _, Redirect, Response},
 };
 use chrono::{DateTime, Utc};
@@ -13,7 +13,7 @@ use crate::{
     app::App,
     cookies,
     frame::{Frame, Theme},
-    session::Session,
+    session::{AFTER_THE_END, LOGIN, Session},
 };
 
 /// The word of a browser for a request that another site's page began.
@@ -42,19 +42,16 @@ impl FromRequestParts<App> for Visitor {
         let address = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
         let name = cookies::read(&parts.headers, cookies::SESSION);
         let Some(session) = name.and_then(|name| app.sessions.find(name, now)) else {
-            return Err(unknown(parts, &address));
+            return Err(unknown(parts, &address, name.is_some()));
         };
         let theme = Theme::of(cookies::read(&parts.headers, cookies::THEME));
         Ok(Self { session, now, theme, address })
     }
 }
 
-fn unknown(parts: &Parts, address: &str) -> Response {
+/// The way to the login page; a browser that names a session had one, which is over.
+fn unknown(parts: &Parts, address: &str, ended: bool) -> Response {
     let says = |name, value: &str| header_text(&parts.headers, name).is_some_and(|text| text.contains(value));
-    // A stream or a fragment cannot show a login page: the script loads the page anew, and that can.
-    if says("accept", "text/event-stream") || parts.headers.contains_key("hx-request") {
-        return StatusCode::FORBIDDEN.into_response();
-    }
     // A browser keeps a strict cookie back when another site's page leads here. Asked again by our own page, it shows it.
     if says("sec-fetch-site", CROSS_SITE) && says("sec-fetch-mode", "navigate") {
         let page =
@@ -62,11 +59,13 @@ fn unknown(parts: &Parts, address: &str) -> Response {
         return ([(header::CACHE_CONTROL, "no-store")], Html(page)).into_response();
     }
     if parts.method == Method::GET {
-        let pairs = [("next", address)];
+        let pairs = [("next", address)].into_iter().chain(ended.then_some(("ended", "yes")));
         let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
-        Redirect::to(&format!("/ops/login?{query}")).into_response()
+        Redirect::to(&format!("{LOGIN}?{query}")).into_response()
+    } else if ended {
+        Redirect::to(AFTER_THE_END).into_response()
     } else {
-        Redirect::to("/ops/login").into_response()
+        Redirect::to(LOGIN).into_response()
     }
 }
 

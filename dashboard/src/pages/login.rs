@@ -18,11 +18,14 @@ use crate::{
     door::DoorError,
     failure::Failure,
     frame::{Frame, Theme},
-    session::{Person, Tokens},
+    session::{LOGIN, Person, Tokens},
 };
 
 /// Where a person goes who came for no page.
 const HOME: &str = "/ops";
+
+/// The words for a person whose session is over.
+const ENDED: &str = "Your session has ended. Log in again to go on.";
 
 #[derive(Template)]
 #[template(path = "login.html")]
@@ -30,7 +33,7 @@ struct LoginPage {
     frame: Frame,
     next: String,
     email: String,
-    /// The reason why the login before did not succeed.
+    /// The reason why the login before did not succeed, or is over.
     refused: Option<String>,
 }
 
@@ -39,6 +42,8 @@ struct LoginPage {
 pub(crate) struct Next {
     #[serde(default)]
     next: String,
+    /// Given when a session has ended.
+    ended: Option<String>,
 }
 
 pub(crate) async fn form(
@@ -46,7 +51,8 @@ pub(crate) async fn form(
     headers: HeaderMap,
     Query(asked): Query<Next>,
 ) -> Result<Response, Failure> {
-    page(&login_page(&app, &headers, &asked.next, String::new(), None))
+    let ended = asked.ended.map(|_| ENDED.to_owned());
+    page(&login_page(&app, &headers, &asked.next, String::new(), ended))
 }
 
 /// The form of the login page.
@@ -92,7 +98,7 @@ pub(crate) async fn end(State(app): State<App>, headers: HeaderMap) -> Result<Re
     if let Some(name) = cookies::read(&headers, cookies::SESSION) {
         app.sessions.end(name);
     }
-    with_session(&app, &headers, "", "/ops/login")
+    with_session(&app, &headers, "", LOGIN)
 }
 
 fn with_session(app: &App, headers: &HeaderMap, name: &str, to: &str) -> Result<Response, Failure> {
@@ -105,7 +111,7 @@ fn with_session(app: &App, headers: &HeaderMap, name: &str, to: &str) -> Result<
 
 fn login_page(app: &App, headers: &HeaderMap, next: &str, email: String, refused: Option<String>) -> LoginPage {
     let theme = Theme::of(cookies::read(headers, cookies::THEME));
-    let frame = Frame::new("Log in", None, theme, app.clock.now(), "/ops/login".to_owned());
+    let frame = Frame::new("Log in", None, theme, app.clock.now(), LOGIN.to_owned());
     LoginPage { frame, next: inside(next).to_owned(), email, refused }
 }
 
