@@ -227,6 +227,15 @@ impl Client {
         Ok((id("order_id")?, id("operation_id")?))
     }
 
+    /// Waits until the door is open and everything behind it is ready.
+    pub async fn until_ready(&self, limit: Duration, log: impl Fn() -> String) {
+        wait::until("an open door", limit, || async {
+            let ready = self.get("/ready").await.map_err(|error| format!("{error:#}\n{}", log()))?;
+            if ready.status == StatusCode::OK { Ok(()) } else { Err(format!("{ready:?}")) }
+        })
+        .await;
+    }
+
     /// Waits until an order is no longer pending.
     pub async fn until_settled(&self, order_id: &str, limit: Duration) -> Value {
         let path = format!("/v1/orders/{order_id}");

@@ -38,7 +38,7 @@ async fn an_order_outlives_the_process_however_that_ends_and_its_postgresql_does
     let data_folder = format!("--data-dir={}", data.display());
     let arguments = vec!["--logins-per-minute=0".to_owned(), data_folder.clone(), format!("--listen={door}")];
     let gateway = format!("http://{door}");
-    let mut sojourn = Program::start("sojourn", "sojourn", arguments, Vec::new(), folder.path()).unwrap();
+    let mut sojourn = Program::start("sojourn", "sojourn", arguments.clone(), Vec::new(), folder.path()).unwrap();
     until_open(&gateway, &sojourn).await;
 
     let client = Client::login(&gateway, "client@sojourn.example", "sojourn-development").await.unwrap();
@@ -81,6 +81,26 @@ async fn an_order_outlives_the_process_however_that_ends_and_its_postgresql_does
     assert_eq!(sojourn.terminate(ENDS_WITHIN).await.unwrap(), Some(0), "{}", sojourn.log_tail());
     assert!(!listens(&data), "SIGTERM leaves nothing behind");
     assert_eq!(sojourn.panics(), Vec::<String>::new());
+
+    let arguments = [arguments, vec!["--demo-traffic".to_owned()]].concat();
+    let mut sojourn = Program::start("traffic", "sojourn", arguments, Vec::new(), folder.path()).unwrap();
+    until_open(&gateway, &sojourn).await;
+    clients_come_by_themselves(&gateway, &sojourn).await;
+    assert_eq!(sojourn.interrupt(ENDS_WITHIN).await.unwrap(), Some(0), "{}", sojourn.log_tail());
+    assert_eq!(sojourn.panics(), Vec::<String>::new());
+}
+
+/// The traffic of the demonstration shows sagas of several kinds: some end well, some are undone, some are children.
+async fn clients_come_by_themselves(gateway: &str, sojourn: &Program) {
+    let operator = Client::login(gateway, "operator@sojourn.example", "sojourn-development").await.unwrap();
+    for kind in ["name=booking&status=completed", "name=order&status=compensated", "name=payment&status=completed"] {
+        wait::until(kind, SETTLED_WITHIN, || async {
+            let found = operator.get(&format!("/ops/api/sagas?{kind}")).await.map_err(|error| format!("{error:#}"))?;
+            let any = found.body["items"].as_array().is_some_and(|items| !items.is_empty());
+            if any { Ok(()) } else { Err(format!("{found:?}\n{}", sojourn.log_tail())) }
+        })
+        .await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -99,13 +119,7 @@ async fn a_taken_address_is_told_at_once_with_what_to_do_and_nothing_is_made() {
 }
 
 async fn until_open(gateway: &str, sojourn: &Program) {
-    let door = Client::stranger(gateway);
-    let what = format!("an open door\n{}", sojourn.log_tail());
-    wait::until(&what, OPEN_WITHIN, || async {
-        let ready = door.get("/ready").await.map_err(|error| format!("{error:#}\n{}", sojourn.log_tail()))?;
-        if ready.status == 200 { Ok(()) } else { Err(format!("{ready:?}")) }
-    })
-    .await;
+    Client::stranger(gateway).until_ready(OPEN_WITHIN, || sojourn.log_tail()).await;
 }
 
 async fn order(client: &Client, order_id: &str) -> Value {

@@ -21,6 +21,9 @@ use crate::child::Stop;
 /// The servers that tests and the benchmark run on.
 pub(crate) const SERVERS: [Tool; 2] = [Tool::PostgreSql, Tool::RabbitMq];
 
+/// Everything that tests need beside the Rust toolchain: each part that cannot be had fails them.
+pub(crate) const FOR_TESTS: [Tool; 3] = [Tool::PostgreSql, Tool::RabbitMq, Tool::Chromium];
+
 /// A PostgreSQL and a RabbitMQ that end with the task.
 pub(crate) struct Servers {
     postgres: Postgres,

@@ -15,7 +15,7 @@ use xtask::workspace;
 
 use crate::{
     child::{self, End, Stop, cargo},
-    servers::{self, SERVERS, Servers},
+    servers::{self, FOR_TESTS, SERVERS, Servers},
 };
 
 /// With a PostgreSQL of the user's, none has to be installed.
@@ -57,7 +57,7 @@ pub(crate) async fn test(arguments: Vec<String>, stop: &Stop) -> anyhow::Result<
          Ctrl-C stops everything.",
         if everything { "every test" } else { "the chosen tests" }
     );
-    servers::ensure(&SERVERS, stop).await?;
+    servers::ensure(&FOR_TESTS, stop).await?;
     // Tests that run the real programs need all of them, whichever tests were chosen. When all are chosen, programs and
     // tests are built as one: apart, cargo would build what they stand on twice, with different features.
     let targets = if everything { "--all-targets" } else { "--bins" };

@@ -1,4 +1,4 @@
-//! Where the servers' programs are: named by an environment variable, in the usual folders of the
+//! Where the servers' programs and the browser's driver are: named by an environment variable, in the usual folders of the
 //! system's packages, or on the PATH.
 
 use std::{
@@ -17,6 +17,8 @@ use crate::{
 pub const POSTGRESQL_BIN_VARIABLE: &str = "SOJOURN_POSTGRESQL_BIN";
 /// Names the script `rabbitmq-server` of an unpacked RabbitMQ (its `sbin/rabbitmq-server`).
 pub const RABBITMQ_SERVER_VARIABLE: &str = "SOJOURN_RABBITMQ_SERVER";
+/// Names the program `chromedriver`, which finds its browser itself.
+pub const CHROMEDRIVER_VARIABLE: &str = "SOJOURN_CHROMEDRIVER";
 
 /// Folders with one subfolder a version, each with `bin` in it.
 const POSTGRESQL_PARENTS: [&str; 4] = ["/usr/lib/postgresql", "/usr/libexec", "/opt/homebrew/opt", "/usr/local/opt"];
@@ -25,6 +27,8 @@ const RABBITMQ_PARENTS: [&str; 4] = ["/usr/lib/rabbitmq/lib", "/usr/lib64/rabbit
 /// Scripts that are the server itself, not a wrapper that changes the user.
 const RABBITMQ_SCRIPTS: [&str; 2] =
     ["/opt/homebrew/opt/rabbitmq/sbin/rabbitmq-server", "/usr/local/opt/rabbitmq/sbin/rabbitmq-server"];
+/// Folders of packages that keep the driver off the PATH.
+const CHROMEDRIVER_PLACES: [&str; 2] = ["/usr/lib/chromium/chromedriver", "/usr/lib64/chromium/chromedriver"];
 
 /// One installed PostgreSQL.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +77,16 @@ pub(crate) fn find_rabbitmq() -> Result<PathBuf, Error> {
     scripts.extend(RABBITMQ_SCRIPTS.iter().map(PathBuf::from));
     scripts.extend(on_path("rabbitmq-server").into_iter().filter(|script| !is_wrapper(script)));
     scripts.into_iter().find(|script| script.is_file()).ok_or_else(|| missing(Tool::RabbitMq, RABBITMQ_SERVER_VARIABLE))
+}
+
+/// Finds the program that drives Chromium.
+pub(crate) fn find_chromedriver() -> Result<PathBuf, Error> {
+    if let Some(named) = env::var_os(CHROMEDRIVER_VARIABLE) {
+        return Ok(PathBuf::from(named));
+    }
+    let places = on_path("chromedriver").into_iter().chain(CHROMEDRIVER_PLACES.iter().map(PathBuf::from));
+    let found = places.into_iter().find(|program| program.is_file());
+    found.ok_or_else(|| missing(Tool::Chromium, CHROMEDRIVER_VARIABLE))
 }
 
 fn postgres_bins() -> Vec<PathBuf> {

@@ -1,4 +1,4 @@
-//! Private PostgreSQL and RabbitMQ servers, started as child processes of the program that needs them.
+//! Private PostgreSQL and RabbitMQ servers, and a private ChromeDriver for tests, started as child processes of the program that needs them.
 //!
 //! `sojourn` keeps its data in one of these, and tests and benchmarks run on them, so that nobody has
 //! to set a server up and no server that is already on the machine is touched. Everything listens
@@ -18,6 +18,7 @@ pub mod packages;
 pub mod testing;
 
 mod binaries;
+mod chromedriver;
 mod error;
 mod folder;
 mod identity;
@@ -31,7 +32,8 @@ mod proxy;
 mod rabbitmq;
 mod secret;
 
-pub use binaries::{POSTGRESQL_BIN_VARIABLE, RABBITMQ_SERVER_VARIABLE};
+pub use binaries::{CHROMEDRIVER_VARIABLE, POSTGRESQL_BIN_VARIABLE, RABBITMQ_SERVER_VARIABLE};
+pub use chromedriver::ChromeDriver;
 pub use error::Error;
 pub use folder::Place;
 pub use postgres::{Postgres, PostgresOptions};

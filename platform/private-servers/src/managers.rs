@@ -1,12 +1,14 @@
-//! The servers that the system's packages hold, and the package managers that know them.
+//! The servers and the browser that the system's packages hold, and the package managers that know them.
 
 use crate::{identity::Identity, path::on_path};
 
-/// A server that can be had from the system's packages.
+/// A program that can be had from the system's packages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tool {
     PostgreSql,
     RabbitMq,
+    /// The browser with its driver.
+    Chromium,
 }
 
 /// Package managers, in the order in which they are looked for. Homebrew comes last: on Linux it stands beside
@@ -17,6 +19,7 @@ const MANAGERS: [Manager; 6] = [
         arguments: &["install", "-y", "--no-install-recommends"],
         postgres: "postgresql",
         rabbit: "rabbitmq-server",
+        browser: "chromium-driver",
         root: true,
     },
     Manager {
@@ -24,6 +27,7 @@ const MANAGERS: [Manager; 6] = [
         arguments: &["install", "-y"],
         postgres: "postgresql-server",
         rabbit: "rabbitmq-server",
+        browser: "chromedriver",
         root: true,
     },
     Manager {
@@ -31,6 +35,7 @@ const MANAGERS: [Manager; 6] = [
         arguments: &["add", "--update-cache"],
         postgres: "postgresql",
         rabbit: "rabbitmq-server",
+        browser: "chromium-chromedriver",
         root: true,
     },
     Manager {
@@ -38,6 +43,7 @@ const MANAGERS: [Manager; 6] = [
         arguments: &["-S", "--noconfirm", "--needed"],
         postgres: "postgresql",
         rabbit: "rabbitmq",
+        browser: "chromium",
         root: true,
     },
     Manager {
@@ -45,9 +51,17 @@ const MANAGERS: [Manager; 6] = [
         arguments: &["--non-interactive", "install"],
         postgres: "postgresql-server",
         rabbit: "rabbitmq-server",
+        browser: "chromedriver",
         root: true,
     },
-    Manager { program: "brew", arguments: &["install"], postgres: "postgresql@17", rabbit: "rabbitmq", root: false },
+    Manager {
+        program: "brew",
+        arguments: &["install"],
+        postgres: "postgresql@17",
+        rabbit: "rabbitmq",
+        browser: "chromedriver",
+        root: false,
+    },
 ];
 
 pub(crate) struct Manager {
@@ -55,6 +69,8 @@ pub(crate) struct Manager {
     pub(crate) arguments: &'static [&'static str],
     postgres: &'static str,
     rabbit: &'static str,
+    /// The driver's package, which brings the browser of its own version where they are two.
+    browser: &'static str,
     /// Whether it must run as root; Homebrew must not.
     pub(crate) root: bool,
 }
@@ -65,6 +81,7 @@ impl Tool {
         match self {
             Tool::PostgreSql => "PostgreSQL",
             Tool::RabbitMq => "RabbitMQ",
+            Tool::Chromium => "Chromium with ChromeDriver",
         }
     }
 }
@@ -78,6 +95,7 @@ impl Manager {
         match tool {
             Tool::PostgreSql => self.postgres,
             Tool::RabbitMq => self.rabbit,
+            Tool::Chromium => self.browser,
         }
     }
 
@@ -105,5 +123,6 @@ mod tests {
     fn the_command_for_a_person_names_the_package() {
         assert!(install_command(Tool::PostgreSql).contains("postgresql"));
         assert!(install_command(Tool::RabbitMq).contains("rabbitmq"));
+        assert!(install_command(Tool::Chromium).contains("chrom"));
     }
 }

@@ -1,4 +1,4 @@
-//! Gets a missing server from the system's packages. Only xtask calls this, on a developer's machine.
+//! Gets a missing server, or the browser, from the system's packages. Only xtask calls this, on a developer's machine.
 //!
 //! Installing a package must not start a server of the system, now or at the next boot: on Debian and
 //! its kin a `policy-rc.d` forbids it for the time of the installation, no cluster is made, and units
@@ -16,7 +16,7 @@ use std::{
 pub use crate::managers::{Tool, install_command};
 use crate::{
     Error,
-    binaries::{find_postgres, find_rabbitmq},
+    binaries::{find_chromedriver, find_postgres, find_rabbitmq},
     identity::Identity,
     managers::Manager,
     path::on_path,
@@ -58,6 +58,7 @@ fn is_installed(tool: Tool) -> bool {
     match tool {
         Tool::PostgreSql => find_postgres(None).is_ok(),
         Tool::RabbitMq => find_rabbitmq().is_ok(),
+        Tool::Chromium => find_chromedriver().is_ok(),
     }
 }
 
@@ -149,6 +150,7 @@ fn disable_unit(elevate: bool, tool: Tool) {
     let unit = match tool {
         Tool::PostgreSql => "postgresql.service",
         Tool::RabbitMq => "rabbitmq-server.service",
+        Tool::Chromium => return,
     };
     if !on_path("systemctl").is_empty() {
         let mut command = elevated(elevate, "systemctl");
@@ -206,6 +208,6 @@ mod tests {
 
     #[test]
     fn what_is_installed_is_not_missing() {
-        assert_eq!(missing(&[Tool::PostgreSql, Tool::RabbitMq]), []);
+        assert_eq!(missing(&[Tool::PostgreSql, Tool::RabbitMq, Tool::Chromium]), []);
     }
 }
