@@ -5,6 +5,7 @@
 mod admin;
 mod settings;
 mod system;
+mod traffic;
 
 use anyhow::Context;
 use settings::{Cli, Task};
@@ -28,7 +29,11 @@ async fn main() -> anyhow::Result<()> {
     let Some(started) = stop.run_until_cancelled(starting).await else { return Ok(()) };
     let system = started.context("Sojourn cannot start")?;
     system.announce(&cli);
+    let traffic = system.traffic(&cli)?;
     stop.cancelled().await;
+    if let Some(traffic) = traffic {
+        traffic.stop().await;
+    }
     system.stop().await;
     Ok(())
 }

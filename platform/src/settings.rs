@@ -31,6 +31,9 @@ pub(crate) struct Cli {
     /// The address of the door.
     #[arg(long, env = "SOJOURN_GATEWAY_LISTEN", default_value = gateway::settings::LISTEN_DEFAULT)]
     pub(crate) listen: SocketAddr,
+    /// Sends clients of the demonstration to the door, who book, pay and are refused, so that there is something to see.
+    #[arg(long, env = "SOJOURN_DEMO_TRAFFIC")]
+    pub(crate) demo_traffic: bool,
     #[command(flatten)]
     pub(crate) crowd: gateway::settings::Crowd,
     #[command(flatten)]
@@ -76,6 +79,10 @@ impl Cli {
             !self.common.is_production() || (self.database_url.is_some() && self.amqp_url.is_some()),
             "production keeps its data on real servers: set DATABASE_URL and AMQP_URL"
         );
+        ensure!(
+            !self.common.is_production() || !self.demo_traffic,
+            "the traffic of the demonstration books trips that nobody takes: production starts without --demo-traffic"
+        );
         self.domains.offer_keys(self.common.is_production())?;
         self.domains.payment.check(self.common.is_production())?;
         if let Some(url) = &self.database_url {
@@ -85,5 +92,18 @@ impl Cli {
             RabbitOptions::new(url.expose_secret(), "sojourn").context("AMQP_URL")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn production_takes_no_traffic_of_the_demonstration() {
+        let servers = ["--database-url=postgres://me:pw@127.0.0.1:1/x", "--amqp-url=amqp://me:pw@127.0.0.1:1/%2f"];
+        let arguments = ["sojourn", "--environment=production", "--demo-traffic"].into_iter().chain(servers);
+        let refused = Cli::try_parse_from(arguments).unwrap().check().unwrap_err().to_string();
+        assert!(refused.contains("--demo-traffic"), "{refused}");
     }
 }

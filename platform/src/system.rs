@@ -25,7 +25,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use worker_runtime::Worker;
 
-use crate::settings::Cli;
+use crate::{settings::Cli, traffic::Traffic};
 
 /// How many shards a new journal gets: one process needs no more, and each costs a connection.
 const SHARDS: u16 = 2;
@@ -115,6 +115,15 @@ impl System {
             if cli.amqp_url.is_some() { "RabbitMQ, as AMQP_URL says" } else { "within the process" }
         );
         println!("Ctrl-C stops everything.");
+    }
+
+    /// The traffic of the demonstration, where it is wished for.
+    pub(crate) fn traffic(&self, cli: &Cli) -> Result<Option<Traffic>> {
+        let password = cli.domains.user.demo_password(cli.common.is_production());
+        let Some(password) = password.filter(|_| cli.demo_traffic) else { return Ok(None) };
+        let door = url(reached(self.gateway.0.address))?;
+        println!("Clients of the demonstration book trips, until Ctrl-C: see {door}ops.");
+        Ok(Some(Traffic::start(door, worker_user::DEMO_CLIENT_EMAIL, password.clone(), kit::clock::system())))
     }
 
     /// Ends the parts: the door first, the database last.
