@@ -63,6 +63,7 @@
       "?": () => help?.showModal(),
       j: () => step(1),
       k: () => step(-1),
+      x: () => document.activeElement.closest?.("tr")?.querySelector(".select input")?.click(),
       g: () => { going = true; setTimeout(() => { going = false; }, 1000); },
     };
     if (acts[event.key]) {
@@ -70,6 +71,35 @@
       acts[event.key]();
     }
   });
+
+  // The selection: the button says how many there are, and does nothing without any.
+  const boxes = () => all("input[name=id][form=selection]");
+  const every = document.querySelector("[data-select-all]"), button = document.querySelector("[data-selected]");
+  const chosen = () => {
+    const some = boxes().filter((box) => box.checked).length;
+    button.disabled = some === 0;
+    button.textContent = some === 0 ? "Act on the selected" : `Act on ${some} selected`;
+    if (every) every.checked = some > 0 && some === boxes().length;
+  };
+  if (button) {
+    chosen();
+    if (every) every.hidden = false;
+    document.addEventListener("change", (event) => {
+      if (event.target === every) for (const box of boxes()) box.checked = every.checked;
+      chosen();
+    });
+  }
+
+  // A list never moves under the reader: it says how many sagas are newer.
+  const newer = document.querySelector("[data-newer]");
+  if (newer) setInterval(async () => {
+    if (document.hidden) return;
+    const answer = await fetch(newer.dataset.newer, { headers: { "hx-request": "true" } }).catch(() => null);
+    if (answer?.status === 403) location.reload();
+    const words = answer?.ok ? await answer.text() : "";
+    newer.hidden = words === "";
+    if (newer.textContent !== words) newer.textContent = words;
+  }, 5000);
 
   // Ids are copied whole.
   document.addEventListener("click", (event) => {

@@ -7,8 +7,11 @@ pub(crate) const SESSION: &str = "sojourn_ops";
 /// The cookie with the theme.
 pub(crate) const THEME: &str = "sojourn_theme";
 
-/// How long a browser remembers a theme, in seconds: a year.
-const THEME_SECONDS: u32 = 365 * 24 * 60 * 60;
+/// The cookie with the saved views of the list.
+pub(crate) const VIEWS: &str = "sojourn_views";
+
+/// How long a browser remembers a choice, in seconds: a year.
+const CHOICE_SECONDS: u32 = 365 * 24 * 60 * 60;
 
 /// The header in which the door tells by which host it was called.
 pub(crate) const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -31,10 +34,10 @@ pub(crate) fn session(name: &str, headers: &HeaderMap, production: bool) -> Opti
     HeaderValue::from_str(&text).ok()
 }
 
-/// Sets the theme's cookie.
-pub(crate) fn theme(word: &str, headers: &HeaderMap, production: bool) -> Option<HeaderValue> {
+/// Sets the cookie of a choice: the theme, the saved views.
+pub(crate) fn choice(name: &str, word: &str, headers: &HeaderMap, production: bool) -> Option<HeaderValue> {
     let secure = if needs_tls(headers, production) { "; Secure" } else { "" };
-    let text = format!("{THEME}={word}; Path=/ops; HttpOnly; SameSite=Strict; Max-Age={THEME_SECONDS}{secure}");
+    let text = format!("{name}={word}; Path=/ops; HttpOnly; SameSite=Strict; Max-Age={CHOICE_SECONDS}{secure}");
     HeaderValue::from_str(&text).ok()
 }
 

@@ -76,6 +76,8 @@ pub(crate) struct Frame {
     pub(crate) now: DateTime<Utc>,
     /// The text in the query bar.
     pub(crate) query: String,
+    /// True when the page says what is wrong with that text.
+    pub(crate) query_is_wrong: bool,
     /// The address of this page, to come back to.
     pub(crate) back: String,
 }
@@ -98,7 +100,7 @@ impl Frame {
         let people = person.as_ref().filter(|person| person.role == Role::Admin).map(|_| PEOPLE);
         let entry = |(word, address, icon)| Entry { word, address, icon, here: here(address) };
         let rail = RAIL.into_iter().chain(people).map(entry).collect();
-        Self { title: title.into(), person, rail, theme, now, query: String::new(), back }
+        Self { title: title.into(), person, rail, theme, now, query: String::new(), query_is_wrong: false, back }
     }
 
     /// True where the forms of acts have a sense: a viewer's would be refused.

@@ -8,10 +8,12 @@ pub(crate) mod errors;
 pub(crate) mod jobs;
 pub(crate) mod left_alone;
 pub(crate) mod login;
+pub(crate) mod new_job;
 pub(crate) mod overview;
 pub(crate) mod people;
 pub(crate) mod saga;
 pub(crate) mod sagas;
+pub(crate) mod saved_views;
 pub(crate) mod theme;
 
 use askama::Template;

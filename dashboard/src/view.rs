@@ -2,6 +2,7 @@
 
 pub(crate) mod acted;
 pub(crate) mod acts;
+pub(crate) mod columns;
 pub(crate) mod graph;
 pub(crate) mod groups;
 pub(crate) mod journal;
@@ -12,3 +13,4 @@ pub(crate) mod plan;
 pub(crate) mod prose;
 pub(crate) mod rows;
 pub(crate) mod times;
+pub(crate) mod views;

@@ -50,6 +50,6 @@ fn definition(view: &DefinitionView) -> Result<Definition, askama::Error> {
         steps: view.steps.len(),
         drawing: graph::draw(&nodes)?,
         findings: findings.map(|one| (one.rule.clone(), one.step.to_string(), one.message.clone())).collect(),
-        sagas: sagas::address(&format!("name:{}", view.name), None),
+        sagas: sagas::address(&format!("name:{}", view.name)),
     })
 }

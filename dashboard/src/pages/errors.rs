@@ -8,7 +8,7 @@ use axum::{
 use contract::{Page, orchestrator_api::ErrorGroup};
 use serde::Deserialize;
 
-use super::{jobs, page, paged};
+use super::{new_job, page, paged};
 use crate::{
     app::App,
     failure::Failure,
@@ -45,7 +45,7 @@ pub(crate) async fn list(
     let found: Page<ErrorGroup> = app.door.get(&visitor.session, "/errors", &paged(&asked.page)).await?;
     let lines = found.items.iter().map(|group| {
         let query = format!("name:{} error:{} status:needs_attention", group.name, group.error);
-        Line { group: groups::group(group, visitor.now), retry: jobs::address("retry", &query) }
+        Line { group: groups::group(group, visitor.now), retry: new_job::address("retry", &query) }
     });
     page(&ErrorsPage {
         frame: visitor.frame("Errors"),

@@ -1,28 +1,33 @@
-//! Jobs: one act on many sagas. The sagas that it would have are shown first; then it runs, canary first, and each saga
-//! has a result of its own.
+//! Jobs: one act on many sagas, carried out canary first and at a pace, with a result of its own for each saga.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use askama::Template;
 use axum::{
     Form,
     extract::{Path, Query, State},
-    response::{IntoResponse as _, Redirect, Response},
+    response::{
+        IntoResponse as _, Redirect, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
 };
 use chrono::{DateTime, Utc};
 use contract::{
-    Page, RequestId,
-    orchestrator_api::{
-        JOB_PACE_DEFAULT, JOB_PACE_MAX, JOB_SAGAS_MAX, Job, JobItem, JobOutcome, JobPreview, JobView, SagaFilter,
-        SagaQuery, SagaQueryError,
-    },
+    Page,
+    orchestrator_api::{Job, JobItem, JobOutcome, JobView},
 };
+use eventsource_stream::Eventsource as _;
+use futures::{StreamExt as _, stream};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::{page, paged, plain};
 use crate::{
     app::App,
+    door::DoorError,
     failure::Failure,
     frame::Frame,
+    session::Session,
     view::{
         marks::{self, Mark},
         names::{self, Id},
@@ -31,8 +36,8 @@ use crate::{
     visitor::Visitor,
 };
 
-/// The acts that a job can do without looking at each saga.
-const ACTS: [&str; 5] = ["retry", "cancel", "pause", "resume", "abandon"];
+/// Comments in between keep proxies from closing a quiet stream.
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(10);
 
 /// One job in the list, and the head of its page.
 struct JobRow {
@@ -110,15 +115,25 @@ struct Item {
     message: String,
 }
 
+/// The part of a job's page that its live stream brings anew.
 #[derive(Template)]
-#[template(path = "job.html")]
-struct JobPage {
-    frame: Frame,
+#[template(path = "job_live.html")]
+struct Live {
+    may_act: bool,
     job: JobRow,
     refusals: Vec<(String, u32)>,
     outcomes: Vec<(&'static str, bool)>,
     items: Vec<Item>,
     next: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "job.html")]
+struct JobPage {
+    frame: Frame,
+    live: String,
+    /// The address of the live stream, of a job that is not over.
+    stream: Option<String>,
 }
 
 pub(crate) async fn show(
@@ -128,14 +143,53 @@ pub(crate) async fn show(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Failure> {
     let id = plain(&id);
+    let live = look(&app, &visitor.session, &id, &asked, visitor.now).await?;
+    let pairs =
+        [("outcome", asked.outcome.as_str())].into_iter().chain(asked.page.as_deref().map(|page| ("page", page)));
+    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+    page(&JobPage {
+        frame: visitor.frame("Job"),
+        stream: (!live.job.over).then(|| format!("/ops/jobs/{id}/live?{query}")),
+        live: live.render()?,
+    })
+}
+
+/// The same page's content, each time that the job has gone on.
+pub(crate) async fn live(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path(id): Path<String>,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Failure> {
+    let (session, id) = (Arc::clone(&visitor.session), plain(&id));
+    let news = app.door.stream(&session, &format!("/jobs/{id}/events")).await?.bytes_stream().eventsource();
+    let events =
+        stream::unfold((app, session, id, news.boxed(), asked), |(app, session, id, mut news, asked)| async move {
+            let told = tokio::select! {
+                told = news.next() => told?.ok(),
+                () = app.stopping.cancelled() => None,
+            };
+            let now = app.clock.now();
+            if told.is_none() || session.is_over(now) {
+                return None;
+            }
+            let shown = look(&app, &session, &id, &asked, now).await.ok()?.render().ok()?;
+            Some((Ok::<_, Infallible>(Event::default().data(shown)), (app, session, id, news, asked)))
+        });
+    // A job that is over changes no more: the last word closes the stream for good.
+    let closed = stream::once(async { Ok(Event::default().event("end").data("{}")) });
+    Ok(Sse::new(events.chain(closed)).keep_alive(KeepAlive::new().interval(HEARTBEAT_EVERY)).into_response())
+}
+
+async fn look(app: &App, session: &Session, id: &str, asked: &Asked, now: DateTime<Utc>) -> Result<Live, DoorError> {
     let mut parameters = paged(&asked.page);
     if !asked.outcome.is_empty() {
         parameters.push(("outcome", asked.outcome.clone()));
     }
     let (at, items) = (format!("/jobs/{id}"), format!("/jobs/{id}/items"));
     let (view, items) = futures::try_join!(
-        app.door.get::<JobView>(&visitor.session, &at, &[]),
-        app.door.get::<Page<JobItem>>(&visitor.session, &items, &parameters),
+        app.door.get::<JobView>(session, &at, &[]),
+        app.door.get::<Page<JobItem>>(session, &items, &parameters),
     )?;
     let item = |item: &JobItem| Item {
         place: item.place,
@@ -143,9 +197,9 @@ pub(crate) async fn show(
         outcome: item.outcome.as_str(),
         message: [item.code.as_deref(), item.message.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(": "),
     };
-    page(&JobPage {
-        frame: visitor.frame("Job"),
-        job: row(&view.job, visitor.now),
+    Ok(Live {
+        may_act: session.person.may_act(),
+        job: row(&view.job, now),
         refusals: view.refusals.iter().map(|refusal| (refusal.code.clone(), refusal.sagas)).collect(),
         outcomes: JobOutcome::ALL.map(|one| (one.as_str(), one.as_str() == asked.outcome)).into(),
         items: items.items.iter().map(item).collect(),
@@ -153,116 +207,6 @@ pub(crate) async fn show(
             .next_page_token
             .map(|token| super::next(&format!("/ops/jobs/{id}?outcome={}", plain(&asked.outcome)), token.as_str())),
     })
-}
-
-/// The form of a new job.
-#[derive(Debug, Default, Clone, Deserialize)]
-#[serde(default)]
-pub(crate) struct NewJob {
-    act: String,
-    q: String,
-    pace: String,
-    canary: String,
-    reason: String,
-    request_id: String,
-}
-
-#[derive(Template)]
-#[template(path = "new_job.html")]
-struct NewJobPage {
-    frame: Frame,
-    acts: Vec<(&'static str, bool)>,
-    asked: NewJob,
-    words: String,
-    request_id: RequestId,
-    wrong: Option<String>,
-    preview: Option<Preview>,
-    pace_default: u16,
-    pace_max: u16,
-}
-
-/// The sagas that the job would have.
-struct Preview {
-    sagas: u32,
-    too_many: bool,
-    groups: Vec<PreviewGroup>,
-}
-
-/// Sagas of a preview that stand alike.
-struct PreviewGroup {
-    name: String,
-    version: u32,
-    mark: Mark,
-    error: String,
-    sagas: u32,
-}
-
-/// The address of the page that makes a job.
-pub(super) fn address(act: &str, query: &str) -> String {
-    let pairs = [("act", act), ("q", query)];
-    format!("/ops/jobs/new?{}", form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish())
-}
-
-/// The page of a new job: its sagas are shown before it can be made.
-pub(crate) async fn ask(
-    State(app): State<App>,
-    visitor: Visitor,
-    Query(asked): Query<NewJob>,
-) -> Result<Response, Failure> {
-    let (mut preview, mut wrong) = (None, None);
-    if !asked.q.trim().is_empty() {
-        match filter(&asked.q, visitor.now) {
-            Ok(filter) => {
-                let body = json!({ "filter": filter });
-                preview = Some(previewed(&app.door.post(&visitor.session, "/jobs/preview", &body).await?));
-            }
-            Err(words) => wrong = Some(words.to_string()),
-        }
-    }
-    let mut frame = visitor.frame("New job");
-    frame.query.clone_from(&asked.q);
-    page(&NewJobPage {
-        frame,
-        acts: ACTS.map(|act| (act, act == asked.act)).into(),
-        words: names::title(&asked.act),
-        asked,
-        request_id: kit::ids::request_id(),
-        wrong,
-        preview,
-        pace_default: JOB_PACE_DEFAULT,
-        pace_max: JOB_PACE_MAX,
-    })
-}
-
-fn previewed(preview: &JobPreview) -> Preview {
-    let group = |group: &contract::orchestrator_api::JobGroup| PreviewGroup {
-        name: names::title(&group.name),
-        version: group.version,
-        mark: marks::of_saga(group.status),
-        error: group.code.clone().unwrap_or_default(),
-        sagas: group.sagas,
-    };
-    let too_many = preview.sagas > JOB_SAGAS_MAX;
-    Preview { sagas: preview.sagas, too_many, groups: preview.groups.iter().map(group).collect() }
-}
-
-/// Makes the job.
-pub(crate) async fn create(
-    State(app): State<App>,
-    visitor: Visitor,
-    Form(asked): Form<NewJob>,
-) -> Result<Response, Failure> {
-    let act = ACTS.into_iter().find(|act| *act == asked.act).ok_or_else(|| Failure::Wrong("no such act".to_owned()))?;
-    let filter = filter(&asked.q, visitor.now).map_err(|wrong| Failure::Wrong(wrong.to_string()))?;
-    let mut body = json!({ "action": act, "filter": filter, "reason": asked.reason, "request_id": asked.request_id });
-    if let Ok(pace) = asked.pace.trim().parse::<u16>() {
-        body["pace"] = json!(pace);
-    }
-    if let Ok(canary) = asked.canary.trim().parse::<u32>() {
-        body["canary"] = json!({ "sagas": canary });
-    }
-    let job: Job = app.door.post(&visitor.session, "/jobs", &body).await?;
-    Ok(Redirect::to(&format!("/ops/jobs/{}", job.id)).into_response())
 }
 
 /// The reason of an act on a job.
@@ -283,9 +227,4 @@ pub(crate) async fn act(
     let body = json!({ "reason": asked.reason });
     let job: Job = app.door.post(&visitor.session, &format!("/jobs/{}/{act}", plain(&id)), &body).await?;
     Ok(Redirect::to(&format!("/ops/jobs/{}", job.id)).into_response())
-}
-
-/// The filter of a job for a query.
-fn filter(text: &str, now: DateTime<Utc>) -> Result<SagaFilter, SagaQueryError> {
-    SagaQuery::read(text, now)?.into_filter()
 }

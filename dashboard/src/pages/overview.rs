@@ -170,7 +170,7 @@ fn counts(open: &JobPreview, flow: Option<(&str, u32)>) -> Vec<Count> {
             None => format!("status:{}", status.as_str()),
         };
         let number = of.map(|group| u64::from(group.sagas)).sum();
-        Count { mark: marks::of_saga(status), number, address: sagas::address(&query, None) }
+        Count { mark: marks::of_saga(status), number, address: sagas::address(&query) }
     });
     counted.into()
 }

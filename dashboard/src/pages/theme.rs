@@ -23,7 +23,7 @@ pub(crate) struct Switch {
 pub(crate) async fn switch(State(app): State<App>, headers: HeaderMap, Form(asked): Form<Switch>) -> Response {
     let theme = Theme::of(Some(&asked.theme));
     let mut response = Redirect::to(inside(&asked.back)).into_response();
-    if let Some(cookie) = cookies::theme(theme.as_str(), &headers, app.production) {
+    if let Some(cookie) = cookies::choice(cookies::THEME, theme.as_str(), &headers, app.production) {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
     response

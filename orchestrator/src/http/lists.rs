@@ -44,6 +44,8 @@ pub(super) struct Asked {
     sort: SagaOrder,
     /// Only sagas older than this one: for a caller that pages by itself.
     before: Option<SagaId>,
+    /// Only sagas newer than this one.
+    after: Option<SagaId>,
     page_size: Option<u32>,
     page_token: Option<PageToken>,
 }
@@ -55,11 +57,11 @@ pub(super) async fn list(
 ) -> Result<Json<Page<SagaSummary>>, ApiError> {
     let limit = page_size(asked.page_size);
     let token = asked.page_token.clone();
-    let before = asked.before;
+    let (before, after) = (asked.before, asked.after);
     let one = asked.q.as_deref().and_then(|q| q.trim().parse::<SagaId>().ok());
     let mut filter = filter(asked)?;
     let described = format!("{filter:?}");
-    filter.before = before;
+    (filter.before, filter.after) = (before, after);
     if let Some(token) = token {
         let (id, holds_until): (SagaId, Option<DateTime<Utc>>) = page_token::read(&token, &described)?;
         match filter.order {

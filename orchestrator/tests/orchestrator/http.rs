@@ -1,6 +1,6 @@
 //! The interface itself: who may call, what is refused and how, pages, filters.
 
-use contract::saga::SagaStatus;
+use contract::{Page, orchestrator_api::RecordView, saga::SagaStatus};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -123,6 +123,31 @@ async fn a_journal_is_read_in_pages_each_with_where_the_saga_stood(rig: &Rig) {
         next = format!("&page_token={token}");
     }
     assert_eq!(json!(paged), serde_json::to_value(whole.items).unwrap());
+
+    // One that is longer than the largest page, read from its end.
+    let long = client.start("patient-trip", "").await;
+    for _ in 0..101 {
+        for action in ["pause", "resume"] {
+            assert_eq!(client.act(long, json!({ "action": action })).await.0, StatusCode::OK);
+        }
+    }
+    let page = async |query: &str| {
+        let (status, body) = client.get(&format!("/api/sagas/{long}/journal?{query}")).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        serde_json::from_value::<Page<RecordView>>(body).unwrap()
+    };
+    let seqs = |page: &Page<RecordView>| page.items.iter().map(|record| record.seq).collect::<Vec<_>>();
+    let newest = page("order=newest&page_size=200").await;
+    let token = newest.next_page_token.as_ref().unwrap().as_str().to_owned();
+    let older = page(&format!("order=newest&page_size=200&page_token={token}")).await;
+    let head = seqs(&newest)[0];
+    assert_eq!([seqs(&newest), seqs(&older)].concat(), (1..=head).rev().collect::<Vec<_>>());
+    assert_eq!(seqs(&page("order=newest&before=5&page_size=2").await), [4, 3]);
+    let acts = page("order=newest&entry=operator_acted&page_size=200").await;
+    assert!(
+        acts.items.iter().all(|record| record.entries.len() == 1 && record.entries[0]["entry"] == "operator_acted")
+    );
+    assert_eq!(acts.items.len(), 200);
 }
 
 async fn health_readiness_and_definitions_are_told(rig: &Rig) {

@@ -5,11 +5,11 @@
 //! | `POST /api/sagas` [`StartSaga`] | 201 / 200 [`SagaStarted`]; 404 unknown definition; 422; 503 + Retry-After. With `Prefer: wait=N` (RFC 7240) it answers at the saga's end, with its `status` |
 //! | `GET /api/starts?name&key` | the saga that a start with this key made, and the fingerprint of its request; 404 |
 //! | `GET /api/definitions` | [`Definitions`]: name, version, fingerprint, steps, the linter's findings |
-//! | `GET /api/sagas?status&name&version&business_key&owner&error&step&paused&parent&ids&q&created_after&created_before&holds_before&sort&before&page_size&page_token` | [`Page`](crate::Page) of [`SagaSummary`], in the order `sort` ([`SagaOrder`]) |
+//! | `GET /api/sagas?status&name&version&business_key&owner&error&step&paused&parent&ids&q&created_after&created_before&holds_before&sort&before&after&page_size&page_token` | [`Page`](crate::Page) of [`SagaSummary`], in the order `sort` ([`SagaOrder`]) |
 //! | `GET /api/errors?name&page_size&page_token` | [`Page`](crate::Page) of [`ErrorGroup`], by definition and error |
 //! | `GET /api/sagas/{id}` | [`SagaView`] |
 //! | `GET /api/sagas/{id}/explanation` | [`Explanation`]: why the saga is not moving |
-//! | `GET /api/sagas/{id}/journal?page_size&page_token` | [`Page`](crate::Page) of [`RecordView`], from the first on |
+//! | `GET /api/sagas/{id}/journal?order&before&entry&page_size&page_token` | [`Page`](crate::Page) of [`RecordView`], from the first on, or with `order=newest` from the last back |
 //! | `GET /api/sagas/{id}/events?owner` | server-sent events: `id: <seq>`, `event: record`, [`RecordView`]; then `event: end` |
 //! | `POST /api/sagas/{id}/actions` [`ActionRequest`] | 200 [`SagaView`]; 404; 409; 422 |
 //! | `POST /api/sagas/{id}/plan` [`Action`](crate::saga::Action) | 200 [`PlanView`]: what the action would lead to, without doing it; 404; 409 |
