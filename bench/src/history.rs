@@ -69,10 +69,10 @@ pub(crate) async fn run(history: History, queues: QueueKind) -> Result<()> {
     Ok(())
 }
 
-/// Writes `sagas` finished sagas over the last `weeks`, each with as many records as the benchmark's own sagas leave
+/// Writes `sagas` finished sagas over the last `weeks`, of 10,000 clients, one in ten declined, each with as many records as the benchmark's own sagas leave
 /// (shorter ones: the size of a record that is not read costs nothing), and lets PostgreSQL tidy up as it would have
 /// over time.
-async fn fill(database_url: &str, sagas: i64, weeks: u16) -> Result<()> {
+pub(crate) async fn fill(database_url: &str, sagas: i64, weeks: u16) -> Result<()> {
     let now = SystemClock.now();
     prepare(database_url, now, weeks).await?;
     let past = TimeDelta::weeks(i64::from(weeks));
@@ -96,14 +96,19 @@ async fn write(database_url: &str, first: i64, count: i64, begin: DateTime<Utc>,
     // An id as the orchestrator makes them: 48 bits of milliseconds, version 7, variant 2, random bits.
     sqlx::query(
         "WITH made AS MATERIALIZED (
-             SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0')
+             SELECT n, (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0')
                      || '7' || substr(md5(random()::text), 1, 3) || '8' || substr(md5(random()::text), 1, 15))::uuid AS id,
                     at
-             FROM (SELECT $3::timestamptz + interval '1 millisecond' * ($4 * ($1 + n)) AS at
+             FROM (SELECT n, $3::timestamptz + interval '1 millisecond' * ($4 * ($1 + n)) AS at
                    FROM generate_series(0, $2 - 1) n) times
          ), rows AS (
-             INSERT INTO saga (id, name, version, fingerprint, shard, status, business_key, created_at, updated_at, finished_at)
-             SELECT id, 'bench', 1, 'history', 0, 'completed', id::text, at, at, at FROM made
+             INSERT INTO saga (id, name, version, fingerprint, shard, status, business_key, owner, error, created_at,
+                               updated_at, finished_at, failed_at)
+             SELECT id, 'bench', 1, 'history', 0, CASE n % 10 WHEN 0 THEN 'compensated' ELSE 'completed' END,
+                    'ord_' || $1 + n, 'usr_' || n % 10000,
+                    CASE n % 10 WHEN 0 THEN 'authorize-payment/card_declined' END, at, at, at,
+                    CASE n % 10 WHEN 0 THEN at END
+             FROM made
          ), starts AS (
              INSERT INTO saga_start (name, key, saga_id, business_key, fingerprint, created_at)
              SELECT 'bench', id::text, id, id::text, id::text, at FROM made

@@ -11,6 +11,7 @@ mod latency;
 mod load;
 mod meter;
 mod orders;
+mod pages;
 mod parts;
 mod recovery;
 mod report;

@@ -86,7 +86,7 @@ pub(crate) async fn run(sleepers: usize, queues: QueueKind) -> Result<()> {
 }
 
 /// A saga that waits for a person, and sleeps.
-async fn stuck_saga(parts: &Sagas, journal: &mut PgConnection) -> Result<SagaId> {
+pub(crate) async fn stuck_saga(parts: &Sagas, journal: &mut PgConnection) -> Result<SagaId> {
     let input = BenchInput::new(kit::ids::uuid_v7(), true);
     let answer = start(parts, &start_of(SAGA_STUCK, input)?).await?;
     let id: SagaId = serde_json::from_value(answer["saga_id"].clone()).context("the id of the saga")?;
@@ -99,7 +99,7 @@ async fn stuck_saga(parts: &Sagas, journal: &mut PgConnection) -> Result<SagaId>
 }
 
 /// Copies a saga so many times.
-async fn copy(journal: &mut PgConnection, of: SagaId, count: usize) -> Result<Vec<SagaId>> {
+pub(crate) async fn copy(journal: &mut PgConnection, of: SagaId, count: usize) -> Result<Vec<SagaId>> {
     let shards = (0..SHARDS_DEFAULT).cycle();
     let copies: Vec<(SagaId, i32)> =
         shards.take(count).map(|shard| (kit::ids::saga_id(shard, SHARDS_DEFAULT), i32::from(shard))).collect();

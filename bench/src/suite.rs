@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use crate::{
     history::{self, History},
-    idle, orders, recovery,
+    idle, orders, pages, recovery,
     report::{self, Sample},
     sagas::Sagas,
     sleeping,
@@ -46,6 +46,10 @@ pub(crate) struct Plan {
     /// soon it serves again, and the memory that they take.
     #[arg(long, num_args = 0..=1, default_missing_value = "200000", value_parser = clap::value_parser!(u32).range(4..=10_000_000))]
     pub(crate) sleeping: Option<u32>,
+    /// Writes so many finished sagas into a journal instead (1000000 unless said otherwise), and measures how long the
+    /// pages of operators wait for the orchestrator.
+    #[arg(long, num_args = 0..=1, default_missing_value = "1000000", value_parser = clap::value_parser!(i64).range(10_000..=100_000_000))]
+    pub(crate) pages: Option<i64>,
     /// Measures instead what the programs use while there is nothing to do.
     #[arg(long)]
     pub(crate) idle: bool,
@@ -58,7 +62,12 @@ impl Plan {
 
     /// True when it asks for something in place of the tables.
     const fn is_special(&self) -> bool {
-        self.orders || self.recovery.is_some() || self.sleeping.is_some() || self.history > 0 || self.idle
+        self.orders
+            || self.recovery.is_some()
+            || self.sleeping.is_some()
+            || self.pages.is_some()
+            || self.history > 0
+            || self.idle
     }
 }
 
@@ -76,6 +85,9 @@ pub(crate) async fn run(plan: Plan) -> Result<()> {
     if let Some(queues) = plan.queues.first().copied() {
         if let Some(sleepers) = plan.sleeping {
             sleeping::run(usize::try_from(sleepers)?, queues).await?;
+        }
+        if let Some(sagas) = plan.pages {
+            pages::run(sagas, queues).await?;
         }
         if let (1.., Some(in_flight)) = (plan.history, plan.in_flight.iter().copied().max()) {
             let (sagas, weeks, runs, length) = (plan.history, plan.weeks, plan.runs, plan.length());

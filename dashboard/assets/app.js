@@ -46,7 +46,7 @@
     if (next) next.focus();
   };
   const help = document.getElementById("help");
-  const places = { o: "/ops", s: "/ops/sagas", a: "/ops/attention", j: "/ops/jobs", d: "/ops/definitions" };
+  const places = { o: "/ops", s: "/ops/sagas", a: "/ops/attention", j: "/ops/jobs", d: "/ops/definitions", e: "/ops/errors", m: "/ops/domains", l: "/ops/dead-letters", q: "/ops/quarantine", p: "/ops/processes", u: "/ops/audit" };
   let going = false;
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) {

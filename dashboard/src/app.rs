@@ -37,7 +37,7 @@ impl App {
     ) -> Result<Self, reqwest::Error> {
         Ok(Self(Arc::new(Inner {
             clock,
-            door: Door::new(&settings.gateway)?,
+            door: Door::new(&settings.gateway, settings.internal_token.clone())?,
             sessions: Sessions::default(),
             production: settings.production,
             stopping,

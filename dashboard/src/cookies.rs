@@ -16,6 +16,9 @@ const CHOICE_SECONDS: u32 = 365 * 24 * 60 * 60;
 /// The header in which the door tells by which host it was called.
 pub(crate) const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
+/// The header in which the door tells the address of the browser.
+pub(crate) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
 /// The hosts of this very machine, to which a browser speaks without TLS.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 

@@ -6,10 +6,17 @@ use contract::{
     problem::Problem,
     user::{Login, Refresh, Tokens as Issued},
 };
-use reqwest::{RequestBuilder, Response, StatusCode, Url, header};
+use reqwest::{
+    RequestBuilder, Response, StatusCode, Url,
+    header::{self, HeaderValue},
+};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::session::{Session, Tokens};
+use crate::{
+    cookies::FORWARDED_FOR,
+    session::{Session, Tokens},
+};
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -40,23 +47,24 @@ pub(crate) enum DoorError {
 /// A client of the door, for all sessions.
 pub(crate) struct Door {
     http: reqwest::Client,
+    internal_token: SecretString,
     base: String,
 }
 
 impl Door {
-    pub(crate) fn new(url: &Url) -> Result<Self, reqwest::Error> {
+    pub(crate) fn new(url: &Url, internal_token: SecretString) -> Result<Self, reqwest::Error> {
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .tcp_nodelay(true)
             .no_proxy()
             .build()?;
-        Ok(Self { http, base: url.as_str().trim_end_matches('/').to_owned() })
+        Ok(Self { http, internal_token, base: url.as_str().trim_end_matches('/').to_owned() })
     }
 
-    /// Trades a password for tokens.
-    pub(crate) async fn log_in(&self, login: &Login) -> Result<Tokens, DoorError> {
-        self.tokens("/v1/auth/login", login).await
+    /// Trades a password for tokens, in the name of the browser at an address.
+    pub(crate) async fn log_in(&self, login: &Login, browser: Option<&HeaderValue>) -> Result<Tokens, DoorError> {
+        self.tokens("/v1/auth/login", login, browser).await
     }
 
     /// Whether a token opens the operators' interface; a client's does not.
@@ -103,8 +111,16 @@ impl Door {
         Ok(url)
     }
 
-    async fn tokens(&self, path: &str, body: &impl Serialize) -> Result<Tokens, DoorError> {
+    /// The installation's token tells the door that the browser was counted when it asked for the page.
+    async fn tokens(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        browser: Option<&HeaderValue>,
+    ) -> Result<Tokens, DoorError> {
         let request = self.http.post(format!("{}{path}", self.base)).timeout(ANSWER_TIMEOUT).json(body);
+        let request = request.bearer_auth(self.internal_token.expose_secret());
+        let request = browser.into_iter().fold(request, |request, browser| request.header(FORWARDED_FOR, browser));
         let issued: Issued = read(self.send(request).await?).await?;
         Ok(Tokens { access: issued.access_token, refresh: issued.refresh_token })
     }
@@ -133,7 +149,10 @@ impl Door {
         let mut tokens = session.tokens.lock().await;
         if tokens.access == stale {
             let refresh = Refresh { refresh_token: tokens.refresh.clone() };
-            *tokens = self.tokens("/v1/auth/refresh", &refresh).await?;
+            *tokens = self.tokens("/v1/auth/refresh", &refresh, None).await?;
+            if let Some(claims) = tokens.claims() {
+                session.is_now(claims.role);
+            }
         }
         Ok(tokens.access.clone())
     }

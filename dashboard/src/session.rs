@@ -6,8 +6,9 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
-use contract::user::Role;
+use contract::user::{Claims, Role};
 use sha2::{Digest as _, Sha256};
 
 /// How long a session lasts without a request: a break, not an evening.
@@ -24,6 +25,14 @@ const SESSIONS_MAX: usize = 1_000;
 pub(crate) struct Tokens {
     pub(crate) access: String,
     pub(crate) refresh: String,
+}
+
+impl Tokens {
+    /// What the access token says. It came from the door itself, so that its signature is the door's business.
+    pub(crate) fn claims(&self) -> Option<Claims> {
+        let payload = BASE64_URL_SAFE_NO_PAD.decode(self.access.split('.').nth(1)?).ok()?;
+        serde_json::from_slice(&payload).ok()
+    }
 }
 
 /// The person of a session, as the door's token names them.
@@ -43,7 +52,8 @@ impl Person {
 
 /// One login of one browser.
 pub(crate) struct Session {
-    pub(crate) person: Person,
+    /// With the role that the newest token names.
+    person: Mutex<Person>,
     /// Behind a lock across waits: a refresh token works once, so one request refreshes and the others wait.
     pub(crate) tokens: tokio::sync::Mutex<Tokens>,
     begun: DateTime<Utc>,
@@ -51,6 +61,15 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    pub(crate) fn person(&self) -> Person {
+        self.person.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes over what a fresh token says: a changed role voids the one before.
+    pub(crate) fn is_now(&self, role: Role) {
+        self.person.lock().unwrap_or_else(PoisonError::into_inner).role = role;
+    }
+
     fn last_seen(&self) -> DateTime<Utc> {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -82,7 +101,8 @@ impl Sessions {
                 sessions.remove(&oldest);
             }
         }
-        let session = Session { person, tokens: tokio::sync::Mutex::new(tokens), begun: now, seen: Mutex::new(now) };
+        let (person, tokens) = (Mutex::new(person), tokio::sync::Mutex::new(tokens));
+        let session = Session { person, tokens, begun: now, seen: Mutex::new(now) };
         sessions.insert(digest(name), Arc::new(session));
     }
 
@@ -139,6 +159,19 @@ mod tests {
             assert!(sessions.find("a", at(minutes)).is_some(), "{minutes}");
         }
         assert!(sessions.find("a", at(720)).is_none());
+    }
+
+    #[test]
+    fn a_fresh_token_brings_the_role_of_now() {
+        let sessions = Sessions::default();
+        begin(&sessions, "a", at(0));
+        let claims = r#"{"iss":"","aud":"","jti":"","sub":"usr_01900000000070008000000000000003","role":"operator","iat":0,"exp":1}"#;
+        let access = format!("x.{}.x", BASE64_URL_SAFE_NO_PAD.encode(claims));
+        let claims = Tokens { access, refresh: String::new() }.claims();
+        let session = sessions.find("a", at(1)).unwrap();
+        assert!(!session.person().may_act());
+        session.is_now(claims.unwrap().role);
+        assert!(session.person().may_act());
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub(crate) struct Visitor {
 impl Visitor {
     /// The frame of the page that was asked for.
     pub(crate) fn frame(&self, title: impl Into<String>) -> Frame {
-        Frame::new(title, Some(self.session.person.clone()), self.theme, self.now, self.address.clone())
+        Frame::new(title, Some(self.session.person()), self.theme, self.now, self.address.clone())
     }
 }
 

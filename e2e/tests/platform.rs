@@ -177,6 +177,7 @@ async fn operators_have_pages(gateway: &str, order_id: &str) {
     let live = browser.open(&format!("{saga}/live?tab=steps")).await.unwrap();
     assert!(live.text.contains("completed") && live.text.contains("event: end"), "{live:?}");
     an_act_is_sent(&browser, &saga).await;
+    lists_are_asked_for(&browser, saga.trim_start_matches("/ops/sagas/")).await;
 
     let pause = [("scope", "order@2:hold-rooms"), ("reason", "the page of pauses")];
     let shown = browser.send("/ops/domains", &pause).await.unwrap();
@@ -194,6 +195,30 @@ async fn operators_have_pages(gateway: &str, order_id: &str) {
 
     assert_eq!(browser.send("/ops/logout", &[]).await.unwrap().status, 303);
     assert_eq!(browser.open("/ops").await.unwrap().status, 303, "the session is over, whatever the browser keeps");
+}
+
+/// The list says what is wrong with a query and keeps it, shows the columns that are chosen, and leads to a job.
+async fn lists_are_asked_for(browser: &Pages, saga: &str) {
+    let page = async |path: &str| {
+        let shown = browser.open(path).await.unwrap();
+        assert_eq!(shown.status, 200, "{path}: {shown:?}");
+        shown.text
+    };
+    let wrong = page("/ops/sagas?q=colour%3Ared").await;
+    assert!(wrong.contains("is no term") && wrong.contains("value=\"colour:red\""), "{wrong}");
+    let chosen = page("/ops/sagas?q=sort%3Aoldest&columns=client&columns=started").await;
+    assert!(chosen.contains("<th>Client</th>") && !chosen.contains("<th>Business key</th>"), "{chosen}");
+    assert!(chosen.contains("aria-sort=\"ascending\""), "{chosen}");
+    assert!(page("/ops/sagas/newer?q=name%3Aorder").await.ends_with(" new"));
+    assert_eq!(page(&format!("/ops/sagas/newer?q={saga}&after={saga}")).await, "");
+    let job = page(&format!("/ops/jobs/new?act=retry&id={saga}")).await;
+    assert!(job.contains("Selected sagas: 1") && job.contains("No open saga matches"), "{job}");
+    let acts = page(&format!("/ops/sagas/{saga}?tab=journal&entry=timer_fired")).await;
+    assert!(acts.contains("No entry of this kind"), "{acts}");
+    let view = [("name", "Red ones"), ("query", "q=colour%3Ared")];
+    let kept = browser.send("/ops/views", &view).await.unwrap();
+    assert_eq!((kept.status, kept.location.as_deref()), (303, Some("/ops/sagas?q=colour%3Ared")), "{kept:?}");
+    assert!(kept.set_cookie.as_deref().is_some_and(|cookie| cookie.starts_with("sojourn_views=Red+ones=")), "{kept:?}");
 }
 
 /// An act goes out with the plan's record and comes back with the saga's own reason; the audit log has both.
@@ -236,6 +261,13 @@ async fn admins_manage_people(gateway: &str, password: &str) {
     let row = people.split("<tr>").find(|row| row.contains(VIEWER)).unwrap_or_else(|| panic!("{people}"));
     let begin = row.find("/ops/people/").unwrap_or_else(|| panic!("{row}"));
     let role: String = row[begin..].chars().take_while(|letter| *letter != '"').collect();
+    let may_act = [("role", "operator"), ("reason", "has learned it")];
+    assert_eq!(admin.send(&role, &may_act).await.unwrap().status, 303);
+    wait::until("the new role on the pages", OPEN_WITHIN, || async {
+        let shown = viewer.open("/ops/domains").await.map_err(|error| format!("{error:#}"))?;
+        if shown.text.contains("New pause") { Ok(()) } else { Err(format!("{shown:?}")) }
+    })
+    .await;
     let disable = role.replace("/role", "/disable");
     assert_eq!(admin.send(&disable, &[("reason", "gone")]).await.unwrap().status, 303);
     assert!(admin.open("/ops/people").await.unwrap().text.contains("Let in again"));

@@ -20,7 +20,17 @@ const NETWORK_MASK: u128 = !0 << 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct ClientAddress(IpAddr);
 
+/// The mark of a request that shows the installation's token: the dashboard logs a browser in, which was counted when it
+/// asked the dashboard for that.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FromInside;
+
 impl ClientAddress {
+    /// The address in whose name a part of the installation asks. Only for requests that show its token.
+    pub(crate) fn told(headers: &HeaderMap) -> Option<Self> {
+        headers.get(FORWARDED_FOR)?.to_str().ok()?.parse().ok().map(Self::of)
+    }
+
     pub(crate) fn of(address: IpAddr) -> Self {
         Self(match address.to_canonical() {
             IpAddr::V4(address) => address.into(),

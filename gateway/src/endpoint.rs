@@ -18,7 +18,7 @@ use kit::http::{ApiError, Calls};
 
 use crate::{
     access::{self, Access},
-    address::ClientAddress,
+    address::{ClientAddress, FromInside},
     app::App,
     connections::Kind,
     throttle::too_many,
@@ -163,6 +163,9 @@ async fn throttle(
     request: Request,
     next: Next,
 ) -> Response {
+    if request.extensions().get::<FromInside>().is_some() {
+        return next.run(request).await;
+    }
     let allowance = match (access, limit) {
         (Access::Public | Access::Browser, Limit::Login) => &app.logins,
         (Access::Public, Limit::Read) => &app.searches,

@@ -13,6 +13,7 @@ use kit::http::{ApiError, shows_token};
 use secrecy::SecretString;
 
 use crate::{
+    address::{ClientAddress, FromInside},
     hop::{REQUEST_ID, TRACEPARENT},
     settings::Settings,
 };
@@ -50,7 +51,14 @@ pub(crate) fn around(router: Router, settings: &Settings) -> Router {
 }
 
 async fn check(State(checks): State<Checks>, mut request: Request, next: Next) -> Response {
-    let metrics = request.uri().path() == "/metrics" && !shows_token(request.headers(), &checks.internal_token);
+    let inside = shows_token(request.headers(), &checks.internal_token);
+    let metrics = request.uri().path() == "/metrics" && !inside;
+    if inside {
+        request.extensions_mut().insert(FromInside);
+        if let Some(browser) = ClientAddress::told(request.headers()) {
+            request.extensions_mut().insert(browser);
+        }
+    }
     clean(request.headers_mut());
     let mut response = if metrics {
         // The numbers of a business are not for its clients; that there are any is not either.

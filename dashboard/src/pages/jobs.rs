@@ -198,7 +198,7 @@ async fn look(app: &App, session: &Session, id: &str, asked: &Asked, now: DateTi
         message: [item.code.as_deref(), item.message.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(": "),
     };
     Ok(Live {
-        may_act: session.person.may_act(),
+        may_act: session.person().may_act(),
         job: row(&view.job, now),
         refusals: view.refusals.iter().map(|refusal| (refusal.code.clone(), refusal.sagas)).collect(),
         outcomes: JobOutcome::ALL.map(|one| (one.as_str(), one.as_str() == asked.outcome)).into(),

@@ -7,8 +7,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse as _, Redirect, Response},
 };
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use contract::user::{Claims, Login, Role};
+use contract::user::{Login, Role};
 use serde::Deserialize;
 
 use super::page;
@@ -71,7 +70,7 @@ pub(crate) async fn begin(
     Form(asked): Form<Credentials>,
 ) -> Result<Response, Failure> {
     let login = Login { email: asked.email.trim().to_owned(), password: asked.password };
-    let entered = match app.door.log_in(&login).await {
+    let entered = match app.door.log_in(&login, headers.get(cookies::FORWARDED_FOR)).await {
         Ok(tokens) => app.door.lets_in(&tokens).await.map(|()| tokens),
         Err(error) => Err(error),
     };
@@ -135,13 +134,11 @@ fn words(error: &DoorError) -> String {
     }
 }
 
-/// The person as the token names them. It came from the door itself, so that its signature is the door's business.
+/// The person as the token names them.
 fn person(email: &str, tokens: &Tokens) -> Person {
-    let payload = tokens.access.split('.').nth(1).and_then(|part| BASE64_URL_SAFE_NO_PAD.decode(part).ok());
-    let claims = payload.and_then(|json| serde_json::from_slice::<Claims>(&json).ok());
     // A token that does not read says nothing of rights: the least that these pages know.
     let (user_id, role) =
-        claims.map_or_else(|| (String::new(), Role::Viewer), |claims| (claims.sub.to_string(), claims.role));
+        tokens.claims().map_or_else(|| (String::new(), Role::Viewer), |claims| (claims.sub.to_string(), claims.role));
     Person { email: email.to_owned(), user_id, role }
 }
 

@@ -69,7 +69,7 @@ pub(crate) async fn list(
     let row = |person: &Person| {
         let id = person.user_id.to_string();
         Row {
-            you: id == visitor.session.person.user_id,
+            you: id == visitor.session.person().user_id,
             id,
             email: person.email.clone(),
             name: person.name.clone(),

@@ -1,6 +1,6 @@
 //! The page of a saga: the business first, what it holds, why it stands; then its steps, and what has happened to it.
 
-use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use askama::Template;
 use axum::{
@@ -84,6 +84,8 @@ pub(crate) struct Asked {
     tab: Tab,
     /// Of the journal, the records before this one.
     before: Option<u64>,
+    /// Of the journal, the entries of this kind.
+    entry: Option<String>,
 }
 
 /// One step in the table.
@@ -114,6 +116,8 @@ enum Content {
         records: Vec<journal::Row>,
         /// The first record that is shown, where others came before it.
         older: Option<u64>,
+        /// The kind of the entries that are shown; all when empty.
+        kind: String,
     },
     Tree(Vec<Member>),
     Audit(Vec<AuditRow>),
@@ -157,6 +161,7 @@ struct SagaPage {
     id: String,
     tab: &'static str,
     before: Option<u64>,
+    entry: String,
     live: String,
     ended: bool,
 }
@@ -174,6 +179,7 @@ pub(crate) async fn show(
         id,
         tab: asked.tab.as_str(),
         before: asked.before,
+        entry: asked.entry.unwrap_or_default(),
         ended: live.ended,
         live: live.render()?,
     })
@@ -236,7 +242,7 @@ async fn look(app: &App, session: &Session, id: &str, asked: &Asked, now: DateTi
     )?;
     let content = content(app, session, &view, asked, now).await?;
     let saga = &view.summary;
-    let (chosen, others) = acts::acts(&why, session.person.may_act());
+    let (chosen, others) = acts::acts(&why, session.person().may_act());
     let nodes = graph::needed(&view.steps);
     Ok(Live {
         title: format!("{} {}", names::title(&saga.name), names::shortened(&saga.business_key)),
@@ -277,9 +283,10 @@ async fn content(
     Ok(match asked.tab {
         Tab::Steps => Content::Steps(view.steps.iter().map(|step| step_row(step, now)).collect()),
         Tab::Journal => {
-            let records = newest(app, session, &id, asked.before).await?;
-            let older = records.front().map(|first| first.seq).filter(|first| *first > 1);
-            Content::Journal { records: records.iter().rev().map(|record| journal::row(record, now)).collect(), older }
+            let part = newest(app, session, &id, asked).await?;
+            let older = part.items.last().map(|first| first.seq).filter(|_| part.next_page_token.is_some());
+            let records = part.items.iter().map(|record| journal::row(record, now)).collect();
+            Content::Journal { records, older, kind: asked.entry.clone().unwrap_or_default() }
         }
         Tab::Tree => {
             let tree: SagaTree = app.door.get(session, &path(&id, "/tree"), &[]).await?;
@@ -296,27 +303,12 @@ async fn content(
     })
 }
 
-/// The newest records of a journal, up to the one before `before`. The interface pages from the first record on.
-async fn newest(
-    app: &App,
-    session: &Session,
-    id: &str,
-    before: Option<u64>,
-) -> Result<VecDeque<RecordView>, DoorError> {
-    let (mut kept, mut token) = (VecDeque::new(), None);
-    loop {
-        let mut asked = vec![("page_size", RECORDS.to_string())];
-        asked.extend(token.map(|token| ("page_token", token)));
-        let part: Page<RecordView> = app.door.get(session, &path(id, "/journal"), &asked).await?;
-        let wanted = part.items.len();
-        kept.extend(part.items.into_iter().take_while(|record| before.is_none_or(|before| record.seq < before)));
-        kept.drain(..kept.len().saturating_sub(RECORDS));
-        token = part.next_page_token.map(|token| token.as_str().to_owned());
-        let reached = before.is_some_and(|before| kept.back().is_none_or(|last| last.seq + 1 >= before));
-        if token.is_none() || wanted == 0 || reached {
-            return Ok(kept);
-        }
-    }
+/// The newest records of a journal, up to the one before `before`, of one kind of entry or of all.
+async fn newest(app: &App, session: &Session, id: &str, asked: &Asked) -> Result<Page<RecordView>, DoorError> {
+    let mut part = vec![("order", "newest".to_owned()), ("page_size", RECORDS.to_string())];
+    part.extend(asked.before.map(|before| ("before", before.to_string())));
+    part.extend(asked.entry.iter().filter(|entry| !entry.is_empty()).map(|entry| ("entry", entry.clone())));
+    app.door.get(session, &path(id, "/journal"), &part).await
 }
 
 fn family(tree: &SagaTree, depth: usize, here: &str, now: DateTime<Utc>, members: &mut Vec<Member>) {

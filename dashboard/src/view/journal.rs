@@ -9,6 +9,19 @@ use super::{
     times::{self, Moment},
 };
 
+/// The kinds of entries that are looked for alone, in words.
+pub(crate) const KINDS: [(&str, &str); 9] = [
+    ("operator_acted", "acts of operators"),
+    ("command_dispatched", "commands sent"),
+    ("command_done", "commands done"),
+    ("command_refused", "commands refused"),
+    ("command_failed", "attempts failed"),
+    ("compensation_started", "turned around"),
+    ("attention_needed", "a person needed"),
+    ("signal_received", "signals heard"),
+    ("timer_fired", "times that came"),
+];
+
 /// A record with its entries.
 pub(crate) struct Row {
     pub(crate) seq: u64,

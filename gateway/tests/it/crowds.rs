@@ -69,6 +69,17 @@ async fn an_address_that_logs_in_or_searches_too_often_waits_and_others_are_serv
     assert!(!asked_since, "what is refused reaches nobody");
     assert_eq!(login(&house, &other, "correct horse battery").await.status, 200);
     assert_eq!(Said::of(other.get(house.url(SEARCH))).await.status, 200);
+
+    // The dashboard logs in for browsers that were counted when they asked it to; each has its own wrong passwords.
+    for (browser, password, status) in [
+        ("203.0.113.9", "correct horse battery", 200),
+        ("203.0.113.9", "x", 401),
+        ("203.0.113.10", "correct horse battery", 200),
+    ] {
+        let body = json!({ "email": "a@b.org", "password": password });
+        let inside = flood.post(house.url("/v1/auth/login")).bearer_auth("development-internal-token").json(&body);
+        assert_eq!(Said::of(inside.header("x-forwarded-for", browser)).await.status, status);
+    }
 }
 
 #[tokio::test]
