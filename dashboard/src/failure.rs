@@ -23,6 +23,9 @@ pub(crate) enum Failure {
     /// The address or the form is not one of ours.
     #[error("{0}")]
     Wrong(String),
+    /// The person's role does not allow what the page is for.
+    #[error("{0}")]
+    NotAllowed(&'static str),
 }
 
 /// The page of a failure.
@@ -55,6 +58,10 @@ impl IntoResponse for Failure {
                 tracing::error!(%error, "a page could not be drawn");
                 let problem = own(500, "internal", "The page could not be drawn.".to_owned());
                 (StatusCode::INTERNAL_SERVER_ERROR, problem, "The fault is ours, and in the log.")
+            }
+            Self::NotAllowed(why) => {
+                let (status, advice) = (StatusCode::FORBIDDEN, "Nothing was done. Ask an admin for the role.");
+                (status, own(403, "role_missing", why.to_owned()), advice)
             }
             Self::Wrong(detail) => {
                 (StatusCode::BAD_REQUEST, own(400, "query_invalid", detail), "Nothing was done. Go back and change it.")

@@ -5,13 +5,17 @@ use contract::user::Role;
 
 use crate::{assets, session::Person};
 
+/// The entry of the rail that has a number.
+const APPROVALS: &str = "Approvals";
+
 /// The entries of the rail: word, address, icon.
-const RAIL: [(&str, &str, &str); 10] = [
+const RAIL: [(&str, &str, &str); 11] = [
     ("Overview", "/ops", "overview"),
     ("Sagas", "/ops/sagas", "sagas"),
     ("Attention", "/ops/attention", "attention"),
     ("Errors", "/ops/errors", "errors"),
     ("Jobs", "/ops/jobs", "jobs"),
+    (APPROVALS, "/ops/approvals", "approvals"),
     ("Definitions", "/ops/definitions", "definitions"),
     ("Domains", "/ops/domains", "domains"),
     ("Dead letters", "/ops/dead-letters", "letters"),
@@ -28,6 +32,13 @@ pub(crate) struct Entry {
     pub(crate) address: &'static str,
     pub(crate) icon: &'static str,
     pub(crate) here: bool,
+}
+
+impl Entry {
+    /// The address of the number beside the word.
+    pub(crate) fn counted_at(&self) -> Option<&'static str> {
+        (self.word == APPROVALS).then_some("/ops/approvals/count")
+    }
 }
 
 /// The theme of the pages: the system's, or the one that the person chose.

@@ -1,7 +1,9 @@
 //! The pages, a file each: what is asked of the door, and how it is laid out for its template.
 
 pub(crate) mod acts;
+pub(crate) mod approvals;
 pub(crate) mod audit;
+mod children;
 pub(crate) mod definitions;
 pub(crate) mod domains;
 pub(crate) mod errors;
@@ -11,6 +13,7 @@ pub(crate) mod login;
 pub(crate) mod new_job;
 pub(crate) mod overview;
 pub(crate) mod people;
+pub(crate) mod reveal;
 pub(crate) mod saga;
 pub(crate) mod sagas;
 pub(crate) mod saved_views;
@@ -45,4 +48,9 @@ fn next(address: &str, token: &str) -> String {
 /// An id or word as it may stand in an address.
 fn plain(text: &str) -> String {
     text.chars().filter(|letter| letter.is_ascii_alphanumeric() || *letter == '_').collect()
+}
+
+/// The path of a saga in the operators' interface. What is no id finds nothing there.
+fn path(id: &str, below: &str) -> String {
+    format!("/sagas/{}{below}", plain(id))
 }

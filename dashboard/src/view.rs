@@ -2,15 +2,20 @@
 
 pub(crate) mod acted;
 pub(crate) mod acts;
+pub(crate) mod approvals;
 pub(crate) mod columns;
+pub(crate) mod form;
 pub(crate) mod graph;
 pub(crate) mod groups;
 pub(crate) mod journal;
 pub(crate) mod ledger;
 pub(crate) mod marks;
 pub(crate) mod names;
+pub(crate) mod payloads;
 pub(crate) mod plan;
 pub(crate) mod prose;
 pub(crate) mod rows;
+pub(crate) mod timeline;
 pub(crate) mod times;
 pub(crate) mod views;
+pub(crate) mod waits;

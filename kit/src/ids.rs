@@ -3,7 +3,7 @@
 use std::num::{NonZeroU64, NonZeroU128};
 
 use contract::{
-    FlightHoldId, InstanceId, JobId, MessageId, OrderId, PaymentId, RequestId, SagaId, Traceparent, UserId,
+    ApprovalId, FlightHoldId, InstanceId, JobId, MessageId, OrderId, PaymentId, RequestId, SagaId, Traceparent, UserId,
 };
 use uuid::Uuid;
 
@@ -31,6 +31,12 @@ pub fn message_id() -> MessageId {
 #[must_use]
 pub fn request_id() -> RequestId {
     RequestId::from_uuid(uuid_v7())
+}
+
+/// For a request for a second operator's approval.
+#[must_use]
+pub fn approval_id() -> ApprovalId {
+    ApprovalId::from_uuid(uuid_v7())
 }
 
 /// For a job over many sagas.

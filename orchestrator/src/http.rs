@@ -1,8 +1,10 @@
 //! The HTTP interface of [`contract::orchestrator_api`]: every address in one table, every error a problem.
 
 mod actions;
+mod approvals;
 mod audit;
 mod audited;
+mod commands;
 mod dead_letters;
 mod definitions;
 mod error_groups;
@@ -23,6 +25,7 @@ mod quarantine;
 mod reads;
 mod signals;
 mod starts;
+mod timeline;
 mod tree;
 
 use std::sync::Arc;
@@ -58,9 +61,12 @@ pub(crate) fn router(shared: &Arc<Shared>, calls: &Calls, stop: &CancellationTok
         .route("/api/sagas", post(starts::start).get(lists::list))
         .route("/api/sagas/{id}", get(reads::show))
         .route("/api/sagas/{id}/tree", get(tree::show))
+        .route("/api/sagas/{id}/steps/{step}/command", get(commands::show))
+        .route("/api/sagas/{id}/timeline", get(timeline::show))
         .route("/api/sagas/{id}/explanation", get(explanation::show))
         .route("/api/sagas/{id}/export", get(exports::one))
         .route("/api/exports", get(exports::list))
+        .route("/api/sagas/{id}/reveal", post(reads::reveal))
         .route("/api/sagas/{id}/journal", get(reads::journal))
         .route("/api/sagas/{id}/events", get(events::stream))
         .route("/api/sagas/{id}/actions", post(actions::act))
@@ -84,6 +90,9 @@ pub(crate) fn router(shared: &Arc<Shared>, calls: &Calls, stop: &CancellationTok
         .route("/api/quarantine/{id}/release", post(quarantine::release))
         .route("/api/dead-letters", get(dead_letters::list))
         .route("/api/dead-letters/{id}/redrive", post(dead_letters::redrive))
+        .route("/api/approvals", get(approvals::list))
+        .route("/api/approvals/{id}/approve", post(approvals::approve))
+        .route("/api/approvals/{id}/reject", post(approvals::reject))
         .route("/api/audit", get(audit::list))
         .route("/api/audit/verification", get(audit::verify))
         .layer(middleware::from_fn_with_state(api.clone(), audited::write_down))

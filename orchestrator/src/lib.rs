@@ -32,9 +32,11 @@ mod starts;
 mod watching;
 
 mod explain;
+mod four_eyes;
 mod http;
 mod names;
 mod plan;
+mod timeline;
 mod view;
 
 pub use orchestrator::{Orchestrator, RunError, run, start};

@@ -36,6 +36,9 @@ pub(crate) async fn prepare_daily(shared: Arc<Shared>, stop: CancellationToken) 
                     PREPARE_SOON
                 }
             };
+            if let Err(error) = shared.journal.forget_approvals(shared.clock.now() - JOB_KEPT).await {
+                tracing::warn!(error = kit::settings::error_chain(&error), "old approvals could not be forgotten");
+            }
             if let Err(error) = shared.journal.forget_jobs(shared.clock.now() - JOB_KEPT).await {
                 tracing::warn!(error = kit::settings::error_chain(&error), "old jobs could not be forgotten");
             }

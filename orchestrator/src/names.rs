@@ -63,6 +63,9 @@ pub(crate) const CLOCK_SKEW: &str = "sojourn_orchestrator_clock_skew_total";
 /// Results of single sagas in bulk jobs, by outcome.
 pub(crate) const JOB_RESULTS: &str = "sojourn_orchestrator_job_results_total";
 
+/// Acts that a second operator was asked to approve, by ground.
+pub(crate) const APPROVALS: &str = "sojourn_orchestrator_approvals_total";
+
 /// Weeks of history that this process exported and dropped.
 pub(crate) const WEEKS_RETIRED: &str = "sojourn_orchestrator_weeks_retired_total";
 /// Attempts at that which failed.

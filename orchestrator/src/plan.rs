@@ -51,7 +51,7 @@ pub(crate) fn plan(
         Verdict::Ignored(_) | Verdict::Unknown(_) => None,
     };
     let summary = view::summary(&stored.row, holds_until);
-    Ok(PlanView { summary, head, refused, changes, commands, end, left })
+    Ok(PlanView { summary, head, refused, approval: None, changes, commands, end, left })
 }
 
 /// Counts the commands of several plans, by definition and step.

@@ -69,6 +69,9 @@ pub struct Cli {
     /// After how many days ended sagas are exported and dropped, by whole weeks.
     #[arg(long, env = "SOJOURN_RETENTION_DAYS", default_value_t = RETENTION_DAYS_DEFAULT, value_parser = clap::value_parser!(u16).range(RETENTION_DAYS_MIN..))]
     pub retention_days: u16,
+    /// Whether acts that cannot be taken back need the approval of a second operator: `true` in production unless it is said.
+    #[arg(long, env = "SOJOURN_FOUR_EYES", num_args = 0..=1, default_missing_value = "true")]
+    pub four_eyes: Option<bool>,
     /// Makes every time of the definitions so many times as short, for tests that have no hours. Production refuses it.
     #[arg(long, env = TIMES_DIVISOR_ENV, default_value_t = 1, hide = true, value_parser = clap::value_parser!(u32).range(1..))]
     pub times_divisor: u32,
@@ -101,6 +104,7 @@ impl Cli {
             instance: kit::ids::instance_id(),
             listen: self.listen,
             internal_token: self.common.internal_token.clone(),
+            four_eyes: self.four_eyes.unwrap_or_else(|| self.common.is_production()),
             limits,
             retirement: self
                 .export_folder
@@ -119,6 +123,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// The installation's token, which callers must show.
     pub internal_token: SecretString,
+    /// True where some acts need the approval of a second operator.
+    pub four_eyes: bool,
     /// The bounds that operators may move.
     pub limits: Limits,
     /// The end of old history; it stays for good when absent.
@@ -142,6 +148,7 @@ impl Settings {
             instance: kit::ids::instance_id(),
             listen,
             internal_token: SecretString::from(DEVELOPMENT_INTERNAL_TOKEN),
+            four_eyes: false,
             limits: Limits::default(),
             retirement: None,
         }

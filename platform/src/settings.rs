@@ -34,6 +34,9 @@ pub(crate) struct Cli {
     /// Sends clients of the demonstration to the door, who book, pay and are refused, so that there is something to see.
     #[arg(long, env = "SOJOURN_DEMO_TRAFFIC")]
     pub(crate) demo_traffic: bool,
+    /// Whether acts that cannot be taken back need the approval of a second operator: `true` in production unless it is said.
+    #[arg(long, env = "SOJOURN_FOUR_EYES", num_args = 0..=1, default_missing_value = "true")]
+    pub(crate) four_eyes: Option<bool>,
     #[command(flatten)]
     pub(crate) crowd: gateway::settings::Crowd,
     #[command(flatten)]

@@ -64,6 +64,7 @@ impl System {
             .with_database(journal::postgres::DATABASE);
         let journal = PgJournal::connect(options).await.context("the journal cannot be opened")?;
         settings.internal_token = cli.common.internal_token.clone();
+        settings.four_eyes = cli.four_eyes.unwrap_or_else(|| cli.common.is_production());
         let broker = Arc::clone(&for_orchestrator);
         let clock_of_lanes = Arc::clone(&clock);
         let orchestrator =

@@ -454,6 +454,7 @@ async fn plans(State(door): State<Door>, headers: HeaderMap, body: String) -> Re
                 summary,
                 head,
                 refused,
+                approval: None,
                 changes: Vec::new(),
                 commands: Vec::new(),
                 end,
@@ -467,7 +468,16 @@ async fn plans(State(door): State<Door>, headers: HeaderMap, body: String) -> Re
         ];
         let left = vec![LeftEffect { step: "create-order".parse().unwrap(), in_doubt: true, child: None }];
         let end = SagaStatus::Compensated;
-        answer.plans.push(PlanView { summary, head, refused: None, changes: Vec::new(), commands, end, left });
+        answer.plans.push(PlanView {
+            summary,
+            head,
+            refused: None,
+            approval: None,
+            changes: Vec::new(),
+            commands,
+            end,
+            left,
+        });
     }
     let name = "order".to_owned();
     let (step, command) = ("authorize-payment".parse().unwrap(), "payment.void".to_owned());
@@ -504,6 +514,8 @@ async fn definitions(State(door): State<Door>, headers: HeaderMap) -> Result<Jso
         work: StepWork::Signal { signal: "approval".parse().unwrap() },
         compensation: None,
         after: Vec::new(),
+        answer: None,
+        undo_answer: None,
     };
     let finding = DefinitionFinding {
         rule: "wait_endless".to_owned(),

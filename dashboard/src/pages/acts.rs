@@ -9,19 +9,24 @@ use axum::{
 };
 use contract::{
     RequestId,
-    orchestrator_api::{Explanation, PlanView, SagaView, SignalEffect},
+    orchestrator_api::{
+        CommandView, DefinitionView, Definitions, Explanation, FieldShape, PlanView, SagaView, SignalEffect, StepShape,
+        StepWork,
+    },
     saga::Action,
 };
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, json};
 
-use super::{page, saga::path};
+use super::{page, path};
 use crate::{
     app::App,
     failure::Failure,
     frame::Frame,
     view::{
-        acts, names,
+        acts,
+        form::{Given, Input, Source},
+        names,
         plan::{self, Plan},
     },
     visitor::Visitor,
@@ -38,6 +43,9 @@ struct ActPage {
     steps: Vec<String>,
     versions: Vec<u32>,
     signals: Vec<String>,
+    inputs: Vec<Input>,
+    /// True where the document can be given by fields too.
+    has_form: bool,
     fields: Fields,
     /// Names the request: sent twice, it takes effect once.
     request_id: RequestId,
@@ -66,11 +74,24 @@ pub(crate) struct Fields {
     request_id: String,
     /// `do` on the button that acts; anything else asks for the plan.
     go: String,
+    /// `json` where a document is written as JSON and not by its fields.
+    #[serde(rename = "as")]
+    written_as: String,
+    /// The fields of a document, each under its own name.
+    #[serde(flatten)]
+    given: Given,
+}
+
+impl Fields {
+    fn as_json(&self) -> bool {
+        self.written_as == "json"
+    }
 }
 
 /// True for an act that can be planned before a field is filled in.
-fn is_plain(act: &str) -> bool {
+fn is_plain(act: &str, fields: &Fields) -> bool {
     matches!(act, "retry" | "cancel" | "abandon" | "pause" | "resume")
+        || (act == "fire_timer" && !fields.step.is_empty())
 }
 
 /// True for what is no action on the journal's head, and has no plan.
@@ -84,7 +105,7 @@ pub(crate) async fn ask(
     Path((id, act)): Path<(String, String)>,
     Query(fields): Query<Fields>,
 ) -> Result<Response, Failure> {
-    let planned = is_plain(&act);
+    let planned = is_plain(&act, &fields);
     show(&app, &visitor, &id, &act, fields, planned).await
 }
 
@@ -97,7 +118,9 @@ pub(crate) async fn act(
     if fields.go != "do" {
         return show(&app, &visitor, &id, &act, fields, true).await;
     }
+    may_act(&visitor)?;
     let (door, session) = (&app.door, &visitor.session);
+    let source = source(&app, &visitor, &id, &act, &fields).await;
     match act.as_str() {
         "release" => {
             let body = json!({ "reason": fields.reason });
@@ -105,13 +128,13 @@ pub(crate) async fn act(
             door.post::<IgnoredAny>(session, &plain, &body).await?;
         }
         "signal" => {
-            let payload = document(&fields.payload, "payload").map_err(Failure::Wrong)?;
+            let payload = written(&source, &fields, &fields.payload, "payload").map_err(Failure::Wrong)?;
             let below = format!("/signals/{}", words_only(&fields.signal));
             let body = json!({ "id": fields.request_id, "payload": payload });
             door.post::<SignalEffect>(session, &path(&id, &below), &body).await?;
         }
         act => {
-            let action = action(act, &fields).map_err(Failure::Wrong)?;
+            let action = action(act, &fields, &source).map_err(Failure::Wrong)?;
             let mut body = serde_json::to_value(&action).map_err(|error| Failure::Wrong(error.to_string()))?;
             body["reason"] = json!(fields.reason);
             body["request_id"] = json!(fields.request_id);
@@ -125,14 +148,23 @@ pub(crate) async fn act(
     Ok(Redirect::to(&format!("/ops/sagas/{plain}?tab=audit")).into_response())
 }
 
+/// A viewer who comes by the address of an act is told so, in place of a form that the door would refuse.
+fn may_act(visitor: &Visitor) -> Result<(), Failure> {
+    let allowed = visitor.session.person.may_act();
+    allowed
+        .then_some(())
+        .ok_or(Failure::NotAllowed("Viewers look at sagas; acting on them takes the role of an operator."))
+}
+
 async fn show(
     app: &App,
     visitor: &Visitor,
     id: &str,
     act: &str,
-    fields: Fields,
+    mut fields: Fields,
     planned: bool,
 ) -> Result<Response, Failure> {
+    may_act(visitor)?;
     let (door, session) = (&app.door, &visitor.session);
     let words = acts::words(act).ok_or_else(|| Failure::Wrong(format!("`{act}` is no act")))?;
     let (view, why) = (path(id, ""), path(id, "/explanation"));
@@ -142,9 +174,17 @@ async fn show(
         |_| names::shortened(id),
         |view| format!("{} {}", names::title(&view.summary.name), names::shortened(&view.summary.business_key)),
     );
+    let (steps, signals) = (acts::steps_of(&why, act), acts::signals(&why));
+    if matches!(act, "skip" | "edit") && fields.step.is_empty() {
+        fields.step = steps.first().cloned().unwrap_or_default();
+    }
+    if act == "signal" && fields.signal.is_empty() {
+        fields.signal = signals.first().cloned().unwrap_or_default();
+    }
+    let source = source(app, visitor, id, act, &fields).await;
     let (mut plan, mut wrong) = (None, None);
     if planned && !is_unplanned(act) {
-        match action(act, &fields) {
+        match action(act, &fields, &source) {
             Ok(action) => plan = Some(plan::plan(&door.post::<PlanView>(session, &path(id, "/plan"), &action).await?)),
             Err(words) => wrong = Some(words),
         }
@@ -155,9 +195,11 @@ async fn show(
         saga,
         act: act.to_owned(),
         words,
-        steps: acts::steps_of(&why, act),
+        steps,
         versions: acts::versions(&why),
-        signals: acts::signals(&why),
+        signals,
+        inputs: if fields.as_json() { Vec::new() } else { source.inputs(&fields.given) },
+        has_form: !matches!(source, Source::Json),
         fields,
         request_id: kit::ids::request_id(),
         wrong,
@@ -165,8 +207,46 @@ async fn show(
     })
 }
 
+/// The source of the form of an act's document: what the definition says of a reply or a payload, or the command as it would
+/// be sent. Where neither is known, the document is written as JSON.
+async fn source(app: &App, visitor: &Visitor, id: &str, act: &str, fields: &Fields) -> Source {
+    let (door, session) = (&app.door, &visitor.session);
+    let found = match act {
+        "edit" => {
+            let below = format!("/steps/{}/command", words_only(&fields.step));
+            let command = door.get::<CommandView>(session, &path(id, &below), &[]).await;
+            command.ok().map(|command| Source::Command(command.payload))
+        }
+        "skip" | "signal" => answer(app, visitor, id, act, fields).await.map(Source::Type),
+        _ => None,
+    };
+    found.unwrap_or(Source::Json)
+}
+
+/// The fields of the answer that a step waits for.
+async fn answer(app: &App, visitor: &Visitor, id: &str, act: &str, fields: &Fields) -> Option<Vec<FieldShape>> {
+    let (door, session) = (&app.door, &visitor.session);
+    let (saga, definitions) = (path(id, ""), "/definitions");
+    let saga = door.get::<SagaView>(session, &saga, &[]).await.ok()?;
+    let definitions = door.get::<Definitions>(session, definitions, &[]).await.ok()?;
+    let of_saga = |one: &DefinitionView| one.name == saga.summary.name && one.version == saga.summary.version;
+    let steps = definitions.items.into_iter().find(of_saga)?.steps;
+    let awaited = |step: &StepShape| match &step.work {
+        StepWork::Signal { signal } => act == "signal" && signal.to_string() == fields.signal,
+        StepWork::Command { .. } | StepWork::Child { .. } | StepWork::Timer {} => false,
+    };
+    let step = steps.into_iter().find(|step| step.name.as_str() == fields.step || awaited(step))?;
+    if saga.cause.is_some() { step.undo_answer } else { step.answer }
+}
+
+/// The document of an act, by its fields or as JSON.
+fn written(source: &Source, fields: &Fields, json: &str, what: &str) -> Result<Value, String> {
+    let as_json = fields.as_json() || matches!(source, Source::Json);
+    if as_json { document(json, what) } else { source.read(&fields.given) }
+}
+
 /// The action that the fields describe, read as the interface would read it.
-fn action(act: &str, fields: &Fields) -> Result<Action, String> {
+fn action(act: &str, fields: &Fields, source: &Source) -> Result<Action, String> {
     let mut body = json!({ "action": act });
     let given = |text: &str| !text.trim().is_empty();
     let mut put = |name: &str, value: Value| body[name] = value;
@@ -175,12 +255,12 @@ fn action(act: &str, fields: &Fields) -> Result<Action, String> {
     }
     match act {
         "skip" => {
-            put("reply", document(&fields.reply, "reply")?);
+            put("reply", written(source, fields, &fields.reply, "reply")?);
             if given(&fields.force) {
                 put("force", json!(true));
             }
         }
-        "edit" => put("patch", document(&fields.patch, "change")?),
+        "edit" => put("patch", written(source, fields, &fields.patch, "change")?),
         "resolve" => put("evidence", json!(fields.evidence.trim())),
         "reschedule_timer" => put("at", json!(fields.at.trim())),
         "migrate" => put("version", json!(fields.version.trim().parse::<u32>().map_err(|_| "Choose a version.")?)),
@@ -209,15 +289,15 @@ mod tests {
     #[test]
     fn fields_become_the_action_and_wrong_ones_are_named() {
         let fields = Fields { step: " hold-seats ".to_owned(), reply: "{\"a\": 1}".to_owned(), ..Fields::default() };
-        let skipped = action("skip", &fields).unwrap();
+        let skipped = action("skip", &fields, &Source::Json).unwrap();
         assert_eq!(
             serde_json::to_value(&skipped).unwrap(),
             json!({"action": "skip", "step": "hold-seats", "reply": {"a": 1}})
         );
-        assert_eq!(action("cancel", &Fields::default()).unwrap(), Action::Cancel {});
-        assert!(action("cancel", &fields).is_err(), "a cancel is of the whole saga");
+        assert_eq!(action("cancel", &Fields::default(), &Source::Json).unwrap(), Action::Cancel {});
+        assert!(action("cancel", &fields, &Source::Json).is_err(), "a cancel is of the whole saga");
         let broken = Fields { reply: "{".to_owned(), ..fields };
-        assert!(action("skip", &broken).unwrap_err().contains("not JSON"));
-        assert!(action("destroy", &Fields::default()).is_err());
+        assert!(action("skip", &broken, &Source::Json).unwrap_err().contains("not JSON"));
+        assert!(action("destroy", &Fields::default(), &Source::Json).is_err());
     }
 }

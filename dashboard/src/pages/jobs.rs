@@ -13,7 +13,7 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use contract::{
-    Page,
+    ApprovalId, Page,
     orchestrator_api::{Job, JobItem, JobOutcome, JobView},
 };
 use eventsource_stream::Eventsource as _;
@@ -225,6 +225,20 @@ pub(crate) async fn act(
     let known = ["pause", "resume", "abort", "rerun"].into_iter().find(|known| *known == act);
     let act = known.ok_or_else(|| Failure::Wrong("no such act".to_owned()))?;
     let body = json!({ "reason": asked.reason });
-    let job: Job = app.door.post(&visitor.session, &format!("/jobs/{}/{act}", plain(&id)), &body).await?;
-    Ok(Redirect::to(&format!("/ops/jobs/{}", job.id)).into_response())
+    let made: Made = app.door.post(&visitor.session, &format!("/jobs/{}/{act}", plain(&id)), &body).await?;
+    Ok(Redirect::to(&made.address()).into_response())
+}
+
+/// A job, or the request for a second operator's approval that stands in its place.
+#[derive(Deserialize)]
+pub(super) struct Made {
+    id: String,
+}
+
+impl Made {
+    pub(super) fn address(&self) -> String {
+        let is_request = self.id.parse::<ApprovalId>().is_ok();
+        let (page, id) = (if is_request { "approvals#" } else { "jobs/" }, plain(&self.id));
+        format!("/ops/{page}{id}")
+    }
 }

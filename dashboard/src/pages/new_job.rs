@@ -10,13 +10,13 @@ use chrono::{DateTime, Utc};
 use contract::{
     RequestId,
     orchestrator_api::{
-        JOB_PACE_DEFAULT, JOB_PACE_MAX, JOB_SAGAS_MAX, Job, JobPreview, SAGA_IDS_MAX, SagaFilter, SagaQuery,
+        JOB_PACE_DEFAULT, JOB_PACE_MAX, JOB_SAGAS_MAX, JobPreview, SAGA_IDS_MAX, SagaFilter, SagaQuery,
     },
 };
 use serde::Deserialize;
 use serde_json::json;
 
-use super::page;
+use super::{jobs::Made, page};
 use crate::{
     app::App,
     failure::Failure,
@@ -177,8 +177,8 @@ pub(crate) async fn create(
     if let Ok(canary) = asked.canary.trim().parse::<u32>() {
         body["canary"] = json!({ "sagas": canary });
     }
-    let job: Job = app.door.post(&visitor.session, "/jobs", &body).await?;
-    Ok(Redirect::to(&format!("/ops/jobs/{}", job.id)).into_response())
+    let made: Made = app.door.post(&visitor.session, "/jobs", &body).await?;
+    Ok(Redirect::to(&made.address()).into_response())
 }
 
 #[cfg(test)]

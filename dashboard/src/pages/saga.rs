@@ -13,13 +13,17 @@ use axum::{
 use chrono::{DateTime, Utc};
 use contract::{
     Page,
-    orchestrator_api::{AuditRecord, Explanation, RecordView, SagaTree, SagaView, StepView, StepWork},
+    orchestrator_api::{AuditRecord, Explanation, RecordView, SagaTree, SagaView, StepView, StepWork, Timeline},
 };
 use eventsource_stream::Eventsource as _;
 use futures::{StreamExt as _, stream};
 use serde::Deserialize;
 
-use super::page;
+use super::{
+    approvals,
+    children::{self, Child},
+    page, path,
+};
 use crate::{
     app::App,
     door::DoorError,
@@ -29,12 +33,16 @@ use crate::{
     view::{
         acted::{self, AuditRow},
         acts::{self, Act},
+        approvals::ApprovalRow,
         graph, journal, ledger,
         marks::{self, Mark},
         names::{self, Id},
+        payloads::{self, Payload},
         prose::{self, Prose},
         rows::{self, SagaRow},
+        timeline,
         times::{self, Moment},
+        waits::{self, Waits},
     },
     visitor::Visitor,
 };
@@ -58,21 +66,34 @@ pub(crate) enum Tab {
     #[default]
     Steps,
     Journal,
+    Payloads,
+    Waits,
     Tree,
     Audit,
     Raw,
 }
 
 impl Tab {
-    const ALL: [Self; 5] = [Self::Steps, Self::Journal, Self::Tree, Self::Audit, Self::Raw];
+    const ALL: [Self; 7] =
+        [Self::Steps, Self::Journal, Self::Payloads, Self::Waits, Self::Tree, Self::Audit, Self::Raw];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::Steps => "steps",
             Self::Journal => "journal",
+            Self::Payloads => "payloads",
+            Self::Waits => "waits",
             Self::Tree => "tree",
             Self::Audit => "audit",
             Self::Raw => "raw",
+        }
+    }
+
+    /// The words on the tab.
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Waits => "timers and signals",
+            Self::Steps | Self::Journal | Self::Payloads | Self::Tree | Self::Audit | Self::Raw => self.as_str(),
         }
     }
 }
@@ -86,6 +107,27 @@ pub(crate) struct Asked {
     before: Option<u64>,
     /// Of the journal, the entries of this kind.
     entry: Option<String>,
+    /// `shown` for a timeline that is to scale.
+    #[serde(default)]
+    idle: Idle,
+}
+
+/// The stretches of a timeline in which nothing was under way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Idle {
+    #[default]
+    Folded,
+    Shown,
+}
+
+impl Idle {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Folded => "folded",
+            Self::Shown => "shown",
+        }
+    }
 }
 
 /// One step in the table.
@@ -119,6 +161,11 @@ enum Content {
         /// The kind of the entries that are shown; all when empty.
         kind: String,
     },
+    Payloads {
+        payloads: Vec<Payload>,
+        may_act: bool,
+    },
+    Waits(Waits),
     Tree(Vec<Member>),
     Audit(Vec<AuditRow>),
     Raw(String),
@@ -149,7 +196,12 @@ struct Live {
     ledger: Vec<ledger::Line>,
     ended: bool,
     drawing: String,
-    tabs: Vec<(&'static str, bool)>,
+    children: Vec<Child>,
+    approvals: Vec<ApprovalRow>,
+    timeline: Option<timeline::Drawing>,
+    tab: &'static str,
+    idle: Idle,
+    tabs: Vec<(&'static str, &'static str, bool)>,
     content: Content,
     head: u64,
 }
@@ -162,6 +214,7 @@ struct SagaPage {
     tab: &'static str,
     before: Option<u64>,
     entry: String,
+    idle: &'static str,
     live: String,
     ended: bool,
 }
@@ -180,6 +233,7 @@ pub(crate) async fn show(
         tab: asked.tab.as_str(),
         before: asked.before,
         entry: asked.entry.unwrap_or_default(),
+        idle: asked.idle.as_str(),
         ended: live.ended,
         live: live.render()?,
     })
@@ -228,22 +282,24 @@ pub(crate) async fn live(
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT_EVERY)).into_response())
 }
 
-/// The path of a saga in the operators' interface. What is no id finds nothing there.
-pub(super) fn path(id: &str, below: &str) -> String {
-    let plain: String = id.chars().filter(|letter| letter.is_ascii_alphanumeric() || *letter == '_').collect();
-    format!("/sagas/{plain}{below}")
-}
-
 async fn look(app: &App, session: &Session, id: &str, asked: &Asked, now: DateTime<Utc>) -> Result<Live, DoorError> {
-    let (at, why) = (path(id, ""), path(id, "/explanation"));
-    let (view, why) = futures::try_join!(
+    let (at, why, times) = (path(id, ""), path(id, "/explanation"), path(id, "/timeline"));
+    let (view, why, times) = futures::try_join!(
         app.door.get::<SagaView>(session, &at, &[]),
         app.door.get::<Explanation>(session, &why, &[]),
+        app.door.get::<Timeline>(session, &times, &[]),
     )?;
-    let content = content(app, session, &view, asked, now).await?;
+    let (content, children, approvals) = futures::try_join!(
+        content(app, session, &view, &why, asked, now),
+        children::children(app, session, &view, now),
+        approvals::of_saga(app, session, id, now),
+    )?;
     let saga = &view.summary;
     let (chosen, others) = acts::acts(&why, session.person().may_act());
     let nodes = graph::needed(&view.steps);
+    let (chosen, others) = acts::acts(&why, session.person.may_act());
+    let mut nodes = graph::needed(&view.steps);
+    children.iter().for_each(|child| graph::lead(&mut nodes, &child.step, &child.row));
     Ok(Live {
         title: format!("{} {}", names::title(&saga.name), names::shortened(&saga.business_key)),
         flow: names::title(&saga.name),
@@ -266,7 +322,12 @@ async fn look(app: &App, session: &Session, id: &str, asked: &Asked, now: DateTi
         ledger: ledger::lines(&view.steps, now),
         ended: saga.status.is_final(),
         drawing: graph::draw(&nodes).map_err(|error| DoorError::Unreadable(error.to_string()))?,
-        tabs: Tab::ALL.map(|one| (one.as_str(), one == asked.tab)).into(),
+        children,
+        approvals,
+        timeline: timeline::draw(&times, asked.idle == Idle::Folded, now),
+        tab: asked.tab.as_str(),
+        idle: asked.idle,
+        tabs: Tab::ALL.map(|one| (one.as_str(), one.words(), one == asked.tab)).into(),
         content,
         head: view.head,
     })
@@ -276,6 +337,7 @@ async fn content(
     app: &App,
     session: &Session,
     view: &SagaView,
+    why: &Explanation,
     asked: &Asked,
     now: DateTime<Utc>,
 ) -> Result<Content, DoorError> {
@@ -288,6 +350,11 @@ async fn content(
             let records = part.items.iter().map(|record| journal::row(record, now)).collect();
             Content::Journal { records, older, kind: asked.entry.clone().unwrap_or_default() }
         }
+        Tab::Payloads => {
+            let may_act = session.person.may_act();
+            Content::Payloads { payloads: payloads::payloads(view), may_act }
+        }
+        Tab::Waits => Content::Waits(waits::waits(view, why, session.person.may_act(), now)),
         Tab::Tree => {
             let tree: SagaTree = app.door.get(session, &path(&id, "/tree"), &[]).await?;
             let mut members = Vec::new();

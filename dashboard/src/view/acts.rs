@@ -62,7 +62,7 @@ pub(crate) fn acts(why: &Explanation, may_act: bool) -> (Vec<Act>, Vec<Act>) {
     let ended = why.status.is_some_and(SagaStatus::is_final);
     let possible = |name: &str| match name {
         "signal" => why.reasons.iter().any(|reason| matches!(reason, StandstillReason::SignalAwaited { .. })),
-        "reschedule_timer" => why.possible.iter().any(|act| matches!(act, PossibleAct::Timer { .. })),
+        "reschedule_timer" => !steps_of(why, name).is_empty(),
         name => why.possible.iter().any(|act| word(act) == name),
     };
     let act = |(name, words, why_not): (&'static str, &'static str, &'static str)| {
@@ -103,7 +103,18 @@ pub(crate) fn steps_of(why: &Explanation, name: &str) -> Vec<String> {
             | PossibleAct::Resume {} => {}
         }
     }
+    if name == "reschedule_timer" {
+        steps.extend(why.reasons.iter().filter_map(missed_signal));
+    }
     steps
+}
+
+/// The step that misses its signal at a time, which can be set anew.
+fn missed_signal(reason: &StandstillReason) -> Option<String> {
+    match reason {
+        StandstillReason::SignalAwaited { step, miss_at: Some(_), .. } => Some(step.to_string()),
+        _ => None,
+    }
 }
 
 /// The versions that could take the saga over.

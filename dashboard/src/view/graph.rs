@@ -10,7 +10,10 @@ use contract::{
     saga::{StepKind, StepStatus},
 };
 
-use super::marks::{self, Mark};
+use super::{
+    marks::{self, Mark},
+    rows::SagaRow,
+};
 
 /// A node's width and height, and the room between two, in pixels.
 const NODE: (u32, u32) = (156, 48);
@@ -29,6 +32,8 @@ pub(crate) struct Node {
     /// The second line: attempts, or what the step does.
     detail: String,
     undone: bool,
+    /// The address of the child saga that the step started.
+    leads_to: Option<String>,
 }
 
 impl Node {
@@ -42,6 +47,7 @@ impl Node {
             mark: Some(mark),
             detail: format!("{}{again}", mark.word),
             undone: matches!(step.status, StepStatus::Compensating | StepStatus::Compensated),
+            leads_to: None,
         }
     }
 
@@ -58,7 +64,16 @@ impl Node {
             }
             .to_owned(),
             undone: false,
+            leads_to: None,
         }
+    }
+}
+
+/// Lets the node of a step lead to the child that the step started, and tell how that stands.
+pub(crate) fn lead(nodes: &mut [Node], step: &str, child: &SagaRow) {
+    if let Some(node) = nodes.iter_mut().find(|node| node.name == step) {
+        node.detail = format!("{}: {}", child.flow, child.mark.word);
+        node.leads_to = Some(child.address.clone());
     }
 }
 
@@ -103,6 +118,7 @@ struct Placed {
     full: String,
     detail: String,
     pivot: bool,
+    leads_to: Option<String>,
 }
 
 /// The line from one node to another.
@@ -121,6 +137,13 @@ struct Drawing {
     height: u32,
     nodes: Vec<Placed>,
     edges: Vec<Edge>,
+}
+
+impl Drawing {
+    /// A drawing with a link is no single picture.
+    fn role(&self) -> &'static str {
+        if self.nodes.iter().any(|node| node.leads_to.is_some()) { "group" } else { "img" }
+    }
 }
 
 /// Both drawings; the styles show the one that fits.
@@ -167,6 +190,7 @@ fn placed(node: &Node, (x, y): (u32, u32)) -> Placed {
         full: node.name.clone(),
         detail: node.detail.clone(),
         pivot: node.pivot,
+        leads_to: node.leads_to.clone(),
     }
 }
 
@@ -210,7 +234,15 @@ mod tests {
 
     fn node(name: &str, after: &[&str]) -> Node {
         let after = after.iter().map(|name| StepName::new(name).unwrap()).collect();
-        Node { name: name.to_owned(), after, pivot: false, mark: None, detail: String::new(), undone: false }
+        Node {
+            name: name.to_owned(),
+            after,
+            pivot: false,
+            mark: None,
+            detail: String::new(),
+            undone: false,
+            leads_to: None,
+        }
     }
 
     fn diamond() -> Vec<Node> {

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use contract::{
-    orchestrator_api::{JobState, SagaSummary, StepView},
+    orchestrator_api::{ApprovalState, JobState, SagaSummary, StepView},
     saga::{SagaStatus, StepKind, StepStatus},
 };
 
@@ -61,6 +61,15 @@ pub(crate) const fn of_job(state: JobState) -> Mark {
         JobState::Paused => mark("paused", "paused", "paused"),
         JobState::Finished => mark("completed", "completed", "finished"),
         JobState::Aborted => mark("abandoned", "abandoned", "aborted"),
+    }
+}
+
+pub(crate) const fn of_approval(state: ApprovalState) -> Mark {
+    match state {
+        ApprovalState::Pending => mark("waiting", "waiting", "waits"),
+        ApprovalState::Approved => mark("completed", "completed", "approved"),
+        ApprovalState::Rejected => mark("abandoned", "abandoned", "rejected"),
+        ApprovalState::Expired => mark("pending", "pending", "void"),
     }
 }
 

@@ -7,7 +7,10 @@ use contract::{
 };
 use serde_json::Value;
 
-use super::marks::{self, Mark};
+use super::{
+    approvals,
+    marks::{self, Mark},
+};
 
 /// A command that the act leads to.
 pub(crate) struct Line {
@@ -20,11 +23,22 @@ pub(crate) struct Line {
     pub(crate) lasting: bool,
 }
 
+/// A field of a command that the act changes, as it is and as it would be.
+pub(crate) struct Change {
+    pub(crate) pointer: String,
+    pub(crate) before: String,
+    pub(crate) after: String,
+    /// True for a sum, or a part of one.
+    pub(crate) money: bool,
+}
+
 /// The plan as the page shows it.
 pub(crate) struct Plan {
     pub(crate) head: u64,
     pub(crate) refused: Option<String>,
-    pub(crate) changes: Vec<(String, String, String)>,
+    /// The ground for which a second operator must approve.
+    pub(crate) approval: Option<&'static str>,
+    pub(crate) changes: Vec<Change>,
     pub(crate) lines: Vec<Line>,
     pub(crate) end: Mark,
     pub(crate) left: Vec<String>,
@@ -46,6 +60,7 @@ pub(crate) fn plan(view: &PlanView) -> Plan {
     Plan {
         head: view.head,
         refused: view.refused.as_ref().map(|refused| format!("{} ({})", refused.message, refused.code)),
+        approval: view.approval.map(approvals::ground),
         changes: view.changes.iter().map(change).collect(),
         lines: view.commands.iter().map(line).collect(),
         end: marks::of_saga(view.end),
@@ -63,7 +78,12 @@ const fn when(when: PlannedWhen) -> &'static str {
     }
 }
 
-fn change(change: &FieldChange) -> (String, String, String) {
+fn change(change: &FieldChange) -> Change {
     let text = |value: &Option<Value>| value.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string);
-    (change.pointer.clone(), text(&change.before), text(&change.after))
+    Change {
+        pointer: change.pointer.clone(),
+        before: text(&change.before),
+        after: text(&change.after),
+        money: change.is_money(),
+    }
 }

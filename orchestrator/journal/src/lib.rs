@@ -7,6 +7,7 @@ pub mod port;
 pub mod memory;
 pub mod postgres;
 
+mod approvals;
 mod audit;
 mod dead_letters;
 mod error;
@@ -17,6 +18,7 @@ mod membership;
 mod pauses;
 mod retention;
 
+pub use approvals::{ApprovalAsked, ApprovalFilter, Approvals};
 pub use audit::AuditFilter;
 pub use jobs::{JOBS_OPEN_MAX, JobMade, JobResult, JobWork, Jobs, NewJob, Selection};
 pub use memory::MemoryJournal;

@@ -3,6 +3,7 @@
 //! Each value is one process; a clone is another process on the same storage. Nothing survives the last of them.
 
 mod append;
+mod approvals;
 mod error_groups;
 mod filter;
 mod jobs;

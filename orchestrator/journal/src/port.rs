@@ -18,7 +18,7 @@ use contract::{
 };
 use machine::Entry;
 
-use crate::{audit::AuditFilter, jobs::Jobs, pauses::Pauses, retention::Retention};
+use crate::{approvals::Approvals, audit::AuditFilter, jobs::Jobs, pauses::Pauses, retention::Retention};
 pub use crate::{
     error::JournalError,
     membership::{Membership, Ownership},
@@ -421,7 +421,7 @@ pub enum Room {
 
 /// The journal as one process sees it: lanes to write with, and reads.
 #[async_trait]
-pub trait Journal: Jobs + Pauses + Retention {
+pub trait Journal: Approvals + Jobs + Pauses + Retention {
     /// The number of shards of this installation. Fixed when the journal was first made.
     fn shards(&self) -> u16;
 

@@ -11,6 +11,7 @@
 //! ```
 
 mod append;
+mod approvals;
 mod audit;
 mod awake;
 mod dead_letters;
@@ -35,16 +36,17 @@ use std::{fmt, path::Path, str::FromStr, sync::Arc};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use contract::{
-    InstanceId, JobId, SagaId,
+    ApprovalId, InstanceId, JobId, SagaId,
     orchestrator_api::{
-        AuditFact, AuditHead, AuditRecord, DeadLetterView, Job, JobItem, JobOutcome, JobPreview, JobRefusals, JobState,
-        Pause, PauseScope, RetiredWeek, SagaFilter,
+        Approval, ApprovalDecision, ApprovalState, AuditFact, AuditHead, AuditRecord, DeadLetterView, Job, JobItem,
+        JobOutcome, JobPreview, JobRefusals, JobState, Pause, PauseScope, RetiredWeek, SagaFilter,
     },
 };
 use sqlx::{PgPool, migrate::Migrator, postgres::PgConnectOptions};
 use tokio::sync::watch;
 
 use self::{lane::PgLane, link::Link, pool::Pool, session::unavailable, weeks::Weeks};
+use crate::approvals::{ApprovalAsked, ApprovalFilter, Approvals};
 use crate::audit::AuditFilter;
 use crate::jobs::{JobMade, JobResult, JobWork, Jobs, NewJob};
 use crate::pauses::{PauseBegun, Pauses};
@@ -440,6 +442,43 @@ impl Jobs for PgJournal {
 
     async fn forget_jobs(&self, before: DateTime<Utc>) -> Result<u64, JournalError> {
         jobs::forget(&mut *self.acts.acquire("forgetting old jobs").await?, before).await
+    }
+}
+
+#[async_trait]
+impl Approvals for PgJournal {
+    async fn ask_approval(&self, approval: &Approval) -> Result<ApprovalAsked, JournalError> {
+        approvals::ask(&mut *self.acts.acquire("asking for an approval").await?, approval).await
+    }
+
+    async fn approvals(
+        &self,
+        filter: &ApprovalFilter,
+        before: Option<ApprovalId>,
+        limit: u32,
+    ) -> Result<Vec<Approval>, JournalError> {
+        approvals::list(&mut *self.reads.acquire("listing approvals").await?, filter, before, limit).await
+    }
+
+    async fn approval(&self, id: ApprovalId) -> Result<Option<Approval>, JournalError> {
+        approvals::one(&mut *self.acts.acquire("reading an approval").await?, id).await
+    }
+
+    async fn decide_approval(
+        &self,
+        id: ApprovalId,
+        state: ApprovalState,
+        decision: &ApprovalDecision,
+    ) -> Result<bool, JournalError> {
+        approvals::decide(&mut *self.acts.acquire("deciding on an approval").await?, id, state, decision).await
+    }
+
+    async fn settle_approval(&self, id: ApprovalId, outcome: &str) -> Result<(), JournalError> {
+        approvals::settle(&mut *self.acts.acquire("noting what came of an approval").await?, id, outcome).await
+    }
+
+    async fn forget_approvals(&self, before: DateTime<Utc>) -> Result<u64, JournalError> {
+        approvals::forget(&mut *self.acts.acquire("forgetting old approvals").await?, before).await
     }
 }
 

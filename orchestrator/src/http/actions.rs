@@ -3,18 +3,14 @@
 use axum::{
     extract::State,
     http::{HeaderMap, StatusCode},
+    response::{IntoResponse as _, Response},
 };
-use contract::{
-    SagaId, card_number,
-    orchestrator_api::{ActionRequest, SagaView},
-    problem::FieldError,
-    saga::Action,
-};
+use contract::{SagaId, card_number, orchestrator_api::ActionRequest, problem::FieldError, saga::Action};
 use journal::Door;
 use kit::http::{ApiError, Json, Path};
 use machine::codes::{REFUSED_COMMAND_MISMATCH, REFUSED_REPLY_MISMATCH};
 
-use super::{Api, operator, problems, reads};
+use super::{Api, approvals, operator, problems, reads};
 use crate::messages::{
     acts::{self, AskedAct, NoVerdict},
     wire::ActEnd,
@@ -29,7 +25,7 @@ pub(super) async fn act(
     Path(saga_id): Path<SagaId>,
     headers: HeaderMap,
     Json(request): Json<ActionRequest>,
-) -> Result<Json<SagaView>, ApiError> {
+) -> Result<Response, ApiError> {
     let operator = operator::read(&headers, &request.reason)?;
     refuse_card_number(&request.action)?;
     if matches!(request.action, Action::Edit { .. }) && request.if_head.is_none() {
@@ -37,13 +33,17 @@ pub(super) async fn act(
         let error = FieldError { detail: detail.to_owned(), pointer: "#/if_head".to_owned() };
         return Err(ApiError::unprocessable("field_invalid", detail, vec![error]));
     }
-    let ActionRequest { action, request_id, if_head, reason: _ } = request;
+    let ActionRequest { action, request_id, mut if_head, reason: _ } = request;
+    if let Some(waits) = approvals::ask_for_act(&api, saga_id, &action, &operator, &mut if_head).await? {
+        return Ok(waits.response());
+    }
     carry_out(&api, AskedAct { saga_id, action, operator, request_id, if_head }).await?;
     // The act is committed: no failure of a read may look like one that changed nothing.
-    reads::saga_view(&api.shared, Door::Acts, saga_id).await.map(Json).map_err(|error| {
+    let view = reads::saga_view(&api.shared, Door::Acts, saga_id).await.map_err(|error| {
         let detail = format!("the action took effect, and how the saga stands now cannot be read: {}", error.code());
         ApiError::unavailable("journal_unavailable", detail, NO_ANSWER_RETRY_AFTER)
-    })
+    })?;
+    Ok(Json(view).into_response())
 }
 
 /// Has an act carried out, or tells why it was not.

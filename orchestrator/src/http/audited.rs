@@ -19,7 +19,7 @@ use kit::http::{ApiError, BODY_BYTES_MAX, Json, ProblemCode};
 use machine::Operator;
 use serde::Deserialize;
 
-use super::{Api, operator, problems};
+use super::{Api, approvals::ApprovalAwaited, operator, problems};
 use crate::names;
 
 /// The beginning of all paths.
@@ -36,6 +36,9 @@ const REQUEST_ID: &str = "x-request-id";
 
 /// The outcome of an act that succeeded.
 const DONE: &str = "done";
+
+/// The outcome of an act that waits for a second operator.
+const APPROVAL_AWAITED: &str = "approval_awaited";
 
 /// The members of an act's body that are written down.
 #[derive(Debug, Default, Deserialize)]
@@ -149,6 +152,9 @@ fn kept(text: &str, bytes_max: usize) -> String {
 }
 
 fn outcome(response: &Response) -> String {
+    if response.extensions().get::<ApprovalAwaited>().is_some() {
+        return APPROVAL_AWAITED.to_owned();
+    }
     if response.status().is_success() {
         return DONE.to_owned();
     }
@@ -158,6 +164,9 @@ fn outcome(response: &Response) -> String {
 
 /// The saga or the job that was made, or had been made before.
 fn made(response: &Response) -> Option<String> {
+    if response.extensions().get::<ApprovalAwaited>().is_some() {
+        return None;
+    }
     let location = response.headers().get(header::LOCATION)?.to_str().ok()?;
     location.rsplit('/').next().map(str::to_owned)
 }

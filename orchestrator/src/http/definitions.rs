@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use contract::{
-    SagaId,
+    Op, SagaId, StepName,
     orchestrator_api::{DefinitionFinding, DefinitionView, Definitions, StepShape, StepView},
 };
 use kit::http::Json;
@@ -29,9 +29,11 @@ fn view(definition: &Definition) -> DefinitionView {
 /// The steps as they stand before any saga.
 fn shapes(definition: &Definition) -> Vec<StepShape> {
     let not_begun = SagaState::new(SagaId::from_uuid(uuid::Uuid::nil()));
+    let fields = |name: &StepName, op| definition.step(name)?.answer_fields(op);
     let shape = |step: StepView| {
         let StepView { name, kind, work, compensation, after, .. } = step;
-        StepShape { name, kind, work, compensation, after }
+        let (answer, undo_answer) = (fields(&name, Op::Action), fields(&name, Op::Compensation));
+        StepShape { name, kind, work, compensation, after, answer, undo_answer }
     };
     machine::describe(definition, &not_begun).into_iter().map(shape).collect()
 }

@@ -21,7 +21,7 @@ use kit::http::{ApiError, Json, Path, Query, page_token};
 use machine::Operator;
 use serde::Deserialize;
 
-use super::{Api, actions, operator, problems};
+use super::{Api, actions, approvals, operator, problems};
 use crate::{jobs::JOB_AGE_MAX, starts::fields::BUSINESS_KEY_BYTES_MAX};
 
 #[derive(Debug, Deserialize)]
@@ -51,17 +51,27 @@ pub(super) struct Why {
 pub(super) async fn create(
     State(api): State<Api>,
     headers: HeaderMap,
-    Json(JobRequest { action, filter, reason, pace, canary, request_id }): Json<JobRequest>,
+    Json(request): Json<JobRequest>,
 ) -> Result<Response, ApiError> {
-    let operator = operator::read(&headers, &reason)?;
-    actions::refuse_card_number(&action)?;
+    let operator = operator::read(&headers, &request.reason)?;
+    let action = &request.action;
+    actions::refuse_card_number(action)?;
     if matches!(action, Action::Edit { .. } | Action::Resolve { .. }) {
         let detail = format!("`{}` is an act on one saga: its author has looked at that one", action.as_str());
         let error = FieldError { detail: detail.clone(), pointer: "#/action".to_owned() };
         return Err(ApiError::unprocessable("field_invalid", detail, vec![error]));
     }
-    check_filter(&filter)?;
-    make(&api, operator, action, Selection::Filter(filter), Rate { pace, canary }, request_id).await
+    check_filter(&request.filter)?;
+    match approvals::ask_for_job(&api, &request, &operator).await? {
+        Some(waits) => Ok(waits.response()),
+        None => make_from(&api, operator, request).await,
+    }
+}
+
+/// Makes the job of a request that was looked at.
+pub(super) async fn make_from(api: &Api, operator: Operator, request: JobRequest) -> Result<Response, ApiError> {
+    let JobRequest { action, filter, reason: _, pace, canary, request_id } = request;
+    make(api, operator, action, Selection::Filter(filter), Rate { pace, canary }, request_id).await
 }
 
 /// Makes a job over the sagas that refused the act of one that is over.
@@ -69,15 +79,29 @@ pub(super) async fn rerun(
     State(api): State<Api>,
     Path(id): Path<JobId>,
     headers: HeaderMap,
-    Json(JobRerun { reason, pace, canary, request_id }): Json<JobRerun>,
+    Json(request): Json<JobRerun>,
 ) -> Result<Response, ApiError> {
-    let operator = operator::read(&headers, &reason)?;
+    let operator = operator::read(&headers, &request.reason)?;
     let parent = find(&api, id).await?;
     if !parent.state.is_over() {
         let detail = format!("the job is {}; its failures are known when it is over", parent.state.as_str());
         return Err(ApiError::conflict("job_unfinished", detail));
     }
-    make(&api, operator, parent.action, Selection::RefusedBy(id), Rate { pace, canary }, request_id).await
+    match approvals::ask_for_rerun(&api, &parent, &request, &operator).await? {
+        Some(waits) => Ok(waits.response()),
+        None => make_again(&api, operator, parent, request).await,
+    }
+}
+
+/// Makes the job of a request for another run that was looked at.
+pub(super) async fn make_again(
+    api: &Api,
+    operator: Operator,
+    parent: Job,
+    request: JobRerun,
+) -> Result<Response, ApiError> {
+    let JobRerun { reason: _, pace, canary, request_id } = request;
+    make(api, operator, parent.action, Selection::RefusedBy(parent.id), Rate { pace, canary }, request_id).await
 }
 
 /// How fast a job goes, and which of its sagas go first.

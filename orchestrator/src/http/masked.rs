@@ -1,5 +1,6 @@
-//! The layer that masks personal fields and payment tokens for a viewer. It stands around every route, so that a new one
-//! is masked without a word of its own, and no client is trusted with hiding anything.
+//! The layer that masks personal fields and payment tokens: all of them for a viewer, and the documents of sagas for everybody
+//! who has not asked to see those of one saga, with a reason. It stands around every route, so that a new one is masked
+//! without a word of its own, and no client is trusted with hiding anything.
 
 use axum::{
     body::{Body, Bytes, to_bytes},
@@ -22,18 +23,26 @@ const EVENT_STREAM: &[u8] = b"text/event-stream";
 /// The field of an event that holds its document, on one line.
 const DATA: &[u8] = b"data:";
 
-/// Passes on what others than viewers are answered, and masks the rest.
+/// The beginning of the paths whose reads answer with documents of one saga. A reveal of them is a write, so that it is an
+/// operator's and in the audit log; the plan of an edit shows the fields that its author changes.
+const DOCUMENTS: &str = "/api/sagas/";
+
+/// Passes on what the caller may see as it is, and masks the rest.
 pub(super) async fn mask(request: Request, next: Next) -> Response {
-    let sees = sees_personal_data(request.headers());
+    let hidden = request.method().is_safe() && request.uri().path().starts_with(DOCUMENTS);
+    let sees = sees(request.headers(), hidden);
     let response = next.run(request).await;
     if sees { response } else { masked(response).await }
 }
 
 /// A call without a role is one of the gateway's own. A role that this program does not know sees the least.
-fn sees_personal_data(headers: &HeaderMap) -> bool {
-    headers
-        .get(HEADER_ROLE)
-        .is_none_or(|role| role.to_str().ok().and_then(|word| word.parse().ok()).is_some_and(Role::sees_personal_data))
+fn sees(headers: &HeaderMap, hidden: bool) -> bool {
+    let Some(role) = headers.get(HEADER_ROLE) else { return true };
+    match role.to_str().ok().and_then(|word| word.parse().ok()) {
+        Some(Role::Client) => true,
+        Some(Role::Operator | Role::Admin) => !hidden,
+        Some(Role::Viewer) | None => false,
+    }
 }
 
 async fn masked(response: Response) -> Response {
@@ -91,15 +100,20 @@ mod tests {
 
     #[test]
     fn a_viewer_and_an_unknown_role_see_the_least() {
-        let sees = |role: Option<&'static str>| {
+        let sees = |role: Option<&'static str>, hidden| {
             let mut headers = HeaderMap::new();
             if let Some(role) = role {
                 headers.insert(HEADER_ROLE, HeaderValue::from_static(role));
             }
-            sees_personal_data(&headers)
+            super::sees(&headers, hidden)
         };
-        assert!(sees(None) && sees(Some("operator")) && sees(Some("admin")) && sees(Some("client")));
-        assert!(!sees(Some("viewer")) && !sees(Some("auditor")) && !sees(Some("")));
+        assert!(sees(None, true) && sees(Some("client"), true));
+        for role in ["operator", "admin"] {
+            assert!(sees(Some(role), false) && !sees(Some(role), true), "{role}");
+        }
+        for role in ["viewer", "auditor", ""] {
+            assert!(!sees(Some(role), false) && !sees(Some(role), true), "{role}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use journal::JournalError;
 use kit::http::{ApiError, Json, Path};
 
 use super::{Api, problems, reads};
-use crate::{plan, saga_instance::Parked};
+use crate::{four_eyes, plan, saga_instance::Parked};
 
 /// The plan of one action on one saga. An action that would be refused has a plan too, which says so.
 pub(super) async fn one(
@@ -21,8 +21,12 @@ pub(super) async fn one(
     Json(action): Json<Action>,
 ) -> Result<Json<PlanView>, ApiError> {
     let stored = reads::stored(&api.shared, id).await?;
-    let planned = plan::plan(&api.shared.catalog, &stored, &action, api.shared.clock.now());
-    planned.map(Json).map_err(|parked| ApiError::conflict(parked.code(), parked.to_string()))
+    let (catalog, now) = (&api.shared.catalog, api.shared.clock.now());
+    let plan = plan::plan(catalog, &stored, &action, now);
+    let plan = plan.map_err(|parked| ApiError::conflict(parked.code(), parked.to_string()))?;
+    let asks = api.shared.settings.four_eyes && plan.refused.is_none();
+    let approval = if asks { four_eyes::of_act(catalog, &stored, &action, now) } else { None };
+    Ok(Json(PlanView { approval, ..plan }))
 }
 
 /// The plans of one action on several sagas. One that cannot be planned is named beside the others.

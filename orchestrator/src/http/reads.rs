@@ -1,8 +1,8 @@
-//! `GET /api/sagas/{id}` and its journal, read straight from the journal by whichever orchestrator is asked.
+//! `GET /api/sagas/{id}`, its journal and what is personal in it, read straight from the journal by whichever orchestrator is asked.
 
 use std::{collections::VecDeque, sync::Arc};
 
-use axum::extract::State;
+use axum::{extract::State, http::HeaderMap};
 use contract::{
     Page, PageToken, SagaId,
     orchestrator_api::{RecordView, SagaView},
@@ -13,7 +13,7 @@ use kit::http::{ApiError, Json, Path, Query, page_token};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Api, problems};
+use super::{Api, operator, problems};
 use crate::{
     shared::Shared,
     view::{self, Replay},
@@ -24,6 +24,24 @@ const DEAD_LETTERS_SHOWN_MAX: u32 = 50;
 
 /// A saga as it stands.
 pub(super) async fn show(State(api): State<Api>, Path(id): Path<SagaId>) -> Result<Json<SagaView>, ApiError> {
+    saga_view(&api.shared, Door::Reads, id).await.map(Json)
+}
+
+/// The body of a reveal: the operator's reason.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Reveal {
+    reason: String,
+}
+
+/// A saga as it stands, with what is personal in its input and its replies. The audit log has the request.
+pub(super) async fn reveal(
+    State(api): State<Api>,
+    Path(id): Path<SagaId>,
+    headers: HeaderMap,
+    Json(Reveal { reason }): Json<Reveal>,
+) -> Result<Json<SagaView>, ApiError> {
+    operator::read(&headers, &reason)?;
     saga_view(&api.shared, Door::Reads, id).await.map(Json)
 }
 

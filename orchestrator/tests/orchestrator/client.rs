@@ -47,7 +47,12 @@ impl Client {
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
-        let request = self.request(Method::POST, path).header(HEADER_ACTOR, "usr_test").header(HEADER_ROLE, "operator");
+        self.post_as("usr_test", path, body).await
+    }
+
+    /// Acts as another operator than usual.
+    pub(crate) async fn post_as(&self, actor: &str, path: &str, body: &Value) -> (StatusCode, Value) {
+        let request = self.request(Method::POST, path).header(HEADER_ACTOR, actor).header(HEADER_ROLE, "operator");
         answer(request.json(body)).await
     }
 

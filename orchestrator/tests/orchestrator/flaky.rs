@@ -11,16 +11,17 @@ use std::{
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use contract::{
-    JobId, SagaId,
+    ApprovalId, JobId, SagaId,
     orchestrator_api::{
-        AuditFact, AuditHead, AuditRecord, DeadLetterView, Job, JobItem, JobOutcome, JobPreview, JobRefusals, JobState,
-        Pause, PauseScope, RetiredWeek, SagaFilter,
+        Approval, ApprovalDecision, ApprovalState, AuditFact, AuditHead, AuditRecord, DeadLetterView, Job, JobItem,
+        JobOutcome, JobPreview, JobRefusals, JobState, Pause, PauseScope, RetiredWeek, SagaFilter,
     },
 };
 use journal::{
-    Append, Appended, AuditFilter, Door, ErrorGroup, ErrorGroupsAsked, ExistingStart, Filter, GivenUp, JobMade,
-    JobResult, JobWork, Jobs, Journal, JournalError, KeptDeadLetter, LaneJournal, Listing, Membership, NewDeadLetter,
-    NewJob, OpenSaga, Ownership, PauseBegun, Pauses, Quarantined, Retention, RetireError, Room, Sleeper, Stored,
+    Append, Appended, ApprovalAsked, ApprovalFilter, Approvals, AuditFilter, Door, ErrorGroup, ErrorGroupsAsked,
+    ExistingStart, Filter, GivenUp, JobMade, JobResult, JobWork, Jobs, Journal, JournalError, KeptDeadLetter,
+    LaneJournal, Listing, Membership, NewDeadLetter, NewJob, OpenSaga, Ownership, PauseBegun, Pauses, Quarantined,
+    Retention, RetireError, Room, Sleeper, Stored,
 };
 use machine::Entry;
 use messaging::{
@@ -330,6 +331,43 @@ impl Jobs for FlakyJournal {
 
     async fn forget_jobs(&self, before: DateTime<Utc>) -> Result<u64, JournalError> {
         self.inner.forget_jobs(before).await
+    }
+}
+
+#[async_trait]
+impl Approvals for FlakyJournal {
+    async fn ask_approval(&self, approval: &Approval) -> Result<ApprovalAsked, JournalError> {
+        self.inner.ask_approval(approval).await
+    }
+
+    async fn approvals(
+        &self,
+        filter: &ApprovalFilter,
+        before: Option<ApprovalId>,
+        limit: u32,
+    ) -> Result<Vec<Approval>, JournalError> {
+        self.inner.approvals(filter, before, limit).await
+    }
+
+    async fn approval(&self, id: ApprovalId) -> Result<Option<Approval>, JournalError> {
+        self.inner.approval(id).await
+    }
+
+    async fn decide_approval(
+        &self,
+        id: ApprovalId,
+        state: ApprovalState,
+        decision: &ApprovalDecision,
+    ) -> Result<bool, JournalError> {
+        self.inner.decide_approval(id, state, decision).await
+    }
+
+    async fn settle_approval(&self, id: ApprovalId, outcome: &str) -> Result<(), JournalError> {
+        self.inner.settle_approval(id, outcome).await
+    }
+
+    async fn forget_approvals(&self, before: DateTime<Utc>) -> Result<u64, JournalError> {
+        self.inner.forget_approvals(before).await
     }
 }
 

@@ -9,6 +9,7 @@ mod rig;
 mod trip;
 mod worker;
 
+mod approving;
 mod auditing;
 mod errors;
 mod explain;

@@ -68,6 +68,7 @@ pub(crate) struct Parts {
     pub(crate) limits: Limits,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) retirement: Option<Retirement>,
+    pub(crate) four_eyes: bool,
 }
 
 impl Rig {
@@ -140,7 +141,7 @@ impl Rig {
     pub(crate) async fn parts_of(&self, shards: u16) -> Parts {
         let (journal, broker) = (self.journal_of(shards).await, self.broker().await);
         let (catalog, limits, clock) = (trip::catalog(), Limits::default(), kit::clock::system());
-        Parts { journal, broker, catalog, limits, clock, retirement: None }
+        Parts { journal, broker, catalog, limits, clock, retirement: None, four_eyes: false }
     }
 
     /// An orchestrator with everything as usual, owning its share.
@@ -163,10 +164,10 @@ impl Running {
 
     /// Starts an orchestrator that may have to wait for its shards.
     pub(crate) async fn start_waiting(parts: Parts) -> Self {
-        let Parts { journal, broker, catalog, limits, clock, retirement } = parts;
+        let Parts { journal, broker, catalog, limits, clock, retirement, four_eyes } = parts;
         let stop = CancellationToken::new();
         let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let settings = Settings { limits, retirement, ..Settings::development(anywhere) };
+        let settings = Settings { limits, retirement, four_eyes, ..Settings::development(anywhere) };
         let started = orchestrator::start(settings, journal, broker, catalog, clock, stop.clone()).await;
         let orchestrator = started.unwrap();
         Self { client: Client::new(orchestrator.address()), orchestrator, stop }

@@ -90,6 +90,11 @@ id!(
     "saga"
 );
 id!(
+    /// One request for the approval of a second operator.
+    ApprovalId,
+    "apr"
+);
+id!(
     /// One order of a client.
     OrderId,
     "ord"

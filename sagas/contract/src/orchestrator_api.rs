@@ -8,15 +8,18 @@
 //! | `GET /api/sagas?status&name&version&business_key&owner&error&step&paused&parent&ids&q&created_after&created_before&holds_before&sort&before&after&page_size&page_token` | [`Page`](crate::Page) of [`SagaSummary`], in the order `sort` ([`SagaOrder`]) |
 //! | `GET /api/errors?name&page_size&page_token` | [`Page`](crate::Page) of [`ErrorGroup`], by definition and error |
 //! | `GET /api/sagas/{id}` | [`SagaView`] |
+//! | `GET /api/sagas/{id}/timeline` | [`Timeline`]: the time that each step spent under way and waiting |
+//! | `GET /api/sagas/{id}/steps/{step}/command` | [`CommandView`]: the command that the step sends next; 404; 409 when it cannot be built |
 //! | `GET /api/sagas/{id}/explanation` | [`Explanation`]: why the saga is not moving |
 //! | `GET /api/sagas/{id}/journal?order&before&entry&page_size&page_token` | [`Page`](crate::Page) of [`RecordView`], from the first on, or with `order=newest` from the last back |
 //! | `GET /api/sagas/{id}/events?owner` | server-sent events: `id: <seq>`, `event: record`, [`RecordView`]; then `event: end` |
-//! | `POST /api/sagas/{id}/actions` [`ActionRequest`] | 200 [`SagaView`]; 404; 409; 422 |
+//! | `POST /api/sagas/{id}/actions` [`ActionRequest`] | 200 [`SagaView`]; 202 [`Approval`] for one that a second operator must approve; 404; 409; 422 |
+//! | `POST /api/sagas/{id}/reveal` with a `reason` | 200 [`SagaView`] with its personal fields; 404 |
 //! | `POST /api/sagas/{id}/plan` [`Action`](crate::saga::Action) | 200 [`PlanView`]: what the action would lead to, without doing it; 404; 409 |
 //! | `POST /api/plans` [`PlansRequest`] | 200 [`Plans`], for several sagas; 422 |
 //! | `GET /api/migrations?name&to&page_size&page_token` | [`Page`](crate::Page) of [`MigrationView`]: the running sagas of other versions, newest first; 404 unknown definition |
 //! | `POST /api/jobs/preview` [`JobPreviewRequest`] | 200 [`JobPreview`]: the sagas that a job would have; 422 |
-//! | `POST /api/jobs` [`JobRequest`], `POST /api/jobs/{id}/rerun` [`JobRerun`] | 201 [`Job`]; 404; 409; 422 |
+//! | `POST /api/jobs` [`JobRequest`], `POST /api/jobs/{id}/rerun` [`JobRerun`] | 201 [`Job`]; 202 [`Approval`] as above; 404; 409; 422 |
 //! | `GET /api/jobs?page_size&page_token`, `GET /api/jobs/{id}` | [`Page`](crate::Page) of [`Job`], newest first; [`JobView`] |
 //! | `GET /api/jobs/{id}/items?outcome&page_size&page_token` | [`Page`](crate::Page) of [`JobItem`], in their order |
 //! | `POST /api/jobs/{id}/pause`, `/resume`, `/abort` with a `reason` | 200 [`Job`]; 404; 409 |
@@ -24,6 +27,8 @@
 //! | `POST /api/sagas/{id}/signals/{name}` [`SignalRequest`] | 200 [`SignalEffect`]; 404; 409; 422 |
 //! | `GET /api/quarantine`, `POST /api/quarantine/{id}/release` | [`Page`](crate::Page) of [`QuarantinedSaga`]; 200 [`SagaView`], 409 when the saga still cannot go on |
 //! | `GET /api/dead-letters`, `POST /api/dead-letters/{id}/redrive` | what could not be handled |
+//! | `GET /api/approvals?waiting&target&page_size&page_token` | [`Page`](crate::Page) of [`Approval`], newest first |
+//! | `POST /api/approvals/{id}/approve`, `/reject` with a `reason` | 200 [`Approval`]; 404; 409, also when the approved act is refused |
 //! | `GET /api/audit?actor&target&act&page_size&page_token` | [`Page`](crate::Page) of [`AuditRecord`], newest first |
 //! | `GET /api/sagas/{id}/export` | the saga as a line of an export; 404 |
 //! | `GET /api/exports` | [`Page`](crate::Page) of [`RetiredWeek`], newest first |
@@ -33,8 +38,10 @@
 //! Every call carries the internal token; operators' calls also `x-sojourn-actor` and `x-sojourn-role`.
 
 mod actions;
+mod approvals;
 mod audit;
 mod audit_chain;
+mod commands;
 mod dead_letters;
 mod definitions;
 mod error_groups;
@@ -50,14 +57,20 @@ mod retention;
 mod sagas;
 mod signals;
 mod starts;
+mod timeline;
 
 pub use actions::{ActionRequest, HEADER_ACTOR, HEADER_ROLE, REASON_BYTES_MAX};
+pub use approvals::{
+    APPROVAL_EXPIRES_AFTER, APPROVALS_OPEN_MAX, Approval, ApprovalDecision, ApprovalGround, ApprovalState,
+    ApprovedRequest, JOB_ALONE_SAGAS_MAX,
+};
 pub use audit::{
     AUDIT_ASKED, AUDIT_HASH_NONE, AuditBreak, AuditFact, AuditHead, AuditRecord, AuditRequest, AuditVerification,
 };
 pub use audit_chain::{find_break, next_row};
+pub use commands::CommandView;
 pub use dead_letters::DeadLetterView;
-pub use definitions::{DefinitionFinding, DefinitionView, Definitions, StepShape};
+pub use definitions::{DefinitionFinding, DefinitionView, Definitions, FieldKind, FieldShape, StepShape};
 pub use error_groups::{ERROR_OF_SAGA, ErrorGroup};
 pub use explanation::{
     CircuitCause, CommandPlace, DomainState, Explanation, FlowState, LaneState, OpenCircuit, OpenStep, PossibleAct,
@@ -79,3 +92,4 @@ pub use retention::{RetiredState, RetiredWeek};
 pub use sagas::{SagaPause, SagaSummary, SagaTree, SagaView, SignalView, StepView, StepWork};
 pub use signals::{SignalEffect, SignalRequest};
 pub use starts::{SagaStarted, StartKey, StartSaga};
+pub use timeline::{SPANS_MAX, SpanEnd, Spent, Timeline, TimelineSpan};

@@ -130,6 +130,25 @@ pub struct FieldChange {
     pub after: Option<Value>,
 }
 
+impl FieldChange {
+    /// True when a sum is changed, or a part of one.
+    #[must_use]
+    pub fn is_money(&self) -> bool {
+        let part = self.pointer.ends_with("/amount") || self.pointer.ends_with("/currency");
+        part || [&self.before, &self.after].into_iter().flatten().any(holds_money)
+    }
+}
+
+fn holds_money(value: &Value) -> bool {
+    match value {
+        Value::Object(fields) => {
+            (fields.contains_key("amount") && fields.contains_key("currency")) || fields.values().any(holds_money)
+        }
+        Value::Array(items) => items.iter().any(holds_money),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
 /// An action of an operator on a saga.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "snake_case", deny_unknown_fields)]

@@ -109,15 +109,6 @@ impl Role {
             Self::Admin => "admin",
         }
     }
-
-    /// True for a role that sees documents as they are: a client's are its own.
-    #[must_use]
-    pub const fn sees_personal_data(self) -> bool {
-        match self {
-            Self::Client | Self::Operator | Self::Admin => true,
-            Self::Viewer => false,
-        }
-    }
 }
 
 impl FromStr for Role {

@@ -55,8 +55,8 @@ pub use self::{assemble::StepHandle, mistakes::DefinitionError};
 use crate::{
     definition::Definition,
     fingerprint::Fingerprint,
-    json::check,
     mapping::{self, BuildAction, BuildUndo, BuildWake, Learn},
+    reading::Reading,
     retry::Retry,
     step::ChildSpec,
     wake::Wake,
@@ -335,7 +335,7 @@ impl<'b, I: DeserializeOwned + Send + Sync + 'static, F: Default + 'static> Step
         input: fn(&I, &F) -> C,
     ) -> StepBuilder<'b, I, F, Starts> {
         let Self { builder, parts, work: NoWorkYet } = self;
-        let child = ChildSpec { name, version, margin: Duration::ZERO, check_result: check::<IgnoredAny> };
+        let child = ChildSpec { name, version, margin: Duration::ZERO, result: Reading::of::<IgnoredAny>() };
         let build = mapping::erase_action(input);
         StepBuilder { builder, parts, work: Starts { child, build, learn: None } }
     }
@@ -448,7 +448,7 @@ where
     /// Makes the step part of the definition.
     pub fn add(self) -> StepHandle {
         let Self { builder, parts, work: Awaits { signal: name, within, is_optional, learn, .. } } = self;
-        builder.push(parts, ForwardParts::Signal { name, within, is_optional, check_payload: check::<P>, learn })
+        builder.push(parts, ForwardParts::Signal { name, within, is_optional, payload: Reading::of::<P>(), learn })
     }
 }
 
@@ -463,7 +463,7 @@ impl<I: DeserializeOwned + Send + Sync + 'static, F: Default + 'static> StepBuil
     /// Keeps what the steps after this one may know of the child's result.
     pub fn on_end<R: DeserializeOwned + Send + Sync + 'static>(mut self, learn: fn(&mut F, &R)) -> Self {
         self.work.learn = Some(mapping::erase_learn::<F, R>(self.parts.name.clone(), learn));
-        self.work.child.check_result = check::<R>;
+        self.work.child.result = Reading::of::<R>();
         self
     }
 

@@ -68,7 +68,7 @@ pub(crate) fn child_ended(
 
 fn completed(draft: &mut Draft<'_>, step: &Step, result: &Document) {
     let Work::Child(spec) = step.work() else { return };
-    match (spec.check_result)(result) {
+    match spec.result.check(result) {
         Ok(()) => {
             draft.record(Entry::CommandDone { step: step.name.clone(), op: Op::Action, reply: result.clone() });
             draft.advance();

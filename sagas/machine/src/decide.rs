@@ -116,7 +116,7 @@ fn judge<'a>(
 impl<'a> Awaited<'a> {
     fn replied(self, attempt: u16, outcome: &Outcome<Document>) -> Decision {
         match outcome {
-            Outcome::Done { reply } => match (self.spec.check_reply)(reply) {
+            Outcome::Done { reply } => match self.spec.reply.check(reply) {
                 Ok(()) => {
                     let (step, op) = (self.step.name.clone(), self.op);
                     let mut draft = self.draft();

@@ -182,6 +182,6 @@ fn is_same_command(old: &CommandSpec, new: &CommandSpec) -> bool {
 fn unreadable(step: &Step, touched: &StepState) -> Option<Obstacle> {
     let Phase::Done { reply } = &touched.action.phase else { return None };
     let expected = step.expected(Op::Action)?;
-    let mismatch = (expected.check)(reply).err()?.to_string();
+    let mismatch = expected.reading.check(reply).err()?.to_string();
     Some(Obstacle::ReplyUnreadable { step: step.name.clone(), mismatch })
 }

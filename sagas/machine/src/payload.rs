@@ -3,14 +3,18 @@
 
 use std::any::Any;
 
-use contract::{Document, saga::Cause, step::Op};
+use contract::{
+    Document,
+    saga::Cause,
+    step::{Op, StepName},
+};
 use serde_json::value::RawValue;
 
 use crate::{
     definition::Definition,
     mapping::{BuildWake, MappingError, Needed},
     state::{Phase, State},
-    step::{Forward, Step},
+    step::{CommandSpec, Forward, Step},
     wake::Wake,
 };
 
@@ -45,6 +49,21 @@ pub(crate) fn build_payload(
         (Op::Compensation, Some(undo)) => (undo.build)(input, state.cause.as_ref().unwrap_or(&unknown())),
         (Op::Compensation, None) => Err(MappingError::Mixed),
     }
+}
+
+/// The command that a step sends next, in the direction in which its saga goes: its spec, the direction and its fields. None
+/// of a step that sends none.
+///
+/// # Errors
+/// [`MappingError`] when it cannot be built.
+pub fn next_command<'d>(
+    definition: &'d Definition,
+    state: &State,
+    name: &StepName,
+) -> Option<Result<(&'d CommandSpec, Op, Document), MappingError>> {
+    let (step, op) = (definition.step(name)?, state.direction());
+    let spec = step.command(op)?;
+    Some(build_payload(definition, state, step, op).map(|payload| (spec, op, Document::from(payload))))
 }
 
 /// Asks a step of this function until when it waits.

@@ -112,7 +112,8 @@ pub(crate) fn may_turn_around(definition: &Definition, state: &State) -> bool {
 }
 
 /// True from the first sending of the pivot on: only its refusal turns the saga around then.
-pub(crate) fn pivot_issued(definition: &Definition, state: &State) -> bool {
+#[must_use]
+pub fn pivot_issued(definition: &Definition, state: &State) -> bool {
     let mut pivots = definition.steps.iter().filter(|step| step.kind == StepKind::Pivot);
     pivots.any(|step| {
         state.progress(&step.name, Op::Action).is_some_and(|progress| progress.was_issued() || progress.is_done())

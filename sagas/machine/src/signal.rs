@@ -101,7 +101,7 @@ fn check(spec: &SignalSpec, signal: &Signal) -> Result<(), Verdict> {
     if bytes > SIGNAL_BYTES_MAX {
         return Err(mismatch(format!("it has {bytes} bytes, more than {SIGNAL_BYTES_MAX}")));
     }
-    (spec.check_payload)(&signal.payload).map_err(|found| mismatch(found.to_string()))
+    spec.payload.check(&signal.payload).map_err(|found| mismatch(found.to_string()))
 }
 
 fn unknown(definition: &Definition, name: &SignalName) -> Verdict {

@@ -5,6 +5,7 @@ use std::{fmt, time::Duration};
 use contract::{
     Document, SignalName,
     command::Route,
+    orchestrator_api::FieldShape,
     saga::StepKind,
     step::{Op, StepName},
 };
@@ -13,8 +14,9 @@ use serde_json::Value;
 use serde::de::IgnoredAny;
 
 use crate::{
-    json::{Mismatch, check},
+    json::Mismatch,
     mapping::{BuildAction, BuildUndo, BuildWake, Condition, Learn, Needed, Validity},
+    reading::Reading,
     retry::Retry,
     step_set::StepSet,
 };
@@ -101,8 +103,8 @@ pub struct SignalSpec {
     pub within: Option<Duration>,
     /// True when the saga goes on without it where it is missed; false when that refuses the step.
     pub is_optional: bool,
-    /// Checks that a value is of the payload's type.
-    pub(crate) check_payload: fn(&Document) -> Result<(), Mismatch>,
+    /// The type of the payload.
+    pub(crate) payload: Reading,
 }
 
 /// A child saga as the definition of its parent knows it.
@@ -113,18 +115,18 @@ pub struct ChildSpec {
     pub version: u32,
     /// The time that it needs up to its own point of no return.
     pub margin: Duration,
-    /// Checks that a value is of the result's type.
-    pub(crate) check_result: fn(&Document) -> Result<(), Mismatch>,
+    /// The type of the result.
+    pub(crate) result: Reading,
 }
 
-/// The check of the end of a child that is undone: any document will do, because no step learns from it.
-static ANY_END: fn(&Document) -> Result<(), Mismatch> = check::<IgnoredAny>;
+/// The end of a child that is undone: any document will do, because no step learns from it.
+const ANY_END: Reading = Reading::of::<IgnoredAny>();
 
 /// The document that a direction of a step ends with.
-pub(crate) struct Expected<'a> {
+pub(crate) struct Expected {
     /// The source of it, as in `what payment.authorize answers`.
     pub(crate) what: String,
-    pub(crate) check: &'a fn(&Document) -> Result<(), Mismatch>,
+    pub(crate) reading: Reading,
 }
 
 /// The half of a step that undoes it.
@@ -145,8 +147,8 @@ pub struct CommandSpec {
     pub retry: Retry,
     /// The time for which its reply is awaited.
     pub reply_within: Duration,
-    /// Checks that a value is of the command's reply type.
-    pub(crate) check_reply: fn(&Document) -> Result<(), Mismatch>,
+    /// The type of the command's reply.
+    pub(crate) reply: Reading,
     /// Reads a value as the command's type, and writes it as that.
     pub(crate) rewrite: fn(&Document) -> Result<Value, Mismatch>,
 }
@@ -204,22 +206,28 @@ impl Step {
     }
 
     /// The document that one direction ends with, when it ends with one.
-    pub(crate) fn expected(&self, op: Op) -> Option<Expected<'_>> {
+    pub(crate) fn expected(&self, op: Op) -> Option<Expected> {
         match (op, self.work()) {
-            (Op::Action, Work::Signal(SignalSpec { name, check_payload, .. })) => {
-                Some(Expected { what: format!("what the signal `{name}` carries"), check: check_payload })
+            (Op::Action, Work::Signal(SignalSpec { name, payload, .. })) => {
+                Some(Expected { what: format!("what the signal `{name}` carries"), reading: *payload })
             }
-            (Op::Action, Work::Child(ChildSpec { name, check_result, .. })) => {
-                Some(Expected { what: format!("the result of `{name}`"), check: check_result })
+            (Op::Action, Work::Child(ChildSpec { name, result, .. })) => {
+                Some(Expected { what: format!("the result of `{name}`"), reading: *result })
             }
             (Op::Compensation, Work::Child(ChildSpec { name, .. })) => {
-                Some(Expected { what: format!("the end of `{name}`"), check: &ANY_END })
+                Some(Expected { what: format!("the end of `{name}`"), reading: ANY_END })
             }
             (Op::Action, Work::Timer) => None,
-            (Op::Action, Work::Command(_)) | (Op::Compensation | Op::Extension, _) => self.command(op).map(|command| {
-                Expected { what: format!("what `{}` answers", command.name), check: &command.check_reply }
-            }),
+            (Op::Action, Work::Command(_)) | (Op::Compensation | Op::Extension, _) => self
+                .command(op)
+                .map(|command| Expected { what: format!("what `{}` answers", command.name), reading: command.reply }),
         }
+    }
+
+    /// The fields of the document that one direction ends with; none when it ends with none, or with one that is no struct.
+    #[must_use]
+    pub fn answer_fields(&self, op: Op) -> Option<Vec<FieldShape>> {
+        self.expected(op)?.reading.fields()
     }
 
     /// The command that undoes the step.

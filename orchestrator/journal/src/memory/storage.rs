@@ -7,8 +7,8 @@ use std::{
 
 use chrono::{DateTime, SubsecRound, Utc};
 use contract::{
-    JobId, SagaId,
-    orchestrator_api::{AUDIT_HASH_NONE, AuditHead, AuditRecord, Pause, StartKey},
+    ApprovalId, JobId, SagaId,
+    orchestrator_api::{AUDIT_HASH_NONE, Approval, AuditHead, AuditRecord, Pause, StartKey},
 };
 use tokio::sync::{OwnedMutexGuard, watch};
 use tokio_util::sync::CancellationToken;
@@ -47,6 +47,7 @@ pub(super) struct Tables {
     pub(super) audit: Vec<AuditRecord>,
     pub(super) jobs: BTreeMap<JobId, KeptJob>,
     pub(super) pauses: BTreeMap<String, Pause>,
+    pub(super) approvals: BTreeMap<ApprovalId, Approval>,
     pub(super) owners: HashMap<u16, Owner>,
     pub(super) epochs: HashMap<u16, i64>,
 }

@@ -6,6 +6,7 @@ mod adapters;
 mod fixtures;
 
 mod appends;
+mod approvals;
 mod audit;
 mod dead_letters;
 mod failures;
@@ -83,6 +84,8 @@ on_both! {
         a_job_has_the_sagas_that_matched_when_it_was_made,
         one_name_makes_one_job_and_no_other,
         the_results_of_a_job_are_noted_once_and_its_state_changes_only_from_where_it_may;
+    approvals:
+        a_request_waits_for_another_person_is_decided_once_and_lapses;
     pauses:
         a_pause_is_known_to_every_process_until_it_ends;
     dead_letters:

@@ -46,6 +46,43 @@ pub struct StepShape {
     pub compensation: Option<String>,
     /// The steps that must be done before.
     pub after: Vec<StepName>,
+    /// The fields of the reply, the payload or the result that the step ends with; absent where it is no struct.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Vec<FieldShape>>,
+    /// The fields of the reply of the command that undoes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo_answer: Option<Vec<FieldShape>>,
+}
+
+/// One field of a document, for a form.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldShape {
+    /// The field's name.
+    pub name: String,
+    /// The kind of its value.
+    pub kind: FieldKind,
+    /// False for a field that may be left out.
+    pub required: bool,
+}
+
+/// The kinds of values that forms tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FieldKind {
+    /// A text, of any form or of one of its own, such as an id.
+    Text,
+    /// A time, as RFC 3339 writes it.
+    Time,
+    /// A day, as `2027-01-15`.
+    Date,
+    /// A number.
+    Number,
+    /// True or false.
+    YesNo,
+    /// A sum: an amount with its currency.
+    Money,
+    /// Any other value, as JSON.
+    Json,
 }
 
 /// A finding of the linter: the definition runs, but ends otherwise than it reads.

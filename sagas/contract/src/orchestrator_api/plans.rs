@@ -5,7 +5,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::SagaSummary;
+use super::{ApprovalGround, SagaSummary};
 use crate::{
     command::{Refusal, Route},
     ids::SagaId,
@@ -49,6 +49,9 @@ pub struct PlanView {
     /// The reason why the action would be refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Refusal>,
+    /// The ground for which the action waits for the approval of a second operator; absent for one that is carried out at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalGround>,
     /// The fields of a command that the action would change.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<FieldChange>,

@@ -5,11 +5,11 @@ use contract::{
     Evidence, Op, Page, PageToken, RequestId, Route,
     command::Refusal,
     orchestrator_api::{
-        ActionRequest, AuditBreak, AuditFact, AuditHead, AuditRecord, AuditRequest, AuditVerification, DeadLetterView,
-        ErrorGroup, LeftEffect, MigrationView, PlanView, PlannedCommand, PlannedTotal, PlannedWhen, Plans,
-        PlansRequest, QuarantinedSaga, RecordView, RetiredState, RetiredWeek, SagaPause, SagaStarted, SagaSummary,
-        SagaTree, SagaView, SignalEffect, SignalRequest, SignalView, StartKey, StartSaga, StepView, StepWork,
-        Unplanned,
+        ActionRequest, ApprovalGround, AuditBreak, AuditFact, AuditHead, AuditRecord, AuditRequest, AuditVerification,
+        CommandView, DeadLetterView, ErrorGroup, LeftEffect, MigrationView, PlanView, PlannedCommand, PlannedTotal,
+        PlannedWhen, Plans, PlansRequest, QuarantinedSaga, RecordView, RetiredState, RetiredWeek, SagaPause,
+        SagaStarted, SagaSummary, SagaTree, SagaView, SignalEffect, SignalRequest, SignalView, SpanEnd, Spent,
+        StartKey, StartSaga, StepView, StepWork, Timeline, TimelineSpan, Unplanned,
     },
     saga::{Action, Cause, FieldChange, PauseClock, PausedHolds, SagaStatus, StepKind, StepStatus},
     user::{
@@ -20,7 +20,7 @@ use contract::{
 use serde_json::json;
 
 use crate::{
-    definitions, explanations,
+    approvals, definitions, explanations,
     golden::{Golden, golden},
     jobs, pauses,
     samples::{at, order, saga, step, traceparent, user, work},
@@ -38,6 +38,7 @@ pub(crate) fn all() -> Vec<Golden> {
         .chain(explanations::all())
         .chain(definitions::all())
         .chain(jobs::all().into_iter().chain(pauses::all()))
+        .chain(approvals::all())
         .chain(users())
         .collect()
 }
@@ -100,6 +101,8 @@ fn sagas() -> Vec<Golden> {
         golden("signal_effects", signal_effects()),
         golden("waiting_steps", vec![waiting(signal_work()), waiting(child_work()), waiting(StepWork::Timer {})]),
         golden("saga_tree", tree()),
+        golden("timeline", timeline()),
+        golden("command_view", command_view()),
     ]
 }
 
@@ -192,6 +195,7 @@ fn plan(full: bool) -> PlanView {
         summary: summary(full),
         head: 9,
         refused: full.then(refused),
+        approval: full.then_some(ApprovalGround::PivotPassed),
         changes: if full { changes() } else { Vec::new() },
         commands: when.into_iter().filter(|_| full).map(planned).collect(),
         end: SagaStatus::Compensated,
@@ -318,6 +322,29 @@ fn signal(taken: bool) -> SignalView {
 fn signal_effects() -> Vec<SignalEffect> {
     let why = "no step waits for it any more".into();
     vec![SignalEffect::Woke { step: step("approval") }, SignalEffect::Kept {}, SignalEffect::None { why }]
+}
+
+fn command_view() -> CommandView {
+    let (command, payload) = ("flights.hold_seats".to_owned(), json!({ "travellers": 2 }));
+    CommandView { step: step("hold-seats"), op: Op::Action, command, payload, head: 7 }
+}
+
+fn timeline() -> Timeline {
+    let span = |spent, until, end| TimelineSpan {
+        step: step("hold-seats"),
+        op: Op::Action,
+        spent,
+        attempt: None,
+        from: at(1),
+        until,
+        end,
+    };
+    let ends = [SpanEnd::Done, SpanEnd::Refused, SpanEnd::Failed, SpanEnd::Left].map(Some);
+    let spent = [Spent::UnderWay, Spent::Child, Spent::Retry, Spent::Signal];
+    let mut spans: Vec<_> = spent.into_iter().zip(ends).map(|(spent, end)| span(spent, Some(at(2)), end)).collect();
+    spans[0].attempt = Some(2);
+    spans.extend([Spent::Time, Spent::Person].map(|spent| span(spent, None, None)));
+    Timeline { began_at: at(0), ended_at: Some(at(3)), spans }
 }
 
 fn record() -> RecordView {

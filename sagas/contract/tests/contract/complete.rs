@@ -65,6 +65,12 @@ const INSIDE: &[(&str, &str)] = &[
     ("LaneState", "Explanation"),
     ("PossibleAct", "Explanation"),
     ("FieldChange", "PlanView"),
+    ("FieldShape", "Definitions"),
+    ("FieldKind", "Definitions"),
+    ("TimelineSpan", "Timeline"),
+    ("ApprovalDecision", "Approval"),
+    ("Spent", "Timeline"),
+    ("SpanEnd", "Timeline"),
 ];
 
 fn all() -> Vec<Golden> {

@@ -1,7 +1,7 @@
 //! The definitions as operators see them.
 
 use contract::{
-    orchestrator_api::{DefinitionFinding, DefinitionView, Definitions, StepShape, StepWork},
+    orchestrator_api::{DefinitionFinding, DefinitionView, Definitions, FieldKind, FieldShape, StepShape, StepWork},
     saga::StepKind,
 };
 
@@ -12,6 +12,20 @@ use crate::{
 
 pub(crate) fn all() -> Vec<Golden> {
     vec![golden("definitions", Definitions { items: vec![definition(true), definition(false)] })]
+}
+
+const KINDS: [FieldKind; 7] = [
+    FieldKind::Text,
+    FieldKind::Time,
+    FieldKind::Date,
+    FieldKind::Number,
+    FieldKind::YesNo,
+    FieldKind::Money,
+    FieldKind::Json,
+];
+
+fn field(kind: FieldKind) -> FieldShape {
+    FieldShape { name: "field".into(), kind, required: kind == FieldKind::Text }
 }
 
 fn definition(full: bool) -> DefinitionView {
@@ -26,6 +40,8 @@ fn definition(full: bool) -> DefinitionView {
         work: StepWork::Signal { signal: "approval".parse().unwrap() },
         compensation: full.then(|| "order.reject".into()),
         after: if full { vec![step("create-order")] } else { Vec::new() },
+        answer: full.then(|| KINDS.map(field).into()),
+        undo_answer: full.then(Vec::new),
     };
     DefinitionView {
         name: "order".into(),

@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod api;
+mod approvals;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]

@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use super::mistakes::DefinitionError;
 use crate::{
-    json::{Mismatch, check, rewrite},
+    json::{Mismatch, rewrite},
     mapping::{BuildAction, BuildUndo, BuildWake, Condition, Learn, Needed, Validity},
+    reading::Reading,
     retry::Retry,
     step::{ChildSpec, CommandSpec, Extension, Forward, SignalSpec, Step, Undo},
     step_set::{STEPS_MAX, StepSet},
@@ -61,34 +62,31 @@ pub(super) struct Defaults {
 /// The forward half of a step as its builder has gathered it.
 pub(super) enum ForwardParts {
     Command { signature: Signature, timing: Timing, build: BuildAction, learn: Option<Learn> },
-    Signal { name: String, within: Option<Duration>, is_optional: bool, check_payload: Check, learn: Option<Learn> },
+    Signal { name: String, within: Option<Duration>, is_optional: bool, payload: Reading, learn: Option<Learn> },
     Child { child: ChildSpec, build: BuildAction, learn: Option<Learn> },
     Timer { wake: BuildWake },
 }
-
-/// Checks that a document is of a type.
-pub(super) type Check = fn(&Document) -> Result<(), Mismatch>;
 
 /// The part of a command's spec that its type says.
 pub(super) struct Signature {
     name: &'static str,
     version: u16,
     route: Route,
-    check_reply: Check,
+    reply: Reading,
     rewrite: fn(&Document) -> Result<Value, Mismatch>,
 }
 
 impl Signature {
     pub(super) fn of<C: Command>() -> Self {
-        let (check_reply, rewrite) = (check::<C::Reply>, rewrite::<C>);
-        Self { name: C::NAME, version: C::VERSION, route: C::ROUTE, check_reply, rewrite }
+        let (reply, rewrite) = (Reading::of::<C::Reply>(), rewrite::<C>);
+        Self { name: C::NAME, version: C::VERSION, route: C::ROUTE, reply, rewrite }
     }
 
     fn spec(self, timing: &Timing, retry: Retry, reply_within: Duration) -> CommandSpec {
-        let Self { name, version, route, check_reply, rewrite } = self;
+        let Self { name, version, route, reply, rewrite } = self;
         let retry = timing.retry.unwrap_or(retry);
         let reply_within = timing.reply_within.unwrap_or(reply_within);
-        CommandSpec { name, version, route, retry, reply_within, check_reply, rewrite }
+        CommandSpec { name, version, route, retry, reply_within, reply, rewrite }
     }
 }
 
@@ -184,12 +182,12 @@ fn step(
         ForwardParts::Command { signature, timing, build, learn } => {
             Forward::Command { command: signature.spec(&timing, retry, defaults.reply_within), build, learn }
         }
-        ForwardParts::Signal { name, within, is_optional, check_payload, learn } => {
+        ForwardParts::Signal { name, within, is_optional, payload, learn } => {
             let name = name.parse().unwrap_or_else(|_| {
                 mistakes.push(DefinitionError::BadSignalName { step: parts.name.clone(), name });
                 NAMELESS.parse().expect("the stand-in is a signal's name")
             });
-            Forward::Signal { signal: SignalSpec { name, within, is_optional, check_payload }, learn }
+            Forward::Signal { signal: SignalSpec { name, within, is_optional, payload }, learn }
         }
         ForwardParts::Child { child, build, learn } => Forward::Child { child, build, learn },
         ForwardParts::Timer { wake } => Forward::Timer { wake, divisor: 1 },

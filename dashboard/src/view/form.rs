@@ -1,0 +1,291 @@
+//! Forms that follow a type or a document: the fields of a reply that a person gives in a participant's place, and the fields
+//! of a command as it would be sent, of which only those that were changed become the edit.
+
+use std::collections::BTreeMap;
+
+use contract::{
+    orchestrator_api::{FieldKind, FieldShape},
+    personal::MASKED,
+};
+use serde_json::{Map, Value, json};
+
+use super::names;
+
+/// The texts that a form brought, by the names of its inputs.
+pub(crate) type Given = BTreeMap<String, String>;
+
+/// What stands before the name of an input, so that none has the name of a field of the page.
+const PREFIX: &str = "f.";
+/// What stands behind the name of the second input of a sum.
+const CURRENCY: &str = ".currency";
+
+/// One input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Input {
+    pub(crate) name: String,
+    pub(crate) label: String,
+    pub(crate) kind: FieldKind,
+    pub(crate) value: String,
+    /// Beside the amount of a sum.
+    pub(crate) currency: String,
+    pub(crate) required: bool,
+    /// True for a value that is not shown: left empty, it stays as it is.
+    pub(crate) masked: bool,
+}
+
+impl Input {
+    /// The word of the kind, for the template.
+    pub(crate) const fn is(&self) -> &'static str {
+        match self.kind {
+            FieldKind::Text => "text",
+            FieldKind::Time => "time",
+            FieldKind::Date => "date",
+            FieldKind::Number => "number",
+            FieldKind::YesNo => "yes_no",
+            FieldKind::Money => "money",
+            FieldKind::Json => "json",
+        }
+    }
+}
+
+/// The source of a form.
+pub(crate) enum Source {
+    /// The fields of a type.
+    Type(Vec<FieldShape>),
+    /// A command as it would be sent.
+    Command(Value),
+    /// Nothing is known but that it is JSON.
+    Json,
+}
+
+impl Source {
+    pub(crate) fn inputs(&self, given: &Given) -> Vec<Input> {
+        match self {
+            Self::Type(shapes) => shapes.iter().map(|shape| of_shape(shape, given)).collect(),
+            Self::Command(payload) => {
+                let mut leaves = Vec::new();
+                collect(&mut Vec::new(), payload, &mut leaves);
+                leaves.into_iter().map(|leaf| leaf.shown(given)).collect()
+            }
+            Self::Json => Vec::new(),
+        }
+    }
+
+    /// The reply, the payload or the patch that the form says; the error names the field in words.
+    pub(crate) fn read(&self, given: &Given) -> Result<Value, String> {
+        match self {
+            Self::Type(shapes) => document(shapes, given),
+            Self::Command(payload) => patch(payload, given),
+            Self::Json => Err("There is no form for it: write it as JSON.".to_owned()),
+        }
+    }
+}
+
+fn text<'g>(given: &'g Given, name: &str) -> Option<&'g str> {
+    given.get(name).map(|text| text.trim())
+}
+
+fn of_shape(shape: &FieldShape, given: &Given) -> Input {
+    let name = format!("{PREFIX}{}", shape.name);
+    Input {
+        label: names::title(&shape.name),
+        kind: shape.kind,
+        value: text(given, &name).unwrap_or_default().to_owned(),
+        currency: text(given, &format!("{name}{CURRENCY}")).unwrap_or_default().to_owned(),
+        required: shape.required,
+        masked: false,
+        name,
+    }
+}
+
+fn document(shapes: &[FieldShape], given: &Given) -> Result<Value, String> {
+    let mut fields = Map::new();
+    for shape in shapes {
+        let input = of_shape(shape, given);
+        if !input.value.is_empty() {
+            fields.insert(shape.name.clone(), value(&input)?);
+        } else if shape.required {
+            return Err(format!("{} is needed.", input.label));
+        }
+    }
+    Ok(Value::Object(fields))
+}
+
+/// The value that an input says.
+fn value(input: &Input) -> Result<Value, String> {
+    let Input { value, label, .. } = input;
+    Ok(match input.kind {
+        FieldKind::Text | FieldKind::Time | FieldKind::Date => json!(value),
+        FieldKind::Money => json!({ "amount": value, "currency": input.currency }),
+        FieldKind::YesNo => json!(value == "true"),
+        FieldKind::Number => Value::Number(value.parse().map_err(|_| format!("{label}: `{value}` is no number."))?),
+        FieldKind::Json => serde_json::from_str(value).map_err(|error| format!("{label} is not JSON: {error}."))?,
+    })
+}
+
+/// A value of a command that is edited as a whole.
+struct Leaf {
+    path: Vec<String>,
+    kind: FieldKind,
+    value: Value,
+}
+
+/// The leaves of a document: scalars, sums and lists. What is absent has none; it is given as JSON.
+fn collect(path: &mut Vec<String>, value: &Value, leaves: &mut Vec<Leaf>) {
+    let kind = match value {
+        Value::Null => return,
+        Value::Bool(_) => FieldKind::YesNo,
+        Value::Number(_) => FieldKind::Number,
+        Value::String(_) => FieldKind::Text,
+        Value::Array(_) => FieldKind::Json,
+        Value::Object(_) if is_money(value) => FieldKind::Money,
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                path.push(name.clone());
+                collect(path, value, leaves);
+                path.pop();
+            }
+            return;
+        }
+    };
+    leaves.push(Leaf { path: path.clone(), kind, value: value.clone() });
+}
+
+/// True for an amount with its currency.
+pub(crate) fn is_money(value: &Value) -> bool {
+    value
+        .as_object()
+        .is_some_and(|fields| fields.len() == 2 && fields.contains_key("amount") && fields.contains_key("currency"))
+}
+
+impl Leaf {
+    /// The input with the value as it is.
+    fn input(&self) -> Input {
+        let masked = has_masked(&self.value);
+        let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
+        let shown = match &self.value {
+            Value::String(text) => text.clone(),
+            Value::Object(_) => text(self.value.get("amount")),
+            Value::Array(_) => serde_json::to_string_pretty(&self.value).unwrap_or_default(),
+            Value::Null | Value::Bool(_) | Value::Number(_) => self.value.to_string(),
+        };
+        Input {
+            name: format!("{PREFIX}{}", self.path.join("/")),
+            label: self.path.iter().map(|part| names::words(part)).collect::<Vec<_>>().join(", "),
+            kind: self.kind,
+            value: if masked { String::new() } else { shown },
+            currency: text(self.value.get("currency")),
+            required: false,
+            masked,
+        }
+    }
+
+    /// The input with the value that was given for it, if any.
+    fn shown(&self, given: &Given) -> Input {
+        let input = self.input();
+        let value = text(given, &input.name).map_or_else(|| input.value.clone(), str::to_owned);
+        let currency = text(given, &format!("{}{CURRENCY}", input.name)).unwrap_or(&input.currency).to_owned();
+        Input { value, currency, ..input }
+    }
+}
+
+fn has_masked(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains(MASKED),
+        Value::Array(items) => items.iter().any(has_masked),
+        Value::Object(fields) => fields.values().any(has_masked),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// The merge patch of the leaves that were changed.
+fn patch(payload: &Value, given: &Given) -> Result<Value, String> {
+    let mut leaves = Vec::new();
+    collect(&mut Vec::new(), payload, &mut leaves);
+    let mut patch = json!({});
+    for leaf in leaves {
+        let (before, after) = (leaf.input(), leaf.shown(given));
+        let left_masked = before.masked && after.value.is_empty();
+        if left_masked || (after.value.replace("\r\n", "\n") == before.value && after.currency == before.currency) {
+            continue;
+        }
+        let changed = value(&after)?;
+        if changed != leaf.value {
+            put(&mut patch, &leaf.path, changed);
+        }
+    }
+    Ok(patch)
+}
+
+fn put(patch: &mut Value, path: &[String], value: Value) {
+    match path {
+        [] => *patch = value,
+        [name, below @ ..] => {
+            if !patch.is_object() {
+                *patch = json!({});
+            }
+            put(&mut patch[name.as_str()], below, value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(pairs: &[(&str, &str)]) -> Given {
+        pairs.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_form_of_a_type_becomes_its_document_and_says_which_field_is_wrong() {
+        let shape = |name: &str, kind, required| FieldShape { name: name.to_owned(), kind, required };
+        let source = Source::Type(vec![
+            shape("reference", FieldKind::Text, true),
+            shape("total", FieldKind::Money, true),
+            shape("seats", FieldKind::Number, false),
+            shape("tickets", FieldKind::Json, false),
+        ]);
+        let whole = given(&[
+            ("f.reference", " by phone "),
+            ("f.total", "12.50"),
+            ("f.total.currency", "EUR"),
+            ("f.tickets", "[\"1\"]"),
+        ]);
+        let expected =
+            json!({"reference": "by phone", "total": {"amount": "12.50", "currency": "EUR"}, "tickets": ["1"]});
+        assert_eq!(source.read(&whole).unwrap(), expected);
+        assert_eq!(source.inputs(&whole)[1].currency, "EUR");
+        assert_eq!(source.read(&given(&[])).unwrap_err(), "Reference is needed.");
+        let wrong = given(&[("f.reference", "x"), ("f.total", "1"), ("f.seats", "two")]);
+        assert!(source.read(&wrong).unwrap_err().contains("`two` is no number"));
+    }
+
+    #[test]
+    fn an_edit_has_only_what_was_changed_and_never_what_was_masked() {
+        let source = Source::Command(json!({
+            "order_id": "ord_1", "total": {"amount": "10.00", "currency": "EUR"}, "guest": {"email": MASKED, "vip": false},
+            "travellers": [{"given_name": MASKED}], "note": null,
+        }));
+        let inputs = source.inputs(&given(&[]));
+        let labels: Vec<_> = inputs.iter().map(|input| (input.name.as_str(), input.masked)).collect();
+        assert_eq!(
+            labels,
+            [
+                ("f.guest/email", true),
+                ("f.guest/vip", false),
+                ("f.order_id", false),
+                ("f.total", false),
+                ("f.travellers", true)
+            ]
+        );
+        let as_shown = inputs.iter().map(|input| (input.name.clone(), input.value.clone())).collect();
+        assert_eq!(source.read(&as_shown).unwrap(), json!({}));
+        let changed = given(&[("f.total", "9.00"), ("f.guest/vip", "true"), ("f.guest/email", "")]);
+        assert_eq!(
+            source.read(&changed).unwrap(),
+            json!({"guest": {"vip": true}, "total": {"amount": "9.00", "currency": "EUR"}})
+        );
+        assert_eq!(source.read(&given(&[("f.total.currency", "USD")])).unwrap()["total"]["currency"], "USD");
+    }
+}

@@ -1,0 +1,267 @@
+//! `/api/approvals`: acts that wait for a second operator. One who asks is answered with the request that was made; another
+//! one has it carried out exactly as it was asked for, or rejects it.
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use contract::{
+    ApprovalId, Page, PageToken, RequestId, SagaId,
+    orchestrator_api::{
+        APPROVAL_EXPIRES_AFTER, APPROVALS_OPEN_MAX, Approval, ApprovalDecision, ApprovalGround, ApprovalState,
+        ApprovedRequest, Job, JobRequest, JobRerun, REASON_BYTES_MAX,
+    },
+    page::page_size,
+    saga::Action,
+};
+use journal::{ApprovalAsked, ApprovalFilter};
+use kit::http::{ApiError, Json, Path, Query, page_token};
+use machine::Operator;
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+
+use super::{Api, actions, jobs, operator, problems, reads};
+use crate::{four_eyes, messages::acts::AskedAct, names};
+
+/// The codes after which it is not known what came of an act: it may be approved once more, and takes effect once.
+const UNSURE: [&str; 3] = ["verdict_missing", "broker_unavailable", "journal_unavailable"];
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    /// Only those that wait.
+    #[serde(default)]
+    waiting: bool,
+    target: Option<String>,
+    page_size: Option<u32>,
+    page_token: Option<PageToken>,
+}
+
+/// The body of a decision.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Why {
+    reason: String,
+}
+
+/// The answer to an act that waits for a second operator.
+pub(super) struct Waits(Approval);
+
+/// The mark of such an answer, for the audit log.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ApprovalAwaited;
+
+impl Waits {
+    pub(super) fn response(self) -> Response {
+        let place = [(header::LOCATION, format!("/api/approvals/{}", self.0.id))];
+        let mut response = (StatusCode::ACCEPTED, place, Json(self.0)).into_response();
+        response.extensions_mut().insert(ApprovalAwaited);
+        response
+    }
+}
+
+/// Looks whether an act needs a second operator, and asks for one then. An act whose ground depends on how its saga stands is
+/// bound to the record that was looked at.
+pub(super) async fn ask_for_act(
+    api: &Api,
+    saga_id: SagaId,
+    action: &Action,
+    operator: &Operator,
+    if_head: &mut Option<u64>,
+) -> Result<Option<Waits>, ApiError> {
+    let shared = &api.shared;
+    let graver = matches!(action, Action::Resolve { .. }) || four_eyes::depends_on_the_saga(action);
+    if !shared.settings.four_eyes || !graver {
+        return Ok(None);
+    }
+    let stored = reads::stored(shared, saga_id).await?;
+    let seen = stored.records.last().map_or(0, |record| record.seq);
+    if if_head.is_some_and(|head| head != seen) || stored.row.status.is_final() {
+        // The lane refuses it with its own words.
+        return Ok(None);
+    }
+    *if_head = Some(seen);
+    let Some(ground) = four_eyes::of_act(&shared.catalog, &stored, action, shared.clock.now()) else {
+        return Ok(None);
+    };
+    let request = ApprovedRequest::Act { saga_id, action: action.clone(), head: seen };
+    ask(api, request, ground, operator).await.map(Some)
+}
+
+/// The same for a job.
+pub(super) async fn ask_for_job(api: &Api, job: &JobRequest, operator: &Operator) -> Result<Option<Waits>, ApiError> {
+    if !api.shared.settings.four_eyes {
+        return Ok(None);
+    }
+    let preview = api.shared.journal.preview_job(&job.filter).await.map_err(|error| problems::journal(&error))?;
+    let sagas = u64::from(preview.sagas);
+    let Some(ground) = four_eyes::of_job(&job.action, sagas) else { return Ok(None) };
+    ask(api, ApprovedRequest::Job { job: job.clone(), sagas }, ground, operator).await.map(Some)
+}
+
+/// The same for a job over the sagas that refused the act of an earlier one.
+pub(super) async fn ask_for_rerun(
+    api: &Api,
+    parent: &Job,
+    rerun: &JobRerun,
+    operator: &Operator,
+) -> Result<Option<Waits>, ApiError> {
+    let sagas = u64::from(parent.refused);
+    let ground = four_eyes::of_job(&parent.action, sagas).filter(|_| api.shared.settings.four_eyes);
+    let Some(ground) = ground else { return Ok(None) };
+    let (job_id, action, rerun) = (parent.id, parent.action.clone(), rerun.clone());
+    ask(api, ApprovedRequest::Rerun { job_id, action, rerun, sagas }, ground, operator).await.map(Some)
+}
+
+async fn ask(
+    api: &Api,
+    request: ApprovedRequest,
+    ground: ApprovalGround,
+    operator: &Operator,
+) -> Result<Waits, ApiError> {
+    let created_at = api.shared.clock.now();
+    let Operator { actor, role, reason } = operator.clone();
+    let text = serde_json::to_vec(&request).map_err(|_| ApiError::internal())?;
+    let approval = Approval {
+        id: kit::ids::approval_id(),
+        request,
+        digest: Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect(),
+        ground,
+        actor,
+        role,
+        reason,
+        created_at,
+        expires_at: created_at + APPROVAL_EXPIRES_AFTER,
+        state: ApprovalState::Pending,
+        decision: None,
+        outcome: None,
+    };
+    match api.shared.journal.ask_approval(&approval).await.map_err(|error| problems::journal(&error))? {
+        ApprovalAsked::Asked => {
+            let Approval { id, actor, .. } = &approval;
+            tracing::info!(%id, act = approval.act(), target = approval.target(), actor, "an approval is asked for");
+            metrics::counter!(names::APPROVALS, "ground" => ground.as_str()).increment(1);
+            Ok(Waits(approval))
+        }
+        ApprovalAsked::Known(known) => Ok(Waits(*known)),
+        ApprovalAsked::TooMany => {
+            Err(ApiError::conflict("approvals_exhausted", format!("{APPROVALS_OPEN_MAX} requests wait for approval")))
+        }
+    }
+}
+
+/// The requests, newest first.
+pub(super) async fn list(
+    State(api): State<Api>,
+    Query(Asked { waiting, target, page_size: asked, page_token: token }): Query<Asked>,
+) -> Result<Json<Page<Approval>>, ApiError> {
+    if target.as_ref().is_some_and(|target| target.contains('\0')) {
+        return Err(ApiError::bad_request("query_invalid", "the target has U+0000"));
+    }
+    let (now, limit) = (api.shared.clock.now(), page_size(asked));
+    let listing = format!("approvals {waiting} {target:?}");
+    let before = token.map(|token| page_token::read(&token, &listing)).transpose()?;
+    let filter = ApprovalFilter { waiting_at: waiting.then_some(now), target };
+    let found = api.shared.journal.approvals(&filter, before, limit + 1).await;
+    let found = found.map_err(|error| problems::journal(&error))?;
+    let page = Page::cut(found, limit as usize, |last| page_token::write(&listing, &last.id));
+    Ok(Json(page.map(|approval| approval.seen_at(now))))
+}
+
+/// Has the act carried out as it was asked for. The saga's journal names both people.
+pub(super) async fn approve(
+    State(api): State<Api>,
+    Path(id): Path<ApprovalId>,
+    headers: HeaderMap,
+    Json(Why { reason }): Json<Why>,
+) -> Result<Response, ApiError> {
+    let approval = decide(&api, id, &headers, &reason, ApprovalState::Approved).await?;
+    let done = carry_out(&api, &approval).await;
+    let outcome = done.as_ref().map_or_else(|error| error.code().to_owned(), |()| "done".to_owned());
+    if !UNSURE.contains(&outcome.as_str()) {
+        let settled = api.shared.journal.settle_approval(id, &outcome).await;
+        settled.map_err(|error| problems::journal(&error))?;
+    }
+    done?;
+    answer(&api, id).await
+}
+
+/// Refuses the request: nothing is done.
+pub(super) async fn reject(
+    State(api): State<Api>,
+    Path(id): Path<ApprovalId>,
+    headers: HeaderMap,
+    Json(Why { reason }): Json<Why>,
+) -> Result<Response, ApiError> {
+    decide(&api, id, &headers, &reason, ApprovalState::Rejected).await?;
+    answer(&api, id).await
+}
+
+async fn find(api: &Api, id: ApprovalId) -> Result<Approval, ApiError> {
+    let found = api.shared.journal.approval(id).await.map_err(|error| problems::journal(&error))?;
+    let found = found.ok_or_else(|| ApiError::not_found("approval_unknown", format!("there is no request {id}")))?;
+    Ok(found.seen_at(api.shared.clock.now()))
+}
+
+/// The request with the object of its act as its place, so that the audit log names both.
+async fn answer(api: &Api, id: ApprovalId) -> Result<Response, ApiError> {
+    let approval = find(api, id).await?;
+    Ok(([(header::LOCATION, format!("/api/sagas/{}", approval.target()))], Json(approval)).into_response())
+}
+
+/// Notes the decision of a second operator, once. An approval whose act has no known outcome can be repeated.
+async fn decide(
+    api: &Api,
+    id: ApprovalId,
+    headers: &HeaderMap,
+    reason: &str,
+    state: ApprovalState,
+) -> Result<Approval, ApiError> {
+    let Operator { actor, role, reason } = operator::read(headers, reason)?;
+    let approval = find(api, id).await?;
+    if approval.actor == actor {
+        let detail = "nobody decides on a request of their own: another operator does";
+        return Err(ApiError::conflict("approval_own", detail));
+    }
+    let decision = ApprovalDecision { actor, role, reason, at: api.shared.clock.now() };
+    let decided = api.shared.journal.decide_approval(id, state, &decision).await;
+    let decided = decided.map_err(|error| problems::journal(&error))?;
+    let approval = find(api, id).await?;
+    let repeated = approval.state == state && state == ApprovalState::Approved && approval.outcome.is_none();
+    if decided || repeated {
+        return Ok(approval);
+    }
+    Err(ApiError::conflict("approval_over", format!("the request is {}", approval.state.as_str())))
+}
+
+async fn carry_out(api: &Api, approval: &Approval) -> Result<(), ApiError> {
+    // The request's own name: what is repeated takes effect once.
+    let request_id = Some(RequestId::from_uuid(approval.id.uuid()));
+    let operator = named(approval);
+    match &approval.request {
+        ApprovedRequest::Act { saga_id, action, head } => {
+            let (saga_id, action, if_head) = (*saga_id, action.clone(), Some(*head));
+            actions::carry_out(api, AskedAct { saga_id, action, operator, request_id, if_head }).await
+        }
+        ApprovedRequest::Job { job, .. } => {
+            let job = JobRequest { request_id, ..job.clone() };
+            jobs::make_from(api, operator, job).await.map(drop)
+        }
+        ApprovedRequest::Rerun { job_id, rerun, .. } => {
+            let (parent, rerun) = (jobs::find(api, *job_id).await?, JobRerun { request_id, ..rerun.clone() });
+            jobs::make_again(api, operator, parent, rerun).await.map(drop)
+        }
+    }
+}
+
+/// The operator who asked, with the one who approved in the reason.
+fn named(approval: &Approval) -> Operator {
+    let by =
+        approval.decision.as_ref().map(|decision| format!(" (approved by {})", decision.actor)).unwrap_or_default();
+    let room = REASON_BYTES_MAX.saturating_sub(by.len());
+    let reason = &approval.reason;
+    let end = (0..=room.min(reason.len())).rev().find(|at| reason.is_char_boundary(*at)).unwrap_or_default();
+    let reason = format!("{}{by}", &reason[..end]);
+    Operator { actor: approval.actor.clone(), role: approval.role.clone(), reason }
+}
