@@ -1,5 +1,6 @@
 //! The command line: every flag, its help and the examples, in one place.
 
+mod approvals;
 mod global;
 mod jobs;
 mod lists;
@@ -19,6 +20,7 @@ use contract::{
 };
 
 pub(crate) use self::{
+    approvals::Approvals,
     global::{Global, Output},
     jobs::{JobAct, JobCreate, JobRate, Jobs},
     lists::{Filters, List},
@@ -254,6 +256,9 @@ The session is kept in $XDG_CONFIG_HOME/sojourn/sessions.json (or ~/.config/sojo
     Logout,
     /// Show who is logged in, and in which role
     Whoami,
+    /// Decide on acts of colleagues that need a second operator
+    #[command(subcommand)]
+    Approvals(Approvals),
     /// Manage the people of the agency, as an admin
     #[command(subcommand)]
     People(People),

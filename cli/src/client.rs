@@ -129,7 +129,15 @@ impl Client {
     ) -> Result<T, Failure> {
         let url = format!("{}{OPS}{path}", self.base);
         let request = |http: &reqwest::Client| http.post(&url).timeout(ANSWER_TIMEOUT).json(body);
-        self.exchange(request).await.map_err(Failure::of_change)
+        let response = self.authorized(request).await.map_err(Failure::of_change)?;
+        if response.status() == StatusCode::ACCEPTED {
+            let asked: serde_json::Value = self.read(response).await.map_err(Failure::of_change)?;
+            let id = output::field(&asked, "id");
+            let message =
+                format!("a second operator must approve it: `sagactl approvals approve {id}`, nothing is done yet");
+            return Err(Failure::new(Exit::Conflict, message));
+        }
+        self.read(response).await.map_err(Failure::of_change)
     }
 
     /// Asks a question that needs a body, and changes nothing.

@@ -71,6 +71,9 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Pauses(pauses) if !pauses.only_reads() => {
             commands::pauses::run(&client(&global)?, pauses, global.output).await
         }
+        Command::Approvals(approvals) if !approvals.only_reads() => {
+            commands::approvals::run(&client(&global)?, approvals, global.output).await
+        }
         Command::People(people) if !people.only_reads() => {
             commands::people::run(&client(&global)?, people, global.output).await
         }
@@ -106,6 +109,7 @@ async fn read(global: &Settings, command: Command) -> Result<(), Failure> {
         Command::Migrations(asked) => commands::migrations::run(&client(global)?, &asked, output).await,
         Command::Timers(one) => commands::waits::timers(&client(global)?, &one, output).await,
         Command::Login(login) => commands::login::login(&client(global)?, login).await,
+        Command::Approvals(approvals) => commands::approvals::run(&client(global)?, approvals, output).await,
         Command::People(people) => commands::people::run(&client(global)?, people, output).await,
         Command::Whoami => commands::people::whoami(&client(global)?, output).await,
         Command::Logout => commands::login::logout(&client(global)?),

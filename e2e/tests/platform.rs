@@ -48,7 +48,9 @@ async fn an_order_outlives_the_process_however_that_ends_and_its_postgresql_does
     let settled = client.until_settled(&order_id, SETTLED_WITHIN).await;
     assert_eq!(settled["status"], "confirmed", "{settled}\n{}", sojourn.log_tail());
 
-    operators_have_pages(&gateway, &order_id).await;
+    let flight = client.flight("LHR", "MLE", day, "business", 1).await.unwrap();
+    let (_, stuck) = client.place("an order that is stuck", &order_of(&[&flight], "tok_capture_fails")).await.unwrap();
+    operators_have_pages(&gateway, &order_id, &stuck).await;
 
     assert!(listens(&data));
     assert_eq!(sojourn.interrupt(ENDS_WITHIN).await.unwrap(), Some(0), "{}", sojourn.log_tail());
@@ -135,7 +137,7 @@ fn listens(data: &Path) -> bool {
 }
 
 /// Every page of the operators opens for an operator and for nobody else, and what changes something comes from them.
-async fn operators_have_pages(gateway: &str, order_id: &str) {
+async fn operators_have_pages(gateway: &str, order_id: &str, stuck: &str) {
     const OPERATOR: &str = "operator@sojourn.example";
     const PASSWORD: &str = "sojourn-development";
     let mut browser = Pages::new(gateway).unwrap();
@@ -159,9 +161,11 @@ async fn operators_have_pages(gateway: &str, order_id: &str) {
     let list = browser.open(&format!("/ops/sagas?q={order_id}")).await.unwrap();
     let begin = list.text.find("/ops/sagas/saga_").unwrap_or_else(|| panic!("{list:?}"));
     let saga: String = list.text[begin..].chars().take_while(|letter| *letter != '"').collect();
-    let below = ["", "?tab=journal", "?tab=tree", "?tab=audit", "?tab=raw", "/acts/skip"];
+    let below =
+        ["", "?tab=journal", "?tab=payloads", "?tab=waits", "?tab=tree", "?tab=audit", "?tab=raw", "/acts/skip"];
     let of_saga = below.map(|below| format!("{saga}{below}"));
-    let lists = ["", "/sagas", "/errors", "/jobs", "/definitions", "/domains", "/dead-letters", "/quarantine"];
+    let lists =
+        ["", "/sagas", "/errors", "/jobs", "/definitions", "/domains", "/dead-letters", "/quarantine", "/approvals"];
     let lists = lists.map(|page| format!("/ops{page}"));
     let others = ["/ops/audit?verify=yes", "/ops/jobs/new?act=retry&q=status:running"].map(str::to_owned);
     for page in of_saga.iter().chain(&lists).chain(&others) {
@@ -178,6 +182,8 @@ async fn operators_have_pages(gateway: &str, order_id: &str) {
     assert!(live.text.contains("completed") && live.text.contains("event: end"), "{live:?}");
     an_act_is_sent(&browser, &saga).await;
     lists_are_asked_for(&browser, saga.trim_start_matches("/ops/sagas/")).await;
+    an_act_is_accepted(&browser, &format!("/ops/sagas/{stuck}")).await;
+    what_is_personal_is_revealed_for_a_reason(&browser, &saga).await;
 
     let pause = [("scope", "order@2:hold-rooms"), ("reason", "the page of pauses")];
     let shown = browser.send("/ops/domains", &pause).await.unwrap();
@@ -191,7 +197,7 @@ async fn operators_have_pages(gateway: &str, order_id: &str) {
     let shown = browser.open("/ops/people").await.unwrap();
     assert!(shown.status == 403 && shown.text.contains("role_missing"), "{shown:?}");
     assert!(!list.text.contains("/ops/people"), "only admins see the entry");
-    admins_manage_people(gateway, PASSWORD).await;
+    admins_manage_people(gateway, PASSWORD, &saga).await;
 
     assert_eq!(browser.send("/ops/logout", &[]).await.unwrap().status, 303);
     assert_eq!(browser.open("/ops").await.unwrap().status, 303, "the session is over, whatever the browser keeps");
@@ -224,12 +230,7 @@ async fn lists_are_asked_for(browser: &Pages, saga: &str) {
 /// An act goes out with the plan's record and comes back with the saga's own reason; the audit log has both.
 async fn an_act_is_sent(browser: &Pages, saga: &str) {
     let planned = browser.open(&format!("{saga}/acts/cancel")).await.unwrap().text;
-    let value = |name: &str| {
-        let field = format!("name=\"{name}\" value=\"");
-        let begin = planned.find(&field).unwrap_or_else(|| panic!("{name} in {planned}")) + field.len();
-        planned[begin..].chars().take_while(|letter| *letter != '"').collect::<String>()
-    };
-    let (head, request_id) = (value("if_head"), value("request_id"));
+    let (head, request_id) = (value_of(&planned, "if_head"), value_of(&planned, "request_id"));
     let form = [("go", "do"), ("reason", "the page of acts"), ("if_head", &head), ("request_id", &request_id)];
     let shown = browser.send(&format!("{saga}/acts/cancel"), &form).await.unwrap();
     assert!(shown.status == 409 && shown.text.contains("saga_finished"), "{shown:?}");
@@ -237,8 +238,51 @@ async fn an_act_is_sent(browser: &Pages, saga: &str) {
     assert!(audit.text.contains("the page of acts") && audit.text.contains("saga_finished"), "{audit:?}");
 }
 
+/// The value of a field of a page.
+fn value_of(page: &str, name: &str) -> String {
+    let field = format!("name=\"{name}\" value=\"");
+    let begin = page.find(&field).unwrap_or_else(|| panic!("{name} in {page}")) + field.len();
+    page[begin..].chars().take_while(|letter| *letter != '"').collect()
+}
+
+/// A saga that needs a person is paused, edited by the fields of its command, and shows both.
+async fn an_act_is_accepted(browser: &Pages, saga: &str) {
+    wait::until("a saga that needs attention", SETTLED_WITHIN, || async {
+        let shown = browser.open(saga).await.map_err(|error| format!("{error:#}"))?;
+        if shown.text.contains("needs attention") { Ok(()) } else { Err(shown.text) }
+    })
+    .await;
+    let planned = browser.open(&format!("{saga}/acts/pause")).await.unwrap().text;
+    let (head, request_id) = (value_of(&planned, "if_head"), value_of(&planned, "request_id"));
+    let form = [("go", "do"), ("reason", "time to look"), ("if_head", &head), ("request_id", &request_id)];
+    let shown = browser.send(&format!("{saga}/acts/pause"), &form).await.unwrap();
+    assert_eq!((shown.status, shown.location.as_deref()), (303, Some(&*format!("{saga}?tab=audit"))), "{shown:?}");
+    let audit = browser.open(&format!("{saga}?tab=audit")).await.unwrap();
+    assert!(audit.text.contains("time to look") && audit.text.contains("paused</span>"), "{audit:?}");
+
+    let command = browser.open(&format!("{saga}/acts/edit?step=capture-payment")).await.unwrap().text;
+    let order_id = value_of(&command, "f.order_id");
+    assert!(order_id.starts_with("ord_"), "the command as it would be sent: {command}");
+    let unchanged = [("go", "plan"), ("step", "capture-payment"), ("f.order_id", &order_id)];
+    let shown = browser.send(&format!("{saga}/acts/edit"), &unchanged).await.unwrap();
+    assert!(shown.text.contains("command_mismatch"), "nothing was changed: {shown:?}");
+    let skip = browser.open(&format!("{saga}/acts/skip?step=capture-payment")).await.unwrap().text;
+    assert!(skip.contains("name=\"f."), "a field for each of the reply: {skip}");
+}
+
+/// Documents are masked on the page, and shown once to an operator who gives a reason.
+async fn what_is_personal_is_revealed_for_a_reason(browser: &Pages, saga: &str) {
+    let masked = browser.open(&format!("{saga}?tab=payloads")).await.unwrap();
+    assert!(masked.text.contains("(masked)") && !masked.text.contains("ada@example.com"), "{masked:?}");
+    let reason = [("reason", "the client is on the phone")];
+    let shown = browser.send(&format!("{saga}/reveal"), &reason).await.unwrap();
+    assert!(shown.status == 200 && shown.text.contains("ada@example.com"), "{shown:?}");
+    let audit = browser.open(&format!("{saga}?tab=audit")).await.unwrap();
+    assert!(audit.text.contains("the client is on the phone"), "{audit:?}");
+}
+
 /// An admin makes a viewer, who sees pages without forms, and ends the viewer's logins.
-async fn admins_manage_people(gateway: &str, password: &str) {
+async fn admins_manage_people(gateway: &str, password: &str, saga: &str) {
     const VIEWER: &str = "vera@example.com";
     let mut admin = Pages::new(gateway).unwrap();
     assert_eq!(admin.log_in("admin@sojourn.example", password).await.unwrap().status, 303);
@@ -256,6 +300,12 @@ async fn admins_manage_people(gateway: &str, password: &str) {
     assert_eq!(viewer.log_in(VIEWER, PASSWORD).await.unwrap().status, 303);
     let shown = viewer.open("/ops/domains").await.unwrap();
     assert!(shown.status == 200 && !shown.text.contains("New pause"), "{shown:?}");
+    let shown = viewer.open(&format!("{saga}/acts/cancel")).await.unwrap();
+    assert!(shown.status == 403 && shown.text.contains("role_missing"), "no form for a viewer: {shown:?}");
+    for act in ["acts/cancel", "reveal"] {
+        let shown = viewer.send(&format!("{saga}/{act}"), &[("go", "do"), ("reason", "curious")]).await.unwrap();
+        assert_eq!(shown.status, 403, "{act}: {shown:?}");
+    }
 
     let people = admin.open("/ops/people").await.unwrap().text;
     let row = people.split("<tr>").find(|row| row.contains(VIEWER)).unwrap_or_else(|| panic!("{people}"));

@@ -1,6 +1,7 @@
 //! One file a verb (the repairs share one, since they differ in one value only).
 
 pub(crate) mod act;
+pub(crate) mod approvals;
 pub(crate) mod audit;
 pub(crate) mod dead_letters;
 pub(crate) mod definitions;

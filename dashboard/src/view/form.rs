@@ -35,7 +35,7 @@ pub(crate) struct Input {
 
 impl Input {
     /// The word of the kind, for the template.
-    pub(crate) const fn is(&self) -> &'static str {
+    pub(crate) const fn word(&self) -> &'static str {
         match self.kind {
             FieldKind::Text => "text",
             FieldKind::Time => "time",
