@@ -261,9 +261,9 @@ async fn an_act_is_accepted(browser: &Pages, saga: &str) {
     assert!(audit.text.contains("time to look") && audit.text.contains("paused</span>"), "{audit:?}");
 
     let command = browser.open(&format!("{saga}/acts/edit?step=capture-payment")).await.unwrap().text;
-    let order_id = value_of(&command, "f.order_id");
-    assert!(order_id.starts_with("ord_"), "the command as it would be sent: {command}");
-    let unchanged = [("go", "plan"), ("step", "capture-payment"), ("f.order_id", &order_id)];
+    let payment_id = value_of(&command, "f.payment_id");
+    assert!(payment_id.starts_with("pay_"), "the command as it would be sent: {command}");
+    let unchanged = [("go", "plan"), ("step", "capture-payment"), ("f.payment_id", &payment_id)];
     let shown = browser.send(&format!("{saga}/acts/edit"), &unchanged).await.unwrap();
     assert!(shown.text.contains("command_mismatch"), "nothing was changed: {shown:?}");
     let skip = browser.open(&format!("{saga}/acts/skip?step=capture-payment")).await.unwrap().text;

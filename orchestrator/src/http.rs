@@ -6,6 +6,7 @@ mod audit;
 mod audited;
 mod commands;
 mod dead_letters;
+mod decisions;
 mod definitions;
 mod error_groups;
 mod events;
@@ -91,8 +92,8 @@ pub(crate) fn router(shared: &Arc<Shared>, calls: &Calls, stop: &CancellationTok
         .route("/api/dead-letters", get(dead_letters::list))
         .route("/api/dead-letters/{id}/redrive", post(dead_letters::redrive))
         .route("/api/approvals", get(approvals::list))
-        .route("/api/approvals/{id}/approve", post(approvals::approve))
-        .route("/api/approvals/{id}/reject", post(approvals::reject))
+        .route("/api/approvals/{id}/approve", post(decisions::approve))
+        .route("/api/approvals/{id}/reject", post(decisions::reject))
         .route("/api/audit", get(audit::list))
         .route("/api/audit/verification", get(audit::verify))
         .layer(middleware::from_fn_with_state(api.clone(), audited::write_down))

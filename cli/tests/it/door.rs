@@ -508,20 +508,13 @@ async fn errors(
 
 async fn definitions(State(door): State<Door>, headers: HeaderMap) -> Result<Json<Definitions>, Response> {
     door.saw("GET /definitions".to_owned(), String::new(), &headers)?;
-    let step = |name: &str| StepShape {
-        name: name.parse().unwrap(),
-        kind: StepKind::Compensatable,
-        work: StepWork::Signal { signal: "approval".parse().unwrap() },
-        compensation: None,
-        after: Vec::new(),
-        answer: None,
-        undo_answer: None,
+    let step = |name: &str| -> StepShape {
+        let shape =
+            json!({ "name": name, "kind": "compensatable", "work": "signal", "signal": "approval", "after": [] });
+        serde_json::from_value(shape).unwrap()
     };
-    let finding = DefinitionFinding {
-        rule: "wait_endless".to_owned(),
-        step: "approval".parse().unwrap(),
-        message: "it waits for `approval` without end".to_owned(),
-    };
+    let message = "it waits for `approval` without end".to_owned();
+    let finding = DefinitionFinding { rule: "wait_endless".to_owned(), step: "approval".parse().unwrap(), message };
     let definition = |name: &str, version, findings: &[DefinitionFinding]| DefinitionView {
         name: name.to_owned(),
         version,

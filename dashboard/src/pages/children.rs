@@ -18,7 +18,7 @@ use crate::{
 /// The children whose steps are drawn: of the agency's sagas none has more than one. The tab with the tree has all.
 const DRAWN_MAX: usize = 4;
 
-/// One child.
+/// A child saga that is drawn on the page of its parent.
 pub(super) struct Child {
     /// The step that started it.
     pub(super) step: String,

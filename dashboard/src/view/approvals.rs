@@ -10,7 +10,7 @@ use super::{
     times::{self, Moment},
 };
 
-/// One request.
+/// A request in the list, or on the page of its saga.
 pub(crate) struct ApprovalRow {
     pub(crate) id: String,
     pub(crate) words: String,

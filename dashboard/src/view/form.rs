@@ -14,12 +14,12 @@ use super::names;
 /// The texts that a form brought, by the names of its inputs.
 pub(crate) type Given = BTreeMap<String, String>;
 
-/// What stands before the name of an input, so that none has the name of a field of the page.
+/// The beginning of the names of inputs, so that none has the name of a field of the page.
 const PREFIX: &str = "f.";
-/// What stands behind the name of the second input of a sum.
+/// The end of the name of the second input of a sum.
 const CURRENCY: &str = ".currency";
 
-/// One input.
+/// An input for one field of the document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Input {
     pub(crate) name: String,

@@ -2,7 +2,7 @@
 
 use contract::orchestrator_api::SagaView;
 
-/// One document.
+/// A document under the name of its source.
 pub(crate) struct Payload {
     pub(crate) title: String,
     pub(crate) json: String,

@@ -21,7 +21,7 @@ const MARGIN: f64 = 10.0;
 const ROW: usize = 26;
 const BAR: usize = 12;
 const HEAD: usize = 26;
-const FOOT: usize = 44;
+const FOOT: usize = 40;
 /// The narrowest bar that can be seen and pointed at.
 const BAR_WIDTH_MIN: f64 = 3.0;
 /// A folded stretch is so wide, and all of them together take at most half of the drawing.
@@ -43,7 +43,7 @@ struct Name {
     full: String,
 }
 
-/// One bar.
+/// A span as a bar in its row.
 struct Bar {
     x: f64,
     y: usize,

@@ -12,7 +12,7 @@ use super::{
     times::{self, Moment},
 };
 
-/// One wait.
+/// A time, a signal or an attempt that a step waits for.
 pub(crate) struct Wait {
     /// The step; none for the deadline of the whole saga.
     pub(crate) step: Option<String>,

@@ -43,7 +43,7 @@ pub trait Approvals: Send + Sync {
         limit: u32,
     ) -> Result<Vec<Approval>, JournalError>;
 
-    /// One request.
+    /// The request of this id.
     async fn approval(&self, id: ApprovalId) -> Result<Option<Approval>, JournalError>;
 
     /// Decides a request that waits and is not the decider's own; of any other nothing changes, and the answer is false.

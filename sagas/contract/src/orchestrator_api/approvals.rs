@@ -108,9 +108,9 @@ impl ApprovalState {
 /// A request for the approval of a second operator.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Approval {
-    /// Its id.
+    /// The id of the request.
     pub id: ApprovalId,
-    /// What is asked for.
+    /// The act that is asked for.
     pub request: ApprovedRequest,
     /// The SHA-256 of the request, in lower-case hexadecimal digits.
     pub digest: String,
@@ -126,12 +126,12 @@ pub struct Approval {
     pub created_at: DateTime<Utc>,
     /// The time at which it is void.
     pub expires_at: DateTime<Utc>,
-    /// Its state.
+    /// The state of the request.
     pub state: ApprovalState,
     /// The second operator's decision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<ApprovalDecision>,
-    /// What came of an approved one: `done`, or the code of the refusal; absent while that is not known.
+    /// The outcome of an approved one: `done`, or the code of the refusal; absent while that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,
 }
