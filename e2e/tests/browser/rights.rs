@@ -8,10 +8,14 @@ use crate::{
     browser::{Browser, SHOWN_WITHIN},
 };
 
-/// A viewer sees the same saga as an operator, without the traveller, and without forms.
+/// A viewer sees the same saga as an operator, without forms; the traveller is shown to an operator who gives a reason.
 pub(crate) async fn a_viewer_sees_no_person_and_no_form(operator: &Browser, viewer: &Browser, saga: &str) {
     let raw = format!("/ops/sagas/{saga}?tab=raw");
-    operator.open(&raw).await;
+    operator.open(&format!("/ops/sagas/{saga}?tab=payloads")).await;
+    operator.until_says("main pre", "(masked)").await;
+    operator.fill("form[action$='/reveal'] [name=reason]", "the client calls").await;
+    operator.click("form[action$='/reveal'] button").await;
+    operator.until_says("h1", "with personal fields").await;
     operator.until_says("main pre", "ada@example.com").await;
     viewer.open(&raw).await;
     viewer.until_says("main pre", "(masked)").await;
