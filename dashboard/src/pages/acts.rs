@@ -150,7 +150,7 @@ pub(crate) async fn act(
 
 /// A viewer who comes by the address of an act is told so, in place of a form that the door would refuse.
 fn may_act(visitor: &Visitor) -> Result<(), Failure> {
-    let allowed = visitor.session.person.may_act();
+    let allowed = visitor.session.person().may_act();
     allowed
         .then_some(())
         .ok_or(Failure::NotAllowed("Viewers look at sagas; acting on them takes the role of an operator."))

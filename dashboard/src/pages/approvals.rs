@@ -50,10 +50,10 @@ pub(crate) async fn list(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Failure> {
     let found: Page<Approval> = app.door.get(&visitor.session, "/approvals", &paged(&asked.page)).await?;
-    let looks = &visitor.session.person.user_id;
+    let looks = visitor.session.person().user_id;
     page(&ApprovalsPage {
         frame: visitor.frame("Approvals"),
-        rows: found.items.iter().map(|one| approvals::row(one, looks, visitor.now)).collect(),
+        rows: found.items.iter().map(|one| approvals::row(one, &looks, visitor.now)).collect(),
         next: found.next_page_token.map(|token| super::next("/ops/approvals", token.as_str())),
     })
 }
@@ -93,5 +93,6 @@ pub(super) async fn of_saga(
 ) -> Result<Vec<ApprovalRow>, DoorError> {
     let asked = [("waiting", "true".to_owned()), ("target", plain(id))];
     let found: Page<Approval> = app.door.get(session, "/approvals", &asked).await?;
-    Ok(found.items.iter().map(|one| approvals::row(one, &session.person.user_id, now)).collect())
+    let looks = session.person().user_id;
+    Ok(found.items.iter().map(|one| approvals::row(one, &looks, now)).collect())
 }

@@ -297,7 +297,7 @@ async fn look(app: &App, session: &Session, id: &str, asked: &Asked, now: DateTi
     let saga = &view.summary;
     let (chosen, others) = acts::acts(&why, session.person().may_act());
     let nodes = graph::needed(&view.steps);
-    let (chosen, others) = acts::acts(&why, session.person.may_act());
+    let (chosen, others) = acts::acts(&why, session.person().may_act());
     let mut nodes = graph::needed(&view.steps);
     children.iter().for_each(|child| graph::lead(&mut nodes, &child.step, &child.row));
     Ok(Live {
@@ -351,10 +351,10 @@ async fn content(
             Content::Journal { records, older, kind: asked.entry.clone().unwrap_or_default() }
         }
         Tab::Payloads => {
-            let may_act = session.person.may_act();
+            let may_act = session.person().may_act();
             Content::Payloads { payloads: payloads::payloads(view), may_act }
         }
-        Tab::Waits => Content::Waits(waits::waits(view, why, session.person.may_act(), now)),
+        Tab::Waits => Content::Waits(waits::waits(view, why, session.person().may_act(), now)),
         Tab::Tree => {
             let tree: SagaTree = app.door.get(session, &path(&id, "/tree"), &[]).await?;
             let mut members = Vec::new();
