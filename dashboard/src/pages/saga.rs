@@ -296,8 +296,6 @@ async fn look(app: &App, session: &Session, id: &str, asked: &Asked, now: DateTi
     )?;
     let saga = &view.summary;
     let (chosen, others) = acts::acts(&why, session.person().may_act());
-    let nodes = graph::needed(&view.steps);
-    let (chosen, others) = acts::acts(&why, session.person().may_act());
     let mut nodes = graph::needed(&view.steps);
     children.iter().for_each(|child| graph::lead(&mut nodes, &child.step, &child.row));
     Ok(Live {
