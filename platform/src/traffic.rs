@@ -32,7 +32,7 @@ const UNDER_WAY_MAX: usize = 64;
 /// How often in one run a journey is made that leaves something open for hours: more than one screen of them.
 const LEFT_OPEN_MAX: usize = 30;
 
-/// What the clients do, in this order, over and over.
+/// The journeys of the clients, in this order, over and over.
 const JOURNEYS: [Journey; 20] = [
     Journey::Order("tok_ok"),
     Journey::Booking("tok_ok"),

@@ -144,7 +144,7 @@ impl Browser {
         self.ask(&format!("document.querySelector({}) !== null", quoted(element))).await.unwrap() == Value::Bool(true)
     }
 
-    /// What the page shows, as text.
+    /// The text that the page shows.
     pub(crate) async fn text(&self) -> String {
         self.ask("document.body.innerText").await.unwrap().as_str().unwrap_or_default().to_owned()
     }
@@ -173,7 +173,7 @@ impl Browser {
         self.driver.action_chain().send_keys(keys).perform().await.unwrap();
     }
 
-    /// What the console has said since it was last asked: errors of scripts, breaches of the policy, failed loads.
+    /// The complaints of the console since it was last asked: errors of scripts, breaches of the policy, failed loads.
     pub(crate) async fn console(&self) -> Vec<String> {
         let said = self.driver.browser_log().await.unwrap();
         let counts = |level: &str| level == "SEVERE" || level == "WARNING";

@@ -1,4 +1,4 @@
-//! What people may see and do, and the end of their sessions.
+//! The rights of people: the pages that they see, and the end of their sessions.
 
 use e2e::wait;
 use serde_json::Value;

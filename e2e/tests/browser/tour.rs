@@ -13,13 +13,13 @@ const AXE: &str = include_str!("axe.min.js");
 /// The rules of WCAG 2.2 AA and what axe thinks good besides. The size of targets is off by default.
 const RULES: &str = "{ preload: false, resultTypes: ['violations'], rules: { 'target-size': { enabled: true } } }";
 
-/// What changes with the tone.
+/// The rules whose answer changes with the tone.
 const RULES_OF_COLORS: &str = "{ preload: false, resultTypes: ['violations'], runOnly: ['color-contrast'] }";
 
 /// The page that answers with an error.
 const FAILURE: &str = "failure";
 
-/// A telephone.
+/// The eyes of a person with a small telephone.
 const PHONE: Eyes = Eyes { width: 360, dark: false };
 
 /// The name of each page's picture, and its address.
@@ -114,7 +114,7 @@ async fn visit(browser: &Browser, name: &str, path: &str) -> Vec<String> {
     wrong
 }
 
-/// What axe finds, a line each.
+/// A question to axe, whose answer has a line for each finding.
 fn axe(rules: &str) -> String {
     format!(
         "axe.run(document, {rules}).then((found) => found.violations.flatMap((one) => one.nodes.map((node) =>

@@ -1,4 +1,4 @@
-//! What an operator does all day: from the login over the list to a saga, and an act on it.
+//! The day of an operator: from the login over the list to a saga, and an act on it.
 
 use crate::{
     agency::{OPERATOR, PASSWORD},

@@ -1,4 +1,4 @@
-//! What one client of the demonstration does, from the search to the end.
+//! The journeys of the demonstration's clients, from the search to the end.
 
 use anyhow::{Context as _, Result, ensure};
 use chrono::{Days, NaiveDate};
@@ -40,12 +40,12 @@ const STAY_DAYS: usize = 300;
 const NAMES: [(&str, &str); 5] =
     [("Ada", "Guest"), ("Grace", "Marlow"), ("Noor", "Haddad"), ("Kenji", "Sato"), ("Lea", "Berger")];
 
-/// What one client does.
+/// The journey of one client.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Journey {
     /// A flight, paid with this token; an act that the bank asks for is approved.
     Order(&'static str),
-    /// A stay.
+    /// A stay, paid with this token.
     Booking(&'static str),
     /// A flight and a stay.
     Trip(&'static str),
