@@ -18,8 +18,8 @@ use tempfile::TempDir;
 /// How long a start may take on a busy machine: a new cluster is made and seeded.
 const OPEN_WITHIN: Duration = Duration::from_secs(120);
 
-/// How long one saga may take to come where it is wanted.
-const SETTLED_WITHIN: Duration = Duration::from_secs(60);
+/// How long one saga may take to come where it is wanted: ten begin at once, in programs that have just been started.
+const SETTLED_WITHIN: Duration = Duration::from_secs(180);
 
 /// The password of all people of the demonstration.
 pub(crate) const PASSWORD: &str = "sojourn-development";
@@ -133,7 +133,7 @@ impl Agency {
         wait::until("a held flight", SETTLED_WITHIN, || async {
             let shown =
                 self.client.get(&format!("/v1/flight-holds/{hold}")).await.map_err(|error| error.to_string())?;
-            if shown.body["status"] == "held" { Ok(()) } else { Err(format!("{shown:?}")) }
+            if shown.body["status"] == "held" { Ok(()) } else { Err(self.seen(&shown)) }
         })
         .await;
         (hold, saga)
@@ -166,9 +166,14 @@ impl Agency {
         wait::until(&format!("{saga} {status}"), SETTLED_WITHIN, || async {
             let shown =
                 self.operator.get(&format!("/ops/api/sagas/{saga}")).await.map_err(|error| error.to_string())?;
-            if shown.body["status"] == status { Ok(shown.body) } else { Err(format!("{shown:?}")) }
+            if shown.body["status"] == status { Ok(shown.body) } else { Err(self.seen(&shown)) }
         })
         .await
+    }
+
+    /// An answer that is not the wished one yet, and the latest words of the agency.
+    fn seen(&self, answer: &Response) -> String {
+        format!("{} {}\n{}", answer.status, answer.body, self.sojourn.log_tail())
     }
 
     /// The panics of all parts.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use thirtyfour::{By, ChromiumLikeCapabilities as _, DesiredCapabilities, LoggingPrefsLogLevel, WebDriver};
 
 /// How long a page may take to show something: a slow machine draws while everything else runs on it.
-pub(crate) const SHOWN_WITHIN: Duration = Duration::from_secs(60);
+pub(crate) const SHOWN_WITHIN: Duration = Duration::from_secs(90);
 
 /// The switches of Chromium that a test needs: no sandbox, because root runs tests in containers, and no calls home.
 const SWITCHES: [&str; 10] = [
