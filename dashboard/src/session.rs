@@ -28,7 +28,7 @@ pub(crate) struct Tokens {
 }
 
 impl Tokens {
-    /// What the access token says. It came from the door itself, so that its signature is the door's business.
+    /// The claims of the access token. It came from the door itself, so that its signature is the door's business.
     pub(crate) fn claims(&self) -> Option<Claims> {
         let payload = BASE64_URL_SAFE_NO_PAD.decode(self.access.split('.').nth(1)?).ok()?;
         serde_json::from_slice(&payload).ok()

@@ -51,9 +51,9 @@ impl ApprovalGround {
 pub enum ApprovedRequest {
     /// An act on one saga, as it stood.
     Act {
-        /// The saga.
+        /// The saga that is acted on.
         saga_id: SagaId,
-        /// The act.
+        /// The act with its fields.
         action: Action,
         /// The journal's last number: the act is refused once there is a later one.
         head: u64,
@@ -69,7 +69,7 @@ pub enum ApprovedRequest {
     Rerun {
         /// The earlier job.
         job_id: JobId,
-        /// Its act.
+        /// The act of the earlier job.
         action: Action,
         /// The request for the job.
         rerun: JobRerun,
@@ -139,7 +139,7 @@ pub struct Approval {
 /// The decision of the second operator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApprovalDecision {
-    /// The person.
+    /// The id of the second operator.
     pub actor: String,
     /// The role of that person.
     pub role: String,

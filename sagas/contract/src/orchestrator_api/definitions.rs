@@ -75,7 +75,7 @@ pub enum FieldKind {
     Time,
     /// A day, as `2027-01-15`.
     Date,
-    /// A number.
+    /// A number, with or without a fraction.
     Number,
     /// True or false.
     YesNo,
