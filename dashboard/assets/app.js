@@ -1,4 +1,4 @@
-// The keyboard, the words of times, and the state of the live stream. Every page works without it.
+// The keyboard and the words of times. Every page works without it.
 (() => {
   "use strict";
   const all = (selector) => [...document.querySelectorAll(selector)];
@@ -110,22 +110,5 @@
     }, () => {});
   });
 
-  // The live stream: whether the page is in step, and since when it is not.
-  const state = document.getElementById("live-state");
-  const tell = (words, lost) => {
-    if (!state) return;
-    state.hidden = false;
-    state.textContent = words;
-    state.classList.toggle("lost", lost);
-  };
-  document.addEventListener("htmx:sse:after:connection", () => tell("live", false));
-  document.addEventListener("htmx:sse:error", (event) => {
-    // The session is over: the page that is loaded now asks for a login.
-    if (event.detail?.status === 403) location.reload();
-    else tell("not in step; trying again", true);
-  });
-  document.addEventListener("htmx:sse:close", (event) => {
-    if (event.detail?.reason === "message") tell("ended", false);
-  });
   document.addEventListener("htmx:sse:after:message", freshen);
 })();

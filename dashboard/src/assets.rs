@@ -12,10 +12,12 @@ use sha2::{Digest as _, Sha256};
 
 /// The styles: the tokens first.
 pub(crate) const STYLE: &str = "app.css";
-/// The keyboard, relative times, the state of the live stream.
+/// The keyboard, relative times.
 pub(crate) const SCRIPT: &str = "app.js";
 /// The command palette.
 pub(crate) const PALETTE: &str = "palette.js";
+/// The state of the live stream, and what it changes.
+pub(crate) const LIVE_SCRIPT: &str = "live.js";
 /// Vendored: htmx 4.0.1, and its extension for server-sent events. 0BSD, see `assets/htmx.LICENSE`.
 pub(crate) const HTMX: &str = "htmx.min.js";
 pub(crate) const HTMX_SSE: &str = "hx-sse.min.js";
@@ -26,10 +28,11 @@ pub(crate) const ICON: &str = "icon.svg";
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// Name, content type, content.
-const FILES: [(&str, &str, &[u8]); 6] = [
+const FILES: [(&str, &str, &[u8]); 7] = [
     (STYLE, "text/css; charset=utf-8", include_bytes!("../assets/app.css")),
     (SCRIPT, JAVASCRIPT, include_bytes!("../assets/app.js")),
     (PALETTE, JAVASCRIPT, include_bytes!("../assets/palette.js")),
+    (LIVE_SCRIPT, JAVASCRIPT, include_bytes!("../assets/live.js")),
     (ICON, "image/svg+xml", include_bytes!("../assets/icon.svg")),
     (HTMX, JAVASCRIPT, include_bytes!("../assets/htmx.min.js")),
     (HTMX_SSE, JAVASCRIPT, include_bytes!("../assets/hx-sse.min.js")),

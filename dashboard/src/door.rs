@@ -39,9 +39,23 @@ pub(crate) enum DoorError {
     /// The door is not there.
     #[error("the door cannot be reached")]
     Unreachable(#[source] reqwest::Error),
+    /// A look that this one shares failed.
+    #[error("{0}")]
+    Lost(String),
     /// The door answers in another language.
     #[error("the door's answer does not read: {0}")]
     Unreadable(String),
+}
+
+impl DoorError {
+    /// True when the session of the request is of no use any more.
+    pub(crate) fn ends_the_session(&self) -> bool {
+        match self {
+            Self::LoginEnded => true,
+            Self::Refused(problem) => matches!(problem.status, 401 | 403),
+            Self::Unreachable(_) | Self::Lost(_) | Self::Unreadable(_) => false,
+        }
+    }
 }
 
 /// A client of the door, for all sessions.

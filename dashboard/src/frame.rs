@@ -9,7 +9,7 @@ use crate::{assets, session::Person};
 const APPROVALS: &str = "Approvals";
 
 /// The entries of the rail: word, address, icon.
-const RAIL: [(&str, &str, &str); 11] = [
+const RAIL: [(&str, &str, &str); 12] = [
     ("Overview", "/ops", "overview"),
     ("Sagas", "/ops/sagas", "sagas"),
     ("Attention", "/ops/attention", "attention"),
@@ -20,6 +20,7 @@ const RAIL: [(&str, &str, &str); 11] = [
     ("Domains", "/ops/domains", "domains"),
     ("Dead letters", "/ops/dead-letters", "letters"),
     ("Quarantine", "/ops/quarantine", "quarantined"),
+    ("Processes", "/ops/processes", "processes"),
     ("Audit", "/ops/audit", "audit"),
 ];
 

@@ -5,6 +5,7 @@
 //!  browser --/ops, cookie--> gateway --internal token--> dashboard   guard: only our own pages change something
 //!                                                          visitor: whose session it is
 //!                                                          pages/*: read by the door, shown by view/* and templates
+//!                                                          looks: what many open pages share
 //!  gateway <--/ops/api, the session's token------------- door
 //! ```
 
@@ -15,6 +16,7 @@ mod door;
 mod failure;
 mod frame;
 mod guard;
+mod looks;
 mod pages;
 mod routes;
 mod session;

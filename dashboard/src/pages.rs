@@ -13,6 +13,7 @@ pub(crate) mod login;
 pub(crate) mod new_job;
 pub(crate) mod overview;
 pub(crate) mod people;
+pub(crate) mod processes;
 pub(crate) mod reveal;
 pub(crate) mod saga;
 pub(crate) mod sagas;

@@ -39,6 +39,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/ops/approvals", get(pages::approvals::list))
         .route("/ops/approvals/count", get(pages::approvals::count))
         .route("/ops/approvals/{id}/{act}", post(pages::approvals::decide))
+        .route("/ops/processes", get(pages::processes::show))
         .route("/ops/audit", get(pages::audit::list))
         .route("/ops/people", get(pages::people::list).post(pages::people::create))
         .route("/ops/people/{id}/{act}", post(pages::people::act))

@@ -70,6 +70,15 @@ impl Session {
         self.person.lock().unwrap_or_else(PoisonError::into_inner).role = role;
     }
 
+    #[cfg(test)]
+    pub(crate) fn of_nobody() -> Arc<Self> {
+        let person = Person { email: String::new(), user_id: String::new(), role: Role::Viewer };
+        let (person, tokens) =
+            (Mutex::new(person), tokio::sync::Mutex::new(Tokens { access: String::new(), refresh: String::new() }));
+        let now = DateTime::UNIX_EPOCH;
+        Arc::new(Self { person, tokens, begun: now, seen: Mutex::new(now) })
+    }
+
     fn last_seen(&self) -> DateTime<Utc> {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -3,6 +3,7 @@
 pub(crate) mod acted;
 pub(crate) mod acts;
 pub(crate) mod approvals;
+pub(crate) mod charts;
 pub(crate) mod columns;
 pub(crate) mod form;
 pub(crate) mod graph;
@@ -19,3 +20,4 @@ pub(crate) mod timeline;
 pub(crate) mod times;
 pub(crate) mod views;
 pub(crate) mod waits;
+pub(crate) mod ways;

@@ -164,8 +164,18 @@ async fn operators_have_pages(gateway: &str, order_id: &str, stuck: &str) {
     let below =
         ["", "?tab=journal", "?tab=payloads", "?tab=waits", "?tab=tree", "?tab=audit", "?tab=raw", "/acts/skip"];
     let of_saga = below.map(|below| format!("{saga}{below}"));
-    let lists =
-        ["", "/sagas", "/errors", "/jobs", "/definitions", "/domains", "/dead-letters", "/quarantine", "/approvals"];
+    let lists = [
+        "",
+        "/sagas",
+        "/errors",
+        "/jobs",
+        "/definitions",
+        "/domains",
+        "/processes",
+        "/dead-letters",
+        "/quarantine",
+        "/approvals",
+    ];
     let lists = lists.map(|page| format!("/ops{page}"));
     let others = ["/ops/audit?verify=yes", "/ops/jobs/new?act=retry&q=status:running"].map(str::to_owned);
     for page in of_saga.iter().chain(&lists).chain(&others) {
@@ -298,6 +308,8 @@ async fn admins_manage_people(gateway: &str, password: &str, saga: &str) {
 
     let mut viewer = Pages::new(gateway).unwrap();
     assert_eq!(viewer.log_in(VIEWER, PASSWORD).await.unwrap().status, 303);
+    let shown = viewer.open("/ops?window=24h").await.unwrap();
+    assert!(shown.status == 200 && shown.text.contains("1 orchestrator"), "a viewer sees the counts: {shown:?}");
     let shown = viewer.open("/ops/domains").await.unwrap();
     assert!(shown.status == 200 && !shown.text.contains("New pause"), "{shown:?}");
     let shown = viewer.open(&format!("{saga}/acts/cancel")).await.unwrap();

@@ -55,6 +55,8 @@ CREATE INDEX saga_by_step ON saga (split_part(error, '/', 1), id) WHERE error IS
 CREATE INDEX saga_by_pause ON saga (id) WHERE paused;
 -- Groups of failures, and how many there were when: all of it is read from the index alone.
 CREATE INDEX saga_by_failure ON saga (name, error, failed_at) INCLUDE (status) WHERE error IS NOT NULL;
+-- What ended when, and how long it took: read from the index alone.
+CREATE INDEX saga_by_end ON saga (finished_at) INCLUDE (status, created_at) WHERE finished_at IS NOT NULL;
 -- What a lane must bring back to life after it took a shard over.
 CREATE INDEX saga_open ON saga (shard, id) WHERE status IN ('running', 'compensating', 'needs_attention');
 

@@ -176,7 +176,7 @@ fn head(stored: &Stored) -> u64 {
 }
 
 /// How full the queues of these domains are.
-async fn depths(shared: &Shared, routes: &[Route]) -> Vec<(Route, Option<QueueState>)> {
+pub(crate) async fn depths(shared: &Shared, routes: &[Route]) -> Vec<(Route, Option<QueueState>)> {
     let depth = async |route: Route| {
         let queue = QueueName::commands(route.as_str());
         let asked = tokio::time::timeout(DEPTH_WAIT, shared.broker.depth(&queue)).await;

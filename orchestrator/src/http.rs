@@ -5,6 +5,7 @@ mod approvals;
 mod audit;
 mod audited;
 mod commands;
+mod counts;
 mod dead_letters;
 mod decisions;
 mod definitions;
@@ -22,10 +23,12 @@ mod operator;
 mod pauses;
 mod plans;
 mod problems;
+mod processes;
 mod quarantine;
 mod reads;
 mod signals;
 mod starts;
+mod throughput;
 mod timeline;
 mod tree;
 
@@ -60,6 +63,9 @@ pub(crate) fn router(shared: &Arc<Shared>, calls: &Calls, stop: &CancellationTok
         .route("/api/definitions", get(definitions::list))
         .route("/api/starts", get(starts::find))
         .route("/api/sagas", post(starts::start).get(lists::list))
+        .route("/api/counts", get(counts::show))
+        .route("/api/throughput", get(throughput::show))
+        .route("/api/processes", get(processes::show))
         .route("/api/sagas/{id}", get(reads::show))
         .route("/api/sagas/{id}/tree", get(tree::show))
         .route("/api/sagas/{id}/steps/{step}/command", get(commands::show))

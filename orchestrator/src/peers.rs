@@ -102,7 +102,7 @@ pub(crate) async fn way_is_free(shared: &Shared, shard: u16) {
     let own_queue = shared.own_queue.as_str();
     loop {
         let asking = async {
-            shared.broker.publish(vec![pong(own_queue, &Pong { shard, own: true })]).await;
+            shared.broker.publish(vec![pong(own_queue, &Pong { shard, own: true, told: None })]).await;
             shared.pongs.own(shard).await;
         };
         if timeout(ROUND, asking).await.is_ok() {
@@ -114,8 +114,8 @@ pub(crate) async fn way_is_free(shared: &Shared, shard: u16) {
 async fn round(shared: &Shared, shard: u16) -> Round {
     let own_queue = shared.own_queue.as_str();
     let asked = [
-        ping(&QueueName::replies(shard), &Ping { shard, answer_to: own_queue.to_owned() }),
-        pong(own_queue, &Pong { shard, own: true }),
+        ping(&QueueName::replies(shard), &Ping { shard, answer_to: own_queue.to_owned(), request_id: None }),
+        pong(own_queue, &Pong { shard, own: true, told: None }),
     ];
     let asking = async {
         shared.broker.publish(asked.into()).await;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use contract::SagaId;
 use journal::Journal;
 use kit::{clock::Clock, readiness::Readiness};
@@ -14,7 +15,7 @@ use crate::{
         pending_requests::PendingRequests,
         pongs::Pongs,
         unpackers::Unpackers,
-        wire::{ActEnd, PauseCount, StandsInLane},
+        wire::{ActEnd, LaneTold, PauseCount, StandsInLane},
     },
     settings::Settings,
     starts::{admission::Admission, lanes::LaneTable},
@@ -29,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) broker: Arc<dyn Broker>,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// The time at which this process began.
+    pub(crate) started_at: DateTime<Utc>,
     pub(crate) readiness: Readiness,
     /// Fixed for the installation.
     pub(crate) shards: u16,
@@ -41,6 +44,7 @@ pub(crate) struct Shared {
     pub(crate) pending_requests: PendingRequests<ActEnd>,
     pub(crate) pending_questions: PendingRequests<StandsInLane>,
     pub(crate) pending_counts: PendingRequests<PauseCount>,
+    pub(crate) pending_lanes: PendingRequests<LaneTold>,
     pub(crate) unpackers: Unpackers,
     pub(crate) pongs: Pongs,
     pub(crate) watchdog: Arc<Watchdog>,

@@ -127,7 +127,7 @@ fn words(error: &DoorError) -> String {
         }
         DoorError::Refused(problem) => problem.detail.clone().unwrap_or_else(|| problem.title.clone()),
         DoorError::LoginEnded => "The login has ended. Log in again.".to_owned(),
-        DoorError::Unreachable(_) | DoorError::Unreadable(_) => {
+        DoorError::Unreachable(_) | DoorError::Lost(_) | DoorError::Unreadable(_) => {
             tracing::warn!(%error, "a login met a door that gives no usable answer");
             "The door of Sojourn does not answer. Try again in a moment.".to_owned()
         }

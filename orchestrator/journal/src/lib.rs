@@ -12,6 +12,8 @@ mod audit;
 mod dead_letters;
 mod error;
 mod export_file;
+mod figures;
+mod filter;
 mod job_choice;
 mod jobs;
 mod membership;
@@ -20,6 +22,7 @@ mod retention;
 
 pub use approvals::{ApprovalAsked, ApprovalFilter, Approvals};
 pub use audit::AuditFilter;
+pub use figures::{Ended, EndedAsked, Figures, Owners, ShardOwner};
 pub use jobs::{JOBS_OPEN_MAX, JobMade, JobResult, JobWork, Jobs, NewJob, Selection};
 pub use memory::MemoryJournal;
 pub use pauses::{PauseBegun, Pauses};

@@ -5,6 +5,7 @@
 mod append;
 mod approvals;
 mod error_groups;
+mod figures;
 mod filter;
 mod jobs;
 mod kept_job;

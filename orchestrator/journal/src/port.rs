@@ -18,9 +18,12 @@ use contract::{
 };
 use machine::Entry;
 
-use crate::{approvals::Approvals, audit::AuditFilter, jobs::Jobs, pauses::Pauses, retention::Retention};
+use crate::{
+    approvals::Approvals, audit::AuditFilter, figures::Figures, jobs::Jobs, pauses::Pauses, retention::Retention,
+};
 pub use crate::{
     error::JournalError,
+    filter::{Filter, Order},
     membership::{Membership, Ownership},
 };
 
@@ -228,57 +231,6 @@ pub struct Stored {
     pub records: Vec<Record>,
 }
 
-/// The conditions of a listing. Every field is an indexed column, but for holds: those are looked up for each open saga.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Filter {
-    /// Any of these; all when empty.
-    pub statuses: Vec<SagaStatus>,
-    /// The definition's name.
-    pub name: Option<String>,
-    /// The definition's version. It has no index of its own: it narrows what the other conditions find.
-    pub version: Option<u32>,
-    /// Exactly this business key.
-    pub business_key: Option<String>,
-    /// Exactly this owner.
-    pub owner: Option<String>,
-    /// Exactly this error group.
-    pub error: Option<String>,
-    /// Failed at this step, however.
-    pub step: Option<StepName>,
-    /// Only those that are paused.
-    pub paused: bool,
-    /// Only the children of this saga.
-    pub parent: Option<SagaId>,
-    /// Any of these; all when empty.
-    pub ids: Vec<SagaId>,
-    /// Started at or after.
-    pub created_after: Option<DateTime<Utc>>,
-    /// Started before that time.
-    pub created_before: Option<DateTime<Utc>>,
-    /// Holding something that lapses before that time.
-    pub holds_before: Option<DateTime<Utc>>,
-    /// The order of the list.
-    pub order: Order,
-    /// Only ids below this one: the last of the page before, in a list that runs newest first.
-    pub before: Option<SagaId>,
-    /// Only ids above this one: the last of the page before, in a list that runs oldest first.
-    pub after: Option<SagaId>,
-    /// Only what comes behind this place, in a list that runs by what lapses first.
-    pub behind: Option<(DateTime<Utc>, SagaId)>,
-}
-
-/// The orders of a listing.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Order {
-    /// The newest saga first.
-    #[default]
-    Newest,
-    /// The oldest saga first.
-    Oldest,
-    /// The saga whose hold lapses first comes first; only sagas that hold something.
-    HoldsUntil,
-}
-
 /// A part of a listing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listing {
@@ -421,7 +373,7 @@ pub enum Room {
 
 /// The journal as one process sees it: lanes to write with, and reads.
 #[async_trait]
-pub trait Journal: Approvals + Jobs + Pauses + Retention {
+pub trait Journal: Approvals + Figures + Jobs + Pauses + Retention {
     /// The number of shards of this installation. Fixed when the journal was first made.
     fn shards(&self) -> u16;
 

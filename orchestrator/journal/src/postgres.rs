@@ -16,6 +16,7 @@ mod audit;
 mod awake;
 mod dead_letters;
 mod error_groups;
+mod figures;
 mod jobs;
 mod lane;
 mod link;
@@ -39,7 +40,7 @@ use contract::{
     ApprovalId, InstanceId, JobId, SagaId,
     orchestrator_api::{
         Approval, ApprovalDecision, ApprovalState, AuditFact, AuditHead, AuditRecord, DeadLetterView, Job, JobItem,
-        JobOutcome, JobPreview, JobRefusals, JobState, Pause, PauseScope, RetiredWeek, SagaFilter,
+        JobOutcome, JobPreview, JobRefusals, JobState, Pause, PauseScope, RetiredWeek, SagaCounts, SagaFilter,
     },
 };
 use sqlx::{PgPool, migrate::Migrator, postgres::PgConnectOptions};
@@ -48,6 +49,7 @@ use tokio::sync::watch;
 use self::{lane::PgLane, link::Link, pool::Pool, session::unavailable, weeks::Weeks};
 use crate::approvals::{ApprovalAsked, ApprovalFilter, Approvals};
 use crate::audit::AuditFilter;
+use crate::figures::{Ended, EndedAsked, Figures, Owners};
 use crate::jobs::{JobMade, JobResult, JobWork, Jobs, NewJob};
 use crate::pauses::{PauseBegun, Pauses};
 use crate::port::{
@@ -369,6 +371,21 @@ impl Journal for PgJournal {
         let mut connection = self.acts.acquire(doing).await?;
         let _: i32 = sqlx::query_scalar("SELECT 1").fetch_one(&mut *connection).await.map_err(unavailable(doing))?;
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Figures for PgJournal {
+    async fn count(&self, filter: &Filter, now: DateTime<Utc>) -> Result<SagaCounts, JournalError> {
+        figures::count(&mut *self.reads.acquire("counting sagas").await?, filter, now).await
+    }
+
+    async fn ended(&self, asked: &EndedAsked) -> Result<Vec<Ended>, JournalError> {
+        figures::ended(&mut *self.reads.acquire("counting the sagas that ended").await?, asked).await
+    }
+
+    async fn owners(&self) -> Result<Owners, JournalError> {
+        figures::owners(&mut *self.reads.acquire("looking for the shards' owners").await?).await
     }
 }
 

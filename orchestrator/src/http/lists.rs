@@ -50,6 +50,13 @@ pub(super) struct Asked {
     page_token: Option<PageToken>,
 }
 
+impl Asked {
+    /// The saga that is asked for by its id.
+    pub(super) fn one(&self) -> Option<SagaId> {
+        self.q.as_deref().and_then(|q| q.trim().parse().ok())
+    }
+}
+
 /// One page of the listing; `q` with a saga's id finds that saga alone.
 pub(super) async fn list(
     State(api): State<Api>,
@@ -58,7 +65,7 @@ pub(super) async fn list(
     let limit = page_size(asked.page_size);
     let token = asked.page_token.clone();
     let (before, after) = (asked.before, asked.after);
-    let one = asked.q.as_deref().and_then(|q| q.trim().parse::<SagaId>().ok());
+    let one = asked.one();
     let mut filter = filter(asked)?;
     let described = format!("{filter:?}");
     (filter.before, filter.after) = (before, after);
@@ -83,7 +90,8 @@ pub(super) async fn list(
     Ok(Json(Page { items: items.collect(), next_page_token }))
 }
 
-fn filter(asked: Asked) -> Result<Filter, ApiError> {
+/// The conditions that are asked for, without a page's place.
+pub(super) fn filter(asked: Asked) -> Result<Filter, ApiError> {
     let statuses = match asked.status.as_deref() {
         None | Some("") => Vec::new(),
         Some(words) => words.split(',').map(status).collect::<Result<_, _>>()?,

@@ -16,13 +16,15 @@ pub(super) struct OrphanSearch {
     after: Option<SagaId>,
     /// Records since the last page.
     records: u32,
+    /// The orphans that were found.
+    found: u64,
     stopped: bool,
 }
 
 impl Default for OrphanSearch {
     /// The first page is due at once: a takeover is the time when something may have been missed.
     fn default() -> Self {
-        Self { after: None, records: RECORDS_PER_PAGE, stopped: false }
+        Self { after: None, records: RECORDS_PER_PAGE, found: 0, stopped: false }
     }
 }
 
@@ -45,6 +47,16 @@ impl OrphanSearch {
     /// The last saga of the page before.
     pub(super) const fn after(&self) -> Option<SagaId> {
         self.after
+    }
+
+    /// Orphans were found.
+    pub(super) const fn add(&mut self, orphans: u64) {
+        self.found += orphans;
+    }
+
+    /// The number of orphans that were found since the lane began.
+    pub(super) const fn found(&self) -> u64 {
+        self.found
     }
 
     /// Goes on behind a page, or begins anew after the last one.

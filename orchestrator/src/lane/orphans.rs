@@ -25,6 +25,7 @@ impl Sagas {
         let on_their_way = &self.flow.sagas() | &self.pauses.sagas();
         let orphans = page.iter().filter(|saga| self.is_orphan(saga, &on_their_way));
         let orphans: Vec<_> = orphans.map(|saga| saga.saga_id).collect();
+        self.orphan_search.add(orphans.len() as u64);
         for id in &orphans {
             tracing::error!(saga_id = %id, shard = self.shard, "an open saga had no reason to move; it is loaded again");
             metrics::counter!(names::ORPHANS).increment(1);

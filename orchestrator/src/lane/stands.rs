@@ -1,10 +1,10 @@
 //! The part of a saga's standing that the journal does not know: where its commands are on their way, and what its lane
-//! waits for.
+//! waits for; and the lane itself.
 
-use contract::{SagaId, orchestrator_api::LaneState};
+use contract::{RequestId, SagaId, orchestrator_api::LaneState};
 
 use super::{sagas::Sagas, timers::Now};
-use crate::messages::wire::StandsInLane;
+use crate::messages::wire::{LaneTold, StandsInLane};
 
 impl Sagas {
     /// How a saga stands in this lane.
@@ -23,6 +23,20 @@ impl Sagas {
             commands: self.flow.commands_of(saga),
             held_for: self.flow.held_for(saga),
             paused: self.pauses.of(saga),
+        }
+    }
+
+    /// This lane and its process.
+    pub(super) fn tell_of_lane(&self, request_id: RequestId, now: Now) -> LaneTold {
+        LaneTold {
+            request_id,
+            instance: self.shared.settings.instance.to_string(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_at: self.shared.started_at,
+            at: now.wall,
+            taking_over: !self.recovery.is_done(),
+            orphans: self.orphan_search.found(),
+            domains: self.flow.domains(now),
         }
     }
 }

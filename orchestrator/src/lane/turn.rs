@@ -138,8 +138,9 @@ impl<'a> Turn<'a> {
                     self.tell_of_pause(question);
                     self.after_commit.acks.push(delivery);
                 }
-                Ok(LaneMessage::Ping(Ping { answer_to, shard })) => {
-                    self.after_commit.messages.push(pong(&answer_to, &Pong { shard, own: false }));
+                Ok(LaneMessage::Ping(Ping { answer_to, shard, request_id })) => {
+                    let told = request_id.map(|request_id| self.sagas.tell_of_lane(request_id, self.now));
+                    self.after_commit.messages.push(pong(&answer_to, &Pong { shard, own: false, told }));
                     self.after_commit.acks.push(delivery);
                 }
                 Err(reason) => {

@@ -6,7 +6,7 @@ use journal::Record;
 use messaging::Subscription;
 use tokio_util::sync::CancellationToken;
 
-use super::wire::{Committed, CommittedRecord, OwnMessage};
+use super::wire::{Committed, CommittedRecord, OwnMessage, Pong};
 use crate::{shared::Shared, watching::watchers::Notice};
 
 /// Unacknowledged messages at a time. They are small and handled at once.
@@ -32,6 +32,9 @@ async fn take_messages(shared: &Shared, mut subscription: Subscription) {
                 Ok(OwnMessage::Told(told)) => shared.pending_questions.answer(told.request_id, &told.stands),
                 Ok(OwnMessage::PauseTold(told)) => shared.pending_counts.answer(told.request_id, &told.count),
                 Ok(OwnMessage::Committed(committed)) => shared.watchers.tell(committed.saga_id, notice(committed)),
+                Ok(OwnMessage::Pong(Pong { told: Some(told), .. })) => {
+                    shared.pending_lanes.answer(told.request_id, &told)
+                }
                 Ok(OwnMessage::Pong(pong)) => shared.pongs.note(&pong),
                 Err(reason) => {
                     tracing::warn!(reason, "a message to this orchestrator is unusable");

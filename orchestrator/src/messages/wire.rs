@@ -157,6 +157,9 @@ pub(crate) struct Ping {
     pub(crate) shard: u16,
     /// The queue that hears the answer.
     pub(crate) answer_to: String,
+    /// The name of the question, when the lane is to tell of itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) request_id: Option<RequestId>,
 }
 
 /// The answer to a [`Ping`].
@@ -166,6 +169,24 @@ pub(crate) struct Pong {
     /// True when the orchestrator that asks sent it to itself, to prove that its own way is free.
     #[serde(default)]
     pub(crate) own: bool,
+    /// The lane, when it was asked to tell of itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) told: Option<LaneTold>,
+}
+
+/// A lane of its process, at a time of its clock.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct LaneTold {
+    pub(crate) request_id: RequestId,
+    pub(crate) instance: String,
+    pub(crate) version: String,
+    pub(crate) started_at: DateTime<Utc>,
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) taking_over: bool,
+    /// The orphans that it has found.
+    pub(crate) orphans: u64,
+    /// The flow to every domain.
+    pub(crate) domains: Vec<DomainState>,
 }
 
 /// An orchestrator asks how a saga stands in its lane.

@@ -14,14 +14,14 @@ use contract::{
     ApprovalId, JobId, SagaId,
     orchestrator_api::{
         Approval, ApprovalDecision, ApprovalState, AuditFact, AuditHead, AuditRecord, DeadLetterView, Job, JobItem,
-        JobOutcome, JobPreview, JobRefusals, JobState, Pause, PauseScope, RetiredWeek, SagaFilter,
+        JobOutcome, JobPreview, JobRefusals, JobState, Pause, PauseScope, RetiredWeek, SagaCounts, SagaFilter,
     },
 };
 use journal::{
-    Append, Appended, ApprovalAsked, ApprovalFilter, Approvals, AuditFilter, Door, ErrorGroup, ErrorGroupsAsked,
-    ExistingStart, Filter, GivenUp, JobMade, JobResult, JobWork, Jobs, Journal, JournalError, KeptDeadLetter,
-    LaneJournal, Listing, Membership, NewDeadLetter, NewJob, OpenSaga, Ownership, PauseBegun, Pauses, Quarantined,
-    Retention, RetireError, Room, Sleeper, Stored,
+    Append, Appended, ApprovalAsked, ApprovalFilter, Approvals, AuditFilter, Door, Ended, EndedAsked, ErrorGroup,
+    ErrorGroupsAsked, ExistingStart, Figures, Filter, GivenUp, JobMade, JobResult, JobWork, Jobs, Journal,
+    JournalError, KeptDeadLetter, LaneJournal, Listing, Membership, NewDeadLetter, NewJob, OpenSaga, Owners, Ownership,
+    PauseBegun, Pauses, Quarantined, Retention, RetireError, Room, Sleeper, Stored,
 };
 use machine::Entry;
 use messaging::{
@@ -387,6 +387,21 @@ impl Pauses for FlakyJournal {
 
     fn pauses_changed(&self) -> watch::Receiver<u64> {
         self.inner.pauses_changed()
+    }
+}
+
+#[async_trait]
+impl Figures for FlakyJournal {
+    async fn count(&self, filter: &Filter, now: DateTime<Utc>) -> Result<SagaCounts, JournalError> {
+        self.inner.count(filter, now).await
+    }
+
+    async fn ended(&self, asked: &EndedAsked) -> Result<Vec<Ended>, JournalError> {
+        self.inner.ended(asked).await
+    }
+
+    async fn owners(&self) -> Result<Owners, JournalError> {
+        self.inner.owners().await
     }
 }
 

@@ -6,6 +6,9 @@
 //! | `GET /api/starts?name&key` | the saga that a start with this key made, and the fingerprint of its request; 404 |
 //! | `GET /api/definitions` | [`Definitions`]: name, version, fingerprint, steps, the linter's findings |
 //! | `GET /api/sagas?status&name&version&business_key&owner&error&step&paused&parent&ids&q&created_after&created_before&holds_before&sort&before&after&page_size&page_token` | [`Page`](crate::Page) of [`SagaSummary`], in the order `sort` ([`SagaOrder`]) |
+//! | `GET /api/counts` with the filters of `GET /api/sagas` | [`SagaCounts`]: how many there are, by definition and status; exact |
+//! | `GET /api/throughput?minutes&step_minutes` | [`Throughput`]: the sagas that ended, and how long they took; 60 minutes, one by one, unless asked otherwise |
+//! | `GET /api/processes` | [`Processes`]: orchestrators, lanes, the ways to the workers |
 //! | `GET /api/errors?name&page_size&page_token` | [`Page`](crate::Page) of [`ErrorGroup`], by definition and error |
 //! | `GET /api/sagas/{id}` | [`SagaView`] |
 //! | `GET /api/sagas/{id}/timeline` | [`Timeline`]: the time that each step spent under way and waiting |
@@ -42,6 +45,7 @@ mod approvals;
 mod audit;
 mod audit_chain;
 mod commands;
+mod counts;
 mod dead_letters;
 mod definitions;
 mod error_groups;
@@ -51,12 +55,14 @@ mod journal;
 mod migrations;
 mod pauses;
 mod plans;
+mod processes;
 mod quarantine;
 mod queries;
 mod retention;
 mod sagas;
 mod signals;
 mod starts;
+mod throughput;
 mod timeline;
 
 pub use actions::{ActionRequest, HEADER_ACTOR, HEADER_ROLE, REASON_BYTES_MAX};
@@ -69,6 +75,7 @@ pub use audit::{
 };
 pub use audit_chain::{find_break, next_row};
 pub use commands::CommandView;
+pub use counts::{AGES_SECONDS, AgeGroup, SagaCounts, SagaGroup, SagaHold, SagaSince};
 pub use dead_letters::DeadLetterView;
 pub use definitions::{DefinitionFinding, DefinitionView, Definitions, FieldKind, FieldShape, StepShape};
 pub use error_groups::{ERROR_OF_SAGA, ErrorGroup};
@@ -86,10 +93,12 @@ pub use pauses::{PAUSES_MAX, Pause, PauseRequest, PauseScope, PauseScopeError, P
 pub use plans::{
     LeftEffect, PLANS_MAX, PlanView, PlannedCommand, PlannedTotal, PlannedWhen, Plans, PlansRequest, Unplanned,
 };
+pub use processes::{DomainWay, LaneView, OrchestratorView, Processes, SilentShard};
 pub use quarantine::QuarantinedSaga;
 pub use queries::{QUERY_BYTES_MAX, SagaOrder, SagaQuery, SagaQueryError};
 pub use retention::{RetiredState, RetiredWeek};
 pub use sagas::{SagaPause, SagaSummary, SagaTree, SagaView, SignalView, StepView, StepWork};
 pub use signals::{SignalEffect, SignalRequest};
 pub use starts::{SagaStarted, StartKey, StartSaga};
+pub use throughput::{Durations, THROUGHPUT_MINUTES_MAX, THROUGHPUT_SAGAS_MAX, Throughput, ThroughputPoint};
 pub use timeline::{SPANS_MAX, SpanEnd, Spent, Timeline, TimelineSpan};

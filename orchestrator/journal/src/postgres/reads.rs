@@ -168,8 +168,7 @@ pub(super) async fn claim_key(
 
 /// Rows, in the order that is asked for.
 pub(super) async fn list(connection: &mut PgConnection, filter: &Filter, limit: u32) -> Result<Listing, JournalError> {
-    let texts = [&filter.name, &filter.business_key, &filter.owner, &filter.error];
-    if texts.into_iter().flatten().any(|text| text.contains('\0')) {
+    if filter.is_unstorable() {
         return Ok(Listing { sagas: Vec::new(), next: None });
     }
     // One more than asked for tells whether there are more.
@@ -239,21 +238,37 @@ fn push_rows(
     holds: Holds,
     limit: u32,
 ) {
-    let Filter { statuses: _, name, version, business_key, owner, error, step, paused, parent, ids, .. } = filter;
-    let Filter { created_after, created_before, holds_before, order, before, after, behind, .. } = filter;
-    let created_after = created_after.map(sane_time);
-    let created_before = created_before.map(sane_time);
-    let ids_from = created_after.and_then(|at| first_id_of(at - ID_SKEW_MAX)).unwrap_or(Uuid::nil());
     query.push(ROW);
     match holds {
         Holds::LeftOut if !is_by_hold(filter) => query.push(", NULL::timestamptz AS holds_until FROM saga"),
         Holds::Shown | Holds::LeftOut => query.push(", holds_until FROM saga").push(HOLD),
     };
-    query.push(" WHERE id >= ").push_bind(ids_from);
-    query.push(if is_by_hold(filter) { OPEN } else { "" });
+    push_conditions(query, filter);
     if let Some(status) = status {
         query.push(" AND status = ").push_bind(status.as_str());
     }
+    query.push(order_by(filter.order)).push_bind(i64::from(limit));
+}
+
+/// The rows of a list in no order, for counting, joined with one more table.
+pub(super) fn push_matching(query: &mut QueryBuilder<Postgres>, filter: &Filter, join: &'static str) {
+    query.push(" FROM saga").push(join).push(if is_by_hold(filter) { HOLD } else { "" });
+    push_conditions(query, filter);
+    if !filter.statuses.is_empty() {
+        let statuses: Vec<_> = filter.statuses.iter().map(|status| status.as_str()).collect();
+        query.push(" AND status = ANY(").push_bind(statuses).push(")");
+    }
+}
+
+/// All conditions but the status.
+fn push_conditions(query: &mut QueryBuilder<Postgres>, filter: &Filter) {
+    let Filter { statuses: _, name, version, business_key, owner, error, step, paused, parent, ids, .. } = filter;
+    let Filter { created_after, created_before, holds_before, order, before, after, behind, .. } = filter;
+    let created_after = created_after.map(sane_time);
+    let created_before = created_before.map(sane_time);
+    let ids_from = created_after.and_then(|at| first_id_of(at - ID_SKEW_MAX)).unwrap_or(Uuid::nil());
+    query.push(" WHERE id >= ").push_bind(ids_from);
+    query.push(if is_by_hold(filter) { OPEN } else { "" });
     let texts = [("name", name), ("business_key", business_key), ("owner", owner), ("error", error)];
     for (column, text) in texts {
         if let Some(text) = text {
@@ -307,7 +322,6 @@ fn push_rows(
             }
         }
     }
-    query.push(order_by(*order)).push_bind(i64::from(limit));
 }
 
 const fn order_by(order: Order) -> &'static str {

@@ -1,8 +1,8 @@
-//! Groups of failures: one for each definition and error, counted by the hour.
+//! Groups of failures, one for each definition and error, counted by the hour; ended sagas, counted by the interval.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use contract::saga::SagaStatus;
-use journal::{Append, Change, ErrorGroup, ErrorGroupKey, ErrorGroupsAsked, Family, Record, Sleep};
+use contract::{orchestrator_api::Durations, saga::SagaStatus};
+use journal::{Append, Change, Ended, EndedAsked, ErrorGroup, ErrorGroupKey, ErrorGroupsAsked, Family, Record, Sleep};
 
 use crate::{adapters::Storage, fixtures::*};
 
@@ -116,4 +116,38 @@ pub(crate) async fn groups_are_read_page_by_page(storage: &dyn Storage) {
     for nothing in [ErrorGroupsAsked { name: Some("a\0".to_owned()), ..asked(10) }, asked(0)] {
         assert_eq!(keys(nothing).await, []);
     }
+}
+
+pub(crate) async fn sagas_that_ended_are_counted_by_the_interval_with_how_long_they_took(storage: &dyn Storage) {
+    let journal = storage.process().await;
+    let mut lane = journal.lane(0).await.unwrap();
+    let ids: Vec<_> = (0..7).map(|_| saga_on(0)).collect();
+    let started = ids.iter().map(|id| {
+        let mut row = row(*id);
+        (row.created_at, row.updated_at) = (begin(), begin());
+        start(row, None)
+    });
+    commit(&mut *lane, started.collect()).await;
+    let ends = |place: usize, status, seconds: i64| {
+        at(status_on(ids[place], 2, status, None), begin() + TimeDelta::seconds(seconds))
+    };
+    let ended = vec![
+        // Before the first interval, and behind the last one.
+        ends(0, SagaStatus::Completed, 59),
+        ends(1, SagaStatus::Completed, 240),
+        ends(2, SagaStatus::Completed, 60),
+        ends(3, SagaStatus::Compensated, 70),
+        ends(4, SagaStatus::Abandoned, 119),
+        ends(5, SagaStatus::Completed, 200),
+        // Not at its end.
+        ends(6, SagaStatus::Compensating, 100),
+    ];
+    commit(&mut *lane, ended).await;
+    let asked = EndedAsked { from: begin() + TimeDelta::minutes(1), intervals: 3, interval_seconds: 60, limit: 100 };
+    let durations = |p50: u64, p99: u64| Durations { p50_ms: p50 * 1_000, p95_ms: p99 * 1_000, p99_ms: p99 * 1_000 };
+    let first = Ended { interval: 0, completed: 1, compensated: 1, abandoned: 1, durations: durations(70, 119) };
+    let last = Ended { interval: 2, completed: 1, compensated: 0, abandoned: 0, durations: durations(200, 200) };
+    assert_eq!(journal.ended(&asked).await.unwrap(), [first, last]);
+    let newest = Ended { interval: 0, completed: 0, compensated: 0, abandoned: 1, durations: durations(119, 119) };
+    assert_eq!(journal.ended(&EndedAsked { limit: 2, ..asked }).await.unwrap(), [newest, last]);
 }

@@ -1,8 +1,8 @@
 //! Lists: every filter alone and together, newest first, page by page.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use contract::{SagaId, saga::SagaStatus};
-use journal::{Append, Filter, Journal, LaneJournal, Listed, Listing, Order, Place, SagaRow};
+use contract::{SagaId, orchestrator_api::SagaGroup, saga::SagaStatus};
+use journal::{Append, Filter, Journal, LaneJournal, Listed, Listing, Order, Place, Quarantined, SagaRow};
 use uuid::Uuid;
 
 use crate::{adapters::SHARDS, adapters::Storage, fixtures::*};
@@ -175,4 +175,59 @@ pub(crate) async fn what_lapses_first_is_listed_first_as_the_last_record_says(st
         let listed = listed.into_iter().find(|saga| saga.row.id == ids[1]);
         assert_eq!(listed, Some(Listed { row: before.clone(), holds_until }));
     }
+}
+
+pub(crate) async fn sagas_are_counted_as_they_are_listed(storage: &dyn Storage) {
+    let journal = storage.process().await;
+    let mut lane = journal.lane(0).await.unwrap();
+    let rows = many(&mut *lane).await;
+    let last = rows.last().unwrap().created_at;
+    let text = |text: &str| Some(text.to_owned());
+    let filters = [
+        Filter::default(),
+        Filter { statuses: vec![SagaStatus::Running, SagaStatus::Completed], ..Filter::default() },
+        Filter { name: text("booking"), owner: text("usr_1"), created_before: Some(last), ..Filter::default() },
+        Filter { error: text("hold-rooms:sold_out"), paused: true, ..Filter::default() },
+        Filter { ids: vec![rows[3].id], ..Filter::default() },
+    ];
+    for filter in filters {
+        let listed = journal.list(&filter, 100).await.unwrap().sagas;
+        assert!(!listed.is_empty(), "{filter:?} must be asked for something");
+        let counts = journal.count(&filter, last).await.unwrap();
+        assert_eq!(counts.sagas, listed.len() as u64, "{filter:?}");
+        for SagaGroup { name, version, status, sagas } in &counts.groups {
+            let of = |row: &SagaRow| row.name == *name && row.version == *version && row.status == *status;
+            assert_eq!(*sagas, listed.iter().filter(|saga| of(&saga.row)).count() as u64, "{filter:?}");
+        }
+        let open: Vec<_> = listed.iter().map(|saga| &saga.row).filter(|row| !row.status.is_final()).collect();
+        assert_eq!(counts.ages.iter().map(|age| age.sagas).sum::<u64>(), open.len() as u64, "{filter:?}");
+        for (place, age) in counts.ages.iter().enumerate() {
+            let next = counts.ages.get(place + 1).map_or(i64::MAX, |next| i64::from(next.from_seconds));
+            let is = |row: &&&SagaRow| {
+                let seconds = (last - row.created_at).num_seconds();
+                seconds <= next && (place == 0 || seconds > i64::from(age.from_seconds))
+            };
+            assert_eq!(age.sagas, open.iter().filter(is).count() as u64, "{filter:?}: {age:?}");
+        }
+        let oldest = counts.oldest_open.map(|oldest| (oldest.id, oldest.created_at));
+        assert_eq!(oldest, open.last().map(|row| (row.id, row.created_at)), "{filter:?}");
+        assert_eq!((counts.quarantined, counts.earliest_hold), (0, None));
+    }
+    for nothing in
+        [Filter { owner: text("a\0b"), ..Filter::default() }, Filter { name: text("x"), ..Filter::default() }]
+    {
+        let counts = journal.count(&nothing, last).await.unwrap();
+        assert_eq!((counts.sagas, counts.groups, counts.oldest_open), (0, vec![], None));
+    }
+
+    let holding = id_at(last, 1 << 22);
+    let until = last + TimeDelta::minutes(5);
+    commit(&mut *lane, vec![Append { holds_until: Some(until), ..start(row(holding), None) }]).await;
+    let alone = Quarantined { saga_id: holding, code: "x".to_owned(), detail: "x".to_owned(), since: last };
+    lane.quarantine(&[alone]).await.unwrap();
+    let counts = journal.count(&Filter::default(), last).await.unwrap();
+    assert_eq!((counts.sagas, counts.quarantined), (61, 1));
+    assert_eq!(counts.earliest_hold.map(|hold| (hold.id, hold.holds_until)), Some((holding, until)));
+    let others = Filter { name: text("booking"), ..Filter::default() };
+    assert_eq!(journal.count(&others, last).await.unwrap().quarantined, 0);
 }

@@ -59,9 +59,11 @@ on_both! {
     lists:
         each_filter_finds_its_sagas_newest_first,
         pages_follow_each_other_without_gaps,
-        what_lapses_first_is_listed_first_as_the_last_record_says;
+        what_lapses_first_is_listed_first_as_the_last_record_says,
+        sagas_are_counted_as_they_are_listed;
     failures:
         failures_are_grouped_and_counted_by_the_hour_in_which_they_failed,
+        sagas_that_ended_are_counted_by_the_interval_with_how_long_they_took,
         groups_are_read_page_by_page;
     lanes:
         a_lane_waits_until_the_shard_is_released,

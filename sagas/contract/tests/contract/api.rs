@@ -5,11 +5,13 @@ use contract::{
     Evidence, Op, Page, PageToken, RequestId, Route,
     command::Refusal,
     orchestrator_api::{
-        ActionRequest, ApprovalGround, AuditBreak, AuditFact, AuditHead, AuditRecord, AuditRequest, AuditVerification,
-        CommandView, DeadLetterView, ErrorGroup, LeftEffect, MigrationView, PlanView, PlannedCommand, PlannedTotal,
-        PlannedWhen, Plans, PlansRequest, QuarantinedSaga, RecordView, RetiredState, RetiredWeek, SagaPause,
-        SagaStarted, SagaSummary, SagaTree, SagaView, SignalEffect, SignalRequest, SignalView, SpanEnd, Spent,
-        StartKey, StartSaga, StepView, StepWork, Timeline, TimelineSpan, Unplanned,
+        AGES_SECONDS, ActionRequest, AgeGroup, ApprovalGround, AuditBreak, AuditFact, AuditHead, AuditRecord,
+        AuditRequest, AuditVerification, CircuitCause, CommandView, DeadLetterView, DomainWay, Durations, ErrorGroup,
+        LaneView, LeftEffect, MigrationView, OpenCircuit, OrchestratorView, PlanView, PlannedCommand, PlannedTotal,
+        PlannedWhen, Plans, PlansRequest, Processes, QuarantinedSaga, QueueState, RecordView, RetiredState,
+        RetiredWeek, SagaCounts, SagaGroup, SagaHold, SagaPause, SagaSince, SagaStarted, SagaSummary, SagaTree,
+        SagaView, SignalEffect, SignalRequest, SignalView, SilentShard, SpanEnd, Spent, StartKey, StartSaga, StepView,
+        StepWork, Throughput, ThroughputPoint, Timeline, TimelineSpan, Unplanned,
     },
     saga::{Action, Cause, FieldChange, PauseClock, PausedHolds, SagaStatus, StepKind, StepStatus},
     user::{
@@ -86,6 +88,12 @@ fn sagas() -> Vec<Golden> {
             MigrationView { summary: summary(false), obstacles: vec!["step `x` was begun".into()] },
         ),
         golden("migration_view.least", MigrationView { summary: summary(false), obstacles: Vec::new() }),
+        golden("throughput", throughput(true)),
+        golden("throughput.least", throughput(false)),
+        golden("processes", processes(true)),
+        golden("processes.least", processes(false)),
+        golden("saga_counts", counts(true)),
+        golden("saga_counts.least", counts(false)),
         golden("error_group", error_group(true)),
         golden("error_group.least", error_group(false)),
         golden("retired_week", retired(true)),
@@ -369,6 +377,46 @@ fn error_group(full: bool) -> ErrorGroup {
         count_is_cut: full,
         hours: vec![1, 0, 4],
         days: vec![0, 5],
+    }
+}
+
+fn throughput(full: bool) -> Throughput {
+    let durations = full.then_some(Durations { p50_ms: 100, p95_ms: 200, p99_ms: 900 });
+    let point = ThroughputPoint { at: at(0), completed: 3, compensated: 2, abandoned: 1, durations };
+    Throughput { step_seconds: 60, points: vec![point], counted_from: full.then(|| at(0)) }
+}
+
+fn processes(full: bool) -> Processes {
+    let lane = LaneView { shard: 3, since: full.then(|| at(1)), answered_ms: 4, taking_over: full, orphans: 0 };
+    let orchestrator = OrchestratorView {
+        instance: "ins_1".into(),
+        version: "0.1.0".into(),
+        started_at: at(0),
+        clock_ahead_ms: full.then_some(-12),
+        clock_error_ms: 2,
+        lanes: vec![lane],
+    };
+    let silent = SilentShard { shard: 4, instance: full.then(|| "ins_2".into()), since: full.then(|| at(1)) };
+    let circuit = OpenCircuit { cause: CircuitCause::DomainSilent, since: at(2), next_probe_at: at(3) };
+    let domain = DomainWay {
+        route: Route::Payment,
+        queue: full.then_some(QueueState { messages: 7, consumers: 1 }),
+        under_way: 2,
+        held_sagas: 1,
+        circuit: full.then_some(circuit),
+    };
+    Processes { orchestrators: vec![orchestrator], silent_shards: vec![silent], domains: vec![domain] }
+}
+
+fn counts(full: bool) -> SagaCounts {
+    let group = SagaGroup { name: "order".into(), version: 2, status: SagaStatus::Running, sagas: 5 };
+    SagaCounts {
+        sagas: if full { 5 } else { 0 },
+        groups: full.then_some(group).into_iter().collect(),
+        ages: AGES_SECONDS.map(|from_seconds| AgeGroup { from_seconds, sagas: 0 }).into(),
+        quarantined: 1,
+        oldest_open: full.then(|| SagaSince { id: saga(), created_at: at(1) }),
+        earliest_hold: full.then(|| SagaHold { id: saga(), holds_until: at(9) }),
     }
 }
 

@@ -1,0 +1,249 @@
+//! The look of the overview: what it asks the door for, and how that is laid out.
+
+use std::{sync::Arc, time::Duration};
+
+use askama::Template;
+use chrono::{DateTime, TimeDelta, Utc};
+use contract::{
+    Page,
+    orchestrator_api::{DeadLetterView, ErrorGroup, PauseView, Processes, SagaCounts, SagaSummary, Throughput},
+    saga::SagaStatus,
+};
+
+use crate::{
+    app::App,
+    door::DoorError,
+    looks::{Key, Looker, Seen, Window},
+    pages::sagas,
+    session::Session,
+    view::{
+        charts::{self, Bar, Chart},
+        groups::{self, Group},
+        marks::{self, Mark},
+        names,
+        rows::{self, SagaRow},
+        times::{self, Moment},
+        ways::{self, Way},
+    },
+    visitor::Visitor,
+};
+
+/// The lines of each part of the page: what fits on a screen beside the others.
+const LINES: u32 = 8;
+
+/// Between two looks, for as long as anybody looks.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// Between two looks at what asks every lane, or reads every saga that ended.
+const LOOK_DEEPLY_EVERY: TimeDelta = TimeDelta::seconds(15);
+
+/// The open statuses, in the order in which they are told.
+const OPEN: [SagaStatus; 3] = [SagaStatus::NeedsAttention, SagaStatus::Running, SagaStatus::Compensating];
+
+/// A number with a word, and the list behind it.
+struct Count {
+    mark: Mark,
+    number: u64,
+    address: String,
+}
+
+/// The open sagas of one definition.
+struct Flow {
+    name: String,
+    version: u32,
+    counts: Vec<Count>,
+}
+
+/// The part of the page that its live stream brings anew.
+#[derive(Template)]
+#[template(path = "overview_live.html")]
+struct Live {
+    counts: Vec<Count>,
+    flows: Vec<Flow>,
+    attention: Vec<SagaRow>,
+    groups: Vec<Group>,
+    lapsing: Vec<SagaRow>,
+    newest: Vec<SagaRow>,
+    quarantined: u64,
+    orphans: u64,
+    letters: usize,
+    pauses: Vec<String>,
+    oldest: Option<(String, Moment)>,
+    ages: Vec<Bar>,
+    window: Window,
+    charts: [Chart; 2],
+    lanes: String,
+    clocks: String,
+    ways: Vec<Way>,
+}
+
+/// All that is read from the door.
+struct Read {
+    counts: SagaCounts,
+    attention: Page<SagaSummary>,
+    errors: Page<ErrorGroup>,
+    lapsing: Page<SagaSummary>,
+    newest: Page<SagaSummary>,
+    letters: Page<DeadLetterView>,
+    pauses: Page<PauseView>,
+}
+
+/// The part that is read less often.
+struct Deep {
+    at: DateTime<Utc>,
+    throughput: Throughput,
+    processes: Processes,
+}
+
+/// Joins those who look at the overview, and begins the look for the first one.
+pub(super) fn join(app: &App, visitor: &Visitor, window: Window) -> Looker {
+    let key = (visitor.session.person().role.as_str(), window);
+    let (looker, begins) = app.overviews.join(key, Arc::clone(&visitor.session));
+    if begins {
+        tokio::spawn(keep_looking(app.clone(), key));
+    }
+    looker
+}
+
+/// Looks, until nobody does any more.
+async fn keep_looking(app: App, key: Key) {
+    let mut deep = None;
+    let mut known = String::new();
+    while let Some((number, session)) = app.overviews.turn(key) {
+        let now = app.clock.now();
+        let looked = look(&app, &session, key.1, &mut deep, now).await;
+        if session.person().role.as_str() != key.0 {
+            // A fresh token has brought another role: what was read is not for this key.
+            app.overviews.refuse(key, number);
+            deep = None;
+            continue;
+        }
+        match looked {
+            Ok(read) => match draw(&read, &deep, key.1, now) {
+                // As seen from one fixed time, two looks differ only when something has happened.
+                Ok((page, timeless)) => {
+                    app.overviews.show(key, Seen::Page(page.into()), timeless != known);
+                    known = timeless;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "the overview could not be drawn");
+                    lose(&app, key, &mut known, "the overview could not be drawn");
+                }
+            },
+            Err(error) if error.ends_the_session() => {
+                app.overviews.refuse(key, number);
+                continue;
+            }
+            Err(error) => lose(&app, key, &mut known, &error.to_string()),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = app.stopping.cancelled() => return,
+        }
+    }
+}
+
+fn lose(app: &App, key: Key, known: &mut String, words: &str) {
+    known.clear();
+    app.overviews.show(key, Seen::Lost(words.into()), true);
+}
+
+async fn look(
+    app: &App,
+    session: &Session,
+    window: Window,
+    deep: &mut Option<Deep>,
+    now: DateTime<Utc>,
+) -> Result<Read, DoorError> {
+    let size = || ("page_size", LINES.to_string());
+    let door = &app.door;
+    if deep.as_ref().is_none_or(|deep| now - deep.at >= LOOK_DEEPLY_EVERY) {
+        let (minutes, step) = window.minutes();
+        let asked = [("minutes", minutes.to_string()), ("step_minutes", step.to_string())];
+        let (throughput, processes) = futures::try_join!(
+            door.get::<Throughput>(session, "/throughput", &asked),
+            door.get::<Processes>(session, "/processes", &[]),
+        )?;
+        *deep = Some(Deep { at: now, throughput, processes });
+    }
+    let open = [("status", OPEN.map(SagaStatus::as_str).join(","))];
+    let attention = [("status", SagaStatus::NeedsAttention.as_str().to_owned()), size()];
+    let lapsing = [("status", "running,compensating".to_owned()), ("sort", "holds_until".to_owned()), size()];
+    let (newest, lines) = ([size()], [size()]);
+    let (counts, attention, errors, lapsing, newest, letters, pauses) = futures::try_join!(
+        door.get(session, "/counts", &open),
+        door.get(session, "/sagas", &attention),
+        door.get(session, "/errors", &lines),
+        door.get(session, "/sagas", &lapsing),
+        door.get(session, "/sagas", &newest),
+        door.get(session, "/dead-letters", &[]),
+        door.get(session, "/pauses", &[]),
+    )?;
+    Ok(Read { counts, attention, errors, lapsing, newest, letters, pauses })
+}
+
+/// The page as of now, and as of a fixed time.
+fn draw(
+    read: &Read,
+    deep: &Option<Deep>,
+    window: Window,
+    now: DateTime<Utc>,
+) -> Result<(String, String), askama::Error> {
+    let page = Live::new(read, deep.as_ref(), window, now).render()?;
+    Ok((page, Live::new(read, deep.as_ref(), window, DateTime::UNIX_EPOCH).render()?))
+}
+
+impl Live {
+    fn new(read: &Read, deep: Option<&Deep>, window: Window, now: DateTime<Utc>) -> Self {
+        let Read { counts: open, attention, errors, lapsing, newest, letters, pauses } = read;
+        let lines = |page: &Page<SagaSummary>| page.items.iter().map(|saga| rows::saga(saga, now)).collect();
+        let nothing = Throughput { step_seconds: 60, points: Vec::new(), counted_from: None };
+        let throughput = deep.map_or(&nothing, |deep| &deep.throughput);
+        let processes = deep.map(|deep| &deep.processes);
+        let oldest =
+            open.oldest_open.map(|saga| (format!("/ops/sagas/{}", saga.id), times::moment(saga.created_at, now)));
+        Self {
+            counts: counts(open, None),
+            flows: flows(open),
+            attention: lines(attention),
+            groups: errors.items.iter().map(|group| groups::group(group, now)).collect(),
+            lapsing: lines(lapsing),
+            newest: lines(newest),
+            quarantined: open.quarantined,
+            orphans: processes.map_or(0, ways::orphans),
+            letters: letters.items.iter().filter(|letter| letter.redriven_at.is_none()).count(),
+            pauses: pauses.items.iter().map(|pause| pause.pause.scope.to_string()).collect(),
+            oldest,
+            ages: charts::ages(&open.ages),
+            window,
+            charts: [charts::ended(throughput), charts::durations(throughput)],
+            lanes: processes.map(ways::lanes).unwrap_or_default(),
+            clocks: processes.map(ways::clocks).unwrap_or_default(),
+            ways: processes.map(|processes| ways::ways(processes, now)).unwrap_or_default(),
+        }
+    }
+}
+
+/// The open sagas by status, of all definitions or of one.
+fn counts(open: &SagaCounts, flow: Option<(&str, u32)>) -> Vec<Count> {
+    let counted = OPEN.map(|status| {
+        let of = open.groups.iter().filter(|group| {
+            group.status == status && flow.is_none_or(|flow| flow == (group.name.as_str(), group.version))
+        });
+        let query = match flow {
+            Some((name, _)) => format!("status:{} name:{name}", status.as_str()),
+            None => format!("status:{}", status.as_str()),
+        };
+        let number = of.map(|group| group.sagas).sum();
+        Count { mark: marks::of_saga(status), number, address: sagas::address(&query) }
+    });
+    counted.into()
+}
+
+fn flows(open: &SagaCounts) -> Vec<Flow> {
+    let mut known: Vec<(&str, u32)> = open.groups.iter().map(|group| (group.name.as_str(), group.version)).collect();
+    known.dedup();
+    let flow =
+        |flow: (&str, u32)| Flow { name: names::title(flow.0), version: flow.1, counts: counts(open, Some(flow)) };
+    known.into_iter().map(flow).collect()
+}
