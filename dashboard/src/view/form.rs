@@ -268,7 +268,8 @@ mod tests {
             "travellers": [{"given_name": MASKED}], "note": null,
         }));
         let inputs = source.inputs(&given(&[]));
-        let labels: Vec<_> = inputs.iter().map(|input| (input.name.as_str(), input.masked)).collect();
+        let mut labels: Vec<_> = inputs.iter().map(|input| (input.name.as_str(), input.masked)).collect();
+        labels.sort_unstable();
         assert_eq!(
             labels,
             [
