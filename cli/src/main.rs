@@ -7,6 +7,7 @@ mod failure;
 mod live;
 mod output;
 mod profile;
+mod seen;
 mod select;
 mod session;
 mod tree;

@@ -3,16 +3,13 @@
 
 use std::collections::HashMap;
 
-use contract::{
-    StepName,
-    orchestrator_api::{SagaPause, SagaView, StepView},
-    saga::{Cause, StepKind, StepStatus},
+use crate::{
+    output::{printable, time},
+    seen::{Cause, SagaPause, Step, View, words},
 };
 
-use crate::output::{printable, time};
-
 /// The whole saga, ending with a line break.
-pub(crate) fn render(view: &SagaView) -> String {
+pub(crate) fn render(view: &View) -> String {
     let mut text = head(view);
     text.push_str("\nSteps\n");
     for (index, stage) in stages(&view.steps).iter().enumerate() {
@@ -42,12 +39,12 @@ pub(crate) fn render(view: &SagaView) -> String {
     text
 }
 
-fn head(view: &SagaView) -> String {
+fn head(view: &View) -> String {
     let saga = &view.summary;
     let mut lines = vec![
-        ("Saga", saga.id.to_string()),
+        ("Saga", printable(&saga.id)),
         ("Definition", printable(&format!("{} v{}", saga.name, saga.version))),
-        ("Status", words(saga.status.as_str())),
+        ("Status", words(&saga.status)),
         ("Business key", printable(&saga.business_key)),
     ];
     lines.extend(view.pause.as_ref().map(|of| ("Paused", pause(of))));
@@ -63,18 +60,13 @@ fn head(view: &SagaView) -> String {
 }
 
 /// One step on one line: `hold-seats (compensatable): retrying, attempt 2, again at ...; code: message`.
-pub(crate) fn step_line(step: &StepView) -> String {
-    let kind = match step.kind {
-        StepKind::Compensatable => "compensatable",
-        StepKind::Pivot => "pivot",
-        StepKind::Retriable => "retriable",
-    };
-    let mut text = format!("{} ({kind}): {}", step.name, status(step.status));
+pub(crate) fn step_line(step: &Step) -> String {
+    let mut text = format!("{} ({}): {}", printable(&step.name), words(&step.kind), words(&step.status));
     if step.skipped {
         text.push_str(", skipped by an operator");
     }
     if let Some(evidence) = &step.resolved {
-        text.push_str(&format!(" by hand ({})", printable(evidence.as_str())));
+        text.push_str(&format!(" by hand ({})", printable(evidence)));
     }
     if !step.edited.is_empty() {
         text.push_str(", edited by an operator");
@@ -100,7 +92,7 @@ pub(crate) fn step_line(step: &StepView) -> String {
 fn pause(pause: &SagaPause) -> String {
     let SagaPause { since, clock, holds, quiescent } = pause;
     let rest = if *quiescent { "quiescent" } else { "not quiescent yet" };
-    format!("since {}, clock {}, holds {}, {rest}", time(*since), clock.as_str(), holds.as_str())
+    format!("since {}, clock {}, holds {}, {rest}", time(*since), words(clock), words(holds))
 }
 
 fn cause(cause: &Cause) -> String {
@@ -108,33 +100,13 @@ fn cause(cause: &Cause) -> String {
     printable(&format!("{}{place}: {}", cause.code, cause.message))
 }
 
-const fn status(status: StepStatus) -> &'static str {
-    match status {
-        StepStatus::Pending => "pending",
-        StepStatus::NotApplicable => "not applicable",
-        StepStatus::Dispatched => "dispatched",
-        StepStatus::Retrying => "retrying",
-        StepStatus::Waiting => "waiting",
-        StepStatus::Done => "done",
-        StepStatus::Refused => "refused",
-        StepStatus::NeedsAttention => "needs attention",
-        StepStatus::Compensating => "compensating",
-        StepStatus::Compensated => "compensated",
-    }
-}
-
-/// A status word as people write it.
-pub(crate) fn words(word: &str) -> String {
-    word.replace('_', " ")
-}
-
 /// Steps by the length of the longest way to them.
-fn stages(steps: &[StepView]) -> Vec<Vec<&StepView>> {
-    let mut depths: HashMap<&StepName, usize> = HashMap::new();
-    let mut stages: Vec<Vec<&StepView>> = Vec::new();
+fn stages(steps: &[Step]) -> Vec<Vec<&Step>> {
+    let mut depths: HashMap<&str, usize> = HashMap::new();
+    let mut stages: Vec<Vec<&Step>> = Vec::new();
     // Steps come in an order in which each stands behind what it waits for; one that did not would start a stage.
     for step in steps {
-        let depth = step.after.iter().filter_map(|name| depths.get(name)).max().map_or(0, |deepest| deepest + 1);
+        let depth = step.after.iter().filter_map(|name| depths.get(name.as_str())).max().map_or(0, |deepest| deepest + 1);
         depths.insert(&step.name, depth);
         if stages.len() <= depth {
             stages.resize_with(depth + 1, Vec::new);

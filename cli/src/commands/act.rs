@@ -3,10 +3,10 @@
 
 use contract::{
     SagaId,
-    orchestrator_api::{ActionRequest, REASON_BYTES_MAX, SagaView},
+    orchestrator_api::{ActionRequest, REASON_BYTES_MAX},
     saga::Action,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -14,7 +14,9 @@ use crate::{
     client::Client,
     commands::{bulk, plan},
     failure::Failure,
-    output, select,
+    output,
+    seen::{Told, View},
+    select,
 };
 
 /// The shortest reason, in bytes, that can still say something.
@@ -143,7 +145,7 @@ async fn run(
             report.stopped_with(count - index);
             break;
         }
-        let answer = client.post::<SagaView>(&format!("/sagas/{id}/actions"), &request).await;
+        let answer = client.post::<Told<View>>(&format!("/sagas/{id}/actions"), &request).await;
         report.add(id, answer);
         report.tell_progress(count);
         if report.login_failed() {
@@ -157,11 +159,11 @@ async fn run(
     printed
 }
 
-fn print(done: &[SagaView], output: Output) -> Result<(), Failure> {
+fn print(done: &[Told<View>], output: Output) -> Result<(), Failure> {
     match output {
         Output::Table if done.is_empty() => Ok(()),
         Output::Table => {
-            let sagas: Vec<Value> = done.iter().map(|view| json!(view.summary)).collect();
+            let sagas: Vec<Value> = done.iter().map(|view| view.document().clone()).collect();
             let sagas = output::saga_table(&sagas);
             // The difference that an edit made is its answer.
             let changes = done.iter().flat_map(|view| view.steps.iter().flat_map(|step| &step.edited));
@@ -169,7 +171,7 @@ fn print(done: &[SagaView], output: Output) -> Result<(), Failure> {
         }
         Output::Json | Output::Yaml => output::print_document(done, output),
         Output::Jsonl => done.iter().try_for_each(output::print_json_line),
-        Output::Ids => done.iter().try_for_each(|view| output::print_line(&view.summary.id.to_string())),
+        Output::Ids => done.iter().try_for_each(|view| output::print_line(&output::printable(&view.summary.id))),
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{
     client::Client,
     failure::Failure,
     output,
+    seen::Told,
 };
 
 pub(crate) async fn run(client: &Client, audit: Audit, output: Output) -> Result<(), Failure> {
@@ -30,7 +31,7 @@ pub(crate) async fn run(client: &Client, audit: Audit, output: Output) -> Result
 
 async fn list(client: &Client, filter: &[(&str, String)], limit: u32, output: Output) -> Result<(), Failure> {
     let wanted = if limit == 0 { usize::MAX } else { limit as usize };
-    let (rows, more) = client.list::<AuditRecord>("/audit", filter, wanted).await?;
+    let (rows, more) = client.list::<Told<AuditRecord>>("/audit", filter, wanted).await?;
     match output {
         Output::Table if rows.is_empty() => output::note("no rows"),
         Output::Table => output::print_line(&table(&rows))?,
@@ -123,7 +124,7 @@ fn noted(text: &str) -> Result<AuditHead, Failure> {
     Ok(AuditHead { number, hash })
 }
 
-fn table(rows: &[AuditRecord]) -> String {
+fn table(rows: &[Told<AuditRecord>]) -> String {
     let rows = rows.iter().map(|row| {
         let fact = &row.fact;
         let outcome = match fact.answers {

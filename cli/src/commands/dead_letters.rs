@@ -1,6 +1,6 @@
 //! `sagactl dead-letters`: messages that nobody could handle, and sending them again.
 
-use contract::{SagaId, orchestrator_api::DeadLetterView};
+use contract::SagaId;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -9,7 +9,9 @@ use crate::{
     client::Client,
     commands::{act, bulk},
     failure::Failure,
-    output, select,
+    output,
+    seen::{Letter, Told},
+    select,
 };
 
 #[derive(Serialize)]
@@ -29,7 +31,7 @@ pub(crate) async fn list(
         saga.map(str::parse).transpose().map_err(|error| Failure::usage(format!("--saga: {error}")))?;
     let query: Vec<_> = saga.iter().map(|id| ("saga_id", id.to_string())).collect();
     let wanted = if limit == 0 { usize::MAX } else { limit as usize };
-    let (mut letters, more) = client.list::<DeadLetterView>("/dead-letters", &query, wanted).await?;
+    let (mut letters, more) = client.list::<Told<Letter>>("/dead-letters", &query, wanted).await?;
     letters.retain(|letter| !waiting || letter.redriven_at.is_none());
     match output {
         Output::Table if letters.is_empty() => output::note("no dead letters"),
@@ -59,7 +61,7 @@ pub(crate) async fn redrive(
             break;
         }
         let path = format!("/dead-letters/{id}/redrive");
-        report.add(id, client.post::<DeadLetterView>(&path, &Redrive { reason: &reason }).await);
+        report.add(id, client.post::<Told<Letter>>(&path, &Redrive { reason: &reason }).await);
         report.tell_progress(count);
         if report.login_failed() {
             report.stopped_with(count - index - 1);
@@ -72,7 +74,7 @@ pub(crate) async fn redrive(
     printed
 }
 
-fn print(letters: &[DeadLetterView], output: Output) -> Result<(), Failure> {
+fn print(letters: &[Told<Letter>], output: Output) -> Result<(), Failure> {
     match output {
         Output::Table if letters.is_empty() => Ok(()),
         Output::Table => output::print_line(&table(letters)),
@@ -82,11 +84,11 @@ fn print(letters: &[DeadLetterView], output: Output) -> Result<(), Failure> {
     }
 }
 
-fn table(letters: &[DeadLetterView]) -> String {
+fn table(letters: &[Told<Letter>]) -> String {
     let rows = letters.iter().map(|letter| {
         vec![
             letter.id.to_string(),
-            letter.saga_id.map_or_else(|| "-".to_owned(), |id| id.to_string()),
+            output::printable(letter.saga_id.as_deref().unwrap_or("-")),
             output::printable(&letter.queue),
             output::time(letter.received_at),
             letter.redriven_at.map_or_else(|| "no".to_owned(), output::time),

@@ -1,12 +1,11 @@
 //! `sagactl definitions`: the sagas that the orchestrators can carry out, and what the linter finds in them.
 
-use contract::orchestrator_api::{DefinitionView, Definitions};
-
 use crate::{
     args::{DefinitionNames, Output},
     client::Client,
     failure::Failure,
     output::{self, printable},
+    seen::{Definition, Definitions, Told},
 };
 
 /// Runs the command.
@@ -24,7 +23,7 @@ pub(crate) async fn run(client: &Client, wanted: &DefinitionNames, output: Outpu
 }
 
 /// The table, and beneath it the findings, each on its line.
-fn text(items: &[DefinitionView]) -> String {
+fn text(items: &[Told<Definition>]) -> String {
     let rows = items.iter().map(|definition| {
         let deadline = definition.deadline_seconds.map_or("none".to_owned(), |seconds| format!("{seconds} s"));
         let findings = definition.findings.len().to_string();
@@ -36,12 +35,12 @@ fn text(items: &[DefinitionView]) -> String {
     for definition in items {
         for finding in &definition.findings {
             let (rule, message) = (printable(&finding.rule), printable(&finding.message));
-            text.push_str(&format!("{}, {}: {message} ({rule})\n", title(definition), finding.step));
+            text.push_str(&format!("{}, {}: {message} ({rule})\n", title(definition), printable(&finding.step)));
         }
     }
     text
 }
 
-fn title(definition: &DefinitionView) -> String {
+fn title(definition: &Definition) -> String {
     printable(&format!("{} v{}", definition.name, definition.version))
 }

@@ -9,6 +9,7 @@ use crate::{
     client::Client,
     failure::Failure,
     output,
+    seen::Told,
 };
 
 /// The signs for how many failed in an hour, from none to the most of the row.
@@ -18,7 +19,7 @@ const BARS: [char; 8] = [' ', '.', ':', '-', '=', '+', '*', '#'];
 pub(crate) async fn run(client: &Client, errors: &Errors, output: Output) -> Result<(), Failure> {
     let query: Vec<_> = errors.name.iter().map(|name| ("name", name.clone())).collect();
     let wanted = if errors.limit == 0 { usize::MAX } else { errors.limit as usize };
-    let (mut groups, more) = client.list::<ErrorGroup>("/errors", &query, wanted).await?;
+    let (mut groups, more) = client.list::<Told<ErrorGroup>>("/errors", &query, wanted).await?;
     groups.sort_by_key(|group| Reverse((group.count, group.last_at)));
     match output {
         Output::Table if groups.is_empty() => output::note("no failures"),
@@ -33,7 +34,7 @@ pub(crate) async fn run(client: &Client, errors: &Errors, output: Output) -> Res
     Ok(())
 }
 
-fn table(groups: &[ErrorGroup]) -> String {
+fn table(groups: &[Told<ErrorGroup>]) -> String {
     let rows = groups.iter().map(|group| {
         let more = if group.count_is_cut { "+" } else { "" };
         vec![

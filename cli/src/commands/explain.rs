@@ -1,30 +1,24 @@
 //! `sagactl explain`: why a saga is not moving, in one sentence and point by point.
 
-use contract::{
-    SagaId,
-    orchestrator_api::{
-        CircuitCause, CommandPlace, DomainState, Explanation, FlowState, OpenCircuit, OpenStep, PossibleAct,
-    },
-    step::{Op, StepName},
-};
+use contract::SagaId;
 
 use crate::{
     args::{One, Output},
     client::Client,
     failure::Failure,
     output::{self, printable, time},
-    tree,
+    seen::{Act, Circuit, Domain, Explanation, Flow, OpenStep, Told, words},
 };
 
 /// Runs the command.
 pub(crate) async fn run(client: &Client, one: &One, output: Output) -> Result<(), Failure> {
     let id: SagaId = one.id.parse().map_err(|error| Failure::usage(format!("{error}")))?;
-    let explanation: Explanation = client.get(&format!("/sagas/{id}/explanation"), &[]).await?;
+    let explanation: Told<Explanation> = client.get(&format!("/sagas/{id}/explanation"), &[]).await?;
     match output {
         Output::Table => output::print(&render(&explanation)),
         Output::Json | Output::Yaml => output::print_document(&explanation, output),
         Output::Jsonl => output::print_json_line(&explanation),
-        Output::Ids => output::print_line(&explanation.saga_id.to_string()),
+        Output::Ids => output::print_line(&printable(&explanation.saga_id)),
     }
 }
 
@@ -37,8 +31,8 @@ fn render(explanation: &Explanation) -> String {
 }
 
 fn head(explanation: &Explanation) -> String {
-    let mut lines = vec![("Saga", explanation.saga_id.to_string())];
-    lines.extend(explanation.status.map(|status| ("Status", tree::words(status.as_str()))));
+    let mut lines = vec![("Saga", printable(&explanation.saga_id))];
+    lines.extend(explanation.status.as_ref().map(|status| ("Status", words(status))));
     lines.push(("Why", printable(&explanation.sentence)));
     lines.extend(explanation.deadline_at.map(|at| ("Deadline", time(at))));
     lines.extend(explanation.clock_stands_since.map(|at| ("Clock stands", format!("since {}", time(at)))));
@@ -56,15 +50,16 @@ fn section(text: &mut String, title: &str, lines: impl Iterator<Item = String>) 
 }
 
 fn step(step: &OpenStep) -> String {
-    let direction = match step.op {
-        Op::Action => "",
-        Op::Compensation => ", compensation",
-        Op::Extension => ", extension",
-    };
+    let direction = if step.op == "action" { String::new() } else { format!(", {}", words(&step.op)) };
     let most = step.attempts_max.map_or_else(String::new, |most| format!(" of {most}"));
-    let mut text = format!("{} ({}{direction}): attempt {}{most}", step.name, step.route.as_str(), step.attempts);
+    let mut text = format!(
+        "{} ({}{direction}): attempt {}{most}",
+        printable(&step.name),
+        printable(&step.route),
+        step.attempts
+    );
     text.extend(step.sent_at.map(|at| format!(", sent {}", time(at))));
-    text.extend(step.command_is.map(place));
+    text.extend(step.command_is.as_deref().map(place));
     text.extend(step.reply_by.map(|at| format!(", reply due {}", time(at))));
     text.extend(step.retry_at.map(|at| format!(", again at {}", time(at))));
     text.extend(
@@ -73,60 +68,62 @@ fn step(step: &OpenStep) -> String {
     text
 }
 
-fn place(place: CommandPlace) -> String {
+fn place(place: &str) -> String {
     match place {
-        CommandPlace::Held => ", held back in its lane",
-        CommandPlace::Published => ", published and not confirmed",
-        CommandPlace::Confirmed => ", confirmed by the broker",
-        CommandPlace::Unknown => ", its place unknown",
+        "held" => ", held back in its lane".to_owned(),
+        "published" => ", published and not confirmed".to_owned(),
+        "confirmed" => ", confirmed by the broker".to_owned(),
+        "unknown" => ", its place unknown".to_owned(),
+        other => format!(", {}", words(other)),
     }
-    .to_owned()
 }
 
-fn domain(domain: &DomainState) -> String {
+fn domain(domain: &Domain) -> String {
     let mut parts = Vec::new();
     match &domain.queue {
         Some(queue) => parts.push(format!("{} messages in its queue, {} consumers", queue.messages, queue.consumers)),
         None => parts.push("its queue is unknown".to_owned()),
     }
     match &domain.flow {
-        Some(FlowState { window, under_way, held_sagas, circuit }) => {
+        Some(Flow { window, under_way, held_sagas, circuit }) => {
             parts.push(format!("{under_way} of {window} commands under way, {held_sagas} sagas held"));
-            parts.extend(circuit.map(open));
+            parts.extend(circuit.as_ref().map(open));
         }
         None => parts.push("the lane gave no answer".to_owned()),
     }
-    format!("{}: {}", domain.route.as_str(), parts.join("; "))
+    format!("{}: {}", printable(&domain.route), parts.join("; "))
 }
 
-fn open(circuit: OpenCircuit) -> String {
-    let cause = match circuit.cause {
-        CircuitCause::DomainSilent => "it answers nothing",
-        CircuitCause::QueueRefuses => "the broker does not take its commands",
+fn open(circuit: &Circuit) -> String {
+    let cause = match circuit.cause.as_str() {
+        "domain_silent" => "it answers nothing".to_owned(),
+        "queue_refuses" => "the broker does not take its commands".to_owned(),
+        other => words(other),
     };
     format!("circuit open since {}: {cause}; next probe {}", time(circuit.since), time(circuit.next_probe_at))
 }
 
-fn act(act: &PossibleAct) -> String {
-    let on = |act: &str, steps: &[StepName]| {
-        let steps: Vec<_> = steps.iter().map(StepName::as_str).collect();
-        format!("{act}: {}", steps.join(", "))
-    };
-    match act {
-        PossibleAct::Retry { steps } => on("retry", steps),
-        PossibleAct::Edit { steps } => on("edit", steps),
-        PossibleAct::Resolve { steps } => on("resolve by hand", steps),
-        PossibleAct::Timer { steps } => on("timer fire or reschedule", steps),
-        PossibleAct::Migrate { versions } => {
-            let versions: Vec<_> = versions.iter().map(u32::to_string).collect();
+/// An act as it would be typed; one that is not known here is told with its fields.
+fn act(act: &Act) -> String {
+    let on = |verb: &str| format!("{verb}: {}", printable(&act.steps.join(", ")));
+    match act.act.as_str() {
+        "retry" => on("retry"),
+        "edit" => on("edit"),
+        "resolve" => on("resolve by hand"),
+        "timer" => on("timer fire or reschedule"),
+        "migrate" => {
+            let versions: Vec<_> = act.versions.iter().map(u32::to_string).collect();
             format!("migrate --to {}", versions.join(" or "))
         }
-        PossibleAct::Skip { step, force: false } => format!("skip --step {step}"),
-        PossibleAct::Skip { step, force: true } => format!("skip --step {step} --force"),
-        PossibleAct::Cancel {} => "cancel".to_owned(),
-        PossibleAct::Release {} => "release from quarantine".to_owned(),
-        PossibleAct::Abandon {} => "abandon".to_owned(),
-        PossibleAct::Pause {} => "pause".to_owned(),
-        PossibleAct::Resume {} => "resume".to_owned(),
+        "skip" => format!("skip --step {}{}", printable(&act.step), if act.force { " --force" } else { "" }),
+        "release" => "release from quarantine".to_owned(),
+        other => {
+            let steps = (!act.steps.is_empty()).then(|| act.steps.join(", "));
+            let step = (!act.step.is_empty()).then(|| act.step.clone());
+            let more = act.more.iter().map(|(name, value)| format!("{name} {value}"));
+            let fields: Vec<_> = steps.into_iter().chain(step).chain(more).collect();
+            let fields = if fields.is_empty() { String::new() } else { format!(": {}", fields.join(", ")) };
+            printable(&format!("{}{fields}", words(other)))
+        }
     }
 }

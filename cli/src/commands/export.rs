@@ -1,6 +1,6 @@
 //! `sagactl export` and `exports`: history in the form in which it leaves the journal.
 
-use contract::{SagaId, orchestrator_api::RetiredWeek};
+use contract::SagaId;
 use serde_json::value::RawValue;
 
 use crate::{
@@ -8,7 +8,9 @@ use crate::{
     client::Client,
     commands::bulk,
     failure::Failure,
-    output, select,
+    output,
+    seen::{Told, Week},
+    select,
 };
 
 /// Prints sagas, a line each, as the server wrote them.
@@ -26,7 +28,7 @@ pub(crate) async fn sagas(client: &Client, ids: &Ids) -> Result<(), Failure> {
 
 /// Lists the weeks that left the journal.
 pub(crate) async fn weeks(client: &Client, output: Output) -> Result<(), Failure> {
-    let (weeks, _) = client.list::<RetiredWeek>("/exports", &[], usize::MAX).await?;
+    let (weeks, _) = client.list::<Told<Week>>("/exports", &[], usize::MAX).await?;
     match output {
         Output::Table if weeks.is_empty() => output::note("no exports"),
         Output::Table => output::print_line(&table(&weeks))?,
@@ -37,11 +39,11 @@ pub(crate) async fn weeks(client: &Client, output: Output) -> Result<(), Failure
     Ok(())
 }
 
-fn table(weeks: &[RetiredWeek]) -> String {
+fn table(weeks: &[Told<Week>]) -> String {
     let rows = weeks.iter().map(|week| {
         let file = |file: &Option<String>| output::printable(file.as_deref().unwrap_or("-"));
         let (saga_file, audit_file) = (file(&week.saga_file), file(&week.audit_file));
-        let state = week.state.as_str().to_owned();
+        let state = output::printable(&week.state);
         vec![output::printable(&week.week), state, week.sagas.to_string(), saga_file, audit_file]
     });
     output::table(&["WEEK", "STATE", "SAGAS", "FILE", "AUDIT LOG"], rows)

@@ -3,10 +3,7 @@
 use chrono::{DateTime, Utc};
 use contract::{
     JobId,
-    orchestrator_api::{
-        AfterCanary, Canary, JOB_SAGAS_MAX, Job, JobItem, JobOutcome, JobPreview, JobPreviewRequest, JobRequest,
-        JobRerun, JobState, JobView,
-    },
+    orchestrator_api::{AfterCanary, Canary, JOB_SAGAS_MAX, JobPreviewRequest, JobRequest, JobRerun},
     saga::{Action, PauseClock, PausedHolds},
 };
 use serde_json::json;
@@ -17,7 +14,9 @@ use crate::{
     commands::{act, list},
     failure::{Exit, Failure},
     live::{self, Wants},
-    output, select,
+    output,
+    seen::{Item, Job, JobView, Preview, Told, words},
+    select,
 };
 
 /// Runs the command.
@@ -26,7 +25,7 @@ pub(crate) async fn run(client: &Client, jobs: Jobs, output: Output, now: DateTi
         Jobs::Create(create) => make(client, *create, output, now).await,
         Jobs::List { limit } => {
             let wanted = if limit == 0 { usize::MAX } else { limit as usize };
-            let (jobs, more) = client.list::<Job>("/jobs", &[], wanted).await?;
+            let (jobs, more) = client.list::<Told<Job>>("/jobs", &[], wanted).await?;
             if jobs.is_empty() && output == Output::Table {
                 output::note("no jobs");
             } else {
@@ -44,7 +43,7 @@ pub(crate) async fn run(client: &Client, jobs: Jobs, output: Output, now: DateTi
         Jobs::Rerun { id, reason, rate } => {
             let (pace, canary, request_id) = (rate.pace, canary(&rate), rate.request_id);
             let request = JobRerun { reason: act::reason(&reason)?, pace, canary, request_id };
-            let job: Job = client.post(&format!("/jobs/{id}/rerun"), &request).await?;
+            let job: Told<Job> = client.post(&format!("/jobs/{id}/rerun"), &request).await?;
             print(&[job], output)
         }
     }
@@ -54,14 +53,14 @@ async fn make(client: &Client, create: JobCreate, output: Output, now: DateTime<
     let action = action(&create)?;
     let reason = act::reason(&create.consent.reason)?;
     let filter = list::filter(&create.filter, now)?;
-    let preview: JobPreview = client.ask("/jobs/preview", &JobPreviewRequest { filter: filter.clone() }).await?;
+    let preview: Told<Preview> = client.ask("/jobs/preview", &JobPreviewRequest { filter: filter.clone() }).await?;
     if create.dry_run {
         return print_preview(&preview, output);
     }
     let count = usize::try_from(preview.sagas).unwrap_or(usize::MAX);
     select::confirm(action.as_str(), "sagas", count, false, create.consent.yes)?;
     let (pace, canary, request_id) = (create.rate.pace, canary(&create.rate), create.rate.request_id);
-    let job: Job = client.post("/jobs", &JobRequest { action, filter, reason, pace, canary, request_id }).await?;
+    let job: Told<Job> = client.post("/jobs", &JobRequest { action, filter, reason, pace, canary, request_id }).await?;
     print(&[job], output)
 }
 
@@ -99,16 +98,16 @@ fn canary(rate: &JobRate) -> Option<Canary> {
 
 async fn change(client: &Client, id: JobId, change: &str, reason: &str, output: Output) -> Result<(), Failure> {
     let reason = act::reason(reason)?;
-    let job: Job = client.post(&format!("/jobs/{id}/{change}"), &json!({ "reason": reason })).await?;
+    let job: Told<Job> = client.post(&format!("/jobs/{id}/{change}"), &json!({ "reason": reason })).await?;
     print(&[job], output)
 }
 
 async fn show(client: &Client, id: JobId, output: Output) -> Result<(), Failure> {
-    let view: JobView = client.get(&format!("/jobs/{id}"), &[]).await?;
+    let view: Told<JobView> = client.get(&format!("/jobs/{id}"), &[]).await?;
     match output {
         Output::Table => {
             let job = &view.job;
-            output::print_line(&table(std::slice::from_ref(job)))?;
+            output::print_line(&table([job]))?;
             output::print_line(&format!("\nby {}: {}", output::printable(&job.actor), output::printable(&job.reason)))?;
             if let Some(trouble) = &job.trouble {
                 output::print_line(&format!("stands: {}", output::printable(trouble)))?;
@@ -121,7 +120,7 @@ async fn show(client: &Client, id: JobId, output: Output) -> Result<(), Failure>
         }
         Output::Json | Output::Yaml => output::print_document(&view, output),
         Output::Jsonl => output::print_json_line(&view),
-        Output::Ids => output::print_line(&view.job.id.to_string()),
+        Output::Ids => output::print_line(&output::printable(&view.job.id)),
     }
 }
 
@@ -136,20 +135,20 @@ async fn watch(client: &Client, id: JobId, output: Output) -> Result<(), Failure
             // Newer servers may say more.
             return Ok(Wants::More);
         }
-        let view: JobView = live::data(event)?;
+        let view: Told<JobView> = live::data(event)?;
         match output {
             Output::Jsonl => output::print_json_line(&view)?,
-            Output::Ids => output::print_line(&view.job.id.to_string())?,
+            Output::Ids => output::print_line(&output::printable(&view.job.id))?,
             Output::Table | Output::Json | Output::Yaml => output::print_line(&progress(&view.job))?,
         }
-        let rests = view.job.state != JobState::Running;
-        seen = Some(view.job);
+        let rests = view.job.state != "running";
+        seen = Some((view.job.sagas, view.job.done));
         Ok(if rests { Wants::NoMore } else { Wants::More })
     })
     .await?;
     match seen {
-        Some(job) if job.done < job.sagas => {
-            Err(Failure::new(Exit::Partial, format!("{} of {} took the act", job.done, job.sagas)))
+        Some((sagas, done)) if done < sagas => {
+            Err(Failure::new(Exit::Partial, format!("{done} of {sagas} took the act")))
         }
         Some(_) | None => Ok(()),
     }
@@ -158,19 +157,19 @@ async fn watch(client: &Client, id: JobId, output: Output) -> Result<(), Failure
 fn progress(job: &Job) -> String {
     let Job { state, sagas, done, refused, vanished, trouble, .. } = job;
     let stands = trouble.as_ref().map_or_else(String::new, |why| format!("; stands: {}", output::printable(why)));
-    format!("{}: {done} of {sagas} done, {refused} refused, {vanished} vanished{stands}", state.as_str())
+    format!("{}: {done} of {sagas} done, {refused} refused, {vanished} vanished{stands}", words(state))
 }
 
 async fn items(client: &Client, id: JobId, outcome: Option<&str>, limit: u32, output: Output) -> Result<(), Failure> {
     let query: Vec<_> = outcome.iter().map(|outcome| ("outcome", (*outcome).to_owned())).collect();
     let wanted = if limit == 0 { usize::MAX } else { limit as usize };
-    let (items, more) = client.list::<JobItem>(&format!("/jobs/{id}/items"), &query, wanted).await?;
+    let (items, more) = client.list::<Told<Item>>(&format!("/jobs/{id}/items"), &query, wanted).await?;
     match output {
         Output::Table if items.is_empty() => output::note("no sagas"),
         Output::Table => output::print_line(&item_table(&items))?,
         Output::Json | Output::Yaml => output::print_document(&items, output)?,
         Output::Jsonl => items.iter().try_for_each(output::print_json_line)?,
-        Output::Ids => items.iter().try_for_each(|item| output::print_line(&item.saga_id.to_string()))?,
+        Output::Ids => items.iter().try_for_each(|item| output::print_line(&output::printable(&item.saga_id)))?,
     }
     say_more(more, limit);
     Ok(())
@@ -182,53 +181,53 @@ fn say_more(more: bool, limit: u32) {
     }
 }
 
-fn print(jobs: &[Job], output: Output) -> Result<(), Failure> {
+fn print(jobs: &[Told<Job>], output: Output) -> Result<(), Failure> {
     match output {
-        Output::Table => output::print_line(&table(jobs)),
+        Output::Table => output::print_line(&table(jobs.iter().map(|job| &**job))),
         Output::Json | Output::Yaml => output::print_document(jobs, output),
         Output::Jsonl => jobs.iter().try_for_each(output::print_json_line),
-        Output::Ids => jobs.iter().try_for_each(|job| output::print_line(&job.id.to_string())),
+        Output::Ids => jobs.iter().try_for_each(|job| output::print_line(&output::printable(&job.id))),
     }
 }
 
-fn table(jobs: &[Job]) -> String {
-    let rows = jobs.iter().map(|job| {
+fn table<'a>(jobs: impl IntoIterator<Item = &'a Job>) -> String {
+    let rows = jobs.into_iter().map(|job| {
         vec![
-            job.id.to_string(),
-            job.action.as_str().to_owned(),
-            job.state.as_str().to_owned(),
+            output::printable(&job.id),
+            output::printable(&job.action),
+            output::printable(&job.state),
             job.sagas.to_string(),
             job.done.to_string(),
             job.refused.to_string(),
             job.vanished.to_string(),
-            job.sagas.saturating_sub(job.settled()).to_string(),
+            job.sagas.saturating_sub(job.done + job.refused + job.vanished).to_string(),
             output::time(job.created_at),
         ]
     });
     output::table(&["ID", "ACT", "STATE", "SAGAS", "DONE", "REFUSED", "VANISHED", "LEFT", "MADE"], rows)
 }
 
-fn item_table(items: &[JobItem]) -> String {
+fn item_table(items: &[Told<Item>]) -> String {
     let rows = items.iter().map(|item| {
         let text = |text: &Option<String>| output::printable(text.as_deref().unwrap_or("-"));
-        let outcome = match item.outcome {
-            JobOutcome::Pending | JobOutcome::Done | JobOutcome::Vanished => item.outcome.as_str().to_owned(),
-            JobOutcome::Refused => format!("refused: {}", text(&item.code)),
+        let outcome = match item.outcome.as_str() {
+            "refused" => format!("refused: {}", text(&item.code)),
+            other => output::printable(other),
         };
-        vec![item.place.to_string(), item.saga_id.to_string(), outcome, text(&item.message)]
+        vec![item.place.to_string(), output::printable(&item.saga_id), outcome, text(&item.message)]
     });
     output::table(&["PLACE", "ID", "RESULT", "WHY"], rows)
 }
 
-fn print_preview(preview: &JobPreview, output: Output) -> Result<(), Failure> {
+fn print_preview(preview: &Told<Preview>, output: Output) -> Result<(), Failure> {
     if output != Output::Table {
         return output::print_json_line(preview);
     }
     let rows = preview.groups.iter().map(|group| {
         vec![
             output::printable(&format!("{} v{}", group.name, group.version)),
-            group.status.as_str().to_owned(),
-            group.step.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string),
+            output::printable(&group.status),
+            output::printable(group.step.as_deref().unwrap_or("-")),
             output::printable(group.code.as_deref().unwrap_or("-")),
             group.sagas.to_string(),
         ]

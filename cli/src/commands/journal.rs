@@ -1,6 +1,6 @@
 //! `sagactl journal`: every committed decision of a saga.
 
-use contract::{SagaId, orchestrator_api::RecordView};
+use contract::SagaId;
 use serde_json::Value;
 
 use crate::{
@@ -8,6 +8,7 @@ use crate::{
     client::Client,
     failure::Failure,
     output,
+    seen::{Record, Told},
 };
 
 /// Fields of entries that are documents of their own: too wide for a line, and in `-o json` anyway.
@@ -16,7 +17,7 @@ const WIDE_FIELDS: [&str; 3] = ["input", "reply", "fingerprint"];
 /// Runs the command.
 pub(crate) async fn run(client: &Client, one: &One, output: Output) -> Result<(), Failure> {
     let id: SagaId = one.id.parse().map_err(|error| Failure::usage(format!("{error}")))?;
-    let (records, _) = client.list::<RecordView>(&format!("/sagas/{id}/journal"), &[], usize::MAX).await?;
+    let (records, _) = client.list::<Told<Record>>(&format!("/sagas/{id}/journal"), &[], usize::MAX).await?;
     match output {
         Output::Table => output::print_line(&output::table(&["SEQ", "AT", "STATUS", "ENTRY"], rows(&records))),
         Output::Json | Output::Yaml => output::print_document(&records, output),
@@ -25,14 +26,14 @@ pub(crate) async fn run(client: &Client, one: &One, output: Output) -> Result<()
     }
 }
 
-fn rows(records: &[RecordView]) -> Vec<Vec<String>> {
+fn rows(records: &[Told<Record>]) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
     for record in records {
         for entry in &record.entries {
             rows.push(vec![
                 record.seq.to_string(),
                 output::exact_time(record.at),
-                record.status.as_str().to_owned(),
+                output::printable(&record.status),
                 output::printable(&told(entry)),
             ]);
         }

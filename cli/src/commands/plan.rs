@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 
 use contract::{
-    Op, SagaId,
-    orchestrator_api::{
-        LeftEffect, PLANS_MAX, PlanView, PlannedCommand, PlannedTotal, PlannedWhen, Plans, PlansRequest,
-    },
+    SagaId,
+    orchestrator_api::{PLANS_MAX, PlansRequest},
     saga::{Action, FieldChange},
 };
 use serde_json::json;
@@ -16,7 +14,9 @@ use crate::{
     client::Client,
     commands::bulk,
     failure::{Exit, Failure},
-    output, select,
+    output,
+    seen::{Command, Left, Plan, Plans, Told, Total, words},
+    select,
 };
 
 pub(crate) async fn run(client: &Client, plan: args::Plan, output: Output) -> Result<(), Failure> {
@@ -42,7 +42,7 @@ pub(crate) async fn print(client: &Client, action: Action, ids: Vec<SagaId>, out
             let failure = plan.refused.as_ref().map(|refused| {
                 Failure::new(Exit::Conflict, output::printable(&format!("{} ({})", refused.message, refused.code)))
             });
-            report.add(plan.summary.id, failure.map_or(Ok(plan), Err));
+            report.add(plan.summary.id.clone(), failure.map_or(Ok(plan), Err));
         }
         for unplanned in answer.unplanned {
             let exit = if unplanned.refused.code == "saga_unknown" { Exit::NotFound } else { Exit::Conflict };
@@ -59,17 +59,17 @@ pub(crate) async fn print(client: &Client, action: Action, ids: Vec<SagaId>, out
             output::print_document(&json!({ "plans": plans, "summary": summed(summary) }), output)
         }
         Output::Jsonl => plans.iter().try_for_each(output::print_json_line),
-        Output::Ids => plans.iter().try_for_each(|plan| output::print_line(&plan.summary.id.to_string())),
+        Output::Ids => plans.iter().try_for_each(|plan| output::print_line(&output::printable(&plan.summary.id))),
     };
     report.end()?;
     printed
 }
 
 /// The totals of several answers as one.
-fn summed(totals: Vec<PlannedTotal>) -> Vec<PlannedTotal> {
-    let mut sums: BTreeMap<_, PlannedTotal> = BTreeMap::new();
+fn summed(totals: Vec<Total>) -> Vec<Total> {
+    let mut sums: BTreeMap<_, Total> = BTreeMap::new();
     for total in totals {
-        let key = (total.name.clone(), total.version, total.step.clone(), total.op);
+        let key = (total.name.clone(), total.version, total.step.clone(), total.op.clone());
         match sums.get_mut(&key) {
             Some(sum) => {
                 sum.now += total.now;
@@ -82,15 +82,15 @@ fn summed(totals: Vec<PlannedTotal>) -> Vec<PlannedTotal> {
 }
 
 /// One saga with each of its commands; several with a line each, and the summary.
-fn tables(plans: &[PlanView], summary: Vec<PlannedTotal>) -> String {
+fn tables(plans: &[Told<Plan>], summary: Vec<Total>) -> String {
     let sagas = plans.iter().map(|plan| {
         let left: Vec<_> = plan.left.iter().map(stays).collect();
         vec![
-            plan.summary.id.to_string(),
+            output::printable(&plan.summary.id),
             output::printable(&format!("{} v{}", plan.summary.name, plan.summary.version)),
             output::printable(&plan.summary.business_key),
-            format!("{} -> {}", plan.summary.status.as_str(), plan.end.as_str()),
-            plan.commands.iter().filter(|command| command.when == PlannedWhen::Now).count().to_string(),
+            output::printable(&format!("{} -> {}", plan.summary.status, plan.end)),
+            plan.commands.iter().filter(|command| command.when == "now").count().to_string(),
             plan.commands.len().to_string(),
             if left.is_empty() { "-".to_owned() } else { left.join(" ") },
         ]
@@ -128,27 +128,27 @@ pub(crate) fn with_changes<'a>(table: String, changes: impl Iterator<Item = &'a 
 }
 
 /// A step whose effect stays; its child goes on by itself.
-fn stays(left: &LeftEffect) -> String {
+fn stays(left: &Left) -> String {
     let doubt = if left.in_doubt { "?" } else { "" };
-    let child = left.child.map_or_else(String::new, |child| format!(" (child {child})"));
-    format!("{}{doubt}{child}", left.step)
+    let child = left.child.as_ref().map_or_else(String::new, |child| format!(" (child {child})"));
+    output::printable(&format!("{}{doubt}{child}", left.step))
 }
 
-fn command_table(commands: &[PlannedCommand]) -> String {
+fn command_table(commands: &[Command]) -> String {
     let rows = commands.iter().map(|command| {
         let when = match command.retry_at {
-            Some(at) => format!("{} at {}", command.when.as_str(), output::time(at)),
-            None => command.when.as_str().to_owned(),
+            Some(at) => format!("{} at {}", when(&command.when), output::time(at)),
+            None => when(&command.when),
         };
-        let undone_by = match (&command.undone_by, command.op) {
+        let undone_by = match (&command.undone_by, command.op.as_str()) {
             (Some(undo), _) => output::printable(undo),
-            (None, Op::Action) => "!".to_owned(),
-            (None, Op::Compensation | Op::Extension) => "-".to_owned(),
+            (None, "action") => "!".to_owned(),
+            (None, _) => "-".to_owned(),
         };
         vec![
             command.round.to_string(),
             when,
-            step(command.op, &command.step),
+            step(&command.op, &command.step),
             output::printable(&command.command),
             undone_by,
         ]
@@ -156,11 +156,11 @@ fn command_table(commands: &[PlannedCommand]) -> String {
     output::table(&["ROUND", "SENT", "STEP", "COMMAND", "UNDONE BY"], rows)
 }
 
-fn total_table(totals: Vec<PlannedTotal>) -> String {
+fn total_table(totals: Vec<Total>) -> String {
     let rows = totals.into_iter().map(|total| {
         vec![
             output::printable(&format!("{} v{}", total.name, total.version)),
-            step(total.op, &total.step),
+            step(&total.op, &total.step),
             output::printable(&total.command),
             total.now.to_string(),
             total.later.to_string(),
@@ -169,10 +169,19 @@ fn total_table(totals: Vec<PlannedTotal>) -> String {
     output::table(&["NAME", "STEP", "COMMAND", "NOW", "LATER"], rows)
 }
 
-fn step(op: Op, step: &contract::StepName) -> String {
+fn step(op: &str, step: &str) -> String {
     match op {
-        Op::Action => step.to_string(),
-        Op::Compensation => format!("undo {step}"),
-        Op::Extension => format!("extend {step}"),
+        "action" => output::printable(step),
+        "compensation" => format!("undo {}", output::printable(step)),
+        "extension" => format!("extend {}", output::printable(step)),
+        other => format!("{} {}", words(other), output::printable(step)),
+    }
+}
+
+/// The word of a plan for the time of a command.
+fn when(word: &str) -> String {
+    match word {
+        "at_retry" => "at its retry".to_owned(),
+        other => words(other),
     }
 }

@@ -1,15 +1,15 @@
 //! `sagactl show`: one saga, or several, as they stand.
 
-use contract::{SagaId, orchestrator_api::SagaView};
-use serde::Deserialize as _;
-use serde_json::Value;
+use contract::SagaId;
 
 use crate::{
     args::{Ids, Output},
     client::Client,
     commands::bulk,
     failure::Failure,
-    output, select, tree,
+    output,
+    seen::{Told, View},
+    select, tree,
 };
 
 /// Runs the command.
@@ -19,7 +19,7 @@ pub(crate) async fn run(client: &Client, ids: &Ids, output: Output) -> Result<()
     let single = selected.ids.len() == 1 && !selected.from_stdin;
     let mut report = bulk::Report::default();
     for id in selected.ids {
-        let view = client.get::<Value>(&format!("/sagas/{id}"), &[]).await;
+        let view = client.get::<Told<View>>(&format!("/sagas/{id}"), &[]).await;
         if single {
             return print(&view?, output);
         }
@@ -31,7 +31,7 @@ pub(crate) async fn run(client: &Client, ids: &Ids, output: Output) -> Result<()
     printed
 }
 
-fn print_all(views: &[Value], output: Output) -> Result<(), Failure> {
+fn print_all(views: &[Told<View>], output: Output) -> Result<(), Failure> {
     if matches!(output, Output::Json | Output::Yaml) {
         return output::print_document(views, output);
     }
@@ -44,23 +44,11 @@ fn print_all(views: &[Value], output: Output) -> Result<(), Failure> {
     Ok(())
 }
 
-fn print(view: &Value, output: Output) -> Result<(), Failure> {
+fn print(view: &Told<View>, output: Output) -> Result<(), Failure> {
     match output {
-        Output::Table => output::print(&text(view)),
+        Output::Table => output::print(&tree::render(view)),
         Output::Json | Output::Yaml => output::print_document(view, output),
         Output::Jsonl => output::print_json_line(view),
-        Output::Ids => output::print_line(&output::field(view, "id")),
-    }
-}
-
-/// The saga step by step, or in one line when a newer server tells what this program does not know.
-fn text(view: &Value) -> String {
-    match SagaView::deserialize(view) {
-        Ok(view) => tree::render(&view),
-        Err(error) => {
-            let line = output::saga_table(std::slice::from_ref(view));
-            let why = output::printable(&error.to_string());
-            format!("{line}\n\nMore of it is not known to this sagactl ({why}); -o json shows all.\n")
-        }
+        Output::Ids => output::print_line(&output::printable(&view.summary.id)),
     }
 }

@@ -1,10 +1,7 @@
 //! `sagactl signal` and `sagactl timers`: the waits of a saga, and the signal that ends one.
 
 use chrono::{DateTime, Utc};
-use contract::{
-    SagaId,
-    orchestrator_api::{SagaView, SignalEffect, SignalRequest, StepWork},
-};
+use contract::{SagaId, orchestrator_api::SignalRequest};
 use serde::Serialize;
 
 use crate::{
@@ -12,6 +9,7 @@ use crate::{
     client::Client,
     failure::Failure,
     output,
+    seen::{SignalEffect, Told, View, words},
 };
 
 fn saga(text: &str) -> Result<SagaId, Failure> {
@@ -25,12 +23,13 @@ pub(crate) async fn signal(client: &Client, signal: Signal, output: Output, now:
     let own = || format!("sagactl-{}", now.timestamp_micros()).parse();
     let id = signal_id.map_or_else(own, Ok).map_err(|error| Failure::usage(error.to_string()))?;
     let request = SignalRequest { id, payload, only_here: false };
-    let effect = client.post::<SignalEffect>(&format!("/sagas/{saga}/signals/{name}"), &request).await?;
+    let effect = client.post::<Told<SignalEffect>>(&format!("/sagas/{saga}/signals/{name}"), &request).await?;
     match output {
-        Output::Table => output::print_line(&output::printable(&match &effect {
-            SignalEffect::Woke { step } => format!("woke {step}"),
-            SignalEffect::Kept {} => "kept for a step that is not reached yet".to_owned(),
-            SignalEffect::None { why } => format!("no effect: {why}"),
+        Output::Table => output::print_line(&output::printable(&match effect.effect.as_str() {
+            "woke" => format!("woke {}", effect.step),
+            "kept" => "kept for a step that is not reached yet".to_owned(),
+            "none" => format!("no effect: {}", effect.why),
+            other => words(other),
         })),
         Output::Json | Output::Yaml => output::print_document(&effect, output),
         Output::Jsonl => output::print_json_line(&effect),
@@ -42,7 +41,7 @@ pub(crate) async fn signal(client: &Client, signal: Signal, output: Output, now:
 #[derive(Debug, Serialize)]
 struct Timer {
     /// The kind of wait.
-    timer: &'static str,
+    timer: String,
     /// None for the deadline of the whole saga.
     step: Option<String>,
     at: DateTime<Utc>,
@@ -51,12 +50,12 @@ struct Timer {
 /// Lists the times at which a saga goes on by itself, earliest first.
 pub(crate) async fn timers(client: &Client, one: &One, output: Output) -> Result<(), Failure> {
     let saga = saga(&one.id)?;
-    let view = client.get::<SagaView>(&format!("/sagas/{saga}"), &[]).await?;
+    let view = client.get::<Told<View>>(&format!("/sagas/{saga}"), &[]).await?;
     let timers = timers_of(&view);
     match output {
         Output::Table => {
             let rows = timers.iter().map(|Timer { timer, step, at }| {
-                vec![output::time(*at), (*timer).to_owned(), step.clone().unwrap_or_else(|| "-".to_owned())]
+                vec![output::time(*at), output::printable(timer), step.clone().unwrap_or_else(|| "-".to_owned())]
             });
             output::print_line(&output::table(&["AT", "TIMER", "STEP"], rows))
         }
@@ -66,18 +65,17 @@ pub(crate) async fn timers(client: &Client, one: &One, output: Output) -> Result
     }
 }
 
-fn timers_of(view: &SagaView) -> Vec<Timer> {
+fn timers_of(view: &View) -> Vec<Timer> {
     let mut timers: Vec<_> =
-        view.deadline_at.map(|at| Timer { timer: "deadline", step: None, at }).into_iter().collect();
+        view.deadline_at.map(|at| Timer { timer: "deadline".to_owned(), step: None, at }).into_iter().collect();
     for step in &view.steps {
-        let waits = match &step.work {
-            StepWork::Command { .. } => "command",
-            StepWork::Signal { .. } => "signal missed",
-            StepWork::Child { .. } => "child",
-            StepWork::Timer {} => "timer",
+        let waits = match step.work.as_str() {
+            Some("signal") => "signal missed".to_owned(),
+            Some(work) => words(work),
+            None => "wait".to_owned(),
         };
-        let step_at = |timer, at| Timer { timer, step: Some(step.name.to_string()), at };
-        timers.extend(step.wake_at.map(|at| step_at(waits, at)));
+        let step_at = |timer: &str, at| Timer { timer: timer.to_owned(), step: Some(output::printable(&step.name)), at };
+        timers.extend(step.wake_at.map(|at| step_at(&waits, at)));
         timers.extend(step.valid_until.map(|at| step_at("hold lapses", at)));
         timers.extend(step.retry_at.map(|at| step_at("retry", at)));
     }

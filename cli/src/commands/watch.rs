@@ -2,11 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use contract::{
-    SagaId, StepName,
-    orchestrator_api::RecordView,
-    saga::{SagaStatus, StepStatus},
-};
+use contract::{SagaId, saga::SagaStatus};
 use serde_json::Value;
 
 use crate::{
@@ -15,8 +11,13 @@ use crate::{
     commands::bulk,
     failure::Failure,
     live::{self, Wants},
-    output, select, tree,
+    output,
+    seen::{Record, Told, words},
+    select, tree,
 };
+
+/// The statuses of steps that are not told before anything has happened to them.
+const QUIET: [&str; 2] = ["pending", "not_applicable"];
 
 /// Runs the command.
 pub(crate) async fn run(client: &Client, watch: &Watch, output: Output) -> Result<(), Failure> {
@@ -72,12 +73,12 @@ async fn follow(client: &Client, id: SagaId, output: Option<Output>) -> Result<(
 /// The statuses that were told already.
 struct Watcher {
     output: Output,
-    status: Option<SagaStatus>,
-    steps: HashMap<StepName, (StepStatus, u16)>,
+    status: Option<String>,
+    steps: HashMap<String, (String, u32)>,
 }
 
 impl Watcher {
-    fn tell(&mut self, record: &RecordView) -> Result<(), Failure> {
+    fn tell(&mut self, record: &Told<Record>) -> Result<(), Failure> {
         match self.output {
             Output::Jsonl => return output::print_json_line(record),
             Output::Ids => return output::print_line(&record.seq.to_string()),
@@ -85,15 +86,16 @@ impl Watcher {
         }
         let at = output::exact_time(record.at);
         for step in &record.steps {
-            let now = (step.status, step.attempts);
-            let before = self.steps.insert(step.name.clone(), now);
-            let quiet = before.is_none() && matches!(step.status, StepStatus::Pending | StepStatus::NotApplicable);
+            let now = (step.status.clone(), step.attempts);
+            let before = self.steps.insert(step.name.clone(), now.clone());
+            let quiet = before.is_none() && QUIET.contains(&step.status.as_str());
             if before != Some(now) && !quiet {
                 output::print_line(&format!("{at}  {}", tree::step_line(step)))?;
             }
         }
-        if self.status.replace(record.status) != Some(record.status) {
-            output::print_line(&format!("{at}  saga is {}", tree::words(record.status.as_str())))?;
+        if self.status.as_ref() != Some(&record.status) {
+            output::print_line(&format!("{at}  saga is {}", words(&record.status)))?;
+            self.status = Some(record.status.clone());
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ mod exporting;
 mod help;
 mod jobs;
 mod login;
+mod newer;
 mod people;
 mod planning;
 mod reading;

@@ -195,21 +195,3 @@ async fn a_reader_that_goes_away_is_no_error() {
     .unwrap();
     assert_eq!((code, stderr.as_str()), (Some(0), ""));
 }
-
-#[tokio::test]
-async fn what_a_newer_server_adds_passes_through() {
-    let door = Door::open().await;
-    let mut newer = serde_json::to_value(view(1, SagaStatus::Running)).unwrap();
-    newer["status"] = serde_json::json!("hibernating");
-    newer["steps"][0]["work"] = serde_json::json!({ "route": "cruises", "command": "cruises.hold_cabin" });
-    newer["tide"] = serde_json::json!("low");
-    door.inner().newer = Some(newer.clone());
-    let listed = Sagactl::at(&door, &["list"]).run().await;
-    assert!(listed.code == 0 && listed.stdout.contains("hibernating"), "{}{}", listed.stdout, listed.stderr);
-    let id = saga_id(1).to_string();
-    let shown = Sagactl::at(&door, &["show", &id]).run().await;
-    assert!(shown.code == 0 && shown.stdout.contains("hibernating"), "{}{}", shown.stdout, shown.stderr);
-    assert!(shown.stdout.contains("-o json shows all"), "{}", shown.stdout);
-    let whole = Sagactl::at(&door, &["show", &id, "-o", "json"]).run().await;
-    assert_eq!(serde_json::from_str::<serde_json::Value>(&whole.stdout).unwrap(), newer);
-}

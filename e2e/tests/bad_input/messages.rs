@@ -408,6 +408,9 @@ async fn redriven(system: &System, operator: &Client, findings: &mut Findings) {
     let ended = system.sagactl(&operator.token, &command).await.unwrap();
     let sent: Value = serde_json::from_str(&ended.stdout).unwrap_or_default();
     findings.that("a letter sent again", ended.code == Some(0) && sent[0]["redriven_at"].is_string(), &ended);
+    let again = system.sagactl(&operator.token, &command).await.unwrap();
+    let said = again.code == Some(6) && again.stderr.contains("dead_letter_redriven");
+    findings.that("a letter is sent again once", said, &again);
     let saga = letter["saga_id"].as_str().unwrap();
     let listed = system.sagactl(&operator.token, &["dead-letters", "list", "--saga", saga]).await.unwrap();
     let said = listed.code == Some(0) && listed.stdout.contains("sojourn.riddle");

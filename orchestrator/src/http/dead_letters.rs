@@ -1,6 +1,7 @@
 //! `GET /api/dead-letters` and sending one again.
 
 use axum::{extract::State, http::HeaderMap};
+use chrono::{DateTime, SecondsFormat, Utc};
 use contract::{Page, PageToken, SagaId, orchestrator_api::DeadLetterView, page::page_size, saga::Action};
 use journal::{Door, KeptDeadLetter};
 use kit::http::{ApiError, Json, Path, Query, page_token};
@@ -43,7 +44,7 @@ pub(super) async fn list(
     Ok(Json(Page::cut(letters, size as usize, |last| page_token::write(&listing, &last.id))))
 }
 
-/// Sends a letter again. For a command that is a retry of its step, journaled like any other.
+/// Sends a letter again, once. For a command that is a retry of its step, journaled like any other.
 pub(super) async fn redrive(
     State(api): State<Api>,
     Path(id): Path<i64>,
@@ -53,8 +54,12 @@ pub(super) async fn redrive(
     let operator = operator::read(&headers, &reason)?;
     let (actor, role) = (operator.actor.as_str(), operator.role.as_str());
     tracing::info!(letter = id, actor, role, reason = operator.reason, "a dead letter is sent again");
-    let KeptDeadLetter { letter, .. } =
+    let KeptDeadLetter { letter, view } =
         dead_letters::find(&api.shared, id).await.map_err(|error| failed(id, &error))?;
+    if let Some(at) = view.redriven_at {
+        let detail = format!("the letter was sent again at {}; had it died once more, it would be a new one", time(at));
+        return Err(ApiError::conflict("dead_letter_redriven", detail));
+    }
     match dead_letters::step_of(&letter) {
         Some((saga_id, step)) => {
             let action = Action::Retry { step: Some(step) };
@@ -69,6 +74,10 @@ pub(super) async fn redrive(
         let detail = "the letter was sent again, which could not be noted";
         ApiError::unavailable("journal_unavailable", detail, BROKER_RETRY_AFTER)
     })
+}
+
+fn time(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 fn failed(id: i64, error: &RedriveError) -> ApiError {
