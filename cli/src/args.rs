@@ -1,5 +1,6 @@
 //! The command line: every flag, its help and the examples, in one place.
 
+mod acting;
 mod approvals;
 mod global;
 mod jobs;
@@ -7,6 +8,7 @@ mod lists;
 mod migrations;
 mod pauses;
 mod people;
+mod quarantine;
 mod repairs;
 mod waits;
 mod watching;
@@ -20,6 +22,7 @@ use contract::{
 };
 
 pub(crate) use self::{
+    acting::{Act, Consent, Pace, Selection},
     approvals::Approvals,
     global::{Global, Output},
     jobs::{JobAct, JobCreate, JobRate, Jobs},
@@ -27,9 +30,10 @@ pub(crate) use self::{
     migrations::{Migrate, Migrations},
     pauses::Pauses,
     people::People,
+    quarantine::Quarantine,
     repairs::{Edit, Resolve, Retry, Skip},
     waits::{Signal, Timer},
-    watching::{Wait, Watch},
+    watching::Watch,
 };
 
 /// How many sagas a listing fetches unless told otherwise: more than a person reads, less than a mistake costs.
@@ -61,6 +65,14 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Show how everything does: what needs a person, how many sagas stand where, failures, domains
+    #[command(after_help = "\
+Examples:
+  sagactl top
+  sagactl top -o json | jq '.counts.groups'
+
+On a terminal it looks again every two seconds; enter follows the selected saga. Elsewhere it prints one look.")]
+    Top,
     /// List sagas, newest first
     #[command(after_help = "\
 Examples:
@@ -88,7 +100,7 @@ Examples:
   sagactl show saga_0192f0c1a2b37c4d8e5f60718293a4b5
   sagactl list --business-key ord_0192f0c1a2b37c4d8e5f60718293a4b5 -o ids | sagactl show -
   sagactl show SAGA -o json | jq .cause")]
-    Show(Ids),
+    Show(Selection),
     /// Say why a saga is not moving, and what can be done about it now
     #[command(after_help = "\
 Examples:
@@ -117,7 +129,7 @@ Examples:
   sagactl list --status running -o ids | sagactl wait -
 
 Ends with 0 when all of them are completed, with 1 when none is or the time is over, with 5 when some are.")]
-    Wait(Wait),
+    Wait(Selection),
     /// Print a saga's journal: every committed decision
     #[command(after_help = "\
 Examples:
@@ -129,7 +141,7 @@ Examples:
 Examples:
   sagactl export SAGA
   sagactl list --business-key ord_0192f0c1a2b37c4d8e5f60718293a4b5 -o ids | sagactl export - > sagas.jsonl")]
-    Export(Ids),
+    Export(Selection),
     /// List the weeks of history that left the journal, and their files
     Exports,
     /// Send again, now, what is stuck or waiting
@@ -224,6 +236,9 @@ The same plan is printed by retry, cancel, skip, migrate and abandon with --dry-
     /// Pause a worker domain, a definition and version, or one of its steps
     #[command(subcommand)]
     Pauses(Pauses),
+    /// The sagas that are left alone, because they cannot be read or written
+    #[command(subcommand)]
+    Quarantine(Quarantine),
     /// Tell a saga that something happened outside, for a step that waits for it
     #[command(after_help = "\
 Examples:
@@ -304,39 +319,6 @@ pub(crate) struct One {
     pub(crate) id: String,
 }
 
-#[derive(Debug, Clone, Args)]
-pub(crate) struct Ids {
-    /// Ids of sagas; `-` reads them from stdin, one a line
-    #[arg(required = true, value_name = "ID")]
-    pub(crate) ids: Vec<String>,
-}
-
-/// The reason that every change needs.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct Act {
-    #[command(flatten)]
-    pub(crate) selection: Ids,
-    #[command(flatten)]
-    pub(crate) consent: Consent,
-    /// Only if this record (SEQ of `sagactl journal`) is still the last one
-    #[arg(long, value_name = "SEQ")]
-    pub(crate) if_head: Option<u64>,
-    /// Do nothing; print what would be sent
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-}
-
-/// Why, and whether to ask.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct Consent {
-    /// Why; it is kept in the journal with your name
-    #[arg(long)]
-    pub(crate) reason: String,
-    /// Do not ask before changing more than one
-    #[arg(short, long)]
-    pub(crate) yes: bool,
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct Pause {
     #[command(flatten)]
@@ -389,7 +371,7 @@ pub(crate) enum Plan {
     /// Plan of `sagactl retry`
     Retry {
         #[command(flatten)]
-        selection: Ids,
+        selection: Selection,
         /// Only this step
         #[arg(long)]
         step: Option<StepName>,
@@ -397,12 +379,12 @@ pub(crate) enum Plan {
     /// Plan of `sagactl cancel`
     Cancel {
         #[command(flatten)]
-        selection: Ids,
+        selection: Selection,
     },
     /// Plan of `sagactl skip`
     Skip {
         #[command(flatten)]
-        selection: Ids,
+        selection: Selection,
         /// The step that is skipped
         #[arg(long)]
         step: StepName,
@@ -416,7 +398,7 @@ pub(crate) enum Plan {
     /// Plan of `sagactl migrate`
     Migrate {
         #[command(flatten)]
-        selection: Ids,
+        selection: Selection,
         /// The version that takes it over
         #[arg(long, value_name = "VERSION")]
         to: u32,
@@ -424,7 +406,7 @@ pub(crate) enum Plan {
     /// Plan of `sagactl abandon`
     Abandon {
         #[command(flatten)]
-        selection: Ids,
+        selection: Selection,
     },
 }
 
@@ -503,6 +485,8 @@ Examples:
         selection: Letters,
         #[command(flatten)]
         consent: Consent,
+        #[command(flatten)]
+        pace: Pace,
     },
 }
 

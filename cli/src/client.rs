@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use contract::{
-    Page, PageToken,
+    Page, PageToken, RequestId,
     limits::PAGE_SIZE_MAX,
     problem::Problem,
     user::{Login, Refresh, Tokens},
@@ -17,6 +17,7 @@ use crate::{
     failure::{Exit, Failure},
     output,
     session::{Session, Store},
+    stops::Stops,
 };
 
 /// How long a connection may take to be made: longer means that nobody listens there.
@@ -27,6 +28,10 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long a live stream may be silent before it counts as lost; the server sends a sign of life more often.
 const SILENCE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The pauses between the attempts of one change, when it is turned away or its answer is lost: together as long as another
+/// orchestrator needs to take over.
+const AGAIN_AFTER: [Duration; 3] = [Duration::from_millis(250), Duration::from_secs(1), Duration::from_secs(2)];
 
 /// The largest answer, in bytes: far above the longest journal, far below this machine's memory.
 const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -59,11 +64,12 @@ pub(crate) struct Client {
     http: reqwest::Client,
     base: String,
     credentials: Credentials,
+    stops: Stops,
 }
 
 impl Client {
     /// For the gateway at `url`, with a given token or the stored login.
-    pub(crate) fn new(url: &str, token: Option<&str>) -> Result<Self, Failure> {
+    pub(crate) fn new(url: &str, token: Option<&str>, stops: Stops) -> Result<Self, Failure> {
         let base = base_of(url)?;
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
@@ -79,7 +85,7 @@ impl Client {
             },
             (None, None) => Credentials::Missing,
         };
-        Ok(Self { http, base, credentials })
+        Ok(Self { http, base, credentials, stops })
     }
 
     /// The address, as sessions are kept under it.
@@ -121,23 +127,75 @@ impl Client {
         }
     }
 
-    /// Changes something over the operators' interface.
+    /// Changes something over the operators' interface. It has no name, so it is sent again only when it was turned away.
     pub(crate) async fn post<T: DeserializeOwned>(
         &self,
         path: &str,
         body: &(impl Serialize + ?Sized),
     ) -> Result<T, Failure> {
+        self.change(path, body, |failure| failure.turned_away).await.map_err(Failure::of_change)
+    }
+
+    /// Changes something under a name, which `body` carries: sent again under it when its answer is lost.
+    pub(crate) async fn post_named<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &(impl Serialize + ?Sized),
+        id: RequestId,
+    ) -> Result<T, Failure> {
+        let again = |failure: &Failure| failure.turned_away || failure.exit == Exit::Unsure;
+        self.change(path, body, again).await.map_err(|failure| failure.of_named_change(id))
+    }
+
+    /// Sends a change, and sends it again while `again` says so.
+    async fn change<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &(impl Serialize + ?Sized),
+        again: impl Fn(&Failure) -> bool,
+    ) -> Result<T, Failure> {
         let url = format!("{}{OPS}{path}", self.base);
         let request = |http: &reqwest::Client| http.post(&url).timeout(ANSWER_TIMEOUT).json(body);
-        let response = self.authorized(request).await.map_err(Failure::of_change)?;
-        if response.status() == StatusCode::ACCEPTED {
-            let asked: serde_json::Value = self.read(response).await.map_err(Failure::of_change)?;
-            let id = output::field(&asked, "id");
-            let message =
-                format!("a second operator must approve it: `sagactl approvals approve {id}`, nothing is done yet");
-            return Err(Failure::new(Exit::Conflict, message));
+        let mut lost: Option<Failure> = None;
+        let mut pauses = AGAIN_AFTER.into_iter();
+        loop {
+            let failure = match self.accomplished(request).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
+            let pause = pauses.next().filter(|_| again(&failure));
+            if failure.exit == Exit::Unsure {
+                lost = Some(failure.clone());
+            }
+            let ends = match pause {
+                None => true,
+                Some(pause) => tokio::select! {
+                    _ = self.stops.reached() => true,
+                    () = tokio::time::sleep(pause) => false,
+                },
+            };
+            if ends {
+                // Only the saga's own verdict says that what was sent before had no effect.
+                let judged = matches!(failure.exit, Exit::Conflict | Exit::NotFound);
+                return Err(lost.filter(|_| !judged).unwrap_or(failure));
+            }
         }
-        self.read(response).await.map_err(Failure::of_change)
+    }
+
+    /// The answer to a change that was carried out, and not one that a second operator must approve.
+    async fn accomplished<T: DeserializeOwned>(
+        &self,
+        build: impl Fn(&reqwest::Client) -> RequestBuilder,
+    ) -> Result<T, Failure> {
+        let response = self.authorized(build).await?;
+        if response.status() != StatusCode::ACCEPTED {
+            return self.read(response).await;
+        }
+        let asked: serde_json::Value = self.read(response).await?;
+        let id = output::field(&asked, "id");
+        let message = "a second operator must approve it";
+        let message = format!("{message}: `sagactl approvals approve {id}`, nothing is done yet");
+        Err(Failure::new(Exit::Conflict, message))
     }
 
     /// Asks a question that needs a body, and changes nothing.
@@ -192,10 +250,14 @@ impl Client {
     async fn authorized(&self, build: impl Fn(&reqwest::Client) -> RequestBuilder) -> Result<Response, Failure> {
         let send = async |token: &str| {
             let sent = build(&self.http).bearer_auth(token).send();
+            let late = || Err(Failure::new(Exit::Unsure, format!("{} did not answer in time", self.base)));
             // Only the head is awaited here: a live stream's body has no end.
-            match tokio::time::timeout(ANSWER_TIMEOUT, sent).await {
-                Ok(answer) => answer.map_err(|error| self.unreachable(&error)),
-                Err(_) => Err(Failure::new(Exit::Unsure, format!("{} did not answer in time", self.base))),
+            tokio::select! {
+                answer = tokio::time::timeout(ANSWER_TIMEOUT, sent) => match answer {
+                    Ok(answer) => answer.map_err(|error| self.unreachable(&error)),
+                    Err(_) => late(),
+                },
+                () = self.stops.time_over() => late(),
             }
         };
         match &self.credentials {
@@ -322,7 +384,8 @@ fn refused(status: StatusCode, body: &[u8]) -> Failure {
         Some(problem) => output::printable(&told(problem)),
         None => format!("the gateway answered {status}"),
     };
-    Failure::new(exit, message)
+    let turned_away = nothing_done || status == StatusCode::TOO_MANY_REQUESTS;
+    Failure { turned_away, ..Failure::new(exit, message) }
 }
 
 fn told(problem: Problem) -> String {

@@ -3,6 +3,8 @@
 
 use std::{fmt, io};
 
+use contract::RequestId;
+
 /// The documented exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -48,12 +50,14 @@ pub(crate) struct Failure {
     pub(crate) exit: Exit,
     /// For people, on stderr; empty when there is nothing left to say.
     pub(crate) message: String,
+    /// True when it was turned away before anything was done, and may be asked again in a moment.
+    pub(crate) turned_away: bool,
 }
 
 impl Failure {
     /// A failure of its own kind.
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into() }
+        Self { exit, message: message.into(), turned_away: false }
     }
 
     /// A failure that no other exit code names.
@@ -71,6 +75,18 @@ impl Failure {
         match self.exit {
             Exit::Unsure => {
                 let message = format!("{}; it may have taken effect: look before you repeat it", self.message);
+                Self::new(Exit::Unsure, message)
+            }
+            _ => self,
+        }
+    }
+
+    /// The failure of a change that has a name: it may be repeated under it.
+    pub(crate) fn of_named_change(self, id: RequestId) -> Self {
+        match self.exit {
+            Exit::Unsure => {
+                let message =
+                    format!("{}; it may have taken effect: look, or repeat it with --request-id {id}", self.message);
                 Self::new(Exit::Unsure, message)
             }
             _ => self,

@@ -10,7 +10,6 @@ use reqwest::StatusCode;
 use crate::{
     client::{self, Client},
     failure::{Exit, Failure},
-    output,
 };
 
 /// How long to wait before the first new attempt; doubled each time.
@@ -29,22 +28,23 @@ pub(crate) enum Wants {
     NoMore,
 }
 
-/// Follows a stream, and hands each event of it to `take`.
+/// Follows a stream, and hands each event of it to `take`, and what happens to the connection to `say`.
 pub(crate) async fn follow(
     client: &Client,
     path: &str,
     mut take: impl FnMut(&Event) -> Result<Wants, Failure>,
+    say: impl Fn(&str),
 ) -> Result<(), Failure> {
     let (mut last, mut attempts) = (None, 0);
     loop {
         let before = last.clone();
         match follow_once(client, path, &mut last, &mut take).await {
             Ok(Followed::Ended) => return Ok(()),
-            Ok(Followed::Lost(why)) => output::note(&format!("the connection was lost ({why}); taking it up again")),
+            Ok(Followed::Lost(why)) => say(&format!("the connection was lost ({why}); taking it up again")),
             Ok(Followed::Broken(failure)) => return Err(failure),
             // Wrong ids and missing rights do not get better by asking again.
             Err(failure) if failure.exit != Exit::Error => return Err(failure),
-            Err(failure) => output::note(&format!("{failure}; trying again")),
+            Err(failure) => say(&format!("{failure}; trying again")),
         }
         attempts = if last == before { attempts + 1 } else { 0 };
         if attempts >= ATTEMPTS_MAX {

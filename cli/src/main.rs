@@ -1,28 +1,35 @@
 //! `sagactl`: what operators inspect and repair sagas with. It speaks with the gateway only, under `/ops/api`.
 
 mod args;
+mod call;
+mod changes;
 mod client;
 mod commands;
 mod failure;
 mod live;
+mod look;
 mod output;
 mod profile;
+mod screen;
 mod seen;
 mod select;
 mod session;
+mod stops;
 mod tree;
 
 use std::{path::Path, process::ExitCode};
 
 use chrono::{DateTime, Utc};
 use clap::{CommandFactory as _, Parser as _};
-use tokio_util::sync::CancellationToken;
+use contract::RequestId;
 
 use crate::{
     args::{Cli, Command},
+    call::Call,
     client::Client,
     failure::{Exit, Failure},
     profile::Settings,
+    stops::Stops,
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -40,80 +47,84 @@ async fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Result<(), Failure> {
-    let interrupted = interruption();
     let Cli { global, command } = cli;
-    let global = profile::settle(global)?;
+    let settings = profile::settle(global)?;
+    let stops = Stops::listen(settings.timeout);
+    let call = || call(&settings, &stops);
     match command {
         Command::Completions { shell } => completions(shell),
         Command::Man { folder } => manual(&folder),
         // These stop between two items and still say what they did.
-        Command::Retry(retry) => commands::act::retry(&client(&global)?, retry, global.output, &interrupted).await,
-        Command::Cancel(act) => commands::act::cancel(&client(&global)?, act, global.output, &interrupted).await,
-        Command::Skip(skip) => commands::act::skip(&client(&global)?, skip, global.output, &interrupted).await,
-        Command::Edit(edit) => commands::act::edit(&client(&global)?, edit, global.output, &interrupted).await,
-        Command::Resolve(resolve) => {
-            commands::act::resolve(&client(&global)?, resolve, global.output, &interrupted).await
-        }
-        Command::Migrate(migrate) => {
-            commands::act::migrate(&client(&global)?, migrate, global.output, &interrupted).await
-        }
-        Command::Abandon(act) => commands::act::abandon(&client(&global)?, act, global.output, &interrupted).await,
-        Command::Pause(pause) => commands::act::pause(&client(&global)?, pause, global.output, &interrupted).await,
-        Command::Resume(act) => commands::act::resume(&client(&global)?, act, global.output, &interrupted).await,
-        Command::Timer(timer) => commands::act::timer(&client(&global)?, timer, global.output, &interrupted).await,
+        Command::Retry(retry) => commands::act::retry(&call()?, retry).await,
+        Command::Cancel(act) => commands::act::cancel(&call()?, act).await,
+        Command::Skip(skip) => commands::act::skip(&call()?, skip).await,
+        Command::Edit(edit) => commands::act::edit(&call()?, edit).await,
+        Command::Resolve(resolve) => commands::act::resolve(&call()?, resolve).await,
+        Command::Migrate(migrate) => commands::act::migrate(&call()?, migrate).await,
+        Command::Abandon(act) => commands::act::abandon(&call()?, act).await,
+        Command::Pause(pause) => commands::act::pause(&call()?, pause).await,
+        Command::Resume(act) => commands::act::resume(&call()?, act).await,
+        Command::Timer(timer) => commands::act::timer(&call()?, timer).await,
         // What has been sent is always waited for.
-        Command::Signal(signal) => commands::waits::signal(&client(&global)?, signal, global.output, now()).await,
-        Command::DeadLetters(args::DeadLetters::Redrive { selection, consent }) => {
-            commands::dead_letters::redrive(&client(&global)?, &selection, &consent, global.output, &interrupted).await
+        Command::Signal(signal) => commands::waits::signal(&call()?, signal).await,
+        Command::DeadLetters(args::DeadLetters::Redrive { selection, consent, pace }) => {
+            commands::dead_letters::redrive(&call()?, &selection, &consent, pace).await
         }
-        Command::Jobs(jobs) if !jobs.only_reads() => {
-            commands::jobs::run(&client(&global)?, jobs, global.output, now()).await
+        Command::Quarantine(quarantine) if !quarantine.only_reads() => {
+            commands::quarantine::run(&call()?, quarantine).await
         }
+        Command::Jobs(jobs) if !jobs.only_reads() => commands::jobs::run(&call()?, jobs).await,
         Command::Pauses(pauses) if !pauses.only_reads() => {
-            commands::pauses::run(&client(&global)?, pauses, global.output).await
+            let Call { client, output, .. } = call()?;
+            commands::pauses::run(&client, pauses, output).await
         }
         Command::Approvals(approvals) if !approvals.only_reads() => {
-            commands::approvals::run(&client(&global)?, approvals, global.output).await
+            let Call { client, output, .. } = call()?;
+            commands::approvals::run(&client, approvals, output).await
         }
         Command::People(people) if !people.only_reads() => {
-            commands::people::run(&client(&global)?, people, global.output).await
+            let Call { client, output, .. } = call()?;
+            commands::people::run(&client, people, output).await
         }
         reading => tokio::select! {
-            ended = read(&global, reading) => ended,
-            () = interrupted.cancelled() => Err(Failure::interrupted()),
+            biased;
+            stop = stops.reached() => Err(stops.failure(stop)),
+            ended = read(call()?, reading) => ended,
         },
     }
 }
 
 /// The commands that change nothing on the other side: they may stop anywhere.
-async fn read(global: &Settings, command: Command) -> Result<(), Failure> {
-    let output = global.output;
+async fn read(call: Call, command: Command) -> Result<(), Failure> {
+    let (client, output) = (&call.client, call.output);
     match command {
-        Command::List(list) => commands::list::run(&client(global)?, list, output, now()).await,
-        Command::Show(ids) => commands::show::run(&client(global)?, &ids, output).await,
-        Command::Errors(errors) => commands::errors::run(&client(global)?, &errors, output).await,
-        Command::Definitions(names) => commands::definitions::run(&client(global)?, &names, output).await,
-        Command::Tree(one) => commands::tree::run(&client(global)?, &one, output).await,
-        Command::Explain(one) => commands::explain::run(&client(global)?, &one, output).await,
-        Command::Watch(watch) => commands::watch::run(&client(global)?, &watch, output).await,
-        Command::Wait(wait) => commands::watch::wait(&client(global)?, &wait).await,
-        Command::Plan(plan) => commands::plan::run(&client(global)?, plan, output).await,
-        Command::Audit(audit) => commands::audit::run(&client(global)?, audit, output).await,
-        Command::Jobs(jobs) => commands::jobs::run(&client(global)?, jobs, output, now()).await,
-        Command::Pauses(pauses) => commands::pauses::run(&client(global)?, pauses, output).await,
-        Command::Export(ids) => commands::export::sagas(&client(global)?, &ids).await,
-        Command::Exports => commands::export::weeks(&client(global)?, output).await,
-        Command::Journal(one) => commands::journal::run(&client(global)?, &one, output).await,
+        Command::List(list) => commands::list::run(client, list, output, call.now).await,
+        Command::Show(selection) => commands::show::run(&call, &selection).await,
+        Command::Errors(errors) => commands::errors::run(client, &errors, output).await,
+        Command::Definitions(names) => commands::definitions::run(client, &names, output).await,
+        Command::Tree(one) => commands::tree::run(client, &one, output).await,
+        Command::Explain(one) => commands::explain::run(client, &one, output).await,
+        Command::Watch(watch) => commands::watch::run(&call, &watch).await,
+        Command::Top => commands::top::run(&call).await,
+        Command::Wait(selection) => commands::watch::wait(&call, &selection).await,
+        Command::Plan(plan) => commands::plan::run(&call, plan).await,
+        Command::Audit(audit) => commands::audit::run(client, audit, output).await,
+        Command::Jobs(jobs) => commands::jobs::run(&call, jobs).await,
+        Command::Pauses(pauses) => commands::pauses::run(client, pauses, output).await,
+        Command::Quarantine(quarantine) => commands::quarantine::run(&call, quarantine).await,
+        Command::Export(selection) => commands::export::sagas(&call, &selection).await,
+        Command::Exports => commands::export::weeks(client, output).await,
+        Command::Journal(one) => commands::journal::run(client, &one, output).await,
         Command::DeadLetters(args::DeadLetters::List { saga, waiting, limit }) => {
-            commands::dead_letters::list(&client(global)?, saga.as_deref(), waiting, limit, output).await
+            commands::dead_letters::list(client, saga.as_deref(), waiting, limit, output).await
         }
-        Command::Migrations(asked) => commands::migrations::run(&client(global)?, &asked, output).await,
-        Command::Timers(one) => commands::waits::timers(&client(global)?, &one, output).await,
-        Command::Login(login) => commands::login::login(&client(global)?, login).await,
-        Command::Approvals(approvals) => commands::approvals::run(&client(global)?, approvals, output).await,
-        Command::People(people) => commands::people::run(&client(global)?, people, output).await,
-        Command::Whoami => commands::people::whoami(&client(global)?, output).await,
-        Command::Logout => commands::login::logout(&client(global)?),
+        Command::Migrations(asked) => commands::migrations::run(client, &asked, output).await,
+        Command::Timers(one) => commands::waits::timers(client, &one, output).await,
+        Command::Login(login) => commands::login::login(client, login).await,
+        Command::Approvals(approvals) => commands::approvals::run(client, approvals, output).await,
+        Command::People(people) => commands::people::run(client, people, output).await,
+        Command::Whoami => commands::people::whoami(client, output).await,
+        Command::Logout => commands::login::logout(client),
         Command::Retry(_)
         | Command::Cancel(_)
         | Command::Skip(_)
@@ -131,8 +142,9 @@ async fn read(global: &Settings, command: Command) -> Result<(), Failure> {
     }
 }
 
-fn client(global: &Settings) -> Result<Client, Failure> {
-    Client::new(&global.url, global.token.as_deref())
+fn call(settings: &Settings, stops: &Stops) -> Result<Call, Failure> {
+    let client = Client::new(&settings.url, settings.token.as_deref(), stops.clone())?;
+    Ok(Call { client, output: settings.output, stops: stops.clone(), now: now(), request: new_request() })
 }
 
 fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
@@ -146,21 +158,6 @@ fn manual(folder: &Path) -> Result<(), Failure> {
     clap_mangen::generate_to(Cli::command(), folder).map_err(failed)
 }
 
-/// Cancelled by the first Ctrl-C; a second one, while a command winds up, ends the program at once.
-fn interruption() -> CancellationToken {
-    let token = CancellationToken::new();
-    let cancel = token.clone();
-    tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            cancel.cancel();
-        }
-        if tokio::signal::ctrl_c().await.is_ok() {
-            std::process::exit(i32::from(Exit::Interrupted.code()));
-        }
-    });
-    token
-}
-
 /// The one place where this program reads the clock; everything below takes the time as a value.
 #[expect(
     clippy::disallowed_methods,
@@ -168,4 +165,13 @@ fn interruption() -> CancellationToken {
 )]
 fn now() -> DateTime<Utc> {
     Utc::now()
+}
+
+/// The one place where this program makes an id; the names of its requests are made of it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the program's single id; the kit would bring the servers' dependencies along"
+)]
+fn new_request() -> RequestId {
+    RequestId::from_uuid(uuid::Uuid::now_v7())
 }

@@ -1,7 +1,7 @@
 //! Printing: tables for people, JSON for programs, ids for pipes. All of stdout goes through here, so that a closed
 //! pipe ends the program quietly and text from elsewhere cannot steer the terminal.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use comfy_table::{ContentArrangement, Table, presets};
@@ -48,15 +48,6 @@ fn unprintable(error: serde_json::Error) -> Failure {
 pub(crate) fn note(text: &str) {
     // A closed stderr is no reason to stop.
     let _ = writeln!(io::stderr().lock(), "{text}");
-}
-
-/// How far a long command is, in one line of a terminal that each call writes anew; nothing elsewhere.
-pub(crate) fn progress(text: &str, last: bool) {
-    let mut stderr = io::stderr().lock();
-    if stderr.is_terminal() {
-        let _ = write!(stderr, "\r{text}{}", if last { "\n" } else { "" });
-        let _ = stderr.flush();
-    }
 }
 
 /// A plain table: no frames to read over, no wrapped ids.

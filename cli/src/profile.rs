@@ -27,6 +27,7 @@ pub(crate) struct Settings {
     pub(crate) url: String,
     pub(crate) token: Option<String>,
     pub(crate) output: Output,
+    pub(crate) timeout: Option<u32>,
 }
 
 /// One profile. A token is no part of it: logins are kept by address.
@@ -38,7 +39,7 @@ struct Profile {
 }
 
 /// Reads the profile, when one is named, and fills up what nothing else says.
-pub(crate) fn settle(Global { url, token, output, profile }: Global) -> Result<Settings, Failure> {
+pub(crate) fn settle(Global { url, token, output, profile, timeout }: Global) -> Result<Settings, Failure> {
     // A variable that is set to nothing says nothing.
     let said = |text: &String| !text.is_empty();
     let profile = profile.filter(said).map(|name| read(&name)).transpose()?.unwrap_or_default();
@@ -46,6 +47,7 @@ pub(crate) fn settle(Global { url, token, output, profile }: Global) -> Result<S
         url: url.filter(said).or(profile.url).unwrap_or_else(|| URL_DEFAULT.to_owned()),
         token: token.filter(said),
         output: output.or(profile.output).unwrap_or(Output::Table),
+        timeout,
     })
 }
 

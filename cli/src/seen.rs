@@ -2,7 +2,9 @@
 //! every word is a text, every field may be missing, and what is printed for programs is the document as it came.
 
 mod explained;
+mod figures;
 mod jobs;
+mod letters;
 mod listings;
 mod plans;
 mod sagas;
@@ -13,11 +15,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwn
 use serde_json::Value;
 
 pub(crate) use self::{
-    explained::{Act, Circuit, Domain, Explanation, Flow, OpenStep},
+    explained::{Act, Circuit, Domain, Explanation, Flow, OpenStep, Queue},
+    figures::{Counts, Processes, Way},
     jobs::{Item, Job, JobView, Preview},
-    listings::{Definition, Definitions, Letter, Migration, Pause, PauseView, SignalEffect, Week},
+    letters::Letter,
+    listings::{Definition, Definitions, Migration, Pause, PauseView, Quarantined, SignalEffect, Week},
     plans::{Command, Left, Plan, Plans, Total},
-    sagas::{Cause, Record, SagaPause, Step, Tree, View},
+    sagas::{Cause, Record, SagaPause, Step, Summary, Tree, View},
 };
 
 /// A document as it came, and what is known of it here.
@@ -75,6 +79,9 @@ mod tests {
         });
         let told: Told<View> = serde_json::from_value(document.clone()).unwrap();
         assert_eq!(serde_json::to_value(&told).unwrap(), document);
-        assert_eq!((told.summary.status.as_str(), told.steps[0].status.as_str(), told.head), ("hibernating", "at_sea", 7));
+        assert_eq!(
+            (told.summary.status.as_str(), told.steps[0].status.as_str(), told.head),
+            ("hibernating", "at_sea", 7)
+        );
     }
 }

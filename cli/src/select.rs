@@ -1,5 +1,5 @@
-//! Which items a command is about: ids from the command line or, with `-`, from stdin; and the question before many
-//! of them are changed.
+//! Which items a command is about: ids from the command line or, with `-`, from stdin, or what a query finds; and the question
+//! before many of them are changed.
 
 use std::{
     collections::HashSet,
@@ -8,7 +8,15 @@ use std::{
     str::FromStr,
 };
 
-use crate::failure::Failure;
+use chrono::{DateTime, Utc};
+use contract::{SagaId, orchestrator_api::SagaQuery};
+use serde::Deserialize;
+
+use crate::{
+    args::Selection,
+    call::Call,
+    failure::{Exit, Failure},
+};
 
 /// The most ids of one call: a longer list is more likely a mistake than a wish.
 const IDS_MAX: usize = 10_000;
@@ -22,6 +30,35 @@ pub(crate) struct Selected<I> {
     pub(crate) ids: Vec<I>,
     /// True when stdin was read for them, so that it cannot be asked for consent any more.
     pub(crate) from_stdin: bool,
+}
+
+/// One line of a listing: only its id is read.
+#[derive(Deserialize)]
+struct Found {
+    id: SagaId,
+}
+
+/// The sagas that are selected, by their ids or by a query.
+pub(crate) async fn sagas(call: &Call, selection: &Selection) -> Result<Selected<SagaId>, Failure> {
+    let Some(query) = &selection.query else { return select(&selection.ids) };
+    let query = self::query(query, call.now)?;
+    if query.terms.is_empty() {
+        return Err(Failure::usage("--query: a query without a term would select every saga; nothing was done"));
+    }
+    let (found, more) = call.client.list::<Found>("/sagas", &query.parameters(), IDS_MAX).await?;
+    if more {
+        let jobs = "a job acts on more: see `sagactl jobs create`";
+        return Err(Failure::usage(format!("--query selects more than {IDS_MAX} sagas; {jobs}; nothing was done")));
+    }
+    if found.is_empty() {
+        return Err(Failure::new(Exit::NotFound, "no saga matches; nothing was done"));
+    }
+    Ok(Selected { ids: found.into_iter().map(|saga| saga.id).collect(), from_stdin: false })
+}
+
+/// Reads the text of `--query`.
+pub(crate) fn query(text: &str, now: DateTime<Utc>) -> Result<SagaQuery, Failure> {
+    SagaQuery::read(text, now).map_err(|error| Failure::usage(format!("--query: {error}")))
 }
 
 /// Reads ids; every wrong one is named before anything is done.
@@ -94,8 +131,6 @@ pub(crate) fn confirm(verb: &str, what: &str, count: usize, from_stdin: bool, ye
 
 #[cfg(test)]
 mod tests {
-    use contract::SagaId;
-
     use super::*;
 
     #[test]

@@ -106,7 +106,8 @@ fn stages(steps: &[Step]) -> Vec<Vec<&Step>> {
     let mut stages: Vec<Vec<&Step>> = Vec::new();
     // Steps come in an order in which each stands behind what it waits for; one that did not would start a stage.
     for step in steps {
-        let depth = step.after.iter().filter_map(|name| depths.get(name.as_str())).max().map_or(0, |deepest| deepest + 1);
+        let depth =
+            step.after.iter().filter_map(|name| depths.get(name.as_str())).max().map_or(0, |deepest| deepest + 1);
         depths.insert(&step.name, depth);
         if stages.len() <= depth {
             stages.resize_with(depth + 1, Vec::new);

@@ -19,6 +19,9 @@ pub(crate) struct Global {
     /// A profile of sagactl.toml, for what neither a flag nor the environment says
     #[arg(long, global = true, env = "SAGACTL_PROFILE", hide_env_values = true, value_name = "NAME")]
     pub(crate) profile: Option<String>,
+    /// The longest time for the whole command, in seconds; without end when absent
+    #[arg(long, global = true, value_name = "SECONDS")]
+    pub(crate) timeout: Option<u32>,
 }
 
 /// The shapes of the output.

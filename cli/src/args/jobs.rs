@@ -121,6 +121,9 @@ pub(crate) struct JobCreate {
     pub(crate) to: Option<u32>,
     #[command(flatten)]
     pub(crate) filter: Filters,
+    /// All conditions in the words of the dashboard's query bar, such as 'status:needs_attention age>1h'
+    #[arg(short, long, conflicts_with = "Filters")]
+    pub(crate) query: Option<String>,
     #[command(flatten)]
     pub(crate) rate: JobRate,
     #[command(flatten)]

@@ -11,6 +11,9 @@ use super::{LIST_LIMIT_DEFAULT, parse_status};
 pub(crate) struct List {
     #[command(flatten)]
     pub(crate) filter: Filters,
+    /// All conditions in the words of the dashboard's query bar, such as 'status:needs_attention age>1h'
+    #[arg(short, long, conflicts_with_all = ["Filters", "by_hold"])]
+    pub(crate) query: Option<String>,
     /// List what lapses first, in place of the newest; only sagas that hold something
     #[arg(long)]
     pub(crate) by_hold: bool,

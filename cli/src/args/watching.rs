@@ -1,8 +1,8 @@
-//! The flags of `sagactl watch` and `wait`.
+//! The flags of `sagactl watch`.
 
 use clap::Args;
 
-use super::{Ids, One};
+use super::One;
 
 #[derive(Debug, Args)]
 pub(crate) struct Watch {
@@ -11,13 +11,4 @@ pub(crate) struct Watch {
     /// End with 1 when the saga has ended otherwise than completed
     #[arg(long)]
     pub(crate) exit_status: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Wait {
-    #[command(flatten)]
-    pub(crate) selection: Ids,
-    /// The longest wait, in seconds; without end when absent
-    #[arg(long, value_name = "SECONDS")]
-    pub(crate) timeout: Option<u32>,
 }

@@ -2,17 +2,15 @@
 //! operator action on one saga or many.
 
 use contract::{
-    SagaId,
     orchestrator_api::{ActionRequest, REASON_BYTES_MAX},
     saga::Action,
 };
 use serde_json::Value;
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     args::{Act, Edit, Migrate, Output, Pause, Resolve, Retry, Skip, Timer},
-    client::Client,
-    commands::{bulk, plan},
+    call::Call,
+    commands::{bulk, plan, watch},
     failure::Failure,
     output,
     seen::{Told, View},
@@ -22,144 +20,84 @@ use crate::{
 /// The shortest reason, in bytes, that can still say something.
 const REASON_BYTES_MIN: usize = 3;
 
-pub(crate) async fn retry(
-    client: &Client,
-    retry: Retry,
-    output: Output,
-    interrupted: &CancellationToken,
-) -> Result<(), Failure> {
-    run(client, Action::Retry { step: retry.step }, &retry.act, output, interrupted).await
+pub(crate) async fn retry(call: &Call, retry: Retry) -> Result<(), Failure> {
+    run(call, Action::Retry { step: retry.step }, &retry.act).await
 }
 
-pub(crate) async fn cancel(
-    client: &Client,
-    act: Act,
-    output: Output,
-    interrupted: &CancellationToken,
-) -> Result<(), Failure> {
-    run(client, Action::Cancel {}, &act, output, interrupted).await
+pub(crate) async fn cancel(call: &Call, act: Act) -> Result<(), Failure> {
+    run(call, Action::Cancel {}, &act).await
 }
 
-pub(crate) async fn skip(
-    client: &Client,
-    skip: Skip,
-    output: Output,
-    interrupted: &CancellationToken,
-) -> Result<(), Failure> {
+pub(crate) async fn skip(call: &Call, skip: Skip) -> Result<(), Failure> {
     let Skip { act, step, reply, force } = skip;
-    run(client, Action::Skip { step, reply, force }, &act, output, interrupted).await
+    run(call, Action::Skip { step, reply, force }, &act).await
 }
 
-pub(crate) async fn edit(
-    client: &Client,
-    edit: Edit,
-    output: Output,
-    interrupted: &CancellationToken,
-) -> Result<(), Failure> {
+pub(crate) async fn edit(call: &Call, edit: Edit) -> Result<(), Failure> {
     let Edit { act, step, patch } = edit;
     if act.if_head.is_none() && !act.dry_run {
         let message = "an edit takes effect on the saga that was looked at: --dry-run shows the --if-head to give";
         return Err(Failure::usage(format!("{message}; nothing was done")));
     }
-    run(client, Action::Edit { step, patch }, &act, output, interrupted).await
+    run(call, Action::Edit { step, patch }, &act).await
 }
 
-pub(crate) async fn resolve(
-    client: &Client,
-    resolve: Resolve,
-    output: Output,
-    interrupted: &CancellationToken,
-) -> Result<(), Failure> {
+pub(crate) async fn resolve(call: &Call, resolve: Resolve) -> Result<(), Failure> {
     let Resolve { act, step, evidence } = resolve;
-    run(client, Action::Resolve { step, evidence }, &act, output, interrupted).await
+    run(call, Action::Resolve { step, evidence }, &act).await
 }
 
-pub(crate) async fn timer(
-    client: &Client,
-    timer: Timer,
-    output: Output,
-    interrupted: &CancellationToken,
-) -> Result<(), Failure> {
+pub(crate) async fn timer(call: &Call, timer: Timer) -> Result<(), Failure> {
     let (action, act) = match timer {
         Timer::Fire { act, step } => (Action::FireTimer { step }, act),
         Timer::Reschedule { act, step, at } => (Action::RescheduleTimer { step, at }, act),
     };
-    run(client, action, &act, output, interrupted).await
+    run(call, action, &act).await
 }
 
-pub(crate) async fn migrate(
-    client: &Client,
-    Migrate { act, to }: Migrate,
-    output: Output,
-    interrupted: &CancellationToken,
-) -> Result<(), Failure> {
-    run(client, Action::Migrate { version: to }, &act, output, interrupted).await
+pub(crate) async fn migrate(call: &Call, Migrate { act, to }: Migrate) -> Result<(), Failure> {
+    run(call, Action::Migrate { version: to }, &act).await
 }
 
-pub(crate) async fn abandon(
-    client: &Client,
-    act: Act,
-    output: Output,
-    interrupted: &CancellationToken,
-) -> Result<(), Failure> {
-    run(client, Action::Abandon {}, &act, output, interrupted).await
+pub(crate) async fn abandon(call: &Call, act: Act) -> Result<(), Failure> {
+    run(call, Action::Abandon {}, &act).await
 }
 
-pub(crate) async fn pause(
-    client: &Client,
-    pause: Pause,
-    output: Output,
-    interrupted: &CancellationToken,
-) -> Result<(), Failure> {
-    run(client, pause.rules.action(), &pause.act, output, interrupted).await
+pub(crate) async fn pause(call: &Call, pause: Pause) -> Result<(), Failure> {
+    run(call, pause.rules.action(), &pause.act).await
 }
 
-pub(crate) async fn resume(
-    client: &Client,
-    act: Act,
-    output: Output,
-    interrupted: &CancellationToken,
-) -> Result<(), Failure> {
-    run(client, Action::Resume {}, &act, output, interrupted).await
+pub(crate) async fn resume(call: &Call, act: Act) -> Result<(), Failure> {
+    run(call, Action::Resume {}, &act).await
 }
 
-async fn run(
-    client: &Client,
-    action: Action,
-    act: &Act,
-    output: Output,
-    interrupted: &CancellationToken,
-) -> Result<(), Failure> {
+async fn run(call: &Call, action: Action, act: &Act) -> Result<(), Failure> {
     let reason = reason(&act.consent.reason)?;
-    let selected = select::select::<SagaId>(&act.selection.ids)?;
+    let selected = select::sagas(call, &act.selection).await?;
     if act.dry_run {
-        return plan::print(client, action, selected.ids, output).await;
+        return plan::print(&call.client, action, selected.ids, call.output).await;
     }
     let count = selected.ids.len();
-    select::confirm(action.as_str(), "sagas", count, selected.from_stdin, act.consent.yes)?;
-    let request = ActionRequest { action, reason, request_id: None, if_head: act.if_head };
-    let mut report = bulk::Report::default();
-    for (index, id) in selected.ids.into_iter().enumerate() {
-        // What has been sent is always waited for: an interruption must not leave it unsaid.
-        if interrupted.is_cancelled() {
-            report.stopped_with(count - index);
-            break;
-        }
-        let answer = client.post::<Told<View>>(&format!("/sagas/{id}/actions"), &request).await;
-        report.add(id, answer);
-        report.tell_progress(count);
-        if report.login_failed() {
-            report.stopped_with(count - index - 1);
-            break;
-        }
+    if count > 1 && act.request_id.is_some() {
+        return Err(Failure::usage("--request-id names the request for one saga; nothing was done"));
     }
+    select::confirm(action.as_str(), "sagas", count, selected.from_stdin, act.consent.yes)?;
+    let mut report = bulk::each(&selected.ids, act.pace, &call.stops, async |place, id| {
+        let request_id = act.request_id.unwrap_or_else(|| call.request_at(place));
+        let (action, reason) = (action.clone(), reason.clone());
+        let request = ActionRequest { action, reason, request_id: Some(request_id), if_head: act.if_head };
+        call.client.post_named::<Told<View>>(&format!("/sagas/{id}/actions"), &request, request_id).await
+    })
+    .await;
+    let waited = if act.wait { watch::until_ended(call, &mut report.done).await } else { Ok(()) };
     // What failed is told even when nobody reads what worked.
-    let printed = print(&report.done, output);
+    let printed = print(&report.done, call.output);
     report.end()?;
-    printed
+    waited.and(printed)
 }
 
-fn print(done: &[Told<View>], output: Output) -> Result<(), Failure> {
+/// Prints the sagas that took an act.
+pub(crate) fn print(done: &[Told<View>], output: Output) -> Result<(), Failure> {
     match output {
         Output::Table if done.is_empty() => Ok(()),
         Output::Table => {

@@ -2,10 +2,10 @@
 
 use contract::SagaId;
 use serde::Serialize;
-use tokio_util::sync::CancellationToken;
 
 use crate::{
-    args::{Consent, Letters, Output},
+    args::{Consent, Letters, Output, Pace},
+    call::Call,
     client::Client,
     commands::{act, bulk},
     failure::Failure,
@@ -31,8 +31,14 @@ pub(crate) async fn list(
         saga.map(str::parse).transpose().map_err(|error| Failure::usage(format!("--saga: {error}")))?;
     let query: Vec<_> = saga.iter().map(|id| ("saga_id", id.to_string())).collect();
     let wanted = if limit == 0 { usize::MAX } else { limit as usize };
-    let (mut letters, more) = client.list::<Told<Letter>>("/dead-letters", &query, wanted).await?;
-    letters.retain(|letter| !waiting || letter.redriven_at.is_none());
+    // Those that wait may stand behind many that were sent again.
+    let looked_at = if waiting { usize::MAX } else { wanted };
+    let (mut letters, mut more) = client.list::<Told<Letter>>("/dead-letters", &query, looked_at).await?;
+    if waiting {
+        letters.retain(|letter| letter.redriven_at.is_none());
+        more = letters.len() > wanted;
+        letters.truncate(wanted);
+    }
     match output {
         Output::Table if letters.is_empty() => output::note("no dead letters"),
         _ => print(&letters, output)?,
@@ -43,33 +49,18 @@ pub(crate) async fn list(
     Ok(())
 }
 
-pub(crate) async fn redrive(
-    client: &Client,
-    selection: &Letters,
-    consent: &Consent,
-    output: Output,
-    interrupted: &CancellationToken,
-) -> Result<(), Failure> {
+/// Sends letters again. Each is sent once: one whose answer was lost is refused when it comes again.
+pub(crate) async fn redrive(call: &Call, selection: &Letters, consent: &Consent, pace: Pace) -> Result<(), Failure> {
     let reason = act::reason(&consent.reason)?;
     let selected = select::select::<i64>(&selection.ids)?;
-    let count = selected.ids.len();
-    select::confirm("redrive", "dead letters", count, selected.from_stdin, consent.yes)?;
-    let mut report = bulk::Report::default();
-    for (index, id) in selected.ids.into_iter().enumerate() {
-        if interrupted.is_cancelled() {
-            report.stopped_with(count - index);
-            break;
-        }
+    select::confirm("redrive", "dead letters", selected.ids.len(), selected.from_stdin, consent.yes)?;
+    let report = bulk::each(&selected.ids, pace, &call.stops, async |_, id| {
         let path = format!("/dead-letters/{id}/redrive");
-        report.add(id, client.post::<Told<Letter>>(&path, &Redrive { reason: &reason }).await);
-        report.tell_progress(count);
-        if report.login_failed() {
-            report.stopped_with(count - index - 1);
-            break;
-        }
-    }
+        call.client.post::<Told<Letter>>(&path, &Redrive { reason: &reason }).await
+    })
+    .await;
     // What failed is told even when nobody reads what worked.
-    let printed = print(&report.done, output);
+    let printed = print(&report.done, call.output);
     report.end()?;
     printed
 }

@@ -52,12 +52,8 @@ fn section(text: &mut String, title: &str, lines: impl Iterator<Item = String>) 
 fn step(step: &OpenStep) -> String {
     let direction = if step.op == "action" { String::new() } else { format!(", {}", words(&step.op)) };
     let most = step.attempts_max.map_or_else(String::new, |most| format!(" of {most}"));
-    let mut text = format!(
-        "{} ({}{direction}): attempt {}{most}",
-        printable(&step.name),
-        printable(&step.route),
-        step.attempts
-    );
+    let mut text =
+        format!("{} ({}{direction}): attempt {}{most}", printable(&step.name), printable(&step.route), step.attempts);
     text.extend(step.sent_at.map(|at| format!(", sent {}", time(at))));
     text.extend(step.command_is.as_deref().map(place));
     text.extend(step.reply_by.map(|at| format!(", reply due {}", time(at))));

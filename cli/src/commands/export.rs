@@ -1,10 +1,10 @@
 //! `sagactl export` and `exports`: history in the form in which it leaves the journal.
 
-use contract::SagaId;
 use serde_json::value::RawValue;
 
 use crate::{
-    args::{Ids, Output},
+    args::{Output, Selection},
+    call::Call,
     client::Client,
     commands::bulk,
     failure::Failure,
@@ -14,10 +14,10 @@ use crate::{
 };
 
 /// Prints sagas, a line each, as the server wrote them.
-pub(crate) async fn sagas(client: &Client, ids: &Ids) -> Result<(), Failure> {
+pub(crate) async fn sagas(call: &Call, selection: &Selection) -> Result<(), Failure> {
     let mut report = bulk::Report::default();
-    for id in select::select::<SagaId>(&ids.ids)?.ids {
-        let line: Result<Box<RawValue>, Failure> = client.get(&format!("/sagas/{id}/export"), &[]).await;
+    for id in select::sagas(call, selection).await?.ids {
+        let line: Result<Box<RawValue>, Failure> = call.client.get(&format!("/sagas/{id}/export"), &[]).await;
         if let Ok(line) = &line {
             output::print_line(line.get())?;
         }

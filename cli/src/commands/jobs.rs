@@ -1,6 +1,5 @@
 //! `sagactl jobs`: one act on many sagas, which the server carries out while nobody watches.
 
-use chrono::{DateTime, Utc};
 use contract::{
     JobId,
     orchestrator_api::{AfterCanary, Canary, JOB_SAGAS_MAX, JobPreviewRequest, JobRequest, JobRerun},
@@ -10,6 +9,7 @@ use serde_json::json;
 
 use crate::{
     args::{JobAct, JobCreate, JobRate, Jobs, Output},
+    call::Call,
     client::Client,
     commands::{act, list},
     failure::{Exit, Failure},
@@ -20,9 +20,10 @@ use crate::{
 };
 
 /// Runs the command.
-pub(crate) async fn run(client: &Client, jobs: Jobs, output: Output, now: DateTime<Utc>) -> Result<(), Failure> {
+pub(crate) async fn run(call: &Call, jobs: Jobs) -> Result<(), Failure> {
+    let (client, output) = (&call.client, call.output);
     match jobs {
-        Jobs::Create(create) => make(client, *create, output, now).await,
+        Jobs::Create(create) => make(call, *create).await,
         Jobs::List { limit } => {
             let wanted = if limit == 0 { usize::MAX } else { limit as usize };
             let (jobs, more) = client.list::<Told<Job>>("/jobs", &[], wanted).await?;
@@ -41,26 +42,33 @@ pub(crate) async fn run(client: &Client, jobs: Jobs, output: Output, now: DateTi
         Jobs::Resume { id, reason } => change(client, id, "resume", &reason, output).await,
         Jobs::Abort { id, reason } => change(client, id, "abort", &reason, output).await,
         Jobs::Rerun { id, reason, rate } => {
-            let (pace, canary, request_id) = (rate.pace, canary(&rate), rate.request_id);
-            let request = JobRerun { reason: act::reason(&reason)?, pace, canary, request_id };
-            let job: Told<Job> = client.post(&format!("/jobs/{id}/rerun"), &request).await?;
+            let (pace, canary, name) = (rate.pace, canary(&rate), rate.request_id.unwrap_or(call.request));
+            let request = JobRerun { reason: act::reason(&reason)?, pace, canary, request_id: Some(name) };
+            let job: Told<Job> = client.post_named(&format!("/jobs/{id}/rerun"), &request, name).await?;
             print(&[job], output)
         }
     }
 }
 
-async fn make(client: &Client, create: JobCreate, output: Output, now: DateTime<Utc>) -> Result<(), Failure> {
+async fn make(call: &Call, create: JobCreate) -> Result<(), Failure> {
+    let (client, output) = (&call.client, call.output);
     let action = action(&create)?;
     let reason = act::reason(&create.consent.reason)?;
-    let filter = list::filter(&create.filter, now)?;
+    let filter = match &create.query {
+        Some(query) => select::query(query, call.now)?
+            .into_filter()
+            .map_err(|error| Failure::usage(format!("--query: {error}")))?,
+        None => list::filter(&create.filter, call.now)?,
+    };
     let preview: Told<Preview> = client.ask("/jobs/preview", &JobPreviewRequest { filter: filter.clone() }).await?;
     if create.dry_run {
         return print_preview(&preview, output);
     }
     let count = usize::try_from(preview.sagas).unwrap_or(usize::MAX);
     select::confirm(action.as_str(), "sagas", count, false, create.consent.yes)?;
-    let (pace, canary, request_id) = (create.rate.pace, canary(&create.rate), create.rate.request_id);
-    let job: Told<Job> = client.post("/jobs", &JobRequest { action, filter, reason, pace, canary, request_id }).await?;
+    let (pace, canary, name) = (create.rate.pace, canary(&create.rate), create.rate.request_id.unwrap_or(call.request));
+    let request = JobRequest { action, filter, reason, pace, canary, request_id: Some(name) };
+    let job: Told<Job> = client.post_named("/jobs", &request, name).await?;
     print(&[job], output)
 }
 
@@ -130,21 +138,26 @@ async fn watch(client: &Client, id: JobId, output: Output) -> Result<(), Failure
         return Err(Failure::usage("a stream is not one document: use -o jsonl"));
     }
     let mut seen = None;
-    live::follow(client, &format!("/jobs/{id}/events"), |event| {
-        if !["progress", "end"].contains(&event.event.as_str()) {
-            // Newer servers may say more.
-            return Ok(Wants::More);
-        }
-        let view: Told<JobView> = live::data(event)?;
-        match output {
-            Output::Jsonl => output::print_json_line(&view)?,
-            Output::Ids => output::print_line(&output::printable(&view.job.id))?,
-            Output::Table | Output::Json | Output::Yaml => output::print_line(&progress(&view.job))?,
-        }
-        let rests = view.job.state != "running";
-        seen = Some((view.job.sagas, view.job.done));
-        Ok(if rests { Wants::NoMore } else { Wants::More })
-    })
+    live::follow(
+        client,
+        &format!("/jobs/{id}/events"),
+        |event| {
+            if !["progress", "end"].contains(&event.event.as_str()) {
+                // Newer servers may say more.
+                return Ok(Wants::More);
+            }
+            let view: Told<JobView> = live::data(event)?;
+            match output {
+                Output::Jsonl => output::print_json_line(&view)?,
+                Output::Ids => output::print_line(&output::printable(&view.job.id))?,
+                Output::Table | Output::Json | Output::Yaml => output::print_line(&progress(&view.job))?,
+            }
+            let rests = view.job.state != "running";
+            seen = Some((view.job.sagas, view.job.done));
+            Ok(if rests { Wants::NoMore } else { Wants::More })
+        },
+        output::note,
+    )
     .await?;
     match seen {
         Some((sagas, done)) if done < sagas => {

@@ -8,13 +8,16 @@ use crate::{
     args::{Filters, List, Output},
     client::Client,
     failure::Failure,
-    output,
+    output, select,
 };
 
 /// Runs the command.
 pub(crate) async fn run(client: &Client, list: List, output: Output, now: DateTime<Utc>) -> Result<(), Failure> {
     let limit = if list.limit == 0 { usize::MAX } else { list.limit as usize };
-    let mut conditions = filter(&list.filter, now)?.parameters();
+    let mut conditions = match &list.query {
+        Some(query) => select::query(query, now)?.parameters(),
+        None => filter(&list.filter, now)?.parameters(),
+    };
     conditions.extend(list.by_hold.then(|| ("sort", "holds_until".to_owned())));
     let mut kept: Vec<Value> = Vec::new();
     let mut printed = 0_usize;

@@ -11,6 +11,7 @@ use crate::{
     failure::{Exit, Failure},
     output,
     session::Store,
+    stops::Stops,
 };
 
 /// The longest password read from stdin, in bytes: what the door accepts, with room for the line's end.
@@ -24,7 +25,7 @@ pub(crate) async fn login(client: &Client, login: args::Login) -> Result<(), Fai
     store.lock()?.save(client.base(), session)?;
     output::note(&format!("logged in at {}", client.base()));
     // A client's login is a login, but sagactl can do nothing with it: better said now than at the first command.
-    let probe = Client::new(client.base(), Some(&token))?;
+    let probe = Client::new(client.base(), Some(&token), Stops::default())?;
     match probe.get::<Page<IgnoredAny>>("/sagas", &[("page_size", "1".to_owned())]).await {
         Err(failure) if failure.exit == Exit::Auth => {
             Err(Failure::new(Exit::Auth, format!("this account cannot operate: {failure}")))

@@ -63,7 +63,9 @@ fn table(views: &[Told<PauseView>]) -> String {
 
 fn print(pause: &Told<Pause>, output: Output) -> Result<(), Failure> {
     match output {
-        Output::Table => output::print_line(&format!("{} since {}", printable(&pause.scope), output::time(pause.since))),
+        Output::Table => {
+            output::print_line(&format!("{} since {}", printable(&pause.scope), output::time(pause.since)))
+        }
         Output::Json | Output::Yaml => output::print_document(pause, output),
         Output::Jsonl => output::print_json_line(pause),
         Output::Ids => output::print_line(&printable(&pause.scope)),

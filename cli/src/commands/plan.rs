@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::{
     args::{self, Output},
+    call::Call,
     client::Client,
     commands::bulk,
     failure::{Exit, Failure},
@@ -19,7 +20,7 @@ use crate::{
     select,
 };
 
-pub(crate) async fn run(client: &Client, plan: args::Plan, output: Output) -> Result<(), Failure> {
+pub(crate) async fn run(call: &Call, plan: args::Plan) -> Result<(), Failure> {
     let (action, selection) = match plan {
         args::Plan::Retry { selection, step } => (Action::Retry { step }, selection),
         args::Plan::Cancel { selection } => (Action::Cancel {}, selection),
@@ -27,7 +28,7 @@ pub(crate) async fn run(client: &Client, plan: args::Plan, output: Output) -> Re
         args::Plan::Migrate { selection, to } => (Action::Migrate { version: to }, selection),
         args::Plan::Abandon { selection } => (Action::Abandon {}, selection),
     };
-    print(client, action, select::select(&selection.ids)?.ids, output).await
+    print(&call.client, action, select::sagas(call, &selection).await?.ids, call.output).await
 }
 
 /// Prints the plans; an action that would be refused ends as the action itself would.

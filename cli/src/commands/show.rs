@@ -1,10 +1,8 @@
 //! `sagactl show`: one saga, or several, as they stand.
 
-use contract::SagaId;
-
 use crate::{
-    args::{Ids, Output},
-    client::Client,
+    args::{Output, Selection},
+    call::Call,
     commands::bulk,
     failure::Failure,
     output,
@@ -13,13 +11,14 @@ use crate::{
 };
 
 /// Runs the command.
-pub(crate) async fn run(client: &Client, ids: &Ids, output: Output) -> Result<(), Failure> {
-    let selected = select::select::<SagaId>(&ids.ids)?;
+pub(crate) async fn run(call: &Call, selection: &Selection) -> Result<(), Failure> {
+    let output = call.output;
+    let selected = select::sagas(call, selection).await?;
     // One saga asked for by name is one document; a selection is a list, however short.
-    let single = selected.ids.len() == 1 && !selected.from_stdin;
+    let single = selected.ids.len() == 1 && !selected.from_stdin && selection.query.is_none();
     let mut report = bulk::Report::default();
     for id in selected.ids {
-        let view = client.get::<Told<View>>(&format!("/sagas/{id}"), &[]).await;
+        let view = call.client.get::<Told<View>>(&format!("/sagas/{id}"), &[]).await;
         if single {
             return print(&view?, output);
         }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::{
     args::{One, Output, Signal},
+    call::Call,
     client::Client,
     failure::Failure,
     output,
@@ -17,13 +18,14 @@ fn saga(text: &str) -> Result<SagaId, Failure> {
 }
 
 /// Sends a signal. Its own id, unless one is given, is the time at which it is sent.
-pub(crate) async fn signal(client: &Client, signal: Signal, output: Output, now: DateTime<Utc>) -> Result<(), Failure> {
+pub(crate) async fn signal(call: &Call, signal: Signal) -> Result<(), Failure> {
+    let output = call.output;
     let Signal { id, name, payload, signal_id } = signal;
     let saga = saga(&id)?;
-    let own = || format!("sagactl-{}", now.timestamp_micros()).parse();
+    let own = || format!("sagactl-{}", call.now.timestamp_micros()).parse();
     let id = signal_id.map_or_else(own, Ok).map_err(|error| Failure::usage(error.to_string()))?;
     let request = SignalRequest { id, payload, only_here: false };
-    let effect = client.post::<Told<SignalEffect>>(&format!("/sagas/{saga}/signals/{name}"), &request).await?;
+    let effect = call.client.post::<Told<SignalEffect>>(&format!("/sagas/{saga}/signals/{name}"), &request).await?;
     match output {
         Output::Table => output::print_line(&output::printable(&match effect.effect.as_str() {
             "woke" => format!("woke {}", effect.step),
@@ -74,7 +76,8 @@ fn timers_of(view: &View) -> Vec<Timer> {
             Some(work) => words(work),
             None => "wait".to_owned(),
         };
-        let step_at = |timer: &str, at| Timer { timer: timer.to_owned(), step: Some(output::printable(&step.name)), at };
+        let step_at =
+            |timer: &str, at| Timer { timer: timer.to_owned(), step: Some(output::printable(&step.name)), at };
         timers.extend(step.wake_at.map(|at| step_at(&waits, at)));
         timers.extend(step.valid_until.map(|at| step_at("hold lapses", at)));
         timers.extend(step.retry_at.map(|at| step_at("retry", at)));

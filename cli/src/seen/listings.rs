@@ -5,16 +5,14 @@ use serde::Deserialize;
 
 use super::{Told, sagas::Summary};
 
-/// A message that no part could handle.
+/// A saga that is left alone.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct Letter {
-    pub(crate) id: i64,
-    pub(crate) saga_id: Option<String>,
-    pub(crate) queue: String,
-    pub(crate) reason: String,
-    pub(crate) received_at: DateTime<Utc>,
-    pub(crate) redriven_at: Option<DateTime<Utc>>,
+pub(crate) struct Quarantined {
+    pub(crate) saga_id: String,
+    pub(crate) code: String,
+    pub(crate) detail: String,
+    pub(crate) since: DateTime<Utc>,
 }
 
 /// The definitions that an orchestrator can carry out.

@@ -5,7 +5,7 @@ use contract::saga::FieldChange;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Letter, Told};
+use super::{Told, letters::Letter};
 
 /// One line of a listing.
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -16,5 +16,6 @@ mod login;
 mod newer;
 mod people;
 mod planning;
+mod quarantine;
 mod reading;
 mod watching;

@@ -73,6 +73,7 @@ async fn what_a_newer_server_adds_passes_through_every_reading_verb() {
     let mut obstructed = saga();
     obstructed["obstacles"] = json!(["ice"]);
     let item = json!({ "place": 0, "saga_id": id, "outcome": "thawed", "tide": "low" });
+    let left_alone = json!({ "saga_id": id, "code": "saga_frozen", "detail": "ice", "since": at, "tide": "low" });
     let week = json!({ "week": "20251117", "state": "frozen", "sagas": 1, "changed_at": at, "tide": "low" });
     let definition = json!({ "name": "cruise", "version": 1, "fingerprint": "f", "tide": "low", "findings": [],
         "steps": [{ "name": "hold-cabin", "kind": "floating", "work": "cruise", "after": [] }] });
@@ -81,7 +82,12 @@ async fn what_a_newer_server_adds_passes_through_every_reading_verb() {
         ("GET /sagas/ID", saga(), "show ID", vec!["hibernating", "(floating): at sea", "clock slow, holds share"]),
         ("GET /sagas/ID", saga(), "timers ID", vec!["deadline"]),
         ("GET /sagas/ID/tree", family.clone(), "tree ID", vec!["level 1", "hibernating"]),
-        ("GET /sagas/ID/explanation", explanation(), "explain ID", vec!["warming", "frozen", "ice drift", "wake up: hold-cabin, gently true"]),
+        (
+            "GET /sagas/ID/explanation",
+            explanation(),
+            "explain ID",
+            vec!["warming", "frozen", "ice drift", "wake up: hold-cabin, gently true"],
+        ),
         ("GET /sagas/ID/journal", page(record()), "journal ID", vec!["hibernating", "cabin_warmed cabin=7"]),
         ("POST /plans", plans(), "plan cancel ID", vec!["hibernating -> thawed", "in spring", "warming hold-cabin"]),
         ("GET /migrations", page(obstructed), "migrations cruise 2", vec!["hibernating", "ice"]),
@@ -91,6 +97,7 @@ async fn what_a_newer_server_adds_passes_through_every_reading_verb() {
         ("GET /jobs", page(job()), "jobs list", vec!["wake_up", "frozen"]),
         ("GET /jobs/JOB", job(), "jobs show JOB", vec!["wake_up", "frozen"]),
         ("GET /jobs/JOB/items", page(item), "jobs items JOB", vec!["thawed"]),
+        ("GET /quarantine", page(left_alone.clone()), "quarantine list", vec!["saga_frozen", "ice"]),
         ("GET /exports", page(week), "exports", vec!["frozen"]),
     ] {
         let named = |text: &str| text.replace("JOB", JOB).replace("ID", &id);
@@ -116,10 +123,12 @@ async fn what_a_newer_server_adds_passes_through_every_reading_verb() {
 async fn what_a_newer_server_streams_and_answers_to_acts_passes_through() {
     let door = Door::open().await;
     let id = saga_id(1).to_string();
-    let events = format!("id: 1\nevent: record\ndata: {}\n\nevent: thaw\ndata: 1\n\nevent: end\ndata: {{}}\n\n", record());
+    let events =
+        format!("id: 1\nevent: record\ndata: {}\n\nevent: thaw\ndata: 1\n\nevent: end\ndata: {{}}\n\n", record());
     door.script(&format!("GET /sagas/{id}/events"), vec![(200, json!(events))]);
     let watched = Sagactl::at(&door, &["watch", &id]).run().await;
-    let told = watched.stdout.contains("hold-cabin (floating): at sea") && watched.stdout.contains("saga is hibernating");
+    let told =
+        watched.stdout.contains("hold-cabin (floating): at sea") && watched.stdout.contains("saga is hibernating");
     assert!(watched.code == 0 && told, "{}{}", watched.stdout, watched.stderr);
     let lines = Sagactl::at(&door, &["watch", &id, "-o", "jsonl"]).run().await;
     assert_eq!(serde_json::from_str::<Value>(&lines.stdout).unwrap(), record());

@@ -151,6 +151,42 @@ async fn dead_letters_are_listed() {
 }
 
 #[tokio::test]
+async fn how_everything_does_is_printed_once_where_there_is_no_terminal() {
+    let door = Door::open().await;
+    let at = "2026-12-01T08:00:00Z";
+    let circuit = serde_json::json!({ "cause": "domain_silent", "since": at, "next_probe_at": at });
+    let counts = serde_json::json!({
+        "sagas": 4711, "quarantined": 0, "ages": [], "oldest_open": { "id": "saga_1", "created_at": at },
+        "groups": [{ "name": "order", "version": 1, "status": "completed", "sagas": 4709 },
+            { "name": "order", "version": 1, "status": "needs_attention", "sagas": 2 }],
+    });
+    let processes = serde_json::json!({ "orchestrators": [{}], "domains": [
+        { "route": "payment", "queue": { "messages": 7, "consumers": 1 }, "under_way": 2, "held_sagas": 5, "circuit": circuit },
+        { "route": "feed", "under_way": 0, "held_sagas": 0 },
+    ] });
+    door.script("GET /counts", vec![(200, counts.clone())]);
+    door.script("GET /processes", vec![(200, processes)]);
+    door.add(view(1, SagaStatus::NeedsAttention));
+    let ended = Sagactl::at(&door, &["top"]).run().await;
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    insta::assert_snapshot!("top", ended.stdout);
+    let json = Sagactl::at(&door, &["top", "-o", "json"]).run().await;
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&json.stdout).unwrap()["counts"], counts);
+}
+
+#[tokio::test]
+async fn a_list_is_asked_for_in_the_words_of_the_query_bar() {
+    let door = Door::open().await;
+    let ended =
+        Sagactl::at(&door, &["list", "--query", "status:running name:order sort:oldest", "-o", "ids"]).run().await;
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    assert_eq!(door.seen()[0].0, "GET /sagas?name=order&page_size=200&sort=oldest&status=running");
+    for wrong in [vec!["--query", "colour:red"], vec!["--query", "name:order", "--status", "running"]] {
+        assert_eq!(Sagactl::at(&door, &[&["list"], &wrong[..]].concat()).run().await.code, 2, "{wrong:?}");
+    }
+}
+
+#[tokio::test]
 async fn missing_things_and_missing_rights_have_their_own_exits() {
     let door = Door::open().await;
     let missing = saga_id(1).to_string();

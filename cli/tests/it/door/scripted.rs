@@ -24,9 +24,11 @@ impl Door {
 pub(super) async fn answer(State(door): State<Door>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let call = format!("{} {}", request.method(), path.strip_prefix("/ops/api").unwrap_or(path));
-    let scripted = door.inner().scripts.get_mut(&call).map(|answers| {
-        if answers.len() > 1 { answers.remove(0) } else { answers[0].clone() }
-    });
+    let scripted = door
+        .inner()
+        .scripts
+        .get_mut(&call)
+        .map(|answers| if answers.len() > 1 { answers.remove(0) } else { answers[0].clone() });
     let Some((status, document)) = scripted else { return next.run(request).await };
     let body = axum::body::to_bytes(request.into_body(), usize::MAX).await.unwrap();
     door.inner().seen.push((call, String::from_utf8(body.to_vec()).unwrap()));

@@ -1,0 +1,212 @@
+//! The page of `sagactl top`: its state, what a key or a look does to it, and how it is drawn.
+
+use ratatui::{
+    Frame,
+    layout::{Constraint, Layout, Rect},
+    text::{Line, Span},
+    widgets::{Row, Table, TableState},
+};
+
+use super::{Key, Palette};
+use crate::look::{Look, Rows};
+
+/// The keys, as the page's last line tells them.
+const KEYS: &str = "j k select   enter watch   r look again   q leave";
+
+/// The state of the page.
+#[derive(Default)]
+pub(crate) struct Overview {
+    look: Option<Look>,
+    /// The saga that is selected stays so while others come and go.
+    selected: Option<String>,
+    /// Why the last look failed.
+    trouble: Option<String>,
+}
+
+/// What the page wants to be done.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Wish {
+    Nothing,
+    LookNow,
+    Watch(String),
+    Leave,
+    EndInterrupted,
+}
+
+impl Overview {
+    pub(crate) fn looked(&mut self, look: Look) {
+        let gone = |id: &String| !look.needs_attention.iter().any(|saga| saga.id == *id);
+        if self.selected.as_ref().is_none_or(gone) {
+            self.selected = look.needs_attention.first().map(|saga| saga.id.clone());
+        }
+        (self.look, self.trouble) = (Some(look), None);
+    }
+
+    pub(crate) fn failed(&mut self, why: String) {
+        self.trouble = Some(why);
+    }
+
+    pub(crate) fn pressed(&mut self, key: Key) -> Wish {
+        match key {
+            Key::Down => self.step(1),
+            Key::Up => self.step(-1),
+            Key::Open => return self.selected.clone().map_or(Wish::Nothing, Wish::Watch),
+            Key::Again => return Wish::LookNow,
+            Key::Leave => return Wish::Leave,
+            Key::Interrupt => return Wish::EndInterrupted,
+            Key::Other => {}
+        }
+        Wish::Nothing
+    }
+
+    fn place(&self) -> Option<usize> {
+        let sagas = &self.look.as_ref()?.needs_attention;
+        sagas.iter().position(|saga| Some(&saga.id) == self.selected.as_ref())
+    }
+
+    fn step(&mut self, by: isize) {
+        let Some(look) = &self.look else { return };
+        let Some(place) = self.place().and_then(|place| place.checked_add_signed(by)) else { return };
+        if let Some(saga) = look.needs_attention.get(place) {
+            self.selected = Some(saga.id.clone());
+        }
+    }
+
+    pub(crate) fn draw(&self, frame: &mut Frame<'_>, palette: Palette, url: &str) {
+        let area = frame.area();
+        let [head, body, foot] =
+            Layout::vertical([Constraint::Length(1), Constraint::Min(0), Constraint::Length(1)]).areas(area);
+        let told = match (&self.trouble, &self.look) {
+            (Some(why), _) => Span::styled(why.clone(), palette.trouble()),
+            (None, Some(look)) => Span::raw(look.summary()),
+            (None, None) => Span::raw("looking"),
+        };
+        let title = Span::styled(format!("sagactl top {url}   "), palette.title());
+        frame.render_widget(Line::from(vec![title, told]), head);
+        frame.render_widget(Line::styled(KEYS, palette.quiet()), foot);
+        if let Some(look) = &self.look {
+            self.draw_look(look, frame, palette, body);
+        }
+    }
+
+    fn draw_look(&self, look: &Look, frame: &mut Frame<'_>, palette: Palette, area: Rect) {
+        let (counts, domains) = (look.counts(), look.domains());
+        // A title and a head above the rows, and an empty line below them.
+        let height =
+            |rows: &Rows| Constraint::Length(u16::try_from(rows.rows.len()).unwrap_or(u16::MAX).saturating_add(3));
+        let parts = [Constraint::Fill(2), height(&counts), Constraint::Fill(1), height(&domains)];
+        let [attention, by_status, errors, ways] = Layout::vertical(parts).areas(area);
+        let selected = self.place();
+        draw_rows(frame, palette, attention, "Needs attention", &look.needs_attention(), selected);
+        draw_rows(frame, palette, by_status, "Sagas", &counts, None);
+        draw_rows(frame, palette, errors, "Failures", &look.errors(), None);
+        draw_rows(frame, palette, ways, "Domains", &domains, None);
+    }
+}
+
+fn draw_rows(frame: &mut Frame<'_>, palette: Palette, area: Rect, title: &str, rows: &Rows, selected: Option<usize>) {
+    let [head, body] = Layout::vertical([Constraint::Length(1), Constraint::Min(0)]).areas(area);
+    let none = if rows.rows.is_empty() { ": none" } else { "" };
+    frame.render_widget(Line::styled(format!("{title}{none}"), palette.title()), head);
+    if rows.rows.is_empty() {
+        return;
+    }
+    let longest = |column: usize| {
+        let texts = rows.rows.iter().chain([&rows.head]).filter_map(|row| row.get(column));
+        texts.map(|text| text.chars().count()).max().unwrap_or_default()
+    };
+    let width = |column| Constraint::Length(u16::try_from(longest(column)).unwrap_or(u16::MAX));
+    let table = Table::new(rows.rows.iter().map(|row| Row::new(row.clone())), (0..rows.head.len()).map(width))
+        .header(Row::new(rows.head.clone()).style(palette.quiet()))
+        .column_spacing(2)
+        .row_highlight_style(palette.selected());
+    frame.render_stateful_widget(table, body, &mut TableState::new().with_selected(selected));
+}
+
+#[cfg(test)]
+mod tests {
+    use ratatui::{Terminal, backend::TestBackend};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn saga(number: u32) -> Value {
+        json!({
+            "id": format!("saga_{number:032x}"), "name": "order", "version": 1, "status": "needs_attention",
+            "error": "capture-payment/card_declined", "updated_at": "2026-12-01T08:00:02Z",
+        })
+    }
+
+    fn look(sagas: &[u32]) -> Look {
+        let at = "2026-12-01T08:00:00Z";
+        let told = |document: Value| serde_json::from_value(document).unwrap();
+        let group =
+            |status: &str, count: u32| json!({ "name": "order", "version": 1, "status": status, "sagas": count });
+        Look {
+            counts: serde_json::from_value(json!({
+                "sagas": 4711, "quarantined": 1, "oldest_open": { "id": "saga_1", "created_at": at },
+                "groups": [group("completed", 4700), group("needs_attention", 2), group("hibernating", 9),
+                    { "name": "booking", "version": 2, "status": "running", "sagas": 3 }],
+            }))
+            .unwrap(),
+            needs_attention: sagas.iter().map(|number| told(saga(*number))).collect(),
+            errors: vec![
+                serde_json::from_value(json!({
+                    "name": "order", "error": "capture-payment/card_declined", "code": "card_declined", "first_at": at,
+                    "last_at": at, "needing_attention": 2, "count": 12, "hours": [1, 2], "days": [3],
+                }))
+                .unwrap(),
+            ],
+            processes: serde_json::from_value(json!({
+                "orchestrators": [{}], "domains": [
+                    { "route": "payment", "queue": { "messages": 7, "consumers": 0 }, "under_way": 2, "held_sagas": 5,
+                      "circuit": { "cause": "domain_silent", "since": at, "next_probe_at": at } },
+                    { "route": "cruises", "under_way": 0, "held_sagas": 0 }],
+            }))
+            .unwrap(),
+        }
+    }
+
+    fn drawn(overview: &Overview, width: u16, height: u16) -> String {
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+        terminal.draw(|frame| overview.draw(frame, Palette::new(false), "http://door")).unwrap();
+        terminal.backend().to_string()
+    }
+
+    #[test]
+    fn the_page_shows_who_needs_a_person_first() {
+        let mut overview = Overview::default();
+        overview.looked(look(&[1, 2]));
+        insta::assert_snapshot!("overview", drawn(&overview, 140, 24));
+    }
+
+    #[test]
+    fn a_small_terminal_and_a_failed_look_are_no_trouble() {
+        let mut overview = Overview::default();
+        assert!(drawn(&overview, 80, 24).contains("looking"));
+        overview.looked(look(&[]));
+        overview.failed("cannot reach the gateway".to_owned());
+        let text = drawn(&overview, 80, 24);
+        assert!(text.contains("cannot reach the gateway") && text.contains("Needs attention: none"), "{text}");
+        drawn(&overview, 3, 2);
+    }
+
+    #[test]
+    fn the_selection_follows_its_saga_and_stops_at_both_ends() {
+        let id = |number: u32| format!("saga_{number:032x}");
+        let mut overview = Overview::default();
+        assert_eq!(overview.pressed(Key::Open), Wish::Nothing);
+        overview.looked(look(&[1, 2, 3]));
+        overview.pressed(Key::Up);
+        assert_eq!(overview.pressed(Key::Open), Wish::Watch(id(1)));
+        overview.pressed(Key::Down);
+        overview.looked(look(&[9, 1, 2, 3]));
+        assert_eq!(overview.pressed(Key::Open), Wish::Watch(id(2)));
+        overview.pressed(Key::Down);
+        overview.pressed(Key::Down);
+        assert_eq!(overview.pressed(Key::Open), Wish::Watch(id(3)));
+        overview.looked(look(&[9]));
+        assert_eq!(overview.pressed(Key::Open), Wish::Watch(id(9)));
+        assert_eq!((overview.pressed(Key::Leave), overview.pressed(Key::Again)), (Wish::Leave, Wish::LookNow));
+    }
+}
