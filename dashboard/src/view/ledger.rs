@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use contract::{
     orchestrator_api::{StepView, StepWork},
-    saga::StepStatus,
+    saga::{StepKind, StepStatus},
 };
 use serde_json::Value;
 
@@ -35,19 +35,45 @@ const TELLING: [&str; 7] = ["_id", "reference", "amount", "total", "number", "st
 /// The names under which replies tell until when something is held.
 const LAPSING: [&str; 2] = ["expires_at", "capture_before"];
 
-/// The effects that stand, in the order of the steps. A wait and a step that was not needed have none.
+/// The effects that stand, in the order of the steps. A wait and a step that was not needed have none; a hold that a
+/// later step has renewed is told by that step.
 pub(crate) fn lines(steps: &[StepView], now: DateTime<Utc>) -> Vec<Line> {
-    steps.iter().filter_map(|step| line(step, now)).collect()
+    let past_pivot = steps.iter().any(|step| step.kind == StepKind::Pivot && step.status == StepStatus::Done);
+    let standing: Vec<&StepView> = steps.iter().filter(|step| stands(step)).collect();
+    let told = standing.iter().enumerate().filter_map(|(place, step)| {
+        let later = standing.get(place + 1..).unwrap_or_default();
+        if later.iter().any(|other| renews(other, step)) {
+            return None;
+        }
+        let settled = past_pivot && later.iter().any(|other| settles(other, step));
+        let mut line = line(step, now)?;
+        line.until = line.until.filter(|_| !settled);
+        line.undone_by = line.undone_by.filter(|_| !past_pivot);
+        Some(line)
+    });
+    told.collect()
 }
 
-fn line(step: &StepView, now: DateTime<Utc>) -> Option<Line> {
-    let by = match &step.work {
-        StepWork::Command { command, .. } => command.clone(),
-        StepWork::Child { saga, .. } => format!("the saga {}", names::words(saga)),
-        StepWork::Signal { .. } | StepWork::Timer {} => return None,
+/// Both hold something for a time, and one command undoes both.
+fn renews(later: &StepView, hold: &StepView) -> bool {
+    until(later).is_some()
+        && until(hold).is_some()
+        && later.compensation.is_some()
+        && later.compensation == hold.compensation
+}
+
+/// A confirmation or a capture: a step from the pivot on, of the domain that holds, leaves nothing to lapse.
+fn settles(later: &StepView, hold: &StepView) -> bool {
+    let domain = |step: &StepView| match &step.work {
+        StepWork::Command { route, .. } => Some(route.clone()),
+        StepWork::Child { .. } | StepWork::Signal { .. } | StepWork::Timer {} => None,
     };
+    later.kind != StepKind::Compensatable && domain(hold).is_some() && domain(later) == domain(hold)
+}
+
+fn stands(step: &StepView) -> bool {
     let reply = step.reply.as_ref();
-    let stands = match step.status {
+    match step.status {
         StepStatus::Done => true,
         // A step that needs a person while it has a reply is one whose undoing is stuck.
         StepStatus::Compensating | StepStatus::NeedsAttention => reply.is_some(),
@@ -58,11 +84,19 @@ fn line(step: &StepView, now: DateTime<Utc>) -> Option<Line> {
         | StepStatus::Waiting
         | StepStatus::Refused
         | StepStatus::Compensated => false,
+    }
+}
+
+fn line(step: &StepView, now: DateTime<Utc>) -> Option<Line> {
+    let by = match &step.work {
+        StepWork::Command { command, .. } => command.clone(),
+        StepWork::Child { saga, .. } => format!("the saga {}", names::words(saga)),
+        StepWork::Signal { .. } | StepWork::Timer {} => return None,
     };
-    stands.then(|| Line {
+    Some(Line {
         step: step.name.to_string(),
         by,
-        facts: reply.map(facts).unwrap_or_default(),
+        facts: step.reply.as_ref().map(facts).unwrap_or_default(),
         until: until(step).map(|until| times::moment(until, now)),
         undone_by: step.compensation.clone(),
         stuck: step.status == StepStatus::NeedsAttention,
@@ -127,5 +161,30 @@ mod tests {
         assert!(!done[0].stuck && told("needs_attention")[0].stuck);
         assert!(told("compensated").is_empty() && told("pending").is_empty());
         assert!(lines(&[step("needs_attention", Value::Null)], now).is_empty(), "it never took effect");
+    }
+
+    #[test]
+    fn a_renewed_hold_is_told_once_and_past_the_pivot_nothing_lapses_or_is_undone() {
+        let now = DateTime::UNIX_EPOCH;
+        let seats = |name: &str, kind: &str, status: &str, reply: Value| -> StepView {
+            let compensation = (kind == "compensatable").then_some("flights.release_seats");
+            serde_json::from_value(json!({
+                "name": name, "kind": kind, "work": "command", "route": "flights", "command": format!("flights.{name}"),
+                "compensation": compensation, "after": [], "status": status, "attempts": 1, "reply": reply,
+            }))
+            .unwrap()
+        };
+        let held = json!({"expires_at": "1970-01-01T00:20:00Z"});
+        let told = |confirmed: &str| {
+            let steps = [
+                seats("hold", "compensatable", "done", held.clone()),
+                seats("extend", "compensatable", "done", held.clone()),
+                seats("confirm", "pivot", confirmed, json!({"booking_reference": "6FHH4Z"})),
+            ];
+            let line = |line: Line| (line.step, line.until.is_some(), line.undone_by.is_some());
+            lines(&steps, now).into_iter().map(line).collect::<Vec<_>>()
+        };
+        assert_eq!(told("dispatched"), [("extend".to_owned(), true, true)]);
+        assert_eq!(told("done"), [("extend".to_owned(), false, false), ("confirm".to_owned(), false, false)]);
     }
 }
