@@ -42,6 +42,7 @@ pub(crate) fn pages(sagas: &Sagas) -> Vec<(&'static str, String)> {
         plain("domains", "/domains"),
         plain("dead-letters", "/dead-letters"),
         plain("quarantine", "/quarantine"),
+        plain("processes", "/processes"),
         plain("audit", "/audit?verify=yes"),
         plain("people", "/people"),
         plain(FAILURE, "/sagas/saga_nothing"),

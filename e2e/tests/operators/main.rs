@@ -9,6 +9,7 @@ mod jobs;
 mod past_pivot;
 mod pausing;
 mod undo;
+mod verbs;
 
 use std::time::Duration;
 
@@ -32,6 +33,7 @@ async fn operators_repair_sagas_and_programs_end_in_order() {
     let operator = system.operator().await.unwrap();
     let mut bench = Bench { system, client, operator, findings };
     bench::login(&mut bench).await;
+    verbs::every_verb_that_reads(&mut bench).await;
     past_pivot::a_capture_that_is_refused(&mut bench).await;
     undo::a_saga_held_before_its_pivot(&mut bench).await;
     by_hand::sagas_helped_on_by_hand(&mut bench).await;
