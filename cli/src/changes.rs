@@ -32,7 +32,7 @@ impl Changes {
             }
         }
         if self.status.as_ref() != Some(&record.status) {
-            lines.push(format!("{at}  saga is {}", words(&record.status)));
+            lines.push(format!("{at}  saga: {}", words(&record.status)));
             self.status = Some(record.status.clone());
         }
         lines

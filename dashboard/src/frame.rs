@@ -5,14 +5,15 @@ use contract::user::Role;
 
 use crate::{assets, session::Person};
 
-/// The entry of the rail that has a number.
+/// The entries of the rail that have a number.
+const ATTENTION: &str = "Attention";
 const APPROVALS: &str = "Approvals";
 
 /// The entries of the rail: word, address, icon.
 const RAIL: [(&str, &str, &str); 12] = [
     ("Overview", "/ops", "overview"),
     ("Sagas", "/ops/sagas", "sagas"),
-    ("Attention", "/ops/attention", "attention"),
+    (ATTENTION, "/ops/attention", "attention"),
     ("Errors", "/ops/errors", "errors"),
     ("Jobs", "/ops/jobs", "jobs"),
     (APPROVALS, "/ops/approvals", "approvals"),
@@ -38,7 +39,11 @@ pub(crate) struct Entry {
 impl Entry {
     /// The address of the number beside the word.
     pub(crate) fn counted_at(&self) -> Option<&'static str> {
-        (self.word == APPROVALS).then_some("/ops/approvals/count")
+        match self.word {
+            ATTENTION => Some("/ops/attention/count"),
+            APPROVALS => Some("/ops/approvals/count"),
+            _ => None,
+        }
     }
 }
 

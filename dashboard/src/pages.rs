@@ -16,6 +16,7 @@ pub(crate) mod people;
 pub(crate) mod processes;
 pub(crate) mod reveal;
 pub(crate) mod saga;
+pub(crate) mod saga_count;
 pub(crate) mod sagas;
 pub(crate) mod saved_views;
 pub(crate) mod theme;

@@ -12,6 +12,7 @@ pub(crate) mod journal;
 pub(crate) mod ledger;
 pub(crate) mod marks;
 pub(crate) mod names;
+pub(crate) mod numbers;
 pub(crate) mod payloads;
 pub(crate) mod plan;
 pub(crate) mod prose;

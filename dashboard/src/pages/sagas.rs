@@ -69,6 +69,8 @@ struct SagasPage {
     /// The address that tells how many newer sagas there are, on the first page of a list that begins with them.
     newer: Option<String>,
     first: String,
+    /// The address that tells how many sagas match.
+    count: String,
 }
 
 /// The address's parameters.
@@ -127,6 +129,7 @@ pub(crate) async fn list(
         sagas: found.items.iter().map(|saga| rows::saga(saga, visitor.now)).collect(),
         next: found.next_page_token.map(|token| at(&q, Some(token.as_str()))),
         newer: is_live.then(|| newer_address(&q, found.items.first().map(|saga| saga.id))),
+        count: count_address(&q),
         query: first.split_once('?').map(|(_, query)| query.to_owned()).unwrap_or_default(),
         first,
         columns,
@@ -196,6 +199,11 @@ pub(super) const LIST: &str = "/ops/sagas";
 /// The address of the list for a query.
 pub(super) fn address(query: &str) -> String {
     address_with(query, &Columns::read([].into_iter()), None)
+}
+
+fn count_address(query: &str) -> String {
+    let pair = form_urlencoded::Serializer::new(String::new()).append_pair("q", query).finish();
+    format!("{LIST}/count?{pair}")
 }
 
 fn newer_address(query: &str, after: Option<SagaId>) -> String {

@@ -8,7 +8,7 @@ use contract::{
 use serde_json::Value;
 
 use super::{
-    names,
+    names, numbers,
     times::{self, Moment},
 };
 
@@ -129,10 +129,8 @@ fn until(step: &StepView) -> Option<DateTime<Utc>> {
 pub(crate) fn money(value: &Value) -> Option<String> {
     let (amount, currency) = (value.get("amount")?.as_str()?, value.get("currency")?.as_str()?);
     let (whole, rest) = amount.split_once('.').map_or((amount, None), |(whole, rest)| (whole, Some(rest)));
-    let digits: Vec<char> = whole.chars().collect();
-    let groups: Vec<String> = digits.rchunks(3).rev().map(|group| group.iter().collect()).collect();
     let decimals = rest.map_or_else(String::new, |rest| format!(".{rest}"));
-    Some(format!("{}{decimals} {currency}", groups.join(",")))
+    Some(format!("{}{decimals} {currency}", numbers::grouped(whole)))
 }
 
 #[cfg(test)]

@@ -14,6 +14,9 @@ pub(crate) async fn from_the_login_to_an_act(operator: &Browser, stuck: &str) {
     operator.until_says("[role=alert]", "password").await;
     operator.log_in(OPERATOR, PASSWORD).await;
     operator.until_at(&format!("/ops/sagas?q={stuck}")).await;
+    operator.until_says("#count", "1 saga").await;
+    let number = r#"document.querySelector("[href='/ops/attention'] .number").textContent !== """#;
+    operator.until("the rail counts what needs a person", number).await;
 
     operator.click(".rail a[href='/ops']").await;
     operator.until_says("#live-state", "live").await;

@@ -35,7 +35,7 @@ const CALM: [&str; 24] = [
 
 /// The verbs whose answer does depend on it, with words that are always in it.
 const LIVELY: [(&str, &[&str]); 7] = [
-    ("watch SAGA --exit-status", &["saga is completed"]),
+    ("watch SAGA --exit-status", &["saga: completed"]),
     ("wait SAGA", &[]),
     ("journal SAGA", &["SEQ", "saga_started", "command_done"]),
     ("export SAGA", &["saga_started"]),

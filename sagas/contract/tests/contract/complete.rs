@@ -71,6 +71,16 @@ const INSIDE: &[(&str, &str)] = &[
     ("ApprovalDecision", "Approval"),
     ("Spent", "Timeline"),
     ("SpanEnd", "Timeline"),
+    ("SagaGroup", "SagaCounts"),
+    ("AgeGroup", "SagaCounts"),
+    ("SagaSince", "SagaCounts"),
+    ("SagaHold", "SagaCounts"),
+    ("OrchestratorView", "Processes"),
+    ("LaneView", "Processes"),
+    ("SilentShard", "Processes"),
+    ("DomainWay", "Processes"),
+    ("ThroughputPoint", "Throughput"),
+    ("Durations", "Throughput"),
 ];
 
 fn all() -> Vec<Golden> {
