@@ -127,8 +127,7 @@ async fn what_a_newer_server_streams_and_answers_to_acts_passes_through() {
         format!("id: 1\nevent: record\ndata: {}\n\nevent: thaw\ndata: 1\n\nevent: end\ndata: {{}}\n\n", record());
     door.script(&format!("GET /sagas/{id}/events"), vec![(200, json!(events))]);
     let watched = Sagactl::at(&door, &["watch", &id]).run().await;
-    let told =
-        watched.stdout.contains("hold-cabin (floating): at sea") && watched.stdout.contains("saga: hibernating");
+    let told = watched.stdout.contains("hold-cabin (floating): at sea") && watched.stdout.contains("saga: hibernating");
     assert!(watched.code == 0 && told, "{}{}", watched.stdout, watched.stderr);
     let lines = Sagactl::at(&door, &["watch", &id, "-o", "jsonl"]).run().await;
     assert_eq!(serde_json::from_str::<Value>(&lines.stdout).unwrap(), record());

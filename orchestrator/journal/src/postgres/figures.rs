@@ -160,6 +160,7 @@ impl CountedColumns {
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
     use sqlx::Executor as _;
 
     use super::*;
@@ -181,7 +182,7 @@ mod tests {
         assert!(plan.contains("status") && !plan.contains("Seq Scan"), "{plan}");
 
         let explain = sqlx::AssertSqlSafe(format!("EXPLAIN {ENDED}"));
-        let query = sqlx::query_scalar(explain).bind(now).bind(now).bind(60_i64).bind(10_i64);
+        let query = sqlx::query_scalar(explain).bind(now - TimeDelta::hours(1)).bind(now).bind(60_i64).bind(10_i64);
         let plan: Vec<String> = query.fetch_all(&mut *connection).await.unwrap();
         let plan = plan.join("\n");
         assert!(

@@ -187,7 +187,7 @@ pub(crate) async fn sagas_are_counted_as_they_are_listed(storage: &dyn Storage) 
         Filter::default(),
         Filter { statuses: vec![SagaStatus::Running, SagaStatus::Completed], ..Filter::default() },
         Filter { name: text("booking"), owner: text("usr_1"), created_before: Some(last), ..Filter::default() },
-        Filter { error: text("hold-rooms:sold_out"), paused: true, ..Filter::default() },
+        Filter { error: text("hold-rooms/sold_out"), paused: true, ..Filter::default() },
         Filter { ids: vec![rows[3].id], ..Filter::default() },
     ];
     for filter in filters {
