@@ -1,4 +1,4 @@
-//! What each record of a saga changed, as lines that a person follows.
+//! The changes that each record of a saga made, as lines that a person follows.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use crate::{
 /// The statuses of steps that are not told before anything has happened to them.
 const QUIET: [&str; 2] = ["pending", "not_applicable"];
 
-/// What was told already.
+/// The statuses that were told already.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
     status: Option<String>,

@@ -18,7 +18,7 @@ const LINES: &str = "20";
 /// The statuses in the order in which a person wants to see them.
 const STATUSES: [&str; 6] = ["needs_attention", "compensating", "running", "completed", "compensated", "abandoned"];
 
-/// What one look has seen.
+/// The documents that one look has read.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Look {
     pub(crate) counts: Told<Counts>,

@@ -17,7 +17,7 @@ use ratatui::{DefaultTerminal, Frame};
 pub(crate) use self::palette::Palette;
 use crate::failure::Failure;
 
-/// What a person asks for by a key.
+/// The wish of a person, by a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Key {
     Down,

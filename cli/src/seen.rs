@@ -1,4 +1,4 @@
-//! What this program reads of the server's documents. A newer server says more, and in words that are not known here: so
+//! The parts that this program reads of the server's documents. A newer server says more, and in words that are not known here: so
 //! every word is a text, every field may be missing, and what is printed for programs is the document as it came.
 
 mod explained;

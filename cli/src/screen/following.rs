@@ -55,7 +55,7 @@ impl Following {
         self.ended = true;
     }
 
-    /// What happened, line by line: it stays in the terminal after the page.
+    /// The changes, line by line: they stay in the terminal after the page.
     pub(crate) fn lines(&self) -> &[String] {
         &self.lines
     }

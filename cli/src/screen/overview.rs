@@ -23,7 +23,7 @@ pub(crate) struct Overview {
     trouble: Option<String>,
 }
 
-/// What the page wants to be done.
+/// The act that the page asks its loop for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Wish {
     Nothing,

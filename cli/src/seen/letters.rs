@@ -1,4 +1,4 @@
-//! Dead letters.
+//! Dead letters as a list and a redrive show them.
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
