@@ -87,7 +87,7 @@ pub(super) async fn ask_for_job(api: &Api, job: &JobRequest, operator: &Operator
     let preview = api.shared.journal.preview_job(&job.filter).await.map_err(|error| problems::journal(&error))?;
     let sagas = u64::from(preview.sagas);
     let Some(ground) = four_eyes::of_job(&job.action, sagas) else { return Ok(None) };
-    ask(api, ApprovedRequest::Job { job: job.clone(), sagas }, ground, operator).await.map(Some)
+    ask(api, ApprovedRequest::Job { job: Box::new(job.clone()), sagas }, ground, operator).await.map(Some)
 }
 
 /// The same for a job over the sagas that refused the act of an earlier one.

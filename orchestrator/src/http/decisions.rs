@@ -105,7 +105,7 @@ async fn carry_out(api: &Api, approval: &Approval) -> Result<(), ApiError> {
             actions::carry_out(api, AskedAct { saga_id, action, operator, request_id, if_head }).await
         }
         ApprovedRequest::Job { job, .. } => {
-            let job = JobRequest { request_id, ..job.clone() };
+            let job = JobRequest { request_id, ..(**job).clone() };
             jobs::make_from(api, operator, job).await.map(drop)
         }
         ApprovedRequest::Rerun { job_id, rerun, .. } => {

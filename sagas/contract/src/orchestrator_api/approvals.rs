@@ -61,7 +61,7 @@ pub enum ApprovedRequest {
     /// A job over many sagas: those that match when it is approved.
     Job {
         /// The request for the job.
-        job: JobRequest,
+        job: Box<JobRequest>,
         /// The number of sagas that matched when it was asked for.
         sagas: u64,
     },
@@ -162,11 +162,10 @@ impl Approval {
 
     /// The act's word.
     #[must_use]
-    pub const fn act(&self) -> &'static str {
+    pub fn act(&self) -> &'static str {
         match &self.request {
-            ApprovedRequest::Act { action, .. }
-            | ApprovedRequest::Job { job: JobRequest { action, .. }, .. }
-            | ApprovedRequest::Rerun { action, .. } => action.as_str(),
+            ApprovedRequest::Act { action, .. } | ApprovedRequest::Rerun { action, .. } => action.as_str(),
+            ApprovedRequest::Job { job, .. } => job.action.as_str(),
         }
     }
 

@@ -32,7 +32,7 @@ pub(crate) fn all() -> Vec<Golden> {
         golden("approval_states", states),
         golden("approval", approval(true)),
         golden("approval.least", approval(false)),
-        golden("approved_request.job", ApprovedRequest::Job { job, sagas: 312 }),
+        golden("approved_request.job", ApprovedRequest::Job { job: Box::new(job), sagas: 312 }),
         golden(
             "approved_request.rerun",
             ApprovedRequest::Rerun { job_id, action: Action::Abandon {}, rerun, sagas: 3 },
