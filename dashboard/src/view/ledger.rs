@@ -65,7 +65,7 @@ fn renews(later: &StepView, hold: &StepView) -> bool {
 /// A confirmation or a capture: a step from the pivot on, of the domain that holds, leaves nothing to lapse.
 fn settles(later: &StepView, hold: &StepView) -> bool {
     let domain = |step: &StepView| match &step.work {
-        StepWork::Command { route, .. } => Some(route.clone()),
+        StepWork::Command { route, .. } => Some(*route),
         StepWork::Child { .. } | StepWork::Signal { .. } | StepWork::Timer {} => None,
     };
     later.kind != StepKind::Compensatable && domain(hold).is_some() && domain(later) == domain(hold)

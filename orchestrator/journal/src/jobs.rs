@@ -61,6 +61,7 @@ impl NewJob {
 
 /// The choice of a job's sagas.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there is one of them for each job that is made, and none is kept")]
 pub enum Selection {
     /// Those that match and have not ended.
     Filter(SagaFilter),
