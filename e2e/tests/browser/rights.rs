@@ -1,7 +1,6 @@
 //! The rights of people: the pages that they see, and the end of their sessions.
 
 use e2e::wait;
-use serde_json::Value;
 
 use crate::{
     agency::{PASSWORD, VIEWER},
@@ -44,7 +43,7 @@ pub(crate) async fn a_session_ends_with_the_rights(admin: &Browser, viewer: &Bro
     wait::until("the login page", SHOWN_WITHIN, || async {
         viewer.click(".rail a[href='/ops/sagas'], main button.primary").await;
         let at = viewer.ask("location.pathname").await?;
-        if at == Value::from("/ops/login") { Ok(()) } else { Err(viewer.text().await) }
+        if at == "/ops/login" { Ok(()) } else { Err(viewer.text().await) }
     })
     .await;
     viewer.until_says("[role=alert]", "Your session has ended").await;
