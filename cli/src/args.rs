@@ -262,14 +262,17 @@ Examples:
     /// Log in as an operator and remember it
     #[command(after_help = "\
 Examples:
+  sagactl login
+  sagactl login --device -o json | jq -r .verification_uri_complete
   sagactl login --email operator@sojourn.example
   printf %s \"$PASSWORD\" | sagactl login --email operator@sojourn.example --password-stdin
 
-The session is kept in $XDG_CONFIG_HOME/sojourn/sessions.json (or ~/.config/sojourn), readable by you alone.")]
+Without an address it shows a code, which you approve in a browser where you are logged in, on this machine or
+another one (RFC 8628). The session is kept in $XDG_CONFIG_HOME/sojourn/sessions.json (or ~/.config/sojourn), readable by you alone.")]
     Login(Login),
-    /// Forget the stored login for this address
+    /// End the stored login for this address
     Logout,
-    /// Show who is logged in, and in which role
+    /// Show who is logged in, in which role, and until when
     Whoami,
     /// Decide on acts of colleagues that need a second operator
     #[command(subcommand)]
@@ -499,11 +502,14 @@ pub(crate) struct Letters {
 
 #[derive(Debug, Args)]
 pub(crate) struct Login {
-    /// The operator's e-mail address
+    /// Log in with a code that you approve in a browser: the way without --email on a terminal
+    #[arg(long, conflicts_with = "email")]
+    pub(crate) device: bool,
+    /// Log in with a password, as the operator with this e-mail address
     #[arg(long)]
-    pub(crate) email: String,
+    pub(crate) email: Option<String>,
     /// Read the password from stdin instead of asking for it
-    #[arg(long)]
+    #[arg(long, requires = "email")]
     pub(crate) password_stdin: bool,
 }
 

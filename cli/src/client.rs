@@ -1,18 +1,22 @@
 //! Speaking with the gateway: addresses, tokens, limits, and turning every kind of answer into data or a failure
 //! with the right exit code.
 
+mod device;
+
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use contract::{
     Page, PageToken, RequestId,
     limits::PAGE_SIZE_MAX,
     problem::Problem,
-    user::{Login, Refresh, Tokens},
+    user::{Login, Logout, Refresh, Tokens},
 };
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url, header};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::Mutex;
 
+pub(crate) use self::device::{Authorization, Traded};
 use crate::{
     failure::{Exit, Failure},
     output,
@@ -236,14 +240,34 @@ impl Client {
         self.tokens("/v1/auth/login", login).await
     }
 
+    /// Ends a login on the server.
+    pub(crate) async fn log_out(&self, session: &Session) -> Result<(), Failure> {
+        let logout = Logout { refresh_token: session.refresh_token.clone() };
+        self.public("/v1/auth/logout", &logout).await.map_err(Failure::of_question).map(drop)
+    }
+
+    /// The end of the stored login, where the server has told it.
+    pub(crate) async fn login_ends_at(&self) -> Option<DateTime<Utc>> {
+        match &self.credentials {
+            Credentials::Stored(_, session) => session.lock().await.ends_at,
+            Credentials::Given(_) | Credentials::Missing => None,
+        }
+    }
+
     async fn tokens(&self, path: &str, body: &(impl Serialize + ?Sized)) -> Result<Session, Failure> {
+        let asked = async { self.session(self.public(path, body).await?).await };
+        asked.await.map_err(Failure::of_question)
+    }
+
+    /// Asks for what needs no token.
+    async fn public(&self, path: &str, body: &(impl Serialize + ?Sized)) -> Result<Response, Failure> {
         let request = self.http.post(format!("{}{path}", self.base)).timeout(ANSWER_TIMEOUT).json(body);
-        let asked = async {
-            let response = request.send().await.map_err(|error| self.unreachable(&error))?;
-            self.read(self.checked(response).await?).await
-        };
-        let tokens: Tokens = asked.await.map_err(Failure::of_question)?;
-        Ok(Session { access_token: tokens.access_token, refresh_token: tokens.refresh_token })
+        self.checked(request.send().await.map_err(|error| self.unreachable(&error))?).await
+    }
+
+    async fn session(&self, response: Response) -> Result<Session, Failure> {
+        let Tokens { access_token, refresh_token, login_ends_at: ends_at, .. } = self.read(response).await?;
+        Ok(Session { access_token, refresh_token, ends_at })
     }
 
     /// Sends with a token; an expired stored one is refreshed once.
@@ -263,10 +287,7 @@ impl Client {
         match &self.credentials {
             Credentials::Missing => Err(Failure::new(
                 Exit::Auth,
-                format!(
-                    "no token for {}: run `sagactl login --email ...`, or pass --token or SAGACTL_TOKEN",
-                    self.base
-                ),
+                format!("no token for {}: run `sagactl login`, or pass --token or SAGACTL_TOKEN", self.base),
             )),
             Credentials::Given(token) => self.checked(send(token).await?).await,
             Credentials::Stored(store, session) => {
@@ -292,9 +313,7 @@ impl Client {
         if stored.access_token == stale {
             let refresh = Refresh { refresh_token: stored.refresh_token };
             *session = self.tokens("/v1/auth/refresh", &refresh).await.map_err(|failure| match failure.exit {
-                Exit::Auth => {
-                    Failure::new(Exit::Auth, "the stored login has ended: run `sagactl login --email ...` again")
-                }
+                Exit::Auth => Failure::new(Exit::Auth, "the stored login has ended: run `sagactl login` again"),
                 _ => failure,
             })?;
             locked.save(&self.base, session.clone())?;

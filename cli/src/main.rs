@@ -120,11 +120,11 @@ async fn read(call: Call, command: Command) -> Result<(), Failure> {
         }
         Command::Migrations(asked) => commands::migrations::run(client, &asked, output).await,
         Command::Timers(one) => commands::waits::timers(client, &one, output).await,
-        Command::Login(login) => commands::login::login(client, login).await,
+        Command::Login(login) => commands::login::login(client, login, output).await,
         Command::Approvals(approvals) => commands::approvals::run(client, approvals, output).await,
         Command::People(people) => commands::people::run(client, people, output).await,
         Command::Whoami => commands::people::whoami(client, output).await,
-        Command::Logout => commands::login::logout(client),
+        Command::Logout => commands::login::logout(client).await,
         Command::Retry(_)
         | Command::Cancel(_)
         | Command::Skip(_)

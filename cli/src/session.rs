@@ -10,6 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
@@ -23,6 +24,9 @@ pub(crate) struct Session {
     pub(crate) access_token: String,
     /// Good for one more login without a password.
     pub(crate) refresh_token: String,
+    /// The end of the login, where the server has told it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ends_at: Option<DateTime<Utc>>,
 }
 
 /// The file's content.
@@ -137,7 +141,7 @@ mod tests {
     fn a_session_is_kept_for_its_address_and_its_owner_only() {
         let home = tempfile::tempdir().unwrap();
         let store = Store { folder: home.path().join("sojourn") };
-        let session = Session { access_token: "a".into(), refresh_token: "r".into() };
+        let session = Session { access_token: "a".into(), refresh_token: "r".into(), ends_at: None };
         assert!(store.load("http://one").unwrap().is_none());
         store.lock().unwrap().save("http://one", session.clone()).unwrap();
         assert!(store.load("http://one").unwrap() == Some(session));

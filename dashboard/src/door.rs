@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use contract::{
     problem::Problem,
-    user::{Login, Refresh, Tokens as Issued},
+    user::{Login, Logout, Refresh, Tokens as Issued},
 };
 use reqwest::{
     RequestBuilder, Response, StatusCode, Url,
@@ -23,6 +23,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long an answer may take: the door gives up before and says why.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(22);
+
+/// How long the end of a login may take: its person looks at the login page meanwhile.
+const LOGOUT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The largest answer, in bytes: a page of the longest journals.
 const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -79,6 +82,14 @@ impl Door {
     /// Trades a password for tokens, in the name of the browser at an address.
     pub(crate) async fn log_in(&self, login: &Login, browser: Option<&HeaderValue>) -> Result<Tokens, DoorError> {
         self.tokens("/v1/auth/login", login, browser).await
+    }
+
+    /// Ends the login of a session.
+    pub(crate) async fn log_out(&self, session: &Session) -> Result<(), DoorError> {
+        let logout = Logout { refresh_token: session.tokens.lock().await.refresh.clone() };
+        let request = self.http.post(format!("{}/v1/auth/logout", self.base)).timeout(LOGOUT_TIMEOUT).json(&logout);
+        let request = request.bearer_auth(self.internal_token.expose_secret());
+        checked(self.send(request).await?).await.map(drop)
     }
 
     /// Whether a token opens the operators' interface; a client's does not.

@@ -5,6 +5,7 @@ pub(crate) mod approvals;
 pub(crate) mod audit;
 mod children;
 pub(crate) mod definitions;
+pub(crate) mod device;
 pub(crate) mod domains;
 pub(crate) mod errors;
 pub(crate) mod jobs;

@@ -14,6 +14,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/ops/login", get(pages::login::form))
         .route("/ops/session", post(pages::login::begin))
         .route("/ops/logout", post(pages::login::end))
+        .route("/ops/device", get(pages::device::show).post(pages::device::decide))
         .route("/ops/theme", post(pages::theme::switch))
         .route("/ops/live", get(pages::overview::live))
         .route("/ops/sagas", get(pages::sagas::list))

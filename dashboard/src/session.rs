@@ -128,9 +128,9 @@ impl Sessions {
         Some(found)
     }
 
-    /// Ends the session of this name.
-    pub(crate) fn end(&self, name: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&digest(name));
+    /// Ends the session of this name, and answers which one that was.
+    pub(crate) fn end(&self, name: &str) -> Option<Arc<Session>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&digest(name))
     }
 }
 

@@ -9,7 +9,7 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use contract::{
-    UserId,
+    LoginId, UserId,
     orchestrator_api::{HEADER_ACTOR, HEADER_ROLE},
     user::{Claims, Role, TOKEN_AUDIENCE, TOKEN_ISSUER, TOKEN_TYPE},
 };
@@ -93,6 +93,8 @@ impl Access {
 pub(crate) struct Caller {
     pub(crate) user_id: UserId,
     pub(crate) role: Role,
+    /// The login that the token is of; none in tokens of before there was one in them.
+    pub(crate) login: Option<LoginId>,
 }
 
 impl Caller {
@@ -131,7 +133,7 @@ enum TokenError {
     WrongPurpose,
     #[error("the access token has expired; get a new one with the refresh token")]
     Expired,
-    #[error("the access token is void: the rights of its person have changed")]
+    #[error("the access token is void: its login has ended, or the rights of its person have changed")]
     Void,
     #[error("the access token is not valid yet")]
     NotYetValid,
@@ -220,7 +222,7 @@ async fn verify(app: &App, headers: &HeaderMap, now: DateTime<Utc>) -> Result<Ca
     if app.rights.void(&claims) {
         return Err(TokenError::Void);
     }
-    Ok(Caller { user_id: claims.sub, role: claims.role })
+    Ok(Caller { user_id: claims.sub, role: claims.role, login: claims.sid })
 }
 
 fn bearer(headers: &HeaderMap) -> Result<&str, TokenError> {

@@ -9,6 +9,7 @@ use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    code_guesses::CodeGuesses,
     guesses::Guesses,
     idempotency::InFlight,
     keys::Keys,
@@ -49,6 +50,9 @@ pub(crate) struct Inner {
     pub(crate) webhook_secrets: Vec<SecretString>,
     pub(crate) in_flight: InFlight,
     pub(crate) guesses: Guesses,
+    pub(crate) codes: CodeGuesses,
+    /// True in front of clients.
+    pub(crate) production: bool,
     /// By address, as the searches.
     pub(crate) logins: Throttle,
     pub(crate) searches: Throttle,
@@ -87,6 +91,8 @@ impl App {
             webhook_secrets: settings.webhooks.payment_webhook_secrets.clone(),
             in_flight: InFlight::default(),
             guesses: Guesses::new(),
+            codes: CodeGuesses::new(),
+            production: settings.production,
             logins: Throttle::per_minute(settings.crowd.logins_per_minute),
             searches: Throttle::per_minute(settings.crowd.searches_per_minute),
             streams: Places::new(STREAMS_MAX),

@@ -113,7 +113,7 @@ impl Guesses {
 }
 
 /// Counted attempts by key.
-struct Tally<K: Hash + Eq> {
+pub(crate) struct Tally<K: Hash + Eq> {
     free: u32,
     counts: LruCache<K, Count>,
 }
@@ -139,12 +139,12 @@ impl Count {
 }
 
 impl<K: Hash + Eq> Tally<K> {
-    fn new(free: u32) -> Self {
+    pub(crate) fn new(free: u32) -> Self {
         Self { free, counts: LruCache::new(REMEMBERED_MAX) }
     }
 
     /// The time that the next attempt has to wait.
-    fn wait(&self, key: &K, now: Instant) -> Option<Duration> {
+    pub(crate) fn wait(&self, key: &K, now: Instant) -> Option<Duration> {
         let count = self.counts.peek(key)?.at(now);
         let since = now.saturating_duration_since(count.last_at);
         let doublings = count.attempts.checked_sub(self.free)?;
@@ -152,13 +152,13 @@ impl<K: Hash + Eq> Tally<K> {
         pause.checked_sub(since).filter(|wait| !wait.is_zero())
     }
 
-    fn count(&mut self, key: K, now: Instant) {
+    pub(crate) fn count(&mut self, key: K, now: Instant) {
         let count = self.counts.get_or_insert_mut(key, || Count { attempts: 0, last_at: now, forgiven_at: now });
         let known = count.at(now);
         *count = Count { attempts: known.attempts.saturating_add(1), last_at: now, ..known };
     }
 
-    fn forgive(&mut self, key: &K) {
+    pub(crate) fn forgive(&mut self, key: &K) {
         if let Some(count) = self.counts.get_mut(key) {
             count.attempts = count.attempts.saturating_sub(1);
         }

@@ -19,6 +19,7 @@ mod address;
 mod app;
 mod audited;
 mod client_saga;
+mod code_guesses;
 mod connections;
 mod endpoint;
 mod fields;

@@ -6,10 +6,13 @@ pub(crate) mod auth;
 pub(crate) mod book_stay;
 pub(crate) mod confirm_flight_hold;
 pub(crate) mod dashboard;
+pub(crate) mod device_approval;
+pub(crate) mod device_logins;
 pub(crate) mod flight_holds;
 pub(crate) mod hold_flight;
 pub(crate) mod keys;
 pub(crate) mod list_orders;
+pub(crate) mod logins;
 mod next_action;
 pub(crate) mod offers;
 pub(crate) mod operation_events;
@@ -32,10 +35,15 @@ use kit::http::Calls;
 use crate::{app::App, endpoint::Endpoint};
 
 /// All routes. `/health`, `/ready` and `/metrics` (for a caller that shows the internal token) come from the kit.
-pub(crate) const ROUTES: [&Endpoint; 32] = [
+pub(crate) const ROUTES: [&Endpoint; 41] = [
     &auth::REGISTER,
     &auth::LOGIN,
     &auth::REFRESH,
+    &logins::LOGOUT,
+    &logins::LIST,
+    &logins::END,
+    &device_logins::ASK,
+    &device_logins::TRADE,
     &keys::PUBLISHED,
     &offers::FLIGHTS,
     &offers::STAYS,
@@ -53,6 +61,9 @@ pub(crate) const ROUTES: [&Endpoint; 32] = [
     &operations::SHOW,
     &operation_events::FOLLOW,
     &people::WHOAMI,
+    &device_approval::FIND,
+    &device_approval::APPROVE,
+    &device_approval::DENY,
     &people::LIST,
     &people::SHOW,
     &people::CREATE,
@@ -63,6 +74,7 @@ pub(crate) const ROUTES: [&Endpoint; 32] = [
     &operators::ACT,
     &dashboard::HOME,
     &dashboard::LOGIN,
+    &dashboard::DEVICE,
     &dashboard::PAGES,
     &sandbox_page::PAGE,
 ];

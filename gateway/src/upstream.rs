@@ -547,6 +547,11 @@ impl UpstreamResponse {
         Some(serde_json::from_slice::<Problem>(&self.body).ok()?.code)
     }
 
+    /// The problem's own words, when the body is a problem.
+    pub(crate) fn detail(&self) -> Option<String> {
+        serde_json::from_slice::<Problem>(&self.body).ok()?.detail
+    }
+
     /// The client's mistake, as the part describes it.
     pub(crate) fn problem(&self) -> ApiError {
         let Ok(problem) = serde_json::from_slice::<Problem>(&self.body) else {

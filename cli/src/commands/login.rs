@@ -5,8 +5,9 @@ use std::io::{self, IsTerminal as _, Read as _};
 use contract::Page;
 use serde::de::IgnoredAny;
 
+use super::device_login::device_login;
 use crate::{
-    args,
+    args::{self, Output},
     client::Client,
     failure::{Exit, Failure},
     output,
@@ -17,13 +18,22 @@ use crate::{
 /// The longest password read from stdin, in bytes: what the door accepts, with room for the line's end.
 const PASSWORD_BYTES_MAX: u64 = 1024;
 
-pub(crate) async fn login(client: &Client, login: args::Login) -> Result<(), Failure> {
+pub(crate) async fn login(client: &Client, login: args::Login, output: Output) -> Result<(), Failure> {
     let store = store()?;
-    let password = password(login.password_stdin)?;
-    let session = client.login(&contract::user::Login { email: login.email, password }).await?;
-    let token = session.access_token.clone();
+    let session = match login.email {
+        Some(email) => {
+            let password = password(login.password_stdin)?;
+            client.login(&contract::user::Login { email, password }).await?
+        }
+        None if !login.device && !io::stdin().is_terminal() => {
+            return Err(Failure::usage("no terminal: pass --device, or --email and --password-stdin"));
+        }
+        None => device_login(client, output).await?,
+    };
+    let (token, ends_at) = (session.access_token.clone(), session.ends_at);
     store.lock()?.save(client.base(), session)?;
-    output::note(&format!("logged in at {}", client.base()));
+    let until = ends_at.map(|at| format!(" until {}", output::time(at))).unwrap_or_default();
+    output::note(&format!("logged in at {}{until}", client.base()));
     // A client's login is a login, but sagactl can do nothing with it: better said now than at the first command.
     let probe = Client::new(client.base(), Some(&token), Stops::default())?;
     match probe.get::<Page<IgnoredAny>>("/sagas", &[("page_size", "1".to_owned())]).await {
@@ -34,9 +44,20 @@ pub(crate) async fn login(client: &Client, login: args::Login) -> Result<(), Fai
     }
 }
 
-pub(crate) fn logout(client: &Client) -> Result<(), Failure> {
-    let known = store()?.lock()?.forget(client.base())?;
-    output::note(&format!("{} {}", if known { "logged out of" } else { "there was no login for" }, client.base()));
+/// Ends the stored login on the server, and forgets it whatever the server says.
+pub(crate) async fn logout(client: &Client) -> Result<(), Failure> {
+    let store = store()?;
+    let locked = store.lock()?;
+    let Some(session) = locked.load(client.base())? else {
+        output::note(&format!("there was no login for {}", client.base()));
+        return Ok(());
+    };
+    let told = client.log_out(&session).await;
+    locked.forget(client.base())?;
+    told.map_err(|failure| {
+        Failure::error(format!("the stored login is forgotten here, and has not ended there: {failure}"))
+    })?;
+    output::note(&format!("logged out of {}", client.base()));
     Ok(())
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod approvals;
 pub(crate) mod audit;
 pub(crate) mod dead_letters;
 pub(crate) mod definitions;
+mod device_login;
 pub(crate) mod errors;
 pub(crate) mod explain;
 pub(crate) mod export;

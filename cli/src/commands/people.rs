@@ -12,6 +12,9 @@ use crate::{
     output,
 };
 
+/// The member of `whoami` that this program adds to the server's document.
+const LOGIN_ENDS_AT: &str = "login_ends_at";
+
 /// Runs the command.
 pub(crate) async fn run(client: &Client, people: People, output: Output) -> Result<(), Failure> {
     match people {
@@ -47,9 +50,13 @@ pub(crate) async fn run(client: &Client, people: People, output: Output) -> Resu
     }
 }
 
-/// Prints the person who is logged in.
+/// Prints the person who is logged in, and until when the stored login lasts.
 pub(crate) async fn whoami(client: &Client, output: Output) -> Result<(), Failure> {
-    print(&client.get::<Value>("/whoami", &[]).await?, output)
+    let mut person = client.get::<Value>("/whoami", &[]).await?;
+    if let (Some(ends_at), Some(document)) = (client.login_ends_at().await, person.as_object_mut()) {
+        document.insert(LOGIN_ENDS_AT.to_owned(), output::time(ends_at).into());
+    }
+    print(&person, output)
 }
 
 fn print(person: &Value, output: Output) -> Result<(), Failure> {
@@ -71,10 +78,17 @@ fn print_all(people: &[Value], output: Output) -> Result<(), Failure> {
 }
 
 fn table(people: &[Value]) -> String {
-    let rows = people.iter().map(|person| {
-        ["user_id", "email", "name", "role", "created_at", "disabled_at"]
-            .map(|field| output::field(person, field))
-            .to_vec()
-    });
-    output::table(&["ID", "EMAIL", "NAME", "ROLE", "CREATED", "DISABLED"], rows)
+    let mut columns = vec![
+        ("ID", "user_id"),
+        ("EMAIL", "email"),
+        ("NAME", "name"),
+        ("ROLE", "role"),
+        ("CREATED", "created_at"),
+        ("DISABLED", "disabled_at"),
+    ];
+    let login = people.iter().any(|person| person[LOGIN_ENDS_AT].is_string());
+    columns.extend(login.then_some(("LOGIN ENDS", LOGIN_ENDS_AT)));
+    let row = |person: &Value| columns.iter().map(|(_, field)| output::field(person, field)).collect();
+    let head: Vec<&str> = columns.iter().map(|(head, _)| *head).collect();
+    output::table(&head, people.iter().map(row))
 }

@@ -29,7 +29,7 @@ use contract::{
     },
     problem::{CONTENT_TYPE, FieldError, Problem, TYPE_BASE},
     saga::{Cause, SagaStatus, StepKind, StepStatus},
-    user::{Login, Refresh, Tokens},
+    user::{Login, Refresh},
 };
 use serde_json::json;
 
@@ -318,13 +318,11 @@ fn problem(status: StatusCode, code: &str, detail: &str) -> Response {
 }
 
 fn tokens(access: &str, refresh: &str) -> Response {
-    let tokens = Tokens {
-        access_token: access.to_owned(),
-        refresh_token: refresh.to_owned(),
-        token_type: "Bearer".into(),
-        expires_in: 900,
-    };
-    Json(tokens).into_response()
+    Json(json!({
+        "access_token": access, "refresh_token": refresh, "token_type": "Bearer", "expires_in": 900,
+        "login_ends_at": "2026-12-31T08:00:00Z",
+    }))
+    .into_response()
 }
 
 async fn login(State(door): State<Door>, Json(login): Json<Login>) -> Response {

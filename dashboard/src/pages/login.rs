@@ -82,9 +82,7 @@ pub(crate) async fn begin(
             return Ok((StatusCode::UNPROCESSABLE_ENTITY, shown).into_response());
         }
     };
-    if let Some(old) = cookies::read(&headers, cookies::SESSION) {
-        app.sessions.end(old);
-    }
+    end_session(&app, &headers).await;
     // 244 random bits: they are guessed by nobody, and say nothing.
     let name = format!("{}{}", kit::ids::uuid_random().simple(), kit::ids::uuid_random().simple());
     let person = person(&login.email, &tokens);
@@ -94,10 +92,19 @@ pub(crate) async fn begin(
 
 /// Ends the session.
 pub(crate) async fn end(State(app): State<App>, headers: HeaderMap) -> Result<Response, Failure> {
-    if let Some(name) = cookies::read(&headers, cookies::SESSION) {
-        app.sessions.end(name);
-    }
+    end_session(&app, &headers).await;
     with_session(&app, &headers, "", LOGIN)
+}
+
+/// Ends the browser's session, when it has one, and its login at the door. A door that does not answer keeps nobody logged in
+/// here: the tokens are gone.
+async fn end_session(app: &App, headers: &HeaderMap) {
+    let Some(session) = cookies::read(headers, cookies::SESSION).and_then(|name| app.sessions.end(name)) else {
+        return;
+    };
+    if let Err(error) = app.door.log_out(&session).await {
+        tracing::warn!(%error, "a login could not be ended at the door, and lasts until its time is over");
+    }
 }
 
 fn with_session(app: &App, headers: &HeaderMap, name: &str, to: &str) -> Result<Response, Failure> {

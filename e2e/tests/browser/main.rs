@@ -4,6 +4,7 @@
 
 mod agency;
 mod browser;
+mod device;
 mod keyboard;
 mod live;
 mod rights;
@@ -24,6 +25,7 @@ async fn operators_see_and_repair_sagas_in_a_browser() {
     let operator = Browser::start(&browsers, &agency.door).await;
     work::from_the_login_to_an_act(&operator, &sagas.stuck[0]).await;
     keyboard::walks(&operator).await;
+    device::a_login_is_approved(&agency, &operator).await;
 
     let (admin, second) = tokio::join!(person(ADMIN), person(ADMIN));
     let wrong = tour::visit_all([&admin, &second], &tour::pages(&sagas)).await;

@@ -45,6 +45,14 @@ pub(crate) const LOGIN: Endpoint = Endpoint {
     handler: |methods| on(methods, pass),
 };
 
+/// Codes are guessed here, by whoever has a session.
+pub(crate) const DEVICE: Endpoint = Endpoint {
+    verb: Verb::Any,
+    path: "/ops/device",
+    about: "the page on which a login without a browser is approved",
+    ..LOGIN
+};
+
 pub(crate) const PAGES: Endpoint = Endpoint {
     verb: Verb::Any,
     path: "/ops/{*path}",

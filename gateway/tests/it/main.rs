@@ -12,6 +12,7 @@ mod crowds;
 mod failing;
 mod hardening;
 mod holding;
+mod logins;
 mod operating;
 mod ordering;
 mod paying;

@@ -1,7 +1,7 @@
 //! The parts behind the door, as small servers over shared memory: they answer with the contract's types, can be
 //! stopped, and can be told to misbehave.
 
-mod people;
+pub(crate) mod people;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -210,7 +210,8 @@ impl Drop for Running {
 
 async fn remember(State(parts): State<Parts>, request: Request, next: Next) -> Response {
     let asked = format!("{} {}", request.method(), request.uri());
-    if !matches!(request.uri().path(), "/health" | "/ready" | "/internal/user/rights") {
+    if !matches!(request.uri().path(), "/health" | "/ready" | "/internal/user/rights" | "/internal/user/sessions/ended")
+    {
         let mut memory = parts.memory();
         memory.asked.push(asked);
         let host = request.headers()[header::HOST].to_str().unwrap();

@@ -105,6 +105,11 @@ id!(
     "usr"
 );
 id!(
+    /// One login of a person, with all the refreshes that follow from it.
+    LoginId,
+    "login"
+);
+id!(
     /// One payment of an order.
     PaymentId,
     "pay"

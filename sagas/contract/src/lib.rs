@@ -44,7 +44,9 @@ pub use document::Document;
 pub use email_address::EmailAddress;
 pub use event::Event;
 pub use evidence::Evidence;
-pub use ids::{ApprovalId, FlightHoldId, InstanceId, JobId, MessageId, OrderId, PaymentId, RequestId, SagaId, UserId};
+pub use ids::{
+    ApprovalId, FlightHoldId, InstanceId, JobId, LoginId, MessageId, OrderId, PaymentId, RequestId, SagaId, UserId,
+};
 pub use money::Money;
 pub use offer::{FlightOfferId, OfferId, StayOfferId};
 pub use page::{Page, PageToken};

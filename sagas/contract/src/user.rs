@@ -1,13 +1,27 @@
 //! The user domain's internal HTTP (registration, login, refresh), its events, and the claims of access tokens.
 
+mod devices;
+mod logins;
 mod people;
 
 use std::str::FromStr;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-pub use self::people::{ChangeRights, CreatePerson, Person, RightsGeneration, SetRole};
-use crate::{command::Route, event::Event, ids::UserId};
+pub use self::{
+    devices::{
+        AskDeviceLogin, DecideDeviceLogin, DeviceClient, DeviceClientError, DeviceCode, DeviceDecision, DeviceLogin,
+        DeviceLoginAsked, USER_CODE_LETTERS, USER_CODE_LETTERS_COUNT, UserCode, UserCodeError,
+    },
+    logins::{Logout, PersonLogin},
+    people::{ChangeRights, CreatePerson, Person, RightsGeneration, SetRole},
+};
+use crate::{
+    command::Route,
+    event::Event,
+    ids::{LoginId, UserId},
+};
 
 /// The body of `POST /internal/users`, as a person typed it: 201 [`Registered`], 409 when the address is taken, 422 with
 /// every mistake pointed at.
@@ -79,6 +93,9 @@ pub struct Tokens {
     pub token_type: String,
     /// The lifetime of the access token, in seconds.
     pub expires_in: u64,
+    /// The end of the login, however often it is refreshed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login_ends_at: Option<DateTime<Utc>>,
 }
 
 /// The rights of a person. Each role may do what the one before it may.
@@ -144,6 +161,9 @@ pub struct Claims {
     /// The generation of the person's rights. A token of an earlier one than the person's is void.
     #[serde(default)]
     pub generation: u32,
+    /// The login that the token is of. When it ends, the token is void.
+    #[serde(default)]
+    pub sid: Option<LoginId>,
 }
 
 /// The `iss` of every access token.

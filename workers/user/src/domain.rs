@@ -36,6 +36,16 @@ const ENDED_SESSIONS: Retention = Retention {
              )",
 };
 
+/// Logins of the device flow that nobody waits for any more. For an hour their programs are told that they are too late.
+const EXPIRED_DEVICE_LOGINS: Retention = Retention {
+    rows: "expired device logins",
+    kept_for: TimeDelta::hours(1),
+    batch_rows_max: 1_000,
+    delete: "DELETE FROM device_login WHERE device_code_hash IN (
+                 SELECT device_code_hash FROM device_login WHERE expires_at < $1 ORDER BY expires_at LIMIT $2
+             )",
+};
+
 /// Why the domain cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
@@ -64,8 +74,10 @@ pub fn domain(settings: &Settings, production: bool) -> Result<Domain, SetupErro
         passwords: Arc::clone(&passwords),
     };
     let reads = people.clone();
-    let mut domain =
-        Domain::new(Route::User, &MIGRATOR).http(move |resources| http::router(reads(resources))).keep(ENDED_SESSIONS);
+    let mut domain = Domain::new(Route::User, &MIGRATOR)
+        .http(move |resources| http::router(reads(resources)))
+        .keep(ENDED_SESSIONS)
+        .keep(EXPIRED_DEVICE_LOGINS);
     if production {
         let people = people.clone();
         domain = domain.check(move |resources| check_demo_people(people(&resources)));

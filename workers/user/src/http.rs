@@ -1,5 +1,7 @@
 //! The domain's internal HTTP: registration, login, refresh and the published keys.
 
+mod devices;
+mod logins;
 mod people;
 
 use std::sync::Arc;
@@ -10,6 +12,7 @@ use axum::{
     http::StatusCode,
     routing::{get, post},
 };
+use chrono::TimeDelta;
 use contract::user::{Login, Refresh, Register, Registered, Role, Tokens};
 use jsonwebtoken::jwk::JwkSet;
 use kit::{
@@ -35,6 +38,9 @@ use crate::{
 
 /// When a caller whose password found no place in the queue should come back, in seconds: it is looked through in less.
 const BUSY_RETRY_AFTER_SECONDS: u32 = 1;
+
+/// How much longer than a token lives its end before its time is told: clocks differ.
+const CLOCK_SKEW: TimeDelta = TimeDelta::minutes(5);
 
 /// The parts that the routes stand on.
 #[derive(Clone)]
@@ -62,6 +68,8 @@ pub(crate) fn router(people: People) -> Router {
         .route("/sessions/refresh", post(refresh_session))
         .route("/jwks", get(published_keys))
         .merge(people::router())
+        .merge(logins::router())
+        .merge(devices::router())
         .with_state(people)
 }
 

@@ -12,7 +12,7 @@ use aws_lc_rs::signature::Ed25519KeyPair;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, Duration, Utc};
 use contract::{
-    UserId,
+    LoginId, UserId,
     user::{Claims, Role, TOKEN_AUDIENCE, TOKEN_ISSUER, TOKEN_TYPE},
 };
 use jsonwebtoken::{
@@ -111,13 +111,14 @@ impl SigningKey {
         &self.0.published
     }
 
-    /// An access token.
+    /// An access token of a login.
     ///
     /// # Errors
     /// When it cannot be signed, which no input can bring about.
     pub fn sign(
         &self,
         Rights { user_id, role, generation }: Rights,
+        login: LoginId,
         now: DateTime<Utc>,
         good_for: Duration,
     ) -> Result<String, jsonwebtoken::errors::Error> {
@@ -130,6 +131,7 @@ impl SigningKey {
             exp: (now + good_for).timestamp(),
             jti: kit::ids::uuid_random().to_string(),
             generation,
+            sid: Some(login),
         };
         jsonwebtoken::encode(&self.0.header, &claims, &self.0.key)
     }
@@ -184,14 +186,15 @@ mod tests {
         let user = UserId::from_uuid(uuid::Uuid::from_u128(7));
         let now = DateTime::from_timestamp(4_000_000_000, 0).unwrap();
         let rights = Rights { user_id: user, role: Role::Client, generation: 3 };
-        let token = first.sign(rights, now, Duration::minutes(15)).unwrap();
+        let login = LoginId::from_uuid(uuid::Uuid::from_u128(8));
+        let token = first.sign(rights, login, now, Duration::minutes(15)).unwrap();
         let header = jsonwebtoken::decode_header(&token).unwrap();
         let jwk = again.published().find(header.kid.as_deref().unwrap()).unwrap();
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_audience(&[TOKEN_AUDIENCE]);
         validation.set_issuer(&[TOKEN_ISSUER]);
         let claims = decode::<Claims>(&token, &DecodingKey::from_jwk(jwk).unwrap(), &validation).unwrap().claims;
-        assert_eq!((claims.sub, claims.exp - claims.iat, claims.generation), (user, 900, 3));
+        assert_eq!((claims.sub, claims.exp - claims.iat, claims.generation, claims.sid), (user, 900, 3, Some(login)));
         assert_eq!(header.typ.as_deref(), Some(TOKEN_TYPE));
         let published = serde_json::to_string(first.published()).unwrap();
         assert!(!published.contains("\"d\""), "the private half is published");

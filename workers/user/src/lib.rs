@@ -10,8 +10,10 @@ mod settings;
 mod commands;
 mod demo;
 
+mod device;
 mod hashing;
 mod keys;
+mod logins;
 mod password;
 mod people;
 mod session;

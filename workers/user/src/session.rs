@@ -4,8 +4,8 @@ use aws_lc_rs::rand;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Duration, Utc};
 use contract::{
-    UserId,
-    user::{Role, Tokens},
+    LoginId, UserId,
+    user::{DeviceClient, Role, Tokens},
 };
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
@@ -70,19 +70,61 @@ pub(crate) async fn issue(tx: &mut PgConnection, session_id: Uuid, now: DateTime
     Ok(token)
 }
 
+/// A login that is open, as its tokens tell it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OpenLogin {
+    pub(crate) session_id: Uuid,
+    pub(crate) ends_at: DateTime<Utc>,
+}
+
+/// Opens a session for a person, for the program that it was approved for, if any. None for a person who is disabled.
+pub(crate) async fn open(
+    tx: &mut PgConnection,
+    key: &SigningKey,
+    user_id: Uuid,
+    client: Option<&DeviceClient>,
+    lifetimes: Lifetimes,
+    now: DateTime<Utc>,
+) -> Result<Option<Tokens>, SessionError> {
+    // The lock makes a login and a change of the rights one after the other: whoever disables a person sees its session.
+    let rights: Option<(String, i32)> =
+        sqlx::query_as("SELECT role, generation FROM person WHERE user_id = $1 AND disabled_at IS NULL FOR SHARE")
+            .bind(user_id)
+            .fetch_optional(&mut *tx)
+            .await
+            .map_err(DomainError::doing("reading a person's rights"))?;
+    let Some((role, generation)) = rights else { return Ok(None) };
+    let login = OpenLogin { session_id: kit::ids::uuid_v7(), ends_at: now + lifetimes.session };
+    let statement =
+        "INSERT INTO session (session_id, user_id, created_at, expires_at, client) VALUES ($1, $2, $3, $4, $5)";
+    sqlx::query(statement)
+        .bind(login.session_id)
+        .bind(user_id)
+        .bind(now)
+        .bind(login.ends_at)
+        .bind(client.map(DeviceClient::as_str))
+        .execute(&mut *tx)
+        .await
+        .map_err(DomainError::doing("opening a session"))?;
+    let refresh_token = issue(tx, login.session_id, now).await?;
+    tokens(key, read_rights(user_id, &role, generation)?, login, refresh_token, lifetimes, now).map(Some)
+}
+
 /// The answer to a login and to a refresh.
 pub(crate) fn tokens(
     key: &SigningKey,
     rights: Rights,
+    login: OpenLogin,
     refresh_token: String,
     lifetimes: Lifetimes,
     now: DateTime<Utc>,
 ) -> Result<Tokens, SessionError> {
     Ok(Tokens {
-        access_token: key.sign(rights, now, lifetimes.access)?,
+        access_token: key.sign(rights, LoginId::from_uuid(login.session_id), now, lifetimes.access)?,
         refresh_token,
         token_type: "Bearer".to_owned(),
         expires_in: lifetimes.access.num_seconds().unsigned_abs(),
+        login_ends_at: Some(login.ends_at),
     })
 }
 

@@ -1,5 +1,7 @@
 //! The user service's people, and the orchestrator's audit log of acts on them.
 
+pub(crate) mod logins;
+
 use axum::{
     Router,
     extract::{Path, State},
@@ -8,9 +10,9 @@ use axum::{
     routing::{get, post},
 };
 use contract::{
-    Page, UserId,
+    LoginId, Page, UserId,
     orchestrator_api::{AuditFact, AuditRecord, AuditRequest, HEADER_ACTOR, HEADER_ROLE},
-    user::{ChangeRights, CreatePerson, Person, RightsGeneration, Role},
+    user::{ChangeRights, CreatePerson, DecideDeviceLogin, Person, RightsGeneration, Role},
 };
 use kit::http::{ApiError, Json};
 
@@ -20,6 +22,9 @@ use super::{Parts, at};
 #[derive(Default)]
 pub(crate) struct People {
     pub(crate) rights: Vec<RightsGeneration>,
+    pub(crate) ended: Vec<LoginId>,
+    /// The words of people about logins that wait.
+    pub(crate) decided: Vec<DecideDeviceLogin>,
     /// The rows of the audit log, in words.
     pub(crate) audited: Vec<String>,
 }
@@ -30,6 +35,7 @@ pub(super) fn routes() -> Router<Parts> {
         .route("/internal/user/people/{id}", get(show))
         .route("/internal/user/people/{id}/disable", post(disable))
         .route("/internal/user/rights", get(rights))
+        .merge(logins::routes())
 }
 
 fn person(user_id: UserId, role: Role) -> Person {

@@ -24,7 +24,9 @@ use serde_json::json;
 use crate::{
     approvals, definitions, explanations,
     golden::{Golden, golden},
-    jobs, pauses,
+    jobs,
+    logins::{self, login_id},
+    pauses,
     samples::{at, order, saga, step, traceparent, user, work},
 };
 
@@ -37,6 +39,7 @@ pub(crate) fn all() -> Vec<Golden> {
     sagas()
         .into_iter()
         .chain(actions())
+        .chain(logins::all())
         .chain(explanations::all())
         .chain(definitions::all())
         .chain(jobs::all().into_iter().chain(pauses::all()))
@@ -494,12 +497,14 @@ fn users() -> Vec<Golden> {
         exp: 1_800_000_900,
         jti: "01900000000070008000000000000009".into(),
         generation: 3,
+        sid: Some(login_id()),
     };
     let tokens = Tokens {
         access_token: "eyJ.eyJ.sig".into(),
         refresh_token: "opaque".into(),
         token_type: "Bearer".into(),
         expires_in: 900,
+        login_ends_at: Some(at(9)),
     };
     vec![
         golden("user.register", Register { email: email(), password: password(), name: "Zo\u{eb}".into() }),

@@ -81,6 +81,7 @@ const INSIDE: &[(&str, &str)] = &[
     ("DomainWay", "Processes"),
     ("ThroughputPoint", "Throughput"),
     ("Durations", "Throughput"),
+    ("DeviceDecision", "DecideDeviceLogin"),
 ];
 
 fn all() -> Vec<Golden> {

@@ -22,6 +22,8 @@ mod explanations;
 mod golden;
 mod jobs;
 #[cfg(test)]
+mod logins;
+#[cfg(test)]
 mod masking;
 #[cfg(test)]
 mod offers;

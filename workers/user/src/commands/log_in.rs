@@ -13,7 +13,7 @@ use crate::{
     hashing::Passwords,
     keys::SigningKey,
     password::Password,
-    session::{Lifetimes, SessionError, issue, read_rights, tokens},
+    session::{Lifetimes, SessionError, open},
 };
 
 /// Opens a session for the person whose address and password these are.
@@ -43,26 +43,9 @@ pub(crate) async fn log_in(
     let Some((user_id, _)) = found.filter(|_| right) else {
         return Err(SessionError::WrongLogin);
     };
-    let session_id = kit::ids::uuid_v7();
     let mut tx = pool.begin().await.map_err(DomainError::doing("opening a session"))?;
-    // The lock makes a login and a change of the rights one after the other: whoever disables a person sees its session.
-    let rights: Option<(String, i32)> =
-        sqlx::query_as("SELECT role, generation FROM person WHERE user_id = $1 AND disabled_at IS NULL FOR SHARE")
-            .bind(user_id)
-            .fetch_optional(&mut *tx)
-            .await
-            .map_err(DomainError::doing("reading a person's rights"))?;
     // That the person is disabled is not said: it would tell that the password is right.
-    let (role, generation) = rights.ok_or(SessionError::WrongLogin)?;
-    sqlx::query("INSERT INTO session (session_id, user_id, created_at, expires_at) VALUES ($1, $2, $3, $4)")
-        .bind(session_id)
-        .bind(user_id)
-        .bind(now)
-        .bind(now + lifetimes.session)
-        .execute(&mut *tx)
-        .await
-        .map_err(DomainError::doing("opening a session"))?;
-    let refresh_token = issue(&mut tx, session_id, now).await?;
+    let opened = open(&mut tx, key, user_id, None, lifetimes, now).await?.ok_or(SessionError::WrongLogin)?;
     tx.commit().await.map_err(DomainError::doing("opening a session"))?;
-    tokens(key, read_rights(user_id, &role, generation)?, refresh_token, lifetimes, now)
+    Ok(opened)
 }

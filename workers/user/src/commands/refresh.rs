@@ -10,7 +10,7 @@ use worker_runtime::DomainError;
 
 use crate::{
     keys::SigningKey,
-    session::{Lifetimes, SessionError, issue, read_rights, tokens},
+    session::{Lifetimes, OpenLogin, SessionError, issue, read_rights, tokens},
 };
 
 /// Trades a refresh token for new tokens; the old one is void from then on.
@@ -28,7 +28,7 @@ pub(crate) async fn refresh(
     let mut tx = pool.begin().await.map_err(DomainError::doing("looking for a refresh token"))?;
     // The row lock makes two simultaneous uses one after the other: the second one finds it used.
     let found: Option<TokenRow> = sqlx::query_as(
-        "SELECT t.session_id, t.used_at, s.user_id, p.role, p.generation, s.revoked_at IS NULL AND s.expires_at > $2 AND p.disabled_at IS NULL AS alive
+        "SELECT t.session_id, t.used_at, s.user_id, s.expires_at, p.role, p.generation, s.revoked_at IS NULL AND s.expires_at > $2 AND p.disabled_at IS NULL AS alive
          FROM refresh_token t JOIN session s USING (session_id) JOIN person p USING (user_id)
          WHERE t.token_hash = $1 FOR UPDATE OF t",
     )
@@ -37,7 +37,7 @@ pub(crate) async fn refresh(
     .fetch_optional(&mut *tx)
     .await
     .map_err(DomainError::doing("looking for a refresh token"))?;
-    let Some(TokenRow { session_id, used_at, user_id, role, generation, alive }) = found else {
+    let Some(TokenRow { session_id, used_at, user_id, expires_at, role, generation, alive }) = found else {
         return Err(SessionError::WrongToken);
     };
     if used_at.is_some() {
@@ -63,7 +63,7 @@ pub(crate) async fn refresh(
     let next = issue(&mut tx, session_id, now).await?;
     let rights = read_rights(user_id, &role, generation)?;
     tx.commit().await.map_err(DomainError::doing("using a refresh token"))?;
-    tokens(key, rights, next, lifetimes, now)
+    tokens(key, rights, OpenLogin { session_id, ends_at: expires_at }, next, lifetimes, now)
 }
 
 #[derive(sqlx::FromRow)]
@@ -71,6 +71,7 @@ struct TokenRow {
     session_id: Uuid,
     used_at: Option<DateTime<Utc>>,
     user_id: Uuid,
+    expires_at: DateTime<Utc>,
     role: String,
     generation: i32,
     /// Its session is neither revoked nor over.

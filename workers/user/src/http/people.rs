@@ -7,7 +7,6 @@ use axum::{
     http::StatusCode,
     routing::{get, post},
 };
-use chrono::TimeDelta;
 use contract::{
     EmailAddress, Page, PageToken, UserId,
     page::page_size,
@@ -16,7 +15,7 @@ use contract::{
 use kit::http::{ApiError, Json, Path, Query, page_token};
 use serde::Deserialize;
 
-use super::People;
+use super::{CLOCK_SKEW, People};
 use crate::{
     commands::{
         change_rights::{RightsChange, RightsError, change_rights},
@@ -25,9 +24,6 @@ use crate::{
     demo::refuse_reserved,
     people::{self, Filter},
 };
-
-/// How much longer than a token lives its person's change of rights is told: clocks differ.
-const CLOCK_SKEW: TimeDelta = TimeDelta::minutes(5);
 
 pub(super) fn router() -> Router<People> {
     Router::new()
