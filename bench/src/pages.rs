@@ -37,14 +37,17 @@ const LOOKS: usize = 200;
 const PAGES_IN_A_ROW: usize = 50;
 
 /// The lists, each with its name.
-const LISTS: [(&str, &str); 12] = [
+const LISTS: [(&str, &str); 15] = [
     ("newest first", ""),
     ("oldest first", "sort=oldest"),
     ("needs attention", "status=needs_attention"),
     ("all open", "status=running,compensating,needs_attention"),
     ("all but completed", "status=running,compensating,compensated,needs_attention,abandoned"),
+    ("a definition", "name=bench"),
+    ("a definition's failures", "name=bench&status=compensated"),
     ("a definition and version", "name=bench&version=1"),
     ("a version that has none", "name=bench&version=2"),
+    ("what ended last", "sort=ended"),
     ("a client", "owner=usr_70"),
     ("a client's failures", "owner=usr_70&status=compensated"),
     ("an error", "error=authorize-payment/card_declined"),
@@ -74,12 +77,17 @@ pub(crate) async fn run(sagas: i64, queues: QueueKind) -> Result<()> {
     let time = |at: chrono::DateTime<chrono::Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
     let query = format!("created_after={}&created_before={}", time(day), time(day + TimeDelta::days(1)));
     print("a day of last week", &looks(&parts, &[format!("/api/sagas?page_size=50&{query}")]).await?);
+    let query = format!("finished_before={}&sort=ended", time(day));
+    print("what ended before a day", &looks(&parts, &[format!("/api/sagas?page_size=50&{query}")]).await?);
     print("50 pages in a row, each", &pages(&parts).await?);
     println!("  {:<28}", format!("a saga with {records} records"));
     let saga = format!("/api/sagas/{long}");
     let newest = format!("{saga}/journal?order=newest&page_size=200");
-    let page = [saga.clone(), format!("{saga}/explanation"), newest.clone()];
+    let views = [saga.clone(), format!("{saga}/explanation"), format!("{saga}/timeline"), newest.clone()];
+    let page =
+        [format!("{saga}/snapshot?records=true&page_size=200"), format!("/api/approvals?waiting=true&target={long}")];
     print("its newest 200 records", &looks(&parts, &[newest]).await?);
+    print("its views, one by one", &looks(&parts, &views).await?);
     print("all calls of its page", &looks(&parts, &page).await?);
     parts.stop().await;
     Ok(())

@@ -9,6 +9,7 @@ mod migrations;
 mod pauses;
 mod people;
 mod quarantine;
+mod records;
 mod repairs;
 mod waits;
 mod watching;
@@ -31,6 +32,7 @@ pub(crate) use self::{
     pauses::Pauses,
     people::People,
     quarantine::Quarantine,
+    records::{Between, Journal},
     repairs::{Edit, Resolve, Retry, Skip},
     waits::{Signal, Timer},
     watching::Watch,
@@ -134,8 +136,9 @@ Ends with 0 when all of them are completed, with 1 when none is or the time is o
     #[command(after_help = "\
 Examples:
   sagactl journal SAGA
-  sagactl journal SAGA -o jsonl | jq '.entries[]'")]
-    Journal(One),
+  sagactl journal SAGA -o jsonl | jq '.entries[]'
+  sagactl journal SAGA --diff 4..7")]
+    Journal(Journal),
     /// Print a saga with its journal as a line of an export, for other programs
     #[command(after_help = "\
 Examples:

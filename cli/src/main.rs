@@ -114,7 +114,7 @@ async fn read(call: Call, command: Command) -> Result<(), Failure> {
         Command::Quarantine(quarantine) => commands::quarantine::run(&call, quarantine).await,
         Command::Export(selection) => commands::export::sagas(&call, &selection).await,
         Command::Exports => commands::export::weeks(client, output).await,
-        Command::Journal(one) => commands::journal::run(client, &one, output).await,
+        Command::Journal(journal) => commands::journal::run(client, &journal, output).await,
         Command::DeadLetters(args::DeadLetters::List { saga, waiting, limit }) => {
             commands::dead_letters::list(client, saga.as_deref(), waiting, limit, output).await
         }

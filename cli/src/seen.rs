@@ -21,7 +21,7 @@ pub(crate) use self::{
     letters::Letter,
     listings::{Definition, Definitions, Migration, Pause, PauseView, Quarantined, SignalEffect, Week},
     plans::{Command, Left, Plan, Plans, Total},
-    sagas::{Cause, Record, SagaPause, Step, Summary, Tree, View},
+    sagas::{Cause, Difference, Record, SagaPause, Step, Summary, Tree, View},
 };
 
 /// A document as it came, and what is known of it here.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kit::clock::Clock;
 use tokio_util::sync::CancellationToken;
 
-use crate::{door::Door, looks::Looks, session::Sessions, settings::Settings};
+use crate::{attention::AttentionLooks, door::Door, looks::Overviews, session::Sessions, settings::Settings};
 
 /// The state itself, behind one pointer: cheap to clone.
 #[derive(Clone)]
@@ -16,7 +16,8 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) door: Door,
     pub(crate) sessions: Sessions,
-    pub(crate) overviews: Arc<Looks>,
+    pub(crate) overviews: Arc<Overviews>,
+    pub(crate) attention: Arc<AttentionLooks>,
     pub(crate) production: bool,
     /// Live streams end with it.
     pub(crate) stopping: CancellationToken,
@@ -41,6 +42,7 @@ impl App {
             door: Door::new(&settings.gateway, settings.internal_token.clone())?,
             sessions: Sessions::default(),
             overviews: Arc::default(),
+            attention: Arc::default(),
             production: settings.production,
             stopping,
         })))

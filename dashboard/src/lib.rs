@@ -11,6 +11,7 @@
 
 mod app;
 mod assets;
+mod attention;
 mod cookies;
 mod door;
 mod failure;

@@ -2,6 +2,7 @@
 
 pub(crate) mod acts;
 pub(crate) mod approvals;
+pub(crate) mod attention;
 pub(crate) mod audit;
 mod children;
 pub(crate) mod definitions;
@@ -11,13 +12,16 @@ pub(crate) mod errors;
 pub(crate) mod jobs;
 pub(crate) mod left_alone;
 pub(crate) mod login;
+mod looking;
 pub(crate) mod new_job;
 pub(crate) mod overview;
 pub(crate) mod people;
 pub(crate) mod processes;
 pub(crate) mod reveal;
 pub(crate) mod saga;
+mod saga_addresses;
 pub(crate) mod saga_count;
+mod saga_table;
 pub(crate) mod sagas;
 pub(crate) mod saved_views;
 pub(crate) mod theme;

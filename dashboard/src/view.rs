@@ -3,6 +3,7 @@
 pub(crate) mod acted;
 pub(crate) mod acts;
 pub(crate) mod approvals;
+pub(crate) mod changes;
 pub(crate) mod charts;
 pub(crate) mod columns;
 pub(crate) mod form;

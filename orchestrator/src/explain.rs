@@ -72,25 +72,34 @@ pub(crate) async fn explain(shared: &Shared, id: SagaId) -> Result<Option<Explan
         }
         Err(error) => return Err(error),
     };
-    look(shared, stored, quarantined.as_ref()).await.map(Some)
+    look(shared, stored, quarantined.as_ref()).await.map(|(explanation, _)| Some(explanation))
+}
+
+/// Explains how a saga stands that was read, and tells it as it was read last: what moved meanwhile is in both.
+///
+/// # Errors
+/// When the journal does not answer.
+pub(crate) async fn explain_read(shared: &Shared, stored: Stored) -> Result<(Explanation, Stored), JournalError> {
+    let quarantined = shared.journal.quarantine_of(stored.row.id).await?;
+    look(shared, stored, quarantined.as_ref()).await
 }
 
 async fn look(
     shared: &Shared,
     mut stored: Stored,
     quarantined: Option<&Quarantined>,
-) -> Result<Explanation, JournalError> {
+) -> Result<(Explanation, Stored), JournalError> {
     let id = stored.row.id;
     for look in 1.. {
         if stored.row.status.is_final() {
-            return Ok(ended(&stored));
+            return Ok((ended(&stored), stored));
         }
         let state = replay(&stored);
         let known =
             state.and_then(|state| definition_of(&shared.catalog, &state).map(|definition| (definition, state)));
         let (definition, state) = match known {
             Ok(known) => known,
-            Err(parked) => return Ok(unreadable(id, Some(&stored), quarantined, &parked)),
+            Err(parked) => return Ok((unreadable(id, Some(&stored), quarantined, &parked), stored)),
         };
         let routes = steps::routes(&definition, &state);
         let (stands, queues) = tokio::join!(questions::ask(shared, id), depths(shared, &routes));
@@ -117,9 +126,9 @@ async fn look(
             shard,
             now,
         };
-        return Ok(explained(&facts, domains(stands, queues)));
+        return Ok((explained(&facts, domains(stands, queues)), stored));
     }
-    Ok(ended(&stored))
+    Ok((ended(&stored), stored))
 }
 
 fn explained(facts: &Facts<'_>, domains: Vec<DomainState>) -> Explanation {

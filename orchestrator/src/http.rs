@@ -9,6 +9,7 @@ mod counts;
 mod dead_letters;
 mod decisions;
 mod definitions;
+mod differences;
 mod error_groups;
 mod events;
 mod explanation;
@@ -27,6 +28,7 @@ mod processes;
 mod quarantine;
 mod reads;
 mod signals;
+mod snapshots;
 mod starts;
 mod throughput;
 mod timeline;
@@ -69,12 +71,14 @@ pub(crate) fn router(shared: &Arc<Shared>, calls: &Calls, stop: &CancellationTok
         .route("/api/sagas/{id}", get(reads::show))
         .route("/api/sagas/{id}/tree", get(tree::show))
         .route("/api/sagas/{id}/steps/{step}/command", get(commands::show))
+        .route("/api/sagas/{id}/snapshot", get(snapshots::show))
         .route("/api/sagas/{id}/timeline", get(timeline::show))
         .route("/api/sagas/{id}/explanation", get(explanation::show))
         .route("/api/sagas/{id}/export", get(exports::one))
         .route("/api/exports", get(exports::list))
         .route("/api/sagas/{id}/reveal", post(reads::reveal))
         .route("/api/sagas/{id}/journal", get(reads::journal))
+        .route("/api/sagas/{id}/difference", get(differences::show))
         .route("/api/sagas/{id}/events", get(events::stream))
         .route("/api/sagas/{id}/actions", post(actions::act))
         .route("/api/sagas/{id}/plan", post(plans::one))

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use contract::orchestrator_api::{DeadLetterView, RecordView, SagaPause, SagaSummary, SagaView, SignalView};
+use contract::orchestrator_api::{DeadLetterView, RecordView, SagaPause, SagaSummary, SagaView, SignalView, StepView};
 use contract::saga::Cause;
 use journal::{Record, SagaRow, Stored};
 use machine::{Catalog, Pause, ReceivedSignal, State, describe, evolve};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use crate::saga_instance::{Parked, definition_of, replay};
 
@@ -100,16 +100,59 @@ impl Replay {
 
     /// The next record, and where the saga stands after it.
     pub(crate) fn record(&mut self, record: &Record) -> RecordView {
+        self.pass(record);
+        self.told(record)
+    }
+
+    /// The next record, of which nothing is told.
+    pub(crate) fn pass(&mut self, record: &Record) {
         for entry in &record.entries {
             evolve(&mut self.state, entry);
         }
         self.seq = record.seq;
+    }
+
+    /// The record that was passed last, and where the saga stands after it.
+    pub(crate) fn told(&self, record: &Record) -> RecordView {
         let entries = record.entries.iter().map(|entry| serde_json::to_value(entry).unwrap_or(Value::Null)).collect();
         let (steps, cause) = match definition_of(&self.catalog, &self.state) {
             Ok(definition) => (describe(&definition, &self.state), self.state.cause.clone()),
             Err(parked) => (Vec::new(), Some(parked_cause(&parked))),
         };
         RecordView { seq: record.seq, at: record.at, entries, status: self.state.status, steps, cause }
+    }
+
+    /// The saga as it stands, as one document: what its records change, each under a name of its own.
+    pub(crate) fn document(&self) -> Value {
+        let state = &self.state;
+        let mut document = Map::new();
+        let mut put =
+            |name: &str, value: Option<Value>| drop(value.map(|value| document.insert(name.to_owned(), value)));
+        put("status", serde_json::to_value(state.status).ok());
+        put("version", Some(state.version.into()));
+        put("cause", state.cause.as_ref().and_then(|cause| serde_json::to_value(cause).ok()));
+        put("pause", pause(state).and_then(|pause| serde_json::to_value(pause).ok()));
+        put("deadline_at", state.deadline_at.and_then(|at| serde_json::to_value(at).ok()));
+        put("input", state.input.to_value().ok());
+        put("steps", Some(self.steps(state)));
+        let signals = state.signals.iter().map(|signal| {
+            let taken_by = signal.taken_by.as_ref().map(ToString::to_string);
+            (signal.id.to_string(), json!({ "name": signal.name, "taken_by": taken_by }))
+        });
+        put("signals", Some(Value::Object(signals.collect())));
+        Value::Object(document)
+    }
+
+    /// The document of the saga before its first record: none of its steps is begun, and nothing is known.
+    pub(crate) fn document_unbegun(&self) -> Value {
+        json!({ "steps": self.steps(&State::new(self.state.saga_id)), "signals": {} })
+    }
+
+    /// Where each step of the saga's definition stands in a state of it.
+    fn steps(&self, state: &State) -> Value {
+        let steps = definition_of(&self.catalog, &self.state).map(|definition| describe(&definition, state));
+        let steps = steps.unwrap_or_default().into_iter().map(|step| (step.name.to_string(), progress(&step)));
+        Value::Object(steps.collect())
     }
 
     /// True while the saga is paused.
@@ -126,6 +169,19 @@ impl Replay {
     pub(crate) fn holds_until(&self) -> Option<DateTime<Utc>> {
         machine::holds_until(&*definition_of(&self.catalog, &self.state).ok()?, &self.state)
     }
+}
+
+/// The fields of a step that its definition says, and no record changes.
+const OF_THE_DEFINITION: [&str; 6] = ["name", "kind", "work", "compensation", "extension", "after"];
+
+/// Where a step stands.
+fn progress(step: &StepView) -> Value {
+    let mut fields = match serde_json::to_value(step) {
+        Ok(Value::Object(fields)) => fields,
+        Ok(_) | Err(_) => Map::new(),
+    };
+    fields.retain(|name, _| !OF_THE_DEFINITION.contains(&name.as_str()));
+    Value::Object(fields)
 }
 
 fn parked_cause(parked: &Parked) -> Cause {

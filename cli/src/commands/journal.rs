@@ -1,28 +1,51 @@
-//! `sagactl journal`: every committed decision of a saga.
+//! `sagactl journal`: every committed decision of a saga, or what some of them changed in it.
 
 use contract::SagaId;
 use serde_json::Value;
 
 use crate::{
-    args::{One, Output},
+    args::{Between, Journal, Output},
     client::Client,
+    commands::plan,
     failure::Failure,
     output,
-    seen::{Record, Told},
+    seen::{Difference, Record, Told},
 };
 
 /// Fields of entries that are documents of their own: too wide for a line, and in `-o json` anyway.
 const WIDE_FIELDS: [&str; 3] = ["input", "reply", "fingerprint"];
 
 /// Runs the command.
-pub(crate) async fn run(client: &Client, one: &One, output: Output) -> Result<(), Failure> {
-    let id: SagaId = one.id.parse().map_err(|error| Failure::usage(format!("{error}")))?;
+pub(crate) async fn run(client: &Client, journal: &Journal, output: Output) -> Result<(), Failure> {
+    let id: SagaId = journal.id.parse().map_err(|error| Failure::usage(format!("{error}")))?;
+    if let Some(between) = journal.diff {
+        return difference(client, id, between, output).await;
+    }
     let (records, _) = client.list::<Told<Record>>(&format!("/sagas/{id}/journal"), &[], usize::MAX).await?;
     match output {
         Output::Table => output::print_line(&output::table(&["SEQ", "AT", "STATUS", "ENTRY"], rows(&records))),
         Output::Json | Output::Yaml => output::print_document(&records, output),
         Output::Jsonl => records.iter().try_for_each(output::print_json_line),
         Output::Ids => records.iter().try_for_each(|record| output::print_line(&record.seq.to_string())),
+    }
+}
+
+async fn difference(client: &Client, id: SagaId, between: Between, output: Output) -> Result<(), Failure> {
+    let of = [("from", between.from.to_string()), ("to", between.to.to_string())];
+    let found: Told<Difference> = client.get(&format!("/sagas/{id}/difference"), &of).await?;
+    match output {
+        Output::Table => match plan::changes_table("PLACE", found.changes.iter()) {
+            Some(table) => output::print_line(&table),
+            None => {
+                output::note("nothing of the saga differs");
+                Ok(())
+            }
+        },
+        Output::Json | Output::Yaml => output::print_document(&found, output),
+        Output::Jsonl => output::print_json_line(&found),
+        Output::Ids => {
+            found.changes.iter().try_for_each(|change| output::print_line(&output::printable(&change.pointer)))
+        }
     }
 }
 

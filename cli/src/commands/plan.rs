@@ -115,6 +115,14 @@ fn tables(plans: &[Told<Plan>], summary: Vec<Total>) -> String {
 
 /// A table, and behind it the fields that an edit changes, with both values.
 pub(crate) fn with_changes<'a>(table: String, changes: impl Iterator<Item = &'a FieldChange>) -> String {
+    match changes_table("FIELD", changes) {
+        Some(changes) => format!("{table}\n\n{changes}"),
+        None => table,
+    }
+}
+
+/// The places at which two documents differ, with both values; none where they do not.
+pub(crate) fn changes_table<'a>(place: &str, changes: impl Iterator<Item = &'a FieldChange>) -> Option<String> {
     let value = |value: &Option<serde_json::Value>| match value {
         Some(value) => output::printable(&value.to_string()),
         None => "-".to_owned(),
@@ -122,10 +130,7 @@ pub(crate) fn with_changes<'a>(table: String, changes: impl Iterator<Item = &'a 
     let rows = changes
         .map(|FieldChange { pointer, before, after }| vec![output::printable(pointer), value(before), value(after)]);
     let rows: Vec<_> = rows.collect();
-    if rows.is_empty() {
-        return table;
-    }
-    format!("{table}\n\n{}", output::table(&["FIELD", "BEFORE", "AFTER"], rows.into_iter()))
+    (!rows.is_empty()).then(|| output::table(&[place, "BEFORE", "AFTER"], rows))
 }
 
 /// A step whose effect stays; its child goes on by itself.

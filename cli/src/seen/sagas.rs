@@ -88,6 +88,13 @@ pub(crate) struct Step {
     pub(crate) resolved: Option<String>,
 }
 
+/// The changes that some records made in a saga.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Difference {
+    pub(crate) changes: Vec<FieldChange>,
+}
+
 /// One record of a journal.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]

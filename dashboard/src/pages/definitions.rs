@@ -4,7 +4,7 @@ use askama::Template;
 use axum::{extract::State, response::Response};
 use contract::orchestrator_api::{DefinitionView, Definitions};
 
-use super::{page, sagas};
+use super::{page, saga_addresses};
 use crate::{
     app::App,
     failure::Failure,
@@ -50,6 +50,6 @@ fn definition(view: &DefinitionView) -> Result<Definition, askama::Error> {
         steps: view.steps.len(),
         drawing: graph::draw(&nodes)?,
         findings: findings.map(|one| (one.rule.clone(), one.step.to_string(), one.message.clone())).collect(),
-        sagas: sagas::address(&format!("name:{}", view.name)),
+        sagas: saga_addresses::address(&format!("name:{}", view.name)),
     })
 }

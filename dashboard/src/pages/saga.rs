@@ -13,7 +13,7 @@ use axum::{
 use chrono::{DateTime, Utc};
 use contract::{
     Page,
-    orchestrator_api::{AuditRecord, Explanation, RecordView, SagaTree, SagaView, StepView, StepWork, Timeline},
+    orchestrator_api::{AuditRecord, JournalDifference, SagaSnapshot, SagaTree, StepView, StepWork},
 };
 use eventsource_stream::Eventsource as _;
 use futures::{StreamExt as _, stream};
@@ -34,6 +34,7 @@ use crate::{
         acted::{self, AuditRow},
         acts::{self, Act},
         approvals::ApprovalRow,
+        changes::{self, Change},
         graph, journal, ledger,
         marks::{self, Mark},
         names::{self, Id},
@@ -107,6 +108,9 @@ pub(crate) struct Asked {
     before: Option<u64>,
     /// Of the journal, the entries of this kind.
     entry: Option<String>,
+    /// Of the journal, the records between which the saga's document is compared.
+    from: Option<u64>,
+    to: Option<u64>,
     /// `shown` for a timeline that is to scale.
     #[serde(default)]
     idle: Idle,
@@ -151,6 +155,13 @@ struct Member {
     here: bool,
 }
 
+/// The changes that the records after one number, up to another, made in the saga's document.
+struct Difference {
+    from: u64,
+    to: u64,
+    changes: Vec<Change>,
+}
+
 /// The content of the tab.
 enum Content {
     Steps(Vec<StepRow>),
@@ -160,6 +171,7 @@ enum Content {
         older: Option<u64>,
         /// The kind of the entries that are shown; all when empty.
         kind: String,
+        difference: Option<Difference>,
     },
     Payloads {
         payloads: Vec<Payload>,
@@ -214,6 +226,7 @@ struct SagaPage {
     tab: &'static str,
     before: Option<u64>,
     entry: String,
+    compared: Option<(u64, u64)>,
     idle: &'static str,
     live: String,
     ended: bool,
@@ -232,6 +245,7 @@ pub(crate) async fn show(
         id,
         tab: asked.tab.as_str(),
         before: asked.before,
+        compared: asked.from.zip(asked.to),
         entry: asked.entry.unwrap_or_default(),
         idle: asked.idle.as_str(),
         ended: live.ended,
@@ -283,17 +297,16 @@ pub(crate) async fn live(
 }
 
 async fn look(app: &App, session: &Session, id: &str, asked: &Asked, now: DateTime<Utc>) -> Result<Live, DoorError> {
-    let (at, why, times) = (path(id, ""), path(id, "/explanation"), path(id, "/timeline"));
-    let (view, why, times) = futures::try_join!(
-        app.door.get::<SagaView>(session, &at, &[]),
-        app.door.get::<Explanation>(session, &why, &[]),
-        app.door.get::<Timeline>(session, &times, &[]),
-    )?;
-    let (content, children, approvals) = futures::try_join!(
-        content(app, session, &view, &why, asked, now),
-        children::children(app, session, &view, now),
+    let (at, part) = (path(id, "/snapshot"), records(asked));
+    let (snapshot, approvals) = futures::try_join!(
+        app.door.get::<SagaSnapshot>(session, &at, &part),
         approvals::of_saga(app, session, id, now),
     )?;
+    let (content, children) = futures::try_join!(
+        content(app, session, &snapshot, asked, now),
+        children::children(app, session, &snapshot.saga, now),
+    )?;
+    let SagaSnapshot { saga: view, explanation: why, timeline: times, .. } = snapshot;
     let saga = &view.summary;
     let (chosen, others) = acts::acts(&why, session.person().may_act());
     let mut nodes = graph::needed(&view.steps);
@@ -334,19 +347,21 @@ async fn look(app: &App, session: &Session, id: &str, asked: &Asked, now: DateTi
 async fn content(
     app: &App,
     session: &Session,
-    view: &SagaView,
-    why: &Explanation,
+    snapshot: &SagaSnapshot,
     asked: &Asked,
     now: DateTime<Utc>,
 ) -> Result<Content, DoorError> {
+    let SagaSnapshot { saga: view, explanation: why, journal: records, .. } = snapshot;
     let id = view.summary.id.to_string();
     Ok(match asked.tab {
         Tab::Steps => Content::Steps(view.steps.iter().map(|step| step_row(step, now)).collect()),
         Tab::Journal => {
-            let part = newest(app, session, &id, asked).await?;
-            let older = part.items.last().map(|first| first.seq).filter(|_| part.next_page_token.is_some());
-            let records = part.items.iter().map(|record| journal::row(record, now)).collect();
-            Content::Journal { records, older, kind: asked.entry.clone().unwrap_or_default() }
+            let items = records.as_ref().map_or(&[][..], |part| &part.items);
+            let more = records.as_ref().is_some_and(|part| part.next_page_token.is_some());
+            let older = items.last().map(|first| first.seq).filter(|_| more);
+            let difference = difference(app, session, &id, asked).await?;
+            let records = items.iter().map(|record| journal::row(record, now)).collect();
+            Content::Journal { records, older, kind: asked.entry.clone().unwrap_or_default(), difference }
         }
         Tab::Payloads => {
             let may_act = session.person().may_act();
@@ -368,12 +383,23 @@ async fn content(
     })
 }
 
-/// The newest records of a journal, up to the one before `before`, of one kind of entry or of all.
-async fn newest(app: &App, session: &Session, id: &str, asked: &Asked) -> Result<Page<RecordView>, DoorError> {
-    let mut part = vec![("order", "newest".to_owned()), ("page_size", RECORDS.to_string())];
+/// The part of the journal that comes with the saga: the newest records up to the one before `before`, of one kind of entry
+/// or of all.
+fn records(asked: &Asked) -> Vec<(&'static str, String)> {
+    if asked.tab != Tab::Journal {
+        return Vec::new();
+    }
+    let mut part = vec![("records", "true".to_owned()), ("page_size", RECORDS.to_string())];
     part.extend(asked.before.map(|before| ("before", before.to_string())));
     part.extend(asked.entry.iter().filter(|entry| !entry.is_empty()).map(|entry| ("entry", entry.clone())));
-    app.door.get(session, &path(id, "/journal"), &part).await
+    part
+}
+
+async fn difference(app: &App, session: &Session, id: &str, asked: &Asked) -> Result<Option<Difference>, DoorError> {
+    let Some((from, to)) = asked.from.zip(asked.to) else { return Ok(None) };
+    let of = [("from", from.to_string()), ("to", to.to_string())];
+    let found: JournalDifference = app.door.get(session, &path(id, "/difference"), &of).await?;
+    Ok(Some(Difference { from, to, changes: changes::changes(&found.changes) }))
 }
 
 fn family(tree: &SagaTree, depth: usize, here: &str, now: DateTime<Utc>, members: &mut Vec<Member>) {

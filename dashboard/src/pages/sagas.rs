@@ -5,7 +5,7 @@ use askama::Template;
 use axum::{
     extract::{Query as FromQuery, State},
     http::HeaderMap,
-    response::{IntoResponse as _, Redirect, Response},
+    response::{IntoResponse as _, Response},
 };
 use contract::{
     Page, SagaId,
@@ -13,15 +13,18 @@ use contract::{
 };
 use serde::Deserialize;
 
-use super::{new_job, page, paged};
+use super::{
+    attention, new_job, page, paged,
+    saga_addresses::{LIST, address_with},
+    saga_table::{Row, Table},
+};
 use crate::{
     app::App,
     cookies,
     failure::Failure,
     frame::Frame,
     view::{
-        columns::{Column, Columns},
-        rows::{self, SagaRow},
+        columns::Columns,
         views::{self, View},
     },
     visitor::Visitor,
@@ -34,13 +37,6 @@ const NEWER_MAX: usize = 100;
 struct Term {
     text: String,
     without: String,
-}
-
-/// A column's head: its word, and where the list can be ordered by it, the address that does so.
-struct Head {
-    title: &'static str,
-    sorted: Option<&'static str>,
-    order: Option<String>,
 }
 
 /// A saved view in the row above the list.
@@ -57,15 +53,16 @@ struct SagasPage {
     terms: Vec<Term>,
     /// The reason why the query cannot be read.
     wrong: Option<String>,
-    sagas: Vec<SagaRow>,
+    table: Option<Table>,
     columns: Columns,
-    heads: Vec<Head>,
     views: Vec<ViewLink>,
     /// This list without its place, as a view keeps it.
     query: String,
     next: Option<String>,
     /// The address of the page that acts on all that match.
     job: String,
+    /// The address of the stream that keeps the table up to date.
+    stream: Option<String>,
     /// The address that tells how many newer sagas there are, on the first page of a list that begins with them.
     newer: Option<String>,
     first: String,
@@ -116,19 +113,26 @@ pub(crate) async fn list(
     };
     let first = at(&q, None);
     let saved = views::read(cookies::read(&headers, cookies::VIEWS));
-    let is_live = wrong.is_none() && token.is_none() && query.order == SagaOrder::Newest;
+    let of_attention = wrong.is_none() && attention::is_asked(&query);
+    let is_counted = wrong.is_none() && token.is_none() && query.order == SagaOrder::Newest && !of_attention;
+    let goes_on = token.is_some() || found.next_page_token.is_some();
+    let stream = of_attention.then(|| attention::stream_address(&q, &columns, &found.items, goes_on));
+    let rows: Vec<_> = found.items.iter().map(|saga| Row::new(saga, None, visitor.now)).collect();
+    // A list that its stream may fill has a table, however empty.
+    let is_drawn = of_attention || !rows.is_empty();
+    let may_act = frame.may_act();
     page(&SagasPage {
         frame,
         terms: (0..query.terms.len())
             .map(|term| Term { text: query.terms[term].clone(), without: at(&query.without(term), None) })
             .collect(),
         wrong,
-        heads: columns.all().iter().map(|column| head(*column, &query, &columns)).collect(),
         views: saved.into_iter().map(|view| view_link(view, &first)).collect(),
         job: new_job::address("retry", &q),
-        sagas: found.items.iter().map(|saga| rows::saga(saga, visitor.now)).collect(),
+        table: is_drawn.then(|| Table::new(rows, &query, columns.clone(), may_act, None)),
+        stream,
         next: found.next_page_token.map(|token| at(&q, Some(token.as_str()))),
-        newer: is_live.then(|| newer_address(&q, found.items.first().map(|saga| saga.id))),
+        newer: is_counted.then(|| newer_address(&q, found.items.first().map(|saga| saga.id))),
         count: count_address(&q),
         query: first.split_once('?').map(|(_, query)| query.to_owned()).unwrap_or_default(),
         first,
@@ -140,25 +144,6 @@ fn view_link(view: View, here: &str) -> ViewLink {
     let View { name, query } = view;
     let address = if query.is_empty() { LIST.to_owned() } else { format!("{LIST}?{query}") };
     ViewLink { here: address == here, name, address }
-}
-
-/// The head of a column. Starts are in the order of the ids, and what lapses first is an order of its own.
-fn head(column: Column, query: &SagaQuery, columns: &Columns) -> Head {
-    let (sorted, order) = match (column, query.order) {
-        (Column::Started, SagaOrder::Newest) => (Some("descending"), Some("oldest")),
-        (Column::Started, SagaOrder::Oldest) => (Some("ascending"), Some("newest")),
-        (Column::Started, SagaOrder::HoldsUntil) => (None, Some("newest")),
-        (Column::Holds, SagaOrder::HoldsUntil) => (Some("ascending"), Some("newest")),
-        (Column::Holds, SagaOrder::Newest | SagaOrder::Oldest) => (None, Some("holds")),
-        (Column::Key | Column::Error | Column::Client | Column::Changed | Column::Ended, _) => (None, None),
-    };
-    let by = |word: &str| {
-        let others = query.terms.iter().map(String::as_str).filter(|term| !term.starts_with("sort:"));
-        let order = (word != "newest").then(|| format!("sort:{word}"));
-        let terms: Vec<&str> = others.chain(order.as_deref()).collect();
-        address_with(&terms.join(" "), columns, None)
-    };
-    Head { title: column.title(), sorted, order: order.map(by) }
 }
 
 /// The parameters of the question for newer sagas.
@@ -188,19 +173,6 @@ pub(crate) async fn newer(
     .into_response())
 }
 
-/// The sagas that wait for a person.
-pub(crate) async fn attention() -> Redirect {
-    Redirect::to(&address("status:needs_attention"))
-}
-
-/// The address of the list.
-pub(super) const LIST: &str = "/ops/sagas";
-
-/// The address of the list for a query.
-pub(super) fn address(query: &str) -> String {
-    address_with(query, &Columns::read([].into_iter()), None)
-}
-
 fn count_address(query: &str) -> String {
     let pair = form_urlencoded::Serializer::new(String::new()).append_pair("q", query).finish();
     format!("{LIST}/count?{pair}")
@@ -210,36 +182,4 @@ fn newer_address(query: &str, after: Option<SagaId>) -> String {
     let after = after.map(|after| ("after", after.to_string()));
     let pairs = [("q", query.to_owned())].into_iter().chain(after);
     format!("{LIST}/newer?{}", form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish())
-}
-
-fn address_with(query: &str, columns: &Columns, token: Option<&str>) -> String {
-    let mut pairs = form_urlencoded::Serializer::new(String::new());
-    if !query.is_empty() {
-        pairs.append_pair("q", query);
-    }
-    pairs.extend_pairs(columns.words().map(|words| ("columns", words)));
-    pairs.extend_pairs(token.map(|token| ("page", token)));
-    let pairs = pairs.finish();
-    if pairs.is_empty() { LIST.to_owned() } else { format!("{LIST}?{pairs}") }
-}
-
-#[cfg(test)]
-mod tests {
-    use chrono::DateTime;
-
-    use super::*;
-
-    #[test]
-    fn a_list_is_ordered_by_the_columns_that_an_index_backs() {
-        let query = SagaQuery::read("status:running sort:oldest", DateTime::UNIX_EPOCH).unwrap();
-        let columns = Columns::read(["key,started,holds"].into_iter());
-        let heads: Vec<_> = columns.all().iter().map(|column| head(*column, &query, &columns)).collect();
-        let told: Vec<_> = heads.iter().map(|head| (head.sorted, head.order.as_deref())).collect();
-        let expected = [
-            (None, None),
-            (Some("ascending"), Some("/ops/sagas?q=status%3Arunning&columns=key%2Cstarted%2Cholds")),
-            (None, Some("/ops/sagas?q=status%3Arunning+sort%3Aholds&columns=key%2Cstarted%2Cholds")),
-        ];
-        assert_eq!(told, expected);
-    }
 }

@@ -8,7 +8,7 @@ use axum::{
 };
 use serde::Deserialize;
 
-use super::sagas::LIST;
+use super::saga_addresses::LIST;
 use crate::{
     app::App,
     cookies,

@@ -1,15 +1,13 @@
 //! The plan of an act: exactly what would be sent, in order, and what cannot be undone.
 
-use contract::{
-    orchestrator_api::{PlanView, PlannedWhen},
-    saga::FieldChange,
-    step::Op,
-};
-use serde_json::Value;
-
 use super::{
     approvals,
+    changes::{self, Change},
     marks::{self, Mark},
+};
+use contract::{
+    orchestrator_api::{PlanView, PlannedWhen},
+    step::Op,
 };
 
 /// A command that the act leads to.
@@ -21,15 +19,6 @@ pub(crate) struct Line {
     pub(crate) undoes: bool,
     /// True for what cannot be undone.
     pub(crate) lasting: bool,
-}
-
-/// A field of a command that the act changes, as it is and as it would be.
-pub(crate) struct Change {
-    pub(crate) pointer: String,
-    pub(crate) before: String,
-    pub(crate) after: String,
-    /// True for a sum, or a part of one.
-    pub(crate) money: bool,
 }
 
 /// The plan as the page shows it.
@@ -61,7 +50,7 @@ pub(crate) fn plan(view: &PlanView) -> Plan {
         head: view.head,
         refused: view.refused.as_ref().map(|refused| format!("{} ({})", refused.message, refused.code)),
         approval: view.approval.map(approvals::ground),
-        changes: view.changes.iter().map(change).collect(),
+        changes: changes::changes(&view.changes),
         lines: view.commands.iter().map(line).collect(),
         end: marks::of_saga(view.end),
         left: left.collect(),
@@ -75,15 +64,5 @@ const fn when(when: PlannedWhen) -> &'static str {
         PlannedWhen::AtRetry => "at its retry",
         PlannedWhen::AfterReplies => "after the replies",
         PlannedWhen::IfNeeded => "if needed",
-    }
-}
-
-fn change(change: &FieldChange) -> Change {
-    let text = |value: &Option<Value>| value.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string);
-    Change {
-        pointer: change.pointer.clone(),
-        before: text(&change.before),
-        after: text(&change.after),
-        money: change.is_money(),
     }
 }

@@ -10,7 +10,7 @@ pub struct Filter {
     pub statuses: Vec<SagaStatus>,
     /// The definition's name.
     pub name: Option<String>,
-    /// The definition's version. It has no index of its own: it narrows what the other conditions find.
+    /// The definition's version. Beside the name it is indexed; without it, it narrows what the other conditions find.
     pub version: Option<u32>,
     /// Exactly this business key.
     pub business_key: Option<String>,
@@ -30,6 +30,10 @@ pub struct Filter {
     pub created_after: Option<DateTime<Utc>>,
     /// Started before that time.
     pub created_before: Option<DateTime<Utc>>,
+    /// Ended at or after.
+    pub finished_after: Option<DateTime<Utc>>,
+    /// Ended before that time.
+    pub finished_before: Option<DateTime<Utc>>,
     /// Holding something that lapses before that time.
     pub holds_before: Option<DateTime<Utc>>,
     /// The order of the list.
@@ -38,7 +42,7 @@ pub struct Filter {
     pub before: Option<SagaId>,
     /// Only ids above this one: the last of the page before, in a list that runs oldest first.
     pub after: Option<SagaId>,
-    /// Only what comes behind this place, in a list that runs by what lapses first.
+    /// Only what comes behind this place, in a list that runs by what lapses first or ended last.
     pub behind: Option<(DateTime<Utc>, SagaId)>,
 }
 
@@ -58,6 +62,8 @@ pub enum Order {
     Newest,
     /// The oldest saga first.
     Oldest,
+    /// The saga that ended last comes first; only sagas that have ended.
+    Ended,
     /// The saga whose hold lapses first comes first; only sagas that hold something.
     HoldsUntil,
 }

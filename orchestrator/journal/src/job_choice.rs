@@ -10,6 +10,9 @@ use crate::port::Filter;
 
 /// The listing of the sagas that a filter of a job chooses: those that have not ended. None when it can choose none.
 pub(crate) fn chosen(filter: &SagaFilter) -> Option<Filter> {
+    if filter.finished_after.is_some() || filter.finished_before.is_some() {
+        return None;
+    }
     let wanted =
         |status: &SagaStatus| !status.is_final() && (filter.status.is_empty() || filter.status.contains(status));
     let statuses: Vec<_> = SagaStatus::ALL.into_iter().filter(wanted).collect();

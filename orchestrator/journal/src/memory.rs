@@ -15,7 +15,10 @@ mod pauses;
 mod retention;
 mod storage;
 
-use std::sync::{Arc, Mutex};
+use std::{
+    cmp::Reverse,
+    sync::{Arc, Mutex},
+};
 
 use async_trait::async_trait;
 use chrono::{DateTime, SubsecRound, Utc};
@@ -180,6 +183,7 @@ impl Journal for MemoryJournal {
         match filter.order {
             Order::Newest => {}
             Order::Oldest => found.reverse(),
+            Order::Ended => found.sort_by_key(|(place, row)| Reverse((place.finished_at, row.id))),
             Order::HoldsUntil => found.sort_by_key(|(place, row)| (place.holds_until, row.id)),
         }
         let more = found.len() > limit as usize;

@@ -256,6 +256,8 @@ pub struct Place {
     pub id: SagaId,
     /// The earliest time at which something lapses that it holds.
     pub holds_until: Option<DateTime<Utc>>,
+    /// The time of its end.
+    pub finished_at: Option<DateTime<Utc>>,
 }
 
 /// Sagas of one definition that failed the same way.

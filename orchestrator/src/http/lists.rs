@@ -39,6 +39,8 @@ pub(super) struct Asked {
     q: Option<String>,
     created_after: Option<DateTime<Utc>>,
     created_before: Option<DateTime<Utc>>,
+    finished_after: Option<DateTime<Utc>>,
+    finished_before: Option<DateTime<Utc>>,
     holds_before: Option<DateTime<Utc>>,
     #[serde(default)]
     sort: SagaOrder,
@@ -70,11 +72,11 @@ pub(super) async fn list(
     let described = format!("{filter:?}");
     (filter.before, filter.after) = (before, after);
     if let Some(token) = token {
-        let (id, holds_until): (SagaId, Option<DateTime<Utc>>) = page_token::read(&token, &described)?;
+        let (id, at): (SagaId, Option<DateTime<Utc>>) = page_token::read(&token, &described)?;
         match filter.order {
             Order::Newest => filter.before = Some(id),
             Order::Oldest => filter.after = Some(id),
-            Order::HoldsUntil => filter.behind = holds_until.map(|until| (until, id)),
+            Order::Ended | Order::HoldsUntil => filter.behind = at.map(|at| (at, id)),
         }
     }
     if let Some(id) = one {
@@ -84,7 +86,11 @@ pub(super) async fn list(
         return Ok(Json(Page::only(items)));
     }
     let listing = api.shared.journal.list(&filter, limit).await.map_err(|error| problems::journal(&error))?;
-    let next = listing.next.map(|Place { id, holds_until }| (id, holds_until));
+    let next = listing.next.map(|Place { id, holds_until, finished_at }| match filter.order {
+        Order::Newest | Order::Oldest => (id, None),
+        Order::Ended => (id, finished_at),
+        Order::HoldsUntil => (id, holds_until),
+    });
     let next_page_token = next.map(|last| page_token::write(&described, &last));
     let items = listing.sagas.iter().map(|Listed { row, holds_until }| view::summary(row, *holds_until));
     Ok(Json(Page { items: items.collect(), next_page_token }))
@@ -134,10 +140,13 @@ pub(super) fn filter(asked: Asked) -> Result<Filter, ApiError> {
         ids,
         created_after: asked.created_after,
         created_before: asked.created_before,
+        finished_after: asked.finished_after,
+        finished_before: asked.finished_before,
         holds_before: asked.holds_before,
         order: match asked.sort {
             SagaOrder::Newest => Order::Newest,
             SagaOrder::Oldest => Order::Oldest,
+            SagaOrder::Ended => Order::Ended,
             SagaOrder::HoldsUntil => Order::HoldsUntil,
         },
         ..Filter::default()

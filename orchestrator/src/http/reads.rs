@@ -1,15 +1,16 @@
 //! `GET /api/sagas/{id}`, its journal and what is personal in it, read straight from the journal by whichever orchestrator is asked.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::HashSet, sync::Arc};
 
 use axum::{extract::State, http::HeaderMap};
 use contract::{
     Page, PageToken, SagaId,
-    orchestrator_api::{RecordView, SagaView},
+    orchestrator_api::{DeadLetterView, RecordView, SagaView},
     page::page_size,
 };
-use journal::{Door, Stored};
+use journal::{Door, Record, Stored};
 use kit::http::{ApiError, Json, Path, Query, page_token};
+use machine::Catalog;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -50,19 +51,19 @@ pub(super) async fn reveal(
 #[serde(deny_unknown_fields)]
 pub(super) struct Asked {
     #[serde(default)]
-    order: RecordOrder,
+    pub(super) order: RecordOrder,
     /// Only records before this one.
-    before: Option<u64>,
+    pub(super) before: Option<u64>,
     /// Only entries of this kind, and records that have one.
-    entry: Option<String>,
-    page_size: Option<u32>,
-    page_token: Option<PageToken>,
+    pub(super) entry: Option<String>,
+    pub(super) page_size: Option<u32>,
+    pub(super) page_token: Option<PageToken>,
 }
 
 /// The orders of a journal's records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum RecordOrder {
+pub(super) enum RecordOrder {
     #[default]
     Oldest,
     Newest,
@@ -74,8 +75,15 @@ pub(super) async fn journal(
     Path(id): Path<SagaId>,
     Query(asked): Query<Asked>,
 ) -> Result<Json<Page<RecordView>>, ApiError> {
-    let Asked { order, before, entry, .. } = &asked;
-    let listing = format!("journal of {id} {order:?} {before:?} {entry:?}");
+    let stored = stored(&api.shared, id).await?;
+    records(&api.shared.catalog, &stored, &asked).map(Json)
+}
+
+/// The part of a journal that is asked for. Where a saga stood is the sum of all its records, so all are replayed; only those
+/// that are shown are told.
+pub(super) fn records(catalog: &Arc<Catalog>, stored: &Stored, asked: &Asked) -> Result<Page<RecordView>, ApiError> {
+    let Asked { order, before, entry, .. } = asked;
+    let listing = format!("journal of {} {order:?} {before:?} {entry:?}", stored.row.id);
     let last: Option<u64> = asked.page_token.as_ref().map(|token| page_token::read(token, &listing)).transpose()?;
     let before = before.unwrap_or(u64::MAX);
     let (after, before) = match order {
@@ -83,40 +91,55 @@ pub(super) async fn journal(
         RecordOrder::Newest => (0, last.unwrap_or(before)),
     };
     let size = page_size(asked.page_size) as usize;
-    // Where a saga stood is the sum of all its records, so all are replayed, whichever are shown.
-    let stored = stored(&api.shared, id).await?;
-    let mut replay = Replay::new(Arc::clone(&api.shared.catalog), &stored.row);
-    let views = stored.records.iter().map(|record| replay.record(record));
-    let views =
-        views.filter(|view| view.seq > after && view.seq < before).filter_map(|view| only(entry.as_deref(), view));
-    let found = match order {
-        RecordOrder::Oldest => views.take(size + 1).collect(),
-        RecordOrder::Newest => {
-            let mut newest = VecDeque::with_capacity(size + 1);
-            for view in views {
-                newest.truncate(size);
-                newest.push_front(view);
-            }
-            newest.into()
-        }
+    let kind = entry.as_deref();
+    let found = stored.records.iter().filter(|record| record.seq > after && record.seq < before);
+    let found = found.filter(|record| kind.is_none_or(|kind| has(record, kind))).map(|record| record.seq);
+    let shown: HashSet<u64> = match order {
+        RecordOrder::Oldest => found.take(size + 1).collect(),
+        RecordOrder::Newest => found.rev().take(size + 1).collect(),
     };
-    Ok(Json(Page::cut(found, size, |last: &RecordView| page_token::write(&listing, &last.seq))))
+    let mut replay = Replay::new(Arc::clone(catalog), &stored.row);
+    let views = stored.records.iter().filter_map(|record| {
+        replay.pass(record);
+        let view = shown.contains(&record.seq).then(|| replay.told(record))?;
+        Some(only(kind, view))
+    });
+    let mut views: Vec<_> = views.collect();
+    if *order == RecordOrder::Newest {
+        views.reverse();
+    }
+    Ok(Page::cut(views, size, |last: &RecordView| page_token::write(&listing, &last.seq)))
 }
 
-/// The record with its entries of that kind alone; none without any.
-fn only(kind: Option<&str>, mut view: RecordView) -> Option<RecordView> {
-    let Some(kind) = kind else { return Some(view) };
-    view.entries.retain(|entry| entry.get("entry").and_then(Value::as_str) == Some(kind));
-    (!view.entries.is_empty()).then_some(view)
+/// True when an entry of the record is of that kind.
+fn has(record: &Record, kind: &str) -> bool {
+    record.entries.iter().any(|entry| serde_json::to_value(entry).is_ok_and(|entry| is(&entry, kind)))
+}
+
+fn is(entry: &Value, kind: &str) -> bool {
+    entry.get("entry").and_then(Value::as_str) == Some(kind)
+}
+
+/// The record with its entries of that kind alone.
+fn only(kind: Option<&str>, mut view: RecordView) -> RecordView {
+    if let Some(kind) = kind {
+        view.entries.retain(|entry| is(entry, kind));
+    }
+    view
 }
 
 /// A saga with its dead letters.
 pub(super) async fn saga_view(shared: &Shared, door: Door, id: SagaId) -> Result<SagaView, ApiError> {
     let stored = shared.journal.read(door, id, 0).await.map_err(|error| problems::journal(&error))?;
     let stored = stored.ok_or_else(|| problems::no_saga(id))?;
-    let letters = shared.journal.dead_letters(door, Some(id), None, DEAD_LETTERS_SHOWN_MAX).await;
-    let letters = letters.map_err(|error| problems::journal(&error))?;
+    let letters = dead_letters(shared, door, id).await?;
     Ok(view::saga(&shared.catalog, &stored, letters))
+}
+
+/// The dead letters that are shown with a saga.
+pub(super) async fn dead_letters(shared: &Shared, door: Door, id: SagaId) -> Result<Vec<DeadLetterView>, ApiError> {
+    let letters = shared.journal.dead_letters(door, Some(id), None, DEAD_LETTERS_SHOWN_MAX).await;
+    letters.map_err(|error| problems::journal(&error))
 }
 
 /// A saga as the journal holds it, or the problem to answer with.

@@ -5,16 +5,18 @@
 //! | `POST /api/sagas` [`StartSaga`] | 201 / 200 [`SagaStarted`]; 404 unknown definition; 422; 503 + Retry-After. With `Prefer: wait=N` (RFC 7240) it answers at the saga's end, with its `status` |
 //! | `GET /api/starts?name&key` | the saga that a start with this key made, and the fingerprint of its request; 404 |
 //! | `GET /api/definitions` | [`Definitions`]: name, version, fingerprint, steps, the linter's findings |
-//! | `GET /api/sagas?status&name&version&business_key&owner&error&step&paused&parent&ids&q&created_after&created_before&holds_before&sort&before&after&page_size&page_token` | [`Page`](crate::Page) of [`SagaSummary`], in the order `sort` ([`SagaOrder`]) |
+//! | `GET /api/sagas?status&name&version&business_key&owner&error&step&paused&parent&ids&q&created_after&created_before&finished_after&finished_before&holds_before&sort&before&after&page_size&page_token` | [`Page`](crate::Page) of [`SagaSummary`], in the order `sort` ([`SagaOrder`]) |
 //! | `GET /api/counts` with the filters of `GET /api/sagas` | [`SagaCounts`]: how many there are, by definition and status; exact |
 //! | `GET /api/throughput?minutes&step_minutes` | [`Throughput`]: the sagas that ended, and how long they took; 60 minutes, one by one, unless asked otherwise |
 //! | `GET /api/processes` | [`Processes`]: orchestrators, lanes, the ways to the workers |
 //! | `GET /api/errors?name&page_size&page_token` | [`Page`](crate::Page) of [`ErrorGroup`], by definition and error |
 //! | `GET /api/sagas/{id}` | [`SagaView`] |
+//! | `GET /api/sagas/{id}/snapshot?records&before&entry&page_size` | [`SagaSnapshot`]: the saga, its explanation and its timeline at one moment; with `records=true` the last records too |
 //! | `GET /api/sagas/{id}/timeline` | [`Timeline`]: the time that each step spent under way and waiting |
 //! | `GET /api/sagas/{id}/steps/{step}/command` | [`CommandView`]: the command that the step sends next; 404; 409 when it cannot be built |
 //! | `GET /api/sagas/{id}/explanation` | [`Explanation`]: why the saga is not moving |
 //! | `GET /api/sagas/{id}/journal?order&before&entry&page_size&page_token` | [`Page`](crate::Page) of [`RecordView`], from the first on, or with `order=newest` from the last back |
+//! | `GET /api/sagas/{id}/difference?from&to` | [`JournalDifference`]: what the records after `from` up to `to` changed; 404 for a record that there is not |
 //! | `GET /api/sagas/{id}/events?owner` | server-sent events: `id: <seq>`, `event: record`, [`RecordView`]; then `event: end` |
 //! | `POST /api/sagas/{id}/actions` [`ActionRequest`] | 200 [`SagaView`]; 202 [`Approval`] for one that a second operator must approve; 404; 409; 422 |
 //! | `POST /api/sagas/{id}/reveal` with a `reason` | 200 [`SagaView`] with its personal fields; 404 |
@@ -61,6 +63,7 @@ mod queries;
 mod retention;
 mod sagas;
 mod signals;
+mod snapshots;
 mod starts;
 mod throughput;
 mod timeline;
@@ -87,7 +90,7 @@ pub use jobs::{
     AfterCanary, Canary, JOB_PACE_DEFAULT, JOB_PACE_MAX, JOB_SAGAS_MAX, Job, JobGroup, JobItem, JobOutcome, JobPreview,
     JobPreviewRequest, JobRefusals, JobRequest, JobRerun, JobState, JobView, SAGA_IDS_MAX, SagaFilter,
 };
-pub use journal::RecordView;
+pub use journal::{JournalDifference, RecordView};
 pub use migrations::MigrationView;
 pub use pauses::{PAUSES_MAX, Pause, PauseRequest, PauseScope, PauseScopeError, PauseView};
 pub use plans::{
@@ -99,6 +102,7 @@ pub use queries::{QUERY_BYTES_MAX, SagaOrder, SagaQuery, SagaQueryError};
 pub use retention::{RetiredState, RetiredWeek};
 pub use sagas::{SagaPause, SagaSummary, SagaTree, SagaView, SignalView, StepView, StepWork};
 pub use signals::{SignalEffect, SignalRequest};
+pub use snapshots::SagaSnapshot;
 pub use starts::{SagaStarted, StartKey, StartSaga};
 pub use throughput::{Durations, THROUGHPUT_MINUTES_MAX, THROUGHPUT_SAGAS_MAX, Throughput, ThroughputPoint};
 pub use timeline::{SPANS_MAX, SpanEnd, Spent, Timeline, TimelineSpan};

@@ -117,15 +117,15 @@ pub struct Cause {
     pub refused: bool,
 }
 
-/// One field of a command that an operator changed.
+/// One place at which two documents differ: a command before and after an operator's edit, a saga before and after a record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldChange {
-    /// The place in the command, as a JSON pointer (RFC 6901); empty for the whole command.
+    /// The place in the document, as a JSON pointer (RFC 6901); empty for the whole document.
     pub pointer: String,
-    /// The value that would have been sent; absent when there was none.
+    /// The value in the first document; absent when there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Value>,
-    /// The value that is sent; absent when there is none any more.
+    /// The value in the second document; absent when there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Value>,
 }

@@ -36,8 +36,7 @@ pub(crate) fn edit(
     if let Some(pointer) = unknown(String::new(), &wanted, &after) {
         return Err(format!("it has no field {pointer}"));
     }
-    let mut changes = Vec::new();
-    compare(String::new(), Some(&before), Some(&after), &mut changes);
+    let changes = differences(&before, &after);
     if changes.is_empty() {
         return Err("it is the same as before".to_owned());
     }
@@ -95,7 +94,14 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// Collects the places at which two values differ: fields of objects one by one, all else as a whole.
+/// The places at which two documents differ: fields of objects one by one, all else as a whole.
+#[must_use]
+pub fn differences(before: &Value, after: &Value) -> Vec<FieldChange> {
+    let mut changes = Vec::new();
+    compare(String::new(), Some(before), Some(after), &mut changes);
+    changes
+}
+
 fn compare(pointer: String, before: Option<&Value>, after: Option<&Value>, changes: &mut Vec<FieldChange>) {
     match (before, after) {
         (Some(Value::Object(one)), Some(Value::Object(other))) => {
@@ -129,8 +135,7 @@ mod tests {
         merge(&mut after, &json!({"amount": {"value": "9.50"}, "note": null, "tags": [1, 2], "by~/hand": true}));
         let expected = json!({"amount": {"value": "9.50", "currency": "EUR"}, "tags": [1, 2], "by~/hand": true});
         assert_eq!(after, expected);
-        let mut changes = Vec::new();
-        compare(String::new(), Some(&before), Some(&after), &mut changes);
+        let changes = differences(&before, &after);
         let pointers: Vec<_> = changes.iter().map(|change| change.pointer.as_str()).collect();
         assert_eq!(pointers, ["/amount/value", "/note", "/tags", "/by~0~1hand"]);
         assert_eq!((&changes[1].before, &changes[1].after), (&Some(json!("a")), &None));

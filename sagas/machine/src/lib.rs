@@ -65,6 +65,7 @@ pub use decision::{ChildCall, ChildStart, CommandToSend, Decision, Verdict};
 pub use definition::Definition;
 pub use describe::describe;
 pub use diagram::mermaid;
+pub use edit::differences;
 pub use entry::{Entry, Parent};
 pub use evolve::evolve;
 pub use fingerprint::Fingerprint;

@@ -1,6 +1,6 @@
 //! The look of the overview: what it asks the door for, and how that is laid out.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use askama::Template;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -13,8 +13,12 @@ use contract::{
 use crate::{
     app::App,
     door::DoorError,
-    looks::{Key, Looker, Seen, Window},
-    pages::sagas,
+    failure::Failure,
+    looks::{Looker, Window},
+    pages::{
+        looking::{self, Eye},
+        saga_addresses,
+    },
     session::Session,
     view::{
         charts::{self, Bar, Chart},
@@ -30,9 +34,6 @@ use crate::{
 
 /// The lines of each part of the page: what fits on a screen beside the others.
 const LINES: u32 = 8;
-
-/// Between two looks, for as long as anybody looks.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Between two looks at what asks every lane, or reads every saga that ended.
 const LOOK_DEEPLY_EVERY: TimeDelta = TimeDelta::seconds(15);
@@ -96,56 +97,49 @@ struct Deep {
 }
 
 /// Joins those who look at the overview, and begins the look for the first one.
-pub(super) fn join(app: &App, visitor: &Visitor, window: Window) -> Looker {
-    let key = (visitor.session.person().role.as_str(), window);
-    let (looker, begins) = app.overviews.join(key, Arc::clone(&visitor.session));
+pub(super) fn join(app: &App, visitor: &Visitor, window: Window) -> Looker<(&'static str, Window), (), Arc<str>> {
+    let role = visitor.session.person().role.as_str();
+    let (looker, begins) = app.overviews.join((role, window), Arc::clone(&visitor.session), ());
     if begins {
-        tokio::spawn(keep_looking(app.clone(), key));
+        let eye = OverviewEye { role, window, deep: None, known: String::new() };
+        tokio::spawn(looking::keep_looking(app.clone(), Arc::clone(&app.overviews), (role, window), eye));
     }
     looker
 }
 
-/// Looks, until nobody does any more.
-async fn keep_looking(app: App, key: Key) {
-    let mut deep = None;
-    let mut known = String::new();
-    while let Some((number, session)) = app.overviews.turn(key) {
-        let now = app.clock.now();
-        let looked = look(&app, &session, key.1, &mut deep, now).await;
-        if session.person().role.as_str() != key.0 {
-            // A fresh token has brought another role: what was read is not for this key.
-            app.overviews.refuse(key, number);
-            deep = None;
-            continue;
-        }
-        match looked {
-            Ok(read) => match draw(&read, &deep, key.1, now) {
-                // As seen from one fixed time, two looks differ only when something has happened.
-                Ok((page, timeless)) => {
-                    app.overviews.show(key, Seen::Page(page.into()), timeless != known);
-                    known = timeless;
-                }
-                Err(error) => {
-                    tracing::error!(%error, "the overview could not be drawn");
-                    lose(&app, key, &mut known, "the overview could not be drawn");
-                }
-            },
-            Err(error) if error.ends_the_session() => {
-                app.overviews.refuse(key, number);
-                continue;
-            }
-            Err(error) => lose(&app, key, &mut known, &error.to_string()),
-        }
-        tokio::select! {
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-            () = app.stopping.cancelled() => return,
-        }
-    }
+/// The look of all overviews of one role and one length of the charts.
+struct OverviewEye {
+    role: &'static str,
+    window: Window,
+    deep: Option<Deep>,
+    /// The page that was seen last, as of a fixed time.
+    known: String,
 }
 
-fn lose(app: &App, key: Key, known: &mut String, words: &str) {
-    known.clear();
-    app.overviews.show(key, Seen::Lost(words.into()), true);
+impl Eye<(), Arc<str>> for OverviewEye {
+    fn role(&self) -> &'static str {
+        self.role
+    }
+
+    async fn look(
+        &mut self,
+        app: &App,
+        session: &Session,
+        _wishes: Vec<()>,
+        now: DateTime<Utc>,
+    ) -> Result<(Arc<str>, bool), Failure> {
+        let read = look(app, session, self.window, &mut self.deep, now).await?;
+        let (page, timeless) = draw(&read, &self.deep, self.window, now)?;
+        // As seen from one fixed time, two looks differ only when something has happened.
+        let is_news = timeless != self.known;
+        self.known = timeless;
+        Ok((page.into(), is_news))
+    }
+
+    fn forget(&mut self) {
+        self.deep = None;
+        self.known.clear();
+    }
 }
 
 async fn look(
@@ -235,7 +229,7 @@ fn counts(open: &SagaCounts, flow: Option<(&str, u32)>) -> Vec<Count> {
             None => format!("status:{}", status.as_str()),
         };
         let number = of.map(|group| group.sagas).sum();
-        Count { mark: marks::of_saga(status), number, address: sagas::address(&query) }
+        Count { mark: marks::of_saga(status), number, address: saga_addresses::address(&query) }
     });
     counted.into()
 }

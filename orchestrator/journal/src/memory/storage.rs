@@ -74,7 +74,10 @@ impl Tables {
     /// The rows that a filter lets through, by id.
     pub(super) fn matching<'t>(&'t self, filter: &Filter) -> impl DoubleEndedIterator<Item = (Place, &'t SagaRow)> {
         let rows = self.sagas.values().map(|stored| &stored.row);
-        let places = rows.map(|row| (Place { id: row.id, holds_until: self.held.get(&row.id).copied() }, row));
+        let places = rows.map(|row| {
+            let holds_until = self.held.get(&row.id).copied();
+            (Place { id: row.id, holds_until, finished_at: row.finished_at }, row)
+        });
         places.filter(move |(place, row)| matches(filter, row, *place))
     }
 

@@ -45,6 +45,17 @@ const HOLD: &str = " LEFT JOIN LATERAL (SELECT j.holds_until FROM saga_journal j
 /// The sagas that may hold something. The literal words let the partial index over open sagas be used.
 const OPEN: &str = " AND status IN ('running', 'compensating', 'needs_attention')";
 
+/// The sagas that have ended, as the index by their end has it.
+const ENDED: &str = " AND finished_at IS NOT NULL";
+
+/// The versions that the sagas of one definition have, each found by one look at the index by name, version and id. What
+/// is listed over them is that many scans of the index, merged: of all versions together it has no order by id.
+const VERSIONS: (&str, &str, &str) = (
+    "WITH RECURSIVE versions (number) AS (SELECT min(version) FROM saga WHERE name = ",
+    " UNION ALL SELECT (SELECT min(next.version) FROM saga next WHERE next.name = ",
+    " AND next.version > number) FROM versions WHERE number IS NOT NULL) ",
+);
+
 /// The sagas that failed at a step, as their index has it.
 const STEP: &str = " AND error IS NOT NULL AND split_part(error, '/', 1) = ";
 
@@ -196,7 +207,8 @@ async fn rows(
 ) -> Result<Vec<ListedColumns>, sqlx::Error> {
     let mut query = QueryBuilder::new("");
     push_list(&mut query, filter, holds, limit);
-    query.build_query_as().fetch_all(connection).await
+    // Planned for its very values: a plan for any name or version would read the whole table for one that few sagas have.
+    query.build_query_as().persistent(false).fetch_all(connection).await
 }
 
 /// Whether a list says until when its sagas hold something. One that goes by that says so always.
@@ -210,6 +222,14 @@ const fn is_by_hold(filter: &Filter) -> bool {
     filter.holds_before.is_some() || matches!(filter.order, Order::HoldsUntil)
 }
 
+/// True for a list of one definition's sagas that no other condition finds by an index of its own.
+const fn is_over_versions(filter: &Filter) -> bool {
+    let Filter { name, version, business_key, owner, error, step, paused, parent, ids, order, .. } = filter;
+    let found_otherwise = business_key.is_some() || owner.is_some() || error.is_some() || step.is_some() || *paused;
+    let of_any = name.is_some() && version.is_none() && !found_otherwise && parent.is_none() && ids.is_empty();
+    of_any && !is_by_hold(filter) && matches!(order, Order::Newest | Order::Oldest)
+}
+
 /// One status, or none, is one scan of one index. Several are as many scans, merged: an index over (status, id) gives
 /// the newest of one status without sorting, but not of several.
 pub(super) fn push_list(query: &mut QueryBuilder<Postgres>, filter: &Filter, holds: Holds, limit: u32) {
@@ -219,6 +239,10 @@ pub(super) fn push_list(query: &mut QueryBuilder<Postgres>, filter: &Filter, hol
         statuses = vec![None];
     }
     let several = statuses.len() > 1;
+    if let Some(name) = filter.name.as_ref().filter(|_| is_over_versions(filter)) {
+        let (first, next, rest) = VERSIONS;
+        query.push(first).push_bind(name.clone()).push(next).push_bind(name.clone()).push(rest);
+    }
     query.push(if several { "SELECT * FROM (" } else { "" });
     for (index, status) in statuses.into_iter().enumerate() {
         query.push(if index > 0 { " UNION ALL " } else { "" });
@@ -238,6 +262,8 @@ fn push_rows(
     holds: Holds,
     limit: u32,
 ) {
+    let over_versions = is_over_versions(filter);
+    query.push(if over_versions { "SELECT found.* FROM versions CROSS JOIN LATERAL (" } else { "" });
     query.push(ROW);
     match holds {
         Holds::LeftOut if !is_by_hold(filter) => query.push(", NULL::timestamptz AS holds_until FROM saga"),
@@ -247,7 +273,11 @@ fn push_rows(
     if let Some(status) = status {
         query.push(" AND status = ").push_bind(status.as_str());
     }
+    query.push(if over_versions { " AND version = number" } else { "" });
     query.push(order_by(filter.order)).push_bind(i64::from(limit));
+    if over_versions {
+        query.push(") AS found").push(order_by(filter.order)).push_bind(i64::from(limit));
+    }
 }
 
 /// The rows of a list in no order, for counting, joined with one more table.
@@ -263,7 +293,8 @@ pub(super) fn push_matching(query: &mut QueryBuilder<Postgres>, filter: &Filter,
 /// All conditions but the status.
 fn push_conditions(query: &mut QueryBuilder<Postgres>, filter: &Filter) {
     let Filter { statuses: _, name, version, business_key, owner, error, step, paused, parent, ids, .. } = filter;
-    let Filter { created_after, created_before, holds_before, order, before, after, behind, .. } = filter;
+    let Filter { created_after, created_before, finished_after, finished_before, holds_before, .. } = filter;
+    let Filter { order, before, after, behind, .. } = filter;
     let created_after = created_after.map(sane_time);
     let created_before = created_before.map(sane_time);
     let ids_from = created_after.and_then(|at| first_id_of(at - ID_SKEW_MAX)).unwrap_or(Uuid::nil());
@@ -299,6 +330,12 @@ fn push_conditions(query: &mut QueryBuilder<Postgres>, filter: &Filter) {
             query.push(" AND id < ").push_bind(id);
         }
     }
+    if let Some(at) = *finished_after {
+        query.push(ENDED).push(" AND finished_at >= ").push_bind(sane_time(at));
+    }
+    if let Some(at) = *finished_before {
+        query.push(ENDED).push(" AND finished_at < ").push_bind(sane_time(at));
+    }
     if let Some(at) = *holds_before {
         query.push(" AND holds_until < ").push_bind(sane_time(at));
     }
@@ -310,17 +347,20 @@ fn push_conditions(query: &mut QueryBuilder<Postgres>, filter: &Filter) {
     }
     match order {
         Order::Newest | Order::Oldest => {}
+        Order::Ended => {
+            query.push(ENDED);
+            push_behind(query, " AND (finished_at, id) < (", *behind);
+        }
         Order::HoldsUntil => {
             query.push(" AND holds_until IS NOT NULL");
-            if let Some((at, id)) = *behind {
-                query
-                    .push(" AND (holds_until, id) > (")
-                    .push_bind(sane_time(at))
-                    .push(", ")
-                    .push_bind(id.uuid())
-                    .push(")");
-            }
+            push_behind(query, " AND (holds_until, id) > (", *behind);
         }
+    }
+}
+
+fn push_behind(query: &mut QueryBuilder<Postgres>, compared: &'static str, behind: Option<(DateTime<Utc>, SagaId)>) {
+    if let Some((at, id)) = behind {
+        query.push(compared).push_bind(sane_time(at)).push(", ").push_bind(id.uuid()).push(")");
     }
 }
 
@@ -328,6 +368,7 @@ const fn order_by(order: Order) -> &'static str {
     match order {
         Order::Newest => " ORDER BY id DESC LIMIT ",
         Order::Oldest => " ORDER BY id LIMIT ",
+        Order::Ended => " ORDER BY finished_at DESC, id DESC LIMIT ",
         Order::HoldsUntil => " ORDER BY holds_until, id LIMIT ",
     }
 }
@@ -387,10 +428,10 @@ mod tests {
                 Filter { statuses: vec![SagaStatus::Running, SagaStatus::Completed], ..Filter::default() },
                 "status_id_idx",
             ),
-            (Filter { name: text.clone(), ..Filter::default() }, "name_id_idx"),
+            (Filter { name: text.clone(), version: Some(2), ..Filter::default() }, "name_version_id_idx"),
             (Filter { business_key: text.clone(), ..Filter::default() }, "business_key_id_idx"),
             (Filter { owner: text.clone(), ..Filter::default() }, "owner_id_idx"),
-            (Filter { error: text, ..Filter::default() }, "error_id_idx"),
+            (Filter { error: text.clone(), ..Filter::default() }, "error_id_idx"),
             (Filter { step: "hold-rooms".parse().ok(), ..Filter::default() }, "split_part_id_idx"),
             (Filter { order: Order::Oldest, ..Filter::default() }, "pkey"),
             (Filter { paused: true, ..Filter::default() }, "id_idx"),
@@ -402,6 +443,19 @@ mod tests {
             let plan = plan(&mut connection, &mut query).await;
             assert!(plan.contains(index), "{filter:?}: {plan}");
             assert!(!plan.contains("Sort  (") && !plan.contains("Seq Scan"), "{filter:?}: {plan}");
+        }
+        // The newest of each version, and those that ended at one time, are put in order among themselves.
+        let cases = [
+            (Filter { name: text.clone(), ..Filter::default() }, "name_version_id_idx"),
+            (Filter { name: text, order: Order::Oldest, ..Filter::default() }, "name_version_id_idx"),
+            (Filter { order: Order::Ended, ..Filter::default() }, "Presorted Key: saga.finished_at"),
+        ];
+        for (filter, told) in cases {
+            let mut query = QueryBuilder::new("EXPLAIN ");
+            push_list(&mut query, &filter, Holds::Shown, 50);
+            let plan = plan(&mut connection, &mut query).await;
+            assert!(plan.contains(told) && !plan.contains("Seq Scan"), "{filter:?}: {plan}");
+            assert_eq!(plan.matches("Sort  (").count(), 1, "{filter:?}: {plan}");
         }
     }
 }

@@ -71,7 +71,8 @@ impl SleepColumns {
 impl ListedColumns {
     /// The row's place in the list, which reads however broken the rest is.
     pub(super) fn place(&self) -> Place {
-        Place { id: SagaId::from_uuid(self.saga.id), holds_until: self.holds_until }
+        let id = SagaId::from_uuid(self.saga.id);
+        Place { id, holds_until: self.holds_until, finished_at: self.saga.finished_at }
     }
 
     pub(super) fn into_listed(self) -> Result<Listed, JournalError> {

@@ -26,6 +26,9 @@ async fn many(lane: &mut dyn LaneJournal) -> Vec<SagaRow> {
             row.error = (day % 5 == 0).then(|| "hold-rooms/sold_out".to_owned());
             row.business_key = format!("ord_{}", day / 2);
             row.paused = day % 7 == 0;
+            row.version = 3 + u32::try_from(day % 3).unwrap();
+            // Two end at one time, and later sagas end before earlier ones.
+            row.finished_at = row.status.is_final().then(|| first + TimeDelta::days(100 - day / 2));
             (row.created_at, row.updated_at) = (at, at);
             row
         })
@@ -43,7 +46,11 @@ async fn check(journal: &dyn Journal, rows: &[SagaRow], filter: Filter, keep: im
         Listing { sagas: expected.clone(), next: None },
         "{filter:?}"
     );
-    let next = (expected.len() > 1).then(|| Place { id: expected[0].row.id, holds_until: None });
+    let next = (expected.len() > 1).then(|| Place {
+        id: expected[0].row.id,
+        holds_until: None,
+        finished_at: expected[0].row.finished_at,
+    });
     assert_eq!(journal.list(&filter, 1).await.unwrap(), Listing { sagas: expected[..1].to_vec(), next }, "{filter:?}");
 }
 
@@ -72,8 +79,12 @@ pub(crate) async fn each_filter_finds_its_sagas_newest_first(storage: &dyn Stora
     check(journal, &rows, filter, |row| row.owner.as_deref() == Some("usr_2")).await;
     let filter = Filter { error: text("hold-rooms/sold_out"), ..Filter::default() };
     check(journal, &rows, filter, |row| row.error.is_some()).await;
+    let filter = Filter { name: text("booking"), version: Some(4), ..Filter::default() };
+    check(journal, &rows, filter, |row| row.name == "booking" && row.version == 4).await;
+    let filter = Filter { name: text("booking"), statuses: open.clone(), ..Filter::default() };
+    check(journal, &rows, filter, |row| row.name == "booking" && !row.status.is_final()).await;
     let filter = Filter { step: "hold-rooms".parse().ok(), version: Some(3), ..Filter::default() };
-    check(journal, &rows, filter, |row| row.error.is_some()).await;
+    check(journal, &rows, filter, |row| row.error.is_some() && row.version == 3).await;
     for (step, version) in [("hold", 3), ("hold-rooms", 2)] {
         let filter = Filter { step: step.parse().ok(), version: Some(version), ..Filter::default() };
         assert_eq!(journal.list(&filter, 100).await.unwrap().sagas, []);
@@ -82,6 +93,10 @@ pub(crate) async fn each_filter_finds_its_sagas_newest_first(storage: &dyn Stora
     check(journal, &rows, filter, |row| row.id == rows[3].id || row.id == rows[7].id).await;
     let filter = Filter { paused: true, ..Filter::default() };
     check(journal, &rows, filter, |row| row.paused).await;
+    let ended = rows.iter().filter_map(|row| row.finished_at);
+    let (from, to) = (ended.clone().min().unwrap() + TimeDelta::days(5), ended.max().unwrap() - TimeDelta::days(5));
+    let filter = Filter { finished_after: Some(from), finished_before: Some(to), ..Filter::default() };
+    check(journal, &rows, filter, |row| row.finished_at.is_some_and(|at| at >= from && at < to)).await;
     let (from, to) = (rows[10].created_at, rows[20].created_at);
     let filter = Filter { created_after: Some(from), created_before: Some(to), ..Filter::default() };
     check(journal, &rows, filter, |row| row.created_at >= from && row.created_at < to).await;
@@ -143,6 +158,38 @@ pub(crate) async fn pages_follow_each_other_without_gaps(storage: &dyn Storage) 
     assert_eq!(paged, expected);
 }
 
+pub(crate) async fn what_ended_last_is_listed_first_page_by_page(storage: &dyn Storage) {
+    let journal = storage.process().await;
+    let mut lane = journal.lane(0).await.unwrap();
+    let rows = many(&mut *lane).await;
+    let mut expected: Vec<_> = rows.iter().filter_map(|row| Some((row.finished_at?, row.id))).collect();
+    expected.sort_unstable_by(|one, other| other.cmp(one));
+    let mut filter = Filter { order: Order::Ended, ..Filter::default() };
+    let mut paged = Vec::new();
+    loop {
+        let part = journal.list(&filter, 3).await.unwrap();
+        paged.extend(part.sagas.into_iter().filter_map(|saga| Some((saga.row.finished_at?, saga.row.id))));
+        let Some(Place { id, finished_at, .. }) = part.next else { break };
+        filter.behind = finished_at.map(|at| (at, id));
+    }
+    assert_eq!(paged, expected);
+
+    let (from, name) = (Some(expected[9].0), Some("booking".to_owned()));
+    filter = Filter {
+        finished_after: from,
+        statuses: vec![SagaStatus::Completed, SagaStatus::Abandoned],
+        name,
+        behind: None,
+        ..filter
+    };
+    let few = rows.iter().filter(|row| filter.statuses.contains(&row.status) && row.name == "booking");
+    let few = few.filter(|row| row.finished_at >= from).map(|row| row.id).collect::<Vec<_>>();
+    let listed = journal.list(&filter, 100).await.unwrap().sagas.into_iter().map(|saga| saga.row.id);
+    let listed: Vec<_> = listed.collect();
+    assert_eq!(listed, expected.iter().map(|(_, id)| *id).filter(|id| few.contains(id)).collect::<Vec<_>>());
+    assert!(!listed.is_empty());
+}
+
 pub(crate) async fn what_lapses_first_is_listed_first_as_the_last_record_says(storage: &dyn Storage) {
     let journal = storage.process().await;
     let mut lane = journal.lane(0).await.unwrap();
@@ -159,7 +206,7 @@ pub(crate) async fn what_lapses_first_is_listed_first_as_the_last_record_says(st
     loop {
         let part = journal.list(&filter, 1).await.unwrap();
         paged.extend(part.sagas.into_iter().map(|saga| saga.row.id));
-        let Some(Place { id, holds_until }) = part.next else { break };
+        let Some(Place { id, holds_until, .. }) = part.next else { break };
         filter.behind = holds_until.map(|until| (until, id));
     }
     assert_eq!(paged, [ids[1], ids[3], ids[2], ids[0]]);

@@ -59,6 +59,7 @@ on_both! {
     lists:
         each_filter_finds_its_sagas_newest_first,
         pages_follow_each_other_without_gaps,
+        what_ended_last_is_listed_first_page_by_page,
         what_lapses_first_is_listed_first_as_the_last_record_says,
         sagas_are_counted_as_they_are_listed;
     failures:

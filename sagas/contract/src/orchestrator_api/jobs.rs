@@ -62,6 +62,12 @@ pub struct SagaFilter {
     /// Started before that time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_before: Option<DateTime<Utc>>,
+    /// Ended at that time or later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finished_after: Option<DateTime<Utc>>,
+    /// Ended before that time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finished_before: Option<DateTime<Utc>>,
     /// Holding something that lapses before that time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub holds_before: Option<DateTime<Utc>>,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::StepView;
-use crate::saga::{Cause, SagaStatus};
+use crate::saga::{Cause, FieldChange, SagaStatus};
 
 /// One committed decision.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -23,4 +23,15 @@ pub struct RecordView {
     /// The reason why the saga had turned around by then, or why it is left alone.
     #[serde(default)]
     pub cause: Option<Cause>,
+}
+
+/// The changes that some records of a saga made in its document: in where it stands, and in what it knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalDifference {
+    /// The record after which the first document stood; 0 for before the first record.
+    pub from: u64,
+    /// The record after which the second document stood.
+    pub to: u64,
+    /// The places at which the documents differ, in the order of the document: status, cause, input, steps, signals.
+    pub changes: Vec<FieldChange>,
 }

@@ -12,7 +12,8 @@ pub const QUERY_BYTES_MAX: usize = 1_000;
 
 /// The terms, for those who typed another one.
 const TERMS: &str = "status:, name:, version:, key:, owner:, error:, step:, parent:, paused, age>1h, age<1h, \
-                     started>2026-12-01, started<2026-12-01, holds<30m, sort:oldest, sort:holds, and -status:";
+                     started>2026-12-01, started<2026-12-01, ended>2026-12-01, ended<2026-12-01, holds<30m, \
+                     sort:oldest, sort:ended, sort:holds, and -status:";
 
 /// The orders of a listing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -23,6 +24,8 @@ pub enum SagaOrder {
     Newest,
     /// The oldest saga first.
     Oldest,
+    /// The saga that ended last comes first; only sagas that have ended.
+    Ended,
     /// The saga whose hold lapses first comes first; only sagas that hold something.
     HoldsUntil,
 }
@@ -34,6 +37,7 @@ impl SagaOrder {
         match self {
             Self::Newest => "newest",
             Self::Oldest => "oldest",
+            Self::Ended => "ended",
             Self::HoldsUntil => "holds_until",
         }
     }
@@ -80,6 +84,9 @@ pub enum SagaQueryError {
     /// A job acts on all that match, in its own order.
     #[error("A job cannot go by what lapses first: take `sort:holds` out, or say until when with `holds<30m`.")]
     OrderOfJob,
+    /// A job acts on sagas that go on.
+    #[error("A job cannot act on sagas that have ended: take `ended` out.")]
+    EndedForJob,
 }
 
 impl SagaQuery {
@@ -92,14 +99,17 @@ impl SagaQuery {
             return Err(SagaQueryError::TooLong);
         }
         let mut query = Self { terms: terms(text)?, ..Self::default() };
-        let mut without = Vec::new();
+        let (mut without, mut order) = (Vec::new(), None);
         for term in &query.terms {
             let reader = Term { term, now };
             match term.strip_prefix("-status:") {
                 Some(word) => without.push(status(word)?),
-                None => reader.read(&mut query.filter, &mut query.order)?,
+                None => reader.read(&mut query.filter, &mut order)?,
             }
         }
+        // What ended within a time is found in the order of the ends.
+        let usual = if query.filter.is_of_ended() { SagaOrder::Ended } else { SagaOrder::default() };
+        query.order = order.unwrap_or(usual);
         if !without.is_empty() {
             let asked = |status: &SagaStatus| query.filter.status.is_empty() || query.filter.status.contains(status);
             let left = SagaStatus::ALL.into_iter().filter(|status| asked(status) && !without.contains(status));
@@ -128,21 +138,28 @@ impl SagaQuery {
     /// The conditions of a job over all sagas of the list.
     ///
     /// # Errors
-    /// When the order leaves sagas out that the conditions would choose.
+    /// When the order leaves sagas out that the conditions would choose, or all of them have ended.
     pub fn into_filter(self) -> Result<SagaFilter, SagaQueryError> {
         match self.order {
+            SagaOrder::Newest | SagaOrder::Oldest if self.filter.is_of_ended() => Err(SagaQueryError::EndedForJob),
             SagaOrder::Newest | SagaOrder::Oldest => Ok(self.filter),
+            SagaOrder::Ended => Err(SagaQueryError::EndedForJob),
             SagaOrder::HoldsUntil => Err(SagaQueryError::OrderOfJob),
         }
     }
 }
 
 impl SagaFilter {
+    /// True when only sagas that have ended can meet it, by the time of their end.
+    const fn is_of_ended(&self) -> bool {
+        self.finished_after.is_some() || self.finished_before.is_some()
+    }
+
     /// The conditions as parameters of the listing.
     #[must_use]
     pub fn parameters(&self) -> Vec<(&'static str, String)> {
         let Self { status, name, version, business_key, owner, error, step, paused, parent, ids, .. } = self;
-        let Self { created_after, created_before, holds_before, .. } = self;
+        let Self { created_after, created_before, finished_after, finished_before, holds_before, .. } = self;
         let list = |words: Vec<String>| (!words.is_empty()).then(|| words.join(","));
         let time = |at: &Option<DateTime<Utc>>| at.map(|at| at.to_rfc3339_opts(SecondsFormat::AutoSi, true));
         let all = [
@@ -158,6 +175,8 @@ impl SagaFilter {
             ("ids", list(ids.iter().map(ToString::to_string).collect())),
             ("created_after", time(created_after)),
             ("created_before", time(created_before)),
+            ("finished_after", time(finished_after)),
+            ("finished_before", time(finished_before)),
             ("holds_before", time(holds_before)),
         ];
         all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
@@ -171,7 +190,7 @@ struct Term<'a> {
 }
 
 impl Term<'_> {
-    fn read(&self, filter: &mut SagaFilter, order: &mut SagaOrder) -> Result<(), SagaQueryError> {
+    fn read(&self, filter: &mut SagaFilter, order: &mut Option<SagaOrder>) -> Result<(), SagaQueryError> {
         let term = self.term;
         let after = |start: &str| term.strip_prefix(start).map(unquoted);
         if let Some(length) = after("age>") {
@@ -185,6 +204,12 @@ impl Term<'_> {
         }
         if let Some(time) = after("started>") {
             return self.once(&mut filter.created_after, moment(&time)?);
+        }
+        if let Some(time) = after("ended<") {
+            return self.once(&mut filter.finished_before, moment(&time)?);
+        }
+        if let Some(time) = after("ended>") {
+            return self.once(&mut filter.finished_after, moment(&time)?);
         }
         if let Some(length) = after("holds<") {
             return self.once(&mut filter.holds_before, self.ahead(&length)?);
@@ -217,12 +242,13 @@ impl Term<'_> {
             "step" => self.once(&mut filter.step, value.parse().map_err(|_| wrong("name of a step"))?),
             "parent" => self.once(&mut filter.parent, value.parse().map_err(|_| wrong("saga's id"))?),
             "sort" => {
-                *order = match value.as_str() {
+                *order = Some(match value.as_str() {
                     "newest" => SagaOrder::Newest,
                     "oldest" => SagaOrder::Oldest,
+                    "ended" => SagaOrder::Ended,
                     "holds" => SagaOrder::HoldsUntil,
-                    _ => return Err(wrong("order: there are newest, oldest and holds")),
-                };
+                    _ => return Err(wrong("order: there are newest, oldest, ended and holds")),
+                });
                 Ok(())
             }
             _ => Err(SagaQueryError::UnknownTerm(term.to_owned())),
@@ -340,6 +366,22 @@ mod tests {
     }
 
     #[test]
+    fn what_ended_within_a_time_comes_in_the_order_of_the_ends_unless_another_is_asked_for() {
+        let day = ("finished_after", "1970-01-02T00:00:00Z".to_owned());
+        let next = ("finished_before", "1970-01-03T00:00:00Z".to_owned());
+        let by = |order: &str| ("sort", order.to_owned());
+        let within = "ended>1970-01-02 ended<1970-01-03";
+        assert_eq!(parameters(within).unwrap(), [day.clone(), next, by("ended")]);
+        assert_eq!(parameters("ended>1970-01-02 sort:oldest").unwrap(), [day.clone(), by("oldest")]);
+        assert_eq!(parameters("sort:newest ended>1970-01-02").unwrap(), [day]);
+        assert_eq!(parameters("sort:ended").unwrap(), [by("ended")]);
+        for text in ["sort:ended", "ended>1970-01-02", "ended>1970-01-02 sort:oldest"] {
+            let query = SagaQuery::read(text, DateTime::UNIX_EPOCH).unwrap();
+            assert_eq!(query.into_filter(), Err(SagaQueryError::EndedForJob), "{text}");
+        }
+    }
+
+    #[test]
     fn a_status_can_be_left_out() {
         let left = "running,compensating,compensated,needs_attention,abandoned".to_owned();
         assert_eq!(parameters("-status:completed").unwrap(), [("status", left)]);
@@ -359,6 +401,7 @@ mod tests {
             ("age>1y", "30m"),
             ("age>", "30m"),
             ("started>yesterday", "2026-12-01"),
+            ("ended<tomorrow", "2026-12-01"),
             ("name:a name:b", "second"),
             ("age>1h started<2026-12-01", "second"),
             ("ord_7 key:ord_8", "second"),

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// One line of a listing.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SagaSummary {
     /// The saga's id.
     pub id: SagaId,

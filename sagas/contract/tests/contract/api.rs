@@ -7,11 +7,11 @@ use contract::{
     orchestrator_api::{
         AGES_SECONDS, ActionRequest, AgeGroup, ApprovalGround, AuditBreak, AuditFact, AuditHead, AuditRecord,
         AuditRequest, AuditVerification, CircuitCause, CommandView, DeadLetterView, DomainWay, Durations, ErrorGroup,
-        LaneView, LeftEffect, MigrationView, OpenCircuit, OrchestratorView, PlanView, PlannedCommand, PlannedTotal,
-        PlannedWhen, Plans, PlansRequest, Processes, QuarantinedSaga, QueueState, RecordView, RetiredState,
-        RetiredWeek, SagaCounts, SagaGroup, SagaHold, SagaPause, SagaSince, SagaStarted, SagaSummary, SagaTree,
-        SagaView, SignalEffect, SignalRequest, SignalView, SilentShard, SpanEnd, Spent, StartKey, StartSaga, StepView,
-        StepWork, Throughput, ThroughputPoint, Timeline, TimelineSpan, Unplanned,
+        JournalDifference, LaneView, LeftEffect, MigrationView, OpenCircuit, OrchestratorView, PlanView,
+        PlannedCommand, PlannedTotal, PlannedWhen, Plans, PlansRequest, Processes, QuarantinedSaga, QueueState,
+        RecordView, RetiredState, RetiredWeek, SagaCounts, SagaGroup, SagaHold, SagaPause, SagaSince, SagaSnapshot,
+        SagaStarted, SagaSummary, SagaTree, SagaView, SignalEffect, SignalRequest, SignalView, SilentShard, SpanEnd,
+        Spent, StartKey, StartSaga, StepView, StepWork, Throughput, ThroughputPoint, Timeline, TimelineSpan, Unplanned,
     },
     saga::{Action, Cause, FieldChange, PauseClock, PausedHolds, SagaStatus, StepKind, StepStatus},
     user::{
@@ -113,6 +113,8 @@ fn sagas() -> Vec<Golden> {
         golden("waiting_steps", vec![waiting(signal_work()), waiting(child_work()), waiting(StepWork::Timer {})]),
         golden("saga_tree", tree()),
         golden("timeline", timeline()),
+        golden("journal_difference", difference()),
+        golden("saga_snapshot", snapshot()),
         golden("command_view", command_view()),
     ]
 }
@@ -356,6 +358,21 @@ fn timeline() -> Timeline {
     spans[0].attempt = Some(2);
     spans.extend([Spent::Time, Spent::Person].map(|spent| span(spent, None, None)));
     Timeline { began_at: at(0), ended_at: Some(at(3)), spans }
+}
+
+fn difference() -> JournalDifference {
+    let change = |pointer: &str, before, after| FieldChange { pointer: pointer.to_owned(), before, after };
+    let changes = vec![
+        change("/status", Some(json!("running")), Some(json!("completed"))),
+        change("/steps/hold-rooms/reply", None, Some(json!({"booking": "bkg_1"}))),
+        change("/steps/hold-rooms/retry_at", Some(json!("2026-12-01T09:20:30Z")), None),
+    ];
+    JournalDifference { from: 6, to: 7, changes }
+}
+
+fn snapshot() -> SagaSnapshot {
+    let journal = Some(Page::only(vec![record()]));
+    SagaSnapshot { saga: view(true), explanation: explanations::explanation(true), timeline: timeline(), journal }
 }
 
 fn record() -> RecordView {

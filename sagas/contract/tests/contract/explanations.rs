@@ -26,7 +26,7 @@ pub(crate) fn all() -> Vec<Golden> {
     ]
 }
 
-fn explanation(full: bool) -> Explanation {
+pub(crate) fn explanation(full: bool) -> Explanation {
     let some = |value| full.then_some(value);
     Explanation {
         saga_id: saga(),

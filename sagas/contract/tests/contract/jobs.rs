@@ -52,6 +52,8 @@ fn filter() -> SagaFilter {
         ids: vec![saga()],
         created_after: Some(at(0)),
         created_before: Some(at(9)),
+        finished_after: Some(at(10)),
+        finished_before: Some(at(15)),
         holds_before: Some(at(20)),
     }
 }
