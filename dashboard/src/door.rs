@@ -1,5 +1,7 @@
 //! Speaking with the door: logins, and the operators' interface in the name of a session's person.
 
+mod logins;
+
 use std::time::Duration;
 
 use contract::{

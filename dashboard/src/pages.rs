@@ -12,6 +12,7 @@ pub(crate) mod errors;
 pub(crate) mod jobs;
 pub(crate) mod left_alone;
 pub(crate) mod login;
+pub(crate) mod logins;
 mod looking;
 pub(crate) mod new_job;
 pub(crate) mod overview;

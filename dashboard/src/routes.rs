@@ -15,6 +15,8 @@ pub(crate) fn router(app: App) -> Router {
         .route("/ops/session", post(pages::login::begin))
         .route("/ops/logout", post(pages::login::end))
         .route("/ops/device", get(pages::device::show).post(pages::device::decide))
+        .route("/ops/logins", get(pages::logins::list))
+        .route("/ops/logins/{id}/end", post(pages::logins::end))
         .route("/ops/theme", post(pages::theme::switch))
         .route("/ops/live", get(pages::overview::live))
         .route("/ops/sagas", get(pages::sagas::list))

@@ -116,6 +116,12 @@ async fn a_login_is_approved_on_a_page_used_and_ended() {
     assert!(code == Some(3) && told.contains("access_denied"), "{code:?} {told}");
 
     let waiting = Waiting::start(&door, &config).await;
+    browser.send("/ops/device", &[("user_code", waiting.code()), ("decision", "approve")]).await.unwrap();
+    assert_eq!(waiting.ended().await.0, Some(0));
+    end_on_the_page(&browser).await;
+    assert_eq!(sagactl(&["whoami"]).await.code, Some(3));
+
+    let waiting = Waiting::start(&door, &config).await;
     let id = waiting.sagactl.id().unwrap().to_string();
     assert!(Command::new("kill").args(["-INT", &id]).status().await.unwrap().success());
     assert_eq!(waiting.ended().await.0, Some(130));
@@ -158,4 +164,19 @@ async fn approve_after_a_login(browser: &mut Pages, page: &str, code: &str) {
     assert!(shown.status == 200 && shown.text.contains("You can close this window"), "{shown:?}");
     let again = browser.send("/ops/device", &word).await.unwrap();
     assert_eq!(again.status, 404, "{again:?}");
+}
+
+/// The newest login is that of `sagactl`; a person ends it among its logins, and not the one that looks.
+async fn end_on_the_page(browser: &Pages) {
+    let shown = browser.open("/ops/logins").await.unwrap();
+    assert!(shown.status == 200 && shown.text.contains("this one"), "{shown:?}");
+    let begin = shown.text.find("/ops/logins/login_").unwrap_or_else(|| panic!("{shown:?}"));
+    assert!(shown.text[..begin].contains("sagactl/"), "{shown:?}");
+    let end: String = shown.text[begin..].chars().take_while(|letter| *letter != '"').collect();
+    let ended = browser.send(&end, &[]).await.unwrap();
+    assert_eq!((ended.status, ended.location.as_deref()), (303, Some("/ops/logins")), "{ended:?}");
+    let shown = browser.open("/ops/logins").await.unwrap();
+    assert!(shown.status == 200 && !shown.text.contains("sagactl/"), "{shown:?}");
+    let again = browser.send(&end, &[]).await.unwrap();
+    assert!(again.status == 404 && again.text.contains("login_unknown"), "{again:?}");
 }

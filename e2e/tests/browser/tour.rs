@@ -46,6 +46,7 @@ pub(crate) fn pages(sagas: &Sagas) -> Vec<(&'static str, String)> {
         plain("audit", "/audit?verify=yes"),
         plain("people", "/people"),
         plain("device", "/device"),
+        plain("logins", "/logins"),
         plain(FAILURE, "/sagas/saga_nothing"),
         of("saga-completed", &sagas.completed, ""),
         of("saga-compensated", &sagas.compensated, ""),
