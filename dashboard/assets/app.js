@@ -23,7 +23,8 @@
     if (document.hidden) return;
     for (const time of all("time[datetime]:not([data-clock])")) {
       const at = Date.parse(time.dateTime), gone = now() - at;
-      const words = gone < 0 ? `in ${span(-gone)}` : gone < 1000 ? "now" : `${span(gone)} ago`;
+      // What has just happened may lie ahead of a clock that is behind by the page's way.
+      const words = gone <= -1000 ? `in ${span(-gone)}` : gone < 1000 ? "now" : `${span(gone)} ago`;
       if (time.textContent !== words) time.textContent = words;
       if (!time.dataset.zoned) {
         time.dataset.zoned = "1";

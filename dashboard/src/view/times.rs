@@ -13,14 +13,18 @@ pub(crate) struct Moment {
     pub(crate) words: String,
 }
 
+/// Nearer than this is now. The clock of a page is behind by the time that the page took to arrive, so what has just
+/// happened may lie ahead of it.
+const NOW: TimeDelta = TimeDelta::seconds(1);
+
 /// A time as seen from `now`.
 pub(crate) fn moment(at: DateTime<Utc>, now: DateTime<Utc>) -> Moment {
-    let words = if at > now { format!("in {}", span(at - now)) } else { ago(now - at) };
+    let words = match at - now {
+        ahead if ahead >= NOW => format!("in {}", span(ahead)),
+        ahead if -ahead >= NOW => format!("{} ago", span(-ahead)),
+        _ => "now".to_owned(),
+    };
     Moment { exact: at.to_rfc3339_opts(SecondsFormat::Millis, true), absolute: absolute(at), words }
-}
-
-fn ago(gone: TimeDelta) -> String {
-    if gone < TimeDelta::seconds(1) { "now".to_owned() } else { format!("{} ago", span(gone)) }
 }
 
 /// A time with its zone.
@@ -51,6 +55,7 @@ mod tests {
     fn a_time_is_told_from_now_in_its_two_largest_units() {
         let now = DateTime::UNIX_EPOCH + TimeDelta::days(100);
         let told = |seconds: i64| moment(now + TimeDelta::seconds(seconds), now).words;
+        assert_eq!([400, -400].map(|ms| moment(now + TimeDelta::milliseconds(ms), now).words), ["now", "now"]);
         for (seconds, words) in [
             (0, "now"),
             (-14, "14 s ago"),
