@@ -25,6 +25,7 @@ mod outages;
 mod pausing;
 mod planning;
 mod retiring;
+mod snapshots;
 mod streams;
 mod takeover;
 mod waits;
