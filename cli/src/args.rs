@@ -6,6 +6,7 @@ mod global;
 mod jobs;
 mod lists;
 mod migrations;
+mod password;
 mod pauses;
 mod people;
 mod quarantine;
@@ -29,6 +30,7 @@ pub(crate) use self::{
     jobs::{JobAct, JobCreate, JobRate, Jobs},
     lists::{Filters, List},
     migrations::{Migrate, Migrations},
+    password::Password,
     pauses::Pauses,
     people::People,
     quarantine::Quarantine,
@@ -269,12 +271,22 @@ Examples:
   sagactl login --device -o json | jq -r .verification_uri_complete
   sagactl login --email operator@sojourn.example
   printf %s \"$PASSWORD\" | sagactl login --email operator@sojourn.example --password-stdin
+  printf '%s\\n%s' \"$PASSWORD\" \"$CODE\" | sagactl login --email operator@sojourn.example --password-stdin
 
 Without an address it shows a code, which you approve in a browser where you are logged in, on this machine or
-another one (RFC 8628). The session is kept in $XDG_CONFIG_HOME/sojourn/sessions.json (or ~/.config/sojourn), readable by you alone.")]
+another one (RFC 8628). With one, a code of the second factor is asked for where there is one; on stdin it is the second line.
+The session is kept in $XDG_CONFIG_HOME/sojourn/sessions.json (or ~/.config/sojourn), readable by you alone.")]
     Login(Login),
     /// End the stored login for this address
     Logout,
+    /// Change your password; all your other logins end
+    #[command(after_help = "\
+Examples:
+  sagactl password
+  sagactl password --reset operator@sojourn.example
+
+Passwords are asked for at the terminal. The second factor is set up at /ops/account.")]
+    Password(Password),
     /// Show who is logged in, in which role, and until when
     Whoami,
     /// Decide on acts of colleagues that need a second operator

@@ -10,7 +10,7 @@ use contract::{
     Page, PageToken, RequestId,
     limits::PAGE_SIZE_MAX,
     problem::Problem,
-    user::{Login, Logout, Refresh, Tokens},
+    user::{ChangePassword, Login, Logout, Refresh, ResetPassword, Tokens},
 };
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url, header};
 use serde::{Serialize, de::DeserializeOwned};
@@ -254,6 +254,30 @@ impl Client {
         }
     }
 
+    /// Changes the password of the person whose token is sent. The tokens of before are void with it: those of the new login
+    /// are kept in their place, where there is a stored one.
+    pub(crate) async fn change_password(&self, change: &ChangePassword) -> Result<(), Failure> {
+        let url = format!("{}/v1/auth/password", self.base);
+        let request = |http: &reqwest::Client| http.post(&url).timeout(ANSWER_TIMEOUT).json(change);
+        let changed = async { self.session(self.authorized(request).await?).await };
+        let fresh = changed.await.map_err(Failure::of_change)?;
+        match &self.credentials {
+            Credentials::Stored(store, session) => {
+                *session.lock().await = fresh.clone();
+                store.lock()?.save(&self.base, fresh)
+            }
+            Credentials::Given(_) | Credentials::Missing => {
+                output::note("the token that was given is void now: log in anew");
+                Ok(())
+            }
+        }
+    }
+
+    /// Sets a password for a code of an admin.
+    pub(crate) async fn reset_password(&self, reset: &ResetPassword) -> Result<(), Failure> {
+        self.public("/v1/auth/password/reset", reset).await.map_err(Failure::of_change).map(drop)
+    }
+
     async fn tokens(&self, path: &str, body: &(impl Serialize + ?Sized)) -> Result<Session, Failure> {
         let asked = async { self.session(self.public(path, body).await?).await };
         asked.await.map_err(Failure::of_question)
@@ -399,12 +423,13 @@ fn refused(status: StatusCode, body: &[u8]) -> Failure {
         }
         _ => Exit::Error,
     };
+    let code = problem.as_ref().map(|problem| problem.code.clone()).unwrap_or_default();
     let message = match problem {
         Some(problem) => output::printable(&told(problem)),
         None => format!("the gateway answered {status}"),
     };
     let turned_away = nothing_done || status == StatusCode::TOO_MANY_REQUESTS;
-    Failure { turned_away, ..Failure::new(exit, message) }
+    Failure { turned_away, code, ..Failure::new(exit, message) }
 }
 
 fn told(problem: Problem) -> String {

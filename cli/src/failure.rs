@@ -52,12 +52,14 @@ pub(crate) struct Failure {
     pub(crate) message: String,
     /// True when it was turned away before anything was done, and may be asked again in a moment.
     pub(crate) turned_away: bool,
+    /// The server's word for it; empty when it has none.
+    pub(crate) code: String,
 }
 
 impl Failure {
     /// A failure of its own kind.
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), turned_away: false }
+        Self { exit, message: message.into(), turned_away: false, code: String::new() }
     }
 
     /// A failure that no other exit code names.

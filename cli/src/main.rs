@@ -82,6 +82,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
             let Call { client, output, .. } = call()?;
             commands::approvals::run(&client, approvals, output).await
         }
+        Command::Password(password) => commands::password::run(&call()?.client, password).await,
         Command::People(people) if !people.only_reads() => {
             let Call { client, output, .. } = call()?;
             commands::people::run(&client, people, output).await
@@ -137,6 +138,7 @@ async fn read(call: Call, command: Command) -> Result<(), Failure> {
         | Command::Signal(_)
         | Command::Timer(_)
         | Command::DeadLetters(args::DeadLetters::Redrive { .. })
+        | Command::Password(_)
         | Command::Completions { .. }
         | Command::Man { .. } => Err(Failure::error("this command is carried out elsewhere")),
     }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use kit::clock::Clock;
 use tokio_util::sync::CancellationToken;
 
-use crate::{attention::AttentionLooks, door::Door, looks::Overviews, session::Sessions, settings::Settings};
+use crate::{
+    attention::AttentionLooks, door::Door, half_logins::HalfLogins, looks::Overviews, session::Sessions,
+    settings::Settings,
+};
 
 /// The state itself, behind one pointer: cheap to clone.
 #[derive(Clone)]
@@ -16,6 +19,7 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) door: Door,
     pub(crate) sessions: Sessions,
+    pub(crate) half_logins: HalfLogins,
     pub(crate) overviews: Arc<Overviews>,
     pub(crate) attention: Arc<AttentionLooks>,
     pub(crate) production: bool,
@@ -41,6 +45,7 @@ impl App {
             clock,
             door: Door::new(&settings.gateway, settings.internal_token.clone())?,
             sessions: Sessions::default(),
+            half_logins: HalfLogins::default(),
             overviews: Arc::default(),
             attention: Arc::default(),
             production: settings.production,

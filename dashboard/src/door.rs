@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use contract::{
     problem::Problem,
-    user::{Login, Logout, Refresh, Tokens as Issued},
+    user::{Login, Logout, Refresh, ResetPassword, Tokens as Issued},
 };
 use reqwest::{
     RequestBuilder, Response, StatusCode, Url,
@@ -53,6 +53,11 @@ pub(crate) enum DoorError {
 }
 
 impl DoorError {
+    /// True for a refusal with this code.
+    pub(crate) fn has_code(&self, code: &str) -> bool {
+        matches!(self, Self::Refused(problem) if problem.code == code)
+    }
+
     /// True when the session of the request is of no use any more.
     pub(crate) fn ends_the_session(&self) -> bool {
         match self {
@@ -92,6 +97,26 @@ impl Door {
         let request = self.http.post(format!("{}/v1/auth/logout", self.base)).timeout(LOGOUT_TIMEOUT).json(&logout);
         let request = request.bearer_auth(self.internal_token.expose_secret());
         checked(self.send(request).await?).await.map(drop)
+    }
+
+    /// Sets a password for a code, in the name of the browser at an address.
+    pub(crate) async fn reset_password(
+        &self,
+        reset: &ResetPassword,
+        browser: Option<&HeaderValue>,
+    ) -> Result<(), DoorError> {
+        self.in_the_name_of(browser, "/v1/auth/password/reset", reset).await.map(drop)
+    }
+
+    /// Changes what the person of a session logs in with, under `/v1/auth`.
+    pub(crate) async fn change<T: DeserializeOwned>(
+        &self,
+        session: &Session,
+        what: &str,
+        body: &impl Serialize,
+    ) -> Result<T, DoorError> {
+        let url = format!("{}/v1/auth/{what}", self.base);
+        read(self.authorized(session, |http| http.post(&url).timeout(ANSWER_TIMEOUT).json(body)).await?).await
     }
 
     /// Whether a token opens the operators' interface; a client's does not.
@@ -138,18 +163,27 @@ impl Door {
         Ok(url)
     }
 
-    /// The installation's token tells the door that the browser was counted when it asked for the page.
     async fn tokens(
         &self,
         path: &str,
         body: &impl Serialize,
         browser: Option<&HeaderValue>,
     ) -> Result<Tokens, DoorError> {
+        let issued: Issued = read(self.in_the_name_of(browser, path, body).await?).await?;
+        Ok(issued.into())
+    }
+
+    /// The installation's token tells the door that the browser was counted when it asked for the page.
+    async fn in_the_name_of(
+        &self,
+        browser: Option<&HeaderValue>,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<Response, DoorError> {
         let request = self.http.post(format!("{}{path}", self.base)).timeout(ANSWER_TIMEOUT).json(body);
         let request = request.bearer_auth(self.internal_token.expose_secret());
         let request = browser.into_iter().fold(request, |request, browser| request.header(FORWARDED_FOR, browser));
-        let issued: Issued = read(self.send(request).await?).await?;
-        Ok(Tokens { access: issued.access_token, refresh: issued.refresh_token })
+        checked(self.send(request).await?).await
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Response, DoorError> {
@@ -178,7 +212,7 @@ impl Door {
             let refresh = Refresh { refresh_token: tokens.refresh.clone() };
             *tokens = self.tokens("/v1/auth/refresh", &refresh, None).await?;
             if let Some(claims) = tokens.claims() {
-                session.is_now(claims.role);
+                session.is_now(&claims);
             }
         }
         Ok(tokens.access.clone())

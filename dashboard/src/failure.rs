@@ -10,7 +10,7 @@ use contract::problem::Problem;
 use crate::{
     door::DoorError,
     frame::{Frame, Theme},
-    session::AFTER_THE_END,
+    session::{ACCOUNT, AFTER_THE_END},
 };
 
 /// A reason why there is no page.
@@ -45,6 +45,9 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let (status, problem, advice) = match self {
             Self::Door(DoorError::LoginEnded) => return Redirect::to(AFTER_THE_END).into_response(),
+            Self::Door(error) if error.has_code("second_factor_missing") => {
+                return Redirect::to(ACCOUNT).into_response();
+            }
             Self::Door(DoorError::Refused(problem)) => {
                 let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::BAD_GATEWAY);
                 (status, *problem, advice(status))

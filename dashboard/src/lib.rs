@@ -17,6 +17,7 @@ mod door;
 mod failure;
 mod frame;
 mod guard;
+mod half_logins;
 mod looks;
 mod pages;
 mod routes;

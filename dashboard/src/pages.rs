@@ -1,5 +1,6 @@
 //! The pages, a file each: what is asked of the door, and how it is laid out for its template.
 
+pub(crate) mod account;
 pub(crate) mod acts;
 pub(crate) mod approvals;
 pub(crate) mod attention;
@@ -18,6 +19,7 @@ pub(crate) mod new_job;
 pub(crate) mod overview;
 pub(crate) mod people;
 pub(crate) mod processes;
+pub(crate) mod reset;
 pub(crate) mod reveal;
 pub(crate) mod saga;
 mod saga_addresses;

@@ -17,6 +17,18 @@ pub(crate) fn router(app: App) -> Router {
         .route("/ops/device", get(pages::device::show).post(pages::device::decide))
         .route("/ops/logins", get(pages::logins::list))
         .route("/ops/logins/{id}/end", post(pages::logins::end))
+        .route("/ops/reset", get(pages::reset::form).post(pages::reset::set))
+        .route("/ops/account", get(pages::account::show))
+        .route("/ops/account/password", get(pages::account::back).post(pages::account::change_password))
+        .route("/ops/account/second-factor", get(pages::account::back).post(pages::account::begin_second_factor))
+        .route(
+            "/ops/account/second-factor/confirm",
+            get(pages::account::back).post(pages::account::confirm_second_factor),
+        )
+        .route(
+            "/ops/account/second-factor/remove",
+            get(pages::account::back).post(pages::account::remove_second_factor),
+        )
         .route("/ops/theme", post(pages::theme::switch))
         .route("/ops/live", get(pages::overview::live))
         .route("/ops/sagas", get(pages::sagas::list))

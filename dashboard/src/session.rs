@@ -8,7 +8,7 @@ use std::{
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
-use contract::user::{Claims, Role};
+use contract::user::{Claims, Role, Tokens as Issued};
 use sha2::{Digest as _, Sha256};
 
 /// How long a session lasts without a request: a break, not an evening.
@@ -27,6 +27,12 @@ pub(crate) struct Tokens {
     pub(crate) refresh: String,
 }
 
+impl From<Issued> for Tokens {
+    fn from(issued: Issued) -> Self {
+        Self { access: issued.access_token, refresh: issued.refresh_token }
+    }
+}
+
 impl Tokens {
     /// The claims of the access token. It came from the door itself, so that its signature is the door's business.
     pub(crate) fn claims(&self) -> Option<Claims> {
@@ -41,12 +47,19 @@ pub(crate) struct Person {
     pub(crate) email: String,
     pub(crate) user_id: String,
     pub(crate) role: Role,
+    /// True for a person who may not act before it has a second factor.
+    pub(crate) second_factor_missing: bool,
 }
 
 impl Person {
     /// True for a person whose acts the door lets through. It decides each time; the pages only say so beforehand.
     pub(crate) fn may_act(&self) -> bool {
         self.role >= Role::Operator
+    }
+
+    #[cfg(test)]
+    fn nobody() -> Self {
+        Self { email: String::new(), user_id: String::new(), role: Role::Viewer, second_factor_missing: false }
     }
 }
 
@@ -65,14 +78,24 @@ impl Session {
         self.person.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Takes over what a fresh token says: a changed role voids the one before.
-    pub(crate) fn is_now(&self, role: Role) {
-        self.person.lock().unwrap_or_else(PoisonError::into_inner).role = role;
+    /// Takes over what a fresh token says: a change of the rights voids the one before.
+    pub(crate) fn is_now(&self, claims: &Claims) {
+        let mut person = self.person.lock().unwrap_or_else(PoisonError::into_inner);
+        person.role = claims.role;
+        person.second_factor_missing = claims.second_factor_missing;
+    }
+
+    /// Goes on with the tokens of another login of the same person.
+    pub(crate) async fn go_on_with(&self, tokens: Tokens) {
+        if let Some(claims) = tokens.claims() {
+            self.is_now(&claims);
+        }
+        *self.tokens.lock().await = tokens;
     }
 
     #[cfg(test)]
     pub(crate) fn of_nobody() -> Arc<Self> {
-        let person = Person { email: String::new(), user_id: String::new(), role: Role::Viewer };
+        let person = Person::nobody();
         let (person, tokens) =
             (Mutex::new(person), tokio::sync::Mutex::new(Tokens { access: String::new(), refresh: String::new() }));
         let now = DateTime::UNIX_EPOCH;
@@ -91,6 +114,9 @@ impl Session {
 
 /// The page on which a session begins.
 pub(crate) const LOGIN: &str = "/ops/login";
+
+/// The page on which people change what they log in with.
+pub(crate) const ACCOUNT: &str = "/ops/account";
 
 /// Where a person goes whose session is over, although the browser still names it.
 pub(crate) const AFTER_THE_END: &str = "/ops/login?ended=yes";
@@ -147,7 +173,7 @@ mod tests {
     }
 
     fn begin(sessions: &Sessions, name: &str, now: DateTime<Utc>) {
-        let person = Person { email: String::new(), user_id: String::new(), role: Role::Viewer };
+        let person = Person::nobody();
         sessions.begin(name, person, Tokens { access: String::new(), refresh: String::new() }, now);
     }
 
@@ -179,7 +205,7 @@ mod tests {
         let claims = Tokens { access, refresh: String::new() }.claims();
         let session = sessions.find("a", at(1)).unwrap();
         assert!(!session.person().may_act());
-        session.is_now(claims.unwrap().role);
+        session.is_now(&claims.unwrap());
         assert!(session.person().may_act());
     }
 

@@ -17,6 +17,7 @@ pub(crate) mod numbers;
 pub(crate) mod payloads;
 pub(crate) mod plan;
 pub(crate) mod prose;
+pub(crate) mod qr_code;
 pub(crate) mod rows;
 pub(crate) mod timeline;
 pub(crate) mod times;

@@ -69,7 +69,19 @@ impl Pages {
     /// # Errors
     /// When the door does not answer.
     pub async fn log_in(&mut self, email: &str, password: &str) -> anyhow::Result<Shown> {
-        let shown = self.send("/ops/session", &[("email", email), ("password", password)]).await?;
+        self.enter(&[("email", email), ("password", password)]).await
+    }
+
+    /// Shows a code in the second step of a login, and keeps the session.
+    ///
+    /// # Errors
+    /// When the door does not answer.
+    pub async fn show_code(&mut self, step: &str, code: &str) -> anyhow::Result<Shown> {
+        self.enter(&[("step", step), ("code", code)]).await
+    }
+
+    async fn enter(&mut self, form: &[(&str, &str)]) -> anyhow::Result<Shown> {
+        let shown = self.send("/ops/session", form).await?;
         if let Some(cookie) = &shown.set_cookie {
             self.cookie = cookie.split(';').next().map(str::to_owned);
         }

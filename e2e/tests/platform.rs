@@ -208,6 +208,7 @@ async fn operators_have_pages(gateway: &str, order_id: &str, stuck: &str) {
     assert!(shown.status == 403 && shown.text.contains("role_missing"), "{shown:?}");
     assert!(!list.text.contains("/ops/people"), "only admins see the entry");
     admins_manage_people(gateway, PASSWORD, &saga).await;
+    people_keep_their_accounts(gateway, PASSWORD).await;
 
     assert_eq!(browser.send("/ops/logout", &[]).await.unwrap().status, 303);
     assert_eq!(browser.open("/ops").await.unwrap().status, 303, "the session is over, whatever the browser keeps");
@@ -334,4 +335,90 @@ async fn admins_manage_people(gateway: &str, password: &str, saga: &str) {
     assert_eq!(admin.send(&disable, &[("reason", "gone")]).await.unwrap().status, 303);
     assert!(admin.open("/ops/people").await.unwrap().text.contains("Let in again"));
     assert_eq!(viewer.log_in(VIEWER, PASSWORD).await.unwrap().status, 422, "a person whose logins were ended");
+}
+
+/// An operator sets up a second factor, logs in with it and changes the password; an admin helps when both are lost.
+async fn people_keep_their_accounts(gateway: &str, admins_password: &str) {
+    const REX: &str = "rex@example.com";
+    const NEW: &str = "another long passphrase";
+    const ACCOUNT: &str = "/ops/account";
+    let mut admin = Pages::new(gateway).unwrap();
+    assert_eq!(admin.log_in("admin@sojourn.example", admins_password).await.unwrap().status, 303);
+    let person = [("email", REX), ("name", "Rex"), ("password", PASSWORD), ("role", "operator"), ("reason", "joins")];
+    assert_eq!(admin.send("/ops/people", &person).await.unwrap().status, 303);
+
+    let mut rex = Pages::new(gateway).unwrap();
+    assert_eq!(rex.log_in(REX, PASSWORD).await.unwrap().status, 303);
+    let shown = rex.open(ACCOUNT).await.unwrap();
+    assert!(shown.status == 200 && !shown.text.contains(" style=") && shown.text.contains("Set it up"), "{shown:?}");
+    let shown = rex.send("/ops/account/second-factor", &[("password", "not this one")]).await.unwrap();
+    assert!(shown.status == 422 && shown.text.contains("present password is wrong"), "{shown:?}");
+    let offered = rex.send("/ops/account/second-factor", &[("password", PASSWORD)]).await.unwrap();
+    assert!(offered.status == 200 && offered.text.contains("<svg class=\"qr\""), "{offered:?}");
+    let (secret, uri) = (value_of(&offered.text, "secret"), value_of(&offered.text, "uri"));
+    let confirm = async |code: &str| {
+        let form = [("code", code), ("secret", &*secret), ("uri", &*uri)];
+        rex.send("/ops/account/second-factor/confirm", &form).await.unwrap()
+    };
+    let shown = confirm("not one").await;
+    assert!(shown.status == 422 && shown.text.contains("<svg class=\"qr\""), "the secret is shown again: {shown:?}");
+    let shown = confirm(&code_of(&secret)).await;
+    let recovery: Vec<&str> = shown.text.split("<li><code>").skip(1).map(|rest| &rest[..19]).collect();
+    assert_eq!(recovery.len(), 10, "{shown:?}");
+    let shown = rex.open("/ops/account").await.unwrap();
+    assert!(shown.text.contains("Recovery codes left: 10"), "the session goes on: {shown:?}");
+
+    // A login has two steps now, and neither page has the password in it.
+    let step = async |browser: &mut Pages, password: &str| {
+        let shown = browser.log_in(REX, password).await.unwrap();
+        assert!(shown.set_cookie.is_none() && !shown.text.contains(password), "{shown:?}");
+        value_of(&shown.text, "step")
+    };
+    let first = step(&mut rex, PASSWORD).await;
+    let shown = rex.show_code(&first, "000 000").await.unwrap();
+    assert!(shown.status == 422 && value_of(&shown.text, "step") == first, "{shown:?}");
+    let shown = rex.show_code(&first, recovery[0]).await.unwrap();
+    assert_eq!((shown.status, shown.location.as_deref()), (303, Some("/ops")), "{shown:?}");
+    assert!(rex.show_code("another", recovery[1]).await.unwrap().text.contains("came too late"));
+
+    let mut elsewhere = Pages::new(gateway).unwrap();
+    let second = step(&mut elsewhere, PASSWORD).await;
+    assert_eq!(elsewhere.show_code(&second, recovery[1]).await.unwrap().status, 303);
+    let change = |again: &'static str| [("password", PASSWORD), ("new_password", NEW), ("again", again)];
+    let shown = rex.send("/ops/account/password", &change("a typing error")).await.unwrap();
+    assert!(shown.status == 422 && shown.text.contains("not the same"), "{shown:?}");
+    let shown = rex.send("/ops/account/password", &change(NEW)).await.unwrap();
+    assert!(shown.status == 200 && shown.text.contains("password was changed"), "{shown:?}");
+    assert_eq!(rex.open("/ops/sagas").await.unwrap().status, 200);
+    let shown = elsewhere.open("/ops/sagas").await.unwrap();
+    assert_eq!((shown.status, shown.location.as_deref()), (303, Some("/ops/login?ended=yes")), "{shown:?}");
+
+    // Everything is lost: an admin gives a code for a password, and takes the second factor away.
+    let people = admin.open("/ops/people").await.unwrap().text;
+    let row = people.split("<tr>").find(|row| row.contains(REX)).unwrap_or_else(|| panic!("{people}"));
+    let begin = row.find("/ops/people/").unwrap_or_else(|| panic!("{row}"));
+    let role: String = row[begin..].chars().take_while(|letter| *letter != '"').collect();
+    let given = admin.send(&role.replace("/role", "/reset"), &[("reason", "known by voice")]).await.unwrap();
+    let code = given.text.split("data-copy=\"").nth(1).map(|rest| &rest[..19]).unwrap_or_else(|| panic!("{given:?}"));
+    let stranger = Pages::new(gateway).unwrap();
+    let mut form = [("email", REX), ("code", "0000-0000-0000-0000"), ("new_password", PASSWORD), ("again", PASSWORD)];
+    assert_eq!(stranger.send("/ops/reset", &form).await.unwrap().status, 422);
+    form[1].1 = code;
+    let shown = stranger.send("/ops/reset", &form).await.unwrap();
+    assert_eq!((shown.status, shown.location.as_deref()), (303, Some("/ops/login?reset=yes")), "{shown:?}");
+    step(&mut rex, PASSWORD).await;
+    let clear = role.replace("/role", "/clear-second-factor");
+    assert_eq!(admin.send(&clear, &[("reason", "the phone is lost")]).await.unwrap().status, 303);
+    let shown = rex.log_in(REX, PASSWORD).await.unwrap();
+    assert_eq!((shown.status, shown.location.as_deref()), (303, Some("/ops")), "{shown:?}");
+    let audit = admin.open("/ops/audit").await.unwrap().text;
+    assert!(audit.contains("clear second factor") && audit.contains("reset password"), "{audit}");
+    assert!(!audit.contains(code), "the audit log keeps no code");
+}
+
+/// The code that an app shows now.
+fn code_of(secret: &str) -> String {
+    let secret = totp_rs::Secret::try_from_base32(secret).unwrap();
+    let codes = totp_rs::Builder::new().with_secret(secret).build().unwrap();
+    codes.generate(kit::clock::SystemClock.now().timestamp().try_into().unwrap()).to_string()
 }

@@ -77,6 +77,14 @@ impl Access {
         }
     }
 
+    /// True for what changes sagas or people.
+    const fn is_for_acting(self) -> bool {
+        match self {
+            Self::Public | Self::Client | Self::Viewer | Self::Browser => false,
+            Self::Operator | Self::Admin => true,
+        }
+    }
+
     /// Each role may do what the one before it may.
     fn lets_in(self, role: Role) -> bool {
         match self {
@@ -95,6 +103,8 @@ pub(crate) struct Caller {
     pub(crate) role: Role,
     /// The login that the token is of; none in tokens of before there was one in them.
     pub(crate) login: Option<LoginId>,
+    /// True for a person who may not act before it has a second factor.
+    second_factor_missing: bool,
 }
 
 impl Caller {
@@ -139,6 +149,8 @@ enum TokenError {
     NotYetValid,
     #[error("this is for {} only", .0.allowed())]
     WrongRole(Access),
+    #[error("operators act only with a second factor here: set one up at /ops/account, then log in again")]
+    NoSecondFactor,
     #[error("tokens cannot be verified right now")]
     NoKeys(crate::upstream::UpstreamError),
 }
@@ -153,6 +165,10 @@ impl TokenError {
             Self::Expired => (ApiError::unauthorized("token_expired", &detail), invalid(&detail)),
             Self::WrongRole(_) => {
                 (ApiError::forbidden("role_missing", detail), ", error=\"insufficient_scope\"".to_owned())
+            }
+            Self::NoSecondFactor => {
+                let step_up = ", error=\"insufficient_user_authentication\"".to_owned();
+                (ApiError::forbidden("second_factor_missing", detail), step_up)
             }
             Self::NotBearer
             | Self::Malformed
@@ -186,6 +202,7 @@ pub(crate) async fn authenticate(
     let now = app.clock.now();
     let known = match verify(&app, request.headers(), now).await {
         Ok(caller) if !access.lets_in(caller.role) => Err(TokenError::WrongRole(access)),
+        Ok(caller) if access.is_for_acting() && caller.second_factor_missing => Err(TokenError::NoSecondFactor),
         other => other,
     };
     match known {
@@ -222,7 +239,8 @@ async fn verify(app: &App, headers: &HeaderMap, now: DateTime<Utc>) -> Result<Ca
     if app.rights.void(&claims) {
         return Err(TokenError::Void);
     }
-    Ok(Caller { user_id: claims.sub, role: claims.role, login: claims.sid })
+    let Claims { sub, role, sid, second_factor_missing, .. } = claims;
+    Ok(Caller { user_id: sub, role, login: sid, second_factor_missing })
 }
 
 fn bearer(headers: &HeaderMap) -> Result<&str, TokenError> {

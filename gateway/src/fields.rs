@@ -82,6 +82,11 @@ impl<'a> Object<'a> {
         self.string(name).map(str::to_owned)
     }
 
+    /// The same for a member that may be missing.
+    pub(crate) fn secret_if_given(&self, name: &str) -> Option<Option<String>> {
+        if self.value.get(name).is_none_or(Value::is_null) { Some(None) } else { self.secret(name).map(Some) }
+    }
+
     /// The object of that name.
     pub(crate) fn object(&self, name: &str) -> Option<Self> {
         let Some(value) = self.value.get(name) else {

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use contract::EmailAddress;
+use contract::{EmailAddress, UserId};
 use kit::http::ApiError;
 use lru::LruCache;
 use sha2::{Digest as _, Sha256};
@@ -55,7 +55,8 @@ struct Tallies {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Attempt {
     account: Account,
-    address: ClientAddress,
+    /// None for a guess of somebody who is logged in: the account is given, so that the address tells nothing more.
+    address: Option<ClientAddress>,
 }
 
 /// The end of an attempt.
@@ -65,6 +66,20 @@ pub(crate) enum Outcome {
     Wrong,
     /// The user service did not say.
     Untold,
+}
+
+/// The user service's words for a guess that was wrong.
+const WRONG_CODES: [&str; 4] = ["login_wrong", "password_wrong", "second_factor_wrong", "reset_code_wrong"];
+
+impl Outcome {
+    /// The outcome that an answer of the user service tells.
+    pub(crate) fn of<T>(answer: &Result<T, ApiError>) -> Self {
+        match answer {
+            Ok(_) => Self::Right,
+            Err(error) if WRONG_CODES.contains(&error.code()) => Self::Wrong,
+            Err(_) => Self::Untold,
+        }
+    }
 }
 
 impl Guesses {
@@ -80,17 +95,24 @@ impl Guesses {
     pub(crate) fn begin(&self, email: &str, address: ClientAddress, now: Instant) -> Result<Attempt, ApiError> {
         // What is no address is no account either; it is counted all the same.
         let key = EmailAddress::parse(email).map_or_else(|_| email.to_owned(), |email| email.key().to_owned());
-        let account = Sha256::digest(key.as_bytes()).into();
+        let account = account(&key);
         let mut tallies = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = tallies.known.get(&(account, address)).is_some();
         let of_account = if known { None } else { tallies.accounts.wait(&account, now) };
-        if let Some(wait) = of_account.max(tallies.addresses.wait(&address, now)) {
-            let detail = "too many wrong passwords were given for this account or from this address";
-            return Err(too_many("login_paused", detail, wait));
-        }
+        refuse(of_account.max(tallies.addresses.wait(&address, now)))?;
         tallies.accounts.count(account, now);
         tallies.addresses.count(address, now);
-        Ok(Attempt { account, address })
+        Ok(Attempt { account, address: Some(address) })
+    }
+
+    /// Counts an attempt of a person who is logged in and shows its password or code once more. It is counted apart from
+    /// the logins of its address, so that strangers who guess at those do not stand in its way.
+    pub(crate) fn begin_own(&self, person: UserId, now: Instant) -> Result<Attempt, ApiError> {
+        let account = account(&person.to_string());
+        let mut tallies = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        refuse(tallies.accounts.wait(&account, now))?;
+        tallies.accounts.count(account, now);
+        Ok(Attempt { account, address: None })
     }
 
     /// Notes the outcome of an attempt.
@@ -101,15 +123,28 @@ impl Guesses {
             Outcome::Wrong => {}
             Outcome::Right => {
                 tallies.accounts.forget(&account);
-                tallies.addresses.forgive(&address);
-                tallies.known.put((account, address), ());
+                if let Some(address) = address {
+                    tallies.addresses.forgive(&address);
+                    tallies.known.put((account, address), ());
+                }
             }
             Outcome::Untold => {
                 tallies.accounts.forgive(&account);
-                tallies.addresses.forgive(&address);
+                if let Some(address) = address {
+                    tallies.addresses.forgive(&address);
+                }
             }
         }
     }
+}
+
+fn account(key: &str) -> Account {
+    Sha256::digest(key.as_bytes()).into()
+}
+
+fn refuse(wait: Option<Duration>) -> Result<(), ApiError> {
+    let detail = "too many wrong passwords were given for this account or from this address";
+    wait.map_or(Ok(()), |wait| Err(too_many("login_paused", detail, wait)))
 }
 
 /// Counted attempts by key.
@@ -230,6 +265,19 @@ mod tests {
         assert!(guesses.begin("ada@example.com", address(2), now).is_err());
         let owner = guesses.begin("ada@example.com", address(1), now).unwrap();
         guesses.end(owner, Outcome::Right);
+    }
+
+    #[test]
+    fn somebody_who_is_logged_in_guesses_no_faster_and_is_not_kept_out_by_strangers() {
+        let guesses = Guesses::new();
+        let (now, ann) = (Instant::now(), UserId::from_uuid(uuid::Uuid::from_u128(1)));
+        while wrong(&guesses, "ann@example.com", address(66), now) {}
+        let own = || guesses.begin_own(ann, now).map(|attempt| guesses.end(attempt, Outcome::Wrong)).is_ok();
+        assert_eq!((0..100).filter(|_| own()).count(), 5);
+        let later = now + Duration::from_secs(1);
+        let right = guesses.begin_own(ann, later).unwrap();
+        guesses.end(right, Outcome::Right);
+        assert!(guesses.begin_own(ann, later).is_ok());
     }
 
     #[test]

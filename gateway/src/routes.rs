@@ -2,6 +2,7 @@
 //! printed from it.
 
 mod accepted_offers;
+pub(crate) mod account;
 pub(crate) mod auth;
 pub(crate) mod book_stay;
 pub(crate) mod confirm_flight_hold;
@@ -35,7 +36,7 @@ use kit::http::Calls;
 use crate::{app::App, endpoint::Endpoint};
 
 /// All routes. `/health`, `/ready` and `/metrics` (for a caller that shows the internal token) come from the kit.
-pub(crate) const ROUTES: [&Endpoint; 41] = [
+pub(crate) const ROUTES: [&Endpoint; 49] = [
     &auth::REGISTER,
     &auth::LOGIN,
     &auth::REFRESH,
@@ -44,6 +45,11 @@ pub(crate) const ROUTES: [&Endpoint; 41] = [
     &logins::END,
     &device_logins::ASK,
     &device_logins::TRADE,
+    &account::CHANGE_PASSWORD,
+    &account::RESET_PASSWORD,
+    &account::BEGIN_SECOND_FACTOR,
+    &account::CONFIRM_SECOND_FACTOR,
+    &account::REMOVE_SECOND_FACTOR,
     &keys::PUBLISHED,
     &offers::FLIGHTS,
     &offers::STAYS,
@@ -70,11 +76,14 @@ pub(crate) const ROUTES: [&Endpoint; 41] = [
     &people::SET_ROLE,
     &people::DISABLE,
     &people::ENABLE,
+    &people::RESET,
+    &people::CLEAR_SECOND_FACTOR,
     &operators::READ,
     &operators::ACT,
     &dashboard::HOME,
     &dashboard::LOGIN,
     &dashboard::DEVICE,
+    &dashboard::RESET,
     &dashboard::PAGES,
     &sandbox_page::PAGE,
 ];

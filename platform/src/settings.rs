@@ -87,6 +87,7 @@ impl Cli {
             "the traffic of the demonstration books trips that nobody takes: production starts without --demo-traffic"
         );
         self.domains.offer_keys(self.common.is_production())?;
+        self.domains.user.check(self.common.is_production())?;
         self.domains.payment.check(self.common.is_production())?;
         if let Some(url) = &self.database_url {
             kit::postgres::options(url.expose_secret(), "postgres").context("DATABASE_URL")?;

@@ -68,6 +68,15 @@ Access tokens of before are void within seconds. The session goes on, with the n
     Disable(Change),
     /// Let a person log in again
     Enable(Change),
+    /// Make a code with which a person who forgot the password sets a new one
+    #[command(after_help = "\
+Examples:
+  sagactl people reset usr_0192f0c1a2b37c4d8e5f60718293a4b5 --reason 'has forgotten it, known by voice'
+
+The code is printed once; hand it over. It works once, for a day, at /ops/reset or with `sagactl password --reset EMAIL`.")]
+    Reset(Change),
+    /// Take a person's second factor away, whose phone and recovery codes are lost
+    ClearSecondFactor(Change),
 }
 
 #[derive(Debug, Args)]
@@ -84,7 +93,12 @@ impl People {
     pub(crate) const fn only_reads(&self) -> bool {
         match self {
             Self::List { .. } => true,
-            Self::Create { .. } | Self::SetRole { .. } | Self::Disable(_) | Self::Enable(_) => false,
+            Self::Create { .. }
+            | Self::SetRole { .. }
+            | Self::Disable(_)
+            | Self::Enable(_)
+            | Self::Reset(_)
+            | Self::ClearSecondFactor(_) => false,
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     client::Client,
     failure::{Exit, Failure},
     output,
-    session::Store,
+    session::{Session, Store},
     stops::Stops,
 };
 
@@ -21,10 +21,7 @@ const PASSWORD_BYTES_MAX: u64 = 1024;
 pub(crate) async fn login(client: &Client, login: args::Login, output: Output) -> Result<(), Failure> {
     let store = store()?;
     let session = match login.email {
-        Some(email) => {
-            let password = password(login.password_stdin)?;
-            client.login(&contract::user::Login { email, password }).await?
-        }
+        Some(email) => password_login(client, email, login.password_stdin).await?,
         None if !login.device && !io::stdin().is_terminal() => {
             return Err(Failure::usage("no terminal: pass --device, or --email and --password-stdin"));
         }
@@ -41,6 +38,18 @@ pub(crate) async fn login(client: &Client, login: args::Login, output: Output) -
             Err(Failure::new(Exit::Auth, format!("this account cannot operate: {failure}")))
         }
         _ => Ok(()),
+    }
+}
+
+async fn password_login(client: &Client, email: String, from_stdin: bool) -> Result<Session, Failure> {
+    let Typed { first: password, second: code } = typed(from_stdin, "Password: ")?;
+    let mut login = contract::user::Login { email, password, code };
+    match client.login(&login).await {
+        Err(failure) if failure.code == "second_factor_required" && !from_stdin => {
+            login.code = Some(asked("Code of the second factor: ")?);
+            client.login(&login).await
+        }
+        ended => ended,
     }
 }
 
@@ -68,14 +77,35 @@ fn store() -> Result<Store, Failure> {
 
 /// A password from stdin, or from the person at the terminal.
 pub(crate) fn password(from_stdin: bool) -> Result<String, Failure> {
-    let unreadable = |error: io::Error| Failure::error(format!("cannot read the password: {error}"));
+    typed(from_stdin, "Password: ").map(|typed| typed.first)
+}
+
+/// The secrets that were given in one go.
+pub(crate) struct Typed {
+    pub(crate) first: String,
+    /// The second line of stdin, when it has one.
+    pub(crate) second: Option<String>,
+}
+
+/// Secrets from stdin, one a line, or the first one from the person at the terminal.
+pub(crate) fn typed(from_stdin: bool, prompt: &str) -> Result<Typed, Failure> {
     if from_stdin {
         let mut text = String::new();
-        io::stdin().take(PASSWORD_BYTES_MAX).read_to_string(&mut text).map_err(unreadable)?;
-        return Ok(text.trim_end_matches(['\n', '\r']).to_owned());
+        io::stdin().take(PASSWORD_BYTES_MAX).read_to_string(&mut text).map_err(|error| unreadable(&error))?;
+        let mut lines = text.lines().map(str::to_owned);
+        return Ok(Typed { first: lines.next().unwrap_or_default(), second: lines.next() });
     }
+    asked(prompt).map(|first| Typed { first, second: None })
+}
+
+/// A secret from the person at the terminal.
+pub(crate) fn asked(prompt: &str) -> Result<String, Failure> {
     if !io::stdin().is_terminal() {
         return Err(Failure::usage("no terminal to ask for the password on: pass --password-stdin"));
     }
-    rpassword::prompt_password("Password: ").map_err(unreadable)
+    rpassword::prompt_password(prompt).map_err(|error| unreadable(&error))
+}
+
+fn unreadable(error: &io::Error) -> Failure {
+    Failure::error(format!("cannot read the password: {error}"))
 }

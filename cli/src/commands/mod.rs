@@ -14,6 +14,7 @@ pub(crate) mod journal;
 pub(crate) mod list;
 pub(crate) mod login;
 pub(crate) mod migrations;
+pub(crate) mod password;
 pub(crate) mod pauses;
 pub(crate) mod people;
 pub(crate) mod plan;

@@ -47,6 +47,15 @@ pub(crate) async fn run(client: &Client, people: People, output: Output) -> Resu
             let body = ChangeRights { reason: act::reason(&change.reason)? };
             print(&client.post::<Value>(&format!("/people/{}/enable", change.id), &body).await?, output)
         }
+        People::Reset(change) => {
+            let body = ChangeRights { reason: act::reason(&change.reason)? };
+            let made: Value = client.post(&format!("/people/{}/reset", change.id), &body).await?;
+            print_code(&made, output)
+        }
+        People::ClearSecondFactor(change) => {
+            let body = ChangeRights { reason: act::reason(&change.reason)? };
+            print(&client.post::<Value>(&format!("/people/{}/clear-second-factor", change.id), &body).await?, output)
+        }
     }
 }
 
@@ -57,6 +66,19 @@ pub(crate) async fn whoami(client: &Client, output: Output) -> Result<(), Failur
         document.insert(LOGIN_ENDS_AT.to_owned(), output::time(ends_at).into());
     }
     print(&person, output)
+}
+
+/// Prints a code for a new password; for people with the time from which it is void.
+fn print_code(made: &Value, output: Output) -> Result<(), Failure> {
+    match output {
+        Output::Json | Output::Yaml => output::print_document(made, output),
+        Output::Jsonl => output::print_json_line(made),
+        Output::Table | Output::Ids => {
+            output::print_line(&output::field(made, "code"))?;
+            output::note(&format!("it works once, until {}", output::field(made, "expires_at")));
+            Ok(())
+        }
+    }
 }
 
 fn print(person: &Value, output: Output) -> Result<(), Failure> {
@@ -88,7 +110,10 @@ fn table(people: &[Value]) -> String {
     ];
     let login = people.iter().any(|person| person[LOGIN_ENDS_AT].is_string());
     columns.extend(login.then_some(("LOGIN ENDS", LOGIN_ENDS_AT)));
-    let row = |person: &Value| columns.iter().map(|(_, field)| output::field(person, field)).collect();
-    let head: Vec<&str> = columns.iter().map(|(head, _)| *head).collect();
+    let row = |person: &Value| {
+        let fields = columns.iter().map(|(_, field)| output::field(person, field));
+        fields.chain([output::field(&person["second_factor"], "since")]).collect()
+    };
+    let head: Vec<&str> = columns.iter().map(|(head, _)| *head).chain(["SECOND FACTOR"]).collect();
     output::table(&head, people.iter().map(row))
 }

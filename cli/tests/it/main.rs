@@ -14,6 +14,7 @@ mod help;
 mod jobs;
 mod login;
 mod newer;
+mod passwords;
 mod people;
 mod planning;
 mod quarantine;

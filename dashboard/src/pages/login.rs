@@ -17,7 +17,7 @@ use crate::{
     door::DoorError,
     failure::Failure,
     frame::{Frame, Theme},
-    session::{LOGIN, Person, Tokens},
+    session::{ACCOUNT, LOGIN, Person, Tokens},
 };
 
 /// Where a person goes who came for no page.
@@ -26,6 +26,9 @@ const HOME: &str = "/ops";
 /// The words for a person whose session is over.
 const ENDED: &str = "Your session has ended. Log in again to go on.";
 
+/// The words for a person who was too late with the code.
+const LATE: &str = "The code came too late. Log in again.";
+
 #[derive(Template)]
 #[template(path = "login.html")]
 struct LoginPage {
@@ -33,6 +36,19 @@ struct LoginPage {
     next: String,
     email: String,
     /// The reason why the login before did not succeed, or is over.
+    refused: Option<String>,
+    /// True after a new password was set by a code.
+    reset: bool,
+}
+
+/// The second step, for people with a second factor.
+#[derive(Template)]
+#[template(path = "code.html")]
+struct CodePage {
+    frame: Frame,
+    next: String,
+    /// The name under which the first step is kept.
+    step: String,
     refused: Option<String>,
 }
 
@@ -43,6 +59,8 @@ pub(crate) struct Next {
     next: String,
     /// Given when a session has ended.
     ended: Option<String>,
+    /// Given when a password was just set.
+    reset: Option<String>,
 }
 
 pub(crate) async fn form(
@@ -51,14 +69,22 @@ pub(crate) async fn form(
     Query(asked): Query<Next>,
 ) -> Result<Response, Failure> {
     let ended = asked.ended.map(|_| ENDED.to_owned());
-    page(&login_page(&app, &headers, &asked.next, String::new(), ended))
+    let mut shown = login_page(&app, &headers, &asked.next, String::new(), ended);
+    shown.reset = asked.reset.is_some();
+    page(&shown)
 }
 
-/// The form of the login page.
+/// The form of the login page, or of its second step.
 #[derive(Deserialize)]
 pub(crate) struct Credentials {
+    #[serde(default)]
     email: String,
+    #[serde(default)]
     password: String,
+    /// Given in the second step, with the code.
+    step: Option<String>,
+    #[serde(default)]
+    code: String,
     #[serde(default)]
     next: String,
 }
@@ -69,7 +95,17 @@ pub(crate) async fn begin(
     headers: HeaderMap,
     Form(asked): Form<Credentials>,
 ) -> Result<Response, Failure> {
-    let login = Login { email: asked.email.trim().to_owned(), password: asked.password };
+    let now = app.clock.now();
+    let login = match &asked.step {
+        None => Login { email: asked.email.trim().to_owned(), password: asked.password, code: None },
+        Some(step) => match app.half_logins.complete(step, asked.code.trim().to_owned(), now) {
+            Some(login) => login,
+            None => {
+                let late = Some(LATE.to_owned());
+                return page(&login_page(&app, &headers, &asked.next, String::new(), late));
+            }
+        },
+    };
     let entered = match app.door.log_in(&login, headers.get(cookies::FORWARDED_FOR)).await {
         Ok(tokens) => app.door.lets_in(&tokens).await.map(|()| tokens),
         Err(error) => Err(error),
@@ -77,17 +113,34 @@ pub(crate) async fn begin(
     let tokens = match entered {
         Ok(tokens) => tokens,
         Err(error) => {
+            if let (None, true) = (&asked.step, error.has_code("second_factor_required")) {
+                let step = name();
+                app.half_logins.begin(&step, login, now);
+                return page(&code_page(&app, &headers, &asked.next, step, None));
+            }
             let refused = Some(words(&error));
+            if let Some(step) = asked.step.filter(|_| !error.has_code("login_wrong")) {
+                let shown = page(&code_page(&app, &headers, &asked.next, step, refused))?;
+                return Ok((StatusCode::UNPROCESSABLE_ENTITY, shown).into_response());
+            }
             let shown = page(&login_page(&app, &headers, &asked.next, login.email, refused))?;
             return Ok((StatusCode::UNPROCESSABLE_ENTITY, shown).into_response());
         }
     };
     end_session(&app, &headers).await;
-    // 244 random bits: they are guessed by nobody, and say nothing.
-    let name = format!("{}{}", kit::ids::uuid_random().simple(), kit::ids::uuid_random().simple());
-    let person = person(&login.email, &tokens);
-    app.sessions.begin(&name, person, tokens, app.clock.now());
-    with_session(&app, &headers, &name, inside(&asked.next))
+    if let Some(step) = &asked.step {
+        app.half_logins.end(step);
+    }
+    let (name, person) = (name(), person(&login.email, &tokens));
+    // A person who may not act before there is a second factor is led to it.
+    let to = if person.second_factor_missing { ACCOUNT } else { inside(&asked.next) };
+    app.sessions.begin(&name, person, tokens, now);
+    with_session(&app, &headers, &name, to)
+}
+
+/// A name of 244 random bits, which is guessed by nobody and says nothing.
+fn name() -> String {
+    format!("{}{}", kit::ids::uuid_random().simple(), kit::ids::uuid_random().simple())
 }
 
 /// Ends the session.
@@ -118,7 +171,13 @@ fn with_session(app: &App, headers: &HeaderMap, name: &str, to: &str) -> Result<
 fn login_page(app: &App, headers: &HeaderMap, next: &str, email: String, refused: Option<String>) -> LoginPage {
     let theme = Theme::of(cookies::read(headers, cookies::THEME));
     let frame = Frame::new("Log in", None, theme, app.clock.now(), LOGIN.to_owned());
-    LoginPage { frame, next: inside(next).to_owned(), email, refused }
+    LoginPage { frame, next: inside(next).to_owned(), email, refused, reset: false }
+}
+
+fn code_page(app: &App, headers: &HeaderMap, next: &str, step: String, refused: Option<String>) -> CodePage {
+    let theme = Theme::of(cookies::read(headers, cookies::THEME));
+    let frame = Frame::new("Log in", None, theme, app.clock.now(), LOGIN.to_owned());
+    CodePage { frame, next: inside(next).to_owned(), step, refused }
 }
 
 /// An address of ours, and of no other site.
@@ -127,7 +186,7 @@ pub(super) fn inside(address: &str) -> &str {
     if ours && !address.contains(['\\', '\r', '\n']) { address } else { HOME }
 }
 
-fn words(error: &DoorError) -> String {
+pub(super) fn words(error: &DoorError) -> String {
     match error {
         DoorError::Refused(problem) if problem.code == "role_missing" => {
             "This account is not an operator's. An admin can make it one.".to_owned()
@@ -144,9 +203,13 @@ fn words(error: &DoorError) -> String {
 /// The person as the token names them.
 fn person(email: &str, tokens: &Tokens) -> Person {
     // A token that does not read says nothing of rights: the least that these pages know.
-    let (user_id, role) =
-        tokens.claims().map_or_else(|| (String::new(), Role::Viewer), |claims| (claims.sub.to_string(), claims.role));
-    Person { email: email.to_owned(), user_id, role }
+    let claims = tokens.claims();
+    Person {
+        email: email.to_owned(),
+        user_id: claims.as_ref().map(|claims| claims.sub.to_string()).unwrap_or_default(),
+        role: claims.as_ref().map_or(Role::Viewer, |claims| claims.role),
+        second_factor_missing: claims.is_some_and(|claims| claims.second_factor_missing),
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use axum::{
 };
 use contract::{
     Page,
-    user::{Person, Role},
+    user::{Person, ResetCode, Role},
 };
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, json};
@@ -41,8 +41,18 @@ struct Row {
     role: Role,
     made: Moment,
     disabled: Option<Moment>,
+    second_factor: bool,
     /// The admin who looks at the page.
     you: bool,
+}
+
+/// The code for a person's new password, on the only page that shows it.
+#[derive(Template)]
+#[template(path = "reset_code.html")]
+struct CodePage {
+    frame: Frame,
+    code: String,
+    expires: Moment,
 }
 
 #[derive(Template)]
@@ -75,6 +85,7 @@ pub(crate) async fn list(
             name: person.name.clone(),
             role: person.role,
             made: times::moment(person.created_at, visitor.now),
+            second_factor: person.second_factor.is_some(),
             disabled: person.disabled_at.map(|at| times::moment(at, visitor.now)),
         }
     };
@@ -119,7 +130,7 @@ pub(crate) struct Change {
     reason: String,
 }
 
-/// Gives a person a role, ends its logins, or lets it log in again.
+/// Gives a person a role, ends its logins, lets it log in again, or helps it when it cannot.
 pub(crate) async fn act(
     State(app): State<App>,
     visitor: Visitor,
@@ -128,10 +139,16 @@ pub(crate) async fn act(
 ) -> Result<Response, Failure> {
     let body = match act.as_str() {
         "role" => json!({ "role": asked.role, "reason": asked.reason }),
-        "disable" | "enable" => json!({ "reason": asked.reason }),
+        "disable" | "enable" | "reset" | "clear-second-factor" => json!({ "reason": asked.reason }),
         _ => return Err(Failure::Wrong("no such act".to_owned())),
     };
-    done(&app, &visitor, &format!("/people/{}/{act}", super::plain(&id)), &body).await
+    let path = format!("/people/{}/{act}", super::plain(&id));
+    if act == "reset" {
+        let ResetCode { code, expires_at } = app.door.post(&visitor.session, &path, &body).await?;
+        let expires = times::moment(expires_at, visitor.now);
+        return page(&CodePage { frame: visitor.frame("A code for a new password"), code, expires });
+    }
+    done(&app, &visitor, &path, &body).await
 }
 
 async fn done(app: &App, visitor: &Visitor, path: &str, body: &Value) -> Result<Response, Failure> {

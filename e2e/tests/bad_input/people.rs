@@ -9,6 +9,7 @@ use crate::{with, without};
 const REGISTER: &str = "/v1/auth/register";
 const LOGIN: &str = "/v1/auth/login";
 const REFRESH: &str = "/v1/auth/refresh";
+const RESET: &str = "/v1/auth/password/reset";
 
 pub(crate) async fn registrations_and_logins(system: &System, findings: &mut Findings) {
     let stranger = Client::stranger(&system.gateway);
@@ -18,10 +19,11 @@ pub(crate) async fn registrations_and_logins(system: &System, findings: &mut Fin
     };
     let post = async |path: &str, body: Value| stranger.call(Method::POST, path, Some(body)).await.unwrap();
 
-    let members: [(&str, &[&str]); 3] = [
+    let members: [(&str, &[&str]); 4] = [
         (REGISTER, &["#/email", "#/password", "#/name"]),
         (LOGIN, &["#/email", "#/password"]),
         (REFRESH, &["#/refresh_token"]),
+        (RESET, &["#/email", "#/code", "#/new_password"]),
     ];
     for (path, members) in members {
         let at = |what: &str| format!("{path}: {what}");
@@ -72,5 +74,28 @@ pub(crate) async fn registrations_and_logins(system: &System, findings: &mut Fin
     for token in ["", "nonsense", "rt_\0", "rt_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
         let refresh = json!({ "refresh_token": token });
         findings.problem("a refresh token of nobody's", &post(REFRESH, refresh).await, 401, "refresh_token_wrong", &[]);
+    }
+
+    let reset = json!({ "email": email, "code": "0000-0000-0000-0000", "new_password": "another passphrase" });
+    findings.problem("a code that nobody gave", &post(RESET, reset.clone()).await, 401, "reset_code_wrong", &[]);
+    let odd = with(&reset, "/code", "\u{0}\u{fffd}");
+    findings.problem("a code that is none", &post(RESET, odd).await, 401, "reset_code_wrong", &[]);
+    let short = with(&reset, "/new_password", "short");
+    findings.problem("a short new password", &post(RESET, short).await, 422, "password_invalid", &["#/new_password"]);
+
+    let tokens = post(LOGIN, json!({ "email": email, "password": "a long enough passphrase" })).await;
+    let bearer = format!("Bearer {}", tokens.body["access_token"].as_str().unwrap_or_default());
+    let own = [("content-type", "application/json"), ("authorization", &*bearer)];
+    let right = "a long enough passphrase";
+    let wrong: [(&str, Value, u16, &str, &[&str]); 5] = [
+        ("password", json!({ "password": "x", "new_password": "another passphrase" }), 403, "password_wrong", &[]),
+        ("password", json!({ "password": 7 }), 422, "body_invalid", &["#/password", "#/new_password"]),
+        ("second-factor", json!({ "password": "\0" }), 403, "password_wrong", &[]),
+        ("second-factor/confirm", json!({ "code": "492039" }), 409, "second_factor_off", &[]),
+        ("second-factor/remove", json!({ "password": right, "code": "" }), 409, "second_factor_off", &[]),
+    ];
+    for (path, body, status, code, pointers) in wrong {
+        let answer = raw(&format!("/v1/auth/{path}"), &own, &body.to_string()).await;
+        findings.problem(&format!("{path}: {body}"), &answer, status, code, pointers);
     }
 }

@@ -47,6 +47,8 @@ pub(crate) fn pages(sagas: &Sagas) -> Vec<(&'static str, String)> {
         plain("people", "/people"),
         plain("device", "/device"),
         plain("logins", "/logins"),
+        plain("account", "/account"),
+        plain("reset", "/reset"),
         plain(FAILURE, "/sagas/saga_nothing"),
         of("saga-completed", &sagas.completed, ""),
         of("saga-compensated", &sagas.compensated, ""),

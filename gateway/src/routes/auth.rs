@@ -29,8 +29,11 @@ use crate::{
 pub(crate) const REGISTER: Endpoint =
     endpoint("/v1/auth/register", "makes an account", |methods| on(methods, register));
 
-pub(crate) const LOGIN: Endpoint =
-    endpoint("/v1/auth/login", "trades a password for tokens", |methods| on(methods, login));
+pub(crate) const LOGIN: Endpoint = endpoint(
+    "/v1/auth/login",
+    "trades a password, and a code where the person has a second factor, for tokens",
+    |methods| on(methods, login),
+);
 
 pub(crate) const REFRESH: Endpoint =
     endpoint("/v1/auth/refresh", "trades a refresh token for new tokens", |methods| on(methods, refresh));
@@ -64,18 +67,14 @@ async fn login(
     Json(body): Json<Value>,
 ) -> Result<Response, ApiError> {
     let login = read_members(&body, |body| {
-        body.only(&["email", "password"]);
+        body.only(&["email", "password", "code"]);
         let (email, password) = (body.secret("email"), body.secret("password"));
-        Some(Login { email: email?, password: password? })
+        let code = body.secret_if_given("code");
+        Some(Login { email: email?, password: password?, code: code? })
     })?;
     let attempt = app.guesses.begin(&login.email, address, Instant::now())?;
     let answer = pass::<Tokens>(&app, &hop, "/internal/user/sessions", &login).await;
-    let outcome = match &answer {
-        Ok(_) => Outcome::Right,
-        Err(error) if error.status() == StatusCode::UNAUTHORIZED => Outcome::Wrong,
-        Err(_) => Outcome::Untold,
-    };
-    app.guesses.end(attempt, outcome);
+    app.guesses.end(attempt, Outcome::of(&answer));
     answer
 }
 
@@ -87,7 +86,8 @@ async fn refresh(State(app): State<App>, hop: Hop, Json(body): Json<Value>) -> R
     pass::<Tokens>(&app, &hop, "/internal/user/sessions/refresh", &old).await
 }
 
-async fn pass<T: Serialize + DeserializeOwned>(
+/// Passes a body to the user service, and its answer or its problem back.
+pub(super) async fn pass<T: Serialize + DeserializeOwned>(
     app: &App,
     hop: &Hop,
     path: &str,
@@ -99,8 +99,10 @@ async fn pass<T: Serialize + DeserializeOwned>(
         StatusCode::OK | StatusCode::CREATED => Ok((response.status, Json(response.json::<T>()?)).into_response()),
         StatusCode::BAD_REQUEST
         | StatusCode::UNAUTHORIZED
+        | StatusCode::FORBIDDEN
         | StatusCode::CONFLICT
-        | StatusCode::UNPROCESSABLE_ENTITY => Err(response.problem()),
+        | StatusCode::UNPROCESSABLE_ENTITY
+        | StatusCode::TOO_MANY_REQUESTS => Err(response.problem()),
         _ => Err(response.unexpected().into()),
     }
 }

@@ -53,6 +53,14 @@ pub(crate) const DEVICE: Endpoint = Endpoint {
     ..LOGIN
 };
 
+/// Codes for a new password are guessed here.
+pub(crate) const RESET: Endpoint = Endpoint {
+    verb: Verb::Any,
+    path: "/ops/reset",
+    about: "the page on which a code of an admin sets a password",
+    ..LOGIN
+};
+
 pub(crate) const PAGES: Endpoint = Endpoint {
     verb: Verb::Any,
     path: "/ops/{*path}",

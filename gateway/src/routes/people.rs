@@ -9,10 +9,10 @@ use axum::{
 };
 use contract::{
     Page, Route, UserId,
-    user::{ChangeRights, CreatePerson, Person, SetRole},
+    user::{ChangeRights, CreatePerson, Person, ResetCode, SetRole},
 };
 use kit::http::{ApiError, Json, Path};
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
@@ -37,6 +37,14 @@ pub(crate) const DISABLE: Endpoint =
     });
 pub(crate) const ENABLE: Endpoint =
     acting("/ops/api/people/{user_id}/enable", "lets a person log in again", |methods| on(methods, enable));
+pub(crate) const RESET: Endpoint =
+    acting("/ops/api/people/{user_id}/reset", "makes a code with which a person sets a new password", {
+        |methods| on(methods, reset)
+    });
+pub(crate) const CLEAR_SECOND_FACTOR: Endpoint =
+    acting("/ops/api/people/{user_id}/clear-second-factor", "takes a person's second factor away", {
+        |methods| on(methods, clear_second_factor)
+    });
 
 pub(crate) const WHOAMI: Endpoint = Endpoint {
     access: Access::Viewer,
@@ -129,7 +137,38 @@ async fn enable(
     act_on_person(&app, &hop, caller, act, format!("{PEOPLE}/{id}/enable"), &change).await.map(Json)
 }
 
-/// Has the user service carry out an act, written down before and after it.
+async fn reset(
+    State(app): State<App>,
+    caller: Caller,
+    hop: Hop,
+    Path(id): Path<UserId>,
+    Json(change): Json<ChangeRights>,
+) -> Result<Json<ResetCode>, ApiError> {
+    refuse_own(caller, id)?;
+    let act = Act { act: "reset_password", target: id.to_string(), reason: &change.reason };
+    let path = format!("{PEOPLE}/{id}/reset");
+    carry_out(&app, &hop, caller, act, path, &change, |_: &ResetCode| id.to_string()).await.map(Json)
+}
+
+async fn clear_second_factor(
+    State(app): State<App>,
+    caller: Caller,
+    hop: Hop,
+    Path(id): Path<UserId>,
+    Json(change): Json<ChangeRights>,
+) -> Result<Json<Person>, ApiError> {
+    refuse_own(caller, id)?;
+    let act = Act { act: "clear_second_factor", target: id.to_string(), reason: &change.reason };
+    act_on_person(&app, &hop, caller, act, format!("{PEOPLE}/{id}/clear-second-factor"), &change).await.map(Json)
+}
+
+/// Refuses an admin who would go around its own password or second factor: so would whoever has got hold of its session.
+fn refuse_own(caller: Caller, id: UserId) -> Result<(), ApiError> {
+    let detail = "your own password and second factor are changed at /ops/account, with what you log in with";
+    if caller.user_id == id { Err(ApiError::conflict("person_own", detail)) } else { Ok(()) }
+}
+
+/// Has the user service carry out an act whose answer is the person.
 async fn act_on_person(
     app: &App,
     hop: &Hop,
@@ -138,23 +177,33 @@ async fn act_on_person(
     path: String,
     body: &impl Serialize,
 ) -> Result<Person, ApiError> {
+    carry_out(app, hop, caller, act, path, body, |person: &Person| person.user_id.to_string()).await
+}
+
+/// Has the user service carry out an act, written down before and after it.
+async fn carry_out<T: DeserializeOwned>(
+    app: &App,
+    hop: &Hop,
+    caller: Caller,
+    act: Act<'_>,
+    path: String,
+    body: &impl Serialize,
+    target: impl FnOnce(&T) -> String,
+) -> Result<T, ApiError> {
     // A person that is made twice is taken the second time: only what certainly had no effect is sent again.
     let call = Call::post(path, body, Repeat::Unsent)?;
-    let carried = async {
-        let answer = app.domain(Route::User).call(hop, call).await.map_err(UpstreamError::for_operators)?;
-        person(&answer)
-    };
-    let done = audited::carry_out(app, hop, caller, act, carried, |person: &Person| person.user_id.to_string()).await;
+    let carried = async { read(&app.domain(Route::User).call(hop, call).await.map_err(UpstreamError::for_operators)?) };
+    let done = audited::carry_out(app, hop, caller, act, carried, target).await;
     app.rights.keep_fresh().await;
     done
 }
 
 async fn find(app: &App, hop: &Hop, id: UserId) -> Result<Person, ApiError> {
     let call = Call::get(format!("{PEOPLE}/{id}"));
-    person(&app.domain(Route::User).call(hop, call).await.map_err(UpstreamError::for_operators)?)
+    read(&app.domain(Route::User).call(hop, call).await.map_err(UpstreamError::for_operators)?)
 }
 
-fn person(answer: &UpstreamResponse) -> Result<Person, ApiError> {
+fn read<T: DeserializeOwned>(answer: &UpstreamResponse) -> Result<T, ApiError> {
     match answer.status {
         StatusCode::OK | StatusCode::CREATED => Ok(answer.json()?),
         _ => Err(answer.problem()),

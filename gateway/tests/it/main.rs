@@ -8,6 +8,7 @@ mod keys;
 mod parts;
 
 mod asking;
+mod credentials;
 mod crowds;
 mod failing;
 mod hardening;

@@ -1,6 +1,7 @@
 //! The parts behind the door, as small servers over shared memory: they answer with the contract's types, can be
 //! stopped, and can be told to misbehave.
 
+mod credentials;
 pub(crate) mod people;
 
 use std::{
@@ -123,7 +124,8 @@ impl Parts {
                     .route("/internal/user/jwks", get(jwks))
                     .route("/internal/user/users", post(register))
                     .route("/internal/user/sessions", post(login))
-                    .merge(people::routes()),
+                    .merge(people::routes())
+                    .merge(credentials::routes()),
             ))
             .merge(part(
                 "flights",

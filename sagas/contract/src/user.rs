@@ -1,5 +1,6 @@
 //! The user domain's internal HTTP (registration, login, refresh), its events, and the claims of access tokens.
 
+mod credentials;
 mod devices;
 mod logins;
 mod people;
@@ -10,6 +11,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    credentials::{
+        BeginSecondFactor, ChangePassword, ConfirmSecondFactor, EndSecondFactor, ResetCode, ResetPassword,
+        SecondFactor, SecondFactorOffer, SecondFactorOn,
+    },
     devices::{
         AskDeviceLogin, DecideDeviceLogin, DeviceClient, DeviceClientError, DeviceCode, DeviceDecision, DeviceLogin,
         DeviceLoginAsked, USER_CODE_LETTERS, USER_CODE_LETTERS_COUNT, UserCode, UserCodeError,
@@ -71,6 +76,9 @@ pub struct Login {
     pub email: String,
     /// The password as it was typed.
     pub password: String,
+    /// The code of the second factor, of people who have one: of the app, or one of the recovery codes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
 }
 
 /// The body of `POST /internal/sessions/refresh`: 200 [`Tokens`], 401. The old refresh token is void at once; using it again
@@ -164,6 +172,9 @@ pub struct Claims {
     /// The login that the token is of. When it ends, the token is void.
     #[serde(default)]
     pub sid: Option<LoginId>,
+    /// True for a person who must set up a second factor before it may act.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub second_factor_missing: bool,
 }
 
 /// The `iss` of every access token.

@@ -13,6 +13,7 @@ use worker_runtime::{Domain, Resources, Retention};
 use crate::{
     commands::register::RegistrationError,
     demo::{ensure_people, refuse_public_passwords},
+    factor_keys::FactorKeysError,
     http::{self, People},
     keys::{KeyError, SigningKey},
     session::Lifetimes,
@@ -52,6 +53,9 @@ pub enum SetupError {
     /// No key, no tokens.
     #[error("the user domain has no signing key")]
     Key(#[from] KeyError),
+    /// No key, no second factors.
+    #[error(transparent)]
+    FactorKeys(#[from] FactorKeysError),
 }
 
 /// The user domain: its internal HTTP and the demo data's people.
@@ -59,17 +63,20 @@ pub enum SetupError {
 /// # Errors
 /// When there is no usable signing key.
 pub fn domain(settings: &Settings, production: bool) -> Result<Domain, SetupError> {
-    let key = SigningKey::load(&settings.jwt_signing_key_file, !production)?;
+    let mut key = SigningKey::load(&settings.jwt_signing_key_file, !production)?;
+    key.require_second_factor(settings.require_second_factor.unwrap_or(production));
     let lifetimes = Lifetimes {
         access: TimeDelta::minutes(settings.access_token_minutes.into()),
         session: TimeDelta::days(settings.session_days.into()),
     };
+    let factor_keys = settings.factor_keys(production)?;
     let passwords = Arc::new(OnceCell::new());
     let people = move |resources: &Resources| People {
         pool: resources.pool.clone(),
         clock: Arc::clone(&resources.clock),
         events: resources.events.clone(),
         key: key.clone(),
+        factor_keys: factor_keys.clone(),
         lifetimes,
         passwords: Arc::clone(&passwords),
     };

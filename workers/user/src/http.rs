@@ -1,5 +1,7 @@
-//! The domain's internal HTTP: registration, login, refresh and the published keys.
+//! The domain's internal HTTP: registration, login, refresh and the published keys. What people and admins change has
+//! routes of its own.
 
+mod credentials;
 mod devices;
 mod logins;
 mod people;
@@ -31,8 +33,10 @@ use crate::{
         register::{RegistrationError, register},
     },
     demo::refuse_reserved,
+    factor_keys::FactorKeys,
     hashing::{HashingError, Passwords},
     keys::SigningKey,
+    second_factor::FactorError,
     session::{Lifetimes, SessionError},
 };
 
@@ -49,6 +53,7 @@ pub(crate) struct People {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) events: Events,
     pub(crate) key: SigningKey,
+    pub(crate) factor_keys: FactorKeys,
     pub(crate) lifetimes: Lifetimes,
     pub(crate) passwords: Arc<OnceCell<Passwords>>,
 }
@@ -67,6 +72,7 @@ pub(crate) fn router(people: People) -> Router {
         .route("/sessions", post(open_session))
         .route("/sessions/refresh", post(refresh_session))
         .route("/jwks", get(published_keys))
+        .merge(credentials::router())
         .merge(people::router())
         .merge(logins::router())
         .merge(devices::router())
@@ -87,7 +93,8 @@ async fn register_person(
 
 async fn open_session(State(people): State<People>, Json(login): Json<Login>) -> Result<Json<Tokens>, ApiError> {
     let passwords = people.passwords().await.map_err(SessionError::from)?;
-    let tokens = log_in(&people.pool, passwords, &people.key, login, people.lifetimes, people.clock.now()).await?;
+    let (keys, key, now) = (&people.factor_keys, &people.key, people.clock.now());
+    let tokens = log_in(&people.pool, passwords, keys, key, login, people.lifetimes, now).await?;
     Ok(Json(tokens))
 }
 
@@ -118,9 +125,20 @@ impl From<SessionError> for ApiError {
         match error {
             SessionError::WrongLogin => Self::unauthorized("login_wrong", error.to_string()),
             SessionError::WrongToken => Self::unauthorized("refresh_token_wrong", error.to_string()),
+            SessionError::CodeRequired => Self::unauthorized("second_factor_required", error.to_string()),
+            SessionError::WrongCode => Self::forbidden("second_factor_wrong", error.to_string()),
+            SessionError::CodesPaused(wait) => {
+                let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
+                let paused = Self::new(StatusCode::TOO_MANY_REQUESTS, "second_factor_paused", "Too many wrong codes");
+                paused.detail(error.to_string()).retry_after(seconds)
+            }
             SessionError::Domain(error) => error.into(),
+            SessionError::Factor(FactorError::Domain(error)) => error.into(),
             SessionError::Password(error @ HashingError::Busy) => busy(error.to_string()),
-            SessionError::Password(_) | SessionError::Signing(_) | SessionError::NoRandomness => failed(&error),
+            SessionError::Factor(_)
+            | SessionError::Password(_)
+            | SessionError::Signing(_)
+            | SessionError::NoRandomness => failed(&error),
         }
     }
 }

@@ -25,7 +25,10 @@ const PEM_LINE_CHARS: usize = 64;
 
 /// Signs access tokens. Cheap to clone.
 #[derive(Clone)]
-pub struct SigningKey(Arc<Inner>);
+pub struct SigningKey {
+    inner: Arc<Inner>,
+    second_factor_required: bool,
+}
 
 struct Inner {
     key: EncodingKey,
@@ -42,6 +45,8 @@ pub struct Rights {
     pub role: Role,
     /// The generation of the rights.
     pub generation: u32,
+    /// True for a person whose logins need a code.
+    pub second_factor: bool,
 }
 
 /// Why there is no signing key.
@@ -102,22 +107,28 @@ impl SigningKey {
         let mut header = Header::new(Algorithm::EdDSA);
         header.typ = Some(TOKEN_TYPE.to_owned());
         header.kid = Some(kid);
-        Ok(Self(Arc::new(Inner { key, header, published: JwkSet { keys: vec![jwk] } })))
+        let inner = Inner { key, header, published: JwkSet { keys: vec![jwk] } };
+        Ok(Self { inner: Arc::new(inner), second_factor_required: false })
+    }
+
+    /// Whether tokens of operators and admins without a second factor say that one is missing.
+    pub const fn require_second_factor(&mut self, required: bool) {
+        self.second_factor_required = required;
     }
 
     /// The public half, for `/.well-known/jwks.json`.
     #[must_use]
     pub fn published(&self) -> &JwkSet {
-        &self.0.published
+        &self.inner.published
     }
 
-    /// An access token of a login.
+    /// An access token of a login. It says so when its person may not act before there is a second factor.
     ///
     /// # Errors
     /// When it cannot be signed, which no input can bring about.
     pub fn sign(
         &self,
-        Rights { user_id, role, generation }: Rights,
+        Rights { user_id, role, generation, second_factor }: Rights,
         login: LoginId,
         now: DateTime<Utc>,
         good_for: Duration,
@@ -132,8 +143,9 @@ impl SigningKey {
             jti: kit::ids::uuid_random().to_string(),
             generation,
             sid: Some(login),
+            second_factor_missing: self.second_factor_required && role >= Role::Operator && !second_factor,
         };
-        jsonwebtoken::encode(&self.0.header, &claims, &self.0.key)
+        jsonwebtoken::encode(&self.inner.header, &claims, &self.inner.key)
     }
 }
 
@@ -185,7 +197,7 @@ mod tests {
 
         let user = UserId::from_uuid(uuid::Uuid::from_u128(7));
         let now = DateTime::from_timestamp(4_000_000_000, 0).unwrap();
-        let rights = Rights { user_id: user, role: Role::Client, generation: 3 };
+        let rights = Rights { user_id: user, role: Role::Client, generation: 3, second_factor: false };
         let login = LoginId::from_uuid(uuid::Uuid::from_u128(8));
         let token = first.sign(rights, login, now, Duration::minutes(15)).unwrap();
         let header = jsonwebtoken::decode_header(&token).unwrap();

@@ -8,13 +8,15 @@ use contract::{
     user::{DeviceClient, Role, Tokens},
 };
 use sha2::{Digest, Sha256};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, Postgres, Transaction};
 use uuid::Uuid;
 use worker_runtime::DomainError;
 
 use crate::{
+    factor_keys::FactorKeys,
     hashing::HashingError,
     keys::{Rights, SigningKey},
+    second_factor::{Factor, FactorError, Verdict},
 };
 
 /// Random bytes of a refresh token: as hard to guess as a key.
@@ -35,6 +37,14 @@ pub(crate) enum SessionError {
     WrongLogin,
     #[error("the refresh token is unknown, used, revoked or expired")]
     WrongToken,
+    #[error("the password is right; a code of the second factor is needed too")]
+    CodeRequired,
+    #[error("the code is wrong, or was used before")]
+    WrongCode,
+    #[error("too many codes were wrong: codes are looked at again in {} minutes", .0.as_secs().div_ceil(60))]
+    CodesPaused(std::time::Duration),
+    #[error("checking the second factor")]
+    Factor(#[from] FactorError),
     #[error("checking the password")]
     Password(#[from] HashingError),
     #[error(transparent)]
@@ -87,13 +97,16 @@ pub(crate) async fn open(
     now: DateTime<Utc>,
 ) -> Result<Option<Tokens>, SessionError> {
     // The lock makes a login and a change of the rights one after the other: whoever disables a person sees its session.
-    let rights: Option<(String, i32)> =
-        sqlx::query_as("SELECT role, generation FROM person WHERE user_id = $1 AND disabled_at IS NULL FOR SHARE")
-            .bind(user_id)
-            .fetch_optional(&mut *tx)
-            .await
-            .map_err(DomainError::doing("reading a person's rights"))?;
-    let Some((role, generation)) = rights else { return Ok(None) };
+    let rights: Option<(String, i32, bool)> = sqlx::query_as(
+        "SELECT role, generation,
+             EXISTS (SELECT FROM second_factor f WHERE f.user_id = person.user_id AND f.since IS NOT NULL)
+         FROM person WHERE user_id = $1 AND disabled_at IS NULL FOR SHARE",
+    )
+    .bind(user_id)
+    .fetch_optional(&mut *tx)
+    .await
+    .map_err(DomainError::doing("reading a person's rights"))?;
+    let Some((role, generation, second_factor)) = rights else { return Ok(None) };
     let login = OpenLogin { session_id: kit::ids::uuid_v7(), ends_at: now + lifetimes.session };
     let statement =
         "INSERT INTO session (session_id, user_id, created_at, expires_at, client) VALUES ($1, $2, $3, $4, $5)";
@@ -107,7 +120,48 @@ pub(crate) async fn open(
         .await
         .map_err(DomainError::doing("opening a session"))?;
     let refresh_token = issue(tx, login.session_id, now).await?;
-    tokens(key, read_rights(user_id, &role, generation)?, login, refresh_token, lifetimes, now).map(Some)
+    let rights = read_rights(user_id, &role, generation, second_factor)?;
+    tokens(key, rights, login, refresh_token, lifetimes, now).map(Some)
+}
+
+/// Ends all sessions of a person.
+pub(crate) async fn end_all(tx: &mut PgConnection, user_id: Uuid, now: DateTime<Utc>) -> Result<(), DomainError> {
+    sqlx::query("UPDATE session SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL")
+        .bind(user_id)
+        .bind(now)
+        .execute(tx)
+        .await
+        .map_err(DomainError::doing("ending a person's sessions"))?;
+    Ok(())
+}
+
+/// Ends all sessions of a person whose credentials have changed, and voids its access tokens.
+pub(crate) async fn void(tx: &mut PgConnection, user_id: Uuid, now: DateTime<Utc>) -> Result<(), DomainError> {
+    end_all(tx, user_id, now).await?;
+    sqlx::query("UPDATE person SET generation = generation + 1, rights_changed_at = $2 WHERE user_id = $1")
+        .bind(user_id)
+        .bind(now)
+        .execute(tx)
+        .await
+        .map_err(DomainError::doing("voiding a person's tokens"))?;
+    Ok(())
+}
+
+/// Lets a transaction go on after a right code of the second factor. A wrong one is noted, and ends it.
+pub(crate) async fn pass_code(
+    mut tx: Transaction<'static, Postgres>,
+    factor: &Factor,
+    keys: &FactorKeys,
+    code: &str,
+    now: DateTime<Utc>,
+) -> Result<Transaction<'static, Postgres>, SessionError> {
+    let refused = match factor.check(&mut tx, keys, code, now).await? {
+        Verdict::Right => return Ok(tx),
+        Verdict::Wrong => SessionError::WrongCode,
+        Verdict::Paused(wait) => SessionError::CodesPaused(wait),
+    };
+    tx.commit().await.map_err(DomainError::doing("noting a wrong code"))?;
+    Err(refused)
 }
 
 /// The answer to a login and to a refresh.
@@ -129,10 +183,19 @@ pub(crate) fn tokens(
 }
 
 /// The rights that a row of a person has.
-pub(crate) fn read_rights(user_id: Uuid, role: &str, generation: i32) -> Result<Rights, DomainError> {
-    let broken = |column, detail| DomainError::broken_row("person", column, user_id, detail);
-    let generation = u32::try_from(generation).map_err(|error| broken("generation", error.to_string()))?;
-    Ok(Rights { user_id: UserId::from_uuid(user_id), role: read_role(user_id, role)?, generation })
+pub(crate) fn read_rights(
+    user_id: Uuid,
+    role: &str,
+    generation: i32,
+    second_factor: bool,
+) -> Result<Rights, DomainError> {
+    let generation = read_generation(user_id, generation)?;
+    Ok(Rights { user_id: UserId::from_uuid(user_id), role: read_role(user_id, role)?, generation, second_factor })
+}
+
+pub(crate) fn read_generation(user_id: Uuid, generation: i32) -> Result<u32, DomainError> {
+    let broken = |error: std::num::TryFromIntError| DomainError::broken_row("person", "generation", user_id, error);
+    u32::try_from(generation).map_err(broken)
 }
 
 pub(crate) fn read_role(user_id: Uuid, role: &str) -> Result<Role, DomainError> {

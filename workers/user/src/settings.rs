@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::factor_keys::{DEVELOPMENT_SECOND_FACTOR_KEY, FactorKeys, FactorKeysError};
+
 /// The password of the demo data's people in development. Production has no demo data unless another one is given.
 pub const DEVELOPMENT_DEMO_PASSWORD: &str = "sojourn-development";
 
@@ -26,9 +28,27 @@ pub struct Settings {
     /// The password of the demo data's client and operator; without the default, production makes no such people.
     #[arg(long, env = "SOJOURN_DEMO_PASSWORD", default_value = DEVELOPMENT_DEMO_PASSWORD, hide_default_value = true, hide_env_values = true)]
     pub demo_password: SecretString,
+    /// The keys of second factors, of 32 bytes at least, separated by commas: the first one encrypts, all of them decrypt.
+    #[arg(long, env = "SOJOURN_SECOND_FACTOR_KEYS", value_delimiter = ',', default_value = DEVELOPMENT_SECOND_FACTOR_KEY, hide_default_value = true, hide_env_values = true)]
+    pub second_factor_keys: Vec<SecretString>,
+    /// Whether operators and admins act only with a second factor: `true` in production unless it is said.
+    #[arg(long, env = "SOJOURN_REQUIRE_SECOND_FACTOR", num_args = 0..=1, default_missing_value = "true")]
+    pub require_second_factor: Option<bool>,
 }
 
 impl Settings {
+    /// Finds keys that cannot be used.
+    ///
+    /// # Errors
+    /// [`FactorKeysError`].
+    pub fn check(&self, production: bool) -> Result<(), FactorKeysError> {
+        self.factor_keys(production).map(drop)
+    }
+
+    pub(crate) fn factor_keys(&self, production: bool) -> Result<FactorKeys, FactorKeysError> {
+        FactorKeys::new(&self.second_factor_keys, production)
+    }
+
     /// The password for the demo data, if there is to be any.
     #[must_use]
     pub fn demo_password(&self, production: bool) -> Option<&SecretString> {

@@ -34,6 +34,8 @@ mod tests {
                 access_token_minutes: 15,
                 session_days: 30,
                 demo_password: SecretString::from("unused in this test"),
+                second_factor_keys: vec![SecretString::from("a key of thirty-two bytes, and a bit more")],
+                require_second_factor: None,
             };
             let clock = Arc::new(ManualClock::new(kit::clock::system().now()));
             let database = private_servers::testing::database("user").await;

@@ -38,9 +38,17 @@ pub(super) fn routes() -> Router<Parts> {
         .merge(logins::routes())
 }
 
-fn person(user_id: UserId, role: Role) -> Person {
+pub(super) fn person(user_id: UserId, role: Role) -> Person {
     let (email, name) = ("ann@example.com".to_owned(), "Ann Li".to_owned());
-    Person { user_id, email, name, role, created_at: at("2026-12-01T08:00:00Z"), disabled_at: None }
+    Person {
+        user_id,
+        email,
+        name,
+        role,
+        created_at: at("2026-12-01T08:00:00Z"),
+        disabled_at: None,
+        second_factor: None,
+    }
 }
 
 async fn list() -> Json<Page<Person>> {

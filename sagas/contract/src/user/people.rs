@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::Role;
+use super::{Role, SecondFactor};
 use crate::ids::UserId;
 
 /// A person, without what it logs in with.
@@ -22,6 +22,9 @@ pub struct Person {
     /// Since when the person cannot log in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disabled_at: Option<DateTime<Utc>>,
+    /// The person's second factor, when there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_factor: Option<SecondFactor>,
 }
 
 /// The body of `POST /ops/api/people`: 201 [`Person`].
@@ -50,7 +53,8 @@ pub struct SetRole {
     pub reason: String,
 }
 
-/// The body of `POST /ops/api/people/{id}/disable` and `enable`: 200 [`Person`].
+/// The body of `POST /ops/api/people/{id}/disable`, `enable` and `clear-second-factor`: 200 [`Person`]; of `reset`: 200
+/// [`super::ResetCode`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeRights {

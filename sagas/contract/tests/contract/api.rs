@@ -15,8 +15,9 @@ use contract::{
     },
     saga::{Action, Cause, FieldChange, PauseClock, PausedHolds, SagaStatus, StepKind, StepStatus},
     user::{
-        ChangeRights, Claims, CreatePerson, Login, Person, Refresh, Register, Registered, RightsGeneration, Role,
-        SetRole, TOKEN_AUDIENCE, TOKEN_ISSUER, Tokens,
+        BeginSecondFactor, ChangePassword, ChangeRights, Claims, ConfirmSecondFactor, CreatePerson, EndSecondFactor,
+        Login, Person, Refresh, Register, Registered, ResetCode, ResetPassword, RightsGeneration, Role, SecondFactor,
+        SecondFactorOffer, SecondFactorOn, SetRole, TOKEN_AUDIENCE, TOKEN_ISSUER, Tokens,
     },
 };
 use serde_json::json;
@@ -490,7 +491,8 @@ fn actions() -> Vec<Golden> {
 
 fn person(disabled_at: Option<DateTime<Utc>>) -> Person {
     let (email, name) = ("zoe@example.com".into(), "Zo\u{eb}".into());
-    Person { user_id: user(), email, name, role: Role::Operator, created_at: at(1), disabled_at }
+    let second_factor = disabled_at.map(|_| SecondFactor { since: at(2), recovery_codes_left: 9 });
+    Person { user_id: user(), email, name, role: Role::Operator, created_at: at(1), disabled_at, second_factor }
 }
 
 fn create_person() -> CreatePerson {
@@ -515,7 +517,9 @@ fn users() -> Vec<Golden> {
         jti: "01900000000070008000000000000009".into(),
         generation: 3,
         sid: Some(login_id()),
+        second_factor_missing: true,
     };
+    let least = Claims { second_factor_missing: false, ..claims.clone() };
     let tokens = Tokens {
         access_token: "eyJ.eyJ.sig".into(),
         refresh_token: "opaque".into(),
@@ -526,10 +530,12 @@ fn users() -> Vec<Golden> {
     vec![
         golden("user.register", Register { email: email(), password: password(), name: "Zo\u{eb}".into() }),
         golden("user.registered", Registered { user_id: user() }),
-        golden("user.login", Login { email: email(), password: password() }),
+        golden("user.login", Login { email: email(), password: password(), code: Some("492039".into()) }),
+        golden("user.login.least", Login { email: email(), password: password(), code: None }),
         golden("user.refresh", Refresh { refresh_token: "opaque".into() }),
-        golden("user.tokens", tokens),
+        golden("user.tokens", tokens.clone()),
         golden("user.claims", claims),
+        golden("user.claims.least", least),
         golden("user.roles", Role::ALL.to_vec()),
         golden("user.person", person(Some(at(9)))),
         golden("user.person.least", person(None)),
@@ -537,7 +543,32 @@ fn users() -> Vec<Golden> {
         golden("user.set_role", SetRole { role: Role::Viewer, reason: "audits us".into() }),
         golden("user.change_rights", ChangeRights { reason: "left the agency".into() }),
         golden("user.rights_generations", vec![RightsGeneration { user_id: user(), generation: 3 }]),
+        golden(
+            "user.change_password",
+            ChangePassword { password: password(), new_password: "a new passphrase".into() },
+        ),
+        golden("user.reset_code", ResetCode { code: "7H2K-M4QX-0TWD-9RZB".into(), expires_at: at(59) }),
+        golden("user.reset_password", reset_password()),
+        golden("user.begin_second_factor", BeginSecondFactor { password: password() }),
+        golden("user.second_factor_offer", second_factor_offer()),
+        golden("user.confirm_second_factor", ConfirmSecondFactor { code: "492039".into() }),
+        golden("user.second_factor_on", SecondFactorOn { recovery_codes: vec!["7H2K-M4QX-0TWD-9RZB".into()], tokens }),
+        golden("user.end_second_factor", EndSecondFactor { password: password(), code: "492039".into() }),
     ]
+}
+
+fn reset_password() -> ResetPassword {
+    ResetPassword {
+        email: "zoe@example.com".into(),
+        code: "7H2K-M4QX-0TWD-9RZB".into(),
+        new_password: "a new passphrase".into(),
+    }
+}
+
+fn second_factor_offer() -> SecondFactorOffer {
+    let secret = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP";
+    let uri = format!("otpauth://totp/Sojourn:zoe%40example.com?secret={secret}&issuer=Sojourn");
+    SecondFactorOffer { secret: secret.into(), uri }
 }
 
 #[test]

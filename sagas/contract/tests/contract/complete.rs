@@ -54,6 +54,7 @@ const INSIDE: &[(&str, &str)] = &[
     ("AuditFact", "AuditRecord"),
     ("AuditHead", "AuditVerification"),
     ("AuditBreak", "AuditVerification"),
+    ("SecondFactor", "Person"),
     ("Wire", "Money"),
     ("OpenStep", "Explanation"),
     ("CommandPlace", "Explanation"),

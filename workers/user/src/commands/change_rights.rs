@@ -10,7 +10,7 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 use worker_runtime::DomainError;
 
-use crate::people;
+use crate::{people, session};
 
 /// A change of a person's rights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +62,7 @@ pub(crate) async fn change_rights(
     }
     store(&mut tx, &after, now).await?;
     if after.disabled_at.is_some() {
-        end_sessions(&mut tx, user_id, now).await?;
+        session::end_all(&mut tx, user_id.uuid(), now).await?;
     }
     tx.commit().await.map_err(DomainError::doing("changing a person's rights"))?;
     tracing::info!(%user_id, ?change, "a person's rights were changed");
@@ -80,15 +80,5 @@ async fn store(tx: &mut PgConnection, person: &Person, now: DateTime<Utc>) -> Re
         .execute(tx)
         .await
         .map_err(DomainError::doing("storing a person's rights"))?;
-    Ok(())
-}
-
-async fn end_sessions(tx: &mut PgConnection, user_id: UserId, now: DateTime<Utc>) -> Result<(), DomainError> {
-    sqlx::query("UPDATE session SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL")
-        .bind(user_id.uuid())
-        .bind(now)
-        .execute(tx)
-        .await
-        .map_err(DomainError::doing("ending a person's sessions"))?;
     Ok(())
 }

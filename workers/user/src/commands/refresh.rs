@@ -28,7 +28,8 @@ pub(crate) async fn refresh(
     let mut tx = pool.begin().await.map_err(DomainError::doing("looking for a refresh token"))?;
     // The row lock makes two simultaneous uses one after the other: the second one finds it used.
     let found: Option<TokenRow> = sqlx::query_as(
-        "SELECT t.session_id, t.used_at, s.user_id, s.expires_at, p.role, p.generation, s.revoked_at IS NULL AND s.expires_at > $2 AND p.disabled_at IS NULL AS alive
+        "SELECT t.session_id, t.used_at, s.user_id, s.expires_at, p.role, p.generation, s.revoked_at IS NULL AND s.expires_at > $2 AND p.disabled_at IS NULL AS alive,
+             EXISTS (SELECT FROM second_factor f WHERE f.user_id = s.user_id AND f.since IS NOT NULL) AS second_factor
          FROM refresh_token t JOIN session s USING (session_id) JOIN person p USING (user_id)
          WHERE t.token_hash = $1 FOR UPDATE OF t",
     )
@@ -37,7 +38,8 @@ pub(crate) async fn refresh(
     .fetch_optional(&mut *tx)
     .await
     .map_err(DomainError::doing("looking for a refresh token"))?;
-    let Some(TokenRow { session_id, used_at, user_id, expires_at, role, generation, alive }) = found else {
+    let Some(TokenRow { session_id, used_at, user_id, expires_at, role, generation, alive, second_factor }) = found
+    else {
         return Err(SessionError::WrongToken);
     };
     if used_at.is_some() {
@@ -61,7 +63,7 @@ pub(crate) async fn refresh(
         .await
         .map_err(DomainError::doing("using a refresh token"))?;
     let next = issue(&mut tx, session_id, now).await?;
-    let rights = read_rights(user_id, &role, generation)?;
+    let rights = read_rights(user_id, &role, generation, second_factor)?;
     tx.commit().await.map_err(DomainError::doing("using a refresh token"))?;
     tokens(key, rights, OpenLogin { session_id, ends_at: expires_at }, next, lifetimes, now)
 }
@@ -76,4 +78,5 @@ struct TokenRow {
     generation: i32,
     /// Its session is neither revoked nor over.
     alive: bool,
+    second_factor: bool,
 }

@@ -1,0 +1,82 @@
+//! The user service's passwords and second factors. User 7 has the right password, and the right code is 492039.
+
+use axum::{Router, extract::Path, http::StatusCode, routing::post};
+use contract::{
+    UserId,
+    user::{
+        BeginSecondFactor, ChangePassword, ChangeRights, ConfirmSecondFactor, EndSecondFactor, Person, ResetCode,
+        ResetPassword, SecondFactorOffer, SecondFactorOn, Tokens,
+    },
+};
+use kit::http::{ApiError, Json};
+
+use super::{Parts, at, people::person};
+
+pub(super) fn routes() -> Router<Parts> {
+    Router::new()
+        .route("/internal/user/password-resets", post(reset))
+        .route("/internal/user/people/{id}/password", post(change))
+        .route("/internal/user/people/{id}/reset", post(give_code))
+        .route("/internal/user/people/{id}/second-factor", post(begin))
+        .route("/internal/user/people/{id}/second-factor/confirm", post(confirm))
+        .route("/internal/user/people/{id}/second-factor/remove", post(remove))
+        .route("/internal/user/people/{id}/clear-second-factor", post(clear))
+}
+
+fn tokens() -> Tokens {
+    Tokens {
+        access_token: "access".to_owned(),
+        refresh_token: "refresh".to_owned(),
+        token_type: "Bearer".to_owned(),
+        expires_in: 900,
+        login_ends_at: None,
+    }
+}
+
+fn right_password(id: UserId, password: &str) -> Result<(), ApiError> {
+    let right = id == crate::keys::user(7) && password == "correct horse battery";
+    if right { Ok(()) } else { Err(ApiError::forbidden("password_wrong", "the present password is wrong")) }
+}
+
+fn right_code(code: &str) -> Result<(), ApiError> {
+    if code == "492039" { Ok(()) } else { Err(ApiError::forbidden("second_factor_wrong", "the code is wrong")) }
+}
+
+async fn change(Path(id): Path<UserId>, Json(asked): Json<ChangePassword>) -> Result<Json<Tokens>, ApiError> {
+    right_password(id, &asked.password).map(|()| Json(tokens()))
+}
+
+async fn reset(Json(asked): Json<ResetPassword>) -> Result<StatusCode, ApiError> {
+    if asked.code == "7H2K-M4QX-0TWD-9RZB" {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(ApiError::unauthorized("reset_code_wrong", "the code is wrong"))
+    }
+}
+
+async fn give_code(Json(_): Json<ChangeRights>) -> Json<ResetCode> {
+    Json(ResetCode { code: "7H2K-M4QX-0TWD-9RZB".to_owned(), expires_at: at("2026-12-02T08:00:00Z") })
+}
+
+async fn begin(
+    Path(id): Path<UserId>,
+    Json(asked): Json<BeginSecondFactor>,
+) -> Result<Json<SecondFactorOffer>, ApiError> {
+    right_password(id, &asked.password)?;
+    Ok(Json(SecondFactorOffer { secret: "GEZDGNBV".to_owned(), uri: "otpauth://totp/x".to_owned() }))
+}
+
+async fn confirm(Json(asked): Json<ConfirmSecondFactor>) -> Result<Json<SecondFactorOn>, ApiError> {
+    right_code(&asked.code)?;
+    Ok(Json(SecondFactorOn { recovery_codes: vec!["7H2K-M4QX-0TWD-9RZB".to_owned()], tokens: tokens() }))
+}
+
+async fn remove(Path(id): Path<UserId>, Json(asked): Json<EndSecondFactor>) -> Result<Json<Tokens>, ApiError> {
+    right_password(id, &asked.password)?;
+    right_code(&asked.code)?;
+    Ok(Json(tokens()))
+}
+
+async fn clear(Path(id): Path<UserId>, Json(_): Json<ChangeRights>) -> Json<Person> {
+    Json(person(id, contract::user::Role::Operator))
+}
