@@ -2,6 +2,7 @@
 
 mod acting;
 mod approvals;
+mod figures;
 mod global;
 mod jobs;
 mod lists;
@@ -12,6 +13,8 @@ mod people;
 mod quarantine;
 mod records;
 mod repairs;
+mod reveal;
+mod timeline;
 mod waits;
 mod watching;
 
@@ -26,6 +29,7 @@ use contract::{
 pub(crate) use self::{
     acting::{Act, Consent, Pace, Selection},
     approvals::Approvals,
+    figures::Throughput,
     global::{Global, Output},
     jobs::{JobAct, JobCreate, JobRate, Jobs},
     lists::{Filters, List},
@@ -36,6 +40,8 @@ pub(crate) use self::{
     quarantine::Quarantine,
     records::{Between, Journal},
     repairs::{Edit, Resolve, Retry, Skip},
+    reveal::Reveal,
+    timeline::Timeline,
     waits::{Signal, Timer},
     watching::Watch,
 };
@@ -77,6 +83,23 @@ Examples:
 
 On a terminal it looks again every two seconds; enter follows the selected saga. Elsewhere it prints one look.")]
     Top,
+    /// Show how many sagas ended over time, and how long they took
+    #[command(after_help = "\
+Examples:
+  sagactl throughput
+  sagactl throughput --minutes 1440 --step-minutes 30
+  sagactl throughput -o json | jq '.points[-1]'
+
+A row has a sign for each interval, from ' ' for none over . : - = + * to # for the most of the row.")]
+    Throughput(Throughput),
+    /// Show the processes that run, with their versions, and the ways to the domains
+    #[command(after_help = "\
+Examples:
+  sagactl processes
+  sagactl processes -o json | jq -r '.orchestrators[].version'
+
+Each is asked when the command runs.")]
+    Processes,
     /// List sagas, newest first
     #[command(after_help = "\
 Examples:
@@ -105,12 +128,28 @@ Examples:
   sagactl list --business-key ord_0192f0c1a2b37c4d8e5f60718293a4b5 -o ids | sagactl show -
   sagactl show SAGA -o json | jq .cause")]
     Show(Selection),
+    /// Show what is personal in a saga's documents, which is masked elsewhere
+    #[command(after_help = "\
+Examples:
+  sagactl reveal SAGA --reason 'the hotel asks for the name'
+  sagactl reveal SAGA --field guest_name --field email --reason 'ticket 4711'
+  sagactl reveal SAGA --reason 'ticket 4711' -o json | jq .input
+
+The audit log keeps who looked, at which saga, and why.")]
+    Reveal(Reveal),
     /// Say why a saga is not moving, and what can be done about it now
     #[command(after_help = "\
 Examples:
   sagactl explain SAGA
   sagactl explain SAGA -o json | jq '.reasons[0]'")]
     Explain(One),
+    /// Show where a saga's time went: attempts and waits of its steps, idle time folded
+    #[command(after_help = "\
+Examples:
+  sagactl timeline SAGA
+  sagactl timeline SAGA --to-scale
+  sagactl timeline SAGA -o json | jq '.spans[] | select(.spent == \"retry\")'")]
+    Timeline(Timeline),
     /// Show a saga with the sagas that it started
     #[command(after_help = "\
 Examples:
@@ -252,6 +291,12 @@ Examples:
 
 A signal that comes before its step is reached is kept for it. Sent again under the same id it changes nothing.")]
     Signal(Signal),
+    /// List the signals that a saga waits for, and those that it has heard
+    #[command(after_help = "\
+Examples:
+  sagactl signals SAGA
+  sagactl signals SAGA -o jsonl | jq -r 'select(.status == \"waiting\") | .signal'")]
+    Signals(One),
     /// List the times at which a saga goes on by itself
     #[command(after_help = "\
 Examples:

@@ -9,7 +9,8 @@ use crate::{
     client::Client,
     failure::Failure,
     output::{printable, time},
-    seen::{Counts, Processes, Summary, Told, Way, words},
+    rows::Rows,
+    seen::{Counts, Processes, Summary, Told, words},
 };
 
 /// The lines of each listing: what fits on a screen beside the others.
@@ -25,12 +26,6 @@ pub(crate) struct Look {
     pub(crate) needs_attention: Vec<Told<Summary>>,
     pub(crate) errors: Vec<Told<ErrorGroup>>,
     pub(crate) processes: Told<Processes>,
-}
-
-/// A head and the rows below it.
-pub(crate) struct Rows {
-    pub(crate) head: Vec<String>,
-    pub(crate) rows: Vec<Vec<String>>,
 }
 
 impl Look {
@@ -93,7 +88,7 @@ impl Look {
             let name = format!("{} v{}", saga.name, saga.version);
             vec![printable(&saga.id), printable(&name), printable(error), time(saga.updated_at)]
         };
-        Rows { head: head(&["ID", "NAME", "ERROR", "SINCE"]), rows: self.needs_attention.iter().map(row).collect() }
+        Rows::new(&["ID", "NAME", "ERROR", "SINCE"], self.needs_attention.iter().map(row))
     }
 
     pub(crate) fn errors(&self) -> Rows {
@@ -108,33 +103,6 @@ impl Look {
                 time(group.last_at),
             ]
         };
-        let head = head(&["NAME", "ERROR", "WAITING", "24 HOURS", "30 DAYS", "LAST"]);
-        Rows { head, rows: self.errors.iter().map(row).collect() }
+        Rows::new(&["NAME", "ERROR", "WAITING", "24 HOURS", "30 DAYS", "LAST"], self.errors.iter().map(row))
     }
-
-    pub(crate) fn domains(&self) -> Rows {
-        let row = |way: &Way| {
-            let queue = |count: fn(&crate::seen::Queue) -> u64| {
-                way.queue.as_ref().map_or_else(|| "?".to_owned(), |queue| count(queue).to_string())
-            };
-            let circuit = way
-                .circuit
-                .as_ref()
-                .map(|circuit| format!("open since {}: {}", time(circuit.since), words(&circuit.cause)));
-            vec![
-                printable(&way.route),
-                queue(|queue| queue.messages),
-                queue(|queue| queue.consumers),
-                way.under_way.to_string(),
-                way.held_sagas.to_string(),
-                circuit.unwrap_or_else(|| "closed".to_owned()),
-            ]
-        };
-        let head = head(&["DOMAIN", "QUEUE", "CONSUMERS", "UNDER WAY", "SAGAS HELD", "CIRCUIT"]);
-        Rows { head, rows: self.processes.domains.iter().map(row).collect() }
-    }
-}
-
-fn head(words: &[&str]) -> Vec<String> {
-    words.iter().map(|word| (*word).to_owned()).collect()
 }

@@ -1,6 +1,7 @@
 //! `sagactl`: what operators inspect and repair sagas with. It speaks with the gateway only, under `/ops/api`.
 
 mod args;
+mod bars;
 mod call;
 mod changes;
 mod client;
@@ -9,7 +10,9 @@ mod failure;
 mod live;
 mod look;
 mod output;
+mod processes;
 mod profile;
+mod rows;
 mod screen;
 mod seen;
 mod select;
@@ -101,6 +104,10 @@ async fn read(call: Call, command: Command) -> Result<(), Failure> {
     match command {
         Command::List(list) => commands::list::run(client, list, output, call.now).await,
         Command::Show(selection) => commands::show::run(&call, &selection).await,
+        Command::Reveal(reveal) => commands::reveal::run(client, &reveal, output).await,
+        Command::Timeline(timeline) => commands::timeline::run(&call, &timeline).await,
+        Command::Throughput(asked) => commands::throughput::run(client, &asked, output).await,
+        Command::Processes => commands::processes::run(client, output).await,
         Command::Errors(errors) => commands::errors::run(client, &errors, output).await,
         Command::Definitions(names) => commands::definitions::run(client, &names, output).await,
         Command::Tree(one) => commands::tree::run(client, &one, output).await,
@@ -121,6 +128,7 @@ async fn read(call: Call, command: Command) -> Result<(), Failure> {
         }
         Command::Migrations(asked) => commands::migrations::run(client, &asked, output).await,
         Command::Timers(one) => commands::waits::timers(client, &one, output).await,
+        Command::Signals(one) => commands::signals::run(client, &one, output).await,
         Command::Login(login) => commands::login::login(client, login, output).await,
         Command::Approvals(approvals) => commands::approvals::run(client, approvals, output).await,
         Command::People(people) => commands::people::run(client, people, output).await,

@@ -3,7 +3,7 @@
 
 use std::io::{self, Write as _};
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 use serde_json::Value;
@@ -107,6 +107,19 @@ pub(crate) fn exact_time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
+/// A length of time in its two largest units.
+pub(crate) fn length(of: TimeDelta) -> String {
+    let seconds = of.num_seconds();
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) if seconds == 0 => format!("{} ms", of.num_milliseconds()),
+        (0, 0, 0) => format!("{seconds} s {} ms", of.num_milliseconds() % 1_000),
+        (0, 0, minutes) => format!("{minutes} min {} s", seconds % 60),
+        (0, hours, minutes) => format!("{hours} h {minutes} min"),
+        (days, hours, _) => format!("{days} d {hours} h"),
+    }
+}
+
 /// Text from elsewhere on one line, without characters that a terminal would obey.
 pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
@@ -119,6 +132,12 @@ mod tests {
     #[test]
     fn text_from_elsewhere_cannot_steer_the_terminal() {
         assert_eq!(printable("a\u{1b}[2Jb\nc"), "a [2Jb c");
+    }
+
+    #[test]
+    fn a_length_is_told_in_its_two_largest_units() {
+        let told = [7, 1_250, 125_000, 7_500_000, 200_000_000].map(|ms| length(TimeDelta::milliseconds(ms)));
+        assert_eq!(told, ["7 ms", "1 s 250 ms", "2 min 5 s", "2 h 5 min", "2 d 7 h"]);
     }
 
     #[test]

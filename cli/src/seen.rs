@@ -8,6 +8,7 @@ mod letters;
 mod listings;
 mod plans;
 mod sagas;
+mod timelines;
 
 use std::ops::Deref;
 
@@ -16,12 +17,13 @@ use serde_json::Value;
 
 pub(crate) use self::{
     explained::{Act, Circuit, Domain, Explanation, Flow, OpenStep, Queue},
-    figures::{Counts, Processes, Way},
+    figures::{Counts, Durations, Orchestrator, Point, Processes, SilentShard, Throughput, Way, Worker},
     jobs::{Item, Job, JobView, Preview},
     letters::Letter,
     listings::{Definition, Definitions, Migration, Pause, PauseView, Quarantined, SignalEffect, Week},
     plans::{Command, Left, Plan, Plans, Total},
     sagas::{Cause, Difference, Record, SagaPause, Step, Summary, Tree, View},
+    timelines::{Span, Timeline},
 };
 
 /// A document as it came, and what is known of it here.

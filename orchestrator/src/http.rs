@@ -102,6 +102,7 @@ pub(crate) fn router(shared: &Arc<Shared>, calls: &Calls, stop: &CancellationTok
         .route("/api/dead-letters", get(dead_letters::list))
         .route("/api/dead-letters/{id}/redrive", post(dead_letters::redrive))
         .route("/api/approvals", get(approvals::list))
+        .route("/api/approvals/{id}", get(decisions::show))
         .route("/api/approvals/{id}/approve", post(decisions::approve))
         .route("/api/approvals/{id}/reject", post(decisions::reject))
         .route("/api/audit", get(audit::list))

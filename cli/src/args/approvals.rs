@@ -16,6 +16,15 @@ pub(crate) enum Approvals {
         #[arg(long, default_value_t = LIST_LIMIT_DEFAULT)]
         limit: u32,
     },
+    /// Show one request, exactly as it was asked for
+    #[command(after_help = "\
+Examples:
+  sagactl approvals show APPROVAL
+  sagactl approvals show APPROVAL -o json | jq .request")]
+    Show {
+        /// The request's id
+        id: ApprovalId,
+    },
     /// Have an act of a colleague carried out as it was asked for
     #[command(after_help = "\
 Examples:
@@ -39,7 +48,7 @@ impl Approvals {
     /// True for what changes nothing.
     pub(crate) const fn only_reads(&self) -> bool {
         match self {
-            Self::List { .. } => true,
+            Self::List { .. } | Self::Show { .. } => true,
             Self::Approve(_) | Self::Reject(_) => false,
         }
     }

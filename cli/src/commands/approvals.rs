@@ -8,12 +8,14 @@ use crate::{
     commands::act,
     failure::Failure,
     output,
+    seen::words,
 };
 
 /// Runs the command.
 pub(crate) async fn run(client: &Client, approvals: Approvals, output: Output) -> Result<(), Failure> {
     let (decision, word) = match approvals {
         Approvals::List { all, limit } => return list(client, all, limit, output).await,
+        Approvals::Show { id } => return show(&client.get(&format!("/approvals/{id}"), &[]).await?, output),
         Approvals::Approve(decision) => (decision, "approve"),
         Approvals::Reject(decision) => (decision, "reject"),
     };
@@ -33,6 +35,29 @@ async fn list(client: &Client, all: bool, limit: u32, output: Output) -> Result<
         output::note(&format!("there are more than {limit}: see --limit"));
     }
     print_all(&approvals, output)
+}
+
+/// One request, with all that a second operator should know before deciding.
+fn show(approval: &Value, output: Output) -> Result<(), Failure> {
+    match output {
+        Output::Json | Output::Yaml => output::print_document(approval, output),
+        Output::Jsonl => output::print_json_line(approval),
+        Output::Ids => output::print_line(&output::field(approval, "id")),
+        Output::Table => {
+            let fields = ["id", "state", "ground", "actor", "role", "created_at", "expires_at", "reason", "outcome"];
+            let field = |name: &str| format!("{:<12}{}\n", format!("{}:", words(name)), output::field(approval, name));
+            let decision = &approval["decision"];
+            let decided = |name: &str| output::field(decision, name);
+            let decided = decision.is_object().then(|| {
+                let (actor, at, reason) = (decided("actor"), decided("at"), decided("reason"));
+                format!("{:<12}by {actor} at {at}: {reason}\n", "decided:")
+            });
+            let request = serde_json::to_string_pretty(&approval["request"]).unwrap_or_default();
+            let request: Vec<_> = request.lines().map(output::printable).collect();
+            let told = fields.map(field).concat() + &decided.unwrap_or_default();
+            output::print(&format!("{told}\nAsked for\n{}\n", request.join("\n")))
+        }
+    }
 }
 
 fn print_all(approvals: &[Value], output: Output) -> Result<(), Failure> {

@@ -6,14 +6,12 @@ use contract::orchestrator_api::ErrorGroup;
 
 use crate::{
     args::{Errors, Output},
+    bars::bars,
     client::Client,
     failure::Failure,
     output,
     seen::Told,
 };
-
-/// The signs for how many failed in an hour, from none to the most of the row.
-const BARS: [char; 8] = [' ', '.', ':', '-', '=', '+', '*', '#'];
 
 /// Runs the command.
 pub(crate) async fn run(client: &Client, errors: &Errors, output: Output) -> Result<(), Failure> {
@@ -49,23 +47,4 @@ fn table(groups: &[Told<ErrorGroup>]) -> String {
         ]
     });
     output::table(&["NAME", "ERROR", "30 DAYS", "24 HOURS", "BY HOUR", "WAITING", "FIRST", "LAST"], rows)
-}
-
-/// One sign an hour. Each says how many there were in words of its own height: no color is needed.
-fn bars(counts: &[u64]) -> String {
-    let most = counts.iter().copied().max().unwrap_or_default().max(1);
-    let highest = BARS.len() as u64 - 1;
-    let bar = |count: &u64| BARS[usize::try_from((count * highest).div_ceil(most)).unwrap_or_default()];
-    counts.iter().map(bar).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_hour_with_one_failure_is_seen_beside_one_with_thousands() {
-        assert_eq!(bars(&[0, 1, 5_000, 10_000]), " .=#");
-        assert_eq!(bars(&[0, 0]), "  ");
-    }
 }

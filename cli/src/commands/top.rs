@@ -9,8 +9,8 @@ use crate::{
     call::Call,
     commands::watch::{self, Ending},
     failure::{Exit, Failure},
-    look::{Look, Rows},
-    output,
+    look::Look,
+    output, processes,
     screen::{
         self, Screen,
         following::Following,
@@ -34,13 +34,9 @@ pub(crate) async fn run(call: &Call) -> Result<(), Failure> {
                 ("Needs attention", look.needs_attention()),
                 ("Sagas", look.counts()),
                 ("Failures", look.errors()),
-                ("Domains", look.domains()),
+                ("Domains", processes::domains(&look.processes)),
             ];
-            parts.into_iter().try_for_each(|(title, Rows { head, rows })| {
-                let head: Vec<_> = head.iter().map(String::as_str).collect();
-                let table = if rows.is_empty() { "none".to_owned() } else { output::table(&head, rows) };
-                output::print_line(&format!("\n{title}\n{table}"))
-            })
+            parts.into_iter().try_for_each(|(title, rows)| output::print_line(&format!("\n{title}\n{}", rows.table())))
         }
         Output::Json | Output::Yaml => output::print_document(&look, call.output),
         Output::Jsonl => output::print_json_line(&look),

@@ -55,6 +55,10 @@ pub(crate) async fn timers(client: &Client, one: &One, output: Output) -> Result
     let view = client.get::<Told<View>>(&format!("/sagas/{saga}"), &[]).await?;
     let timers = timers_of(&view);
     match output {
+        Output::Table if timers.is_empty() => {
+            output::note("no timers");
+            Ok(())
+        }
         Output::Table => {
             let rows = timers.iter().map(|Timer { timer, step, at }| {
                 vec![output::time(*at), output::printable(timer), step.clone().unwrap_or_else(|| "-".to_owned())]

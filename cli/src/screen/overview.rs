@@ -4,14 +4,20 @@ use ratatui::{
     Frame,
     layout::{Constraint, Layout, Rect},
     text::{Line, Span},
-    widgets::{Row, Table, TableState},
+    widgets::{Paragraph, Row, Table, TableState},
 };
 
 use super::{Key, Palette};
-use crate::look::{Look, Rows};
+use crate::{look::Look, processes, rows::Rows};
 
 /// The keys, as the page's last line tells them.
 const KEYS: &str = "j k select   enter watch   r look again   q leave";
+
+/// The lines that sagas and failures have at least, with their titles and heads.
+const LINES_LEFT_MIN: u16 = 10;
+
+/// The columns between two columns of a table.
+const SPACING: u16 = 2;
 
 /// The state of the page.
 #[derive(Default)]
@@ -73,16 +79,22 @@ impl Overview {
     }
 
     pub(crate) fn draw(&self, frame: &mut Frame<'_>, palette: Palette, url: &str) {
-        let area = frame.area();
-        let [head, body, foot] =
-            Layout::vertical([Constraint::Length(1), Constraint::Min(0), Constraint::Length(1)]).areas(area);
         let told = match (&self.trouble, &self.look) {
             (Some(why), _) => Span::styled(why.clone(), palette.trouble()),
             (None, Some(look)) => Span::raw(look.summary()),
             (None, None) => Span::raw("looking"),
         };
         let title = Span::styled(format!("sagactl top {url}   "), palette.title());
-        frame.render_widget(Line::from(vec![title, told]), head);
+        // On a narrow terminal the numbers have a line of their own.
+        let lines = if title.width() + told.width() > usize::from(frame.area().width) {
+            vec![Line::from(title), Line::from(told)]
+        } else {
+            vec![Line::from(vec![title, told])]
+        };
+        let height = if lines.len() > 1 { 2 } else { 1 };
+        let parts = [Constraint::Length(height), Constraint::Min(0), Constraint::Length(1)];
+        let [head, body, foot] = Layout::vertical(parts).areas(frame.area());
+        frame.render_widget(Paragraph::new(lines), head);
         frame.render_widget(Line::styled(KEYS, palette.quiet()), foot);
         if let Some(look) = &self.look {
             self.draw_look(look, frame, palette, body);
@@ -90,18 +102,29 @@ impl Overview {
     }
 
     fn draw_look(&self, look: &Look, frame: &mut Frame<'_>, palette: Palette, area: Rect) {
-        let (counts, domains) = (look.counts(), look.domains());
-        // A title and a head above the rows, and an empty line below them.
-        let height =
-            |rows: &Rows| Constraint::Length(u16::try_from(rows.rows.len()).unwrap_or(u16::MAX).saturating_add(3));
+        let (counts, mut domains) = (look.counts(), processes::domains(&look.processes));
+        let mut title = "Domains".to_owned();
+        if lines_of(&counts) + lines_of(&domains) + LINES_LEFT_MIN > area.height {
+            // On a low terminal those that are well are only counted.
+            let all = domains.rows.len();
+            domains = processes::domains_in_trouble(&look.processes);
+            title = format!("Domains ({} of {all} are well)", all - domains.rows.len());
+        }
+        let height = |rows: &Rows| Constraint::Length(lines_of(rows));
         let parts = [Constraint::Fill(2), height(&counts), Constraint::Fill(1), height(&domains)];
         let [attention, by_status, errors, ways] = Layout::vertical(parts).areas(area);
         let selected = self.place();
         draw_rows(frame, palette, attention, "Needs attention", &look.needs_attention(), selected);
         draw_rows(frame, palette, by_status, "Sagas", &counts, None);
         draw_rows(frame, palette, errors, "Failures", &look.errors(), None);
-        draw_rows(frame, palette, ways, "Domains", &domains, None);
+        draw_rows(frame, palette, ways, &title, &domains, None);
     }
+}
+
+/// A title and a head above the rows, and an empty line below them; a title alone where there are none.
+fn lines_of(rows: &Rows) -> u16 {
+    let rows = u16::try_from(rows.rows.len()).unwrap_or(u16::MAX);
+    if rows == 0 { 2 } else { rows.saturating_add(3) }
 }
 
 fn draw_rows(frame: &mut Frame<'_>, palette: Palette, area: Rect, title: &str, rows: &Rows, selected: Option<usize>) {
@@ -111,14 +134,21 @@ fn draw_rows(frame: &mut Frame<'_>, palette: Palette, area: Rect, title: &str, r
     if rows.rows.is_empty() {
         return;
     }
-    let longest = |column: usize| {
-        let texts = rows.rows.iter().chain([&rows.head]).filter_map(|row| row.get(column));
-        texts.map(|text| text.chars().count()).max().unwrap_or_default()
+    let wide = rows.width(SPACING) <= usize::from(area.width);
+    let narrowed = (!wide).then(|| rows.narrowed());
+    let (rows, spacing) = narrowed.as_ref().map_or((rows, SPACING), |narrowed| (narrowed, 1));
+    let columns = rows.head.len();
+    let width = |column| {
+        // What does not fit is cut at the end of the line.
+        if !wide && column + 1 == columns {
+            Constraint::Fill(1)
+        } else {
+            Constraint::Length(u16::try_from(rows.longest(column)).unwrap_or(u16::MAX))
+        }
     };
-    let width = |column| Constraint::Length(u16::try_from(longest(column)).unwrap_or(u16::MAX));
-    let table = Table::new(rows.rows.iter().map(|row| Row::new(row.clone())), (0..rows.head.len()).map(width))
+    let table = Table::new(rows.rows.iter().map(|row| Row::new(row.clone())), (0..columns).map(width))
         .header(Row::new(rows.head.clone()).style(palette.quiet()))
-        .column_spacing(2)
+        .column_spacing(spacing)
         .row_highlight_style(palette.selected());
     frame.render_stateful_widget(table, body, &mut TableState::new().with_selected(selected));
 }
@@ -178,6 +208,13 @@ mod tests {
         let mut overview = Overview::default();
         overview.looked(look(&[1, 2]));
         insta::assert_snapshot!("overview", drawn(&overview, 140, 24));
+    }
+
+    #[test]
+    fn on_the_usual_terminal_ids_and_times_are_short_and_domains_that_are_well_are_counted() {
+        let mut overview = Overview::default();
+        overview.looked(look(&[1, 2, 3, 4, 5, 6]));
+        insta::assert_snapshot!("overview_80x24", drawn(&overview, 80, 24));
     }
 
     #[test]

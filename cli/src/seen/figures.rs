@@ -37,9 +37,51 @@ pub(crate) struct Oldest {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Processes {
-    pub(crate) orchestrators: Vec<serde::de::IgnoredAny>,
-    pub(crate) silent_shards: Vec<serde::de::IgnoredAny>,
+    pub(crate) orchestrators: Vec<Orchestrator>,
+    pub(crate) silent_shards: Vec<SilentShard>,
     pub(crate) domains: Vec<Way>,
+    pub(crate) workers: Vec<Worker>,
+}
+
+/// An orchestrator that answered.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Orchestrator {
+    pub(crate) instance: String,
+    pub(crate) version: String,
+    pub(crate) started_at: DateTime<Utc>,
+    pub(crate) clock_ahead_ms: Option<i64>,
+    pub(crate) clock_error_ms: u64,
+    pub(crate) lanes: Vec<Lane>,
+}
+
+/// A lane that answered.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Lane {
+    pub(crate) shard: u64,
+    pub(crate) answered_ms: u64,
+    pub(crate) orphans: u64,
+}
+
+/// A shard whose lane gave no answer.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct SilentShard {
+    pub(crate) shard: u64,
+    pub(crate) instance: Option<String>,
+    pub(crate) since: Option<DateTime<Utc>>,
+}
+
+/// A worker process that answered.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Worker {
+    pub(crate) instance: String,
+    pub(crate) version: String,
+    pub(crate) started_at: DateTime<Utc>,
+    pub(crate) domains: Vec<String>,
+    pub(crate) answered_ms: u64,
 }
 
 /// The way to the workers of one domain.
@@ -51,4 +93,35 @@ pub(crate) struct Way {
     pub(crate) under_way: u64,
     pub(crate) held_sagas: u64,
     pub(crate) circuit: Option<Circuit>,
+    /// Consumers that no worker spoke for.
+    pub(crate) unknown_consumers: u64,
+}
+
+/// The sagas that ended, interval by interval.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Throughput {
+    pub(crate) step_seconds: i64,
+    pub(crate) points: Vec<Point>,
+    pub(crate) counted_from: Option<DateTime<Utc>>,
+}
+
+/// The numbers of one interval.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Point {
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) completed: u64,
+    pub(crate) compensated: u64,
+    pub(crate) abandoned: u64,
+    pub(crate) durations: Option<Durations>,
+}
+
+/// Within which times so many in a hundred were through.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Durations {
+    pub(crate) p50_ms: u64,
+    pub(crate) p95_ms: u64,
+    pub(crate) p99_ms: u64,
 }

@@ -46,7 +46,18 @@ pub(crate) struct View {
     pub(crate) deadline_at: Option<DateTime<Utc>>,
     pub(crate) next_wake_at: Option<DateTime<Utc>>,
     pub(crate) dead_letters: Vec<Letter>,
+    pub(crate) signals: Vec<Heard>,
     pub(crate) head: u64,
+}
+
+/// A signal that a saga has heard.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Heard {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    /// The step that it woke; none while it is kept for one.
+    pub(crate) step: Option<String>,
 }
 
 /// The reason of a refusal, a fault or a turn.
@@ -76,6 +87,8 @@ pub(crate) struct Step {
     pub(crate) kind: String,
     /// The word for its work on the way forward.
     pub(crate) work: Value,
+    /// The signal that it waits for.
+    pub(crate) signal: Option<String>,
     pub(crate) after: Vec<String>,
     pub(crate) status: String,
     pub(crate) attempts: u32,

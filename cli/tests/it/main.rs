@@ -10,6 +10,7 @@ mod run;
 mod acting;
 mod auditing;
 mod exporting;
+mod figures;
 mod help;
 mod jobs;
 mod login;

@@ -7,7 +7,7 @@ use askama::Template;
 use chrono::{DateTime, TimeDelta, Utc};
 use contract::{
     Op,
-    orchestrator_api::{SpanEnd, Spent, Timeline, TimelineSpan},
+    orchestrator_api::{SpanEnd, Spent, Stretch, Timeline, TimelineSpan, stretches},
 };
 
 use super::times;
@@ -29,8 +29,6 @@ const FOLD_WIDTH: f64 = 64.0;
 const FOLDS_SHARE_MAX: f64 = 0.5;
 /// A narrower fold tells its length only where it is pointed at.
 const FOLD_WORDS_WIDTH_MIN: f64 = 44.0;
-/// A stretch that is shorter is not worth folding.
-const FOLD_MIN: TimeDelta = TimeDelta::milliseconds(200);
 /// Up to so many bars the keyboard stops at each; with more of them the table is the quicker way.
 const FOCUSED_MAX: usize = 60;
 /// The longest name that fits beside the drawing, in characters.
@@ -216,24 +214,11 @@ struct Scale(Vec<Piece>);
 
 impl Scale {
     fn new(spans: &[TimelineSpan], began: DateTime<Utc>, end: DateTime<Utc>, folded: bool) -> Self {
-        let busy = busy(spans, end);
-        let total = busy.iter().fold(TimeDelta::zero(), |sum, (from, until)| sum + (*until - *from));
-        let least = (total / 2).max(FOLD_MIN);
-        let mut pieces = Vec::new();
-        let mut put = |from: DateTime<Utc>, until: DateTime<Utc>, idle: bool| {
-            if until > from {
-                let folded = folded && idle && until - from > least;
-                pieces.push(Piece { from, until, x: 0.0, width: 0.0, folded });
-            }
-        };
-        let mut at = began;
-        for (from, until) in busy {
-            put(at, from, true);
-            put(from.max(at), until, false);
-            at = at.max(until);
-        }
-        put(at, end, true);
-        Self(placed(pieces))
+        let under_way = spans.iter().filter(|span| span.spent == Spent::UnderWay);
+        let under_way = under_way.map(|span| (span.from, span.until.unwrap_or(end)));
+        let piece =
+            |Stretch { from, until, is_idle }| Piece { from, until, x: 0.0, width: 0.0, folded: folded && is_idle };
+        Self(placed(stretches(under_way, began, end).into_iter().map(piece).collect()))
     }
 
     fn x(&self, at: DateTime<Utc>) -> f64 {
@@ -269,21 +254,6 @@ fn placed(mut pieces: Vec<Piece>) -> Vec<Piece> {
         x += piece.width;
     }
     pieces
-}
-
-/// The stretches in which something was under way, one after the other.
-fn busy(spans: &[TimelineSpan], end: DateTime<Utc>) -> Vec<(DateTime<Utc>, DateTime<Utc>)> {
-    let under_way = spans.iter().filter(|span| span.spent == Spent::UnderWay);
-    let mut stretches: Vec<_> = under_way.map(|span| (span.from, span.until.unwrap_or(end))).collect();
-    stretches.sort_unstable();
-    let mut merged: Vec<(DateTime<Utc>, DateTime<Utc>)> = Vec::new();
-    for (from, until) in stretches {
-        match merged.last_mut() {
-            Some((_, last)) if from <= *last => *last = (*last).max(until),
-            Some(_) | None => merged.push((from, until)),
-        }
-    }
-    merged
 }
 
 /// A length for the drawing; a journal's times are as exact.

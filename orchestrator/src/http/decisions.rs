@@ -1,5 +1,5 @@
-//! `POST /api/approvals/{id}/approve` and `/reject`: a second operator has an act carried out exactly as it was asked for, or
-//! refuses it.
+//! `GET /api/approvals/{id}`, and `POST` to its `approve` and `reject`: a second operator looks at what is asked for, and has it
+//! carried out exactly so, or refuses it.
 
 use axum::{
     extract::State,
@@ -27,6 +27,11 @@ const UNSURE: [&str; 3] = ["verdict_missing", "broker_unavailable", "journal_una
 #[serde(deny_unknown_fields)]
 pub(super) struct Why {
     reason: String,
+}
+
+/// One request by its id.
+pub(super) async fn show(State(api): State<Api>, Path(id): Path<ApprovalId>) -> Result<Json<Approval>, ApiError> {
+    find(&api, id).await.map(Json)
 }
 
 /// Has the act carried out as it was asked for. The saga's journal names both people.

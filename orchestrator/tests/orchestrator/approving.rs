@@ -57,6 +57,8 @@ async fn a_dangerous_act_waits_for_a_second_operator_and_runs_as_it_was_asked_fo
     assert_eq!(client.view(saga).await.head, head, "nothing was done");
     let (_, waiting) = client.get(&format!("/api/approvals?waiting=true&target={saga}")).await;
     assert_eq!(waiting["items"].as_array().map(Vec::len), Some(1), "{waiting}");
+    let (status, shown) = client.get(&format!("/api/approvals/{id}")).await;
+    assert_eq!((status, &shown), (StatusCode::OK, &waiting["items"][0]));
 
     let (status, problem) = decide(client, "usr_test", &id, "approve").await;
     assert_eq!((status.as_u16(), &problem["code"]), (409, &json!("approval_own")), "{problem}");

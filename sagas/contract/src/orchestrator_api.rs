@@ -65,6 +65,7 @@ mod sagas;
 mod signals;
 mod snapshots;
 mod starts;
+mod stretches;
 mod throughput;
 mod timeline;
 
@@ -104,5 +105,6 @@ pub use sagas::{SagaPause, SagaSummary, SagaTree, SagaView, SignalView, StepView
 pub use signals::{SignalEffect, SignalRequest};
 pub use snapshots::SagaSnapshot;
 pub use starts::{SagaStarted, StartKey, StartSaga};
+pub use stretches::{Stretch, stretches};
 pub use throughput::{Durations, THROUGHPUT_MINUTES_MAX, THROUGHPUT_SAGAS_MAX, Throughput, ThroughputPoint};
 pub use timeline::{SPANS_MAX, SpanEnd, Spent, Timeline, TimelineSpan};
