@@ -2,6 +2,9 @@
 # The build caches dependencies apart from the sources, so that a change of code builds in seconds.
 
 FROM rust:1.95-bookworm AS build
+# The version that the programs tell of themselves, such as 0.1.0+7e12fcb; that of the package when it is empty.
+ARG SOJOURN_BUILD=""
+ENV SOJOURN_BUILD=$SOJOURN_BUILD
 WORKDIR /sojourn
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \

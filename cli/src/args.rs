@@ -92,13 +92,14 @@ Examples:
 
 A row has a sign for each interval, from ' ' for none over . : - = + * to # for the most of the row.")]
     Throughput(Throughput),
-    /// Show the processes that run, with their versions, and the ways to the domains
+    /// Show the orchestrators and workers that run, in which versions, and the ways to the domains
     #[command(after_help = "\
 Examples:
   sagactl processes
-  sagactl processes -o json | jq -r '.orchestrators[].version'
+  sagactl processes -o json | jq -r '.workers[].version' | sort | uniq -c
 
-Each is asked when the command runs.")]
+All of them are asked when the command runs. A consumer of an unknown version belongs to an earlier program, which does not
+hear the question, or gave no answer in time.")]
     Processes,
     /// List sagas, newest first
     #[command(after_help = "\

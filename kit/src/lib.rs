@@ -16,3 +16,4 @@ pub mod settings;
 pub mod shutdown;
 pub mod signed_webhook;
 pub mod telemetry;
+pub mod version;

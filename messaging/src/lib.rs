@@ -33,6 +33,6 @@ pub use message::{
 };
 pub use subscription::{AckDriver, Acker, Subscription, SubscriptionDriver};
 pub use topology::{
-    Binding, DEAD_LETTER_DELIVERY_LIMIT, DELIVERY_LIMIT, Durability, Exchange, Namespace, QUEUE_LENGTH_MAX,
-    QueueDeclaration, QueueName, Topology,
+    Binding, DEAD_LETTER_DELIVERY_LIMIT, DELIVERY_LIMIT, Durability, EVERY_WORKER, Exchange, Namespace,
+    QUEUE_LENGTH_MAX, QueueDeclaration, QueueName, Topology,
 };

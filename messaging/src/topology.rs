@@ -4,6 +4,7 @@
 //!  commands     (direct)  --"flights"--------------> commands.flights        recoverable
 //!  replies      (direct)  --"replies.7"------------> replies.7               recoverable
 //!                         --"orchestrator.<id>"----> orchestrator.<id>       exclusive, goes with its owner
+//!                         --"workers"--------------> worker.<id>, of each    exclusive, goes with its owner
 //!  events       (topic)   --"order.*"--------------> events.feed             durable
 //!  dead-letters (fanout)  -------------------------> dead-letters            durable
 //! ```
@@ -33,6 +34,9 @@ pub const QUEUE_LENGTH_MAX: u32 = 1_000_000;
 
 /// The queue that holds the messages that no consumer could take.
 const DEAD_LETTERS: &str = "dead-letters";
+
+/// The routing key, on `replies`, of what every worker process hears.
+pub const EVERY_WORKER: &str = "workers";
 
 /// The log line for a queue that exists with other arguments than it is declared with. Its arguments can never be
 /// changed, and the messages in it are worth more than the difference.
@@ -138,6 +142,12 @@ impl QueueName {
     #[must_use]
     pub fn orchestrator(instance: &str) -> Self {
         Self(format!("orchestrator.{instance}"))
+    }
+
+    /// The transient queue of one running worker process. `instance` must differ on every start.
+    #[must_use]
+    pub fn worker(instance: &str) -> Self {
+        Self(format!("worker.{instance}"))
     }
 
     /// The queue that holds the messages that no consumer could take.
@@ -292,6 +302,13 @@ impl Topology {
         let name = QueueName::orchestrator(instance);
         let binding = Binding { exchange: Exchange::Replies, key: name.as_str().to_owned() };
         self.with_queue(QueueDeclaration::new(name, Durability::Exclusive, vec![binding]))
+    }
+
+    /// The transient queue of one running worker process, which hears what all of them hear.
+    #[must_use]
+    pub fn with_worker(self, instance: &str) -> Self {
+        let binding = Binding { exchange: Exchange::Replies, key: EVERY_WORKER.to_owned() };
+        self.with_queue(QueueDeclaration::new(QueueName::worker(instance), Durability::Exclusive, vec![binding]))
     }
 
     /// Any further queue. One of the same name replaces the earlier declaration.

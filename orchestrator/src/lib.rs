@@ -36,6 +36,7 @@ mod four_eyes;
 mod http;
 mod names;
 mod plan;
+mod roll_call;
 mod timeline;
 mod view;
 

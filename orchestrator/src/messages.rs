@@ -6,5 +6,6 @@ pub(crate) mod own_queue;
 pub(crate) mod pending_requests;
 pub(crate) mod pongs;
 pub(crate) mod questions;
+pub(crate) mod roll_calls;
 pub(crate) mod unpackers;
 pub(crate) mod wire;

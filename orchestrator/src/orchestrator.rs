@@ -16,7 +16,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock_watch, http, maintenance,
-    messages::{dead_letters, own_queue, pending_requests::PendingRequests, pongs::Pongs, unpackers::Unpackers},
+    messages::{
+        dead_letters, own_queue, pending_requests::PendingRequests, pongs::Pongs, roll_calls::RollCalls,
+        unpackers::Unpackers,
+    },
     names, ownership,
     settings::Settings,
     shared::Shared,
@@ -116,6 +119,7 @@ pub async fn start(
         pending_questions: PendingRequests::default(),
         pending_counts: PendingRequests::default(),
         pending_lanes: PendingRequests::default(),
+        roll_calls: RollCalls::default(),
         unpackers: Unpackers::default(),
         pongs: Pongs::default(),
         watchdog: Arc::default(),

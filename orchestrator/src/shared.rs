@@ -14,6 +14,7 @@ use crate::{
     messages::{
         pending_requests::PendingRequests,
         pongs::Pongs,
+        roll_calls::RollCalls,
         unpackers::Unpackers,
         wire::{ActEnd, LaneTold, PauseCount, StandsInLane},
     },
@@ -45,6 +46,7 @@ pub(crate) struct Shared {
     pub(crate) pending_questions: PendingRequests<StandsInLane>,
     pub(crate) pending_counts: PendingRequests<PauseCount>,
     pub(crate) pending_lanes: PendingRequests<LaneTold>,
+    pub(crate) roll_calls: RollCalls,
     pub(crate) unpackers: Unpackers,
     pub(crate) pongs: Pongs,
     pub(crate) watchdog: Arc<Watchdog>,

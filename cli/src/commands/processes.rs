@@ -16,11 +16,8 @@ pub(crate) async fn run(client: &Client, output: Output) -> Result<(), Failure> 
         Output::Table => {
             let silent = processes::silent_shards(&told);
             let silent = (!silent.rows.is_empty()).then_some(("Silent shards", silent));
-            // Not every server tells of its workers.
-            let workers = processes::workers(&told);
-            let workers = (!workers.rows.is_empty()).then_some(("Workers", workers));
-            let parts = [("Orchestrators", processes::orchestrators(&told))].into_iter().chain(silent).chain(workers);
-            let parts = parts.chain([("Domains", processes::domains(&told))]);
+            let parts = [("Orchestrators", processes::orchestrators(&told))].into_iter().chain(silent);
+            let parts = parts.chain([("Workers", processes::workers(&told)), ("Domains", processes::domains(&told))]);
             let parts: Vec<_> = parts.map(|(title, rows)| format!("{title}\n{}\n", rows.table())).collect();
             output::print(&parts.join("\n"))
         }

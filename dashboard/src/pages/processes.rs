@@ -1,9 +1,9 @@
-//! The processes: orchestrators with their lanes and clocks, and the ways to the domains' workers.
+//! The processes: orchestrators with their lanes and clocks, the workers, and the ways to the domains.
 
 use askama::Template;
 use axum::{extract::State, response::Response};
 use chrono::{DateTime, Utc};
-use contract::orchestrator_api::{LaneView, OrchestratorView, Processes, SilentShard};
+use contract::orchestrator_api::{DomainWay, LaneView, OrchestratorView, Processes, SilentShard, WorkerView};
 
 use super::page;
 use crate::{
@@ -40,12 +40,25 @@ struct Shard {
     orphans: u64,
 }
 
+/// A line of the table of workers.
+struct Worker {
+    /// None where a consumer gave no answer.
+    instance: Option<Id>,
+    version: Option<String>,
+    domains: String,
+    started: Option<Moment>,
+    answered_ms: Option<u64>,
+    /// The number of processes, or of consumers of which no more is known.
+    count: u32,
+}
+
 #[derive(Template)]
 #[template(path = "processes.html")]
 struct ProcessesPage {
     frame: Frame,
     orchestrators: Vec<Orchestrator>,
     shards: Vec<Shard>,
+    workers: Vec<Worker>,
     ways: Vec<Way>,
 }
 
@@ -60,6 +73,7 @@ pub(crate) async fn show(State(app): State<App>, visitor: Visitor) -> Result<Res
         frame: visitor.frame("Processes"),
         orchestrators: processes.orchestrators.iter().map(|process| orchestrator(process, now)).collect(),
         shards,
+        workers: workers(&processes, now),
         ways: ways::ways(&processes, now),
     })
 }
@@ -75,6 +89,35 @@ fn orchestrator(process: &OrchestratorView, now: DateTime<Utc>) -> Orchestrator 
         clock_is_off: ways::is_off(process),
         shards: shards.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
         slowest_ms: process.lanes.iter().map(|lane| lane.answered_ms).max().unwrap_or_default(),
+    }
+}
+
+/// The workers that answered, and the consumers that nobody spoke for.
+fn workers(processes: &Processes, now: DateTime<Utc>) -> Vec<Worker> {
+    let unknown = processes.domains.iter().filter(|domain| domain.unknown_consumers > 0);
+    processes.workers.iter().map(|worker| known(worker, now)).chain(unknown.map(nameless)).collect()
+}
+
+fn known(worker: &WorkerView, now: DateTime<Utc>) -> Worker {
+    let domains: Vec<_> = worker.domains.iter().map(|route| route.as_str()).collect();
+    Worker {
+        instance: Some(names::id(worker.instance)),
+        version: Some(worker.version.clone()),
+        domains: domains.join(", "),
+        started: Some(times::moment(worker.started_at, now)),
+        answered_ms: Some(worker.answered_ms),
+        count: 1,
+    }
+}
+
+fn nameless(domain: &DomainWay) -> Worker {
+    Worker {
+        instance: None,
+        version: None,
+        domains: domain.route.as_str().to_owned(),
+        started: None,
+        answered_ms: None,
+        count: domain.unknown_consumers,
     }
 }
 

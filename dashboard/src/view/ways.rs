@@ -1,7 +1,12 @@
 //! The processes of an installation, in words: lanes and their orchestrators, clocks, and the ways to the domains.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
-use contract::orchestrator_api::{CircuitCause, DomainWay, OrchestratorView, Processes};
+use contract::{
+    Route,
+    orchestrator_api::{CircuitCause, DomainWay, OrchestratorView, Processes, WorkerView},
+};
 
 use super::times::{self, Moment};
 
@@ -13,6 +18,8 @@ const CLOCK_AHEAD_MS_MAX: u64 = 1_000;
 pub(crate) struct Way {
     pub(crate) domain: &'static str,
     pub(crate) consumers: Option<u32>,
+    /// The versions of its workers, where they are not all of one that is known.
+    pub(crate) mixed: Option<String>,
     pub(crate) messages: Option<u64>,
     pub(crate) under_way: u64,
     pub(crate) held_sagas: u64,
@@ -21,10 +28,10 @@ pub(crate) struct Way {
 }
 
 pub(crate) fn ways(processes: &Processes, now: DateTime<Utc>) -> Vec<Way> {
-    processes.domains.iter().map(|domain| way(domain, now)).collect()
+    processes.domains.iter().map(|domain| way(domain, &processes.workers, now)).collect()
 }
 
-fn way(domain: &DomainWay, now: DateTime<Utc>) -> Way {
+fn way(domain: &DomainWay, workers: &[WorkerView], now: DateTime<Utc>) -> Way {
     let circuit = domain.circuit.map(|circuit| {
         let cause = match circuit.cause {
             CircuitCause::DomainSilent => "answers nothing",
@@ -35,11 +42,23 @@ fn way(domain: &DomainWay, now: DateTime<Utc>) -> Way {
     Way {
         domain: domain.route.as_str(),
         consumers: domain.queue.map(|queue| queue.consumers),
+        mixed: mixed(domain.route, domain.unknown_consumers, workers),
         messages: domain.queue.map(|queue| queue.messages),
         under_way: domain.under_way,
         held_sagas: domain.held_sagas,
         circuit,
     }
+}
+
+/// A rolling upgrade shows as two versions, and one from a program that does not answer as a version and an unknown one.
+fn mixed(route: Route, unknown: u32, workers: &[WorkerView]) -> Option<String> {
+    let of_domain = workers.iter().filter(|worker| worker.domains.contains(&route));
+    let versions: BTreeSet<&str> = of_domain.map(|worker| worker.version.as_str()).collect();
+    if unknown == 0 && versions.len() < 2 {
+        return None;
+    }
+    let unknown = (unknown > 0).then(|| format!("{unknown} unknown"));
+    Some(versions.into_iter().map(str::to_owned).chain(unknown).collect::<Vec<_>>().join(", "))
 }
 
 /// The orphans that the lanes have found.
@@ -84,6 +103,22 @@ fn words(ahead_ms: i64, error_ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn versions_are_told_where_they_differ() {
+        let worker = |version: &str, domains: &[Route]| WorkerView {
+            instance: kit::ids::instance_id(),
+            version: version.to_owned(),
+            started_at: DateTime::UNIX_EPOCH,
+            domains: domains.into(),
+            answered_ms: 1,
+        };
+        let workers = [worker("0.2.0", &[Route::Payment]), worker("0.1.0", &[Route::Payment, Route::Feed])];
+        assert_eq!(mixed(Route::Payment, 0, &workers).as_deref(), Some("0.1.0, 0.2.0"));
+        assert_eq!(mixed(Route::Feed, 0, &workers), None);
+        assert_eq!(mixed(Route::Feed, 1, &workers).as_deref(), Some("0.1.0, 1 unknown"));
+        assert_eq!(mixed(Route::Order, 0, &workers), None);
+    }
 
     #[test]
     fn a_clock_is_told_in_words() {

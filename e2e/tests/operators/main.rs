@@ -2,12 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod approvals;
 mod bench;
 mod by_hand;
 mod drain;
 mod jobs;
 mod past_pivot;
 mod pausing;
+mod processes;
 mod undo;
 mod verbs;
 
@@ -34,6 +36,7 @@ async fn operators_repair_sagas_and_programs_end_in_order() {
     let mut bench = Bench { system, client, operator, findings };
     bench::login(&mut bench).await;
     verbs::every_verb_that_reads(&mut bench).await;
+    processes::the_programs_that_run(&mut bench).await;
     past_pivot::a_capture_that_is_refused(&mut bench).await;
     undo::a_saga_held_before_its_pivot(&mut bench).await;
     by_hand::sagas_helped_on_by_hand(&mut bench).await;

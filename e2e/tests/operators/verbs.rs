@@ -6,11 +6,12 @@ use crate::{SETTLED_WITHIN, bench::Bench, in_days, until_status};
 
 /// The verbs whose answer about one completed saga does not depend on how fast the machine is. `SAGA` and `ORDER` stand for
 /// its ids.
-const CALM: [&str; 25] = [
+const CALM: [&str; 28] = [
     "show SAGA",
     "tree SAGA",
     "explain SAGA",
     "timers SAGA",
+    "signals SAGA",
     "list --business-key ORDER",
     "list --query status:completed\u{a0}key:ORDER",
     "list --query colour:red",
@@ -30,16 +31,22 @@ const CALM: [&str; 25] = [
     "pauses list",
     "jobs create cancel --query key:ORDER --reason too-late --dry-run",
     "exports",
+    "approvals list",
+    "approvals show apr_00000000000000000000000000000007",
     "whoami",
     "people list",
 ];
 
 /// The verbs whose answer does depend on it, with words that are always in it.
-const LIVELY: [(&str, &[&str]); 6] = [
+const LIVELY: [(&str, &[&str]); 10] = [
     ("watch SAGA --exit-status", &["saga: completed"]),
     ("wait SAGA", &[]),
     ("journal SAGA", &["SEQ", "saga_started", "command_done"]),
     ("export SAGA", &["saga_started"]),
+    ("reveal SAGA --reason as-a-test", &["FIELD", "travellers", "Ada"]),
+    ("timeline SAGA", &["TIME SPENT", "attempt 1", "done", "# under way"]),
+    ("throughput", &["ENDED", "completed", "95 of 100"]),
+    ("top", &["Needs attention", "Sagas", "Domains", "payment"]),
     ("audit list --target SAGA", &["OUTCOME", "saga_finished", "too-late"]),
     ("audit verify", &["rows follow each other"]),
 ];

@@ -20,6 +20,7 @@ mod figures;
 mod jobs;
 mod lane;
 mod link;
+mod list_query;
 mod open;
 mod owners;
 mod partitions;
@@ -30,6 +31,7 @@ mod reads;
 mod retention;
 mod rows;
 mod session;
+mod unread_holds;
 mod weeks;
 
 use std::{fmt, path::Path, str::FromStr, sync::Arc};

@@ -1,4 +1,4 @@
-//! `GET /api/processes`: the orchestrators and their lanes, asked over the broker, and the ways to the domains' workers.
+//! `GET /api/processes`: the orchestrators with their lanes, and the workers, asked over the broker, and the ways to the domains.
 //! Nothing is kept for it and no process reports by itself: an installation that nobody looks at pays nothing.
 
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use axum::extract::State;
 use chrono::{DateTime, TimeDelta, Utc};
 use contract::{
     Route,
-    orchestrator_api::{DomainWay, LaneView, OrchestratorView, Processes, QueueState, SilentShard},
+    orchestrator_api::{DomainWay, LaneView, OrchestratorView, Processes, QueueState, SilentShard, WorkerView},
 };
 use futures::future::join_all;
 use journal::Owners;
@@ -15,8 +15,8 @@ use kit::http::{ApiError, Json};
 
 use super::{Api, problems};
 use crate::{
-    explain,
     messages::{questions, wire::LaneTold},
+    roll_call::{self, Called},
     shared::Shared,
 };
 
@@ -31,13 +31,15 @@ struct Answer {
 pub(super) async fn show(State(api): State<Api>) -> Result<Json<Processes>, ApiError> {
     let shared = &*api.shared;
     let asked = (0..shared.shards).map(|shard| ask(shared, shard));
-    let (lanes, queues, owners) = tokio::join!(join_all(asked), explain::depths(shared, &Route::ALL), owners(shared));
+    let (lanes, called, owners) = tokio::join!(join_all(asked), roll_call::call(shared), owners(shared));
     let (owners, ahead) = owners.map_err(|error| problems::journal(&error))?;
     let (answers, silent): (Vec<_>, Vec<_>) = lanes.into_iter().partition(Result::is_ok);
     let answers: Vec<Answer> = answers.into_iter().filter_map(Result::ok).collect();
     let silent_shards = silent.into_iter().filter_map(Result::err).map(|shard| silent_shard(shard, &owners)).collect();
-    let domains = queues.into_iter().map(|(route, queue)| way(route, queue, &answers)).collect();
-    Ok(Json(Processes { orchestrators: orchestrators(&answers, &owners, ahead), silent_shards, domains }))
+    let Called { queues, workers } = called;
+    let domains = queues.into_iter().map(|(route, queue)| way(route, queue, &answers, &workers)).collect();
+    let orchestrators = orchestrators(&answers, &owners, ahead);
+    Ok(Json(Processes { orchestrators, silent_shards, domains, workers }))
 }
 
 /// The answer of a shard's lane, or the shard.
@@ -101,7 +103,7 @@ fn silent_shard(shard: u16, owners: &Owners) -> SilentShard {
     SilentShard { shard, instance: owner.map(|owner| owner.instance.clone()), since: owner.map(|owner| owner.since) }
 }
 
-fn way(route: Route, queue: Option<QueueState>, answers: &[Answer]) -> DomainWay {
+fn way(route: Route, queue: Option<QueueState>, answers: &[Answer], workers: &[WorkerView]) -> DomainWay {
     let domains = answers.iter().flat_map(|answer| &answer.told.domains);
     let flows: Vec<_> = domains.filter(|domain| domain.route == route).filter_map(|way| way.flow.as_ref()).collect();
     DomainWay {
@@ -110,6 +112,7 @@ fn way(route: Route, queue: Option<QueueState>, answers: &[Answer]) -> DomainWay
         under_way: flows.iter().map(|flow| flow.under_way).sum(),
         held_sagas: flows.iter().map(|flow| flow.held_sagas).sum(),
         circuit: flows.iter().filter_map(|flow| flow.circuit).min_by_key(|circuit| circuit.since),
+        unknown_consumers: queue.map_or(0, |queue| roll_call::unknown(route, queue, workers)),
     }
 }
 

@@ -31,7 +31,7 @@ impl Sagas {
         LaneTold {
             request_id,
             instance: self.shared.settings.instance.to_string(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version: kit::version::VERSION.to_owned(),
             started_at: self.shared.started_at,
             at: now.wall,
             taking_over: !self.recovery.is_done(),

@@ -9,7 +9,7 @@ use contract::{
     saga::Action,
 };
 use journal::LaneJournal;
-use machine::Input;
+use machine::{Input, codes::REFUSED_SAGA_FINISHED};
 use messaging::Delivery;
 use tokio::time::Instant;
 
@@ -34,7 +34,7 @@ use crate::{
 };
 
 /// The reason why a saga that was given up unread takes nothing.
-const WHY_GIVEN_UP: &str = "the saga was given up unread";
+const WHY_GIVEN_UP: &str = "the saga is abandoned, and cannot be read: nothing can be done to it any more";
 
 /// One batch on its way from inputs to records.
 pub(super) struct Turn<'a> {
@@ -309,7 +309,8 @@ impl<'a> Turn<'a> {
             self.sagas.tell_parent_of_given_up(input.saga, parent);
         }
         let is_done = matches!(input.input, Input::Operator { action: Action::Abandon {}, .. });
-        let end = if is_done { ActEnd::Accepted } else { ActEnd::Unchanged { why: WHY_GIVEN_UP.to_owned() } };
+        let (code, message) = (REFUSED_SAGA_FINISHED.to_owned(), WHY_GIVEN_UP.to_owned());
+        let end = if is_done { ActEnd::Accepted } else { ActEnd::Refused { code, message } };
         self.turn_away(input, end, WHY_GIVEN_UP.to_owned());
     }
 

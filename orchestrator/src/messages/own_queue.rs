@@ -36,6 +36,7 @@ async fn take_messages(shared: &Shared, mut subscription: Subscription) {
                     shared.pending_lanes.answer(told.request_id, &told)
                 }
                 Ok(OwnMessage::Pong(pong)) => shared.pongs.note(&pong),
+                Ok(OwnMessage::WorkerPresent(present)) => shared.roll_calls.note(present),
                 Err(reason) => {
                     tracing::warn!(reason, "a message to this orchestrator is unusable");
                     acker.dead_letter(&delivery, &reason).await;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  replies.<shard>          <- replies | act | signal | dead command | watch | ping | question | pause question
-//!  orchestrator.<instance>  <- answer to an act | committed (something happened to a watched saga) | pong | told | pause told
+//!  orchestrator.<instance>  <- answer to an act | committed (something happened to a watched saga) | pong | told | pause told | worker present
 //! ```
 //!
 //! They travel only between orchestrators of one installation. They outlive a deployment in the shard queues, so
@@ -13,10 +13,11 @@ use contract::{
     CommandId, Document, RequestId, SagaId, SignalId, SignalName,
     envelope::{self, KIND_REPLY, ReplyEnvelope},
     orchestrator_api::{CommandPlace, DomainState, LaneState, PauseScope},
+    roll_call::{KIND_ROLL_CALL, KIND_WORKER_PRESENT, RollCall, WorkerPresent},
     saga::Action,
 };
 use machine::{Entry, Operator};
-use messaging::{Delivery, Message, Outgoing, QueueName};
+use messaging::{Delivery, EVERY_WORKER, Message, Outgoing, QueueName};
 use serde::{Deserialize, Serialize};
 
 /// The kind of [`Act`].
@@ -285,6 +286,7 @@ pub(crate) enum OwnMessage {
     Pong(Pong),
     Told(Told),
     PauseTold(PauseTold),
+    WorkerPresent(WorkerPresent),
 }
 
 impl LaneMessage {
@@ -331,6 +333,7 @@ impl OwnMessage {
             KIND_PONG => envelope::read(body, "pong").map(Self::Pong),
             KIND_TOLD => envelope::read(body, "answer to a question").map(Self::Told),
             KIND_PAUSE_TOLD => envelope::read(body, "answer about a pause").map(Self::PauseTold),
+            KIND_WORKER_PRESENT => envelope::read(body, "answer to a roll call").map(Self::WorkerPresent),
             other => return Err(unknown_kind(other)),
         };
         read.map_err(|error| error.to_string())
@@ -395,6 +398,11 @@ pub(crate) fn pause_question(queue: &QueueName, question: &PauseQuestion) -> Out
 /// The message that answers a question about a pause.
 pub(crate) fn pause_told(queue: &str, told: &PauseTold) -> Outgoing {
     outgoing(queue, KIND_PAUSE_TOLD, told)
+}
+
+/// The message that asks every worker process who it is.
+pub(crate) fn roll_call(call: &RollCall) -> Outgoing {
+    outgoing(EVERY_WORKER, KIND_ROLL_CALL, call)
 }
 
 /// The message that tells of a commit.

@@ -217,6 +217,12 @@ async fn a_parent_hears_of_a_child_that_was_abandoned_unread(rig: &Rig) {
     assert_eq!(quarantine().await, json!([]), "it has ended, though it still cannot be read");
     let (status, body) = client.act(pay, json!({ "action": "abandon" })).await;
     assert_eq!((status.as_u16(), &body["status"]), (200, &json!("abandoned")), "{body}");
+    // To everything else it is a saga that has ended.
+    let (status, problem) = client.act(pay, json!({ "action": "retry" })).await;
+    assert_eq!((status.as_u16(), &problem["code"]), (409, &json!("saga_finished")), "{problem}");
+    let signal = json!({ "id": "evt_1", "payload": {} });
+    let (status, problem) = client.post(&format!("/api/sagas/{pay}/signals/approval"), &signal).await;
+    assert_eq!((status.as_u16(), &problem["code"]), (409, &json!("saga_finished")), "{problem}");
 }
 
 async fn as_many_children_as_there_may_be_begin_and_end_and_are_shown_in_one_tree(rig: &Rig) {

@@ -25,6 +25,7 @@ mod outages;
 mod pausing;
 mod planning;
 mod retiring;
+mod roll_call;
 mod snapshots;
 mod streams;
 mod takeover;

@@ -27,6 +27,7 @@ pub mod command;
 pub mod document;
 pub mod envelope;
 pub mod event;
+pub mod roll_call;
 
 pub mod accommodation;
 pub mod feed;

@@ -97,7 +97,7 @@ pub use pauses::{PAUSES_MAX, Pause, PauseRequest, PauseScope, PauseScopeError, P
 pub use plans::{
     LeftEffect, PLANS_MAX, PlanView, PlannedCommand, PlannedTotal, PlannedWhen, Plans, PlansRequest, Unplanned,
 };
-pub use processes::{DomainWay, LaneView, OrchestratorView, Processes, SilentShard};
+pub use processes::{DomainWay, LaneView, OrchestratorView, Processes, SilentShard, WorkerView};
 pub use quarantine::QuarantinedSaga;
 pub use queries::{QUERY_BYTES_MAX, SagaOrder, SagaQuery, SagaQueryError};
 pub use retention::{RetiredState, RetiredWeek};

@@ -55,6 +55,7 @@ mod inbox_partitions;
 mod new_day;
 mod pruner;
 mod retention;
+mod roll_call;
 mod running_domain;
 mod settings;
 mod start_error;

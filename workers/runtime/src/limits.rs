@@ -12,6 +12,9 @@ pub const BATCH_COMMANDS_MAX: usize = 128;
 /// whose replies are being confirmed.
 pub const PREFETCH_COMMANDS: u16 = 384;
 
+/// How many roll calls are held unacknowledged. Each orchestrator asks once for all who look, so a few are many.
+pub const PREFETCH_ROLL_CALLS: u16 = 16;
+
 /// How many calls to somebody outside one domain makes at a time.
 pub const OUTSIDE_CALLS_MAX: usize = 64;
 

@@ -32,6 +32,8 @@ pub struct Settings {
     pub event_tries_max: u32,
     /// How long a stopping worker may take for what it holds.
     pub drain_max: Duration,
+    /// The version of the program, as it is told in a roll call.
+    pub version: String,
 }
 
 impl Settings {
@@ -49,6 +51,7 @@ impl Settings {
             outside_calls_max: limits::OUTSIDE_CALLS_MAX,
             event_tries_max: limits::EVENT_TRIES_MAX,
             drain_max: limits::DRAIN_MAX,
+            version: kit::version::VERSION.to_owned(),
         }
     }
 }

@@ -44,6 +44,9 @@ pub enum StartError {
         #[source]
         source: BrokerError,
     },
+    /// The process's own queue cannot be declared.
+    #[error("the queue of this process cannot be declared")]
+    DeclareOwn(#[source] BrokerError),
     /// The address cannot be listened at.
     #[error("cannot listen at {address}")]
     Listen {

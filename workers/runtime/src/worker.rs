@@ -15,7 +15,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    bulkheads::Bulkheads, domain::Domain, limits, running_domain::Shared, settings::Settings, start_error::StartError,
+    bulkheads::Bulkheads, domain::Domain, limits, roll_call::Presence, running_domain::Shared, settings::Settings,
+    start_error::StartError,
 };
 
 /// A worker that runs.
@@ -91,6 +92,9 @@ pub async fn start(
     for domain in &domains {
         shared.declare(domain).await?;
     }
+    let (version, now) = (&shared.settings.version, shared.clock.now());
+    let routes = domains.iter().map(|domain| domain.route).collect();
+    let presence = Presence::declare(&shared.broker, version, now, routes).await.map_err(StartError::DeclareOwn)?;
     let mut reads = Router::new();
     let mut bulkheads = Vec::new();
     for domain in domains {
@@ -99,6 +103,7 @@ pub async fn start(
         reads = reads.merge(running.reads);
         tasks.extend(running.tasks);
     }
+    tasks.push(tokio::spawn(presence.answer(token.clone())));
     let Settings { listen, internal_token, .. } = shared.settings;
     let address = match listen {
         None => None,

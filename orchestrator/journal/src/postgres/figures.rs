@@ -10,8 +10,10 @@ use sqlx::{PgConnection, Postgres, QueryBuilder};
 use uuid::Uuid;
 
 use super::{
-    reads::{self, push_matching},
-    session::unavailable,
+    list_query::{is_by_hold, push_matching},
+    reads,
+    session::{Meaning, meaning, unavailable},
+    unread_holds,
 };
 use crate::{
     figures::{Counted, Ended, EndedAsked, Owners, ShardOwner, age_bounds, put_together},
@@ -115,12 +117,14 @@ pub(super) async fn count(
         return Ok(put_together(Vec::new(), 0));
     }
     let failed = unavailable("counting sagas");
-    let mut query = QueryBuilder::new("");
-    push_count(&mut query, filter, now);
-    let rows: Vec<CountedColumns> = query.build_query_as().fetch_all(&mut *connection).await.map_err(&failed)?;
-    let mut query = QueryBuilder::new("SELECT count(*)");
-    push_matching(&mut query, filter, " JOIN saga_quarantine q ON q.saga_id = saga.id");
-    let quarantined: i64 = query.build_query_scalar().fetch_one(&mut *connection).await.map_err(&failed)?;
+    let counted = match counts(connection, filter, now, &[]).await {
+        Err(error) if meaning(&error) == Meaning::Damaged && is_by_hold(filter) => {
+            let unread = unread_holds::find(connection, filter).await.map_err(&failed)?;
+            counts(connection, filter, now, &unread).await
+        }
+        counted => counted,
+    };
+    let (rows, quarantined) = counted.map_err(&failed)?;
     let counted = rows.into_iter().filter_map(CountedColumns::into_counted).collect();
     let mut counts = put_together(counted, u64::try_from(quarantined).unwrap_or_default());
     if counts.oldest_open.is_some() {
@@ -132,14 +136,30 @@ pub(super) async fn count(
     Ok(counts)
 }
 
+/// The rows, and how many of the sagas are left alone.
+async fn counts(
+    connection: &mut PgConnection,
+    filter: &Filter,
+    now: DateTime<Utc>,
+    unread: &[Uuid],
+) -> Result<(Vec<CountedColumns>, i64), sqlx::Error> {
+    let mut query = QueryBuilder::new("");
+    push_count(&mut query, filter, now, unread);
+    let rows = query.build_query_as().fetch_all(&mut *connection).await?;
+    let mut query = QueryBuilder::new("SELECT count(*)");
+    push_matching(&mut query, filter, " JOIN saga_quarantine q ON q.saga_id = saga.id", unread);
+    let quarantined = query.build_query_scalar().fetch_one(&mut *connection).await?;
+    Ok((rows, quarantined))
+}
+
 /// Ages and the first one are told of open sagas alone: of the ended ones, which may be a million, no id is looked at.
-fn push_count(query: &mut QueryBuilder<Postgres>, filter: &Filter, now: DateTime<Utc>) {
+fn push_count(query: &mut QueryBuilder<Postgres>, filter: &Filter, now: DateTime<Utc>, unread: &[Uuid]) {
     let bounds: Vec<_> = age_bounds(now).into_iter().rev().collect();
     query.push("SELECT name, version, status, CASE WHEN ").push(IS_OPEN).push(" THEN width_bucket(created_at, ");
     query.push_bind(bounds).push(") END AS younger_than, count(*) AS sagas, min(created_at) FILTER (WHERE ");
     query.push(IS_OPEN).push(") AS first_at, min(id::text COLLATE \"C\") FILTER (WHERE ").push(IS_OPEN);
     query.push(") AS first_id");
-    push_matching(query, filter, "");
+    push_matching(query, filter, "", unread);
     query.push(" GROUP BY name, version, status, younger_than");
 }
 
@@ -176,7 +196,7 @@ mod tests {
         connection.execute("SET enable_seqscan = off; SET enable_bitmapscan = off").await.unwrap();
         let statuses = SagaStatus::ALL.into_iter().filter(|status| !status.is_final()).collect();
         let mut query = QueryBuilder::new("EXPLAIN ");
-        push_count(&mut query, &Filter { statuses, ..Filter::default() }, now);
+        push_count(&mut query, &Filter { statuses, ..Filter::default() }, now, &[]);
         let plan: Vec<String> = query.build_query_scalar().fetch_all(&mut *connection).await.unwrap();
         let plan = plan.join("\n");
         assert!(plan.contains("status") && !plan.contains("Seq Scan"), "{plan}");

@@ -13,7 +13,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Postgres, QueryBuilder}
 use uuid::Uuid;
 
 use super::{
-    reads::{Holds, push_list},
+    list_query::{Holds, push_list},
     session::{CHANNEL_JOBS, CHANNEL_JOBS_MOVED, LOCK_CLASS_JOBS, unavailable},
 };
 use crate::{

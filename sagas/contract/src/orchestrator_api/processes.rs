@@ -1,10 +1,10 @@
-//! The processes of an installation: the orchestrators with their lanes, and the ways to the domains' workers.
+//! The processes of an installation: the orchestrators with their lanes, the workers, and the ways to the domains.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{OpenCircuit, QueueState};
-use crate::command::Route;
+use crate::{command::Route, ids::InstanceId};
 
 /// The processes, as the lanes and the broker tell of them at the moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +16,9 @@ pub struct Processes {
     pub silent_shards: Vec<SilentShard>,
     /// The ways to the domains.
     pub domains: Vec<DomainWay>,
+    /// The worker processes that answered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub workers: Vec<WorkerView>,
 }
 
 /// An orchestrator whose lanes answered.
@@ -81,4 +84,23 @@ pub struct DomainWay {
     /// The circuit of a lane that has been open for the longest time; absent while all are closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub circuit: Option<OpenCircuit>,
+    /// The consumers of its queue beyond those of the workers that answered: an earlier program, which does not hear the question, or
+    /// one that gave no answer in time.
+    #[serde(default)]
+    pub unknown_consumers: u32,
+}
+
+/// A worker process that answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerView {
+    /// The name that it gave itself at its start.
+    pub instance: InstanceId,
+    /// The version of its program.
+    pub version: String,
+    /// The time of its start.
+    pub started_at: DateTime<Utc>,
+    /// The domains whose commands it takes.
+    pub domains: Vec<Route>,
+    /// How long the answer took.
+    pub answered_ms: u64,
 }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use contract::{
-    Evidence, Op, Page, PageToken, RequestId, Route,
+    Evidence, InstanceId, Op, Page, PageToken, RequestId, Route,
     command::Refusal,
     orchestrator_api::{
         AGES_SECONDS, ActionRequest, AgeGroup, ApprovalGround, AuditBreak, AuditFact, AuditHead, AuditRecord,
@@ -12,6 +12,7 @@ use contract::{
         RecordView, RetiredState, RetiredWeek, SagaCounts, SagaGroup, SagaHold, SagaPause, SagaSince, SagaSnapshot,
         SagaStarted, SagaSummary, SagaTree, SagaView, SignalEffect, SignalRequest, SignalView, SilentShard, SpanEnd,
         Spent, StartKey, StartSaga, StepView, StepWork, Throughput, ThroughputPoint, Timeline, TimelineSpan, Unplanned,
+        WorkerView,
     },
     saga::{Action, Cause, FieldChange, PauseClock, PausedHolds, SagaStatus, StepKind, StepStatus},
     user::{
@@ -425,8 +426,17 @@ fn processes(full: bool) -> Processes {
         under_way: 2,
         held_sagas: 1,
         circuit: full.then_some(circuit),
+        unknown_consumers: if full { 1 } else { 0 },
     };
-    Processes { orchestrators: vec![orchestrator], silent_shards: vec![silent], domains: vec![domain] }
+    let worker = WorkerView {
+        instance: InstanceId::from_uuid(uuid::Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0008)),
+        version: "0.1.0".into(),
+        started_at: at(0),
+        domains: vec![Route::Payment, Route::Feed],
+        answered_ms: 3,
+    };
+    let workers = full.then_some(worker).into_iter().collect();
+    Processes { orchestrators: vec![orchestrator], silent_shards: vec![silent], domains: vec![domain], workers }
 }
 
 fn counts(full: bool) -> SagaCounts {

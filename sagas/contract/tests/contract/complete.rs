@@ -80,6 +80,7 @@ const INSIDE: &[(&str, &str)] = &[
     ("LaneView", "Processes"),
     ("SilentShard", "Processes"),
     ("DomainWay", "Processes"),
+    ("WorkerView", "Processes"),
     ("ThroughputPoint", "Throughput"),
     ("Durations", "Throughput"),
     ("DeviceDecision", "DecideDeviceLogin"),

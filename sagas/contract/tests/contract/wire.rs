@@ -1,11 +1,12 @@
 //! Envelopes, outcomes, events, problems and ids.
 
 use contract::{
-    Document, Fault, Op, Outcome, Refusal, Route,
+    Document, Fault, InstanceId, Op, Outcome, Refusal, RequestId, Route,
     envelope::{self, CommandEnvelope, EnvelopeError, ReplyEnvelope},
     event::CloudEvent,
     limits::MESSAGE_BYTES_MAX,
     problem::{FieldError, Problem},
+    roll_call::{RollCall, WorkerPresent},
 };
 use serde_json::{Value, json, value::RawValue};
 
@@ -24,6 +25,10 @@ pub(crate) fn all() -> Vec<Golden> {
         json!({ "saga": saga(), "order": order(), "step": step("hold-rooms"), "command": work(Op::Compensation) });
     let refusal = Refusal { code: "room_sold_out".into(), message: "no room is left on 2026-12-01".into() };
     let fault = Fault { code: "dependency_failed".into(), message: "the database went away".into() };
+    let id = uuid::Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0007);
+    let (request_id, instance) = (RequestId::from_uuid(id), InstanceId::from_uuid(id));
+    let domains = vec![Route::Payment, Route::Feed];
+    let present = WorkerPresent { request_id, instance, version: "0.1.0".into(), started_at: at(0), domains };
     vec![
         golden("ids", ids),
         golden("money", vec![money("1234.5", "EUR"), money("12", "JPY"), money("1.234", "KWD"), money("0", "USD")]),
@@ -40,6 +45,8 @@ pub(crate) fn all() -> Vec<Golden> {
         golden("cloud_event.least", event(false)),
         golden("problem", problem(true)),
         golden("problem.least", problem(false)),
+        golden("roll_call", RollCall { request_id, answer_to: "orchestrator.ins_7".into() }),
+        golden("worker_present", present),
     ]
 }
 

@@ -126,6 +126,11 @@ impl Flow {
     }
 }
 
+/// One more worker of the same domain, with other settings.
+pub(crate) async fn run_with(flow: &Flow, settings: &Settings, broker: Arc<dyn Broker>) -> (Worker, CancellationToken) {
+    run(domain(flow.outside.clone()), settings, broker).await
+}
+
 async fn run(
     domain: worker_runtime::Domain,
     settings: &Settings,

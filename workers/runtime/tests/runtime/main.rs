@@ -15,6 +15,8 @@ mod outages;
 #[cfg(test)]
 mod outside;
 #[cfg(test)]
+mod roll_call;
+#[cfg(test)]
 mod subscriptions;
 #[cfg(test)]
 mod toy;
