@@ -12,9 +12,9 @@ async fn workers(bench: &Bench) -> Result<(Vec<String>, u64), String> {
     let told = bench.sagactl(&["processes", "-o", "json"]).await;
     let told: Value = serde_json::from_str(&told.stdout).map_err(|_| format!("{told:?}"))?;
     let all = |field: &str| told[field].as_array().cloned().unwrap_or_default();
-    let domains = all("workers").iter().map(|worker| worker["domains"][0].as_str().unwrap_or_default().to_owned());
+    let domain = |worker: Value| worker["domains"][0].as_str().unwrap_or_default().to_owned();
     let unknown = all("domains").iter().filter_map(|way| way["unknown_consumers"].as_u64()).sum();
-    Ok((domains.collect(), unknown))
+    Ok((all("workers").into_iter().map(domain).collect(), unknown))
 }
 
 async fn until_workers(bench: &Bench, what: &str, so: impl Fn(&[String]) -> bool) {
