@@ -27,6 +27,7 @@ pub(crate) mod saga_count;
 mod saga_table;
 pub(crate) mod sagas;
 pub(crate) mod saved_views;
+mod streams;
 pub(crate) mod theme;
 
 use askama::Template;

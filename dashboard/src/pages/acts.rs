@@ -7,6 +7,7 @@ use axum::{
     extract::{Path, Query, State},
     response::{IntoResponse as _, Redirect, Response},
 };
+use chrono::{DateTime, Utc};
 use contract::{
     RequestId,
     orchestrator_api::{
@@ -18,14 +19,15 @@ use contract::{
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, json};
 
-use super::{page, path};
+use super::{page, path, plain};
 use crate::{
     app::App,
+    door::DoorError,
     failure::Failure,
     frame::Frame,
     view::{
         acts,
-        form::{Given, Input, Source},
+        form::{Given, Input, Mistake, Source, Wrong},
         names,
         plan::{self, Plan},
     },
@@ -49,9 +51,37 @@ struct ActPage {
     fields: Fields,
     /// Names the request: sent twice, it takes effect once.
     request_id: RequestId,
-    /// The reason why the fields cannot be read.
-    wrong: Option<String>,
+    wrong: Mistake,
     plan: Option<Plan>,
+}
+
+impl ActPage {
+    /// True for a reason that was given, and has no input as long as nothing can be done.
+    fn keeps_reason(&self) -> bool {
+        let can_be_done = is_unplanned(&self.act) || self.plan.as_ref().is_some_and(|plan| plan.refused.is_none());
+        !self.fields.reason.is_empty() && !can_be_done
+    }
+}
+
+/// A reason why an act was not done.
+enum Undone {
+    /// The form says something that cannot be: it is shown again as it was filled in.
+    Wrong(Wrong),
+    Failed(Failure),
+}
+
+impl From<DoorError> for Undone {
+    fn from(error: DoorError) -> Self {
+        match error {
+            DoorError::Refused(problem) if matches!(problem.status, 400 | 422) => {
+                let pointer = problem.errors.first().map(|error| error.pointer.trim_start_matches("#/").to_owned());
+                let words = problem.errors.into_iter().next().map(|error| error.detail);
+                let words = words.or(problem.detail).unwrap_or(problem.title);
+                Self::Wrong(Wrong { input: pointer.unwrap_or_default(), words })
+            }
+            error => Self::Failed(error.into()),
+        }
+    }
 }
 
 /// The fields of all acts; each act reads its own.
@@ -106,7 +136,7 @@ pub(crate) async fn ask(
     Query(fields): Query<Fields>,
 ) -> Result<Response, Failure> {
     let planned = is_plain(&act, &fields);
-    show(&app, &visitor, &id, &act, fields, planned).await
+    show(&app, &visitor, &id, &act, fields, planned, None).await
 }
 
 pub(crate) async fn act(
@@ -116,36 +146,47 @@ pub(crate) async fn act(
     Form(fields): Form<Fields>,
 ) -> Result<Response, Failure> {
     if fields.go != "do" {
-        return show(&app, &visitor, &id, &act, fields, true).await;
+        return show(&app, &visitor, &id, &act, fields, true, None).await;
     }
     may_act(&visitor)?;
+    match carry_out(&app, &visitor, &id, &act, &fields).await {
+        Ok(()) => Ok(Redirect::to(&format!("/ops/sagas/{}?tab=audit", plain(&id))).into_response()),
+        Err(Undone::Wrong(wrong)) => show(&app, &visitor, &id, &act, fields, true, Some(wrong)).await,
+        Err(Undone::Failed(failure)) => Err(failure),
+    }
+}
+
+async fn carry_out(app: &App, visitor: &Visitor, id: &str, act: &str, fields: &Fields) -> Result<(), Undone> {
     let (door, session) = (&app.door, &visitor.session);
-    let source = source(&app, &visitor, &id, &act, &fields).await;
-    match act.as_str() {
+    let source = source(app, visitor, id, act, fields).await;
+    match act {
         "release" => {
             let body = json!({ "reason": fields.reason });
-            let plain = path(&id, "/release").replacen("/sagas/", "/quarantine/", 1);
-            door.post::<IgnoredAny>(session, &plain, &body).await?;
+            let released = path(id, "/release").replacen("/sagas/", "/quarantine/", 1);
+            door.post::<IgnoredAny>(session, &released, &body).await?;
         }
         "signal" => {
-            let payload = written(&source, &fields, &fields.payload, "payload").map_err(Failure::Wrong)?;
+            let payload = written(&source, fields, &fields.payload, "payload").map_err(Undone::Wrong)?;
             let below = format!("/signals/{}", words_only(&fields.signal));
             let body = json!({ "id": fields.request_id, "payload": payload });
-            door.post::<SignalEffect>(session, &path(&id, &below), &body).await?;
+            door.post::<SignalEffect>(session, &path(id, &below), &body).await?;
         }
         act => {
-            let action = action(act, &fields, &source).map_err(Failure::Wrong)?;
-            let mut body = serde_json::to_value(&action).map_err(|error| Failure::Wrong(error.to_string()))?;
+            let action = action(act, fields, &source).map_err(Undone::Wrong)?;
+            let unreadable = |words: String| Undone::Wrong(Wrong::at("", words));
+            let mut body = serde_json::to_value(&action).map_err(|error| unreadable(error.to_string()))?;
             body["reason"] = json!(fields.reason);
             body["request_id"] = json!(fields.request_id);
-            let head: u64 =
-                fields.if_head.parse().map_err(|_| Failure::Wrong("the plan's record is missing".to_owned()))?;
-            body["if_head"] = json!(head);
-            door.post::<IgnoredAny>(session, &path(&id, "/actions"), &body).await?;
+            // A pause sends nothing, whatever the saga has come to: one that tries again and again would have gone on each time.
+            if act != "pause" {
+                let head: u64 =
+                    fields.if_head.parse().map_err(|_| unreadable("The plan's record is missing.".to_owned()))?;
+                body["if_head"] = json!(head);
+            }
+            door.post::<IgnoredAny>(session, &path(id, "/actions"), &body).await?;
         }
     }
-    let plain: String = id.chars().filter(|letter| letter.is_ascii_alphanumeric() || *letter == '_').collect();
-    Ok(Redirect::to(&format!("/ops/sagas/{plain}?tab=audit")).into_response())
+    Ok(())
 }
 
 /// A viewer who comes by the address of an act is told so, in place of a form that the door would refuse.
@@ -163,6 +204,7 @@ async fn show(
     act: &str,
     mut fields: Fields,
     planned: bool,
+    mut wrong: Option<Wrong>,
 ) -> Result<Response, Failure> {
     may_act(visitor)?;
     let (door, session) = (&app.door, &visitor.session);
@@ -182,13 +224,23 @@ async fn show(
         fields.signal = signals.first().cloned().unwrap_or_default();
     }
     let source = source(app, visitor, id, act, &fields).await;
-    let (mut plan, mut wrong) = (None, None);
+    let inputs = if fields.as_json() { Vec::new() } else { source.inputs(&fields.given) };
+    let mut plan = None;
     if planned && !is_unplanned(act) {
-        match action(act, &fields, &source) {
-            Ok(action) => plan = Some(plan::plan(&door.post::<PlanView>(session, &path(id, "/plan"), &action).await?)),
-            Err(words) => wrong = Some(words),
+        match planned_act(app, visitor, id, act, &fields, &source).await {
+            Ok(found) => plan = Some(found),
+            Err(Undone::Wrong(found)) => wrong = wrong.or(Some(found)),
+            Err(Undone::Failed(failure)) => return Err(failure),
         }
     }
+    // A document that is refused says at which of its places.
+    wrong = match (wrong, plan.as_ref().and_then(|plan| plan.refused.as_deref())) {
+        (None, Some(refused)) => Some(Wrong::placed(refused, &inputs)).filter(|wrong| !wrong.input.is_empty()),
+        (Some(Wrong { input, words }), _) if !inputs.is_empty() && is_document(&input) => {
+            Some(Wrong::placed(&words, &inputs))
+        }
+        (wrong, _) => wrong,
+    };
     page(&ActPage {
         frame: visitor.frame(words),
         id: why.saga_id.to_string(),
@@ -198,13 +250,31 @@ async fn show(
         steps,
         versions: acts::versions(&why),
         signals,
-        inputs: if fields.as_json() { Vec::new() } else { source.inputs(&fields.given) },
+        inputs,
         has_form: !matches!(source, Source::Json),
         fields,
         request_id: kit::ids::request_id(),
-        wrong,
+        wrong: Mistake(wrong),
         plan,
     })
+}
+
+/// True for the name of a whole document in a request, which its form has an input for each part of.
+fn is_document(input: &str) -> bool {
+    matches!(input, "reply" | "patch" | "payload")
+}
+
+async fn planned_act(
+    app: &App,
+    visitor: &Visitor,
+    id: &str,
+    act: &str,
+    fields: &Fields,
+    source: &Source,
+) -> Result<Plan, Undone> {
+    let action = action(act, fields, source).map_err(Undone::Wrong)?;
+    let view: PlanView = app.door.post(&visitor.session, &path(id, "/plan"), &action).await?;
+    Ok(plan::plan(&view))
 }
 
 /// The source of the form of an act's document: what the definition says of a reply or a payload, or the command as it would
@@ -239,20 +309,25 @@ async fn answer(app: &App, visitor: &Visitor, id: &str, act: &str, fields: &Fiel
     if saga.cause.is_some() { step.undo_answer } else { step.answer }
 }
 
-/// The document of an act, by its fields or as JSON.
-fn written(source: &Source, fields: &Fields, json: &str, what: &str) -> Result<Value, String> {
+/// The document of an act, by its fields or as JSON in the input `name`.
+fn written(source: &Source, fields: &Fields, json: &str, name: &str) -> Result<Value, Wrong> {
     let as_json = fields.as_json() || matches!(source, Source::Json);
-    if as_json { document(json, what) } else { source.read(&fields.given) }
+    if !as_json {
+        return source.read(&fields.given);
+    }
+    serde_json::from_str(json).map_err(|error| Wrong::at(name, format!("This is not JSON: {error}.")))
 }
 
 /// The action that the fields describe, read as the interface would read it.
-fn action(act: &str, fields: &Fields, source: &Source) -> Result<Action, String> {
+fn action(act: &str, fields: &Fields, source: &Source) -> Result<Action, Wrong> {
     let mut body = json!({ "action": act });
     let given = |text: &str| !text.trim().is_empty();
     let mut put = |name: &str, value: Value| body[name] = value;
     if given(&fields.step) {
         put("step", json!(fields.step.trim()));
     }
+    // The one input whose text the interface may not be able to read.
+    let mut free = "";
     match act {
         "skip" => {
             put("reply", written(source, fields, &fields.reply, "reply")?);
@@ -260,21 +335,28 @@ fn action(act: &str, fields: &Fields, source: &Source) -> Result<Action, String>
                 put("force", json!(true));
             }
         }
-        "edit" => put("patch", written(source, fields, &fields.patch, "change")?),
-        "resolve" => put("evidence", json!(fields.evidence.trim())),
-        "reschedule_timer" => put("at", json!(fields.at.trim())),
-        "migrate" => put("version", json!(fields.version.trim().parse::<u32>().map_err(|_| "Choose a version.")?)),
+        "edit" => put("patch", written(source, fields, &fields.patch, "patch")?),
+        "resolve" => {
+            free = "evidence";
+            put("evidence", json!(fields.evidence.trim()));
+        }
+        "reschedule_timer" => {
+            let at: DateTime<Utc> = fields.at.trim().parse().map_err(|_| {
+                Wrong::at("at", format!("`{}` is no time: write it as 2027-01-15T08:00:00Z.", fields.at.trim()))
+            })?;
+            put("at", json!(at));
+        }
+        "migrate" => {
+            let version: u32 = fields.version.trim().parse().map_err(|_| Wrong::at("version", "Choose a version."))?;
+            put("version", json!(version));
+        }
         "pause" => {
             put("clock", json!(if given(&fields.clock) { &fields.clock } else { "freeze" }));
             put("holds", json!(if given(&fields.holds) { &fields.holds } else { "keep" }));
         }
         _ => {}
     }
-    serde_json::from_value(body).map_err(|error| format!("The fields do not fit: {error}."))
-}
-
-fn document(text: &str, what: &str) -> Result<Value, String> {
-    serde_json::from_str(text).map_err(|error| format!("The {what} is not JSON: {error}."))
+    serde_json::from_value(body).map_err(|error| Wrong::at(free, format!("This does not fit: {error}.")))
 }
 
 /// A name as it may stand in an address.
@@ -297,7 +379,16 @@ mod tests {
         assert_eq!(action("cancel", &Fields::default(), &Source::Json).unwrap(), Action::Cancel {});
         assert!(action("cancel", &fields, &Source::Json).is_err(), "a cancel is of the whole saga");
         let broken = Fields { reply: "{".to_owned(), ..fields };
-        assert!(action("skip", &broken, &Source::Json).unwrap_err().contains("not JSON"));
+        let wrong = action("skip", &broken, &Source::Json).unwrap_err();
+        assert!(wrong.input == "reply" && wrong.words.contains("not JSON"), "{wrong:?}");
         assert!(action("destroy", &Fields::default(), &Source::Json).is_err());
+        let wrong = |act: &str, fields: Fields| action(act, &fields, &Source::Json).unwrap_err().input;
+        let step = || "hold-seats".to_owned();
+        assert_eq!(
+            wrong("reschedule_timer", Fields { step: step(), at: "noon".to_owned(), ..Fields::default() }),
+            "at"
+        );
+        let short = Fields { step: step(), evidence: "done".to_owned(), ..Fields::default() };
+        assert_eq!(wrong("resolve", short), "evidence");
     }
 }

@@ -1,27 +1,25 @@
 //! Jobs: one act on many sagas, carried out canary first and at a pace, with a result of its own for each saga.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use askama::Template;
 use axum::{
     Form,
     extract::{Path, Query, State},
-    response::{
-        IntoResponse as _, Redirect, Response,
-        sse::{Event, KeepAlive, Sse},
-    },
+    response::{IntoResponse as _, Redirect, Response},
 };
 use chrono::{DateTime, Utc};
 use contract::{
     ApprovalId, Page,
     orchestrator_api::{Job, JobItem, JobOutcome, JobView},
 };
-use eventsource_stream::Eventsource as _;
-use futures::{StreamExt as _, stream};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{page, paged, plain};
+use super::{
+    page, paged, plain,
+    streams::{self, Drawn, Part},
+};
 use crate::{
     app::App,
     door::DoorError,
@@ -35,9 +33,6 @@ use crate::{
     },
     visitor::Visitor,
 };
-
-/// Comments in between keep proxies from closing a quiet stream.
-const HEARTBEAT_EVERY: Duration = Duration::from_secs(10);
 
 /// One job in the list, and the head of its page.
 struct JobRow {
@@ -162,23 +157,24 @@ pub(crate) async fn live(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Failure> {
     let (session, id) = (Arc::clone(&visitor.session), plain(&id));
-    let news = app.door.stream(&session, &format!("/jobs/{id}/events")).await?.bytes_stream().eventsource();
-    let events =
-        stream::unfold((app, session, id, news.boxed(), asked), |(app, session, id, mut news, asked)| async move {
-            let told = tokio::select! {
-                told = news.next() => told?.ok(),
-                () = app.stopping.cancelled() => None,
-            };
-            let now = app.clock.now();
-            if told.is_none() || session.is_over(now) {
-                return None;
-            }
-            let shown = look(&app, &session, &id, &asked, now).await.ok()?.render().ok()?;
-            Some((Ok::<_, Infallible>(Event::default().data(shown)), (app, session, id, news, asked)))
-        });
-    // A job that is over changes no more: the last word closes the stream for good.
-    let closed = stream::once(async { Ok(Event::default().event("end").data("{}")) });
-    Ok(Sse::new(events.chain(closed)).keep_alive(KeepAlive::new().interval(HEARTBEAT_EVERY)).into_response())
+    let news = app.door.stream(&session, &format!("/jobs/{id}/events")).await?;
+    let part = JobPart { app: app.clone(), session: Arc::clone(&session), id, asked };
+    Ok(streams::serve(&app, session, news, part))
+}
+
+/// The job of an open page.
+struct JobPart {
+    app: App,
+    session: Arc<Session>,
+    id: String,
+    asked: Asked,
+}
+
+impl Part for JobPart {
+    async fn draw(&self, now: DateTime<Utc>) -> Result<Drawn, Failure> {
+        let shown = look(&self.app, &self.session, &self.id, &self.asked, now).await?;
+        Ok(Drawn { html: shown.render()?, over: shown.job.over })
+    }
 }
 
 async fn look(app: &App, session: &Session, id: &str, asked: &Asked, now: DateTime<Utc>) -> Result<Live, DoorError> {

@@ -1,5 +1,7 @@
 //! A new job: the sagas that it would have are shown first, in groups; then its pace, and the sagas that go first.
 
+use std::str::FromStr;
+
 use askama::Template;
 use axum::{
     Form,
@@ -14,14 +16,16 @@ use contract::{
     },
 };
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{jobs::Made, page};
 use crate::{
     app::App,
+    door::DoorError,
     failure::Failure,
     frame::Frame,
     view::{
+        form::{Mistake, Wrong},
         marks::{self, Mark},
         names,
     },
@@ -43,6 +47,9 @@ pub(crate) struct NewJob {
     canary: String,
     reason: String,
     request_id: String,
+    /// True once the form was sent, also without a word in it.
+    #[serde(skip)]
+    asked: bool,
 }
 
 impl NewJob {
@@ -52,7 +59,7 @@ impl NewJob {
         for (name, value) in pairs {
             match name.as_str() {
                 "act" => asked.act = value,
-                "q" => asked.q = value,
+                "q" => (asked.q, asked.asked) = (value, true),
                 "id" | "ids" if asked.ids.is_empty() => asked.ids = value,
                 "id" | "ids" => asked.ids = format!("{},{value}", asked.ids),
                 _ => {}
@@ -66,17 +73,64 @@ impl NewJob {
         self.ids.split(',').filter(|id| !id.is_empty()).count()
     }
 
-    fn filter(&self, now: DateTime<Utc>) -> Result<SagaFilter, String> {
+    fn filter(&self, now: DateTime<Utc>) -> Result<SagaFilter, Wrong> {
         if self.selected() == 0 {
             let query = SagaQuery::read(&self.q, now).and_then(SagaQuery::into_filter);
-            return query.map_err(|wrong| wrong.to_string());
+            let filter = query.map_err(|wrong| Wrong::at("q", wrong.to_string()))?;
+            let chooses = filter != SagaFilter::default();
+            return chooses
+                .then_some(filter)
+                .ok_or_else(|| Wrong::at("q", "Say which sagas: without a term it would be every open one."));
         }
         if self.selected() > SAGA_IDS_MAX {
-            return Err(format!("More than {SAGA_IDS_MAX} sagas are selected: take a query."));
+            return Err(Wrong::at("", format!("More than {SAGA_IDS_MAX} sagas are selected: take a query.")));
         }
-        let ids =
-            self.ids.split(',').filter(|id| !id.is_empty()).map(|id| id.parse().map_err(|error| format!("{error}")));
+        let ids = self.ids.split(',').filter(|id| !id.is_empty());
+        let ids = ids.map(|id| id.parse().map_err(|error| Wrong::at("", format!("{error}"))));
         Ok(SagaFilter { ids: ids.collect::<Result<_, _>>()?, ..SagaFilter::default() })
+    }
+
+    /// The request for the job.
+    fn body(&self, now: DateTime<Utc>) -> Result<Value, Wrong> {
+        let act = ACTS.into_iter().find(|act| *act == self.act);
+        let act = act.ok_or_else(|| Wrong::at("", "A job does no such act."))?;
+        let mut body = json!({
+            "action": act, "filter": self.filter(now)?, "reason": self.reason, "request_id": self.request_id,
+        });
+        if let Some(pace) = number::<u16>(&self.pace, "pace")? {
+            body["pace"] = json!(pace);
+        }
+        if let Some(sagas) = number::<u32>(&self.canary, "canary")? {
+            body["canary"] = json!({ "sagas": sagas });
+        }
+        Ok(body)
+    }
+}
+
+/// The number in an input; none of an empty one.
+fn number<N: FromStr>(text: &str, input: &str) -> Result<Option<N>, Wrong> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| Wrong::at(input, format!("`{text}` is no number that it could be.")))
+}
+
+/// The mistake in the form that a refusal is about; the others are none of the form's.
+fn mistake(error: DoorError) -> Result<Wrong, DoorError> {
+    match error {
+        DoorError::Refused(problem) if problem.status == 422 => {
+            let pointer = problem.errors.first().map(|error| error.pointer.as_str()).unwrap_or_default();
+            let place = pointer.trim_start_matches("#/").split('/').next().unwrap_or_default();
+            let input = match place {
+                "filter" => "q",
+                "pace" | "canary" | "reason" => place,
+                _ => "",
+            };
+            let words = problem.errors.first().map(|error| error.detail.clone()).or(problem.detail);
+            Ok(Wrong::at(input, words.unwrap_or(problem.title)))
+        }
+        error => Err(error),
     }
 }
 
@@ -89,9 +143,8 @@ struct NewJobPage {
     selected: usize,
     words: String,
     request_id: RequestId,
-    wrong: Option<String>,
+    wrong: Mistake,
     preview: Option<Preview>,
-    pace_default: u16,
     pace_max: u16,
 }
 
@@ -123,15 +176,19 @@ pub(crate) async fn ask(
     visitor: Visitor,
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Response, Failure> {
-    let asked = NewJob::read(pairs);
-    let (mut preview, mut wrong) = (None, None);
-    if !asked.q.trim().is_empty() || asked.selected() > 0 {
+    let asked = NewJob { pace: JOB_PACE_DEFAULT.to_string(), ..NewJob::read(pairs) };
+    show(&app, &visitor, asked, None).await
+}
+
+async fn show(app: &App, visitor: &Visitor, asked: NewJob, mut wrong: Option<Wrong>) -> Result<Response, Failure> {
+    let mut preview = None;
+    if asked.asked || asked.selected() > 0 {
         match asked.filter(visitor.now) {
             Ok(filter) => {
                 let body = json!({ "filter": filter });
                 preview = Some(previewed(&app.door.post(&visitor.session, "/jobs/preview", &body).await?));
             }
-            Err(words) => wrong = Some(words),
+            Err(found) => wrong = Some(found),
         }
     }
     let mut frame = visitor.frame("New job");
@@ -143,9 +200,8 @@ pub(crate) async fn ask(
         selected: asked.selected(),
         asked,
         request_id: kit::ids::request_id(),
-        wrong,
+        wrong: Mistake(wrong),
         preview,
-        pace_default: JOB_PACE_DEFAULT,
         pace_max: JOB_PACE_MAX,
     })
 }
@@ -168,17 +224,15 @@ pub(crate) async fn create(
     visitor: Visitor,
     Form(asked): Form<NewJob>,
 ) -> Result<Response, Failure> {
-    let act = ACTS.into_iter().find(|act| *act == asked.act).ok_or_else(|| Failure::Wrong("no such act".to_owned()))?;
-    let filter = asked.filter(visitor.now).map_err(Failure::Wrong)?;
-    let mut body = json!({ "action": act, "filter": filter, "reason": asked.reason, "request_id": asked.request_id });
-    if let Ok(pace) = asked.pace.trim().parse::<u16>() {
-        body["pace"] = json!(pace);
+    let asked = NewJob { asked: true, ..asked };
+    let body = match asked.body(visitor.now) {
+        Ok(body) => body,
+        Err(wrong) => return show(&app, &visitor, asked, Some(wrong)).await,
+    };
+    match app.door.post::<Made>(&visitor.session, "/jobs", &body).await {
+        Ok(made) => Ok(Redirect::to(&made.address()).into_response()),
+        Err(error) => show(&app, &visitor, asked, Some(mistake(error)?)).await,
     }
-    if let Ok(canary) = asked.canary.trim().parse::<u32>() {
-        body["canary"] = json!({ "sagas": canary });
-    }
-    let made: Made = app.door.post(&visitor.session, "/jobs", &body).await?;
-    Ok(Redirect::to(&made.address()).into_response())
 }
 
 #[cfg(test)]
@@ -199,7 +253,25 @@ mod tests {
         assert!(asked(&[("q", "paused")]).filter(now).unwrap().paused);
         assert!(asked(&[("id", "ord_7")]).filter(now).is_err());
         assert!(asked(&[("q", "sort:holds")]).filter(now).is_err());
+        assert_eq!(asked(&[("q", " ")]).filter(now).unwrap_err().input, "q");
         let many: Vec<String> = (0..=SAGA_IDS_MAX).map(|_| id(1)).collect();
         assert!(asked(&[("ids", &many.join(","))]).filter(now).is_err());
+    }
+
+    #[test]
+    fn a_number_that_is_none_is_told_at_its_input_and_not_left_out() {
+        let now = DateTime::UNIX_EPOCH;
+        let with = |pace: &str, canary: &str| NewJob {
+            act: "retry".to_owned(),
+            q: "paused".to_owned(),
+            pace: pace.to_owned(),
+            canary: canary.to_owned(),
+            ..NewJob::default()
+        };
+        let body = with("5", "").body(now).unwrap();
+        assert_eq!((&body["pace"], &body["canary"]), (&json!(5), &Value::Null));
+        assert_eq!(with("", "2").body(now).unwrap()["canary"], json!({ "sagas": 2 }));
+        assert_eq!(with("fast", "").body(now).unwrap_err().input, "pace");
+        assert_eq!(with("5", "-1").body(now).unwrap_err().input, "canary");
     }
 }

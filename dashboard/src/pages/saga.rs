@@ -1,28 +1,24 @@
 //! The page of a saga: the business first, what it holds, why it stands; then its steps, and what has happened to it.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use askama::Template;
 use axum::{
     extract::{Path, Query, State},
-    response::{
-        IntoResponse as _, Response,
-        sse::{Event, KeepAlive, Sse},
-    },
+    response::Response,
 };
 use chrono::{DateTime, Utc};
 use contract::{
     Page,
     orchestrator_api::{AuditRecord, JournalDifference, SagaSnapshot, SagaTree, StepView, StepWork},
 };
-use eventsource_stream::Eventsource as _;
-use futures::{StreamExt as _, stream};
 use serde::Deserialize;
 
 use super::{
     approvals,
     children::{self, Child},
     page, path,
+    streams::{self, Drawn, Part},
 };
 use crate::{
     app::App,
@@ -53,12 +49,6 @@ const RECORDS: usize = 200;
 
 /// The rows of the audit log that are shown for one saga.
 const AUDIT_ROWS: u32 = 50;
-
-/// Records that come so shortly after each other are one change of the page.
-const GATHER: Duration = Duration::from_millis(150);
-
-/// Comments in between keep proxies from closing a quiet stream.
-const HEARTBEAT_EVERY: Duration = Duration::from_secs(10);
 
 /// The parts of the page of which one is shown at a time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -261,39 +251,24 @@ pub(crate) async fn live(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Failure> {
     let session = Arc::clone(&visitor.session);
-    let records = app.door.stream(&session, &path(&id, "/events")).await?.bytes_stream().eventsource();
-    let state = (app, session, id, records.boxed(), false, asked);
-    let events = stream::unfold(state, move |(app, session, id, mut records, ended, asked)| async move {
-        if ended {
-            return None;
-        }
-        let first = tokio::select! {
-            first = records.next() => first?.ok()?,
-            () = app.stopping.cancelled() => return None,
-        };
-        let mut ended = first.event == "end";
-        // What comes together is drawn once.
-        let until = tokio::time::Instant::now() + GATHER;
-        while !ended {
-            match tokio::time::timeout_at(until, records.next()).await {
-                Ok(Some(Ok(event))) => ended = event.event == "end",
-                Ok(_) => ended = true,
-                Err(_) => break,
-            }
-        }
-        let now = app.clock.now();
-        if session.is_over(now) {
-            return None;
-        }
-        let shown = look(&app, &session, &id, &asked, now).await.ok()?;
-        let ended = ended && shown.ended;
-        let event = Event::default().data(shown.render().ok()?);
-        Some((Ok::<_, Infallible>(event), (app, session, id, records, ended, asked)))
-    });
-    // The last word closes the stream for good: a saga that has ended changes no more.
-    let closed = stream::once(async { Ok(Event::default().event("end").data("{}")) });
-    let events = events.chain(closed);
-    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT_EVERY)).into_response())
+    let news = app.door.stream(&session, &path(&id, "/events")).await?;
+    let part = SagaPart { app: app.clone(), session: Arc::clone(&session), id, asked };
+    Ok(streams::serve(&app, session, news, part))
+}
+
+/// The saga of an open page.
+struct SagaPart {
+    app: App,
+    session: Arc<Session>,
+    id: String,
+    asked: Asked,
+}
+
+impl Part for SagaPart {
+    async fn draw(&self, now: DateTime<Utc>) -> Result<Drawn, Failure> {
+        let shown = look(&self.app, &self.session, &self.id, &self.asked, now).await?;
+        Ok(Drawn { html: shown.render()?, over: shown.ended })
+    }
 }
 
 async fn look(app: &App, session: &Session, id: &str, asked: &Asked, now: DateTime<Utc>) -> Result<Live, DoorError> {

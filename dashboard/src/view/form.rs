@@ -48,6 +48,46 @@ impl Input {
     }
 }
 
+/// A mistake in a form: the name of the input that it is in, and what is wrong there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wrong {
+    /// Empty for a mistake of no single input.
+    pub(crate) input: String,
+    pub(crate) words: String,
+}
+
+impl Wrong {
+    pub(crate) fn at(input: &str, words: impl Into<String>) -> Self {
+        Self { input: input.to_owned(), words: words.into() }
+    }
+
+    /// A refusal that says at which place of the document the mistake is, such as `... at /payment_id`. It stands at the input of that
+    /// place.
+    pub(crate) fn placed(words: &str, inputs: &[Input]) -> Self {
+        let place = words.rsplit_once(" at /").map(|(_, place)| place).unwrap_or_default();
+        let holds = |input: &&Input| {
+            let path = input.name.strip_prefix(PREFIX).unwrap_or_default();
+            place.strip_prefix(path).is_some_and(|below| below.is_empty() || below.starts_with('/'))
+        };
+        Self::at(inputs.iter().find(holds).map_or("", |input| &input.name), words)
+    }
+}
+
+/// The mistake of a form that is shown again, if it has one.
+pub(crate) struct Mistake(pub(crate) Option<Wrong>);
+
+impl Mistake {
+    /// The words for the mistake in the input of this name, or with no name for that of no single input.
+    pub(crate) fn at(&self, input: &str) -> Option<&str> {
+        self.0.as_ref().filter(|wrong| wrong.input == input).map(|wrong| wrong.words.as_str())
+    }
+
+    /// The attributes of an input: one that has the mistake is where the reader goes on, and leads to the words.
+    pub(crate) fn marks(&self, input: &str) -> &'static str {
+        self.at(input).map_or("", |_| " autofocus aria-invalid=\"true\" aria-describedby=\"wrong\"")
+    }
+}
+
 /// The source of a form.
 pub(crate) enum Source {
     /// The fields of a type.
@@ -71,12 +111,12 @@ impl Source {
         }
     }
 
-    /// The reply, the payload or the patch that the form says; the error names the field in words.
-    pub(crate) fn read(&self, given: &Given) -> Result<Value, String> {
+    /// The reply, the payload or the patch that the form says.
+    pub(crate) fn read(&self, given: &Given) -> Result<Value, Wrong> {
         match self {
             Self::Type(shapes) => document(shapes, given),
             Self::Command(payload) => patch(payload, given),
-            Self::Json => Err("There is no form for it: write it as JSON.".to_owned()),
+            Self::Json => Err(Wrong::at("", "There is no form for it: write it as JSON.")),
         }
     }
 }
@@ -98,28 +138,33 @@ fn of_shape(shape: &FieldShape, given: &Given) -> Input {
     }
 }
 
-fn document(shapes: &[FieldShape], given: &Given) -> Result<Value, String> {
+fn document(shapes: &[FieldShape], given: &Given) -> Result<Value, Wrong> {
     let mut fields = Map::new();
     for shape in shapes {
         let input = of_shape(shape, given);
         if !input.value.is_empty() {
             fields.insert(shape.name.clone(), value(&input)?);
         } else if shape.required {
-            return Err(format!("{} is needed.", input.label));
+            return Err(Wrong::at(&input.name, format!("{} is needed.", input.label)));
         }
     }
     Ok(Value::Object(fields))
 }
 
 /// The value that an input says.
-fn value(input: &Input) -> Result<Value, String> {
-    let Input { value, label, .. } = input;
+fn value(input: &Input) -> Result<Value, Wrong> {
+    let Input { name, value, label, .. } = input;
+    let wrong = |words: String| Wrong::at(name, words);
     Ok(match input.kind {
         FieldKind::Text | FieldKind::Time | FieldKind::Date => json!(value),
         FieldKind::Money => json!({ "amount": value, "currency": input.currency }),
         FieldKind::YesNo => json!(value == "true"),
-        FieldKind::Number => Value::Number(value.parse().map_err(|_| format!("{label}: `{value}` is no number."))?),
-        FieldKind::Json => serde_json::from_str(value).map_err(|error| format!("{label} is not JSON: {error}."))?,
+        FieldKind::Number => {
+            Value::Number(value.parse().map_err(|_| wrong(format!("{label}: `{value}` is no number.")))?)
+        }
+        FieldKind::Json => {
+            serde_json::from_str(value).map_err(|error| wrong(format!("{label} is not JSON: {error}.")))?
+        }
     })
 }
 
@@ -199,7 +244,7 @@ fn has_masked(value: &Value) -> bool {
 }
 
 /// The merge patch of the leaves that were changed.
-fn patch(payload: &Value, given: &Given) -> Result<Value, String> {
+fn patch(payload: &Value, given: &Given) -> Result<Value, Wrong> {
     let mut leaves = Vec::new();
     collect(&mut Vec::new(), payload, &mut leaves);
     let mut patch = json!({});
@@ -256,9 +301,13 @@ mod tests {
             json!({"reference": "by phone", "total": {"amount": "12.50", "currency": "EUR"}, "tickets": ["1"]});
         assert_eq!(source.read(&whole).unwrap(), expected);
         assert_eq!(source.inputs(&whole)[1].currency, "EUR");
-        assert_eq!(source.read(&given(&[])).unwrap_err(), "Reference is needed.");
+        assert_eq!(source.read(&given(&[])).unwrap_err(), Wrong::at("f.reference", "Reference is needed."));
         let wrong = given(&[("f.reference", "x"), ("f.total", "1"), ("f.seats", "two")]);
-        assert!(source.read(&wrong).unwrap_err().contains("`two` is no number"));
+        assert_eq!(source.read(&wrong).unwrap_err(), Wrong::at("f.seats", "Seats: `two` is no number."));
+        let refused = |words: &str| Wrong::placed(words, &source.inputs(&wrong)).input;
+        assert_eq!(refused("the reply is not PaymentTaken: no sum at /total/amount"), "f.total");
+        assert_eq!(refused("the reply is not PaymentTaken: no sum at /totals"), "");
+        assert_eq!(refused("the reply is not PaymentTaken"), "");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use contract::{
 };
 
 use super::{
-    names,
+    acts, names,
     times::{self, Moment},
 };
 
@@ -92,13 +92,18 @@ fn wait(step: &StepView, why: &Explanation, may_act: bool, now: DateTime<Utc>) -
     if timer && matches!(step.work, StepWork::Timer {}) {
         acts.push(("Let it come now", format!("fire_timer?step={name}")));
     }
-    if timer && step.wake_at.is_some() {
+    if may_act && can_be_set_anew(why, name) && step.wake_at.is_some() {
         acts.push(("Set anew", format!("reschedule_timer?step={name}")));
     }
     if retried {
         acts.push(("Retry now", format!("retry?step={name}")));
     }
     Some(Wait { step: Some(name.to_owned()), waits_for, then, at: at.map(|at| times::moment(at, now)), acts })
+}
+
+/// True for a timer, and for a wait for a signal that ends.
+fn can_be_set_anew(why: &Explanation, step: &str) -> bool {
+    acts::steps_of(why, "reschedule_timer").iter().any(|of| of == step)
 }
 
 fn of_timer(act: &PossibleAct, step: &str) -> bool {
