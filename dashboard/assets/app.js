@@ -4,7 +4,7 @@
   const all = (selector) => [...document.querySelectorAll(selector)];
   const typing = (target) => target.closest("input, textarea, select, [contenteditable]") !== null;
 
-  // Times: how long ago or ahead, in the reader's zone on hover.
+  // Times: how long ago or ahead, in the reader's zone on hover; or in that zone where a sentence tells them.
   const zone = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
   const span = (ms) => {
     const s = Math.floor(ms / 1000), d = Math.floor(s / 86400), h = Math.floor(s / 3600) % 24, m = Math.floor(s / 60) % 60;
@@ -24,7 +24,8 @@
     for (const time of all("time[datetime]:not([data-clock])")) {
       const at = Date.parse(time.dateTime), gone = now() - at;
       // What has just happened may lie ahead of a clock that is behind by the page's way.
-      const words = gone <= -1000 ? `in ${span(-gone)}` : gone < 1000 ? "now" : `${span(gone)} ago`;
+      const told = () => gone <= -1000 ? `in ${span(-gone)}` : gone < 1000 ? "now" : `${span(gone)} ago`;
+      const words = "local" in time.dataset ? zone.format(at) : told();
       if (time.textContent !== words) time.textContent = words;
       if (!time.dataset.zoned) {
         time.dataset.zoned = "1";

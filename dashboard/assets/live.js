@@ -68,14 +68,18 @@
     button.type = "button";
     button.className = "waiting-change";
     button.textContent = fresh.length > 0 ? `${fresh.length} new, show` : "Changed, show";
+    // A click that is on its way to the button meets nothing else in its place.
     const done = () => {
-      button.remove();
+      button.disabled = true;
+      button.textContent = "Shown";
+      setTimeout(() => button.remove(), 600);
       root.removeEventListener("pointerout", left);
       resolve();
     };
     const left = () => setTimeout(() => { if (!pointed(root)) done(); }, 0);
     button.addEventListener("click", done);
     root.addEventListener("pointerout", left);
+    document.querySelector(".waiting-change")?.remove();
     document.body.append(button);
   });
   const marked = (event) => event.target.closest?.("[data-marks]");

@@ -11,8 +11,8 @@ use chrono::{DateTime, Utc};
 use contract::{
     RequestId,
     orchestrator_api::{
-        CommandView, DefinitionView, Definitions, Explanation, FieldShape, PlanView, SagaView, SignalEffect, StepShape,
-        StepWork,
+        CommandView, DefinitionView, Definitions, Explanation, FieldShape, PlanView, SagaView, SignalEffect,
+        StandstillReason, StepShape, StepWork,
     },
     saga::Action,
 };
@@ -53,12 +53,14 @@ struct ActPage {
     request_id: RequestId,
     wrong: Mistake,
     plan: Option<Plan>,
+    /// True for an act without a plan.
+    unplanned: bool,
 }
 
 impl ActPage {
     /// True for a reason that was given, and has no input as long as nothing can be done.
     fn keeps_reason(&self) -> bool {
-        let can_be_done = is_unplanned(&self.act) || self.plan.as_ref().is_some_and(|plan| plan.refused.is_none());
+        let can_be_done = self.unplanned || self.plan.as_ref().is_some_and(|plan| plan.refused.is_none());
         !self.fields.reason.is_empty() && !can_be_done
     }
 }
@@ -129,6 +131,11 @@ fn is_unplanned(act: &str) -> bool {
     matches!(act, "release" | "signal")
 }
 
+/// True for the giving up of a saga that cannot be read: nothing can be planned on it.
+fn is_unread(why: &Explanation, act: &str) -> bool {
+    act == "abandon" && why.reasons.iter().any(|reason| matches!(reason, StandstillReason::Quarantined { .. }))
+}
+
 pub(crate) async fn ask(
     State(app): State<App>,
     visitor: Visitor,
@@ -177,8 +184,9 @@ async fn carry_out(app: &App, visitor: &Visitor, id: &str, act: &str, fields: &F
             let mut body = serde_json::to_value(&action).map_err(|error| unreadable(error.to_string()))?;
             body["reason"] = json!(fields.reason);
             body["request_id"] = json!(fields.request_id);
-            // A pause sends nothing, whatever the saga has come to: one that tries again and again would have gone on each time.
-            if act != "pause" {
+            // A pause sends nothing, whatever the saga has come to: one that tries again and again would have gone on each time. What is
+            // given up unread has no plan.
+            if act != "pause" && !(act == "abandon" && fields.if_head.is_empty()) {
                 let head: u64 =
                     fields.if_head.parse().map_err(|_| unreadable("The plan's record is missing.".to_owned()))?;
                 body["if_head"] = json!(head);
@@ -226,7 +234,8 @@ async fn show(
     let source = source(app, visitor, id, act, &fields).await;
     let inputs = if fields.as_json() { Vec::new() } else { source.inputs(&fields.given) };
     let mut plan = None;
-    if planned && !is_unplanned(act) {
+    let unplanned = is_unplanned(act) || is_unread(&why, act);
+    if planned && !unplanned {
         match planned_act(app, visitor, id, act, &fields, &source).await {
             Ok(found) => plan = Some(found),
             Err(Undone::Wrong(found)) => wrong = wrong.or(Some(found)),
@@ -256,6 +265,7 @@ async fn show(
         request_id: kit::ids::request_id(),
         wrong: Mistake(wrong),
         plan,
+        unplanned,
     })
 }
 

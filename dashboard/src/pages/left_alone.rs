@@ -8,18 +8,22 @@ use axum::{
 };
 use contract::{
     Page,
-    orchestrator_api::{DeadLetterView, QuarantinedSaga},
+    orchestrator_api::{DeadLetterView, Explanation, QuarantinedSaga},
+    problem::Problem,
 };
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::json;
 
-use super::{page, paged};
+use super::{page, paged, path};
 use crate::{
     app::App,
+    door::DoorError,
     failure::Failure,
     frame::Frame,
     view::{
+        acts::{self, Act},
         names::{self, Id},
+        prose::{self, Prose},
         times::{self, Moment},
     },
     visitor::Visitor,
@@ -87,6 +91,34 @@ pub(crate) async fn redrive(
     let body = json!({ "reason": asked.reason });
     app.door.post::<IgnoredAny>(&visitor.session, &format!("/dead-letters/{id}/redrive"), &body).await?;
     Ok(Redirect::to("/ops/dead-letters").into_response())
+}
+
+/// The page of a saga that cannot be read: why, and what can be done.
+#[derive(Template)]
+#[template(path = "unread_saga.html")]
+struct UnreadPage {
+    frame: Frame,
+    id: Id,
+    sentence: Prose,
+    acts: Vec<Act>,
+    others: Vec<Act>,
+}
+
+/// Shows a saga whose rows cannot be read as far as the orchestrator explains it. One that it does not know either is refused as it was.
+pub(super) async fn unread(app: &App, visitor: &Visitor, id: &str, refused: Problem) -> Result<Response, Failure> {
+    let session = &visitor.session;
+    let Ok(why) = app.door.get::<Explanation>(session, &path(id, "/explanation"), &[]).await else {
+        return Err(DoorError::Refused(Box::new(refused)).into());
+    };
+    let (acts, others) = acts::acts(&why, session.person().may_act());
+    let id = names::id(why.saga_id);
+    page(&UnreadPage {
+        frame: visitor.frame(names::shortened(&id.full)),
+        id,
+        sentence: prose::prose(&why.sentence),
+        acts,
+        others,
+    })
 }
 
 /// One saga in quarantine.

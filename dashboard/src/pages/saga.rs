@@ -17,7 +17,7 @@ use serde::Deserialize;
 use super::{
     approvals,
     children::{self, Child},
-    page, path,
+    left_alone, page, path,
     streams::{self, Drawn, Part},
 };
 use crate::{
@@ -228,7 +228,13 @@ pub(crate) async fn show(
     Path(id): Path<String>,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Failure> {
-    let live = look(&app, &visitor.session, &id, &asked, visitor.now).await?;
+    let live = match look(&app, &visitor.session, &id, &asked, visitor.now).await {
+        Ok(live) => live,
+        Err(DoorError::Refused(refused)) if refused.status != 404 => {
+            return left_alone::unread(&app, &visitor, &id, *refused).await;
+        }
+        Err(error) => return Err(error.into()),
+    };
     let frame = visitor.frame(live.title.clone());
     page(&SagaPage {
         frame,

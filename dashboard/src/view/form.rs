@@ -64,7 +64,7 @@ impl Wrong {
     /// A refusal that says at which place of the document the mistake is, such as `... at /payment_id`. It stands at the input of that
     /// place.
     pub(crate) fn placed(words: &str, inputs: &[Input]) -> Self {
-        let place = words.rsplit_once(" at /").map(|(_, place)| place).unwrap_or_default();
+        let place = words.rsplit_once(" at /").and_then(|(_, place)| place.split(' ').next()).unwrap_or_default();
         let holds = |input: &&Input| {
             let path = input.name.strip_prefix(PREFIX).unwrap_or_default();
             place.strip_prefix(path).is_some_and(|below| below.is_empty() || below.starts_with('/'))
@@ -306,6 +306,7 @@ mod tests {
         assert_eq!(source.read(&wrong).unwrap_err(), Wrong::at("f.seats", "Seats: `two` is no number."));
         let refused = |words: &str| Wrong::placed(words, &source.inputs(&wrong)).input;
         assert_eq!(refused("the reply is not PaymentTaken: no sum at /total/amount"), "f.total");
+        assert_eq!(refused("the reply is not PaymentTaken: no sum at /total (reply_mismatch)"), "f.total");
         assert_eq!(refused("the reply is not PaymentTaken: no sum at /totals"), "");
         assert_eq!(refused("the reply is not PaymentTaken"), "");
     }

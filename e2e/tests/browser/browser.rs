@@ -1,18 +1,24 @@
 //! One headless browser with one person in front of it. Everything is waited for in the page as it is drawn: an act whose
 //! page is still on its way is tried again, up to a generous limit.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{cell::Cell, fs, path::PathBuf, time::Duration};
 
 use e2e::wait;
 use private_servers::ChromeDriver;
 use serde_json::{Value, json};
-use thirtyfour::{By, ChromiumLikeCapabilities as _, DesiredCapabilities, LoggingPrefsLogLevel, WebDriver};
+use thirtyfour::{
+    By, ChromiumLikeCapabilities as _, DesiredCapabilities, LoggingPrefsLogLevel, WebDriver, components::SelectElement,
+};
+use tokio::time::Instant;
 
 /// How long a page may take to show something: a slow machine draws while everything else runs on it.
 pub(crate) const SHOWN_WITHIN: Duration = Duration::from_secs(90);
 
+/// How long keys may take to lead somewhere before they are pressed again.
+const PRESSED_AGAIN_AFTER: Duration = Duration::from_secs(10);
+
 /// The switches of Chromium that a test needs: no sandbox, because root runs tests in containers, and no calls home.
-const SWITCHES: [&str; 10] = [
+const SWITCHES: [&str; 11] = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -23,6 +29,8 @@ const SWITCHES: [&str; 10] = [
     "--disable-component-update",
     "--disable-crash-reporter",
     "--no-first-run",
+    // A machine without a mouse would say that nothing can be pointed at.
+    "--blink-settings=primaryHoverType=2,availableHoverTypes=2,primaryPointerType=4,availablePointerTypes=4",
 ];
 
 /// How a page is looked at: its width in pixels, and whether the system is dark.
@@ -82,9 +90,11 @@ impl Browser {
         self.driver.quit().await.unwrap();
     }
 
-    /// Opens a page and waits until it has loaded.
+    /// Opens a page and waits until it is there, whole. The driver alone may come back while the page before is still shown.
     pub(crate) async fn open(&self, path: &str) {
+        self.ask("window.isLeft = true").await.unwrap();
         self.driver.goto(format!("{}{path}", self.door)).await.unwrap();
+        self.until("another page", "document.readyState === 'complete' && window.isLeft === undefined").await;
     }
 
     /// Changes how the page is looked at, as it stands.
@@ -139,6 +149,15 @@ impl Browser {
         self.until(&format!("`{words}` in {element}"), &says).await;
     }
 
+    /// Opens a page that does not bring itself up to date, again and again, until it shows something.
+    pub(crate) async fn open_until(&self, path: &str, what: &str, expression: &str) {
+        wait::until(what, SHOWN_WITHIN, || async {
+            self.open(path).await;
+            if self.ask(expression).await? == Value::Bool(true) { Ok(()) } else { Err(self.shown().await) }
+        })
+        .await;
+    }
+
     /// Whether there is such an element.
     pub(crate) async fn has(&self, element: &str) -> bool {
         self.ask(&format!("document.querySelector({}) !== null", quoted(element))).await.unwrap() == Value::Bool(true)
@@ -163,14 +182,71 @@ impl Browser {
         wait::until(&format!("text in {field}"), SHOWN_WITHIN, || async {
             let found = self.driver.find(By::Css(field)).await.map_err(|error| error.to_string())?;
             found.clear().await.map_err(|error| error.to_string())?;
+            if text.is_empty() {
+                return Ok(());
+            }
             found.send_keys(text).await.map_err(|error| error.to_string())
         })
         .await;
     }
 
+    /// Chooses an option of a list by its words.
+    pub(crate) async fn choose(&self, list: &str, option: &str) {
+        wait::until(&format!("`{option}` in {list}"), SHOWN_WITHIN, || async {
+            let found = self.driver.find(By::Css(list)).await.map_err(|error| error.to_string())?;
+            let list = SelectElement::new(&found).await.map_err(|error| error.to_string())?;
+            list.select_by_exact_text(option).await.map_err(|error| error.to_string())
+        })
+        .await;
+    }
+
+    /// Moves the pointer over an element.
+    pub(crate) async fn point_at(&self, element: &str) {
+        wait::until(&format!("the pointer over {element}"), SHOWN_WITHIN, || async {
+            let found = self.driver.find(By::Css(element)).await.map_err(|error| error.to_string())?;
+            found.scroll_into_view().await.map_err(|error| error.to_string())?;
+            let moved = self.driver.action_chain().move_to_element_center(&found).perform().await;
+            moved.map_err(|error| error.to_string())?;
+            let under = format!("document.querySelector({}).matches(':hover')", quoted(element));
+            if self.ask(&under).await? == Value::Bool(true) { Ok(()) } else { Err("it has moved away".to_owned()) }
+        })
+        .await;
+    }
+
+    /// Takes the reader to another zone of time, from the next page on.
+    pub(crate) async fn travel(&self, zone: &str) {
+        self.driver.cdp().send_raw("Emulation.setTimezoneOverride", json!({ "timezoneId": zone })).await.unwrap();
+    }
+
+    /// The text of an attribute of the first such element.
+    pub(crate) async fn attribute(&self, element: &str, name: &str) -> String {
+        let asked = format!("document.querySelector({}).getAttribute({})", quoted(element), quoted(name));
+        self.ask(&asked).await.unwrap().as_str().unwrap_or_default().to_owned()
+    }
+
     /// Presses keys, one after the other, wherever the focus is.
     pub(crate) async fn press(&self, keys: &str) {
         self.driver.action_chain().send_keys(keys).perform().await.unwrap();
+    }
+
+    /// Presses the keys that lead to a page. The second one counts within a second of the first, and a busy machine may be slower: then
+    /// they are pressed again.
+    pub(crate) async fn press_until_at(&self, keys: &str, path: &str) {
+        let there = format!("location.pathname + location.search === {}", quoted(path));
+        let pressed_at = Cell::new(None);
+        wait::until(&format!("the page {path} by the keys {keys}"), SHOWN_WITHIN, || async {
+            // A page that is on its way answers nothing.
+            if self.ask(&there).await == Ok(Value::Bool(true)) {
+                return Ok(());
+            }
+            if pressed_at.get().is_none_or(|at: Instant| at.elapsed() >= PRESSED_AGAIN_AFTER) {
+                self.press(keys).await;
+                pressed_at.set(Some(Instant::now()));
+            }
+            Err(self.shown().await)
+        })
+        .await;
+        self.until_at(path).await;
     }
 
     /// The complaints of the console since it was last asked: errors of scripts, breaches of the policy, failed loads.

@@ -39,7 +39,6 @@ pub(crate) async fn walks(operator: &Browser) {
         ("gd", "/ops/definitions"),
         ("go", "/ops"),
     ] {
-        operator.press(keys).await;
-        operator.until_at(path).await;
+        operator.press_until_at(keys, path).await;
     }
 }

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::{
-    agency::Sagas,
     browser::{Browser, DESK, Eyes},
+    sagas::Sagas,
 };
 
 /// Finds what keeps people from using a page. Its licence lies beside it.
@@ -26,11 +26,11 @@ const PHONE: Eyes = Eyes { width: 360, dark: false };
 pub(crate) fn pages(sagas: &Sagas) -> Vec<(&'static str, String)> {
     let plain = |name, path: &str| (name, format!("/ops{path}"));
     let of = |name, saga: &str, below: &str| (name, format!("/ops/sagas/{saga}{below}"));
-    let stuck = &sagas.stuck[2];
+    let stuck = &sagas.stuck.seen;
     vec![
         plain("overview", ""),
         plain("sagas", "/sagas"),
-        plain("sagas-none", "/sagas?q=name:order+status:compensating"),
+        plain("sagas-none", "/sagas?q=name:order+version:1"),
         plain("sagas-wrong", "/sagas?q=status:lost"),
         plain("sagas-attention", "/attention"),
         plain("errors", "/errors"),
@@ -54,11 +54,11 @@ pub(crate) fn pages(sagas: &Sagas) -> Vec<(&'static str, String)> {
         of("saga-compensated", &sagas.compensated, ""),
         of("saga-stuck", stuck, ""),
         of("saga-abandoned", &sagas.abandoned, ""),
-        of("saga-waiting", &sagas.waiting, ""),
+        of("saga-waiting", &sagas.waiting.seen, ""),
         of("saga-paused", &sagas.paused, ""),
         of("saga-journal", stuck, "?tab=journal"),
         of("saga-payloads", stuck, "?tab=payloads"),
-        of("saga-waits", &sagas.waiting, "?tab=waits"),
+        of("saga-waits", &sagas.waiting.seen, "?tab=waits"),
         of("saga-tree", &sagas.parent, "?tab=tree"),
         of("saga-audit", &sagas.abandoned, "?tab=audit"),
         of("saga-raw", &sagas.completed, "?tab=raw"),
@@ -67,9 +67,14 @@ pub(crate) fn pages(sagas: &Sagas) -> Vec<(&'static str, String)> {
         of("act-edit", stuck, "/acts/edit"),
         of("act-abandon", stuck, "/acts/abandon"),
         of("act-cancel-refused", &sagas.completed, "/acts/cancel"),
-        of("act-pause", &sagas.waiting, "/acts/pause"),
-        of("act-release", &sagas.quarantined, "/acts/release"),
-        of("act-signal", &sagas.waiting, "/acts/signal"),
+        of("act-pause", &sagas.waiting.seen, "/acts/pause"),
+        of("act-release", &sagas.quarantined.saga, "/acts/release"),
+        of("act-timer", &sagas.at_the_bank, "/acts/reschedule_timer"),
+        of("act-resolve", &sagas.undoing, "/acts/resolve"),
+        of("saga-undoing", &sagas.undoing, ""),
+        of("saga-quarantined", &sagas.quarantined.saga, ""),
+        of("act-abandon-quarantined", &sagas.quarantined.saga, "/acts/abandon"),
+        of("act-signal", &sagas.waiting.seen, "/acts/signal"),
     ]
 }
 

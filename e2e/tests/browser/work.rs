@@ -21,7 +21,10 @@ pub(crate) async fn from_the_login_to_an_act(operator: &Browser, stuck: &str) {
     operator.click(".rail a[href='/ops']").await;
     operator.until_says("#live-state", "live").await;
     operator.until_says("section", "Needs attention").await;
-    operator.click(&format!("[aria-labelledby=attention-title] a[href='/ops/sagas/{stuck}']")).await;
+    // With the pointer over the rows they stay where they are until they are clicked.
+    let row = format!("[aria-labelledby=attention-title] a[href='/ops/sagas/{stuck}']");
+    operator.point_at(&row).await;
+    operator.click(&row).await;
     operator.until_at(&format!("/ops/sagas/{stuck}")).await;
     operator.until_says(".sentence", "capture-payment").await;
 

@@ -1,0 +1,124 @@
+//! The pages beside the sagas: dead letters, domains, people, the list's views and columns, the audit log, the theme.
+
+use crate::browser::Browser;
+
+/// A dead letter is sent again once, and dies again as a new one.
+pub(crate) async fn a_dead_letter_is_sent_again(operator: &Browser) {
+    operator.open("/ops/dead-letters").await;
+    operator.until_says("tbody", "commands.order").await;
+    operator.until_says("tbody", "sojourn.riddle").await;
+    operator.click("tbody td:last-child summary").await;
+    operator.fill("tbody [name=reason]", "the worker knows it now").await;
+    operator.click("tbody form button").await;
+    operator.until_at("/ops/dead-letters").await;
+    let sent = "document.querySelector('tbody td:last-child > time') !== null";
+    operator.until("the time when it was sent again", sent).await;
+    operator
+        .open_until("/ops/dead-letters", "a new letter", "document.querySelectorAll('tbody tr').length === 2")
+        .await;
+}
+
+/// A domain is paused, the page says what that holds back, and its pause is ended.
+pub(crate) async fn a_domain_is_paused(operator: &Browser) {
+    operator.open("/ops/domains").await;
+    operator.fill("[name=scope]", "feed@").await;
+    operator.fill("form[action='/ops/domains'] [name=reason]", "their system is down").await;
+    operator.click("form[action='/ops/domains'] button").await;
+    operator.until_says("main", "Not done").await;
+    operator.open("/ops/domains").await;
+    operator.fill("[name=scope]", "feed").await;
+    operator.fill("form[action='/ops/domains'] [name=reason]", "their system is down").await;
+    operator.click("form[action='/ops/domains'] button").await;
+    operator.until_says(".top", "their system is down").await;
+    operator.until_says("tbody", "paused").await;
+    operator.fill("form[action$='/end'] [name=reason]", "it is up again").await;
+    operator.click("form[action$='/end'] button").await;
+    operator.until_says("main", "Nothing is paused.").await;
+}
+
+/// An admin makes a person, gives a role, ends the logins and lets in again.
+pub(crate) async fn a_person_is_made_and_managed(admin: &Browser) {
+    admin.open("/ops/people").await;
+    let new = "form[action='/ops/people']";
+    for (field, text) in [
+        ("name", "Grace"),
+        ("email", "grace@agency.example"),
+        ("password", "a long enough passphrase"),
+        ("reason", "she begins today"),
+    ] {
+        admin.fill(&format!("{new} [name={field}]"), text).await;
+    }
+    admin.choose(&format!("{new} [name=role]"), "viewer: looks").await;
+    admin.click(&format!("{new} button")).await;
+    let row =
+        "[...document.querySelectorAll('tbody tr')].find((row) => row.innerText.includes('grace@agency.example'))";
+    admin.until("the new person", &format!("{row}?.innerText.includes('viewer')")).await;
+    let forms = format!("{row}.querySelector('form').getAttribute('action').replace(/role$/, '')");
+    let forms = admin.ask(&forms).await.unwrap();
+    let form = |act: &str| format!("form[action='{}{act}']", forms.as_str().unwrap());
+
+    for (act, shown) in [("role", "operator"), ("disable", "ended"), ("enable", "let in")] {
+        admin.ask(&format!("{row}.querySelector('details').open = true")).await.unwrap();
+        if act == "role" {
+            admin.choose(&format!("{} [name=role]", form(act)), "operator: acts on sagas").await;
+        }
+        admin.fill(&format!("{} [name=reason]", form(act)), "as agreed").await;
+        admin.click(&format!("{} button", form(act))).await;
+        admin
+            .until(
+                shown,
+                &format!("{row}?.querySelector('details:not([open])') && {row}.innerText.includes('{shown}')"),
+            )
+            .await;
+    }
+}
+
+/// The list with other columns, kept as a view and forgotten again; the theme; the audit log of one act.
+pub(crate) async fn the_desk_is_arranged(operator: &Browser) {
+    operator.open("/ops/sagas?q=name:order").await;
+    operator.click(".tools details:first-of-type summary").await;
+    operator.click("[name=columns][value=client]").await;
+    operator.click(".tools details:first-of-type button").await;
+    operator.until_says("thead", "Client").await;
+    operator.click(".tools details:last-of-type summary").await;
+    operator.fill(".tools [name=name]", "Orders").await;
+    operator.click(".tools details:last-of-type button").await;
+    operator.until_says("[aria-label='Saved views'] [aria-current=page]", "Orders").await;
+    operator.click("[aria-label='Saved views'] button").await;
+    operator.until("no view", "document.querySelector(\"[aria-label='Saved views']\") === null").await;
+
+    operator.open("/ops").await;
+    operator.until_says("#live-state", "live").await;
+    for theme in ["light", "dark", "system"] {
+        operator.click(&format!("[name=theme][value={theme}]")).await;
+        operator.until(theme, &format!("document.documentElement.dataset.theme === '{theme}'")).await;
+    }
+    operator.click("[aria-label='Length of the charts'] a[href='/ops?window=24h']").await;
+    operator.until_at("/ops?window=24h").await;
+    operator.until_says("#live-state", "live").await;
+
+    operator.open("/ops/audit").await;
+    operator.fill("main [name=act]", "retry").await;
+    operator.click("main button:not([name])").await;
+    operator
+        .until(
+            "rows of that act",
+            "[...document.querySelectorAll('tbody tr')].every((row) => row.cells[2].innerText === 'retry')",
+        )
+        .await;
+    operator.click("main button[name=verify]").await;
+    operator.until_says("[role=status].notice", "rows are as they were written").await;
+    operator.open("/ops/errors").await;
+    operator.click("tbody a.above").await;
+    operator.until_says("h2", "Retry").await;
+}
+
+/// The way out.
+pub(crate) async fn the_day_ends(operator: &Browser) {
+    operator.open("/ops").await;
+    operator.click("details.person summary").await;
+    operator.click("form[action='/ops/logout'] button").await;
+    operator.until_says("main", "For operators.").await;
+    operator.open("/ops/sagas").await;
+    operator.until_says("main", "For operators.").await;
+}
