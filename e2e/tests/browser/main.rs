@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod account;
 mod acts;
 mod agency;
 mod browser;
@@ -56,6 +57,9 @@ async fn operators_see_and_repair_sagas_in_a_browser() {
     operator.close().await;
 
     places::a_person_is_made_and_managed(&admin).await;
+    let newcomer = Browser::start(&browsers, &agency.door).await;
+    account::a_person_looks_after_a_login(&admin, &newcomer).await;
+    newcomer.close().await;
     let viewer = person(VIEWER).await;
     rights::a_viewer_sees_no_person_and_no_form(&admin, &viewer, &sagas.completed).await;
     rights::a_session_ends_with_the_rights(&admin, &viewer).await;
@@ -85,6 +89,7 @@ async fn many_and_one(agency: &Agency, operator: &Browser, sagas: &Sagas) {
     changes::what_is_typed_stays(agency, operator, &sagas.waiting.followed).await;
     places::the_desk_is_arranged(operator).await;
     device::a_login_is_approved(agency, operator).await;
+    places::a_login_is_ended(operator).await;
 }
 
 /// Acts for which there must be two.

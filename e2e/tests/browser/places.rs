@@ -113,6 +113,26 @@ pub(crate) async fn the_desk_is_arranged(operator: &Browser) {
     operator.until_says("h2", "Retry").await;
 }
 
+/// The login of a program stands among the person's own, and is ended there.
+pub(crate) async fn a_login_is_ended(operator: &Browser) {
+    operator.open("/ops/logins").await;
+    operator.until_says("tbody tr:has(code)", "approved with a code").await;
+    operator.click("tbody tr:has(code) form button").await;
+    let ended =
+        "document.querySelector('tbody tr:not(:has(code))') !== null && document.querySelector('tbody code') === null";
+    operator.until("no program any more", ended).await;
+}
+
+/// The form of an act on a person, opened on the page of the people.
+pub(crate) async fn form_of(admin: &Browser, email: &str, act: &str) -> String {
+    let row = format!("[...document.querySelectorAll('tbody tr')].find((row) => row.innerText.includes('{email}'))");
+    let form = format!("{row}?.querySelector(\"form[action$='/{act}']\")");
+    admin.until(&format!("the form of {act}"), &format!("{form} != null")).await;
+    admin.ask(&format!("{row}.querySelector('details').open = true")).await.unwrap();
+    let action = admin.ask(&format!("{form}.getAttribute('action')")).await.unwrap();
+    format!("form[action='{}']", action.as_str().unwrap())
+}
+
 /// The way out.
 pub(crate) async fn the_day_ends(operator: &Browser) {
     operator.open("/ops").await;
