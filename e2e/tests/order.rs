@@ -113,8 +113,10 @@ async fn an_order_is_accepted_carried_out_or_undone_and_belongs_to_its_client() 
     let payment_id = PaymentId::from_uuid(payment).to_string();
     let admin = system.admin().await.unwrap();
     let me = admin.get("/ops/api/whoami").await.unwrap().body;
+    let user_code = waiting_login(&client).await;
     let ids = [
         ("{user_id}", me["user_id"].as_str().unwrap()),
+        ("{user_code}", &user_code),
         ("{order_id}", order_id),
         ("{operation_id}", operation_id),
         ("{payment_id}", &payment_id),
@@ -140,8 +142,8 @@ fn reads(flight: &Value, stay: &Value, operation_id: &str, ids: &[(&str, &str)])
         .filter(|(path, _)| !path.ends_with("..."))
         .filter_map(|(path, rest)| Some((path, caller_of(rest.split_once(" | ")?.0)?)))
         .map(|(path, caller)| {
-            let path = ids.iter().fold(path.to_owned(), |path, (name, id)| path.replace(name, id));
-            let query = match path.as_str() {
+            let query = match path {
+                "/ops/api/device" => "?user_code={user_code}".to_owned(),
                 "/v1/flights/offers" => {
                     format!("?from=LHR&to=MLE&date={}&cabin=business&passengers=1", in_days(20))
                 }
@@ -150,7 +152,7 @@ fn reads(flight: &Value, stay: &Value, operation_id: &str, ids: &[(&str, &str)])
                 }
                 _ => String::new(),
             };
-            (caller, path + &query)
+            (caller, ids.iter().fold(format!("{path}{query}"), |path, (name, id)| path.replace(name, id)))
         })
         .collect();
     assert!(calls.len() >= 7, "the README's table has changed its form: {calls:?}");
@@ -165,6 +167,13 @@ fn reads(flight: &Value, stay: &Value, operation_id: &str, ids: &[(&str, &str)])
         calls.push((domain, format!("/internal/{domain}/offer?offer_id={offer_id}")));
     }
     calls
+}
+
+/// The code under which a program waits for a login.
+async fn waiting_login(client: &Client) -> String {
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let asked = client.call_raw(Method::POST, "/v1/auth/device", &form, "client_id=sagactl").await.unwrap();
+    asked.body["user_code"].as_str().unwrap().to_owned()
 }
 
 /// S34: no read changes a row of any database, or locks one.
