@@ -45,7 +45,7 @@ pub(crate) async fn a_person_looks_after_a_login(admin: &Browser, person: &Brows
     admin.fill(&format!("{lost} [name=reason]"), "the phone is lost").await;
     admin.click(&format!("{lost} button")).await;
     admin.until("no second factor", &format!("document.querySelector(\"{lost}\") === null")).await;
-    // Whoever loads the answer of a form anew comes to the page of the account, or to the login.
+    // The answer of a form, loaded anew, leads to the page of the account, or to the login.
     for address in ["password", "second-factor", "second-factor/confirm", "second-factor/remove"] {
         person.open(&format!("/ops/account/{address}")).await;
     }
