@@ -251,6 +251,10 @@ mod tests {
         // The newest of each version, and those that ended at one time, are put in order among themselves.
         let cases = [
             (Filter { name: text.clone(), ..Filter::default() }, "name_version_id_idx"),
+            (
+                Filter { name: text.clone(), statuses: vec![SagaStatus::Completed], ..Filter::default() },
+                "name_version_id_idx",
+            ),
             (Filter { name: text, order: Order::Oldest, ..Filter::default() }, "name_version_id_idx"),
             (Filter { order: Order::Ended, ..Filter::default() }, "Presorted Key: saga.finished_at"),
         ];
