@@ -15,13 +15,13 @@ use contract::{
     page::page_size,
     saga::Action,
 };
-use journal::{ApprovalAsked, ApprovalFilter};
+use journal::{ApprovalAsked, ApprovalFilter, JournalError};
 use kit::http::{ApiError, Json, Query, page_token};
 use machine::Operator;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-use super::{Api, problems, reads};
+use super::{Api, problems};
 use crate::{four_eyes, names};
 
 #[derive(Debug, Deserialize)]
@@ -65,7 +65,17 @@ pub(super) async fn ask_for_act(
     if !shared.settings.four_eyes || !graver {
         return Ok(None);
     }
-    let stored = reads::stored(shared, saga_id).await?;
+    let stored = match shared.journal.get(saga_id).await {
+        Ok(found) => found.ok_or_else(|| problems::no_saga(saga_id))?,
+        // One that cannot be read may be past its point of no return. No record of it was seen.
+        Err(JournalError::BrokenRow { .. } | JournalError::Damaged { .. } | JournalError::NewerReader { .. })
+            if matches!(action, Action::Abandon {}) =>
+        {
+            let request = ApprovedRequest::Act { saga_id, action: action.clone(), head: 0 };
+            return ask(api, request, ApprovalGround::PivotPassed, operator).await.map(Some);
+        }
+        Err(error) => return Err(problems::journal(&error)),
+    };
     let seen = stored.records.last().map_or(0, |record| record.seq);
     if if_head.is_some_and(|head| head != seen) || stored.row.status.is_final() {
         // The lane refuses it with its own words.

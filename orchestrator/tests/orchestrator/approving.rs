@@ -1,17 +1,21 @@
 //! Four eyes: what cannot be taken back is carried out when a second operator approves it, as it was asked for, or not at all.
 
+use std::sync::Arc;
+
 use contract::{SagaId, saga::SagaStatus};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::{
     client::Client,
+    flaky::FlakyJournal,
     rig::{Parts, Rig, Running, on_both_journals, until},
 };
 
 on_both_journals!(
     a_dangerous_act_waits_for_a_second_operator_and_runs_as_it_was_asked_for,
     what_one_operator_may_do_alone_waits_for_nobody,
+    a_saga_that_cannot_be_read_is_given_up_by_two,
 );
 
 /// The second operator.
@@ -118,6 +122,31 @@ async fn what_one_operator_may_do_alone_waits_for_nobody(rig: &Rig) {
     client.reaches(poisoned, SagaStatus::Completed).await;
     let (_, waiting) = client.get("/api/approvals?waiting=true").await;
     assert_eq!(waiting["items"], json!([]), "{waiting}");
+}
+
+async fn a_saga_that_cannot_be_read_is_given_up_by_two(rig: &Rig) {
+    let mut first = rig.orchestrator().await;
+    first.owns_all().await;
+    let worker = rig.worker().await;
+    let saga = first.client.start("trip", "silent create-order").await;
+    until("it waits", async || (worker.received(saga, "create-order") > 0).then_some(())).await;
+    let journal = FlakyJournal::new(rig.journal().await);
+    *journal.breakage.row_broken.lock().unwrap() = Some(saga);
+    let parts = Parts { four_eyes: true, journal: Arc::clone(&journal) as _, ..rig.parts().await };
+    first.stop.cancel();
+    first.orchestrator.join().await;
+
+    let mut second = Running::start(parts).await;
+    second.owns_all().await;
+    let client = &second.client;
+    let quarantine = async || client.get("/api/quarantine").await.1["items"].clone();
+    until("it is left alone", async || (quarantine().await[0]["saga_id"] == json!(saga)).then_some(())).await;
+    let (status, asked) = client.act(saga, json!({ "action": "abandon" })).await;
+    assert_eq!((status, &asked["ground"]), (StatusCode::ACCEPTED, &json!("pivot_passed")), "{asked}");
+    let id = asked["id"].as_str().unwrap();
+    let (status, approved) = decide(client, OTHER, id, "approve").await;
+    assert_eq!((status, &approved["outcome"]), (StatusCode::OK, &json!("done")), "{approved}");
+    assert_eq!(quarantine().await, json!([]), "it has ended, though it still cannot be read");
 }
 
 fn outcome(row: &Value) -> String {
