@@ -132,6 +132,7 @@ async fn a_saga_that_cannot_be_read_is_given_up_by_two(rig: &Rig) {
     until("it waits", async || (worker.received(saga, "create-order") > 0).then_some(())).await;
     let journal = FlakyJournal::new(rig.journal().await);
     *journal.breakage.row_broken.lock().unwrap() = Some(saga);
+    *journal.breakage.unreadable.lock().unwrap() = Some(saga);
     let parts = Parts { four_eyes: true, journal: Arc::clone(&journal) as _, ..rig.parts().await };
     first.stop.cancel();
     first.orchestrator.join().await;

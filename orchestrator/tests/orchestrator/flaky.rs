@@ -103,8 +103,10 @@ pub(crate) struct Breakage {
     pub(crate) loaded: AtomicUsize,
     /// This saga is missing wherever open sagas are read.
     pub(crate) missed: Mutex<Option<SagaId>>,
-    /// This saga cannot be read.
+    /// This saga cannot be read by its lane.
     pub(crate) row_broken: Mutex<Option<SagaId>>,
+    /// This saga cannot be read by those who look at it.
+    pub(crate) unreadable: Mutex<Option<SagaId>>,
     /// A saga whose row seems to be on a page that cannot be written.
     pub(crate) unwritable: Mutex<Option<SagaId>>,
     /// A saga that seems to have a record of a later program.
@@ -126,6 +128,15 @@ impl FlakyJournal {
 struct FlakyLane {
     inner: Box<dyn LaneJournal>,
     breakage: Arc<Breakage>,
+}
+
+fn row_broken(id: SagaId) -> JournalError {
+    JournalError::BrokenRow {
+        table: "saga_journal",
+        column: "entries",
+        row: id.to_string(),
+        detail: "by the test".to_owned(),
+    }
 }
 
 fn broken() -> JournalError {
@@ -165,6 +176,9 @@ impl Journal for FlakyJournal {
     async fn read(&self, door: Door, id: SagaId, after: u64) -> Result<Option<Stored>, JournalError> {
         self.breakage.calls.fetch_add(1, Ordering::SeqCst);
         self.breakage.reads.fetch_add(1, Ordering::SeqCst);
+        if *self.breakage.unreadable.lock().unwrap() == Some(id) {
+            return Err(row_broken(id));
+        }
         self.inner.read(door, id, after).await
     }
 
@@ -445,12 +459,7 @@ impl LaneJournal for FlakyLane {
         let loaded = self.inner.load(ids).await?;
         self.breakage.loaded.fetch_add(loaded.len(), Ordering::SeqCst);
         let read = |one: Result<Stored, JournalError>| match one {
-            Ok(stored) if Some(stored.row.id) == broken => Err(JournalError::BrokenRow {
-                table: "saga_journal",
-                column: "entries",
-                row: stored.row.id.to_string(),
-                detail: "by the test".to_owned(),
-            }),
+            Ok(stored) if Some(stored.row.id) == broken => Err(row_broken(stored.row.id)),
             Ok(stored) if Some(stored.row.id) == later => {
                 Err(JournalError::NewerReader { saga_id: stored.row.id, needed: 999 })
             }

@@ -67,20 +67,26 @@ async fn workers_are_told_with_their_versions_and_those_of_before_as_unknown(rig
 
     // A program of before, which consumes and does not hear the question.
     let _before = rig.worker().await;
-    let told = processes(&first.client).await;
-    assert_eq!((told.workers.len(), unknown(&told, Route::Payment), unknown(&told, Route::Flights)), (0, 1, 0));
+    until("it is told as unknown", async || {
+        let told = processes(&first.client).await;
+        let unknown = (unknown(&told, Route::Payment), unknown(&told, Route::Flights));
+        (told.workers.is_empty() && unknown == (1, 0)).then_some(())
+    })
+    .await;
 
     let old = Process::start(rig.broker().await, "0.1.0", Route::Flights).await;
     let new = Process::start(rig.broker().await, "0.2.0", Route::Flights).await;
+    let mut expected = [(old.instance, "0.1.0".to_owned()), (new.instance, "0.2.0".to_owned())];
+    expected.sort_unstable();
     for orchestrator in [&first, &second] {
-        let told = processes(&orchestrator.client).await;
-        let versions: Vec<_> = told.workers.iter().map(|worker| (worker.instance, worker.version.as_str())).collect();
-        let mut expected = [(old.instance, "0.1.0"), (new.instance, "0.2.0")];
-        expected.sort_unstable();
-        let mut sorted = versions.clone();
-        sorted.sort_unstable();
-        assert_eq!(sorted, expected, "{told:?}");
-        assert_eq!((unknown(&told, Route::Flights), unknown(&told, Route::Payment)), (0, 1), "{told:?}");
+        until("both answer with their versions", async || {
+            let told = processes(&orchestrator.client).await;
+            let unknown = (unknown(&told, Route::Flights), unknown(&told, Route::Payment));
+            let mut versions: Vec<_> = told.workers.into_iter().map(|it| (it.instance, it.version)).collect();
+            versions.sort_unstable();
+            (versions == expected && unknown == (0, 1)).then_some(())
+        })
+        .await;
     }
 
     drop(old);
