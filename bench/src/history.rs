@@ -69,7 +69,7 @@ pub(crate) async fn run(history: History, queues: QueueKind) -> Result<()> {
     Ok(())
 }
 
-/// Writes `sagas` finished sagas over the last `weeks`, of 10,000 clients, one in ten declined, each with as many records as the benchmark's own sagas leave
+/// Writes `sagas` finished sagas over the last `weeks`, of 10,000 clients and 365 days, one in ten declined, each with as many records as the benchmark's own sagas leave
 /// (shorter ones: the size of a record that is not read costs nothing), and lets PostgreSQL tidy up as it would have
 /// over time.
 pub(crate) async fn fill(database_url: &str, sagas: i64, weeks: u16) -> Result<()> {
@@ -84,7 +84,7 @@ pub(crate) async fn fill(database_url: &str, sagas: i64, weeks: u16) -> Result<(
         .await?;
     let mut journal = PgConnection::connect(database_url).await?;
     // Nothing of this is left to do while the load runs: no vacuum, no page to be written that was not touched since.
-    journal.execute("VACUUM (ANALYZE) saga, saga_journal, saga_start").await?;
+    journal.execute("VACUUM (ANALYZE) saga, saga_attribute, saga_journal, saga_start").await?;
     journal.execute("CHECKPOINT").await?;
     Ok(journal.close().await?)
 }
@@ -102,13 +102,17 @@ async fn write(database_url: &str, first: i64, count: i64, begin: DateTime<Utc>,
              FROM (SELECT n, $3::timestamptz + interval '1 millisecond' * ($4 * ($1 + n)) AS at
                    FROM generate_series(0, $2 - 1) n) times
          ), rows AS (
-             INSERT INTO saga (id, name, version, fingerprint, shard, status, business_key, owner, error, created_at,
-                               updated_at, finished_at, failed_at)
+             INSERT INTO saga (id, name, version, fingerprint, shard, status, business_key, owner, attributes, error,
+                               created_at, updated_at, finished_at, failed_at)
              SELECT id, 'bench', 1, 'history', 0, CASE n % 10 WHEN 0 THEN 'compensated' ELSE 'completed' END,
                     'ord_' || $1 + n, 'usr_' || n % 10000,
+                    jsonb_build_object('payment_id', 'pay_' || $1 + n, 'day', 'day_' || ($1 + n) / 10 % 365),
                     CASE n % 10 WHEN 0 THEN 'authorize-payment/card_declined' END, at, at, at,
                     CASE n % 10 WHEN 0 THEN at END
-             FROM made
+             FROM made RETURNING id, attributes
+         ), found_by AS (
+             INSERT INTO saga_attribute (name, value, saga_id)
+             SELECT key, value, id FROM rows CROSS JOIN LATERAL jsonb_each_text(attributes)
          ), starts AS (
              INSERT INTO saga_start (name, key, saga_id, business_key, fingerprint, created_at)
              SELECT 'bench', id::text, id, id::text, id::text, at FROM made

@@ -37,7 +37,7 @@ const LOOKS: usize = 200;
 const PAGES_IN_A_ROW: usize = 50;
 
 /// The lists, each with its name.
-const LISTS: [(&str, &str); 15] = [
+const LISTS: [(&str, &str); 19] = [
     ("newest first", ""),
     ("oldest first", "sort=oldest"),
     ("needs attention", "status=needs_attention"),
@@ -53,6 +53,10 @@ const LISTS: [(&str, &str); 15] = [
     ("an error", "error=authorize-payment/card_declined"),
     ("a failed step", "step=authorize-payment"),
     ("a business key", "q=ord_70"),
+    ("an attribute of one", "attributes=payment_id:pay_70"),
+    ("an attribute of many", "attributes=day:day_70"),
+    ("its failures", "attributes=day:day_70&status=compensated"),
+    ("what waits among them", "attributes=day:day_70&status=needs_attention"),
 ];
 
 /// Fills a journal, looks at its pages, and prints.

@@ -49,6 +49,7 @@ fn head(view: &View) -> String {
     ];
     lines.extend(view.pause.as_ref().map(|of| ("Paused", pause(of))));
     lines.extend(saga.owner.as_deref().map(|owner| ("Owner", printable(owner))));
+    lines.extend(saga.attributes.iter().map(|(name, value)| ("Attribute", printable(&format!("{name}:{value}")))));
     lines.push(("Started", time(saga.created_at)));
     lines.push(("Changed", time(saga.updated_at)));
     lines.extend(saga.finished_at.map(|at| ("Finished", time(at))));

@@ -22,7 +22,6 @@ pub(crate) mod processes;
 pub(crate) mod reset;
 pub(crate) mod reveal;
 pub(crate) mod saga;
-mod saga_addresses;
 pub(crate) mod saga_count;
 mod saga_table;
 pub(crate) mod sagas;

@@ -3,6 +3,7 @@
 pub(crate) mod acted;
 pub(crate) mod acts;
 pub(crate) mod approvals;
+pub(crate) mod attributes;
 pub(crate) mod changes;
 pub(crate) mod charts;
 pub(crate) mod columns;
@@ -19,6 +20,7 @@ pub(crate) mod plan;
 pub(crate) mod prose;
 pub(crate) mod qr_code;
 pub(crate) mod rows;
+pub(crate) mod saga_addresses;
 pub(crate) mod timeline;
 pub(crate) mod times;
 pub(crate) mod views;

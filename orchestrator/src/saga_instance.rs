@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use contract::{Document, SagaId, StepName, Traceparent, saga::Action, step::Op};
+use contract::{Attributes, Document, SagaId, StepName, Traceparent, saga::Action, step::Op};
 use journal::{JournalError, SagaRow, Sleep, Stored};
 use machine::{
     Catalog, ChildCall, ChildEnd, CommandToSend, Decision, Definition, Entry, Input, Parent, StartError, State,
@@ -47,11 +47,13 @@ pub(crate) struct SagaInstance {
 pub(crate) struct Names {
     pub(crate) business_key: String,
     pub(crate) owner: Option<String>,
+    /// Its own: a child has none of its parent's.
+    pub(crate) attributes: Attributes,
 }
 
 impl From<&SagaRow> for Names {
     fn from(row: &SagaRow) -> Self {
-        Self { business_key: row.business_key.clone(), owner: row.owner.clone() }
+        Self { business_key: row.business_key.clone(), owner: row.owner.clone(), attributes: row.attributes.clone() }
     }
 }
 
@@ -168,8 +170,12 @@ impl SagaInstance {
         (traceparent, names): (Option<Traceparent>, Names),
         now: DateTime<Utc>,
     ) -> Result<Result<Begun, StartError>, Parked> {
-        let started = guarded(|| machine::start(definition, saga_id, parent, input, now))?;
-        let begun = started.map(|Decision { entries, state, commands, children, verdict: _ }| {
+        let started = guarded(|| {
+            let attributes = machine::attributes(definition, &input)?;
+            machine::start(definition, saga_id, parent, input, now).map(|decision| (decision, attributes))
+        })?;
+        let begun = started.map(|(Decision { entries, state, commands, children, verdict: _ }, attributes)| {
+            let names = Names { attributes, ..names };
             let paused = state.pause.is_some();
             let instance = Self {
                 state,

@@ -129,6 +129,7 @@ mod tests {
             status: if ended.is_some() { SagaStatus::Completed } else { SagaStatus::Running },
             business_key: "ord_1".to_owned(),
             owner: None,
+            attributes: contract::Attributes::default(),
             traceparent: None,
             parent: None,
             parent_step: None,

@@ -20,6 +20,7 @@ pub(crate) fn summary(row: &SagaRow, holds_until: Option<DateTime<Utc>>) -> Saga
         status: row.status,
         business_key: row.business_key.clone(),
         owner: row.owner.clone(),
+        attributes: row.attributes.clone(),
         parent: row.parent,
         parent_step: row.parent_step.clone(),
         error: row.error.clone(),

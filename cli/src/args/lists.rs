@@ -37,6 +37,9 @@ pub(crate) struct Filters {
     /// Only this owner, such as a user's id
     #[arg(long)]
     pub(crate) owner: Option<String>,
+    /// Only this search attribute, as NAME:VALUE; may be repeated, all of them must hold
+    #[arg(long, value_name = "NAME:VALUE")]
+    pub(crate) attribute: Vec<String>,
     /// Only sagas that failed this way, as the ERROR column shows it
     #[arg(long)]
     pub(crate) error: Option<String>,

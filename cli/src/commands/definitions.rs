@@ -28,9 +28,10 @@ fn text(items: &[Told<Definition>]) -> String {
         let deadline = definition.deadline_seconds.map_or("none".to_owned(), |seconds| format!("{seconds} s"));
         let findings = definition.findings.len().to_string();
         let fingerprint = printable(&definition.fingerprint);
-        vec![title(definition), definition.steps.len().to_string(), deadline, findings, fingerprint]
+        let attributes = printable(&definition.attributes.join(", "));
+        vec![title(definition), definition.steps.len().to_string(), deadline, attributes, findings, fingerprint]
     });
-    let mut text = output::table(&["DEFINITION", "STEPS", "DEADLINE", "FINDINGS", "FINGERPRINT"], rows);
+    let mut text = output::table(&["DEFINITION", "STEPS", "DEADLINE", "ATTRIBUTES", "FINDINGS", "FINGERPRINT"], rows);
     text.push('\n');
     for definition in items {
         for finding in &definition.findings {

@@ -71,12 +71,13 @@ pub(crate) fn filter(flags: &Filters, now: DateTime<Utc>) -> Result<SagaFilter, 
             ))
         })
     };
-    let Filters { status, name, business_key, owner, error, paused, since, until, holds_before } = flags;
+    let Filters { status, name, business_key, owner, attribute, error, paused, since, until, holds_before } = flags;
     Ok(SagaFilter {
         status: status.clone(),
         name: name.clone(),
         business_key: business_key.clone(),
         owner: owner.clone(),
+        attributes: attribute.join(",").parse().map_err(|error| Failure::usage(format!("--attribute: {error}")))?,
         error: error.clone(),
         paused: *paused,
         created_after: time("--since", since)?,

@@ -30,6 +30,7 @@ pub(crate) struct Definition {
     pub(crate) version: u32,
     pub(crate) fingerprint: String,
     pub(crate) deadline_seconds: Option<u64>,
+    pub(crate) attributes: Vec<String>,
     pub(crate) steps: Vec<serde::de::IgnoredAny>,
     pub(crate) findings: Vec<Finding>,
 }

@@ -1,5 +1,7 @@
 //! Sagas, one by one and record by record.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use contract::saga::FieldChange;
 use serde::Deserialize;
@@ -17,6 +19,7 @@ pub(crate) struct Summary {
     pub(crate) status: String,
     pub(crate) business_key: String,
     pub(crate) owner: Option<String>,
+    pub(crate) attributes: BTreeMap<String, String>,
     pub(crate) parent_step: Option<String>,
     pub(crate) error: Option<String>,
     pub(crate) created_at: DateTime<Utc>,

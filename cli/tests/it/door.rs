@@ -178,6 +178,7 @@ pub(crate) fn view(number: u128, status: SagaStatus) -> SagaView {
             status,
             business_key: format!("ord_{number:032x}"),
             owner: Some(format!("usr_{number:032x}")),
+            attributes: "departs_on:2026-12-24".parse().unwrap(),
             parent: None,
             parent_step: None,
             error: Some("authorize-payment/card_declined".into()),
@@ -511,6 +512,7 @@ async fn definitions(State(door): State<Door>, headers: HeaderMap) -> Result<Jso
     let message = "it waits for `approval` without end".to_owned();
     let finding = DefinitionFinding { rule: "wait_endless".to_owned(), step: "approval".parse().unwrap(), message };
     let definition = |name: &str, version, findings: &[DefinitionFinding]| DefinitionView {
+        attributes: vec!["departs_on".to_owned()],
         name: name.to_owned(),
         version,
         fingerprint: format!("{version:064x}"),

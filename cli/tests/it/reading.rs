@@ -61,6 +61,10 @@ async fn filters_are_sent_as_the_orchestrator_names_them() {
         "ord_1",
         "--owner",
         "usr_1",
+        "--attribute",
+        "departs_on:2026-12-24",
+        "--attribute",
+        "payment_id:pay_1",
         "--error",
         "a:b",
         "--since",
@@ -72,7 +76,7 @@ async fn filters_are_sent_as_the_orchestrator_names_them() {
     assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (0, "", "no sagas\n"));
     assert_eq!(
         door.seen()[0].0,
-        "GET /sagas?business_key=ord_1&created_after=2026-12-01T00:00:00Z&created_before=2026-12-01T23:00:00Z&error=a:b\
+        "GET /sagas?attributes=departs_on:2026-12-24,payment_id:pay_1&business_key=ord_1&created_after=2026-12-01T00:00:00Z&created_before=2026-12-01T23:00:00Z&error=a:b\
          &name=order&owner=usr_1&page_size=200&status=running,needs_attention"
     );
 }

@@ -28,7 +28,6 @@ use serde::Deserialize;
 
 use super::{
     looking::{self, Eye},
-    saga_addresses,
     saga_table::{Newer, Row, Table},
 };
 use crate::{
@@ -38,7 +37,7 @@ use crate::{
     failure::Failure,
     looks::Looker,
     session::Session,
-    view::{columns::Columns, names},
+    view::{columns::Columns, names, saga_addresses},
     visitor::Visitor,
 };
 

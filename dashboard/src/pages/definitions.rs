@@ -4,12 +4,12 @@ use askama::Template;
 use axum::{extract::State, response::Response};
 use contract::orchestrator_api::{DefinitionView, Definitions};
 
-use super::{page, saga_addresses};
+use super::page;
 use crate::{
     app::App,
     failure::Failure,
     frame::Frame,
-    view::{graph, names, times},
+    view::{graph, names, saga_addresses, times},
     visitor::Visitor,
 };
 
@@ -20,6 +20,7 @@ struct Definition {
     fingerprint: String,
     deadline: Option<String>,
     steps: usize,
+    attributes: Vec<String>,
     drawing: String,
     findings: Vec<(String, String, String)>,
     sagas: String,
@@ -48,6 +49,7 @@ fn definition(view: &DefinitionView) -> Result<Definition, askama::Error> {
         fingerprint: view.fingerprint.chars().take(12).collect(),
         deadline: deadline.and_then(chrono::TimeDelta::try_seconds).map(times::span),
         steps: view.steps.len(),
+        attributes: view.attributes.clone(),
         drawing: graph::draw(&nodes)?,
         findings: findings.map(|one| (one.rule.clone(), one.step.to_string(), one.message.clone())).collect(),
         sagas: saga_addresses::address(&format!("name:{}", view.name)),

@@ -4,10 +4,10 @@ use askama::Template;
 use chrono::{DateTime, Utc};
 use contract::orchestrator_api::{SagaOrder, SagaQuery, SagaSummary};
 
-use super::saga_addresses::address_with;
 use crate::view::{
     columns::{Column, Columns},
     rows::{self, SagaRow},
+    saga_addresses::address_with,
 };
 
 /// A column's head: its word, and where the list can be ordered by it, the address that does so.
@@ -69,7 +69,7 @@ fn head(column: Column, query: &SagaQuery, columns: &Columns) -> Head {
         (Column::Ended, _) => (None, Some("ended")),
         (Column::Holds, SagaOrder::HoldsUntil) => (Some("ascending"), Some("newest")),
         (Column::Holds, _) => (None, Some("holds")),
-        (Column::Key | Column::Error | Column::Client | Column::Changed, _) => (None, None),
+        (Column::Key | Column::Error | Column::Client | Column::Attributes | Column::Changed, _) => (None, None),
     };
     let by = |word: &str| {
         let others = query.terms.iter().map(String::as_str).filter(|term| !term.starts_with("sort:"));

@@ -15,7 +15,6 @@ use serde::Deserialize;
 
 use super::{
     attention, new_job, page, paged,
-    saga_addresses::{LIST, address_with},
     saga_table::{Row, Table},
 };
 use crate::{
@@ -25,6 +24,7 @@ use crate::{
     frame::Frame,
     view::{
         columns::Columns,
+        saga_addresses::{LIST, address_with},
         views::{self, View},
     },
     visitor::Visitor,

@@ -8,12 +8,14 @@ use axum::{
 };
 use serde::Deserialize;
 
-use super::saga_addresses::LIST;
 use crate::{
     app::App,
     cookies,
     failure::Failure,
-    view::views::{self, View},
+    view::{
+        saga_addresses::LIST,
+        views::{self, View},
+    },
     visitor::Visitor,
 };
 

@@ -6,6 +6,7 @@ pub(crate) enum Column {
     Key,
     Error,
     Client,
+    Attributes,
     Started,
     Changed,
     Ended,
@@ -13,8 +14,16 @@ pub(crate) enum Column {
 }
 
 impl Column {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Key, Self::Error, Self::Client, Self::Started, Self::Changed, Self::Ended, Self::Holds];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Key,
+        Self::Error,
+        Self::Client,
+        Self::Attributes,
+        Self::Started,
+        Self::Changed,
+        Self::Ended,
+        Self::Holds,
+    ];
 
     /// Those of a list that asks for none.
     const USUAL: [Self; 5] = [Self::Key, Self::Error, Self::Started, Self::Changed, Self::Holds];
@@ -25,6 +34,7 @@ impl Column {
             Self::Key => "key",
             Self::Error => "error",
             Self::Client => "client",
+            Self::Attributes => "attributes",
             Self::Started => "started",
             Self::Changed => "changed",
             Self::Ended => "ended",
@@ -38,6 +48,7 @@ impl Column {
             Self::Key => "Business key",
             Self::Error => "Error",
             Self::Client => "Client",
+            Self::Attributes => "Attributes",
             Self::Started => "Started",
             Self::Changed => "Changed",
             Self::Ended => "Ended",

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use contract::orchestrator_api::SagaSummary;
 
 use super::{
+    attributes::{self, Attribute},
     marks::{self, Mark},
     names::{self, Id},
     times::{self, Moment},
@@ -19,6 +20,7 @@ pub(crate) struct SagaRow {
     pub(crate) version: u32,
     pub(crate) key: Id,
     pub(crate) client: Option<Id>,
+    pub(crate) attributes: Vec<Attribute>,
     pub(crate) error: Option<String>,
     pub(crate) started: Moment,
     pub(crate) changed: Moment,
@@ -35,6 +37,7 @@ pub(crate) fn saga(saga: &SagaSummary, now: DateTime<Utc>) -> SagaRow {
         version: saga.version,
         key: names::id(&saga.business_key),
         client: saga.owner.as_ref().map(names::id),
+        attributes: attributes::all(&saga.attributes),
         error: saga.error.clone(),
         started: times::moment(saga.created_at, now),
         changed: times::moment(saga.updated_at, now),

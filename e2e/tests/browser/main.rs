@@ -88,6 +88,7 @@ async fn many_and_one(agency: &Agency, operator: &Browser, sagas: &Sagas) {
     acts::a_saga_is_released(agency, operator, &sagas.mended).await;
     changes::what_is_typed_stays(agency, operator, &sagas.waiting.followed).await;
     places::the_desk_is_arranged(operator).await;
+    places::a_saga_is_found_by_an_attribute(operator, &sagas.completed).await;
     device::a_login_is_approved(agency, operator).await;
     places::a_login_is_ended(operator).await;
 }

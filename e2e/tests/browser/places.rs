@@ -113,6 +113,19 @@ pub(crate) async fn the_desk_is_arranged(operator: &Browser) {
     operator.until_says("h2", "Retry").await;
 }
 
+/// The payment of a saga leads to the sagas that share it, and their attributes stand in a column.
+pub(crate) async fn a_saga_is_found_by_an_attribute(operator: &Browser, saga: &str) {
+    operator.open(&format!("/ops/sagas/{saga}")).await;
+    operator.click(".facts .attribute[href*='payment_id']").await;
+    operator.until_says(".terms", "attr.payment_id:").await;
+    let alone = format!("[...document.querySelectorAll('tbody tr')].map((row) => row.id).join() === '{saga}'");
+    operator.until("the one saga of the payment", &alone).await;
+    operator.click(".tools details:first-of-type summary").await;
+    operator.click("[name=columns][value=attributes]").await;
+    operator.click(".tools details:first-of-type button").await;
+    operator.until_says("tbody .attributes", "departs on").await;
+}
+
 /// The login of a program stands among the person's own, and is ended there.
 pub(crate) async fn a_login_is_ended(operator: &Browser) {
     operator.open("/ops/logins").await;

@@ -31,6 +31,7 @@ pub(crate) fn pages(sagas: &Sagas) -> Vec<(&'static str, String)> {
         plain("overview", ""),
         plain("sagas", "/sagas"),
         plain("sagas-none", "/sagas?q=name:order+version:1"),
+        plain("sagas-attributes", "/sagas?q=name:order&columns=key,attributes,started"),
         plain("sagas-wrong", "/sagas?q=status:lost"),
         plain("sagas-attention", "/attention"),
         plain("errors", "/errors"),

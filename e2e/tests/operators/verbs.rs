@@ -91,6 +91,10 @@ fn word(word: &str) -> String {
     let bare = word.trim_end_matches([',', '.', ';', ':', ')']);
     let rest = &word[bare.len()..];
     let hex = |text: &str| text.len() >= 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let day = |text: &str| text.parse::<chrono::NaiveDate>().is_ok();
+    if let Some((name, _)) = bare.split_once(':').filter(|(_, value)| day(value)) {
+        return format!("{name}:DAY{rest}");
+    }
     let calm = match bare.rsplit_once('_') {
         Some((prefix, id)) if hex(id) => format!("{prefix}_ID"),
         _ if hex(bare) => "HASH".to_owned(),

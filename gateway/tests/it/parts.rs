@@ -436,6 +436,7 @@ fn saga_of(id: SagaId, start: &StartSaga) -> SagaView {
         status: SagaStatus::Running,
         business_key: start.business_key.clone(),
         owner: start.owner.clone(),
+        attributes: contract::Attributes::default(),
         parent: None,
         parent_step: None,
         error: None,

@@ -1,9 +1,10 @@
 //! The conditions and the orders of a listing: what is listed is also counted, and chosen for jobs.
 
 use chrono::{DateTime, Utc};
-use contract::{SagaId, StepName, saga::SagaStatus};
+use contract::{Attributes, SagaId, StepName, saga::SagaStatus};
 
-/// The conditions of a listing. Every field is an indexed column, but for holds: those are looked up for each open saga.
+/// The conditions of a listing. Every field is an indexed column, but for attributes, which have an index of their own, and holds,
+/// which are looked up for each open saga.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Filter {
     /// Any of these; all when empty.
@@ -26,6 +27,8 @@ pub struct Filter {
     pub parent: Option<SagaId>,
     /// Any of these; all when empty.
     pub ids: Vec<SagaId>,
+    /// All of these search attributes.
+    pub attributes: Attributes,
     /// Started at or after.
     pub created_after: Option<DateTime<Utc>>,
     /// Started before that time.

@@ -16,8 +16,9 @@ pub(crate) fn chosen(filter: &SagaFilter) -> Option<Filter> {
     let wanted =
         |status: &SagaStatus| !status.is_final() && (filter.status.is_empty() || filter.status.contains(status));
     let statuses: Vec<_> = SagaStatus::ALL.into_iter().filter(wanted).collect();
-    let SagaFilter { status: _, name, version, business_key, owner, error, step, paused, parent, ids, .. } =
-        filter.clone();
+    let SagaFilter {
+        status: _, name, version, business_key, owner, error, step, paused, parent, ids, attributes, ..
+    } = filter.clone();
     let SagaFilter { created_after, created_before, holds_before, .. } = *filter;
     (!statuses.is_empty()).then_some(Filter {
         statuses,
@@ -30,6 +31,7 @@ pub(crate) fn chosen(filter: &SagaFilter) -> Option<Filter> {
         paused,
         parent,
         ids,
+        attributes,
         created_after,
         created_before,
         holds_before,

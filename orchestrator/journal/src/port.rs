@@ -12,7 +12,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use contract::{
-    SagaId, StepName, Traceparent,
+    Attributes, SagaId, StepName, Traceparent,
     orchestrator_api::{AuditFact, AuditHead, AuditRecord, DeadLetterView, Pause, StartKey},
     saga::SagaStatus,
 };
@@ -57,6 +57,8 @@ pub struct SagaRow {
     pub business_key: String,
     /// The user on whose behalf it runs.
     pub owner: Option<String>,
+    /// The search attributes that its definition read from its input when it started.
+    pub attributes: Attributes,
     /// W3C trace context of the start.
     pub traceparent: Option<Traceparent>,
     /// The saga that started it.

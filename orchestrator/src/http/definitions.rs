@@ -21,6 +21,7 @@ fn view(definition: &Definition) -> DefinitionView {
         version: definition.version(),
         fingerprint: definition.fingerprint().to_string(),
         deadline_seconds: definition.deadline().map(|deadline| deadline.as_secs()),
+        attributes: definition.attribute_names().map(str::to_owned).collect(),
         steps: shapes(definition),
         findings: machine::lint(definition).into_iter().map(finding).collect(),
     }

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use contract::{
-    Page, PageToken, SagaId, StepName,
+    Attributes, Page, PageToken, SagaId, StepName,
     orchestrator_api::{SAGA_IDS_MAX, SagaOrder, SagaSummary},
     page::page_size,
     saga::SagaStatus,
@@ -35,6 +35,8 @@ pub(super) struct Asked {
     parent: Option<SagaId>,
     /// One id, or several with commas between.
     ids: Option<String>,
+    /// Search attributes, with commas between: `departs_on:2026-12-24`.
+    attributes: Option<String>,
     /// A saga's id, or a business key.
     q: Option<String>,
     created_after: Option<DateTime<Utc>>,
@@ -110,6 +112,10 @@ pub(super) fn filter(asked: Asked) -> Result<Filter, ApiError> {
             .collect::<Result<Vec<SagaId>, _>>()
             .map_err(|error| ApiError::bad_request("query_invalid", error.to_string()))?,
     };
+    let attributes: Attributes = match asked.attributes.as_deref().unwrap_or_default().parse() {
+        Ok(attributes) => attributes,
+        Err(error) => return Err(ApiError::bad_request("query_invalid", format!("`attributes`: {error}"))),
+    };
     if ids.len() > SAGA_IDS_MAX {
         return Err(ApiError::bad_request("query_invalid", format!("`ids` are more than {SAGA_IDS_MAX}")));
     }
@@ -138,6 +144,7 @@ pub(super) fn filter(asked: Asked) -> Result<Filter, ApiError> {
         paused: asked.paused,
         parent: asked.parent,
         ids,
+        attributes,
         created_after: asked.created_after,
         created_before: asked.created_before,
         finished_after: asked.finished_after,

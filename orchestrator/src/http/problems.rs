@@ -73,6 +73,8 @@ fn input_errors(error: &StartError) -> Vec<FieldError> {
         }
         StartError::TooLarge { .. }
         | StartError::Undecidable { .. }
+        | StartError::AttributeUnreadable { .. }
+        | StartError::AttributeUnfit { .. }
         | StartError::SeveralPivots { .. }
         | StartError::NoPivotBefore { .. } => {
             vec![FieldError { detail: error.to_string(), pointer: "#/input".to_owned() }]

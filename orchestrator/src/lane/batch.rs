@@ -202,6 +202,7 @@ impl BatchedSaga {
             status: state.status,
             business_key: self.instance.names.business_key.clone(),
             owner: self.instance.names.owner.clone(),
+            attributes: self.instance.names.attributes.clone(),
             traceparent: self.instance.traceparent,
             parent: state.parent.as_ref().map(|parent| parent.saga_id),
             parent_step: state.parent.as_ref().map(|parent| parent.step.clone()),

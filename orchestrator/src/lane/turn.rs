@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use contract::{
-    SagaId,
+    Attributes, SagaId,
     command::{FAULT_COMMAND_EXPIRED, Fault, Outcome},
     envelope::ReplyEnvelope,
     saga::Action,
@@ -232,7 +232,8 @@ impl<'a> Turn<'a> {
                 continue;
             }
             let input = std::mem::take(&mut start.input);
-            let names = Names { business_key: start.business_key.clone(), owner: start.owner.clone() };
+            let (business_key, owner) = (start.business_key.clone(), start.owner.clone());
+            let names = Names { business_key, owner, attributes: Attributes::default() };
             let (id, named) = (start.saga_id, (Some(start.traceparent), names));
             match SagaInstance::begin(&start.definition, id, None, input, named, self.now.wall) {
                 Ok(Ok(begun)) => {

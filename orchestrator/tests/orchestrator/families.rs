@@ -58,6 +58,7 @@ async fn a_family_begins_in_one_record_and_its_end_moves_the_parent(rig: &Rig) {
     let view = client.view(leg).await;
     assert_eq!((view.summary.parent, view.summary.parent_step.unwrap().as_str()), (Some(parent), "leg"));
     assert_eq!((view.summary.business_key.as_str(), view.summary.owner.as_deref()), ("ord_1", Some("usr_1")));
+    assert_eq!(view.summary.attributes.to_string(), "leg_to:4", "read from its own input");
     assert_eq!(leg.shard(crate::rig::SHARDS), parent.shard(crate::rig::SHARDS));
     assert_eq!(sentence(client, parent).await, format!("`leg` waits for its child {leg}, which is running."));
     let (_, listed) = client.get(&format!("/api/sagas?parent={parent}")).await;

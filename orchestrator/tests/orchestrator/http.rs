@@ -98,6 +98,20 @@ async fn the_listing_runs_newest_first_in_pages_that_fit_their_filter(rig: &Rig)
     assert_eq!(ids(&page), [started[3].clone()]);
     let (_, page) = client.get(&format!("/api/sagas?q={}", started[1].as_str().unwrap())).await;
     assert_eq!(ids(&page), [started[1].clone()]);
+    let mut body = start_body("trip", "");
+    body["input"]["place"] = json!("Reykjavik");
+    let (_, far) = client.post("/api/sagas", &body).await;
+    let (_, page) = client.get("/api/sagas?attributes=letters:9&status=running").await;
+    assert_eq!(ids(&page), [far["saga_id"].clone()]);
+    assert_eq!(page["items"][0]["attributes"], json!({ "letters": "9" }));
+    let (_, counts) = client.get("/api/counts?attributes=letters:4").await;
+    assert_eq!(counts["sagas"], 5);
+    let (status, problem) = client.get("/api/sagas?attributes=letters").await;
+    assert_eq!((status.as_u16(), &problem["code"]), (400, &json!("query_invalid")), "{problem}");
+    let (_, definitions) = client.get("/api/definitions").await;
+    let trip = definitions["items"].as_array().unwrap().iter().find(|one| one["name"] == "trip");
+    assert_eq!(trip.unwrap()["attributes"], json!(["letters"]));
+
     let (_, page) = client.get("/api/sagas?owner=usr_2").await;
     assert!(ids(&page).is_empty());
     let (_, page) = client.get("/api/sagas?created_before=2020-01-01T00:00:00Z").await;

@@ -58,6 +58,7 @@ fn build(name: &str, version: u32, reply_within: Duration) -> Definition {
     let endless = Retry::exponential(Duration::from_millis(20)).cap(Duration::from_millis(200));
     let retry = endless.attempts_max(4);
     let mut saga = Builder::<Trip>::new(name, version);
+    saga.attribute("letters", |trip| Some(trip.place.chars().count()));
     let create = saga
         .step("create-order")
         .command(|trip, _| Create { script: trip.script.clone() })
@@ -172,6 +173,7 @@ fn held() -> Definition {
 /// A child without a point of no return; its result is what its step was answered.
 fn leg() -> Definition {
     let mut saga = Builder::<Trip, String>::new("leg", 1);
+    saga.attribute("leg_to", |trip| Some(trip.place.chars().count()));
     saga.result(|_, reference| Reference { reference: reference.clone(), until: None });
     saga.step("walk")
         .command(|trip, _| Create { script: trip.script.clone() })

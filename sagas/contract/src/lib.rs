@@ -6,6 +6,7 @@
 
 #![warn(missing_docs)]
 
+pub mod attributes;
 pub mod birth_date;
 pub mod ids;
 pub mod limits;
@@ -40,6 +41,7 @@ pub mod user;
 pub mod orchestrator_api;
 pub mod problem;
 
+pub use attributes::Attributes;
 pub use command::{Command, Fault, Outcome, Refusal, Route};
 pub use document::Document;
 pub use email_address::EmailAddress;

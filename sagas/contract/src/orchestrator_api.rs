@@ -5,7 +5,7 @@
 //! | `POST /api/sagas` [`StartSaga`] | 201 / 200 [`SagaStarted`]; 404 unknown definition; 422; 503 + Retry-After. With `Prefer: wait=N` (RFC 7240) it answers at the saga's end, with its `status` |
 //! | `GET /api/starts?name&key` | the saga that a start with this key made, and the fingerprint of its request; 404 |
 //! | `GET /api/definitions` | [`Definitions`]: name, version, fingerprint, steps, the linter's findings |
-//! | `GET /api/sagas?status&name&version&business_key&owner&error&step&paused&parent&ids&q&created_after&created_before&finished_after&finished_before&holds_before&sort&before&after&page_size&page_token` | [`Page`](crate::Page) of [`SagaSummary`], in the order `sort` ([`SagaOrder`]) |
+//! | `GET /api/sagas?status&name&version&business_key&owner&error&step&paused&parent&ids&attributes&q&created_after&created_before&finished_after&finished_before&holds_before&sort&before&after&page_size&page_token` | [`Page`](crate::Page) of [`SagaSummary`], in the order `sort` ([`SagaOrder`]) |
 //! | `GET /api/counts` with the filters of `GET /api/sagas` | [`SagaCounts`]: how many there are, by definition and status; exact |
 //! | `GET /api/throughput?minutes&step_minutes` | [`Throughput`]: the sagas that ended, and how long they took; 60 minutes, one by one, unless asked otherwise |
 //! | `GET /api/processes` | [`Processes`]: orchestrators, lanes, the ways to the workers |

@@ -38,7 +38,7 @@ mod checks;
 mod mistakes;
 mod shape;
 
-use std::{marker::PhantomData, time::Duration};
+use std::{fmt::Display, marker::PhantomData, time::Duration};
 
 use chrono::{DateTime, Utc};
 use contract::{
@@ -55,7 +55,7 @@ pub use self::{assemble::StepHandle, mistakes::DefinitionError};
 use crate::{
     definition::Definition,
     fingerprint::Fingerprint,
-    mapping::{self, BuildAction, BuildUndo, BuildWake, Learn},
+    mapping::{self, BuildAction, BuildUndo, BuildWake, Learn, ReadAttribute},
     reading::Reading,
     retry::Retry,
     step::ChildSpec,
@@ -83,6 +83,7 @@ pub struct Builder<I, F = ()> {
     result: Option<BuildAction>,
     steps: Vec<(StepParts, ForwardParts)>,
     closing: Option<(Signature, BuildUndo)>,
+    attributes: Vec<(&'static str, ReadAttribute)>,
     types: PhantomData<fn(I, F)>,
 }
 
@@ -142,6 +143,7 @@ impl<I: DeserializeOwned + Send + Sync + 'static, F: Default + 'static> Builder<
             result: None,
             steps: Vec::new(),
             closing: None,
+            attributes: Vec::new(),
             types: PhantomData,
         }
     }
@@ -176,6 +178,14 @@ impl<I: DeserializeOwned + Send + Sync + 'static, F: Default + 'static> Builder<
     /// whatever the saga has done so far.
     pub fn on_abandon<C: Command>(&mut self, build: fn(&I, &Cause) -> C) -> &mut Self {
         self.closing = Some((Signature::of::<C>(), mapping::erase_undo(build)));
+        self
+    }
+
+    /// Declares a search attribute, by which people find the sagas that share its value. It is read from the start input, once.
+    /// A value is one word, such as an id or a day, and never a text that a person typed; the fewer sagas share it, the
+    /// faster they are found.
+    pub fn attribute<V: Display + 'static>(&mut self, name: &'static str, read: fn(&I) -> Option<V>) -> &mut Self {
+        self.attributes.push((name, mapping::erase_attribute(read)));
         self
     }
 
@@ -221,6 +231,7 @@ impl<I: DeserializeOwned + Send + Sync + 'static, F: Default + 'static> Builder<
             fingerprint: Fingerprint::default(),
             read_input: mapping::read_any::<I>,
             result: self.result,
+            attributes: self.attributes,
             new_facts: || Box::new(F::default()),
         };
         checks::check(&definition, &mut mistakes);

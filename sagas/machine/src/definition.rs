@@ -11,7 +11,7 @@ use contract::{
 use crate::{
     fingerprint::Fingerprint,
     json::Mismatch,
-    mapping::{AnyInput, BuildAction},
+    mapping::{AnyInput, BuildAction, ReadAttribute},
     retry::divided,
     state::State,
     step::{CommandSpec, Forward, Step},
@@ -27,6 +27,8 @@ pub struct Definition {
     pub(crate) steps: Vec<Step>,
     /// The step that closes the business object of a saga that is given up. It is none of the steps that a saga goes through.
     pub(crate) closing: Option<Step>,
+    /// The search attributes of its sagas, by name. No decision rests on them, so they are no part of the shape.
+    pub(crate) attributes: Vec<(&'static str, ReadAttribute)>,
     pub(crate) fingerprint: Fingerprint,
     pub(crate) read_input: fn(&Document) -> Result<AnyInput, Mismatch>,
     /// Makes the result that a parent learns.
@@ -77,6 +79,11 @@ impl Definition {
             Some(closing) if state.given_up.is_some() => std::slice::from_ref(closing),
             Some(_) | None => &self.steps,
         }
+    }
+
+    /// The names of the search attributes of its sagas, in the order in which they were declared.
+    pub fn attribute_names(&self) -> impl Iterator<Item = &'static str> {
+        self.attributes.iter().map(|(name, _)| *name)
     }
 
     /// True when some input has a point of no return.

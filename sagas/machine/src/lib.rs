@@ -81,7 +81,7 @@ pub use queries::{clock_stands_since, deadline, ops, pivot_issued, retrying_sinc
 pub use record::{READER, RecordError, read_record, write_record};
 pub use resume::resume;
 pub use retry::Retry;
-pub use start::{StartError, start};
+pub use start::{StartError, attributes, start};
 pub use state::{Pause, Phase, Progress, ReceivedSignal, State, StepState};
 pub use step::{ChildSpec, CommandSpec, SignalSpec, Step, Work};
 pub use wake::Wake;

@@ -4,7 +4,7 @@
 //! holds definitions of any types. Nothing that they do may take a lane down with them: a value that does not read, a
 //! panic and an oversized command are all a [`MappingError`].
 
-use std::{any::Any, sync::Arc};
+use std::{any::Any, fmt::Display, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use contract::{
@@ -35,6 +35,8 @@ pub(crate) type BuildWake = Box<dyn Fn(&dyn Any, &dyn Any) -> Result<Wake, Mappi
 pub(crate) type Validity = Box<dyn Fn(&Document) -> Option<DateTime<Utc>> + Send + Sync>;
 /// Says whether a step is needed, once all before it is done.
 pub(crate) type Needed = Box<dyn Fn(&dyn Any, &dyn Any) -> Result<bool, MappingError> + Send + Sync>;
+/// Reads a search attribute from an input; an input may lack it.
+pub(crate) type ReadAttribute = Box<dyn Fn(&dyn Any) -> Result<Option<String>, MappingError> + Send + Sync>;
 /// Says whether a step applies to an input.
 pub(crate) type Condition = Box<dyn Fn(&dyn Any) -> Result<bool, MappingError> + Send + Sync>;
 
@@ -115,6 +117,13 @@ pub(crate) fn erase_learn<F: 'static, R: DeserializeOwned + Send + Sync + 'stati
         let facts = facts.downcast_mut::<F>().ok_or(MappingError::Mixed)?;
         let reply = read::<R>(reply).map_err(|mismatch| MappingError::Reply { step: step.clone(), mismatch })?;
         guarded(|| function(facts, &reply))
+    })
+}
+
+pub(crate) fn erase_attribute<I: 'static, V: Display + 'static>(function: fn(&I) -> Option<V>) -> ReadAttribute {
+    Box::new(move |input| {
+        let input = typed::<I>(input)?;
+        guarded(|| function(input).map(|value| value.to_string()))
     })
 }
 

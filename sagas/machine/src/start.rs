@@ -1,7 +1,9 @@
 //! The start of a saga: its input is checked once and for all, and its first commands go out.
 
 use chrono::{DateTime, Utc};
-use contract::{Document, SagaId, limits::PAYLOAD_BYTES_MAX, saga::StepKind, step::StepName};
+use contract::{
+    Attributes, Document, SagaId, attributes::AttributeError, limits::PAYLOAD_BYTES_MAX, saga::StepKind, step::StepName,
+};
 
 use crate::{
     decision::Decision,
@@ -9,7 +11,7 @@ use crate::{
     draft::Draft,
     entry::{Entry, Parent},
     json::{Mismatch, check_readable},
-    mapping::MappingError,
+    mapping::{AnyInput, MappingError},
     retry::later,
     state::State,
     step::Step,
@@ -43,6 +45,24 @@ pub enum StartError {
         /// The failure of the condition.
         #[source]
         source: MappingError,
+    },
+    /// A search attribute cannot be read from the input.
+    #[error("the attribute `{name}` cannot be told: {source}")]
+    AttributeUnreadable {
+        /// The name of the attribute.
+        name: String,
+        /// The failure of its function.
+        #[source]
+        source: MappingError,
+    },
+    /// A search attribute is not of the form that attributes have.
+    #[error("an attribute of `{name}` cannot be kept: {source}")]
+    AttributeUnfit {
+        /// The name of the saga.
+        name: String,
+        /// The flaw of the attribute.
+        #[source]
+        source: AttributeError,
     },
     /// Two pivots apply to the input.
     #[error("for this input both `{first}` and `{second}` are the pivot; only one may be")]
@@ -92,6 +112,27 @@ pub fn start(
     Ok(draft.finish())
 }
 
+/// The search attributes of a saga that starts with that input.
+///
+/// # Errors
+/// [`StartError`] when the input is not one of this saga, or one of its attributes is not of the form that attributes have.
+pub fn attributes(definition: &Definition, input: &Document) -> Result<Attributes, StartError> {
+    let mut attributes = Attributes::default();
+    if definition.attributes.is_empty() {
+        return Ok(attributes);
+    }
+    let read = read_input(definition, input)?;
+    for (name, attribute) in &definition.attributes {
+        let value = attribute(&*read);
+        let value = value.map_err(|source| StartError::AttributeUnreadable { name: (*name).to_owned(), source })?;
+        if let Some(value) = value {
+            let unfit = |source| StartError::AttributeUnfit { name: definition.name.clone(), source };
+            attributes.add(name, &value).map_err(unfit)?;
+        }
+    }
+    Ok(attributes)
+}
+
 /// The names of the steps that do not apply to an input which the definition can be started with.
 pub(crate) fn names_not_applicable(definition: &Definition, input: &Document) -> Result<Vec<StepName>, StartError> {
     let not_applicable = not_applicable(definition, input)?;
@@ -102,12 +143,7 @@ pub(crate) fn names_not_applicable(definition: &Definition, input: &Document) ->
 
 /// The steps whose condition does not hold for this input.
 fn not_applicable(definition: &Definition, input: &Document) -> Result<StepSet, StartError> {
-    let read = check_readable(input).and_then(|()| (definition.read_input)(input));
-    let read = read.map_err(|mismatch| StartError::Unreadable {
-        name: definition.name.clone(),
-        version: definition.version,
-        mismatch,
-    })?;
+    let read = read_input(definition, input)?;
     let mut set = StepSet::default();
     for (position, step) in definition.steps.iter().enumerate() {
         let Some(when) = &step.when else { continue };
@@ -117,6 +153,15 @@ fn not_applicable(definition: &Definition, input: &Document) -> Result<StepSet, 
         }
     }
     Ok(set)
+}
+
+fn read_input(definition: &Definition, input: &Document) -> Result<AnyInput, StartError> {
+    let read = check_readable(input).and_then(|()| (definition.read_input)(input));
+    read.map_err(|mismatch| StartError::Unreadable {
+        name: definition.name.clone(),
+        version: definition.version,
+        mismatch,
+    })
 }
 
 /// Checks what the builder cannot know: which of the conditional pivots applies, and whether the steps that cannot be

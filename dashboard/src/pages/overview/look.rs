@@ -15,10 +15,7 @@ use crate::{
     door::DoorError,
     failure::Failure,
     looks::{Looker, Window},
-    pages::{
-        looking::{self, Eye},
-        saga_addresses,
-    },
+    pages::looking::{self, Eye},
     session::Session,
     view::{
         charts::{self, Bar, Chart},
@@ -26,6 +23,7 @@ use crate::{
         marks::{self, Mark},
         names,
         rows::{self, SagaRow},
+        saga_addresses,
         times::{self, Moment},
         ways::{self, Way},
     },

@@ -18,6 +18,7 @@ pub(super) fn matches(filter: &Filter, row: &SagaRow, Place { id, holds_until, f
         && (row.paused || !filter.paused)
         && (filter.parent.is_none() || filter.parent == row.parent)
         && (filter.ids.is_empty() || filter.ids.contains(&row.id))
+        && filter.attributes.iter().all(|(name, value)| row.attributes.get(name) == Some(value))
         && filter.created_after.is_none_or(|after| row.created_at >= after)
         && filter.created_before.is_none_or(|before| row.created_at < before)
         && filter.finished_after.is_none_or(|after| finished_at.is_some_and(|at| at >= after))

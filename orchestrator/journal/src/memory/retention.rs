@@ -35,7 +35,7 @@ fn line(Stored { row, records }: &Stored) -> Value {
     json!({
         "id": id, "name": name, "version": version, "fingerprint": fingerprint, "shard": shard, "status": status,
         "business_key": business_key, "owner": owner, "traceparent": traceparent.map(|trace| trace.to_string()),
-        "error": error, "created_at": row.created_at, "updated_at": row.updated_at, "finished_at": row.finished_at,
+        "error": error, "attributes": row.attributes, "created_at": row.created_at, "updated_at": row.updated_at, "finished_at": row.finished_at,
         "records": records.collect::<Vec<_>>(),
     })
 }

@@ -4,6 +4,7 @@
 //!  start keys ----> taken     a key that exists is left alone, and its saga is not written
 //!  records -------> written   a seq that exists (or does not follow) is left alone
 //!  rows ----------> inserted  only for what was written
+//!  attributes ----> found_by  only for what was inserted
 //!  children ------> begun     only with the record of the saga that starts them
 //!  statuses ------> updated   only for what was written
 //!  sleep ---------> slept, woken   only for what was written
@@ -19,7 +20,7 @@ use contract::{SagaId, StepName, orchestrator_api::StartKey, saga::SagaStatus};
 use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
-use super::{session::is_piece_gone, weeks::Weeks};
+use super::{rows, session::is_piece_gone, weeks::Weeks};
 use crate::port::{Append, Appended, Change, ExistingStart, SagaRow, Sleep, TakenOver};
 
 /// The starts under some keys. A start that another session committed while the batch waited for it is not seen by the
@@ -97,7 +98,7 @@ async fn tell_taken_keys(
 /// The types of the arrays that make the keys' rows, and so on below.
 const KEY_TYPES: [&str; 6] = ["uuid", "text", "text", "text", "text", "timestamptz"];
 const RECORD_TYPES: [&str; 6] = ["uuid", "bigint", "timestamptz", "timestamptz", "text", "boolean"];
-const ROW_TYPES: [&str; 16] = [
+const ROW_TYPES: [&str; 17] = [
     "uuid",
     "text",
     "bigint",
@@ -106,6 +107,7 @@ const ROW_TYPES: [&str; 16] = [
     "text",
     "text",
     "text",
+    "jsonb",
     "text",
     "text",
     "boolean",
@@ -121,8 +123,12 @@ const SLEEP_TYPES: [&str; 4] = ["uuid", "integer", "text", "timestamptz"];
 const CHANGE_TYPES: [&str; 8] = ["uuid", "text", "text", "boolean", "timestamptz", "timestamptz", "bigint", "text"];
 
 /// The columns of a saga's row, in the order of [`ROW_TYPES`].
-const ROW: &str = "id, name, version, fingerprint, shard, status, business_key, owner, traceparent, error, paused, \
-                   parent, parent_step, created_at, updated_at, finished_at";
+const ROW: &str = "id, name, version, fingerprint, shard, status, business_key, owner, attributes, traceparent, error, \
+                   paused, parent, parent_step, created_at, updated_at, finished_at";
+
+/// The rows of the index by attributes, of the sagas that were inserted.
+const FOUND_BY: &str = "found_by AS (INSERT INTO saga_attribute (name, value, saga_id) \
+                        SELECT a.key, a.value, i.id FROM inserted i CROSS JOIN LATERAL jsonb_each_text(i.attributes) a)";
 
 /// The tables that a batch is written to.
 struct Tables {
@@ -279,8 +285,11 @@ impl<'a> Batch<'a> {
             parts.push(format!(
                 "inserted AS (INSERT INTO {saga} ({ROW}, failed_at) \
                  SELECT s.*, CASE WHEN s.error IS NOT NULL THEN s.updated_at END FROM {rows} AS s ({ROW}) \
-                 WHERE (s.id IN (SELECT saga_id FROM {made})) IS TRUE)"
+                 WHERE (s.id IN (SELECT saga_id FROM {made})) IS TRUE RETURNING id, attributes)"
             ));
+            if self.rows.iter().any(|row| !row.attributes.is_empty()) {
+                parts.push(FOUND_BY.to_owned());
+            }
         }
         if !self.changes.is_empty() {
             let ids = params + 1;
@@ -360,6 +369,7 @@ impl<'a> Batch<'a> {
                 .bind(column(rows, |row| row.status.as_str()))
                 .bind(column(rows, |row| row.business_key.as_str()))
                 .bind(column(rows, |row| row.owner.as_deref()))
+                .bind(column(rows, |row| rows::attributes_text(&row.attributes)))
                 .bind(column(rows, |row| row.traceparent.map(|trace| trace.to_string())))
                 .bind(column(rows, |row| row.error.as_deref()))
                 .bind(column(rows, |row| row.paused))

@@ -9,12 +9,20 @@ use super::weeks::first_id;
 use crate::port::{Filter, Order};
 
 /// The columns of a list.
-const ROW: &str = "SELECT id, name, version, fingerprint, shard, status, business_key, owner, traceparent, error, \
-                   paused, parent, parent_step, created_at, updated_at, finished_at";
+const ROW: &str = "SELECT id, name, version, fingerprint, shard, status, business_key, owner, attributes, traceparent, \
+                   error, paused, parent, parent_step, created_at, updated_at, finished_at";
 
 /// Until when the saga holds something: its last record says so. The limit keeps it a look-up for each saga of the list.
 const HOLD: &str = " LEFT JOIN LATERAL (SELECT j.holds_until FROM saga_journal j WHERE j.saga_id = saga.id \
                     ORDER BY j.seq DESC LIMIT 1) AS hold ON true";
+
+/// The sagas that have an attribute, each found by its id alone, whatever the planner knows of how many they are. Their ids come
+/// in the order of the index. The limit keeps it a look-up for each saga, in the one week that has it.
+const ATTRIBUTE: (&str, &str, &str) = (
+    "(SELECT saga_id FROM saga_attribute WHERE name = ",
+    " AND value = ",
+    ") AS found CROSS JOIN LATERAL (SELECT * FROM saga WHERE id = found.saga_id LIMIT 1) AS saga",
+);
 
 /// The sagas that may hold something. The literal words let the partial index over open sagas be used.
 const OPEN: &str = " AND status IN ('running', 'compensating', 'needs_attention')";
@@ -55,10 +63,11 @@ pub(super) const fn is_by_hold(filter: &Filter) -> bool {
 
 /// True for a list of one definition's sagas that no other condition finds by an index of its own. Nearly all sagas complete in
 /// the end; the other statuses are rare, and found by theirs.
-const fn is_over_versions(filter: &Filter, status: Option<SagaStatus>) -> bool {
-    let Filter { name, version, business_key, owner, error, step, paused, parent, ids, order, .. } = filter;
+fn is_over_versions(filter: &Filter, status: Option<SagaStatus>) -> bool {
+    let Filter { name, version, business_key, owner, error, step, paused, parent, ids, attributes, order, .. } = filter;
     let found_otherwise = business_key.is_some() || owner.is_some() || error.is_some() || step.is_some() || *paused;
-    let of_any = name.is_some() && version.is_none() && !found_otherwise && parent.is_none() && ids.is_empty();
+    let found_otherwise = found_otherwise || parent.is_some() || !ids.is_empty() || !attributes.is_empty();
+    let of_any = name.is_some() && version.is_none() && !found_otherwise;
     let of_most = matches!(status, None | Some(SagaStatus::Completed));
     of_any && of_most && !is_by_hold(filter) && matches!(order, Order::Newest | Order::Oldest)
 }
@@ -68,7 +77,9 @@ const fn is_over_versions(filter: &Filter, status: Option<SagaStatus>) -> bool {
 pub(super) fn push_list(query: &mut QueryBuilder<Postgres>, filter: &Filter, holds: Holds<'_>, limit: u32) {
     let wanted = SagaStatus::ALL.into_iter().filter(|status| filter.statuses.contains(status));
     let mut statuses: Vec<_> = wanted.map(Some).collect();
-    if statuses.is_empty() || statuses.len() == SagaStatus::ALL.len() {
+    // Of what an attribute has found, the statuses are a condition as others are.
+    let by_attribute = !filter.attributes.is_empty();
+    if statuses.is_empty() || statuses.len() == SagaStatus::ALL.len() || by_attribute {
         statuses = vec![None];
     }
     let several = statuses.len() > 1;
@@ -85,7 +96,7 @@ pub(super) fn push_list(query: &mut QueryBuilder<Postgres>, filter: &Filter, hol
         query.push(if several { ")" } else { "" });
     }
     if several {
-        query.push(") AS merged").push(order_by(filter.order)).push_bind(i64::from(limit));
+        query.push(") AS merged").push(order_by(filter.order, "id")).push_bind(i64::from(limit));
     }
 }
 
@@ -100,15 +111,21 @@ fn push_rows(
     query.push(if over_versions { "SELECT found.* FROM versions CROSS JOIN LATERAL (" } else { "" });
     query.push(ROW);
     match holds {
-        Holds::LeftOut if !is_by_hold(filter) => query.push(", NULL::timestamptz AS holds_until FROM saga"),
-        Holds::Shown | Holds::LeftOut | Holds::ShownBut(_) => query.push(", holds_until FROM saga").push(HOLD),
+        Holds::LeftOut if !is_by_hold(filter) => query.push(", NULL::timestamptz AS holds_until"),
+        Holds::Shown | Holds::LeftOut | Holds::ShownBut(_) => query.push(", holds_until"),
     };
+    push_from(query, filter);
+    query.push(if matches!(holds, Holds::LeftOut) && !is_by_hold(filter) { "" } else { HOLD });
     push_conditions(query, filter);
     if let Holds::ShownBut(unread) = holds {
         push_all_but(query, unread);
     }
-    if let Some(status) = status {
-        query.push(" AND status = ").push_bind(status.as_str());
+    match status {
+        Some(status) => {
+            query.push(" AND status = ").push_bind(status.as_str());
+        }
+        None if !filter.attributes.is_empty() => push_statuses(query, filter),
+        None => {}
     }
     if over_versions {
         // The order is that of the index, and no other index has it: a planner that knew only how many sagas a version has on
@@ -117,12 +134,14 @@ fn push_rows(
         query.push(if matches!(filter.order, Order::Oldest) { ", id LIMIT " } else { " DESC, id DESC LIMIT " });
         query.push_bind(i64::from(limit)).push(") AS found WHERE number IS NOT NULL");
     }
-    query.push(order_by(filter.order)).push_bind(i64::from(limit));
+    let id = if filter.attributes.is_empty() { "id" } else { "found.saga_id" };
+    query.push(order_by(filter.order, id)).push_bind(i64::from(limit));
 }
 
 /// The rows of a list in no order, for counting, joined with one more table, without those whose holds cannot be read.
 pub(super) fn push_matching(query: &mut QueryBuilder<Postgres>, filter: &Filter, join: &'static str, unread: &[Uuid]) {
-    query.push(" FROM saga").push(join).push(if is_by_hold(filter) { HOLD } else { "" });
+    push_from(query, filter);
+    query.push(join).push(if is_by_hold(filter) { HOLD } else { "" });
     push_conditions(query, filter);
     push_statuses(query, filter);
     if !unread.is_empty() {
@@ -133,10 +152,22 @@ pub(super) fn push_matching(query: &mut QueryBuilder<Postgres>, filter: &Filter,
 /// The rows that a list by hold may have, whatever they hold.
 pub(super) fn push_candidates(query: &mut QueryBuilder<Postgres>, filter: &Filter) {
     let any_hold = Filter { holds_before: None, order: Order::Oldest, behind: None, ..filter.clone() };
-    query.push(" FROM saga");
+    push_from(query, filter);
     push_conditions(query, &any_hold);
     query.push(OPEN);
     push_statuses(query, filter);
+}
+
+/// The sagas among which the conditions choose.
+fn push_from(query: &mut QueryBuilder<Postgres>, filter: &Filter) {
+    query.push(" FROM ");
+    match filter.attributes.iter().next() {
+        None => query.push("saga"),
+        Some((attribute, value)) => {
+            let (name, is, rest) = ATTRIBUTE;
+            query.push(name).push_bind(attribute.to_owned()).push(is).push_bind(value.to_owned()).push(rest)
+        }
+    };
 }
 
 fn push_statuses(query: &mut QueryBuilder<Postgres>, filter: &Filter) {
@@ -154,7 +185,8 @@ fn push_all_but(query: &mut QueryBuilder<Postgres>, unread: &[Uuid]) {
 /// All conditions but the status.
 fn push_conditions(query: &mut QueryBuilder<Postgres>, filter: &Filter) {
     let Filter { statuses: _, name, version, business_key, owner, error, step, paused, parent, ids, .. } = filter;
-    let Filter { created_after, created_before, finished_after, finished_before, holds_before, .. } = filter;
+    let Filter { attributes, created_after, created_before, finished_after, finished_before, holds_before, .. } =
+        filter;
     let Filter { order, before, after, behind, .. } = filter;
     let created_after = created_after.map(sane_time);
     let created_before = created_before.map(sane_time);
@@ -178,6 +210,10 @@ fn push_conditions(query: &mut QueryBuilder<Postgres>, filter: &Filter) {
     }
     if !ids.is_empty() {
         query.push(" AND id = ANY(").push_bind(ids.iter().map(|id| id.uuid()).collect::<Vec<_>>()).push(")");
+    }
+    // The first one has found the saga already.
+    for (attribute, value) in attributes.iter().skip(1) {
+        query.push(" AND attributes ->> ").push_bind(attribute.to_owned()).push(" = ").push_bind(value.to_owned());
     }
     if let Some(parent) = *parent {
         query.push(" AND parent = ").push_bind(parent.uuid());
@@ -225,12 +261,12 @@ fn push_behind(query: &mut QueryBuilder<Postgres>, compared: &'static str, behin
     }
 }
 
-const fn order_by(order: Order) -> &'static str {
+fn order_by(order: Order, id: &str) -> String {
     match order {
-        Order::Newest => " ORDER BY id DESC LIMIT ",
-        Order::Oldest => " ORDER BY id LIMIT ",
-        Order::Ended => " ORDER BY finished_at DESC, id DESC LIMIT ",
-        Order::HoldsUntil => " ORDER BY holds_until, id LIMIT ",
+        Order::Newest => format!(" ORDER BY {id} DESC LIMIT "),
+        Order::Oldest => format!(" ORDER BY {id} LIMIT "),
+        Order::Ended => format!(" ORDER BY finished_at DESC, {id} DESC LIMIT "),
+        Order::HoldsUntil => format!(" ORDER BY holds_until, {id} LIMIT "),
     }
 }
 

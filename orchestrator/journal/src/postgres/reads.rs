@@ -14,8 +14,8 @@ use crate::port::{ExistingStart, Filter, JournalError, Listing, Stored};
 
 /// Sagas with their journals. The bounds repeat what the ids say, so that weeks outside of them are not even opened.
 const LOAD: &str = "\
-SELECT s.id, s.name, s.version, s.fingerprint, s.shard, s.status, s.business_key, s.owner, s.traceparent, s.error, \
-       s.paused, s.parent, s.parent_step, s.created_at, s.updated_at, s.finished_at, j.seqs, j.ats, j.entries \
+SELECT s.id, s.name, s.version, s.fingerprint, s.shard, s.status, s.business_key, s.owner, s.attributes, \
+       s.traceparent, s.error, s.paused, s.parent, s.parent_step, s.created_at, s.updated_at, s.finished_at, j.seqs, j.ats, j.entries \
 FROM saga s CROSS JOIN LATERAL ( \
     SELECT array_agg(r.seq) AS seqs, array_agg(r.at) AS ats, array_agg(r.entries::text) AS entries \
     FROM (SELECT seq, at, entries FROM saga_journal \
@@ -225,6 +225,7 @@ mod tests {
         // The tables are too small for the planner to care: only what it could do matters here.
         connection.execute("SET enable_seqscan = off; SET enable_bitmapscan = off").await.unwrap();
         let text = Some("x".to_owned());
+        let attributes: contract::Attributes = "departs_on:2026-12-24,payment_id:pay_1".parse().unwrap();
         let cases = [
             (Filter::default(), "pkey"),
             (Filter { statuses: vec![SagaStatus::Running], ..Filter::default() }, "status_id_idx"),
@@ -239,6 +240,17 @@ mod tests {
             (Filter { step: "hold-rooms".parse().ok(), ..Filter::default() }, "split_part_id_idx"),
             (Filter { order: Order::Oldest, ..Filter::default() }, "pkey"),
             (Filter { paused: true, ..Filter::default() }, "id_idx"),
+            (Filter { attributes: attributes.clone(), ..Filter::default() }, "saga_attribute_pkey"),
+            (
+                Filter {
+                    attributes,
+                    name: text.clone(),
+                    statuses: vec![SagaStatus::Running, SagaStatus::Completed],
+                    order: Order::Oldest,
+                    ..Filter::default()
+                },
+                "saga_attribute_pkey",
+            ),
             (Filter { parent: Some(kit::ids::saga_id(0, 1)), ..Filter::default() }, "parent_id_idx"),
         ];
         for (filter, index) in cases {

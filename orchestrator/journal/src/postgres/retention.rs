@@ -255,12 +255,13 @@ async fn export_audit(
     Ok((Some(name), to))
 }
 
-/// Drops a week with the keys of its starts: a key lives as long as its saga, and so longer than any inbox remembers (S11).
+/// Drops a week with its attributes and the keys of its starts: a key lives as long as its saga, and so longer than any inbox remembers (S11).
 async fn drop_pieces(connection: &mut PgConnection, week: Week) -> Result<(), sqlx::Error> {
     let (piece, journal) = (week.piece_of("saga"), week.piece_of("saga_journal"));
     let mut transaction = connection.begin().await?;
     transaction.execute(NO_STATEMENT_TIMEOUT).await?;
     for statement in [
+        format!("DELETE FROM saga_attribute a USING retired_{piece} s WHERE a.saga_id = s.id"),
         format!("DELETE FROM saga_start k USING retired_{piece} s WHERE k.saga_id = s.id"),
         format!("DROP TABLE retired_{piece}, retired_{journal}"),
     ] {
@@ -295,7 +296,7 @@ fn line_of(saga: &str, journal: &str) -> String {
     format!(
         "json_build_object('id', 'saga_' || replace(s.id::text, '-', ''), 'name', s.name, 'version', s.version, \
          'fingerprint', s.fingerprint, 'shard', s.shard, 'status', s.status, 'business_key', s.business_key, \
-         'owner', s.owner, 'traceparent', s.traceparent, 'error', s.error, 'created_at', s.created_at, \
+         'owner', s.owner, 'traceparent', s.traceparent, 'error', s.error, 'attributes', s.attributes, 'created_at', s.created_at, \
          'updated_at', s.updated_at, 'finished_at', s.finished_at, 'records', \
          (SELECT json_agg(json_build_object('seq', j.seq, 'at', j.at, 'entries', j.entries) ORDER BY j.seq) \
           FROM {journal} j WHERE j.saga_id = s.id))::text FROM {saga} s"

@@ -1,9 +1,12 @@
 //! Rows as they are stored, and as the program knows them. One that cannot be read is named, never guessed and never
 //! a panic.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
-use contract::{SagaId, StepName, saga::SagaStatus};
+use contract::{Attributes, SagaId, StepName, saga::SagaStatus};
 use machine::{RecordError, read_record};
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::port::{JournalError, Listed, Place, Record, SagaRow, Sleeper, Stored};
@@ -19,6 +22,7 @@ pub(super) struct SagaColumns {
     status: String,
     business_key: String,
     owner: Option<String>,
+    attributes: Option<Json<BTreeMap<String, String>>>,
     traceparent: Option<String>,
     error: Option<String>,
     paused: bool,
@@ -100,6 +104,8 @@ impl SagaColumns {
             fingerprint: self.fingerprint,
             business_key: self.business_key,
             owner: self.owner,
+            attributes: Attributes::try_from(self.attributes.map(|Json(texts)| texts).unwrap_or_default())
+                .map_err(|error| broken("attributes", error.to_string()))?,
             // A text that is none begins no trace, as everywhere.
             traceparent: self.traceparent.and_then(|text| text.parse().ok()),
             error: self.error,
@@ -136,6 +142,11 @@ impl StoredColumns {
         }
         Ok(Stored { row, records })
     }
+}
+
+/// The attributes of a saga as their column has them; nothing for a saga without any.
+pub(super) fn attributes_text(attributes: &Attributes) -> Option<String> {
+    (!attributes.is_empty()).then(|| serde_json::to_string(attributes).expect("texts by texts are written as JSON"))
 }
 
 /// The status that a column's word means.

@@ -36,6 +36,7 @@ pub(crate) fn row(id: SagaId) -> SagaRow {
         status: SagaStatus::Running,
         business_key: format!("ord_{}", id.uuid().simple()),
         owner: Some("usr_7".to_owned()),
+        attributes: contract::Attributes::default(),
         traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().ok(),
         parent: None,
         parent_step: None,

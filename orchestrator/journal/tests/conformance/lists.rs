@@ -26,6 +26,10 @@ async fn many(lane: &mut dyn LaneJournal) -> Vec<SagaRow> {
             row.error = (day % 5 == 0).then(|| "hold-rooms/sold_out".to_owned());
             row.business_key = format!("ord_{}", day / 2);
             row.paused = day % 7 == 0;
+            let part = ["first", "second"][usize::try_from(day / 30).unwrap()];
+            let place = [None, Some("rome"), Some("oslo")][usize::try_from(day % 3).unwrap()];
+            let place = place.map(|place| format!("place:{place},part:{part}")).unwrap_or_default();
+            row.attributes = place.parse().unwrap();
             row.version = 3 + u32::try_from(day % 3).unwrap();
             // Two end at one time, and later sagas end before earlier ones.
             row.finished_at = row.status.is_final().then(|| first + TimeDelta::days(100 - day / 2));
@@ -93,6 +97,27 @@ pub(crate) async fn each_filter_finds_its_sagas_newest_first(storage: &dyn Stora
     check(journal, &rows, filter, |row| row.id == rows[3].id || row.id == rows[7].id).await;
     let filter = Filter { paused: true, ..Filter::default() };
     check(journal, &rows, filter, |row| row.paused).await;
+    let in_rome = |row: &SagaRow| row.attributes.get("place") == Some("rome");
+    let attributes = |text: &str| text.parse().unwrap();
+    let filter = Filter { attributes: attributes("place:rome"), ..Filter::default() };
+    check(journal, &rows, filter, in_rome).await;
+    let filter = Filter { attributes: attributes("place:rome,part:second"), ..Filter::default() };
+    check(journal, &rows, filter, |row| in_rome(row) && row.attributes.get("part") == Some("second")).await;
+    let filter = Filter {
+        attributes: attributes("place:rome"),
+        name: text("booking"),
+        statuses: open.clone(),
+        before: Some(rows[50].id),
+        ..Filter::default()
+    };
+    check(journal, &rows, filter, |row| {
+        in_rome(row) && row.name == "booking" && !row.status.is_final() && row.id < rows[50].id
+    })
+    .await;
+    for nowhere in ["place:paris", "part:rome", "place:rome,part:third"] {
+        let filter = Filter { attributes: attributes(nowhere), ..Filter::default() };
+        assert_eq!(journal.list(&filter, 100).await.unwrap().sagas, [], "{nowhere}");
+    }
     let ended = rows.iter().filter_map(|row| row.finished_at);
     let (from, to) = (ended.clone().min().unwrap() + TimeDelta::days(5), ended.max().unwrap() - TimeDelta::days(5));
     let filter = Filter { finished_after: Some(from), finished_before: Some(to), ..Filter::default() };
@@ -145,6 +170,7 @@ pub(crate) async fn pages_follow_each_other_without_gaps(storage: &dyn Storage) 
     assert_eq!(paged, expected);
 
     filter = Filter { order: Order::Oldest, before: None, ..filter };
+    paged_by_attribute(&*journal, &expected).await;
     let mut paged = Vec::new();
     loop {
         let part = journal.list(&filter, 7).await.unwrap();
@@ -156,6 +182,29 @@ pub(crate) async fn pages_follow_each_other_without_gaps(storage: &dyn Storage) 
     }
     expected.reverse();
     assert_eq!(paged, expected);
+}
+
+/// A list by an attribute has its pages in both orders too.
+async fn paged_by_attribute(journal: &dyn Journal, newest_first: &[SagaRow]) {
+    let statuses = vec![SagaStatus::Running, SagaStatus::Completed];
+    let of_rome = newest_first.iter().filter(|row| row.attributes.get("place") == Some("rome"));
+    let mut expected: Vec<_> = of_rome.map(|row| row.id).collect();
+    for order in [Order::Newest, Order::Oldest] {
+        let attributes = "place:rome".parse().unwrap();
+        let mut filter = Filter { attributes, statuses: statuses.clone(), order, ..Filter::default() };
+        let mut paged = Vec::new();
+        loop {
+            let part = journal.list(&filter, 2).await.unwrap();
+            paged.extend(part.sagas.into_iter().map(|saga| saga.row.id));
+            let Some(Place { id, .. }) = part.next else { break };
+            match order {
+                Order::Oldest => filter.after = Some(id),
+                _ => filter.before = Some(id),
+            }
+        }
+        assert_eq!(paged, expected, "{order:?}");
+        expected.reverse();
+    }
 }
 
 pub(crate) async fn what_ended_last_is_listed_first_page_by_page(storage: &dyn Storage) {
@@ -177,12 +226,14 @@ pub(crate) async fn what_ended_last_is_listed_first_page_by_page(storage: &dyn S
     let (from, name) = (Some(expected[9].0), Some("booking".to_owned()));
     filter = Filter {
         finished_after: from,
+        attributes: "place:oslo".parse().unwrap(),
         statuses: vec![SagaStatus::Completed, SagaStatus::Abandoned],
         name,
         behind: None,
         ..filter
     };
     let few = rows.iter().filter(|row| filter.statuses.contains(&row.status) && row.name == "booking");
+    let few = few.filter(|row| row.attributes.get("place") == Some("oslo"));
     let few = few.filter(|row| row.finished_at >= from).map(|row| row.id).collect::<Vec<_>>();
     let listed = journal.list(&filter, 100).await.unwrap().sagas.into_iter().map(|saga| saga.row.id);
     let listed: Vec<_> = listed.collect();
@@ -213,6 +264,12 @@ pub(crate) async fn what_lapses_first_is_listed_first_as_the_last_record_says(st
     let soon = Filter { holds_before: until(20), ..Filter::default() };
     let soon: Vec<_> = journal.list(&soon, 9).await.unwrap().sagas.into_iter().map(|saga| saga.row.id).collect();
     assert_eq!(soon, [ids[3], ids[1]]);
+    let attributes: contract::Attributes = "place:rome".parse().unwrap();
+    let alone = SagaRow { attributes: attributes.clone(), ..row(id_at(first, 9 << 20)) };
+    commit(&mut *lane, vec![Append { holds_until: until(15), ..start(alone.clone(), None) }]).await;
+    let soon = Filter { holds_before: until(20), attributes, ..Filter::default() };
+    let soon: Vec<_> = journal.list(&soon, 9).await.unwrap().sagas.into_iter().map(|saga| saga.row.id).collect();
+    assert_eq!(soon, [alone.id]);
 
     // The hold is extended, which changes nothing of the row, and then given back.
     let before = journal.get(ids[1]).await.unwrap().unwrap().row;
@@ -236,6 +293,7 @@ pub(crate) async fn sagas_are_counted_as_they_are_listed(storage: &dyn Storage) 
         Filter { name: text("booking"), owner: text("usr_1"), created_before: Some(last), ..Filter::default() },
         Filter { error: text("hold-rooms/sold_out"), paused: true, ..Filter::default() },
         Filter { ids: vec![rows[3].id], ..Filter::default() },
+        Filter { attributes: "place:oslo,part:first".parse().unwrap(), name: text("order"), ..Filter::default() },
     ];
     for filter in filters {
         let listed = journal.list(&filter, 100).await.unwrap().sagas;

@@ -40,6 +40,7 @@ async fn process_since(storage: &Postgres, at: DateTime<Utc>) -> std::sync::Arc<
 fn started_then(at: DateTime<Utc>, number: u128, key: &str) -> Append {
     let mut row = row(saga_of(at, number));
     (row.created_at, row.updated_at) = (at, at);
+    row.attributes = "departs_on:2026-12-24".parse().unwrap();
     start(row, Some(key))
 }
 
@@ -101,7 +102,13 @@ async fn an_old_week_is_exported_and_dropped_and_its_open_sagas_go_on() {
     let numbers: Vec<_> = records.iter().map(|record| record["seq"].clone()).collect();
     assert_eq!(numbers, [json!(1), json!(2), json!(3)]);
     assert!(records[0]["entries"].to_string().contains("hold-rooms"), "{}", records[0]);
+    assert_eq!(exported[0]["attributes"], json!({ "departs_on": "2026-12-24" }));
     assert_eq!(listed(&journal).await, [stuck, open]);
+    let with_the_attribute: Vec<Uuid> = sqlx::query_scalar("SELECT saga_id FROM saga_attribute ORDER BY saga_id")
+        .fetch_all(&mut storage.admin().await)
+        .await
+        .unwrap();
+    assert_eq!(with_the_attribute, [open.uuid(), stuck.uuid()], "they stay with their sagas");
     assert_eq!(journal.find_start("order", "k-1").await.unwrap(), None, "a key lives as long as its saga");
     assert_eq!(journal.find_start("order", "k-2").await.unwrap().unwrap().saga_id, open);
 

@@ -70,6 +70,8 @@ struct Facts {
 pub fn definition() -> Result<Definition, Vec<DefinitionError>> {
     let mut saga = Builder::<PlaceOrder, Facts>::new(NAME, VERSION);
     saga.deadline(DEADLINE).reply_within(REPLY_WITHIN).before_pivot(BEFORE_PIVOT).must_succeed(MUST_SUCCEED);
+    saga.attribute("departs_on", |order| Some(order.departs_on));
+    saga.attribute("payment_id", |order| Some(order.payment_id));
 
     saga.on_abandon(|order, cause| CloseOrder {
         order: create_order(order),

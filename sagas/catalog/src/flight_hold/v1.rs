@@ -72,6 +72,9 @@ struct Facts {
 pub fn definition() -> Result<Definition, Vec<DefinitionError>> {
     let mut saga = Builder::<HoldFlight, Facts>::new(NAME, VERSION);
     saga.reply_within(REPLY_WITHIN).before_pivot(BEFORE_PIVOT).must_succeed(MUST_SUCCEED);
+    saga.attribute("departs_on", |hold| Some(hold.departs_on));
+    saga.attribute("order_id", |hold| Some(hold.order_id));
+    saga.attribute("payment_id", |hold| Some(hold.payment_id));
 
     saga.on_abandon(|hold, cause| CloseOrder {
         order: create_order(hold),

@@ -59,6 +59,8 @@ struct Facts {
 pub fn definition() -> Result<Definition, Vec<DefinitionError>> {
     let mut saga = Builder::<PayOrder, Facts>::new(NAME, VERSION);
     saga.deadline(DEADLINE).reply_within(REPLY_WITHIN).before_pivot(BEFORE_PIVOT).must_succeed(MUST_SUCCEED);
+    saga.attribute("order_id", |payment| Some(payment.order_id));
+    saga.attribute("payment_id", |payment| Some(payment.payment_id));
 
     let begin = saga
         .step("begin-payment")

@@ -24,6 +24,9 @@ pub struct DefinitionView {
     /// The time after which a saga is given up before its pivot, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline_seconds: Option<u64>,
+    /// The names of the search attributes of its sagas.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attributes: Vec<String>,
     /// The steps, each after its dependencies.
     pub steps: Vec<StepShape>,
     /// The findings of the linter; none for a definition that is as it should be.

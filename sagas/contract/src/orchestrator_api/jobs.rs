@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    attributes::Attributes,
     ids::{JobId, RequestId, SagaId},
     saga::{Action, SagaStatus},
     step::StepName,
@@ -56,6 +57,9 @@ pub struct SagaFilter {
     /// Any of these, at most [`SAGA_IDS_MAX`]; every saga when empty.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ids: Vec<SagaId>,
+    /// All of these search attributes.
+    #[serde(skip_serializing_if = "Attributes::is_empty")]
+    pub attributes: Attributes,
     /// Started at that time or later.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_after: Option<DateTime<Utc>>,

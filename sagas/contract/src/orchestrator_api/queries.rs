@@ -5,15 +5,19 @@ use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat, TimeDelta, Utc};
 use serde::Deserialize;
 
 use super::jobs::SagaFilter;
-use crate::{ids::SagaId, saga::SagaStatus};
+use crate::{attributes::AttributeError, ids::SagaId, saga::SagaStatus};
 
 /// The longest query, in bytes: some twenty terms.
 pub const QUERY_BYTES_MAX: usize = 1_000;
 
 /// The terms, for those who typed another one.
-const TERMS: &str = "status:, name:, version:, key:, owner:, error:, step:, parent:, paused, age>1h, age<1h, \
+const TERMS: &str = "status:, name:, version:, key:, owner:, error:, step:, parent:, paused, \
+                     attr.departs_on:2026-12-24, age>1h, age<1h, \
                      started>2026-12-01, started<2026-12-01, ended>2026-12-01, ended<2026-12-01, holds<30m, \
                      sort:oldest, sort:ended, sort:holds, and -status:";
+
+/// Stands before the name of an attribute, so that no attribute hides a term of a later version.
+const ATTRIBUTE_PREFIX: &str = "attr.";
 
 /// The orders of a listing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -70,7 +74,7 @@ pub enum SagaQueryError {
     #[error("`{0}` is no status. There are {known}.", known = SagaStatus::ALL.map(SagaStatus::as_str).join(", "))]
     UnknownStatus(String),
     /// A condition that can be met by one value only is there twice.
-    #[error("`{0}` is the second of its kind; only statuses and ids can be several.")]
+    #[error("`{0}` is the second of its kind; only statuses, ids and attributes can be several.")]
     Repeated(String),
     /// All statuses are left out.
     #[error("The terms leave no status.")]
@@ -78,6 +82,9 @@ pub enum SagaQueryError {
     /// Another kind of value is needed.
     #[error("`{0}` is no {1}.")]
     WrongValue(String, &'static str),
+    /// An attribute that is not of its form.
+    #[error("`{0}` cannot be read: {1}.")]
+    Attribute(String, AttributeError),
     /// A time that no calendar has.
     #[error("`{0}` lies too far away.")]
     TooFar(String),
@@ -159,7 +166,8 @@ impl SagaFilter {
     #[must_use]
     pub fn parameters(&self) -> Vec<(&'static str, String)> {
         let Self { status, name, version, business_key, owner, error, step, paused, parent, ids, .. } = self;
-        let Self { created_after, created_before, finished_after, finished_before, holds_before, .. } = self;
+        let Self { attributes, created_after, created_before, finished_after, finished_before, holds_before, .. } =
+            self;
         let list = |words: Vec<String>| (!words.is_empty()).then(|| words.join(","));
         let time = |at: &Option<DateTime<Utc>>| at.map(|at| at.to_rfc3339_opts(SecondsFormat::AutoSi, true));
         let all = [
@@ -173,6 +181,7 @@ impl SagaFilter {
             ("paused", paused.then(|| "true".to_owned())),
             ("parent", parent.map(|parent| parent.to_string())),
             ("ids", list(ids.iter().map(ToString::to_string).collect())),
+            ("attributes", (!attributes.is_empty()).then(|| attributes.to_string())),
             ("created_after", time(created_after)),
             ("created_before", time(created_before)),
             ("finished_after", time(finished_after)),
@@ -229,6 +238,10 @@ impl Term<'_> {
         };
         let value = self.some(value)?;
         let wrong = |what| SagaQueryError::WrongValue(value.clone(), what);
+        if let Some(name) = field.strip_prefix(ATTRIBUTE_PREFIX) {
+            let added = filter.attributes.add(name, &value);
+            return added.map_err(|error| SagaQueryError::Attribute(term.to_owned(), error));
+        }
         match field {
             "status" => {
                 filter.status.push(status(&value)?);
@@ -345,7 +358,7 @@ mod tests {
     fn terms_become_the_listings_parameters() {
         let id = SagaId::from_uuid(uuid::Uuid::from_u128(7));
         let text = format!(
-            "status:running status:compensating version:2 error:hold-rooms/room_sold_out step:hold-rooms age>1h \
+            "attr.departs_on:2026-12-24 attr.payment_id:\"pay_1\" status:running status:compensating version:2 error:hold-rooms/room_sold_out step:hold-rooms age>1h \
              started>1970-01-01T08:00:00+02:00 holds<30m paused \"ord 7:a\" {id} sort:oldest"
         );
         let expected = [
@@ -356,6 +369,7 @@ mod tests {
             ("step", "hold-rooms"),
             ("paused", "true"),
             ("ids", &id.to_string()),
+            ("attributes", "departs_on:2026-12-24,payment_id:pay_1"),
             ("created_after", "1970-01-01T06:00:00Z"),
             ("created_before", "1970-01-01T23:00:00Z"),
             ("holds_before", "1970-01-02T00:30:00Z"),
@@ -412,6 +426,10 @@ mod tests {
             ("step:Hold", "step"),
             ("parent:ord_7", "id"),
             ("sort:name", "oldest"),
+            ("attr.departs_on:", "no term"),
+            ("attr.Departs:2026-12-24", "name"),
+            ("attr.guest:\"Ada Example\"", "value"),
+            ("attr.a:1 attr.a:2", "twice"),
             ("age>99999999999999d", "length"),
             ("age>99999999999d", "far"),
         ] {

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::DeadLetterView;
 use crate::{
+    attributes::Attributes,
     command::Route,
     evidence::Evidence,
     ids::SagaId,
@@ -30,6 +31,9 @@ pub struct SagaSummary {
     /// The owner, such as a user's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
+    /// The search attributes that its definition read from its input when it started.
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
+    pub attributes: Attributes,
     /// The saga that started it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<SagaId>,

@@ -21,6 +21,7 @@ const INSIDE: &[(&str, &str)] = &[
     ("OrderItem", "PlaceOrder"),
     ("Reason", "OrderView"),
     ("PaymentToken", "AuthorizePayment"),
+    ("Attributes", "SagaSummary"),
     ("NextAction", "PaymentView"),
     ("WebhookData", "PaymentWebhook"),
     ("WebhookObject", "PaymentWebhook"),

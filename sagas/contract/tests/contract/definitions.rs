@@ -48,6 +48,7 @@ fn definition(full: bool) -> DefinitionView {
         version: if full { 2 } else { 1 },
         fingerprint: "05ba744576b15e96674ae915210f7751".into(),
         deadline_seconds: full.then_some(600),
+        attributes: if full { vec!["departs_on".into()] } else { Vec::new() },
         steps: vec![shape],
         findings: if full { vec![finding] } else { Vec::new() },
     }

@@ -50,6 +50,7 @@ fn filter() -> SagaFilter {
         step: Some(step("hold-rooms")),
         parent: Some(saga()),
         ids: vec![saga()],
+        attributes: "departs_on:2026-12-24".parse().unwrap(),
         created_after: Some(at(0)),
         created_before: Some(at(9)),
         finished_after: Some(at(10)),

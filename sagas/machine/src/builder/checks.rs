@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use contract::{
+    attributes::{ATTRIBUTES_MAX, is_attribute_name},
     saga::StepKind,
     step::{Op, StepName},
 };
@@ -53,6 +54,17 @@ fn check_whole(definition: &Definition, mistakes: &mut Vec<DefinitionError>) {
     }
     if definition.steps.is_empty() {
         mistakes.push(DefinitionError::NoSteps);
+    }
+    let names: Vec<_> = definition.attribute_names().collect();
+    if names.len() > ATTRIBUTES_MAX {
+        mistakes.push(DefinitionError::TooManyAttributes { count: names.len() });
+    }
+    for (place, name) in names.iter().enumerate() {
+        if !is_attribute_name(name) {
+            mistakes.push(DefinitionError::BadAttributeName { name: (*name).to_owned() });
+        } else if names.iter().take(place).any(|earlier| earlier == name) {
+            mistakes.push(DefinitionError::DuplicateAttribute { name: (*name).to_owned() });
+        }
     }
     if definition.deadline.is_some_and(|deadline| deadline < TIME_MIN) {
         mistakes.push(DefinitionError::NoTimeAtAll);

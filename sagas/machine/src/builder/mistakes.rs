@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use contract::{
+    attributes::{ATTRIBUTE_NAME_BYTES_MAX, ATTRIBUTES_MAX},
     signal::SIGNAL_NAME_BYTES_MAX,
     step::{Op, STEP_NAME_BYTES_MAX, StepName},
 };
@@ -26,6 +27,26 @@ pub enum DefinitionError {
     /// The definition has no steps.
     #[error("the saga has no steps")]
     NoSteps,
+    /// An attribute's name is not of the form that names have.
+    #[error(
+        "`{name}` is not an attribute's name: 1 to {ATTRIBUTE_NAME_BYTES_MAX} of a-z, 0-9 and `_`, starting with a letter"
+    )]
+    BadAttributeName {
+        /// The name as it was written.
+        name: String,
+    },
+    /// Two attributes have the same name.
+    #[error("two attributes are called `{name}`")]
+    DuplicateAttribute {
+        /// The name that both have.
+        name: String,
+    },
+    /// The definition has more attributes than a saga may have.
+    #[error("the saga has {count} attributes, more than {ATTRIBUTES_MAX}")]
+    TooManyAttributes {
+        /// The number of attributes.
+        count: usize,
+    },
     /// The definition has more steps than the machine can hold.
     #[error("the saga has {count} steps, more than {STEPS_MAX}")]
     TooManySteps {

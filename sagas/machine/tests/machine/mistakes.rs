@@ -49,6 +49,26 @@ fn names_and_numbers_are_checked() {
     );
     check(
         |saga| {
+            hold(saga, "hold");
+            saga.attribute("Seat class", |_| Some("first"));
+            saga.attribute("day", |_| Some("2026-12-24")).attribute("day", |_| Some("2026-12-25"));
+        },
+        &[
+            "`Seat class` is not an attribute's name: 1 to 48 of a-z, 0-9 and `_`, starting with a letter",
+            "two attributes are called `day`",
+        ],
+    );
+    check(
+        |saga| {
+            hold(saga, "hold");
+            for name in ["a", "b", "c", "d", "e", "f", "g", "h", "i"] {
+                saga.attribute(name, |_| Some(1));
+            }
+        },
+        &["the saga has 9 attributes, more than 8"],
+    );
+    check(
+        |saga| {
             hold(saga, "Hold Seats");
         },
         &["`Hold Seats` is not a step's name: 1 to 48 of a-z, 0-9 and `-`, starting with a letter"],

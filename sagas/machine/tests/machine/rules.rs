@@ -433,6 +433,31 @@ fn a_condition_that_panics_refuses_the_start() {
     );
 }
 
+#[test]
+fn attributes_are_read_from_the_input_and_one_that_is_no_word_refuses_the_start() {
+    let mut saga = Builder::<Trip>::new("trip", 1);
+    saga.attribute("flags", |trip| Some(trip.flags));
+    saga.attribute("note", |trip| (!trip.note.is_empty()).then(|| trip.note.clone()));
+    saga.attribute("odd", |trip| Some(100 / (trip.flags % 100)));
+    saga.step("hold").command(|trip, ()| Probe { note: trip.note.clone(), said: vec![] }).compensate(unprobe).add();
+    let saga = saga.build().unwrap();
+    assert_eq!(saga.attribute_names().collect::<Vec<_>>(), ["flags", "note", "odd"]);
+    let of = |flags: u8, note: &str| {
+        let input = serde_json::json!({ "flags": flags, "note": note });
+        machine::attributes(&saga, &input.into()).map(|attributes| attributes.to_string()).map_err(|e| e.to_string())
+    };
+    assert_eq!(of(4, "lagoon"), Ok("flags:4,note:lagoon,odd:25".into()));
+    assert_eq!(of(50, ""), Ok("flags:50,odd:2".into()));
+    let spaced = of(4, "by the lagoon").unwrap_err();
+    assert!(spaced.starts_with("an attribute of `trip` cannot be kept: `by the lagoon` is not"), "{spaced}");
+    let panicked = of(0, "").unwrap_err();
+    assert!(
+        panicked.starts_with("the attribute `odd` cannot be told: a function of the definition panicked"),
+        "{panicked}"
+    );
+    assert!(machine::attributes(&saga, &serde_json::json!({ "note": 7 }).into()).is_err());
+}
+
 /// Commands that cannot be built, chosen by the flags: 1 before the pivot, 2 the pivot, 4 after it, 8 the undoing.
 fn unbuildable() -> Definition {
     fn build(trip: &Trip, flag: u8) -> Probe {

@@ -1,17 +1,17 @@
 //! The addresses of lists of sagas.
 
-use crate::view::columns::Columns;
+use super::columns::Columns;
 
 /// The address of the list.
-pub(super) const LIST: &str = "/ops/sagas";
+pub(crate) const LIST: &str = "/ops/sagas";
 
 /// The address of the list for a query.
-pub(super) fn address(query: &str) -> String {
+pub(crate) fn address(query: &str) -> String {
     address_with(query, &Columns::read([].into_iter()), None)
 }
 
 /// The address of the list for a query, with these columns, and of one of its pages.
-pub(super) fn address_with(query: &str, columns: &Columns, token: Option<&str>) -> String {
+pub(crate) fn address_with(query: &str, columns: &Columns, token: Option<&str>) -> String {
     let mut pairs = form_urlencoded::Serializer::new(String::new());
     if !query.is_empty() {
         pairs.append_pair("q", query);
