@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use serde_json::Value;
+
 use crate::{
     output::exact_time,
     seen::{Record, words},
@@ -10,6 +12,32 @@ use crate::{
 
 /// The statuses of steps that are not told before anything has happened to them.
 const QUIET: [&str; 2] = ["pending", "not_applicable"];
+
+/// The pause of a saga, which begins or ends beside its status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PauseChange {
+    Began,
+    Ended,
+}
+
+impl PauseChange {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Began => "paused",
+            Self::Ended => "resumed",
+        }
+    }
+}
+
+/// The change of a saga's pause that a record tells of, if any: the last one.
+pub(crate) fn pause_of(record: &Record) -> Option<PauseChange> {
+    let of_entry = |entry: &Value| match entry["entry"].as_str() {
+        Some("saga_paused") => Some(PauseChange::Began),
+        Some("saga_resumed") => Some(PauseChange::Ended),
+        _ => None,
+    };
+    record.entries.iter().rev().find_map(of_entry)
+}
 
 /// The statuses that were told already.
 #[derive(Debug, Default)]
@@ -31,6 +59,7 @@ impl Changes {
                 lines.push(format!("{at}  {}", tree::step_line(step)));
             }
         }
+        lines.extend(pause_of(record).map(|pause| format!("{at}  saga: {}", pause.word())));
         if self.status.as_ref() != Some(&record.status) {
             lines.push(format!("{at}  saga: {}", words(&record.status)));
             self.status = Some(record.status.clone());

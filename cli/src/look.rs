@@ -42,8 +42,8 @@ impl Look {
         Ok(Self { counts, needs_attention: attention.items, errors: errors.items, processes })
     }
 
-    /// How many there are, in one line.
-    pub(crate) fn summary(&self) -> String {
+    /// How many there are, in one line; where there is room for it, the oldest open one too.
+    pub(crate) fn summary(&self, columns_max: usize) -> String {
         let Counts { sagas, quarantined, oldest_open, .. } = &*self.counts;
         let Processes { orchestrators, silent_shards, .. } = &*self.processes;
         let mut text = format!("{sagas} sagas, {quarantined} in quarantine; orchestrators: {}", orchestrators.len());
@@ -51,7 +51,9 @@ impl Look {
             text.push_str(&format!(", silent shards: {}", silent_shards.len()));
         }
         if let Some(oldest) = oldest_open {
-            text.push_str(&format!("; the oldest open one began {}", time(oldest.created_at)));
+            let whole = format!("{text}; the oldest open one began {}", time(oldest.created_at));
+            text =
+                if whole.len() <= columns_max { whole } else { format!("{text}; oldest {}", time(oldest.created_at)) };
         }
         text
     }

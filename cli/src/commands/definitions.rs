@@ -28,7 +28,8 @@ fn text(items: &[Told<Definition>]) -> String {
         let deadline = definition.deadline_seconds.map_or("none".to_owned(), |seconds| format!("{seconds} s"));
         let findings = definition.findings.len().to_string();
         let fingerprint = printable(&definition.fingerprint);
-        let attributes = printable(&definition.attributes.join(", "));
+        let attributes = definition.attributes.join(", ");
+        let attributes = if attributes.is_empty() { "-".to_owned() } else { printable(&attributes) };
         vec![title(definition), definition.steps.len().to_string(), deadline, attributes, findings, fingerprint]
     });
     let mut text = output::table(&["DEFINITION", "STEPS", "DEADLINE", "ATTRIBUTES", "FINDINGS", "FINGERPRINT"], rows);

@@ -77,7 +77,11 @@ fn place(place: &str) -> String {
 fn domain(domain: &Domain) -> String {
     let mut parts = Vec::new();
     match &domain.queue {
-        Some(queue) => parts.push(format!("{} messages in its queue, {} consumers", queue.messages, queue.consumers)),
+        Some(queue) => {
+            let (messages, consumers) = (queue.messages, queue.consumers);
+            let of = |number, one: &str| format!("{number} {one}{}", if number == 1 { "" } else { "s" });
+            parts.push(format!("{} in its queue, {}", of(messages, "message"), of(consumers, "consumer")));
+        }
         None => parts.push("its queue is unknown".to_owned()),
     }
     match &domain.flow {

@@ -29,7 +29,7 @@ pub(crate) async fn run(call: &Call) -> Result<(), Failure> {
     let look = Look::take(&call.client).await?;
     match call.output {
         Output::Table => {
-            output::print_line(&look.summary())?;
+            output::print_line(&look.summary(usize::MAX))?;
             let parts = [
                 ("Needs attention", look.needs_attention()),
                 ("Sagas", look.counts()),

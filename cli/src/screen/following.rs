@@ -9,7 +9,7 @@ use ratatui::{
 
 use super::{Key, Palette};
 use crate::{
-    changes::Changes,
+    changes::{Changes, PauseChange, pause_of},
     seen::{Record, Step, words},
     tree,
 };
@@ -25,6 +25,7 @@ const LINES_MAX: usize = 2_000;
 pub(crate) struct Following {
     id: String,
     status: String,
+    paused: bool,
     steps: Vec<Step>,
     changes: Changes,
     lines: Vec<String>,
@@ -44,6 +45,7 @@ impl Following {
         self.lines.drain(..surplus);
         self.steps.clone_from(&record.steps);
         self.status.clone_from(&record.status);
+        self.paused = pause_of(record).map_or(self.paused, |pause| pause == PauseChange::Began);
         self.said.clear();
     }
 
@@ -72,6 +74,7 @@ impl Following {
         let title = vec![
             Span::styled(format!("{} is ", self.id), palette.title()),
             Span::styled(words(&self.status), palette.status(&self.status).patch(palette.title())),
+            Span::raw(if self.paused && !self.ended { ", paused" } else { "" }),
             Span::raw(if self.ended { ", and has ended" } else { "" }),
         ];
         frame.render_widget(Line::from(title), head);
@@ -130,6 +133,22 @@ mod tests {
         following.end();
         let text = drawn(&following, 12);
         assert!(text.contains("saga_1 is compensated, and has ended") && !text.contains("lost"), "{text}");
+    }
+
+    #[test]
+    fn a_pause_stands_beside_the_status() {
+        let mut following = Following::of("saga_1");
+        let with = |seq, entry: &str| Record {
+            entries: vec![json!({ "entry": entry })],
+            ..record(seq, "running", "dispatched")
+        };
+        following.heard(&with(1, "saga_paused"));
+        following.heard(&record(2, "running", "done"));
+        let text = drawn(&following, 14);
+        assert!(text.contains("saga_1 is running, paused") && text.contains("  saga: paused"), "{text}");
+        following.heard(&with(3, "saga_resumed"));
+        let text = drawn(&following, 14);
+        assert!(!text.contains("running, paused") && text.contains("  saga: resumed"), "{text}");
     }
 
     #[test]

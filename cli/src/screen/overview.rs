@@ -81,7 +81,7 @@ impl Overview {
     pub(crate) fn draw(&self, frame: &mut Frame<'_>, palette: Palette, url: &str) {
         let told = match (&self.trouble, &self.look) {
             (Some(why), _) => Span::styled(why.clone(), palette.trouble()),
-            (None, Some(look)) => Span::raw(look.summary()),
+            (None, Some(look)) => Span::raw(look.summary(usize::from(frame.area().width))),
             (None, None) => Span::raw("looking"),
         };
         let title = Span::styled(format!("sagactl top {url}   "), palette.title());
@@ -103,20 +103,24 @@ impl Overview {
 
     fn draw_look(&self, look: &Look, frame: &mut Frame<'_>, palette: Palette, area: Rect) {
         let (counts, mut domains) = (look.counts(), processes::domains(&look.processes));
-        let mut title = "Domains".to_owned();
+        let mut title = titled("Domains", &domains);
         if lines_of(&counts) + lines_of(&domains) + LINES_LEFT_MIN > area.height {
             // On a low terminal those that are well are only counted.
             let all = domains.rows.len();
             domains = processes::domains_in_trouble(&look.processes);
-            title = format!("Domains ({} of {all} are well)", all - domains.rows.len());
+            title = match domains.rows.len() {
+                0 => format!("Domains: all {all} are well"),
+                troubled => format!("Domains ({} of {all} are well)", all - troubled),
+            };
         }
         let height = |rows: &Rows| Constraint::Length(lines_of(rows));
         let parts = [Constraint::Fill(2), height(&counts), Constraint::Fill(1), height(&domains)];
         let [attention, by_status, errors, ways] = Layout::vertical(parts).areas(area);
         let selected = self.place();
-        draw_rows(frame, palette, attention, "Needs attention", &look.needs_attention(), selected);
-        draw_rows(frame, palette, by_status, "Sagas", &counts, None);
-        draw_rows(frame, palette, errors, "Failures", &look.errors(), None);
+        let (needs_attention, failures) = (look.needs_attention(), look.errors());
+        draw_rows(frame, palette, attention, &titled("Needs attention", &needs_attention), &needs_attention, selected);
+        draw_rows(frame, palette, by_status, &titled("Sagas", &counts), &counts, None);
+        draw_rows(frame, palette, errors, &titled("Failures", &failures), &failures, None);
         draw_rows(frame, palette, ways, &title, &domains, None);
     }
 }
@@ -127,10 +131,13 @@ fn lines_of(rows: &Rows) -> u16 {
     if rows == 0 { 2 } else { rows.saturating_add(3) }
 }
 
+fn titled(title: &str, rows: &Rows) -> String {
+    format!("{title}{}", if rows.rows.is_empty() { ": none" } else { "" })
+}
+
 fn draw_rows(frame: &mut Frame<'_>, palette: Palette, area: Rect, title: &str, rows: &Rows, selected: Option<usize>) {
     let [head, body] = Layout::vertical([Constraint::Length(1), Constraint::Min(0)]).areas(area);
-    let none = if rows.rows.is_empty() { ": none" } else { "" };
-    frame.render_widget(Line::styled(format!("{title}{none}"), palette.title()), head);
+    frame.render_widget(Line::styled(title.to_owned(), palette.title()), head);
     if rows.rows.is_empty() {
         return;
     }
