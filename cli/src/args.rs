@@ -15,6 +15,7 @@ mod quarantine;
 mod records;
 mod repairs;
 mod reveal;
+mod second_factor;
 mod timeline;
 mod waits;
 mod watching;
@@ -43,6 +44,7 @@ pub(crate) use self::{
     records::{Between, Journal},
     repairs::{Edit, Resolve, Retry, Skip},
     reveal::Reveal,
+    second_factor::{Proof, SecondFactor},
     timeline::Timeline,
     waits::{Signal, Timer},
     watching::Watch,
@@ -333,8 +335,11 @@ Examples:
   sagactl password
   sagactl password --reset operator@sojourn.example
 
-Passwords are asked for at the terminal. The second factor is set up at /ops/account.")]
+Passwords are asked for at the terminal.")]
     Password(Password),
+    /// Look after your second factor; each change ends all your other logins
+    #[command(name = "second-factor", subcommand)]
+    SecondFactor(SecondFactor),
     /// Show who is logged in, in which role, and until when
     Whoami,
     /// Decide on acts of colleagues that need a second operator

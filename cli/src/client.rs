@@ -1,6 +1,7 @@
 //! Speaking with the gateway: addresses, tokens, limits, and turning every kind of answer into data or a failure
 //! with the right exit code.
 
+mod credentials;
 mod device;
 
 use std::time::Duration;
@@ -10,7 +11,7 @@ use contract::{
     Page, PageToken, RequestId,
     limits::PAGE_SIZE_MAX,
     problem::Problem,
-    user::{ChangePassword, Login, Logout, Refresh, ResetPassword, Tokens},
+    user::{Login, Logout, Refresh, Tokens},
 };
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url, header};
 use serde::{Serialize, de::DeserializeOwned};
@@ -254,30 +255,6 @@ impl Client {
         }
     }
 
-    /// Changes the password of the person whose token is sent. The tokens of before are void with it: those of the new login
-    /// are kept in their place, where there is a stored one.
-    pub(crate) async fn change_password(&self, change: &ChangePassword) -> Result<(), Failure> {
-        let url = format!("{}/v1/auth/password", self.base);
-        let request = |http: &reqwest::Client| http.post(&url).timeout(ANSWER_TIMEOUT).json(change);
-        let changed = async { self.session(self.authorized(request).await?).await };
-        let fresh = changed.await.map_err(Failure::of_change)?;
-        match &self.credentials {
-            Credentials::Stored(store, session) => {
-                *session.lock().await = fresh.clone();
-                store.lock()?.save(&self.base, fresh)
-            }
-            Credentials::Given(_) | Credentials::Missing => {
-                output::note("the token that was given is void now: log in anew");
-                Ok(())
-            }
-        }
-    }
-
-    /// Sets a password for a code of an admin.
-    pub(crate) async fn reset_password(&self, reset: &ResetPassword) -> Result<(), Failure> {
-        self.public("/v1/auth/password/reset", reset).await.map_err(Failure::of_change).map(drop)
-    }
-
     async fn tokens(&self, path: &str, body: &(impl Serialize + ?Sized)) -> Result<Session, Failure> {
         let asked = async { self.session(self.public(path, body).await?).await };
         asked.await.map_err(Failure::of_question)
@@ -290,8 +267,7 @@ impl Client {
     }
 
     async fn session(&self, response: Response) -> Result<Session, Failure> {
-        let Tokens { access_token, refresh_token, login_ends_at: ends_at, .. } = self.read(response).await?;
-        Ok(Session { access_token, refresh_token, ends_at })
+        self.read::<Tokens>(response).await.map(Session::from)
     }
 
     /// Sends with a token; an expired stored one is refreshed once.

@@ -12,6 +12,7 @@ mod look;
 mod output;
 mod processes;
 mod profile;
+mod qr_code;
 mod rows;
 mod screen;
 mod seen;
@@ -86,6 +87,10 @@ async fn run(cli: Cli) -> Result<(), Failure> {
             commands::approvals::run(&client, approvals, output).await
         }
         Command::Password(password) => commands::password::run(&call()?.client, password).await,
+        Command::SecondFactor(factor) if !factor.only_reads() => {
+            let Call { client, output, .. } = call()?;
+            commands::second_factor::run(&client, factor, output).await
+        }
         Command::People(people) if !people.only_reads() => {
             let Call { client, output, .. } = call()?;
             commands::people::run(&client, people, output).await
@@ -131,6 +136,7 @@ async fn read(call: Call, command: Command) -> Result<(), Failure> {
         Command::Signals(one) => commands::signals::run(client, &one, output).await,
         Command::Login(login) => commands::login::login(client, login, output).await,
         Command::Approvals(approvals) => commands::approvals::run(client, approvals, output).await,
+        Command::SecondFactor(factor) => commands::second_factor::run(client, factor, output).await,
         Command::People(people) => commands::people::run(client, people, output).await,
         Command::Whoami => commands::people::whoami(client, output).await,
         Command::Logout => commands::login::logout(client).await,

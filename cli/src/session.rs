@@ -11,6 +11,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
+use contract::user::Tokens;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
@@ -27,6 +28,12 @@ pub(crate) struct Session {
     /// The end of the login, where the server has told it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ends_at: Option<DateTime<Utc>>,
+}
+
+impl From<Tokens> for Session {
+    fn from(Tokens { access_token, refresh_token, login_ends_at, .. }: Tokens) -> Self {
+        Self { access_token, refresh_token, ends_at: login_ends_at }
+    }
 }
 
 /// The file's content.

@@ -6,6 +6,7 @@
 //!                                                          visitor: whose session it is
 //!                                                          pages/*: read by the door, shown by view/* and templates
 //!                                                          looks: what many open pages share
+//!                                                          over: logins of sessions that nobody has ended
 //!  gateway <--/ops/api, the session's token------------- door
 //! ```
 
@@ -19,6 +20,7 @@ mod frame;
 mod guard;
 mod half_logins;
 mod looks;
+mod over;
 mod pages;
 mod routes;
 mod session;
@@ -78,6 +80,7 @@ impl Dashboard {
 /// [`RunError`] names what could not be done.
 pub async fn start(settings: Settings, clock: Arc<dyn Clock>, token: CancellationToken) -> Result<Dashboard, RunError> {
     let app = App::new(&settings, clock, token.clone()).map_err(RunError::Client)?;
+    tokio::spawn(over::end_sessions(app.clone(), over::LOOK_EVERY));
     let pages = kit::http::require_internal_token(routes::router(app), &settings.internal_token);
     let router = kit::http::base(pages, &kit::metrics::install(), Readiness::new());
     let calls = Calls::new(kit::http::CALLS_MAX);

@@ -26,6 +26,10 @@ pub(crate) fn router(app: App) -> Router {
             get(pages::account::back).post(pages::account::confirm_second_factor),
         )
         .route(
+            "/ops/account/second-factor/recovery-codes",
+            get(pages::account::back).post(pages::account::renew_recovery_codes),
+        )
+        .route(
             "/ops/account/second-factor/remove",
             get(pages::account::back).post(pages::account::remove_second_factor),
         )

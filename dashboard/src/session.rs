@@ -58,7 +58,7 @@ impl Person {
     }
 
     #[cfg(test)]
-    fn nobody() -> Self {
+    pub(crate) fn nobody() -> Self {
         Self { email: String::new(), user_id: String::new(), role: Role::Viewer, second_factor_missing: false }
     }
 }
@@ -126,32 +126,31 @@ pub(crate) const AFTER_THE_END: &str = "/ops/login?ended=yes";
 pub(crate) struct Sessions(Mutex<HashMap<[u8; 32], Arc<Session>>>);
 
 impl Sessions {
-    /// Begins a session under `name`.
-    pub(crate) fn begin(&self, name: &str, person: Person, tokens: Tokens, now: DateTime<Utc>) {
+    /// Begins a session under `name`, and answers the one that made room for it, if one had to.
+    pub(crate) fn begin(&self, name: &str, person: Person, tokens: Tokens, now: DateTime<Utc>) -> Option<Arc<Session>> {
         let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        sessions.retain(|_, session| !session.is_over(now));
-        if sessions.len() >= SESSIONS_MAX {
-            let oldest = sessions.iter().min_by_key(|(_, session)| session.last_seen()).map(|(key, _)| *key);
-            if let Some(oldest) = oldest {
-                sessions.remove(&oldest);
-            }
-        }
+        let full = sessions.len() >= SESSIONS_MAX;
+        let oldest = sessions.iter().filter(|_| full).min_by_key(|(_, session)| session.last_seen());
+        let oldest = oldest.map(|(key, _)| *key);
+        let made_room = oldest.and_then(|oldest| sessions.remove(&oldest));
         let (person, tokens) = (Mutex::new(person), tokio::sync::Mutex::new(tokens));
         let session = Session { person, tokens, begun: now, seen: Mutex::new(now) };
         sessions.insert(digest(name), Arc::new(session));
+        made_room
     }
 
-    /// The session of this name, which counts as used now.
+    /// The session of this name, which counts as used now. One that is over is left for [`Self::take_those_over`].
     pub(crate) fn find(&self, name: &str, now: DateTime<Utc>) -> Option<Arc<Session>> {
-        let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = digest(name);
-        let found = Arc::clone(sessions.get(&key)?);
-        if found.is_over(now) {
-            sessions.remove(&key);
-            return None;
-        }
+        let sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = Arc::clone(sessions.get(&digest(name)).filter(|session| !session.is_over(now))?);
         *found.seen.lock().unwrap_or_else(PoisonError::into_inner) = now;
         Some(found)
+    }
+
+    /// Takes out all sessions that are over: their logins at the door are still to be ended.
+    pub(crate) fn take_those_over(&self, now: DateTime<Utc>) -> Vec<Arc<Session>> {
+        let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.extract_if(|_, session| session.is_over(now)).map(|(_, session)| session).collect()
     }
 
     /// Ends the session of this name, and answers which one that was.
@@ -173,8 +172,12 @@ mod tests {
     }
 
     fn begin(sessions: &Sessions, name: &str, now: DateTime<Utc>) {
-        let person = Person::nobody();
-        sessions.begin(name, person, Tokens { access: String::new(), refresh: String::new() }, now);
+        assert!(begin_at(sessions, name, now).is_none(), "a session made room for {name}");
+    }
+
+    /// Begins a session with its name as its refresh token, and tells which one made room for it.
+    fn begin_at(sessions: &Sessions, name: &str, now: DateTime<Utc>) -> Option<Arc<Session>> {
+        sessions.begin(name, Person::nobody(), Tokens { access: String::new(), refresh: name.to_owned() }, now)
     }
 
     #[test]
@@ -219,13 +222,31 @@ mod tests {
     }
 
     #[test]
+    fn sessions_that_are_over_are_taken_out_once_and_no_others() {
+        let sessions = Sessions::default();
+        begin(&sessions, "idle", at(0));
+        begin(&sessions, "used", at(0));
+        assert!(sessions.take_those_over(at(29)).is_empty());
+        assert!(sessions.find("used", at(29)).is_some());
+        assert!(sessions.find("idle", at(30)).is_none());
+        let over: Vec<String> = sessions.take_those_over(at(30)).iter().map(refresh_token).collect();
+        assert_eq!(over, ["idle"]);
+        assert!(sessions.take_those_over(at(30)).is_empty());
+        assert!(sessions.find("used", at(30)).is_some());
+    }
+
+    fn refresh_token(session: &Arc<Session>) -> String {
+        session.tokens.try_lock().unwrap().refresh.clone()
+    }
+
+    #[test]
     fn past_the_limit_the_session_that_was_used_longest_ago_makes_room() {
         let sessions = Sessions::default();
         for number in 0..SESSIONS_MAX {
             begin(&sessions, &number.to_string(), at(0) + TimeDelta::milliseconds(number.try_into().unwrap()));
         }
         assert!(sessions.find("0", at(1)).is_some());
-        begin(&sessions, "new", at(2));
+        assert_eq!(begin_at(&sessions, "new", at(2)).as_ref().map(refresh_token).as_deref(), Some("1"));
         assert!(sessions.find("0", at(3)).is_some());
         assert!(sessions.find("1", at(3)).is_none());
         assert!(sessions.find("new", at(3)).is_some());

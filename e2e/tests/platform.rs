@@ -363,8 +363,12 @@ async fn people_keep_their_accounts(gateway: &str, admins_password: &str) {
     let shown = confirm("not one").await;
     assert!(shown.status == 422 && shown.text.contains("<svg class=\"qr\""), "the secret is shown again: {shown:?}");
     let shown = confirm(&code_of(&secret)).await;
-    let recovery: Vec<&str> = shown.text.split("<li><code>").skip(1).map(|rest| &rest[..19]).collect();
-    assert_eq!(recovery.len(), 10, "{shown:?}");
+    let first = recovery_codes(&shown.text);
+    assert_eq!(first.len(), 10, "{shown:?}");
+    let renewal = [("password", PASSWORD), ("code", &*first[0])];
+    let shown = rex.send("/ops/account/second-factor/recovery-codes", &renewal).await.unwrap();
+    let recovery = recovery_codes(&shown.text);
+    assert!(recovery.len() == 10 && recovery.iter().all(|code| !first.contains(code)), "{shown:?}");
     let shown = rex.open("/ops/account").await.unwrap();
     assert!(shown.text.contains("Recovery codes left: 10"), "the session goes on: {shown:?}");
 
@@ -377,13 +381,13 @@ async fn people_keep_their_accounts(gateway: &str, admins_password: &str) {
     let first = step(&mut rex, PASSWORD).await;
     let shown = rex.show_code(&first, "000 000").await.unwrap();
     assert!(shown.status == 422 && value_of(&shown.text, "step") == first, "{shown:?}");
-    let shown = rex.show_code(&first, recovery[0]).await.unwrap();
+    let shown = rex.show_code(&first, &recovery[0]).await.unwrap();
     assert_eq!((shown.status, shown.location.as_deref()), (303, Some("/ops")), "{shown:?}");
-    assert!(rex.show_code("another", recovery[1]).await.unwrap().text.contains("came too late"));
+    assert!(rex.show_code("another", &recovery[1]).await.unwrap().text.contains("came too late"));
 
     let mut elsewhere = Pages::new(gateway).unwrap();
     let second = step(&mut elsewhere, PASSWORD).await;
-    assert_eq!(elsewhere.show_code(&second, recovery[1]).await.unwrap().status, 303);
+    assert_eq!(elsewhere.show_code(&second, &recovery[1]).await.unwrap().status, 303);
     let change = |again: &'static str| [("password", PASSWORD), ("new_password", NEW), ("again", again)];
     let shown = rex.send("/ops/account/password", &change("a typing error")).await.unwrap();
     assert!(shown.status == 422 && shown.text.contains("not the same"), "{shown:?}");
@@ -414,6 +418,11 @@ async fn people_keep_their_accounts(gateway: &str, admins_password: &str) {
     let audit = admin.open("/ops/audit").await.unwrap().text;
     assert!(audit.contains("clear second factor") && audit.contains("reset password"), "{audit}");
     assert!(!audit.contains(code), "the audit log keeps no code");
+}
+
+/// The recovery codes on a page.
+fn recovery_codes(text: &str) -> Vec<String> {
+    text.split("<li><code>").skip(1).map(|rest| rest[..19].to_owned()).collect()
 }
 
 /// The code that an app shows now.

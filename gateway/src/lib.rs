@@ -18,6 +18,7 @@ mod access;
 mod address;
 mod app;
 mod audited;
+mod called_at;
 mod client_saga;
 mod code_guesses;
 mod connections;

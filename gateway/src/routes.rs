@@ -36,7 +36,7 @@ use kit::http::Calls;
 use crate::{app::App, endpoint::Endpoint};
 
 /// All routes. `/health`, `/ready` and `/metrics` (for a caller that shows the internal token) come from the kit.
-pub(crate) const ROUTES: [&Endpoint; 49] = [
+pub(crate) const ROUTES: [&Endpoint; 50] = [
     &auth::REGISTER,
     &auth::LOGIN,
     &auth::REFRESH,
@@ -49,6 +49,7 @@ pub(crate) const ROUTES: [&Endpoint; 49] = [
     &account::RESET_PASSWORD,
     &account::BEGIN_SECOND_FACTOR,
     &account::CONFIRM_SECOND_FACTOR,
+    &account::RENEW_RECOVERY_CODES,
     &account::REMOVE_SECOND_FACTOR,
     &keys::PUBLISHED,
     &offers::FLIGHTS,

@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     address::{ClientAddress, TrustedProxies},
+    called_at::CalledAt,
     connections::{Connections, Kind},
 };
 
@@ -59,7 +60,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait after the system refused a connection (no descriptors left): trying at once would only burn.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The people at the door: how many of them, and by whose word their addresses are known.
+/// The people at the door: how many of them, and by whose word it is known where they are and where they called.
 #[derive(Debug, Clone)]
 pub(crate) struct Crowd {
     pub(crate) connections: Connections,
@@ -141,7 +142,13 @@ fn connection(
     let router = TowerToHyperService::new(router);
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         let client = proxies.client(peer.ip(), request.headers());
+        let at = if proxies.contain(peer.ip()) {
+            CalledAt::told_by_a_proxy(request.headers())
+        } else {
+            CalledAt::told_by_a_client(request.headers())
+        };
         request.extensions_mut().insert(client);
+        request.extensions_mut().insert(at);
         request.extensions_mut().insert(kind);
         router.call(request)
     });

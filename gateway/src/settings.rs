@@ -80,7 +80,8 @@ pub struct Crowd {
     /// The most searches a minute from one address; 0 is no limit.
     #[arg(long, env = "SOJOURN_SEARCHES_PER_MINUTE", default_value_t = SEARCHES_PER_MINUTE_DEFAULT)]
     pub searches_per_minute: u32,
-    /// The proxies whose `X-Forwarded-For` is believed, as networks separated by commas. Without any, none is.
+    /// The proxies whose `X-Forwarded-For`, `-Host` and `-Proto` are believed, as networks separated by commas.
+    /// Without any, none is.
     #[arg(long, env = "SOJOURN_TRUSTED_PROXIES", value_delimiter = ',', value_name = "NETWORKS")]
     pub trusted_proxies: Vec<IpNet>,
 }

@@ -45,8 +45,9 @@ const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// The seconds after which a missing part is worth another try.
 const RETRY_AFTER_SECONDS: u32 = 1;
 
-/// The longest wait that a part's own `Retry-After` can ask a client for, in seconds.
-const RETRY_AFTER_SECONDS_MAX: u32 = 60;
+/// The longest wait that a part's own `Retry-After` can ask a client for, in seconds: the quarter of an hour for which the user
+/// service looks at no code of a second factor after too many wrong ones.
+const RETRY_AFTER_SECONDS_MAX: u32 = 15 * 60 + 1;
 
 /// How long an address that failed is asked last: about as long as a restart or a takeover.
 const REST_AFTER_FAILURE: Duration = Duration::from_secs(5);
@@ -190,6 +191,8 @@ pub(crate) struct UpstreamResponse {
     service: &'static str,
     pub(crate) status: StatusCode,
     pub(crate) body: Bytes,
+    /// The wait that the part asks for.
+    retry_after_seconds: Option<u32>,
 }
 
 /// A reason why there is no usable response.
@@ -267,11 +270,7 @@ impl UpstreamError {
                 said(StatusCode::SERVICE_UNAVAILABLE, *problem).retry_after(retry_after_seconds)
             }
             Self::Failed { status, retry_after_seconds, problem: Some(problem), .. } => {
-                let error = said(status, *problem);
-                match retry_after_seconds {
-                    Some(seconds) => error.retry_after(seconds),
-                    None => error,
-                }
+                said_with_wait(status, *problem, retry_after_seconds)
             }
             other => other.into(),
         }
@@ -283,6 +282,15 @@ fn said(status: StatusCode, problem: Problem) -> ApiError {
     let error = ApiError::new(status, problem.code, problem.title).errors(problem.errors);
     match problem.detail {
         Some(detail) => error.detail(detail),
+        None => error,
+    }
+}
+
+/// The same, with the wait that the part asks for, where it asks for one.
+fn said_with_wait(status: StatusCode, problem: Problem, retry_after_seconds: Option<u32>) -> ApiError {
+    let error = said(status, problem);
+    match retry_after_seconds {
+        Some(seconds) => error.retry_after(seconds),
         None => error,
     }
 }
@@ -464,7 +472,7 @@ impl Upstream {
 
     async fn read(&self, mut response: Response) -> Result<UpstreamResponse, UpstreamError> {
         let service = self.service;
-        let status = response.status();
+        let (status, retry_after_seconds) = (response.status(), retry_after(response.headers()));
         let mut body = Vec::new();
         while let Some(chunk) =
             response.chunk().await.map_err(|source| UpstreamError::Unreachable { service, source })?
@@ -474,7 +482,7 @@ impl Upstream {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(UpstreamResponse { service, status, body: body.into() })
+        Ok(UpstreamResponse { service, status, body: body.into(), retry_after_seconds })
     }
 
     /// The addresses to try, in turn, so that each bears its part: those that are ready first, and among them those that
@@ -557,7 +565,7 @@ impl UpstreamResponse {
         let Ok(problem) = serde_json::from_slice::<Problem>(&self.body) else {
             return self.unexpected().into();
         };
-        said(self.status, problem)
+        said_with_wait(self.status, problem, self.retry_after_seconds)
     }
 
     /// The error for a status that is not in the contract.

@@ -1,6 +1,6 @@
 //! `sagactl login` and `logout`.
 
-use std::io::{self, IsTerminal as _, Read as _};
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
 
 use contract::Page;
 use serde::de::IgnoredAny;
@@ -96,6 +96,20 @@ pub(crate) fn typed(from_stdin: bool, prompt: &str) -> Result<Typed, Failure> {
         return Ok(Typed { first: lines.next().unwrap_or_default(), second: lines.next() });
     }
     asked(prompt).map(|first| Typed { first, second: None })
+}
+
+/// The next secret: the next line of stdin, or what the person at the terminal types.
+pub(crate) fn next(from_stdin: bool, prompt: &str) -> Result<String, Failure> {
+    if !from_stdin {
+        return asked(prompt);
+    }
+    // The standard library keeps what was read beyond the line for the next one.
+    let mut line = String::new();
+    io::stdin().lock().take(PASSWORD_BYTES_MAX).read_line(&mut line).map_err(|error| unreadable(&error))?;
+    if line.is_empty() {
+        return Err(Failure::usage(format!("stdin has ended: {} is missing", prompt.trim_end_matches([':', ' ']))));
+    }
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 /// A secret from the person at the terminal.

@@ -21,6 +21,7 @@ pub(crate) mod plan;
 pub(crate) mod processes;
 pub(crate) mod quarantine;
 pub(crate) mod reveal;
+pub(crate) mod second_factor;
 pub(crate) mod show;
 pub(crate) mod signals;
 pub(crate) mod throughput;

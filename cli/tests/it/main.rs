@@ -20,4 +20,5 @@ mod people;
 mod planning;
 mod quarantine;
 mod reading;
+mod second_factor;
 mod watching;

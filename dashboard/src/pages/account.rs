@@ -9,8 +9,8 @@ use axum::{
     response::{IntoResponse as _, Redirect, Response},
 };
 use contract::user::{
-    BeginSecondFactor, ChangePassword, ConfirmSecondFactor, EndSecondFactor, Person, SecondFactorOffer, SecondFactorOn,
-    Tokens,
+    BeginSecondFactor, ChangePassword, ConfirmSecondFactor, EndSecondFactor, Person, RenewRecoveryCodes,
+    SecondFactorOffer, SecondFactorOn, Tokens,
 };
 use serde::Deserialize;
 
@@ -58,6 +58,13 @@ struct Factor {
     recovery_codes_left: u32,
 }
 
+/// The recovery codes that are told now, and never again.
+struct RecoveryCodes {
+    /// The change that they came of.
+    heading: &'static str,
+    codes: Vec<String>,
+}
+
 #[derive(Template)]
 #[template(path = "account.html")]
 struct AccountPage {
@@ -68,8 +75,7 @@ struct AccountPage {
     /// True where the person may not act before it has a second factor.
     missing: bool,
     offer: Option<Offer>,
-    /// The recovery codes that are told now, and never again.
-    recovery_codes: Vec<String>,
+    told: Option<RecoveryCodes>,
     /// The change that was just done.
     done: Option<&'static str>,
     refused: Option<String>,
@@ -89,7 +95,7 @@ impl AccountPage {
             missing: visitor.session.person().second_factor_missing,
             factor,
             offer: None,
-            recovery_codes: Vec::new(),
+            told: None,
             done: None,
             refused: None,
         })
@@ -165,7 +171,7 @@ pub(crate) async fn confirm_second_factor(
     match app.door.change::<SecondFactorOn>(&visitor.session, "second-factor/confirm", &confirmed).await {
         Ok(SecondFactorOn { recovery_codes, tokens }) => {
             visitor.session.go_on_with(tokens.into()).await;
-            page(&AccountPage { recovery_codes, ..AccountPage::of(&app, &visitor).await? })
+            tell_codes(&app, &visitor, "Your second factor is on", recovery_codes).await
         }
         Err(error) if error.has_code("second_factor_wrong") => {
             let (offer, refused) = (Some(Offer::new(asked.secret, asked.uri)), Some(words(&error)));
@@ -176,17 +182,32 @@ pub(crate) async fn confirm_second_factor(
     }
 }
 
-/// The form that switches a second factor off.
+/// The form of what needs password and code: new recovery codes, and the end of the second factor.
 #[derive(Deserialize)]
-pub(crate) struct Remove {
+pub(crate) struct Both {
     password: String,
     code: String,
+}
+
+pub(crate) async fn renew_recovery_codes(
+    State(app): State<App>,
+    visitor: Visitor,
+    Form(asked): Form<Both>,
+) -> Result<Response, Failure> {
+    let renewed = RenewRecoveryCodes { password: asked.password, code: asked.code.trim().to_owned() };
+    match app.door.change::<SecondFactorOn>(&visitor.session, "second-factor/recovery-codes", &renewed).await {
+        Ok(SecondFactorOn { recovery_codes, tokens }) => {
+            visitor.session.go_on_with(tokens.into()).await;
+            tell_codes(&app, &visitor, "Your new recovery codes; those of before are void", recovery_codes).await
+        }
+        Err(error) => told(&app, &visitor, error).await,
+    }
 }
 
 pub(crate) async fn remove_second_factor(
     State(app): State<App>,
     visitor: Visitor,
-    Form(asked): Form<Remove>,
+    Form(asked): Form<Both>,
 ) -> Result<Response, Failure> {
     let ended = EndSecondFactor { password: asked.password, code: asked.code.trim().to_owned() };
     match app.door.change::<Tokens>(&visitor.session, "second-factor/remove", &ended).await {
@@ -196,6 +217,16 @@ pub(crate) async fn remove_second_factor(
         }
         Err(error) => told(&app, &visitor, error).await,
     }
+}
+
+async fn tell_codes(
+    app: &App,
+    visitor: &Visitor,
+    heading: &'static str,
+    codes: Vec<String>,
+) -> Result<Response, Failure> {
+    let told = Some(RecoveryCodes { heading, codes });
+    page(&AccountPage { told, ..AccountPage::of(app, visitor).await? })
 }
 
 async fn done(app: &App, visitor: &Visitor, words: &'static str) -> Result<Response, Failure> {

@@ -17,6 +17,7 @@ use crate::{
     door::DoorError,
     failure::Failure,
     frame::{Frame, Theme},
+    over::end_login,
     session::{ACCOUNT, LOGIN, Person, Tokens},
 };
 
@@ -134,7 +135,9 @@ pub(crate) async fn begin(
     let (name, person) = (name(), person(&login.email, &tokens));
     // A person who may not act before there is a second factor is led to it.
     let to = if person.second_factor_missing { ACCOUNT } else { inside(&asked.next) };
-    app.sessions.begin(&name, person, tokens, now);
+    if let Some(made_room) = app.sessions.begin(&name, person, tokens, now) {
+        end_login(&app, made_room).await;
+    }
     with_session(&app, &headers, &name, to)
 }
 
@@ -152,11 +155,8 @@ pub(crate) async fn end(State(app): State<App>, headers: HeaderMap) -> Result<Re
 /// Ends the browser's session, when it has one, and its login at the door. A door that does not answer keeps nobody logged in
 /// here: the tokens are gone.
 async fn end_session(app: &App, headers: &HeaderMap) {
-    let Some(session) = cookies::read(headers, cookies::SESSION).and_then(|name| app.sessions.end(name)) else {
-        return;
-    };
-    if let Err(error) = app.door.log_out(&session).await {
-        tracing::warn!(%error, "a login could not be ended at the door, and lasts until its time is over");
+    if let Some(session) = cookies::read(headers, cookies::SESSION).and_then(|name| app.sessions.end(name)) {
+        end_login(app, session).await;
     }
 }
 

@@ -87,11 +87,12 @@ pub(crate) async fn registrations_and_logins(system: &System, findings: &mut Fin
     let bearer = format!("Bearer {}", tokens.body["access_token"].as_str().unwrap_or_default());
     let own = [("content-type", "application/json"), ("authorization", &*bearer)];
     let right = "a long enough passphrase";
-    let wrong: [(&str, Value, u16, &str, &[&str]); 5] = [
+    let wrong: [(&str, Value, u16, &str, &[&str]); 6] = [
         ("password", json!({ "password": "x", "new_password": "another passphrase" }), 403, "password_wrong", &[]),
         ("password", json!({ "password": 7 }), 422, "body_invalid", &["#/password", "#/new_password"]),
         ("second-factor", json!({ "password": "\0" }), 403, "password_wrong", &[]),
         ("second-factor/confirm", json!({ "code": "492039" }), 409, "second_factor_off", &[]),
+        ("second-factor/recovery-codes", json!({ "password": right, "code": "" }), 409, "second_factor_off", &[]),
         ("second-factor/remove", json!({ "password": right, "code": "" }), 409, "second_factor_off", &[]),
     ];
     for (path, body, status, code, pointers) in wrong {

@@ -8,8 +8,8 @@ use crate::{agency::PASSWORD, browser::Browser, places::form_of};
 const EMAIL: &str = "grace@agency.example";
 const NEW_PASSWORD: &str = "a second long passphrase";
 
-/// A password is set with a code of an admin. A person sets up a second factor, switches it off with a recovery code, changes the
-/// password, and sets it up again; an admin takes away the one that is lost.
+/// A password is set with a code of an admin. A person sets up a second factor, renews its recovery codes, switches it off with one
+/// of the new ones, changes the password, and sets it up again; an admin takes away the one that is lost.
 pub(crate) async fn a_person_looks_after_a_login(admin: &Browser, person: &Browser) {
     let code = code_for_a_password(admin).await;
     person.open("/ops/reset").await;
@@ -27,10 +27,12 @@ pub(crate) async fn a_person_looks_after_a_login(admin: &Browser, person: &Brows
     person.until_at("/ops").await;
 
     let recovery = second_factor(person, NEW_PASSWORD).await;
-    person.open("/ops/account").await;
-    person.fill("form[action$='/remove'] [name=password]", NEW_PASSWORD).await;
-    person.fill("form[action$='/remove'] [name=code]", &recovery).await;
-    person.click("form[action$='/remove'] button").await;
+    show_both(person, "recovery-codes", &recovery).await;
+    person.until_says("main h2", "Your new recovery codes").await;
+    let renewed = first_recovery_code(person).await;
+    show_both(person, "remove", &recovery).await;
+    person.until_says("main [role=alert]", "code").await;
+    show_both(person, "remove", &renewed).await;
     person.until_says("main [role=status]", "Your second factor is off").await;
 
     for (field, text) in [("password", NEW_PASSWORD), ("new_password", PASSWORD), ("again", PASSWORD)] {
@@ -46,7 +48,9 @@ pub(crate) async fn a_person_looks_after_a_login(admin: &Browser, person: &Brows
     admin.click(&format!("{lost} button")).await;
     admin.until("no second factor", &format!("document.querySelector(\"{lost}\") === null")).await;
     // The answer of a form, loaded anew, leads to the page of the account, or to the login.
-    for address in ["password", "second-factor", "second-factor/confirm", "second-factor/remove"] {
+    for address in
+        ["password", "second-factor", "second-factor/confirm", "second-factor/recovery-codes", "second-factor/remove"]
+    {
         person.open(&format!("/ops/account/{address}")).await;
     }
 }
@@ -74,6 +78,20 @@ async fn second_factor(person: &Browser, password: &str) -> String {
     person.fill("main [name=code]", &code_of(&secret)).await;
     person.click("form[action$='/confirm'] button").await;
     person.until_says("main", "Keep these recovery codes").await;
+    first_recovery_code(person).await
+}
+
+/// Shows password and code on the page of the account, to the form with this end of its address.
+async fn show_both(person: &Browser, form: &str, code: &str) {
+    person.open("/ops/account").await;
+    for (field, text) in [("password", NEW_PASSWORD), ("code", code)] {
+        person.fill(&format!("form[action$='/{form}'] [name={field}]"), text).await;
+    }
+    person.click(&format!("form[action$='/{form}'] button")).await;
+}
+
+/// The first of the recovery codes that are shown.
+async fn first_recovery_code(person: &Browser) -> String {
     let recovery = person.ask("document.querySelector('.codes code').innerText").await.unwrap();
     recovery.as_str().unwrap().to_owned()
 }

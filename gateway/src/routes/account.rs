@@ -11,8 +11,8 @@ use axum::{
 use contract::{
     Route,
     user::{
-        BeginSecondFactor, ChangePassword, ConfirmSecondFactor, EndSecondFactor, ResetPassword, SecondFactorOffer,
-        SecondFactorOn, Tokens,
+        BeginSecondFactor, ChangePassword, ConfirmSecondFactor, EndSecondFactor, RenewRecoveryCodes, ResetPassword,
+        SecondFactorOffer, SecondFactorOn, Tokens,
     },
 };
 use kit::http::{ApiError, Json};
@@ -48,6 +48,11 @@ pub(crate) const BEGIN_SECOND_FACTOR: Endpoint =
 pub(crate) const CONFIRM_SECOND_FACTOR: Endpoint =
     own("/v1/auth/second-factor/confirm", "puts the second factor in force, for a code of it", |methods| {
         on(methods, confirm)
+    });
+
+pub(crate) const RENEW_RECOVERY_CODES: Endpoint =
+    own("/v1/auth/second-factor/recovery-codes", "renews the recovery codes of the second factor", |methods| {
+        on(methods, renew_recovery_codes)
     });
 
 pub(crate) const REMOVE_SECOND_FACTOR: Endpoint =
@@ -127,6 +132,20 @@ async fn confirm(
         Some(ConfirmSecondFactor { code: body.secret("code")? })
     })?;
     guess::<SecondFactorOn>(&app, caller, &hop, "second-factor/confirm", &confirmed).await
+}
+
+async fn renew_recovery_codes(
+    State(app): State<App>,
+    caller: Caller,
+    hop: Hop,
+    Json(body): Json<Value>,
+) -> Result<Response, ApiError> {
+    let renewed = read_members(&body, |body| {
+        body.only(&["password", "code"]);
+        let (password, code) = (body.secret("password"), body.secret("code"));
+        Some(RenewRecoveryCodes { password: password?, code: code? })
+    })?;
+    guess::<SecondFactorOn>(&app, caller, &hop, "second-factor/recovery-codes", &renewed).await
 }
 
 async fn remove(

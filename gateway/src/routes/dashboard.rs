@@ -17,6 +17,7 @@ use crate::{
     access::Access,
     address::ClientAddress,
     app::App,
+    called_at::{CalledAt, FORWARDED_HOST},
     endpoint::{Endpoint, LOGIN_BYTES_MAX, Limit, NO_BODY_BYTES_MAX, OPERATION_BYTES_MAX, Verb},
     hop::Hop,
     streams::LAST_EVENT_ID,
@@ -75,7 +76,6 @@ pub(crate) const PAGES: Endpoint = Endpoint {
 /// How long a page may take: it asks the orchestrator several times, and an act waits for its saga's verdict.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(24);
 
-const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The headers of a request that mean something to the pages.
@@ -108,15 +108,15 @@ const PASSED_BACK: [HeaderName; 10] = [
 async fn pass(
     State(app): State<App>,
     hop: Hop,
-    address: ClientAddress,
+    (address, at): (ClientAddress, CalledAt),
     method: Method,
     OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
     let mut passed = passing::chosen(&headers, &PASSED_IN);
-    if let Some(host) = headers.get(header::HOST) {
-        passed.insert(FORWARDED_HOST, host.clone());
+    if let Some(host) = at.host().and_then(|host| HeaderValue::from_str(host.as_str()).ok()) {
+        passed.insert(FORWARDED_HOST, host);
     }
     if let Ok(address) = HeaderValue::from_str(&address.to_string()) {
         passed.insert(FORWARDED_FOR, address);

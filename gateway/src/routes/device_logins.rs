@@ -5,7 +5,7 @@
 use axum::{
     body::Bytes,
     extract::State,
-    http::{HeaderMap, StatusCode, header, uri::Authority},
+    http::{HeaderMap, StatusCode, header, uri::Scheme},
     response::{IntoResponse, Response},
     routing::{MethodFilter, MethodRouter, on},
 };
@@ -21,6 +21,7 @@ use crate::{
     access::Access,
     address::ClientAddress,
     app::App,
+    called_at::CalledAt,
     endpoint::{Endpoint, LOGIN_BYTES_MAX, Limit, Verb},
     hop::Hop,
     upstream::{Call, Part, Repeat, UpstreamError, UpstreamResponse},
@@ -131,12 +132,13 @@ impl IntoResponse for Refused {
 async fn ask(
     State(app): State<App>,
     address: ClientAddress,
+    at: CalledAt,
     hop: Hop,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<Authorization>, Refused> {
     let form = Form::read(&headers, &body)?;
-    let page = page(&headers, app.production).ok_or_else(|| Refused::request("the Host header names no host"))?;
+    let page = page(&at, app.production).ok_or_else(|| Refused::request("the Host header names no host"))?;
     let asked = AskDeviceLogin { client: form.client()?, address: address.to_string() };
     let call = Call::post("/internal/user/devices", &asked, Repeat::Unsent)?;
     let answer = app.domain(Route::User).call(&hop, call).await?;
@@ -197,13 +199,13 @@ impl Form {
     }
 }
 
-/// The address of the page, at the host that the program called. A program that lies about it misleads itself.
-fn page(headers: &HeaderMap, production: bool) -> Option<String> {
-    let host: Authority = headers.get(header::HOST)?.to_str().ok()?.parse().ok()?;
-    if host.as_str().contains('@') {
-        return None;
-    }
-    let scheme = if production && !LOOPBACK.contains(&host.host()) { "https" } else { "http" };
+/// The address of the page, where the program called the door. A program that lies about it misleads itself. Where no proxy says
+/// whether it was called over TLS, production is, but on one's own machine.
+fn page(at: &CalledAt, production: bool) -> Option<String> {
+    let host = at.host()?;
+    let scheme = at
+        .scheme()
+        .unwrap_or_else(|| if production && !LOOPBACK.contains(&host.host()) { Scheme::HTTPS } else { Scheme::HTTP });
     Some(format!("{scheme}://{host}{PAGE}"))
 }
 
@@ -213,18 +215,28 @@ mod tests {
 
     use super::*;
 
-    fn at(host: &'static str, production: bool) -> Option<String> {
-        page(&HeaderMap::from_iter([(header::HOST, HeaderValue::from_static(host))]), production)
+    fn at(headers: &[(&'static str, &'static str)], production: bool) -> Option<String> {
+        let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)));
+        page(&CalledAt::told_by_a_proxy(&headers.collect()), production)
     }
 
     #[test]
     fn the_page_is_at_the_host_that_was_called_over_tls_but_on_ones_own_machine() {
-        assert_eq!(at("127.0.0.1:8080", true).as_deref(), Some("http://127.0.0.1:8080/ops/device"));
-        assert_eq!(at("ops.sojourn.example", true).as_deref(), Some("https://ops.sojourn.example/ops/device"));
-        assert_eq!(at("ops.local:8080", false).as_deref(), Some("http://ops.local:8080/ops/device"));
+        let called = |host| [("host", host)];
+        assert_eq!(at(&called("127.0.0.1:8080"), true).as_deref(), Some("http://127.0.0.1:8080/ops/device"));
+        assert_eq!(at(&called("ops.sojourn.example"), true).as_deref(), Some("https://ops.sojourn.example/ops/device"));
+        assert_eq!(at(&called("ops.local:8080"), false).as_deref(), Some("http://ops.local:8080/ops/device"));
         for wrong in ["", "a b", "evil.example@ops.example", "ops.example/x"] {
-            assert_eq!(at(wrong, false), None, "{wrong}");
+            assert_eq!(at(&called(wrong), false), None, "{wrong}");
         }
-        assert_eq!(page(&HeaderMap::new(), false), None);
+        assert_eq!(at(&[], false), None);
+    }
+
+    #[test]
+    fn a_proxy_says_whether_it_was_called_over_tls_and_where() {
+        let told = [("host", "door.internal"), ("x-forwarded-host", "ops.example"), ("x-forwarded-proto", "https")];
+        assert_eq!(at(&told, false).as_deref(), Some("https://ops.example/ops/device"));
+        let told = [("host", "ops.intranet"), ("x-forwarded-proto", "http")];
+        assert_eq!(at(&told, true).as_deref(), Some("http://ops.intranet/ops/device"));
     }
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     house::{House, Said},
     keys::{claims, user},
+    parts::credentials::PAUSED_CODE,
 };
 
 const RIGHT: &str = "correct horse battery";
@@ -28,6 +29,7 @@ async fn people_change_what_they_log_in_with_and_nobody_elses() {
         ("/v1/auth/password", &change),
         ("/v1/auth/second-factor", &json!({ "password": RIGHT })),
         ("/v1/auth/second-factor/confirm", &json!({ "code": CODE })),
+        ("/v1/auth/second-factor/recovery-codes", &json!({ "password": RIGHT, "code": CODE })),
         ("/v1/auth/second-factor/remove", &json!({ "password": RIGHT, "code": CODE })),
     ] {
         assert_eq!(post(&house, Role::Client, path, body).await.status, 200, "{path}");
@@ -67,6 +69,15 @@ async fn each_wrong_password_or_code_too_many_costs_a_wait() {
         assert_eq!(guess().await, "reset_code_wrong");
     }
     assert_eq!(guess().await, "login_paused");
+}
+
+#[tokio::test]
+async fn how_long_no_code_is_looked_at_is_told_to_the_second() {
+    let house = House::open().await;
+    let renewal = json!({ "password": RIGHT, "code": PAUSED_CODE });
+    let paused = post(&house, Role::Operator, "/v1/auth/second-factor/recovery-codes", &renewal).await;
+    let told = (paused.status, paused.code(), paused.header("retry-after").to_owned());
+    assert_eq!(told, (429, "second_factor_paused".to_owned(), "901".to_owned()));
 }
 
 #[tokio::test]

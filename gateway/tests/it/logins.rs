@@ -1,5 +1,7 @@
 //! Logins without a browser, and the end of logins.
 
+use std::net::IpAddr;
+
 use contract::user::{DeviceDecision, Role};
 use kit::clock::Clock as _;
 use reqwest::Method;
@@ -26,9 +28,32 @@ fn token(house: &House, role: Role, login: u128) -> String {
     house.key.sign(&house.key.header(), &claims)
 }
 
+/// The address of the page on which a program is approved that asks with these headers, from a host of this machine.
+async fn page(house: &House, host: [u8; 4], headers: &[(&str, &str)]) -> String {
+    let http = reqwest::Client::builder().local_address(IpAddr::from(host)).build().unwrap();
+    let request = http.post(house.url("/v1/auth/device")).body("client_id=sagactl");
+    let request = request.header("content-type", "application/x-www-form-urlencoded");
+    let asked = Said::of(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await;
+    assert_eq!(asked.status, 200);
+    asked.json()["verification_uri"].as_str().unwrap().to_owned()
+}
+
 async fn call(house: &House, method: Method, path: &str, body: Option<Value>) -> Said {
     let request = house.http.request(method, house.url(path)).bearer_auth(token(house, Role::Viewer, 5));
     Said::of(body.into_iter().fold(request, |request, body| request.json(&body))).await
+}
+
+#[tokio::test]
+async fn only_a_trusted_proxy_says_at_which_host_and_over_tls_or_not_the_page_is() {
+    let house = House::with_orchestrators(1, |settings| {
+        settings.crowd.trusted_proxies = vec!["127.0.0.9/32".parse().unwrap()];
+    })
+    .await;
+    house.ready().await;
+    let told = [("x-forwarded-host", "ops.example"), ("x-forwarded-proto", "https")];
+    assert_eq!(page(&house, [127, 0, 0, 9], &told).await, "https://ops.example/ops/device");
+    assert_eq!(page(&house, [127, 0, 0, 9], &[]).await, house.url("/ops/device"));
+    assert_eq!(page(&house, [127, 0, 0, 3], &told).await, house.url("/ops/device"));
 }
 
 #[tokio::test]

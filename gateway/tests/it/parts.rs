@@ -1,7 +1,7 @@
 //! The parts behind the door, as small servers over shared memory: they answer with the contract's types, can be
 //! stopped, and can be told to misbehave.
 
-mod credentials;
+pub(crate) mod credentials;
 pub(crate) mod people;
 
 use std::{

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     credentials::{
-        BeginSecondFactor, ChangePassword, ConfirmSecondFactor, EndSecondFactor, ResetCode, ResetPassword,
-        SecondFactor, SecondFactorOffer, SecondFactorOn,
+        BeginSecondFactor, ChangePassword, ConfirmSecondFactor, EndSecondFactor, RenewRecoveryCodes, ResetCode,
+        ResetPassword, SecondFactor, SecondFactorOffer, SecondFactorOn,
     },
     devices::{
         AskDeviceLogin, DecideDeviceLogin, DeviceClient, DeviceClientError, DeviceCode, DeviceDecision, DeviceLogin,

@@ -1,11 +1,12 @@
-//! The user service's passwords and second factors. User 7 has the right password, and the right code is 492039.
+//! The user service's passwords and second factors. User 7 has the right password, and the right code is 492039. With another
+//! one no code is looked at for a quarter of an hour.
 
 use axum::{Router, extract::Path, http::StatusCode, routing::post};
 use contract::{
     UserId,
     user::{
-        BeginSecondFactor, ChangePassword, ChangeRights, ConfirmSecondFactor, EndSecondFactor, Person, ResetCode,
-        ResetPassword, SecondFactorOffer, SecondFactorOn, Tokens,
+        BeginSecondFactor, ChangePassword, ChangeRights, ConfirmSecondFactor, EndSecondFactor, Person,
+        RenewRecoveryCodes, ResetCode, ResetPassword, SecondFactorOffer, SecondFactorOn, Tokens,
     },
 };
 use kit::http::{ApiError, Json};
@@ -19,6 +20,7 @@ pub(super) fn routes() -> Router<Parts> {
         .route("/internal/user/people/{id}/reset", post(give_code))
         .route("/internal/user/people/{id}/second-factor", post(begin))
         .route("/internal/user/people/{id}/second-factor/confirm", post(confirm))
+        .route("/internal/user/people/{id}/second-factor/recovery-codes", post(renew_recovery_codes))
         .route("/internal/user/people/{id}/second-factor/remove", post(remove))
         .route("/internal/user/people/{id}/clear-second-factor", post(clear))
 }
@@ -38,8 +40,18 @@ fn right_password(id: UserId, password: &str) -> Result<(), ApiError> {
     if right { Ok(()) } else { Err(ApiError::forbidden("password_wrong", "the present password is wrong")) }
 }
 
+/// The code after which no other is looked at.
+pub(crate) const PAUSED_CODE: &str = "000429";
+
 fn right_code(code: &str) -> Result<(), ApiError> {
-    if code == "492039" { Ok(()) } else { Err(ApiError::forbidden("second_factor_wrong", "the code is wrong")) }
+    match code {
+        "492039" => Ok(()),
+        PAUSED_CODE => {
+            let paused = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "second_factor_paused", "Too many wrong codes");
+            Err(paused.detail("codes are looked at again in 15 minutes").retry_after(901))
+        }
+        _ => Err(ApiError::forbidden("second_factor_wrong", "the code is wrong")),
+    }
 }
 
 async fn change(Path(id): Path<UserId>, Json(asked): Json<ChangePassword>) -> Result<Json<Tokens>, ApiError> {
@@ -67,6 +79,15 @@ async fn begin(
 }
 
 async fn confirm(Json(asked): Json<ConfirmSecondFactor>) -> Result<Json<SecondFactorOn>, ApiError> {
+    right_code(&asked.code)?;
+    Ok(Json(SecondFactorOn { recovery_codes: vec!["7H2K-M4QX-0TWD-9RZB".to_owned()], tokens: tokens() }))
+}
+
+async fn renew_recovery_codes(
+    Path(id): Path<UserId>,
+    Json(asked): Json<RenewRecoveryCodes>,
+) -> Result<Json<SecondFactorOn>, ApiError> {
+    right_password(id, &asked.password)?;
     right_code(&asked.code)?;
     Ok(Json(SecondFactorOn { recovery_codes: vec!["7H2K-M4QX-0TWD-9RZB".to_owned()], tokens: tokens() }))
 }

@@ -70,7 +70,7 @@ pub struct ConfirmSecondFactor {
     pub code: String,
 }
 
-/// The answer to a second factor that is in force from now on.
+/// The answer to a second factor that was put in force, or whose recovery codes were renewed.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct SecondFactorOn {
     /// Codes for a person without the app, each good for one login. They are told once.
@@ -83,6 +83,16 @@ pub struct SecondFactorOn {
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EndSecondFactor {
+    /// The present password.
+    pub password: String,
+    /// A code of the app, or one of the recovery codes.
+    pub code: String,
+}
+
+/// The body of `POST /v1/auth/second-factor/recovery-codes`: 200 [`SecondFactorOn`]. The recovery codes of before are void.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RenewRecoveryCodes {
     /// The present password.
     pub password: String,
     /// A code of the app, or one of the recovery codes.

@@ -17,8 +17,8 @@ use contract::{
     saga::{Action, Cause, FieldChange, PauseClock, PausedHolds, SagaStatus, StepKind, StepStatus},
     user::{
         BeginSecondFactor, ChangePassword, ChangeRights, Claims, ConfirmSecondFactor, CreatePerson, EndSecondFactor,
-        Login, Person, Refresh, Register, Registered, ResetCode, ResetPassword, RightsGeneration, Role, SecondFactor,
-        SecondFactorOffer, SecondFactorOn, SetRole, TOKEN_AUDIENCE, TOKEN_ISSUER, Tokens,
+        Login, Person, Refresh, Register, Registered, RenewRecoveryCodes, ResetCode, ResetPassword, RightsGeneration,
+        Role, SecondFactor, SecondFactorOffer, SecondFactorOn, SetRole, TOKEN_AUDIENCE, TOKEN_ISSUER, Tokens,
     },
 };
 use serde_json::json;
@@ -565,6 +565,7 @@ fn users() -> Vec<Golden> {
         golden("user.confirm_second_factor", ConfirmSecondFactor { code: "492039".into() }),
         golden("user.second_factor_on", SecondFactorOn { recovery_codes: vec!["7H2K-M4QX-0TWD-9RZB".into()], tokens }),
         golden("user.end_second_factor", EndSecondFactor { password: password(), code: "492039".into() }),
+        golden("user.renew_recovery_codes", RenewRecoveryCodes { password: password(), code: "492039".into() }),
     ]
 }
 

@@ -6,8 +6,8 @@ use contract::{
     UserId,
     problem::FieldError,
     user::{
-        BeginSecondFactor, ChangePassword, ChangeRights, ConfirmSecondFactor, EndSecondFactor, Person, ResetCode,
-        ResetPassword, SecondFactorOffer, SecondFactorOn, Tokens,
+        BeginSecondFactor, ChangePassword, ChangeRights, ConfirmSecondFactor, EndSecondFactor, Person,
+        RenewRecoveryCodes, ResetCode, ResetPassword, SecondFactorOffer, SecondFactorOn, Tokens,
     },
 };
 use kit::http::{ApiError, Json, Path};
@@ -31,6 +31,7 @@ pub(super) fn router() -> Router<People> {
         .route("/people/{id}/reset", post(give_code))
         .route("/people/{id}/second-factor", post(begin))
         .route("/people/{id}/second-factor/confirm", post(confirm))
+        .route("/people/{id}/second-factor/recovery-codes", post(renew_recovery_codes))
         .route("/people/{id}/second-factor/remove", post(remove))
         .route("/people/{id}/clear-second-factor", post(clear))
 }
@@ -84,6 +85,14 @@ async fn confirm(
     Json(ConfirmSecondFactor { code }): Json<ConfirmSecondFactor>,
 ) -> Result<Json<SecondFactorOn>, ApiError> {
     Ok(Json(set_second_factor::confirm(people.tools().await?, id, &code).await?))
+}
+
+async fn renew_recovery_codes(
+    State(people): State<People>,
+    Path(id): Path<UserId>,
+    Json(asked): Json<RenewRecoveryCodes>,
+) -> Result<Json<SecondFactorOn>, ApiError> {
+    Ok(Json(set_second_factor::renew_recovery_codes(people.tools().await?, id, asked).await?))
 }
 
 async fn remove(
