@@ -15,6 +15,7 @@ mod profile;
 mod qr_code;
 mod rows;
 mod screen;
+mod secrets;
 mod seen;
 mod select;
 mod session;

@@ -1,6 +1,6 @@
 //! `sagactl login` and `logout`.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
+use std::io::{self, IsTerminal as _};
 
 use contract::Page;
 use serde::de::IgnoredAny;
@@ -10,13 +10,10 @@ use crate::{
     args::{self, Output},
     client::Client,
     failure::{Exit, Failure},
-    output,
+    output, secrets,
     session::{Session, Store},
     stops::Stops,
 };
-
-/// The longest password read from stdin, in bytes: what the door accepts, with room for the line's end.
-const PASSWORD_BYTES_MAX: u64 = 1024;
 
 pub(crate) async fn login(client: &Client, login: args::Login, output: Output) -> Result<(), Failure> {
     let store = store()?;
@@ -42,11 +39,12 @@ pub(crate) async fn login(client: &Client, login: args::Login, output: Output) -
 }
 
 async fn password_login(client: &Client, email: String, from_stdin: bool) -> Result<Session, Failure> {
-    let Typed { first: password, second: code } = typed(from_stdin, "Password: ")?;
+    let password = secrets::secret(from_stdin, "Password: ")?;
+    let code = if from_stdin { secrets::line_of_stdin()? } else { None };
     let mut login = contract::user::Login { email, password, code };
     match client.login(&login).await {
         Err(failure) if failure.code == "second_factor_required" && !from_stdin => {
-            login.code = Some(asked("Code of the second factor: ")?);
+            login.code = Some(secrets::asked("Code of the second factor: ")?);
             client.login(&login).await
         }
         ended => ended,
@@ -73,53 +71,4 @@ pub(crate) async fn logout(client: &Client) -> Result<(), Failure> {
 fn store() -> Result<Store, Failure> {
     Store::from_environment()
         .ok_or_else(|| Failure::error("nowhere to keep a login: neither XDG_CONFIG_HOME nor HOME is set"))
-}
-
-/// A password from stdin, or from the person at the terminal.
-pub(crate) fn password(from_stdin: bool) -> Result<String, Failure> {
-    typed(from_stdin, "Password: ").map(|typed| typed.first)
-}
-
-/// The secrets that were given in one go.
-pub(crate) struct Typed {
-    pub(crate) first: String,
-    /// The second line of stdin, when it has one.
-    pub(crate) second: Option<String>,
-}
-
-/// Secrets from stdin, one a line, or the first one from the person at the terminal.
-pub(crate) fn typed(from_stdin: bool, prompt: &str) -> Result<Typed, Failure> {
-    if from_stdin {
-        let mut text = String::new();
-        io::stdin().take(PASSWORD_BYTES_MAX).read_to_string(&mut text).map_err(|error| unreadable(&error))?;
-        let mut lines = text.lines().map(str::to_owned);
-        return Ok(Typed { first: lines.next().unwrap_or_default(), second: lines.next() });
-    }
-    asked(prompt).map(|first| Typed { first, second: None })
-}
-
-/// The next secret: the next line of stdin, or what the person at the terminal types.
-pub(crate) fn next(from_stdin: bool, prompt: &str) -> Result<String, Failure> {
-    if !from_stdin {
-        return asked(prompt);
-    }
-    // The standard library keeps what was read beyond the line for the next one.
-    let mut line = String::new();
-    io::stdin().lock().take(PASSWORD_BYTES_MAX).read_line(&mut line).map_err(|error| unreadable(&error))?;
-    if line.is_empty() {
-        return Err(Failure::usage(format!("stdin has ended: {} is missing", prompt.trim_end_matches([':', ' ']))));
-    }
-    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
-}
-
-/// A secret from the person at the terminal.
-pub(crate) fn asked(prompt: &str) -> Result<String, Failure> {
-    if !io::stdin().is_terminal() {
-        return Err(Failure::usage("no terminal to ask for the password on: pass --password-stdin"));
-    }
-    rpassword::prompt_password(prompt).map_err(|error| unreadable(&error))
-}
-
-fn unreadable(error: &io::Error) -> Failure {
-    Failure::error(format!("cannot read the password: {error}"))
 }

@@ -3,13 +3,7 @@
 
 use contract::user::{ChangePassword, ResetPassword};
 
-use crate::{
-    args,
-    client::Client,
-    commands::login::{Typed, asked, typed},
-    failure::Failure,
-    output,
-};
+use crate::{args, client::Client, failure::Failure, output, secrets};
 
 /// Runs the command.
 pub(crate) async fn run(client: &Client, asked_for: args::Password) -> Result<(), Failure> {
@@ -31,13 +25,9 @@ pub(crate) async fn run(client: &Client, asked_for: args::Password) -> Result<()
 
 /// The present secret, and the new password, which a person at a terminal types twice.
 fn secrets(from_stdin: bool, prompt: &str) -> Result<(String, String), Failure> {
-    let Typed { first, second } = typed(from_stdin, prompt)?;
-    if from_stdin {
-        let missing = || Failure::usage("stdin has no second line with the new password");
-        return second.map(|second| (first, second)).ok_or_else(missing);
-    }
-    let new = asked("New password: ")?;
-    if asked("The same again: ")? == new {
+    let first = secrets::secret(from_stdin, prompt)?;
+    let new = secrets::secret(from_stdin, "New password: ")?;
+    if from_stdin || secrets::asked("The same again: ")? == new {
         Ok((first, new))
     } else {
         Err(Failure::usage("the two new passwords are not the same; nothing was changed"))

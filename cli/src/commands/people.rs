@@ -7,9 +7,9 @@ use serde_json::Value;
 use crate::{
     args::{Output, People},
     client::Client,
-    commands::{act, login},
+    commands::act,
     failure::Failure,
-    output,
+    output, secrets,
 };
 
 /// The member of `whoami` that this program adds to the server's document.
@@ -31,7 +31,7 @@ pub(crate) async fn run(client: &Client, people: People, output: Output) -> Resu
         }
         People::Create { email, name, role, password_stdin, reason } => {
             let reason = act::reason(&reason)?;
-            let password = login::password(password_stdin)?;
+            let password = secrets::secret(password_stdin, "Password: ")?;
             let person = CreatePerson { email, name, password, role, reason };
             print(&client.post::<Value>("/people", &person).await?, output)
         }

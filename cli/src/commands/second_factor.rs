@@ -7,12 +7,11 @@ use contract::user::{BeginSecondFactor, ConfirmSecondFactor, EndSecondFactor, Re
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::login;
 use crate::{
     args::{Output, Proof, SecondFactor},
     client::Client,
     failure::Failure,
-    output, qr_code,
+    output, qr_code, secrets,
 };
 
 /// The codes that a person may mistype before it has to begin anew. From stdin there is one.
@@ -64,7 +63,7 @@ async fn show(client: &Client, output: Output) -> Result<(), Failure> {
 }
 
 async fn switch_on(client: &Client, proof: Proof, output: Output) -> Result<(), Failure> {
-    let password = login::next(proof.password_stdin, "Password: ")?;
+    let password = secrets::secret(proof.password_stdin, "Password: ")?;
     let offer = client.begin_second_factor(&BeginSecondFactor { password }).await?;
     print_offer(&offer, output)?;
     let codes = first_code(client, proof).await?;
@@ -77,7 +76,7 @@ async fn switch_on(client: &Client, proof: Proof, output: Output) -> Result<(), 
 async fn first_code(client: &Client, proof: Proof) -> Result<Vec<String>, Failure> {
     let mut left = if proof.password_stdin { 1 } else { CODES_MAX };
     loop {
-        let code = login::next(proof.password_stdin, "Code that the app shows: ")?.trim().to_owned();
+        let code = secrets::secret(proof.password_stdin, "Code that the app shows: ")?.trim().to_owned();
         if code.is_empty() {
             return Err(Failure::usage("no code was given: the second factor is not on"));
         }
@@ -91,8 +90,8 @@ async fn first_code(client: &Client, proof: Proof) -> Result<Vec<String>, Failur
 
 /// The present password and a code, of the app or a recovery code.
 fn both(proof: Proof) -> Result<(String, String), Failure> {
-    let password = login::next(proof.password_stdin, "Password: ")?;
-    let code = login::next(proof.password_stdin, "Code of the second factor: ")?;
+    let password = secrets::secret(proof.password_stdin, "Password: ")?;
+    let code = secrets::secret(proof.password_stdin, "Code of the second factor: ")?;
     Ok((password, code.trim().to_owned()))
 }
 
