@@ -43,7 +43,7 @@ pub(crate) fn asked(prompt: &str) -> Result<String, Failure> {
     if !io::stdin().is_terminal() {
         return Err(Failure::usage("no terminal to ask for the password on: pass --password-stdin"));
     }
-    // Nobody is asked where stderr is closed, and the answer is still read.
+    // A closed stderr asks nobody, and the answer is still read.
     let _ = write!(io::stderr().lock(), "{prompt}");
     let _ = io::stderr().lock().flush();
     let typed = Unseen::begin().and_then(|unseen| unseen.line());
@@ -86,7 +86,7 @@ impl Drop for Unseen {
     }
 }
 
-/// What a key does to the line.
+/// The effect of a key on the line.
 #[derive(Debug, PartialEq, Eq)]
 enum Typed {
     Letter(char),

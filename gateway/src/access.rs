@@ -149,7 +149,9 @@ enum TokenError {
     NotYetValid,
     #[error("this is for {} only", .0.allowed())]
     WrongRole(Access),
-    #[error("operators act only with a second factor here: set one up at /ops/account or with `sagactl second-factor on`")]
+    #[error(
+        "operators act only with a second factor here: set one up at /ops/account or with `sagactl second-factor on`"
+    )]
     NoSecondFactor,
     #[error("tokens cannot be verified right now")]
     NoKeys(crate::upstream::UpstreamError),

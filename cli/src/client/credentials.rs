@@ -1,5 +1,5 @@
-//! What a person logs in with: the password and the second factor. Each change voids the tokens of before, and is answered with
-//! those of a new login, which are kept in their place where there is a stored one.
+//! The credentials of the person who is logged in: the password and the second factor. Each change voids the tokens of before, and
+//! is answered with those of a new login, which are kept in their place where there is a stored one.
 
 use contract::user::{
     BeginSecondFactor, ChangePassword, ConfirmSecondFactor, EndSecondFactor, RenewRecoveryCodes, ResetPassword,

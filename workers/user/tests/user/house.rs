@@ -14,7 +14,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use worker_runtime::testkit::{Harness, ManualClock};
-use worker_user::{DEVELOPMENT_SECOND_FACTOR_KEY, Settings};
+use worker_user::Settings;
 
 /// The password of everybody.
 pub(crate) const PASSWORD: &str = "a long enough passphrase";
@@ -42,7 +42,7 @@ impl House {
             access_token_minutes: 15,
             session_days: 30,
             demo_password: SecretString::from("unused in this test"),
-            second_factor_keys: vec![SecretString::from(DEVELOPMENT_SECOND_FACTOR_KEY)],
+            second_factor_keys: vec![SecretString::from("a key of thirty-two bytes, and a bit more")],
             require_second_factor: Some(require_second_factor),
         };
         let clock = Arc::new(ManualClock::new(kit::clock::system().now()));
