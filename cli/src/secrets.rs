@@ -43,10 +43,13 @@ pub(crate) fn asked(prompt: &str) -> Result<String, Failure> {
     if !io::stdin().is_terminal() {
         return Err(Failure::usage("no terminal to ask for the password on: pass --password-stdin"));
     }
+    // Before the prompt: whoever is quick, or a program, answers it at once.
+    let unseen = Unseen::begin()?;
     // A closed stderr asks nobody, and the answer is still read.
     let _ = write!(io::stderr().lock(), "{prompt}");
     let _ = io::stderr().lock().flush();
-    let typed = Unseen::begin().and_then(|unseen| unseen.line());
+    let typed = unseen.line();
+    drop(unseen);
     let _ = writeln!(io::stderr().lock());
     typed
 }
