@@ -4,8 +4,13 @@
   const all = (selector) => [...document.querySelectorAll(selector)];
   const typing = (target) => target.closest("input, textarea, select, [contenteditable]") !== null;
 
-  // Times: how long ago or ahead, in the reader's zone on hover; or in that zone where a sentence tells them.
+  // Times: how long ago or ahead, in the reader's zone on hover; or in that zone where a sentence, a chart or a table tells them.
   const zone = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
+  const short = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+  const exact = { ...short, year: "numeric", month: "short", day: "numeric", second: "2-digit", fractionalSecondDigits: 3 };
+  const forms = { "": zone, minute: new Intl.DateTimeFormat(undefined, short), millisecond: new Intl.DateTimeFormat(undefined, exact) };
+  const named = new Intl.DateTimeFormat(undefined, { timeZoneName: "short" });
+  const zoneOf = (at) => named.formatToParts(at).find((part) => part.type === "timeZoneName").value;
   const span = (ms) => {
     const s = Math.floor(ms / 1000), d = Math.floor(s / 86400), h = Math.floor(s / 3600) % 24, m = Math.floor(s / 60) % 60;
     if (d >= 10) return `${d} d`;
@@ -25,12 +30,28 @@
       const at = Date.parse(time.dateTime), gone = now() - at;
       // What has just happened may lie ahead of a clock that is behind by the page's way.
       const told = () => gone <= -1000 ? `in ${span(-gone)}` : gone < 1000 ? "now" : `${span(gone)} ago`;
-      const words = "local" in time.dataset ? zone.format(at) : told();
+      const words = "local" in time.dataset ? forms[time.dataset.local].format(at) : told();
       if (time.textContent !== words) time.textContent = words;
       if (!time.dataset.zoned) {
         time.dataset.zoned = "1";
         time.title = `${zone.format(at)}\n${time.title}`;
       }
+    }
+    for (const name of all("[data-zone]")) {
+      const words = zoneOf(Date.parse(name.dataset.zone));
+      if (name.textContent !== words) name.textContent = words;
+    }
+    // In a drawing times stand in words; its title keeps those in UTC below.
+    for (const part of all("[data-tells]:not([data-zoned])")) {
+      const words = part.dataset.tells.replace(/\{(\S+?)( zone)?\}/g, (_, text, zoned) => {
+        const at = Date.parse(text);
+        return forms.millisecond.format(at) + (zoned ? ` ${zoneOf(at)}` : "");
+      });
+      part.dataset.zoned = "1";
+      const title = part.querySelector("title");
+      title.textContent = `${words}\n${title.textContent}`;
+      part.querySelector(".told").textContent = words;
+      if (part.hasAttribute("aria-label")) part.setAttribute("aria-label", words);
     }
     if (clock) {
       const words = `${new Date(now()).toISOString().slice(11, 16)} UTC`;

@@ -6,7 +6,7 @@ use contract::user::Role;
 use crate::{assets, session::Person};
 
 /// The entries of the rail that have a number.
-const ATTENTION: &str = "Attention";
+pub(crate) const ATTENTION: &str = "Attention";
 const APPROVALS: &str = "Approvals";
 
 /// The entries of the rail: word, address, icon.
@@ -120,6 +120,11 @@ impl Frame {
         Self { title: title.into(), person, rail, theme, now, query: String::new(), query_is_wrong: false, back }
     }
 
+    /// Marks the entry of this word as the one that the page belongs to, in place of the one that its address lies below.
+    pub(crate) fn belongs_to(&mut self, word: &str) {
+        self.rail.iter_mut().for_each(|entry| entry.here = entry.word == word);
+    }
+
     /// True where the forms of acts have a sense: a viewer's would be refused.
     pub(crate) fn may_act(&self) -> bool {
         self.person.as_ref().is_some_and(Person::may_act)
@@ -132,5 +137,24 @@ impl Frame {
 
     pub(crate) fn asset(&self, name: &str) -> String {
         assets::address(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn marked(frame: &Frame) -> Vec<&str> {
+        frame.rail.iter().filter(|entry| entry.here).map(|entry| entry.word).collect()
+    }
+
+    #[test]
+    fn the_rail_marks_one_place_also_for_a_list_at_the_address_of_another() {
+        let at = |address: &str| Frame::new("", None, Theme::System, DateTime::UNIX_EPOCH, address.to_owned());
+        assert_eq!(marked(&at("/ops")), ["Overview"]);
+        assert_eq!(marked(&at("/ops/sagas/saga_1?tab=audit")), ["Sagas"]);
+        let mut frame = at("/ops/sagas?q=status%3Aneeds_attention");
+        frame.belongs_to(ATTENTION);
+        assert_eq!(marked(&frame), ["Attention"]);
     }
 }

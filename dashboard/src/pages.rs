@@ -15,6 +15,7 @@ pub(crate) mod left_alone;
 pub(crate) mod login;
 pub(crate) mod logins;
 mod looking;
+pub(crate) mod mistakes;
 pub(crate) mod new_job;
 pub(crate) mod overview;
 pub(crate) mod people;
@@ -53,6 +54,11 @@ fn paged(token: &Option<String>) -> Vec<(&'static str, String)> {
 fn next(address: &str, token: &str) -> String {
     let pair = form_urlencoded::Serializer::new(String::new()).append_pair("page", token).finish();
     format!("{address}{}{pair}", if address.contains('?') { '&' } else { '?' })
+}
+
+/// The address of a page of a listing, the first one without a token.
+fn at(address: &str, token: Option<&str>) -> String {
+    token.map_or_else(|| address.to_owned(), |token| next(address, token))
 }
 
 /// An id or word as it may stand in an address.

@@ -65,6 +65,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/ops/audit", get(pages::audit::list))
         .route("/ops/people", get(pages::people::list).post(pages::people::create))
         .route("/ops/people/{id}/{act}", post(pages::people::act))
+        .method_not_allowed_fallback(pages::mistakes::back)
         .layer(middleware::from_fn(guard::guard))
         .route("/ops/assets/{digest}/{name}", get(assets::serve))
         .with_state(app)

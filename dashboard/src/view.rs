@@ -19,6 +19,7 @@ pub(crate) mod payloads;
 pub(crate) mod plan;
 pub(crate) mod prose;
 pub(crate) mod qr_code;
+pub(crate) mod refilled;
 pub(crate) mod rows;
 pub(crate) mod saga_addresses;
 pub(crate) mod timeline;

@@ -30,7 +30,12 @@ pub(crate) struct Visitor {
 impl Visitor {
     /// The frame of the page that was asked for.
     pub(crate) fn frame(&self, title: impl Into<String>) -> Frame {
-        Frame::new(title, Some(self.session.person()), self.theme, self.now, self.address.clone())
+        self.frame_at(title, self.address.clone())
+    }
+
+    /// The frame of the page at `address`, also where a form led to it.
+    pub(crate) fn frame_at(&self, title: impl Into<String>, address: String) -> Frame {
+        Frame::new(title, Some(self.session.person()), self.theme, self.now, address)
     }
 }
 

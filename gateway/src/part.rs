@@ -33,7 +33,8 @@ impl Part {
         matches!(self, Self::Dashboard)
     }
 
-    /// An orchestrator without its broker or its shards takes nothing in. A worker's reads and logins need no broker.
+    /// An orchestrator without its shards takes nothing in, nor does one whose broker is away for longer than a restart takes. A worker's
+    /// reads and logins need no broker.
     pub(crate) const fn look_at(self) -> &'static str {
         match self {
             Self::Orchestrator => "/ready",

@@ -4,6 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use journal::Room;
+use kit::readiness::Readiness;
+use messaging::BrokerState;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{names, settings::Retirement, shared::Shared};
@@ -23,6 +26,10 @@ const JOB_KEPT: TimeDelta = TimeDelta::days(90);
 
 /// How often a journal that failed is asked whether it is back. A journal that works is not asked.
 const PING_AGAIN: Duration = Duration::from_secs(1);
+
+/// How long the broker may be away before this process counts as one that lacks it: longer than a broker takes to restart. Until then
+/// starts are taken in, and wait in the journal; after it the door sends them elsewhere, and peers get the shards.
+pub(crate) const BROKER_AWAY_MAX: Duration = Duration::from_secs(10);
 
 /// Makes room in the journal and forgets what is old once a day, until the end.
 pub(crate) async fn prepare_daily(shared: Arc<Shared>, stop: CancellationToken) {
@@ -66,17 +73,27 @@ async fn retire(shared: &Shared) {
 
 /// Tells readiness the state of the broker, until the end.
 pub(crate) async fn report_broker(shared: Arc<Shared>, stop: CancellationToken) {
-    let mut state = shared.broker.state();
-    let watch = async {
-        loop {
-            let ready = state.borrow_and_update().ready();
-            shared.readiness.set(names::NEED_BROKER, ready);
-            if state.changed().await.is_err() {
-                return;
+    stop.run_until_cancelled(report(shared.broker.state(), &shared.readiness, BROKER_AWAY_MAX)).await;
+}
+
+/// A broker that is away for a moment is not missed: what is committed meanwhile is published when it is back, and how much that may be
+/// is admission's to say. One that is blocked is missed at once, because further work is what it lacks least.
+async fn report(mut state: watch::Receiver<BrokerState>, readiness: &Readiness, away_max: Duration) {
+    loop {
+        let known = *state.borrow_and_update();
+        if known == BrokerState::Away {
+            let back = state.wait_for(|state| *state != BrokerState::Away);
+            match tokio::time::timeout(away_max, back).await {
+                Ok(Ok(_)) => continue,
+                Ok(Err(_)) => return,
+                Err(_) => {}
             }
         }
-    };
-    stop.run_until_cancelled(watch).await;
+        readiness.set(names::NEED_BROKER, known.ready());
+        if state.changed().await.is_err() {
+            return;
+        }
+    }
 }
 
 /// Asks a journal that failed until it answers again. The task that met the failure calls it.
@@ -90,4 +107,43 @@ pub(crate) async fn await_journal(shared: &Shared, stop: &CancellationToken) {
         }
     }
     shared.readiness.set(names::NEED_JOURNAL, Ok(()));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_broker_is_missed_when_it_is_away_for_long_or_blocked_at_all() {
+        let (broker, state) = watch::channel(BrokerState::Connected);
+        let readiness = Readiness::new();
+        let is_missed = || readiness.missing().contains_key(names::NEED_BROKER);
+        let mut for_long = pin!(report(state, &readiness, Duration::from_secs(3_600)));
+        for (state, missed) in [
+            (BrokerState::Away, false),
+            (BrokerState::Connected, false),
+            (BrokerState::Blocked, true),
+            (BrokerState::Away, true),
+            (BrokerState::Connected, false),
+            (BrokerState::Away, false),
+        ] {
+            broker.send_replace(state);
+            assert!(futures::poll!(for_long.as_mut()).is_pending());
+            assert_eq!(is_missed(), missed, "{state:?}");
+        }
+        let missed = async {
+            while !is_missed() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            () = report(broker.subscribe(), &readiness, Duration::from_millis(1)) => {}
+            () = missed => {}
+        }
+        broker.send_replace(BrokerState::Connected);
+        assert!(futures::poll!(for_long.as_mut()).is_pending());
+        assert!(!is_missed());
+    }
 }

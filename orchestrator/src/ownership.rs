@@ -18,16 +18,13 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     jobs,
     lane::{self, LaneEnd},
-    maintenance, names, peers,
+    maintenance::{self, BROKER_AWAY_MAX},
+    names, peers,
     shared::Shared,
 };
 
 /// How long the numbers must call for giving a shard away: a process that restarts should find its shards again.
 const SURPLUS_FOR: Duration = Duration::from_millis(500);
-
-/// How long the broker may be away before this process gives up the shards that its peers wait for: longer than a broker
-/// takes to restart.
-const BROKER_AWAY_MAX: Duration = Duration::from_secs(10);
 
 /// Between attempts to own a shard when the journal does not answer.
 const AGAIN_MIN: Duration = Duration::from_millis(100);

@@ -19,7 +19,7 @@ use contract::{
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, json};
 
-use super::{page, path, plain};
+use super::{mistakes::mistake, page, path, plain};
 use crate::{
     app::App,
     door::DoorError,
@@ -65,6 +65,9 @@ impl ActPage {
     }
 }
 
+/// The inputs that have a place for the words of a mistake, beside those of a document.
+const INPUTS: [&str; 7] = ["reason", "reply", "patch", "payload", "evidence", "at", "version"];
+
 /// A reason why an act was not done.
 enum Undone {
     /// The form says something that cannot be: it is shown again as it was filled in.
@@ -74,15 +77,7 @@ enum Undone {
 
 impl From<DoorError> for Undone {
     fn from(error: DoorError) -> Self {
-        match error {
-            DoorError::Refused(problem) if matches!(problem.status, 400 | 422) => {
-                let pointer = problem.errors.first().map(|error| error.pointer.trim_start_matches("#/").to_owned());
-                let words = problem.errors.into_iter().next().map(|error| error.detail);
-                let words = words.or(problem.detail).unwrap_or(problem.title);
-                Self::Wrong(Wrong { input: pointer.unwrap_or_default(), words })
-            }
-            error => Self::Failed(error.into()),
-        }
+        mistake(error, &INPUTS, &[]).map_or_else(|error| Self::Failed(error.into()), Self::Wrong)
     }
 }
 

@@ -10,16 +10,26 @@ use contract::{Page, orchestrator_api::Approval};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::json;
 
-use super::{page, paged, plain};
+use super::{
+    mistakes::{mistake, place, unprocessable},
+    page, paged, plain,
+};
 use crate::{
     app::App,
     door::DoorError,
     failure::Failure,
     frame::Frame,
     session::Session,
-    view::approvals::{self, ApprovalRow},
+    view::{
+        approvals::{self, ApprovalRow},
+        form::Given,
+        refilled::Refilled,
+    },
     visitor::Visitor,
 };
+
+/// Where the page is.
+const ADDRESS: &str = "/ops/approvals";
 
 /// The highest number that the rail shows; past it a `+` stands.
 const COUNTED_MAX: usize = 99;
@@ -30,6 +40,10 @@ struct ApprovalsPage {
     frame: Frame,
     rows: Vec<ApprovalRow>,
     next: Option<String>,
+    /// The place of this page in the list, which its forms come back to.
+    place: String,
+    /// The form of a decision has the name of its request.
+    forms: Refilled,
 }
 
 /// A place in the listing.
@@ -38,23 +52,23 @@ pub(crate) struct Asked {
     page: Option<String>,
 }
 
-/// The reason of a decision.
-#[derive(Deserialize)]
-pub(crate) struct Reason {
-    reason: String,
-}
-
 pub(crate) async fn list(
     State(app): State<App>,
     visitor: Visitor,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Failure> {
-    let found: Page<Approval> = app.door.get(&visitor.session, "/approvals", &paged(&asked.page)).await?;
+    show(&app, &visitor, asked.page, Refilled::default()).await
+}
+
+async fn show(app: &App, visitor: &Visitor, place: Option<String>, forms: Refilled) -> Result<Response, Failure> {
+    let found: Page<Approval> = app.door.get(&visitor.session, "/approvals", &paged(&place)).await?;
     let looks = visitor.session.person().user_id;
     page(&ApprovalsPage {
-        frame: visitor.frame("Approvals"),
+        frame: visitor.frame_at("Approvals", super::at(ADDRESS, place.as_deref())),
         rows: found.items.iter().map(|one| approvals::row(one, &looks, visitor.now)).collect(),
-        next: found.next_page_token.map(|token| super::next("/ops/approvals", token.as_str())),
+        next: found.next_page_token.map(|token| super::next(ADDRESS, token.as_str())),
+        place: place.unwrap_or_default(),
+        forms,
     })
 }
 
@@ -74,14 +88,20 @@ pub(crate) async fn decide(
     State(app): State<App>,
     visitor: Visitor,
     Path((id, act)): Path<(String, String)>,
-    Form(Reason { reason }): Form<Reason>,
+    Form(typed): Form<Given>,
 ) -> Result<Response, Failure> {
     if !matches!(act.as_str(), "approve" | "reject") {
         return Err(Failure::Wrong(format!("`{act}` is no decision")));
     }
     let address = format!("/approvals/{}/{act}", plain(&id));
-    app.door.post::<IgnoredAny>(&visitor.session, &address, &json!({ "reason": reason })).await?;
-    Ok(Redirect::to("/ops/approvals").into_response())
+    let body = json!({ "reason": typed.get("reason") });
+    match app.door.post::<IgnoredAny>(&visitor.session, &address, &body).await {
+        Ok(IgnoredAny) => Ok(Redirect::to(ADDRESS).into_response()),
+        Err(error) => {
+            let wrong = mistake(error, &["reason"], &[])?;
+            Ok(unprocessable(show(&app, &visitor, place(&typed), Refilled::new(id, typed, wrong)).await?))
+        }
+    }
 }
 
 /// The requests about one saga that wait.

@@ -16,11 +16,11 @@ use axum::{
         sse::{Event, KeepAlive, Sse},
     },
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use contract::{
     Page, SagaId,
     limits::PAGE_SIZE_MAX,
-    orchestrator_api::{AuditRecord, SagaFilter, SagaOrder, SagaQuery, SagaSummary},
+    orchestrator_api::{RecordView, SagaFilter, SagaOrder, SagaQuery, SagaSummary},
     saga::SagaStatus,
 };
 use futures::stream;
@@ -32,12 +32,12 @@ use super::{
 };
 use crate::{
     app::App,
-    attention::Attention,
+    attention::{Act, Attention},
     door::DoorError,
     failure::Failure,
     looks::Looker,
     session::Session,
-    view::{columns::Columns, names, saga_addresses},
+    view::{columns::Columns, saga_addresses},
     visitor::Visitor,
 };
 
@@ -47,14 +47,11 @@ const HEARTBEAT_EVERY: std::time::Duration = std::time::Duration::from_secs(10);
 /// The sagas that one request of a look names.
 const IDS_AT_ONCE: usize = 100;
 
-/// The sagas whose last act is asked for in one look: each is a request, and what a job has released is told by its page.
+/// The sagas whose last act is asked for in one look: each is two requests, and a job releases many at once.
 const ACTS_AT_ONCE: usize = 8;
 
-/// The rows of the audit log among which the last act of a saga is looked for: each act has two, and some were refused.
-const ACT_ROWS: u32 = 10;
-
-/// The outcome of an act that was done, as the audit log has it.
-const DONE: &str = "done";
+/// The entries of a journal that tell that somebody had a saga go on. The journal has the acts of jobs too.
+const ACTS: [&str; 2] = ["operator_acted", "signal_received"];
 
 /// The sagas that wait for a person.
 pub(crate) async fn show() -> Redirect {
@@ -66,10 +63,27 @@ pub(super) fn is_asked(query: &SagaQuery) -> bool {
     query.filter == SagaFilter { status: vec![SagaStatus::NeedsAttention], ..SagaFilter::default() }
 }
 
+/// True for this list and for parts of it: the sagas that need a person and are of a definition, a client or an error besides.
+pub(super) fn is_narrowed(query: &SagaQuery) -> bool {
+    query.filter.status == [SagaStatus::NeedsAttention]
+}
+
 /// The address of the live stream of a list that shows these sagas.
-pub(super) fn stream_address(query: &str, columns: &Columns, shown: &[SagaSummary], goes_on: bool) -> String {
+pub(super) fn stream_address(
+    query: &str,
+    columns: &Columns,
+    shown: &[SagaSummary],
+    goes_on: bool,
+    opened_at: DateTime<Utc>,
+) -> String {
     let ids: Vec<_> = shown.iter().map(|saga| saga.id.to_string()).collect();
-    let pairs = [("q", query.to_owned()), ("ids", ids.join(",")), ("goes_on", goes_on.to_string())];
+    let opened_at = opened_at.to_rfc3339_opts(SecondsFormat::Millis, true);
+    let pairs = [
+        ("q", query.to_owned()),
+        ("ids", ids.join(",")),
+        ("goes_on", goes_on.to_string()),
+        ("opened_at", opened_at),
+    ];
     let columns = columns.words().map(|words| ("columns", words));
     let pairs = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs.into_iter().chain(columns)).finish();
     format!("/ops/attention/live?{pairs}")
@@ -83,6 +97,8 @@ pub(crate) struct Shown {
     ids: String,
     /// True when older ones stand on its next page.
     goes_on: bool,
+    /// Acts of before it have not changed what the page shows.
+    opened_at: DateTime<Utc>,
     #[serde(default)]
     columns: String,
 }
@@ -91,7 +107,7 @@ pub(crate) struct Shown {
 pub(crate) async fn live(
     State(app): State<App>,
     visitor: Visitor,
-    FromQuery(Shown { q, ids, goes_on, columns }): FromQuery<Shown>,
+    FromQuery(Shown { q, ids, goes_on, opened_at, columns }): FromQuery<Shown>,
 ) -> Result<Response, Failure> {
     let ids: Result<Vec<SagaId>, _> = ids.split(',').filter(|id| !id.is_empty()).map(str::parse).collect();
     let ids: Arc<[SagaId]> = ids.map_err(|error| Failure::Wrong(error.to_string()))?.into();
@@ -100,7 +116,8 @@ pub(crate) async fn live(
         return Err(Failure::Wrong("no list of sagas that need a person has this".to_owned()));
     }
     let columns = Columns::read([columns.as_str()].into_iter());
-    let list = List { q, query, columns, ids: Arc::clone(&ids), goes_on, may_act: visitor.session.person().may_act() };
+    let may_act = visitor.session.person().may_act();
+    let list = List { q, query, columns, ids: Arc::clone(&ids), goes_on, opened_at, may_act };
     let mut looker = join(&app, &visitor, ids);
     // What is known before the stream begins is told by a status: the page then asks for a login, or waits for longer.
     match looker.first(&app.stopping).await {
@@ -140,13 +157,14 @@ struct List {
     columns: Columns,
     ids: Arc<[SagaId]>,
     goes_on: bool,
+    opened_at: DateTime<Utc>,
     may_act: bool,
 }
 
 impl List {
     fn table(&self, seen: &Attention, now: DateTime<Utc>) -> Table {
         let sagas = self.ids.iter().filter_map(|id| seen.sagas.get(id)?.as_ref());
-        let rows = sagas.map(|saga| Row::new(saga, seen.why_gone(saga).map(str::to_owned), now)).collect();
+        let rows = sagas.map(|saga| Row::new(saga, seen.why_gone(saga, self.opened_at).map(str::to_owned), now)).collect();
         // The other orders have the new ones on another page.
         let newer = if self.query.order == SagaOrder::Newest { seen.unseen(&self.ids, !self.goes_on) } else { 0 };
         let address = saga_addresses::address_with(&self.q, &self.columns, None);
@@ -210,24 +228,27 @@ impl Eye<Arc<[SagaId]>, Arc<Attention>> for AttentionEye {
 
 impl AttentionEye {
     /// The last acts on the sagas that need nobody any more: those that are known, and of some more.
-    async fn acts(&self, app: &App, session: &Session, seen: &Attention) -> Result<HashMap<SagaId, String>, DoorError> {
+    async fn acts(
+        &self,
+        app: &App,
+        session: &Session,
+        seen: &Attention,
+    ) -> Result<HashMap<SagaId, Option<Act>>, DoorError> {
         let gone = seen.sagas.values().flatten().filter(|saga| saga.status != SagaStatus::NeedsAttention);
         let (known, unknown): (Vec<_>, Vec<_>) =
             gone.map(|saga| saga.id).partition(|id| self.known.acts.contains_key(id));
         let mut acts: HashMap<_, _> =
             known.into_iter().filter_map(|id| Some((id, self.known.acts.get(&id)?.clone()))).collect();
         for id in unknown.into_iter().take(ACTS_AT_ONCE) {
-            let of = [("target", id.to_string()), ("page_size", ACT_ROWS.to_string())];
-            let rows: Page<AuditRecord> = app.door.get(session, "/audit", &of).await?;
-            acts.insert(id, rows.items.iter().find_map(told).unwrap_or_else(|| "went on by itself".to_owned()));
+            let mut last = None;
+            for kind in ACTS {
+                let of = [("order", "newest"), ("entry", kind), ("page_size", "1")];
+                let of = of.map(|(name, value)| (name, value.to_owned()));
+                let found: Page<RecordView> = app.door.get(session, &format!("/sagas/{id}/journal"), &of).await?;
+                last = last.max(found.items.iter().find_map(Act::of));
+            }
+            acts.insert(id, last);
         }
         Ok(acts)
     }
-}
-
-/// An act that was done, in words.
-fn told(record: &AuditRecord) -> Option<String> {
-    let fact = &record.fact;
-    let words = || format!("{} by {}", names::words(&fact.act), names::shortened(&fact.actor));
-    (fact.outcome == DONE).then(words)
 }

@@ -17,6 +17,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
+    mistakes::{mistake, unprocessable},
     page, paged, plain,
     streams::{self, Drawn, Part},
 };
@@ -27,8 +28,10 @@ use crate::{
     frame::Frame,
     session::Session,
     view::{
+        form::Given,
         marks::{self, Mark},
         names::{self, Id},
+        refilled::Refilled,
         times::{self, Moment},
     },
     visitor::Visitor,
@@ -82,7 +85,7 @@ struct JobsPage {
 }
 
 /// A place in a listing.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 pub(crate) struct Asked {
     page: Option<String>,
     #[serde(default)]
@@ -120,6 +123,8 @@ struct Live {
     outcomes: Vec<(&'static str, bool)>,
     items: Vec<Item>,
     next: Option<String>,
+    /// The form of the acts on the job has the name of the job.
+    forms: Refilled,
 }
 
 #[derive(Template)]
@@ -137,13 +142,22 @@ pub(crate) async fn show(
     Path(id): Path<String>,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Failure> {
-    let id = plain(&id);
-    let live = look(&app, &visitor.session, &id, &asked, visitor.now).await?;
+    draw(&app, &visitor, &plain(&id), &asked, Refilled::default()).await
+}
+
+async fn draw(
+    app: &App,
+    visitor: &Visitor,
+    id: &str,
+    asked: &Asked,
+    forms: Refilled,
+) -> Result<Response, Failure> {
+    let live = Live { forms, ..look(app, &visitor.session, id, asked, visitor.now).await? };
     let pairs =
         [("outcome", asked.outcome.as_str())].into_iter().chain(asked.page.as_deref().map(|page| ("page", page)));
     let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
     page(&JobPage {
-        frame: visitor.frame("Job"),
+        frame: visitor.frame_at("Job", format!("/ops/jobs/{id}?{query}")),
         stream: (!live.job.over).then(|| format!("/ops/jobs/{id}/live?{query}")),
         live: live.render()?,
     })
@@ -202,13 +216,8 @@ async fn look(app: &App, session: &Session, id: &str, asked: &Asked, now: DateTi
         next: items
             .next_page_token
             .map(|token| super::next(&format!("/ops/jobs/{id}?outcome={}", plain(&asked.outcome)), token.as_str())),
+        forms: Refilled::default(),
     })
-}
-
-/// The reason of an act on a job.
-#[derive(Deserialize)]
-pub(crate) struct Reason {
-    reason: String,
 }
 
 /// Pauses, resumes, aborts or reruns a job.
@@ -216,13 +225,18 @@ pub(crate) async fn act(
     State(app): State<App>,
     visitor: Visitor,
     Path((id, act)): Path<(String, String)>,
-    Form(asked): Form<Reason>,
+    Form(typed): Form<Given>,
 ) -> Result<Response, Failure> {
     let known = ["pause", "resume", "abort", "rerun"].into_iter().find(|known| *known == act);
     let act = known.ok_or_else(|| Failure::Wrong("no such act".to_owned()))?;
-    let body = json!({ "reason": asked.reason });
-    let made: Made = app.door.post(&visitor.session, &format!("/jobs/{}/{act}", plain(&id)), &body).await?;
-    Ok(Redirect::to(&made.address()).into_response())
+    let (id, body) = (plain(&id), json!({ "reason": typed.get("reason") }));
+    match app.door.post::<Made>(&visitor.session, &format!("/jobs/{id}/{act}"), &body).await {
+        Ok(made) => Ok(Redirect::to(&made.address()).into_response()),
+        Err(error) => {
+            let forms = Refilled::new(id.as_str(), typed, mistake(error, &["reason"], &[])?);
+            Ok(unprocessable(draw(&app, &visitor, &id, &Asked::default(), forms).await?))
+        }
+    }
 }
 
 /// A job, or the request for a second operator's approval that stands in its place.

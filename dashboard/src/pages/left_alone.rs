@@ -14,7 +14,10 @@ use contract::{
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::json;
 
-use super::{page, paged, path};
+use super::{
+    mistakes::{mistake, place, unprocessable},
+    page, paged, path,
+};
 use crate::{
     app::App,
     door::DoorError,
@@ -22,16 +25,21 @@ use crate::{
     frame::Frame,
     view::{
         acts::{self, Act},
+        form::Given,
         names::{self, Id},
         prose::{self, Prose},
+        refilled::Refilled,
         times::{self, Moment},
     },
     visitor::Visitor,
 };
 
-/// One dead letter.
+/// Where the page of the dead letters is.
+const LETTERS: &str = "/ops/dead-letters";
+
+/// One dead letter. Its number is the name of its form.
 struct Letter {
-    id: i64,
+    id: String,
     saga: Option<Id>,
     queue: String,
     reason: String,
@@ -46,6 +54,9 @@ struct LettersPage {
     frame: Frame,
     letters: Vec<Letter>,
     next: Option<String>,
+    /// The place of this page in the list, which its forms come back to.
+    place: String,
+    forms: Refilled,
 }
 
 /// A place in a listing.
@@ -59,9 +70,13 @@ pub(crate) async fn letters(
     visitor: Visitor,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Failure> {
-    let found: Page<DeadLetterView> = app.door.get(&visitor.session, "/dead-letters", &paged(&asked.page)).await?;
+    show(&app, &visitor, asked.page, Refilled::default()).await
+}
+
+async fn show(app: &App, visitor: &Visitor, place: Option<String>, forms: Refilled) -> Result<Response, Failure> {
+    let found: Page<DeadLetterView> = app.door.get(&visitor.session, "/dead-letters", &paged(&place)).await?;
     let letter = |letter: &DeadLetterView| Letter {
-        id: letter.id,
+        id: letter.id.to_string(),
         saga: letter.saga_id.map(names::id),
         queue: letter.queue.clone(),
         reason: letter.reason.clone(),
@@ -70,27 +85,29 @@ pub(crate) async fn letters(
         body: letter.body.clone(),
     };
     page(&LettersPage {
-        frame: visitor.frame("Dead letters"),
+        frame: visitor.frame_at("Dead letters", super::at(LETTERS, place.as_deref())),
         letters: found.items.iter().map(letter).collect(),
-        next: found.next_page_token.map(|token| super::next("/ops/dead-letters", token.as_str())),
+        next: found.next_page_token.map(|token| super::next(LETTERS, token.as_str())),
+        place: place.unwrap_or_default(),
+        forms,
     })
-}
-
-/// The reason of a redrive.
-#[derive(Deserialize)]
-pub(crate) struct Reason {
-    reason: String,
 }
 
 pub(crate) async fn redrive(
     State(app): State<App>,
     visitor: Visitor,
     Path(id): Path<i64>,
-    Form(asked): Form<Reason>,
+    Form(typed): Form<Given>,
 ) -> Result<Response, Failure> {
-    let body = json!({ "reason": asked.reason });
-    app.door.post::<IgnoredAny>(&visitor.session, &format!("/dead-letters/{id}/redrive"), &body).await?;
-    Ok(Redirect::to("/ops/dead-letters").into_response())
+    let body = json!({ "reason": typed.get("reason") });
+    match app.door.post::<IgnoredAny>(&visitor.session, &format!("/dead-letters/{id}/redrive"), &body).await {
+        Ok(IgnoredAny) => Ok(Redirect::to(&super::at(LETTERS, place(&typed).as_deref())).into_response()),
+        Err(error) => {
+            let wrong = mistake(error, &["reason"], &[])?;
+            let forms = Refilled::new(id.to_string(), typed.clone(), wrong);
+            Ok(unprocessable(show(&app, &visitor, place(&typed), forms).await?))
+        }
+    }
 }
 
 /// The page of a saga that cannot be read: why, and what can be done.

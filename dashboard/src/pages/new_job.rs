@@ -18,7 +18,7 @@ use contract::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{jobs::Made, page};
+use super::{jobs::Made, mistakes::mistake, page};
 use crate::{
     app::App,
     door::DoorError,
@@ -116,22 +116,10 @@ fn number<N: FromStr>(text: &str, input: &str) -> Result<Option<N>, Wrong> {
     text.parse().map(Some).map_err(|_| Wrong::at(input, format!("`{text}` is no number that it could be.")))
 }
 
-/// The mistake in the form that a refusal is about; the others are none of the form's.
-fn mistake(error: DoorError) -> Result<Wrong, DoorError> {
-    match error {
-        DoorError::Refused(problem) if problem.status == 422 => {
-            let pointer = problem.errors.first().map(|error| error.pointer.as_str()).unwrap_or_default();
-            let place = pointer.trim_start_matches("#/").split('/').next().unwrap_or_default();
-            let input = match place {
-                "filter" => "q",
-                "pace" | "canary" | "reason" => place,
-                _ => "",
-            };
-            let words = problem.errors.first().map(|error| error.detail.clone()).or(problem.detail);
-            Ok(Wrong::at(input, words.unwrap_or(problem.title)))
-        }
-        error => Err(error),
-    }
+/// The mistake in the form that a refusal is about. The filter of a job is the query of its form.
+fn wrong_of(error: DoorError) -> Result<Wrong, DoorError> {
+    let Wrong { input, words } = mistake(error, &["filter", "pace", "canary", "reason"], &[])?;
+    Ok(Wrong { input: if input == "filter" { "q".to_owned() } else { input }, words })
 }
 
 #[derive(Template)]
@@ -191,7 +179,7 @@ async fn show(app: &App, visitor: &Visitor, asked: NewJob, mut wrong: Option<Wro
             Err(found) => wrong = Some(found),
         }
     }
-    let mut frame = visitor.frame("New job");
+    let mut frame = visitor.frame_at("New job", address(&asked.act, &asked.q));
     frame.query.clone_from(&asked.q);
     page(&NewJobPage {
         frame,
@@ -231,7 +219,7 @@ pub(crate) async fn create(
     };
     match app.door.post::<Made>(&visitor.session, "/jobs", &body).await {
         Ok(made) => Ok(Redirect::to(&made.address()).into_response()),
-        Err(error) => show(&app, &visitor, asked, Some(mistake(error)?)).await,
+        Err(error) => show(&app, &visitor, asked, Some(wrong_of(error)?)).await,
     }
 }
 

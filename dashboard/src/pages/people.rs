@@ -11,18 +11,25 @@ use contract::{
     user::{Person, ResetCode, Role},
 };
 use serde::{Deserialize, de::IgnoredAny};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{page, paged};
+use super::{
+    mistakes::{mistake, place, unprocessable},
+    page, paged,
+};
 use crate::{
     app::App,
     failure::Failure,
     frame::Frame,
-    view::times::{self, Moment},
+    view::{
+        form::{Given, Wrong},
+        refilled::Refilled,
+        times::{self, Moment},
+    },
     visitor::Visitor,
 };
 
-/// Where the page is.
+/// Where the page is, and the name of its form of a new person. The forms of a row have the names of their acts, behind its id.
 const ADDRESS: &str = "/ops/people";
 
 /// The roles that the page gives, with the words for them. A client has no rights here: the way to take them all.
@@ -46,6 +53,18 @@ struct Row {
     you: bool,
 }
 
+impl Row {
+    /// The act that turns the end of its logins around.
+    fn turn(&self) -> &'static str {
+        if self.disabled.is_some() { "enable" } else { "disable" }
+    }
+
+    /// The name of the form of an act.
+    fn form(&self, act: &str) -> String {
+        format!("{}/{act}", self.id)
+    }
+}
+
 /// The code for a person's new password, on the only page that shows it.
 #[derive(Template)]
 #[template(path = "reset_code.html")]
@@ -62,6 +81,16 @@ struct PeoplePage {
     people: Vec<Row>,
     roles: [(Role, &'static str); 4],
     next: Option<String>,
+    /// The place of this page in the list, which its forms come back to.
+    place: String,
+    forms: Refilled,
+}
+
+impl PeoplePage {
+    /// True for a row one of whose forms comes back.
+    fn comes_back(&self, person: &Row) -> bool {
+        ["role", person.turn(), "reset", "clear-second-factor"].iter().any(|act| self.forms.is(&person.form(act)))
+    }
 }
 
 /// The address's parameters.
@@ -75,7 +104,11 @@ pub(crate) async fn list(
     visitor: Visitor,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Failure> {
-    let found: Page<Person> = app.door.get(&visitor.session, "/people", &paged(&asked.page)).await?;
+    show(&app, &visitor, asked.page, Refilled::default()).await
+}
+
+async fn show(app: &App, visitor: &Visitor, place: Option<String>, forms: Refilled) -> Result<Response, Failure> {
+    let found: Page<Person> = app.door.get(&visitor.session, "/people", &paged(&place)).await?;
     let row = |person: &Person| {
         let id = person.user_id.to_string();
         Row {
@@ -90,44 +123,36 @@ pub(crate) async fn list(
         }
     };
     page(&PeoplePage {
-        frame: visitor.frame("People"),
+        frame: visitor.frame_at("People", super::at(ADDRESS, place.as_deref())),
         people: found.items.iter().map(row).collect(),
         roles: ROLES,
         next: found.next_page_token.map(|token| super::next(ADDRESS, token.as_str())),
+        place: place.unwrap_or_default(),
+        forms,
     })
-}
-
-/// The form of a new person.
-#[derive(Deserialize)]
-pub(crate) struct NewPerson {
-    email: String,
-    name: String,
-    password: String,
-    role: String,
-    reason: String,
 }
 
 pub(crate) async fn create(
     State(app): State<App>,
     visitor: Visitor,
-    Form(asked): Form<NewPerson>,
+    Form(typed): Form<Given>,
 ) -> Result<Response, Failure> {
+    let text = |name: &str| typed.get(name).map(|text| text.trim()).unwrap_or_default();
     let body = json!({
-        "email": asked.email.trim(),
-        "name": asked.name.trim(),
-        "password": asked.password,
-        "role": asked.role,
-        "reason": asked.reason,
+        "email": text("email"),
+        "name": text("name"),
+        "password": typed.get("password"),
+        "role": text("role"),
+        "reason": text("reason"),
     });
-    done(&app, &visitor, "/people", &body).await
-}
-
-/// The form of a change of a person's rights; the role is of one act only.
-#[derive(Deserialize)]
-pub(crate) struct Change {
-    #[serde(default)]
-    role: String,
-    reason: String,
+    match app.door.post::<IgnoredAny>(&visitor.session, "/people", &body).await {
+        Ok(IgnoredAny) => Ok(Redirect::to(ADDRESS).into_response()),
+        Err(error) => {
+            let inputs = ["name", "email", "password", "role", "reason"];
+            let wrong = mistake(error, &inputs, &[("email_taken", "email")])?;
+            again(&app, &visitor, ADDRESS, typed, wrong).await
+        }
+    }
 }
 
 /// Gives a person a role, ends its logins, lets it log in again, or helps it when it cannot.
@@ -135,23 +160,39 @@ pub(crate) async fn act(
     State(app): State<App>,
     visitor: Visitor,
     Path((id, act)): Path<(String, String)>,
-    Form(asked): Form<Change>,
+    Form(typed): Form<Given>,
 ) -> Result<Response, Failure> {
     let body = match act.as_str() {
-        "role" => json!({ "role": asked.role, "reason": asked.reason }),
-        "disable" | "enable" | "reset" | "clear-second-factor" => json!({ "reason": asked.reason }),
+        "role" => json!({ "role": typed.get("role"), "reason": typed.get("reason") }),
+        "disable" | "enable" | "reset" | "clear-second-factor" => json!({ "reason": typed.get("reason") }),
         _ => return Err(Failure::Wrong("no such act".to_owned())),
     };
     let path = format!("/people/{}/{act}", super::plain(&id));
-    if act == "reset" {
-        let ResetCode { code, expires_at } = app.door.post(&visitor.session, &path, &body).await?;
-        let expires = times::moment(expires_at, visitor.now);
-        return page(&CodePage { frame: visitor.frame("A code for a new password"), code, expires });
+    let done = if act == "reset" {
+        app.door.post::<ResetCode>(&visitor.session, &path, &body).await.map(Some)
+    } else {
+        app.door.post::<IgnoredAny>(&visitor.session, &path, &body).await.map(|IgnoredAny| None)
+    };
+    match done {
+        Ok(Some(ResetCode { code, expires_at })) => {
+            let expires = times::moment(expires_at, visitor.now);
+            let frame = visitor.frame_at("A code for a new password", ADDRESS.to_owned());
+            page(&CodePage { frame, code, expires })
+        }
+        Ok(None) => Ok(Redirect::to(&super::at(ADDRESS, place(&typed).as_deref())).into_response()),
+        Err(error) => {
+            let wrong = mistake(error, &["role", "reason"], &[("admin_last", ""), ("person_own", "")])?;
+            again(&app, &visitor, format!("{id}/{act}"), typed, wrong).await
+        }
     }
-    done(&app, &visitor, &path, &body).await
 }
 
-async fn done(app: &App, visitor: &Visitor, path: &str, body: &Value) -> Result<Response, Failure> {
-    app.door.post::<IgnoredAny>(&visitor.session, path, body).await?;
-    Ok(Redirect::to(ADDRESS).into_response())
+async fn again(
+    app: &App,
+    visitor: &Visitor,
+    form: impl Into<String>,
+    typed: Given,
+    wrong: Wrong,
+) -> Result<Response, Failure> {
+    Ok(unprocessable(show(app, visitor, place(&typed), Refilled::new(form, typed, wrong)).await?))
 }

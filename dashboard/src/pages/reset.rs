@@ -4,18 +4,23 @@ use askama::Template;
 use axum::{
     Form,
     extract::State,
-    http::{HeaderMap, StatusCode},
+    http::HeaderMap,
     response::{IntoResponse as _, Redirect, Response},
 };
 use contract::user::ResetPassword;
 use serde::Deserialize;
 
-use super::{login::words, page};
+use super::{
+    login::words,
+    mistakes::{mistake, unprocessable},
+    page,
+};
 use crate::{
     app::App,
     cookies,
     failure::Failure,
     frame::{Frame, Theme},
+    view::form::{Mistake, Wrong},
 };
 
 /// Where the page is.
@@ -30,14 +35,14 @@ struct ResetPage {
     frame: Frame,
     email: String,
     code: String,
-    refused: Option<String>,
+    wrong: Mistake,
 }
 
 impl ResetPage {
     fn new(app: &App, headers: &HeaderMap) -> Self {
         let theme = Theme::of(cookies::read(headers, cookies::THEME));
         let frame = Frame::new("A new password", None, theme, app.clock.now(), ADDRESS.to_owned());
-        Self { frame, email: String::new(), code: String::new(), refused: None }
+        Self { frame, email: String::new(), code: String::new(), wrong: Mistake(None) }
     }
 }
 
@@ -60,15 +65,19 @@ pub(crate) async fn set(
     Form(asked): Form<Reset>,
 ) -> Result<Response, Failure> {
     let (email, code) = (asked.email.trim().to_owned(), asked.code.trim().to_owned());
-    let refused = if asked.new_password == asked.again {
+    let wrong = if asked.new_password == asked.again {
         let reset = ResetPassword { email: email.clone(), code: code.clone(), new_password: asked.new_password };
         match app.door.reset_password(&reset, headers.get(cookies::FORWARDED_FOR)).await {
             Ok(()) => return Ok(Redirect::to(AFTER).into_response()),
-            Err(error) => words(&error),
+            Err(error) => {
+                let told = words(&error);
+                let codes = [("reset_code_wrong", "code")];
+                mistake(error, &["email", "code", "new_password"], &codes).unwrap_or_else(|_| Wrong::at("", told))
+            }
         }
     } else {
-        "The two passwords are not the same.".to_owned()
+        Wrong::at("again", "The two passwords are not the same.")
     };
-    let shown = page(&ResetPage { email, code, refused: Some(refused), ..ResetPage::new(&app, &headers) })?;
-    Ok((StatusCode::UNPROCESSABLE_ENTITY, shown).into_response())
+    let shown = page(&ResetPage { email, code, wrong: Mistake(Some(wrong)), ..ResetPage::new(&app, &headers) })?;
+    Ok(unprocessable(shown))
 }

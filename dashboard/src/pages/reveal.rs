@@ -7,17 +7,21 @@ use axum::{
     response::Response,
 };
 use contract::orchestrator_api::SagaView;
-use serde::Deserialize;
 use serde_json::json;
 
-use super::{page, path};
+use super::{
+    mistakes::{mistake, unprocessable},
+    page, path, saga as saga_page,
+};
 use crate::{
     app::App,
     failure::Failure,
     frame::Frame,
     view::{
+        form::Given,
         names,
         payloads::{self, Payload},
+        refilled::Refilled,
     },
     visitor::Visitor,
 };
@@ -31,23 +35,23 @@ struct RevealPage {
     payloads: Vec<Payload>,
 }
 
-/// The reason of a reveal.
-#[derive(Deserialize)]
-pub(crate) struct Reason {
-    reason: String,
-}
-
 pub(crate) async fn reveal(
     State(app): State<App>,
     visitor: Visitor,
     Path(id): Path<String>,
-    Form(Reason { reason }): Form<Reason>,
+    Form(typed): Form<Given>,
 ) -> Result<Response, Failure> {
-    let body = json!({ "reason": reason });
-    let view: SagaView = app.door.post(&visitor.session, &path(&id, "/reveal"), &body).await?;
+    let body = json!({ "reason": typed.get("reason") });
+    let view: SagaView = match app.door.post(&visitor.session, &path(&id, "/reveal"), &body).await {
+        Ok(view) => view,
+        Err(error) => {
+            let forms = Refilled::new(saga_page::REVEAL, typed, mistake(error, &["reason"], &[])?);
+            return Ok(unprocessable(saga_page::show_payloads(&app, &visitor, &id, forms).await?));
+        }
+    };
     let saga = &view.summary;
     page(&RevealPage {
-        frame: visitor.frame("Payloads"),
+        frame: visitor.frame_at("Payloads", format!("/ops/sagas/{}?tab=payloads", saga.id)),
         id: saga.id.to_string(),
         saga: format!("{} {}", names::title(&saga.name), names::shortened(&saga.business_key)),
         payloads: payloads::payloads(&view),

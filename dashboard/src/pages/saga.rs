@@ -17,7 +17,7 @@ use serde::Deserialize;
 use super::{
     approvals,
     children::{self, Child},
-    left_alone, page, path,
+    left_alone, page, path, plain,
     streams::{self, Drawn, Part},
 };
 use crate::{
@@ -37,6 +37,7 @@ use crate::{
         names::{self, Id},
         payloads::{self, Payload},
         prose::{self, Prose},
+        refilled::Refilled,
         rows::{self, SagaRow},
         timeline,
         times::{self, Moment},
@@ -47,6 +48,9 @@ use crate::{
 
 /// The most records of one look at the journal, and the most that one call brings.
 const RECORDS: usize = 200;
+
+/// The name of the form that has personal fields shown.
+pub(super) const REVEAL: &str = "reveal";
 
 /// The rows of the audit log that are shown for one saga.
 const AUDIT_ROWS: u32 = 50;
@@ -91,7 +95,7 @@ impl Tab {
 }
 
 /// The address's parameters.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 pub(crate) struct Asked {
     #[serde(default)]
     tab: Tab,
@@ -208,6 +212,7 @@ struct Live {
     tabs: Vec<(&'static str, &'static str, bool)>,
     content: Content,
     head: u64,
+    forms: Refilled,
 }
 
 #[derive(Template)]
@@ -237,9 +242,24 @@ pub(crate) async fn show(
         }
         Err(error) => return Err(error.into()),
     };
-    let frame = visitor.frame(live.title.clone());
+    draw(&visitor, id, asked, &live)
+}
+
+/// The page at the payloads, with the form of a reveal as it was filled in.
+pub(super) async fn show_payloads(
+    app: &App,
+    visitor: &Visitor,
+    id: &str,
+    forms: Refilled,
+) -> Result<Response, Failure> {
+    let asked = Asked { tab: Tab::Payloads, ..Asked::default() };
+    let live = Live { forms, ..look(app, &visitor.session, id, &asked, visitor.now).await? };
+    draw(visitor, plain(id), asked, &live)
+}
+
+fn draw(visitor: &Visitor, id: String, asked: Asked, live: &Live) -> Result<Response, Failure> {
     page(&SagaPage {
-        frame,
+        frame: visitor.frame(live.title.clone()),
         id,
         tab: asked.tab.as_str(),
         before: asked.before,
@@ -325,6 +345,7 @@ async fn look(app: &App, session: &Session, id: &str, asked: &Asked, now: DateTi
         tabs: Tab::ALL.map(|one| (one.as_str(), one.words(), one == asked.tab)).into(),
         content,
         head: view.head,
+        forms: Refilled::default(),
     })
 }
 

@@ -21,14 +21,18 @@ use crate::{
     app::App,
     cookies,
     failure::Failure,
-    frame::Frame,
+    frame::{self, Frame},
     view::{
         columns::Columns,
+        refilled::Refilled,
         saga_addresses::{LIST, address_with},
         views::{self, View},
     },
     visitor::Visitor,
 };
+
+/// The name of the form that saves a view.
+pub(super) const SAVE_VIEW: &str = "view";
 
 /// The most new sagas that are counted: past that, the number tells nothing more.
 const NEWER_MAX: usize = 100;
@@ -68,6 +72,7 @@ struct SagasPage {
     first: String,
     /// The address that tells how many sagas match.
     count: String,
+    forms: Refilled,
 }
 
 /// The address's parameters.
@@ -95,15 +100,30 @@ pub(crate) async fn list(
     headers: HeaderMap,
     FromQuery(pairs): FromQuery<Vec<(String, String)>>,
 ) -> Result<Response, Failure> {
-    let Asked { q, page: token, columns } = Asked::read(&pairs);
+    show(&app, &visitor, &headers, &pairs, Refilled::default()).await
+}
+
+/// The list that these parameters of an address ask for.
+pub(super) async fn show(
+    app: &App,
+    visitor: &Visitor,
+    headers: &HeaderMap,
+    pairs: &[(String, String)],
+    forms: Refilled,
+) -> Result<Response, Failure> {
+    let Asked { q, page: token, columns } = Asked::read(pairs);
     let at = |q: &str, token: Option<&str>| address_with(q, &columns, token);
-    let mut frame = visitor.frame("Sagas");
+    let mut frame = visitor.frame_at("Sagas", at(&q, token.as_deref()));
     frame.query.clone_from(&q);
     let (query, wrong) = match SagaQuery::read(&q, visitor.now) {
         Ok(query) => (query, None),
         Err(wrong) => (SagaQuery::default(), Some(wrong.to_string())),
     };
     frame.query_is_wrong = wrong.is_some();
+    if attention::is_narrowed(&query) {
+        frame.title = frame::ATTENTION.to_owned();
+        frame.belongs_to(frame::ATTENTION);
+    }
     let found = if wrong.is_none() {
         let mut parameters = query.parameters();
         parameters.extend(paged(&token));
@@ -112,11 +132,11 @@ pub(crate) async fn list(
         Page::only(Vec::new())
     };
     let first = at(&q, None);
-    let saved = views::read(cookies::read(&headers, cookies::VIEWS));
+    let saved = views::read(cookies::read(headers, cookies::VIEWS));
     let of_attention = wrong.is_none() && attention::is_asked(&query);
     let is_counted = wrong.is_none() && token.is_none() && query.order == SagaOrder::Newest && !of_attention;
     let goes_on = token.is_some() || found.next_page_token.is_some();
-    let stream = of_attention.then(|| attention::stream_address(&q, &columns, &found.items, goes_on));
+    let stream = of_attention.then(|| attention::stream_address(&q, &columns, &found.items, goes_on, visitor.now));
     let rows: Vec<_> = found.items.iter().map(|saga| Row::new(saga, None, visitor.now)).collect();
     // A list that its stream may fill has a table, however empty.
     let is_drawn = of_attention || !rows.is_empty();
@@ -137,6 +157,7 @@ pub(crate) async fn list(
         query: first.split_once('?').map(|(_, query)| query.to_owned()).unwrap_or_default(),
         first,
         columns,
+        forms,
     })
 }
 

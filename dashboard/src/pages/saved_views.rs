@@ -8,11 +8,14 @@ use axum::{
 };
 use serde::Deserialize;
 
+use super::{mistakes::unprocessable, sagas};
 use crate::{
     app::App,
     cookies,
     failure::Failure,
     view::{
+        form::{Given, Wrong},
+        refilled::Refilled,
         saga_addresses::LIST,
         views::{self, View},
     },
@@ -32,17 +35,26 @@ pub(crate) struct Asked {
 
 pub(crate) async fn save(
     State(app): State<App>,
-    _visitor: Visitor,
+    visitor: Visitor,
     headers: HeaderMap,
     Form(Asked { name, query, forget }): Form<Asked>,
 ) -> Result<Response, Failure> {
-    let mut saved = views::read(cookies::read(&headers, cookies::VIEWS));
+    let known = views::read(cookies::read(&headers, cookies::VIEWS));
     let back = if query.is_empty() { LIST.to_owned() } else { format!("{LIST}?{query}") };
-    if forget {
-        saved.retain(|view| view.name != name);
+    let saved = if forget {
+        Ok(known.into_iter().filter(|view| view.name != name).collect())
     } else {
-        saved = views::with(saved, View { name, query }).map_err(Failure::Wrong)?;
-    }
+        views::with(known, View { name: name.clone(), query: query.clone() })
+    };
+    let saved: Vec<View> = match saved {
+        Ok(saved) => saved,
+        Err(words) => {
+            let typed = Given::from([("name".to_owned(), name)]);
+            let forms = Refilled::new(sagas::SAVE_VIEW, typed, Wrong::at("name", words));
+            let pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+            return Ok(unprocessable(sagas::show(&app, &visitor, &headers, &pairs, forms).await?));
+        }
+    };
     let cookie = cookies::choice(cookies::VIEWS, &views::write(&saved), &headers, app.production);
     let cookie = cookie.ok_or_else(|| Failure::Wrong("the view cannot be kept".to_owned()))?;
     let mut response = Redirect::to(&back).into_response();

@@ -1,8 +1,9 @@
 //! Charts: areas of what ended, lines of how long it took, bars of how old what is open is. A drawing is stretched to the
 //! width of its place, so words stand beside it and not in it; a table tells the same numbers.
 
-use chrono::{DateTime, Utc};
 use contract::orchestrator_api::{AgeGroup, Durations, Throughput, ThroughputPoint};
+
+use super::times::{self, Local, Zone};
 
 /// The size of a drawing in its own units.
 const WIDTH: f64 = 600.0;
@@ -21,7 +22,7 @@ pub(crate) struct Series {
 
 /// One line of the table of a chart.
 pub(crate) struct Line {
-    pub(crate) at: String,
+    pub(crate) at: Local,
     pub(crate) cells: Vec<String>,
 }
 
@@ -34,7 +35,8 @@ pub(crate) struct Chart {
     /// From the top to the bottom.
     pub(crate) scale: Vec<String>,
     /// From the first to the last.
-    pub(crate) times: Vec<String>,
+    pub(crate) times: Vec<Local>,
+    pub(crate) zone: Option<Zone>,
     pub(crate) table: Vec<Line>,
     /// The words in place of an empty chart.
     pub(crate) empty: Option<&'static str>,
@@ -73,8 +75,9 @@ pub(crate) fn ended(told: &Throughput) -> Chart {
         title: "Ended sagas",
         series,
         scale: vec![highest.to_string(), 0.to_string()],
-        times: times(points),
-        table: points.iter().map(|point| Line { at: clock(point.at), cells: cells(point) }).collect(),
+        times: ticks(points),
+        zone: points.last().map(|point| times::zone(point.at)),
+        table: points.iter().map(|point| Line { at: times::minute(point.at), cells: cells(point) }).collect(),
         empty: points.iter().all(|point| all(point) == 0).then_some("No saga ended in this time."),
     }
 }
@@ -104,8 +107,9 @@ pub(crate) fn durations(told: &Throughput) -> Chart {
         title: "How long they took",
         series,
         scale: (from..=to).rev().map(|decade| span(10_u64.saturating_pow(decade))).collect(),
-        times: times(points),
-        table: points.iter().map(|point| Line { at: clock(point.at), cells: cells(point) }).collect(),
+        times: ticks(points),
+        zone: points.last().map(|point| times::zone(point.at)),
+        table: points.iter().map(|point| Line { at: times::minute(point.at), cells: cells(point) }).collect(),
         empty: points.iter().all(|point| point.durations.is_none()).then_some("No saga ended in this time."),
     }
 }
@@ -143,15 +147,11 @@ fn span(ms: u64) -> String {
     }
 }
 
-fn clock(at: DateTime<Utc>) -> String {
-    at.format("%H:%M").to_string()
-}
-
 /// The first, the middle and the last time.
-fn times(points: &[ThroughputPoint]) -> Vec<String> {
+fn ticks(points: &[ThroughputPoint]) -> Vec<Local> {
     let middle = points.get(points.len() / 2);
     let all = [points.first(), middle, points.last()];
-    all.into_iter().flatten().map(|point| clock(point.at)).collect()
+    all.into_iter().flatten().map(|point| times::minute(point.at)).collect()
 }
 
 /// The least round number that is no less.
@@ -237,7 +237,7 @@ fn stretches(known: &[bool]) -> Vec<std::ops::Range<usize>> {
 
 #[cfg(test)]
 mod tests {
-    use chrono::TimeDelta;
+    use chrono::{DateTime, TimeDelta};
 
     use super::*;
 
@@ -259,7 +259,7 @@ mod tests {
         assert_eq!(chart.scale, ["5", "0"]);
         assert_eq!(chart.series[0].path, "M0.0 24.0L300.0 120.0L600.0 96.0L600.0 120.0L300.0 120.0L0.0 120.0Z");
         assert_eq!(chart.series[1].path, "M0.0 0.0L300.0 96.0L600.0 72.0L600.0 96.0L300.0 120.0L0.0 24.0Z");
-        assert_eq!((chart.table[0].at.as_str(), chart.table[0].cells.join(" ")), ("00:00", "4 1 0".to_owned()));
+        assert_eq!((chart.table[0].at.words.as_str(), chart.table[0].cells.join(" ")), ("00:00", "4 1 0".to_owned()));
         told.counted_from = Some(told.points[1].at);
         assert!(ended(&told).series[0].path.starts_with("M300.0 "), "what is not counted whole is left out");
     }

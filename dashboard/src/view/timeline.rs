@@ -10,7 +10,7 @@ use contract::{
     orchestrator_api::{SpanEnd, Spent, Stretch, Timeline, TimelineSpan, stretches},
 };
 
-use super::times;
+use super::times::{self, Local, Words, Zone};
 
 /// The width of the drawing, and of the names at its left side, in pixels.
 const WIDTH: f64 = 1_000.0;
@@ -48,7 +48,7 @@ struct Bar {
     width: f64,
     class: &'static str,
     hollow: bool,
-    tells: String,
+    tells: Words,
 }
 
 /// A folded stretch.
@@ -64,8 +64,8 @@ struct Fold {
 struct Line {
     step: String,
     spent: String,
-    from: String,
-    until: String,
+    from: Local,
+    until: Option<Local>,
     length: String,
     end: &'static str,
 }
@@ -78,8 +78,9 @@ pub(crate) struct Drawing {
     names: Vec<Name>,
     bars: Vec<Bar>,
     folds: Vec<Fold>,
-    began: String,
-    ended: String,
+    began: Words,
+    ended: Words,
+    zone: Zone,
     focused: bool,
     lines: Vec<Line>,
 }
@@ -126,8 +127,9 @@ pub(crate) fn draw(timeline: &Timeline, folded: bool, now: DateTime<Utc>) -> Opt
         focused: bars.len() <= FOCUSED_MAX,
         bars,
         folds: scale.folds(),
-        began: times::absolute(began),
-        ended: times::absolute(end),
+        began: times::words(|time| time(began, true)),
+        ended: times::words(|time| time(end, true)),
+        zone: times::zone(end),
         lines: timeline.spans.iter().map(|span| line(span, end)).collect(),
     })
 }
@@ -179,25 +181,26 @@ const fn end_words(end: Option<SpanEnd>) -> &'static str {
     }
 }
 
-fn clock(at: DateTime<Utc>) -> String {
-    at.format("%m-%d %H:%M:%S%.3f").to_string()
-}
-
 fn line(span: &TimelineSpan, end: DateTime<Utc>) -> Line {
     Line {
         step: span.step.to_string(),
         spent: spent(span),
-        from: clock(span.from),
-        until: span.until.map_or_else(String::new, clock),
+        from: times::millisecond(span.from),
+        until: span.until.map(times::millisecond),
         length: times::span(span.until.unwrap_or(end) - span.from),
         end: end_words(span.end),
     }
 }
 
-fn tells(span: &TimelineSpan, end: DateTime<Utc>) -> String {
-    let Line { step, spent, from, until, length, end } = line(span, end);
-    let until = if until.is_empty() { "now".to_owned() } else { until };
-    format!("{step}: {spent}, {end}; {from} to {until} UTC, {length}")
+fn tells(span: &TimelineSpan, end: DateTime<Utc>) -> Words {
+    let Line { step, spent, length, end, .. } = line(span, end);
+    times::words(|time| {
+        let range = match span.until {
+            Some(until) => format!("{} to {}", time(span.from, false), time(until, true)),
+            None => format!("{} to now", time(span.from, true)),
+        };
+        format!("{step}: {spent}, {end}; {range}, {length}")
+    })
 }
 
 /// A stretch of time and its place in the drawing.
@@ -294,7 +297,11 @@ mod tests {
         assert_eq!(drawing.names.iter().map(|name| name.full.as_str()).collect::<Vec<_>>(), ["hold", "wait", "pay"]);
         assert_eq!(drawing.bars.iter().map(|bar| bar.hollow).collect::<Vec<_>>(), [false, true, false]);
         assert_eq!(drawing.bars[2].class, "running");
-        assert!(drawing.bars[2].tells.contains("to now"), "{}", drawing.bars[2].tells);
+        let tells = |bar: usize| (drawing.bars[bar].tells.utc.as_str(), drawing.bars[bar].tells.exact.as_str());
+        let (utc, exact) = tells(2);
+        assert_eq!(utc, "pay: attempt 1, lasts; 1970-01-01 02:00:00.000 UTC to now, 2 s");
+        assert_eq!(exact, "pay: attempt 1, lasts; {1970-01-01T02:00:00.000Z zone} to now, 2 s");
+        assert!(tells(0).1.contains("{1970-01-01T00:00:00.000Z} to {1970-01-01T00:00:02.000Z zone}"), "{}", tells(0).1);
         assert!(draw(&timeline(&[]), true, now).is_none());
     }
 

@@ -18,10 +18,12 @@ pub(crate) async fn of_the_broker(system: &mut System, client: &Client, operator
     let (order_id, saga) = client.place("before the broker goes", &order).await.unwrap();
     client.until_settled(&order_id, SETTLED_WITHIN).await;
     system.kill(Part::RabbitMq);
+    // It may be back within seconds: until then orders are taken, and wait in the journal.
+    let (early, _) = client.place("as the broker goes", &order).await.unwrap();
     for name in ["orchestrator-1", "orchestrator-2", "flights", "payment"] {
         until_missing(system, name, "broker").await;
     }
-    // The gateway looks every few seconds; until it has seen that no orchestrator is ready, it still passes starts on.
+    // The gateway looks every few seconds; until it has seen that no orchestrator is ready, it passes starts on.
     until_missing(system, "gateway", "orchestrator").await;
     let refused = client.order("without a broker", &order).await.unwrap();
     findings.problem("an order without a broker", &refused, 503, "service_unavailable", &[]);
@@ -40,6 +42,8 @@ pub(crate) async fn of_the_broker(system: &mut System, client: &Client, operator
     let acted = inside.call_with(Method::POST, &path, Some(act), &operator).await.unwrap();
     findings.problem("an action without a broker", &acted, 503, "broker_unavailable", &[]);
     system.restart(Part::RabbitMq).await.unwrap();
+    let settled = client.until_settled(&early, SETTLED_WITHIN).await;
+    findings.that("the order as the broker went", settled["status"] == "confirmed", &settled);
     let settled = client.until_settled(&started[0], SETTLED_WITHIN).await;
     // The action may have waited in the client of the broker; it says itself that it may still take effect.
     let ended = settled["status"] == "confirmed" || settled["reason"]["code"] == "saga_cancelled";

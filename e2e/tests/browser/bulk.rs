@@ -1,6 +1,6 @@
 //! One act on many sagas, from the list to the result of each.
 
-use crate::browser::Browser;
+use crate::{browser::Browser, places};
 
 /// Two sagas are selected in the list, and paused by a job: one first, the other when the operator has looked at it.
 pub(crate) async fn two_selected_sagas_are_paused(operator: &Browser, holder: &str) {
@@ -47,6 +47,7 @@ pub(crate) async fn all_that_match_are_tried_and_stopped(operator: &Browser, hol
     act(operator, "resume", "go on").await;
     operator.until_says(".top .head", "running").await;
     operator.until("a refusal", "/[1-9]\\d* refused/.test(document.querySelector('.sentence').innerText)").await;
+    places::a_blank_reason_is_told(operator, "main form", "button[formaction$='/abort']").await;
     act(operator, "abort", "enough is seen").await;
     operator.until_says(".top .head", "aborted").await;
     operator.click(".tabs a[href='?outcome=refused']").await;

@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use crate::browser::{Browser, quoted};
+use crate::{
+    browser::{Browser, quoted},
+    places,
+};
 
 /// The number beside `Approvals` in the rail.
 const WAITING: &str = "document.querySelector(\".rail a[href='/ops/approvals'] .number\").textContent";
@@ -52,6 +55,7 @@ pub(crate) async fn approved(admin: &Browser, request: &str, reason: &str) {
 /// Rejects the only request, and nothing is done.
 pub(crate) async fn rejected(admin: &Browser, request: &str) {
     admin.open("/ops/approvals").await;
+    places::a_blank_reason_is_told(admin, &format!("[id='{request}'] form"), "button.danger").await;
     admin.fill(&format!("[id='{request}'] [name=reason]"), "the sum is right as it is").await;
     admin.click(&format!("[id='{request}'] button[formaction$='/reject']")).await;
     admin.until_says(&format!("[id='{request}']"), "rejected").await;

@@ -1,6 +1,9 @@
 //! The pages beside the sagas: dead letters, domains, people, the list's views and columns, the audit log, the theme.
 
-use crate::browser::Browser;
+use crate::{
+    agency::OPERATOR,
+    browser::{Browser, quoted},
+};
 
 /// A dead letter is sent again once, and dies again as a new one.
 pub(crate) async fn a_dead_letter_is_sent_again(operator: &Browser) {
@@ -8,6 +11,7 @@ pub(crate) async fn a_dead_letter_is_sent_again(operator: &Browser) {
     operator.until_says("tbody", "commands.order").await;
     operator.until_says("tbody", "sojourn.riddle").await;
     operator.click("tbody td:last-child summary").await;
+    a_blank_reason_is_told(operator, "tbody form", "button").await;
     operator.fill("tbody [name=reason]", "the worker knows it now").await;
     operator.click("tbody form button").await;
     operator.until_at("/ops/dead-letters").await;
@@ -24,13 +28,15 @@ pub(crate) async fn a_domain_is_paused(operator: &Browser) {
     operator.fill("[name=scope]", "feed@").await;
     operator.fill("form[action='/ops/domains'] [name=reason]", "their system is down").await;
     operator.click("form[action='/ops/domains'] button").await;
-    operator.until_says("main", "Not done").await;
-    operator.open("/ops/domains").await;
+    operator.until_says("#wrong", "names nothing that can be paused").await;
+    let kept = "document.querySelector('[name=scope][aria-invalid=true]')?.value
+        + document.querySelector(\"form[action='/ops/domains'] [name=reason]\").value";
+    operator.until("the form as it was filled in", &format!("{kept} === 'feed@their system is down'")).await;
     operator.fill("[name=scope]", "feed").await;
-    operator.fill("form[action='/ops/domains'] [name=reason]", "their system is down").await;
     operator.click("form[action='/ops/domains'] button").await;
     operator.until_says(".top", "their system is down").await;
     operator.until_says("tbody", "paused").await;
+    a_blank_reason_is_told(operator, "form[action$='/end']", "button").await;
     operator.fill("form[action$='/end'] [name=reason]", "it is up again").await;
     operator.click("form[action$='/end'] button").await;
     operator.until_says("main", "Nothing is paused.").await;
@@ -49,6 +55,13 @@ pub(crate) async fn a_person_is_made_and_managed(admin: &Browser) {
         admin.fill(&format!("{new} [name={field}]"), text).await;
     }
     admin.choose(&format!("{new} [name=role]"), "viewer: looks").await;
+    admin.fill(&format!("{new} [name=email]"), OPERATOR).await;
+    admin.click(&format!("{new} button")).await;
+    admin.until_says("#wrong", "e-mail address already").await;
+    let kept = format!("document.querySelector(\"{new} [name=name]\").value");
+    admin.until("the form as it was filled in", &format!("{kept} === 'Grace'")).await;
+    admin.fill(&format!("{new} [name=email]"), "grace@agency.example").await;
+    admin.fill(&format!("{new} [name=password]"), "a long enough passphrase").await;
     admin.click(&format!("{new} button")).await;
     let row =
         "[...document.querySelectorAll('tbody tr')].find((row) => row.innerText.includes('grace@agency.example'))";
@@ -60,6 +73,7 @@ pub(crate) async fn a_person_is_made_and_managed(admin: &Browser) {
     for (act, shown) in [("role", "operator"), ("disable", "ended"), ("enable", "let in")] {
         admin.ask(&format!("{row}.querySelector('details').open = true")).await.unwrap();
         if act == "role" {
+            a_blank_reason_is_told(admin, &form(act), "button").await;
             admin.choose(&format!("{} [name=role]", form(act)), "operator: acts on sagas").await;
         }
         admin.fill(&format!("{} [name=reason]", form(act)), "as agreed").await;
@@ -81,11 +95,20 @@ pub(crate) async fn the_desk_is_arranged(operator: &Browser) {
     operator.click(".tools details:first-of-type button").await;
     operator.until_says("thead", "Client").await;
     operator.click(".tools details:last-of-type summary").await;
+    operator.fill(".tools [name=name]", "   ").await;
+    operator.click(".tools details:last-of-type button").await;
+    operator.until_says(".tools details #wrong", "A view has a name").await;
     operator.fill(".tools [name=name]", "Orders").await;
     operator.click(".tools details:last-of-type button").await;
     operator.until_says("[aria-label='Saved views'] [aria-current=page]", "Orders").await;
     operator.click("[aria-label='Saved views'] button").await;
     operator.until("no view", "document.querySelector(\"[aria-label='Saved views']\") === null").await;
+
+    // The list of the sagas that need a person is a place of its own.
+    operator.open("/ops/attention").await;
+    operator.until_says("#live-state", "live").await;
+    let here = "[...document.querySelectorAll('.rail [aria-current]')].map((one) => one.getAttribute('href')).join()";
+    operator.until("its place in the rail", &format!("{here} === '/ops/attention'")).await;
 
     operator.open("/ops").await;
     operator.until_says("#live-state", "live").await;
@@ -124,6 +147,19 @@ pub(crate) async fn a_saga_is_found_by_an_attribute(operator: &Browser, saga: &s
     operator.click("[name=columns][value=attributes]").await;
     operator.click(".tools details:first-of-type button").await;
     operator.until_says("tbody .attributes", "departs on").await;
+}
+
+/// A reason of spaces alone is refused, and told at its field; the form stands where it stood. The address of the answer, loaded anew,
+/// leads back to the page.
+pub(crate) async fn a_blank_reason_is_told(person: &Browser, form: &str, button: &str) {
+    let page = person.ask("location.pathname").await.unwrap();
+    person.fill(&format!("{form} [name=reason]"), "    ").await;
+    person.click(&format!("{form} {button}")).await;
+    person.until_says("#wrong", "The reason has").await;
+    let field = quoted(&format!("{form} [name=reason][aria-invalid=true]"));
+    person.until("the field", &format!("document.querySelector({field})?.checkVisibility() === true")).await;
+    let back = format!("fetch(location.href).then((answer) => new URL(answer.url).pathname === {page})");
+    assert_eq!(person.ask(&back).await.unwrap(), true, "{page}");
 }
 
 /// The login of a program stands among the person's own, and is ended there.

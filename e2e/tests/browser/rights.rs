@@ -5,6 +5,7 @@ use e2e::wait;
 use crate::{
     agency::{PASSWORD, VIEWER},
     browser::{Browser, SHOWN_WITHIN},
+    places,
 };
 
 /// A viewer sees the same saga as an operator, without forms; the traveller is shown to an operator who gives a reason.
@@ -12,6 +13,7 @@ pub(crate) async fn a_viewer_sees_no_person_and_no_form(operator: &Browser, view
     let raw = format!("/ops/sagas/{saga}?tab=raw");
     operator.open(&format!("/ops/sagas/{saga}?tab=payloads")).await;
     operator.until_says("main pre", "(masked)").await;
+    places::a_blank_reason_is_told(operator, "form[action$='/reveal']", "button").await;
     operator.fill("form[action$='/reveal'] [name=reason]", "the client calls").await;
     operator.click("form[action$='/reveal'] button").await;
     operator.until_says("h1", "with personal fields").await;
