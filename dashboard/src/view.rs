@@ -4,6 +4,7 @@ pub(crate) mod acted;
 pub(crate) mod acts;
 pub(crate) mod approvals;
 pub(crate) mod attributes;
+pub(crate) mod business;
 pub(crate) mod changes;
 pub(crate) mod charts;
 pub(crate) mod columns;

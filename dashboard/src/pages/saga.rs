@@ -31,6 +31,7 @@ use crate::{
         acts::{self, Act},
         approvals::ApprovalRow,
         attributes::{self, Attribute},
+        business::{self, Business},
         changes::{self, Change},
         graph, journal, ledger,
         marks::{self, Mark},
@@ -183,6 +184,7 @@ enum Content {
 #[template(path = "saga_live.html")]
 struct Live {
     title: String,
+    business: Option<Business>,
     flow: String,
     version: u32,
     mark: Mark,
@@ -313,9 +315,11 @@ async fn look(app: &App, session: &Session, id: &str, asked: &Asked, now: DateTi
     let saga = &view.summary;
     let (chosen, others) = acts::acts(&why, session.person().may_act());
     let mut nodes = graph::needed(&view.steps);
+    graph::time(&mut nodes, &view.steps, &times);
     children.iter().for_each(|child| graph::lead(&mut nodes, &child.step, &child.row));
     Ok(Live {
         title: format!("{} {}", names::title(&saga.name), names::shortened(&saga.business_key)),
+        business: business::business(&view.input),
         flow: names::title(&saga.name),
         version: saga.version,
         mark: marks::of_saga(saga.status),

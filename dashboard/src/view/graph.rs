@@ -1,25 +1,28 @@
 //! The drawing of a saga's steps as SVG: left to right by dependency, or downwards on narrow screens; forward edges solid,
-//! what was undone dashed; the pivot with a double border. Pure: steps in, a drawing out.
+//! the way back of what was undone dashed below them; the pivot with a double border and a flag. Pure: steps in, a drawing out.
 
 use std::collections::BTreeMap;
 
 use askama::Template;
 use contract::{
-    StepName,
-    orchestrator_api::{StepShape, StepView},
+    Op, StepName,
+    orchestrator_api::{StepShape, StepView, Timeline},
     saga::{StepKind, StepStatus},
 };
 
 use super::{
     marks::{self, Mark},
     rows::SagaRow,
+    times,
 };
 
 /// A node's width and height, and the room between two, in pixels.
 const NODE: (u32, u32) = (156, 48);
 const GAP: (u32, u32) = (28, 18);
-/// The room around the drawing: the pivot's second border and the focus need some.
-const MARGIN: u32 = 8;
+/// The room around the drawing: the pivot's second border, its flag and the focus need some.
+const MARGIN: u32 = 16;
+/// How far the dashed way back of what was undone lies from the way there.
+const BACK: u32 = 10;
 /// The longest name that fits into a node, in characters.
 const NAME_MAX: usize = 18;
 
@@ -31,6 +34,8 @@ pub(crate) struct Node {
     mark: Option<Mark>,
     /// The second line: attempts, or what the step does.
     detail: String,
+    /// The time that it took, once it is done.
+    took: Option<String>,
     undone: bool,
     /// The address of the child saga that the step started.
     leads_to: Option<String>,
@@ -46,6 +51,7 @@ impl Node {
             pivot: step.kind == StepKind::Pivot,
             mark: Some(mark),
             detail: format!("{}{again}", mark.word),
+            took: None,
             undone: matches!(step.status, StepStatus::Compensating | StepStatus::Compensated),
             leads_to: None,
         }
@@ -63,6 +69,7 @@ impl Node {
                 StepKind::Retriable => "must succeed",
             }
             .to_owned(),
+            took: None,
             undone: false,
             leads_to: None,
         }
@@ -74,6 +81,17 @@ pub(crate) fn lead(nodes: &mut [Node], step: &str, child: &SagaRow) {
     if let Some(node) = nodes.iter_mut().find(|node| node.name == step) {
         node.detail = format!("{}: {}", child.flow, child.mark.word);
         node.leads_to = Some(child.address.clone());
+    }
+}
+
+/// Lets the nodes of steps that are done tell how long they took, from the first attempt on.
+pub(crate) fn time(nodes: &mut [Node], steps: &[StepView], timeline: &Timeline) {
+    for node in nodes {
+        let step = steps.iter().find(|step| step.name.as_str() == node.name && step.status == StepStatus::Done);
+        let Some(step) = step else { continue };
+        let spans = timeline.spans.iter().filter(|span| span.step == step.name && span.op == Op::Action);
+        let bounds = spans.clone().map(|span| span.from).min().zip(spans.filter_map(|span| span.until).max());
+        node.took = bounds.map(|(from, until)| times::span(until - from));
     }
 }
 
@@ -115,8 +133,9 @@ struct Placed {
     class: &'static str,
     icon: &'static str,
     name: String,
-    full: String,
     detail: String,
+    /// All that is known of it, where it is pointed at.
+    title: String,
     pivot: bool,
     leads_to: Option<String>,
 }
@@ -181,14 +200,19 @@ fn place(nodes: &[Node], direction: Direction) -> Drawing {
 fn placed(node: &Node, (x, y): (u32, u32)) -> Placed {
     let cut = node.name.chars().count() > NAME_MAX;
     let name = if cut { node.name.chars().take(NAME_MAX - 1).chain(['…']).collect() } else { node.name.clone() };
+    // Attempts leave no room for the time beside them.
+    let beside = node.took.as_ref().filter(|_| node.leads_to.is_none() && !node.detail.contains(','));
+    let detail = beside.map_or_else(|| node.detail.clone(), |took| format!("{}, {took}", node.detail));
+    let took = node.took.as_ref().filter(|_| beside.is_none()).map(|took| format!(", {took}"));
+    let pivot = if node.pivot { "; the point of no return" } else { "" };
     Placed {
+        title: format!("{}: {detail}{}{pivot}", node.name, took.unwrap_or_default()),
         x,
         y,
         class: node.mark.map_or("plain", |mark| mark.class),
         icon: node.mark.map_or("", |mark| mark.icon),
         name,
-        full: node.name.clone(),
-        detail: node.detail.clone(),
+        detail,
         pivot: node.pivot,
         leads_to: node.leads_to.clone(),
     }
@@ -206,22 +230,28 @@ fn ranks(nodes: &[Node]) -> Vec<usize> {
 
 fn edges(nodes: &[Node], places: &BTreeMap<&str, (u32, u32)>, direction: Direction) -> Vec<Edge> {
     let pairs = nodes.iter().flat_map(|node| node.after.iter().map(move |before| (before.as_str(), node)));
-    let drawn = pairs.filter_map(|(before, node)| {
-        let (from, to) = (*places.get(before)?, *places.get(node.name.as_str())?);
-        Some(Edge { path: curve(from, to, direction), undone: node.undone })
+    let drawn = pairs.flat_map(|(before, node)| {
+        let ends = places.get(before).copied().zip(places.get(node.name.as_str()).copied());
+        ends.into_iter().flat_map(move |(from, to)| {
+            let way = |aside, undone| Edge { path: curve(from, to, direction, aside), undone };
+            [Some(way(0, false)), node.undone.then(|| way(BACK, true))].into_iter().flatten()
+        })
     });
     drawn.collect()
 }
 
-fn curve(from: (u32, u32), to: (u32, u32), direction: Direction) -> String {
+/// The way from one node to another, so far below the middle, or right of it in a drawing that grows downwards.
+fn curve(from: (u32, u32), to: (u32, u32), direction: Direction, aside: u32) -> String {
     match direction {
         Direction::Right => {
-            let (x, y, end, level) = (from.0 + NODE.0, from.1 + NODE.1 / 2, to.0, to.1 + NODE.1 / 2);
+            let middle = NODE.1 / 2 + aside;
+            let (x, y, end, level) = (from.0 + NODE.0, from.1 + middle, to.0, to.1 + middle);
             let bend = end.saturating_sub(GAP.0 / 2);
             format!("M{x} {y} C{bend} {y} {bend} {level} {end} {level}")
         }
         Direction::Down => {
-            let (x, y, end, level) = (from.0 + NODE.0 / 2, from.1 + NODE.1, to.0 + NODE.0 / 2, to.1);
+            let middle = NODE.0 / 2 + aside;
+            let (x, y, end, level) = (from.0 + middle, from.1 + NODE.1, to.0 + middle, to.1);
             let bend = level.saturating_sub(GAP.1 / 2);
             format!("M{x} {y} C{x} {bend} {end} {bend} {end} {level}")
         }
@@ -240,6 +270,7 @@ mod tests {
             pivot: false,
             mark: None,
             detail: String::new(),
+            took: None,
             undone: false,
             leads_to: None,
         }
@@ -253,7 +284,7 @@ mod tests {
     fn a_step_stands_behind_all_that_it_waits_for_and_beside_what_runs_with_it() {
         assert_eq!(ranks(&diamond()), [0, 1, 1, 2]);
         let drawing = place(&diamond(), Direction::Right);
-        let place_of = |name: &str| drawing.nodes.iter().find(|node| node.full == name).map(|node| (node.x, node.y));
+        let place_of = |name: &str| drawing.nodes.iter().find(|node| node.name == name).map(|node| (node.x, node.y));
         assert_eq!(place_of("b").unwrap().0, place_of("c").unwrap().0);
         assert!(place_of("b").unwrap().1 < place_of("c").unwrap().1);
         assert_eq!(drawing.edges.len(), 4);
@@ -271,6 +302,36 @@ mod tests {
         let nodes = needed(&steps);
         assert_eq!(nodes.iter().map(|node| node.name.as_str()).collect::<Vec<_>>(), ["a", "c"]);
         assert_eq!(nodes[1].after, [StepName::new("a").unwrap()]);
+    }
+
+    #[test]
+    fn what_was_undone_has_a_dashed_way_back_below_the_way_there() {
+        let mut nodes = diamond();
+        nodes[1].undone = true;
+        let drawing = place(&nodes, Direction::Right);
+        let back: Vec<_> = drawing.edges.iter().filter(|edge| edge.undone).collect();
+        assert_eq!((drawing.edges.len(), back.len()), (5, 1));
+        assert_eq!(back[0].path, "M172 50 C186 50 186 50 200 50");
+    }
+
+    #[test]
+    fn a_step_that_is_done_tells_how_long_it_took() {
+        let step: StepView = serde_json::from_value(serde_json::json!({
+            "name": "pay", "kind": "pivot", "work": "timer", "after": [], "status": "done", "attempts": 1,
+        }))
+        .unwrap();
+        let timeline = serde_json::from_value(serde_json::json!({ "began_at": "1970-01-01T00:00:00Z", "spans": [
+            { "step": "pay", "op": "action", "spent": "under_way", "attempt": 1, "from": "1970-01-01T00:00:01Z",
+              "until": "1970-01-01T00:00:03Z", "end": "done" },
+        ]}));
+        let mut nodes = needed(std::slice::from_ref(&step));
+        time(&mut nodes, &[step], &timeline.unwrap());
+        let told = placed(&nodes[0], (0, 0));
+        assert_eq!(told.detail, "done, 2 s");
+        assert_eq!(told.title, "pay: done, 2 s; the point of no return");
+        nodes[0].detail = "done, attempt 3".to_owned();
+        let told = placed(&nodes[0], (0, 0));
+        assert_eq!((told.detail.as_str(), told.title.as_str()), ("done, attempt 3", "pay: done, attempt 3, 2 s; the point of no return"));
     }
 
     #[test]
