@@ -78,12 +78,8 @@ pub(super) fn stream_address(
 ) -> String {
     let ids: Vec<_> = shown.iter().map(|saga| saga.id.to_string()).collect();
     let opened_at = opened_at.to_rfc3339_opts(SecondsFormat::Millis, true);
-    let pairs = [
-        ("q", query.to_owned()),
-        ("ids", ids.join(",")),
-        ("goes_on", goes_on.to_string()),
-        ("opened_at", opened_at),
-    ];
+    let pairs =
+        [("q", query.to_owned()), ("ids", ids.join(",")), ("goes_on", goes_on.to_string()), ("opened_at", opened_at)];
     let columns = columns.words().map(|words| ("columns", words));
     let pairs = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs.into_iter().chain(columns)).finish();
     format!("/ops/attention/live?{pairs}")
@@ -164,7 +160,8 @@ struct List {
 impl List {
     fn table(&self, seen: &Attention, now: DateTime<Utc>) -> Table {
         let sagas = self.ids.iter().filter_map(|id| seen.sagas.get(id)?.as_ref());
-        let rows = sagas.map(|saga| Row::new(saga, seen.why_gone(saga, self.opened_at).map(str::to_owned), now)).collect();
+        let rows =
+            sagas.map(|saga| Row::new(saga, seen.why_gone(saga, self.opened_at).map(str::to_owned), now)).collect();
         // The other orders have the new ones on another page.
         let newer = if self.query.order == SagaOrder::Newest { seen.unseen(&self.ids, !self.goes_on) } else { 0 };
         let address = saga_addresses::address_with(&self.q, &self.columns, None);

@@ -52,7 +52,7 @@ struct DomainsPage {
     frame: Frame,
     domains: Vec<(&'static str, bool)>,
     pauses: Vec<Pause>,
-    /// What can be paused beside the domains, as it is typed.
+    /// The definitions and steps that can be paused, as they are typed.
     scopes: Vec<String>,
     forms: Refilled,
 }
@@ -158,7 +158,8 @@ mod tests {
 
     #[test]
     fn a_scope_that_names_nothing_is_a_mistake_of_its_input() {
-        let typed = |scope: &str| Given::from([("scope".to_owned(), scope.to_owned()), ("reason".to_owned(), "x".to_owned())]);
+        let typed =
+            |scope: &str| Given::from([("scope".to_owned(), scope.to_owned()), ("reason".to_owned(), "x".to_owned())]);
         let order = new_pause(&typed(" order@2:hold-seats ")).unwrap();
         assert_eq!(order, json!({ "scope": "order@2:hold-seats", "reason": "x" }));
         for wrong in ["", "feed@", "nobody", "order@two", "order@2:"] {

@@ -8,10 +8,10 @@ use axum::{
     extract::{Path, Query, State},
     response::{IntoResponse as _, Redirect, Response},
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use contract::{
     ApprovalId, Page,
-    orchestrator_api::{Job, JobItem, JobOutcome, JobView},
+    orchestrator_api::{Job, JobItem, JobOutcome, JobState, JobView},
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -42,6 +42,8 @@ struct JobRow {
     id: Id,
     mark: Mark,
     act: String,
+    /// How many sagas it has, in words.
+    of: String,
     sagas: u32,
     done: u32,
     refused: u32,
@@ -52,8 +54,15 @@ struct JobRow {
     actor: Id,
     reason: String,
     trouble: Option<String>,
+    parent: Option<Id>,
+    /// The sagas that went first, in words.
+    canary: Option<String>,
+    /// How long what is to come takes at its pace.
+    left: Option<String>,
     over: bool,
     runs: bool,
+    /// The canary is over, and a person decides how it goes on.
+    waits: bool,
 }
 
 fn row(job: &Job, now: DateTime<Utc>) -> JobRow {
@@ -61,6 +70,7 @@ fn row(job: &Job, now: DateTime<Utc>) -> JobRow {
         id: names::id(job.id),
         mark: marks::of_job(job.state),
         act: names::title(job.action.as_str()),
+        of: counted(job.sagas),
         sagas: job.sagas,
         done: job.done,
         refused: job.refused,
@@ -71,9 +81,24 @@ fn row(job: &Job, now: DateTime<Utc>) -> JobRow {
         actor: names::id(&job.actor),
         reason: job.reason.clone(),
         trouble: job.trouble.clone(),
+        parent: job.parent.map(names::id),
+        canary: job.canary.map(|canary| counted(canary.sagas)),
+        left: (job.state == JobState::Running).then(|| left(job)).flatten(),
         over: job.state.is_over(),
-        runs: job.state == contract::orchestrator_api::JobState::Running,
+        runs: job.state == JobState::Running,
+        waits: job.state == JobState::Waiting,
     }
+}
+
+/// A number of sagas in words.
+fn counted(sagas: u32) -> String {
+    if sagas == 1 { "1 saga".to_owned() } else { format!("{sagas} sagas") }
+}
+
+/// How long the sagas without a result take at the job's pace; none when there is none.
+fn left(job: &Job) -> Option<String> {
+    let to_come = job.sagas.saturating_sub(job.settled());
+    (to_come > 0).then(|| times::span(TimeDelta::seconds(i64::from(to_come.div_ceil(u32::from(job.pace.max(1)))))))
 }
 
 #[derive(Template)]
@@ -127,6 +152,12 @@ struct Live {
     forms: Refilled,
 }
 
+impl Live {
+    fn shows_all(&self) -> bool {
+        self.outcomes.iter().all(|(_, here)| !here)
+    }
+}
+
 #[derive(Template)]
 #[template(path = "job.html")]
 struct JobPage {
@@ -145,13 +176,7 @@ pub(crate) async fn show(
     draw(&app, &visitor, &plain(&id), &asked, Refilled::default()).await
 }
 
-async fn draw(
-    app: &App,
-    visitor: &Visitor,
-    id: &str,
-    asked: &Asked,
-    forms: Refilled,
-) -> Result<Response, Failure> {
+async fn draw(app: &App, visitor: &Visitor, id: &str, asked: &Asked, forms: Refilled) -> Result<Response, Failure> {
     let live = Live { forms, ..look(app, &visitor.session, id, asked, visitor.now).await? };
     let pairs =
         [("outcome", asked.outcome.as_str())].into_iter().chain(asked.page.as_deref().map(|page| ("page", page)));
@@ -250,5 +275,31 @@ impl Made {
         let is_request = self.id.parse::<ApprovalId>().is_ok();
         let (page, id) = (if is_request { "approvals#" } else { "jobs/" }, plain(&self.id));
         format!("/ops/{page}{id}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_tells_what_is_to_come_and_for_how_long() {
+        let job = |state: &str, done: u32| -> Job {
+            serde_json::from_value(json!({
+                "id": "job_01900000000070008000000000000001", "state": state, "action": { "action": "retry" },
+                "actor": "usr_1", "role": "operator", "reason": "again", "pace": 4, "canary": { "sagas": 1 }, "sagas": 10,
+                "done": done, "refused": 1, "vanished": 0, "created_at": "2027-01-15T08:00:00Z",
+                "changed_at": "2027-01-15T08:00:00Z",
+            }))
+            .unwrap()
+        };
+        let told = |state: &str, done: u32| row(&job(state, done), DateTime::UNIX_EPOCH);
+        let runs = told("running", 4);
+        assert_eq!(
+            (runs.of.as_str(), runs.canary.as_deref(), runs.left.as_deref()),
+            ("10 sagas", Some("1 saga"), Some("2 s"))
+        );
+        assert!(told("waiting", 0).waits && told("waiting", 0).left.is_none());
+        assert_eq!(told("running", 9).left, None);
     }
 }

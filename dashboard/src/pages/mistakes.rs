@@ -107,10 +107,7 @@ mod tests {
             of(refused(422, "registration_invalid", "not valid", &two)),
             Wrong::at("email", "Email: this is no address")
         );
-        assert_eq!(
-            of(refused(409, "email_taken", "somebody has it", &[])),
-            Wrong::at("email", "Somebody has it")
-        );
+        assert_eq!(of(refused(409, "email_taken", "somebody has it", &[])), Wrong::at("email", "Somebody has it"));
         assert_eq!(
             of(refused(422, "step_unknown", "`order` has no such step", &[])),
             Wrong::at("", "`order` has no such step")

@@ -16,11 +16,11 @@ const SUMS: [&str; 3] = ["/total", "/amount", "/item/total"];
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Business {
     pub(crate) sum: Option<String>,
-    /// What is booked, and for how many.
+    /// The things that are booked, and for how many.
     pub(crate) words: Vec<String>,
 }
 
-/// What the input tells; none where it tells nothing of this kind.
+/// The business that an input tells of, if any.
 pub(crate) fn business(input: &Value) -> Option<Business> {
     let sum = SUMS.iter().find_map(|place| ledger::money(input.pointer(place)?));
     let items = input.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
@@ -49,13 +49,16 @@ mod tests {
     fn an_input_tells_what_is_booked_for_how_many_and_for_how_much() {
         let item = |words: &str| json!({ "offer_id": "fof_1", "description": words, "total": sum("1.00") });
         let order = json!({
-            "items": ["LHR to MLE", "Villa", "c", "d", "e"].map(item), "travellers": [{}, {}], "total": sum("4801.00"),
+            "items": (["LHR to MLE", "Villa", "c", "d", "e"].map(item)), "travellers": [{}, {}], "total": sum("4801.00"),
         });
         let told = business(&order).unwrap();
         assert_eq!(told.sum.as_deref(), Some("4,801.00 EUR"));
         assert_eq!(told.words, ["LHR to MLE", "Villa", "c", "and 2 more", "2 travellers"]);
         let hold = business(&json!({ "item": item("MLE to LHR"), "travellers": [{}] })).unwrap();
-        assert_eq!((hold.sum.as_deref(), hold.words.join(", ").as_str()), (Some("1.00 EUR"), "MLE to LHR, 1 traveller"));
+        assert_eq!(
+            (hold.sum.as_deref(), hold.words.join(", ").as_str()),
+            (Some("1.00 EUR"), "MLE to LHR, 1 traveller")
+        );
         let payment = business(&json!({ "amount": sum("70.00") })).unwrap();
         assert_eq!((payment.sum.as_deref(), payment.words.len()), (Some("70.00 EUR"), 0));
         assert_eq!(business(&json!({ "place": "here", "amount": "7" })), None);

@@ -331,7 +331,10 @@ mod tests {
         assert_eq!(told.title, "pay: done, 2 s; the point of no return");
         nodes[0].detail = "done, attempt 3".to_owned();
         let told = placed(&nodes[0], (0, 0));
-        assert_eq!((told.detail.as_str(), told.title.as_str()), ("done, attempt 3", "pay: done, attempt 3, 2 s; the point of no return"));
+        assert_eq!(
+            (told.detail.as_str(), told.title.as_str()),
+            ("done, attempt 3", "pay: done, attempt 3, 2 s; the point of no return")
+        );
     }
 
     #[test]
