@@ -286,7 +286,7 @@ mod tests {
     fn a_job_tells_what_is_to_come_and_for_how_long() {
         let job = |state: &str, done: u32| -> Job {
             serde_json::from_value(json!({
-                "id": "job_01900000000070008000000000000001", "state": state, "action": { "action": "retry" },
+                "id": "job_01900000000070008000000000000001", "state": state, "action": "retry",
                 "actor": "usr_1", "role": "operator", "reason": "again", "pace": 4, "canary": { "sagas": 1 }, "sagas": 10,
                 "done": done, "refused": 1, "vanished": 0, "created_at": "2027-01-15T08:00:00Z",
                 "changed_at": "2027-01-15T08:00:00Z",

@@ -21,6 +21,13 @@ const NODE: (u32, u32) = (156, 48);
 const GAP: (u32, u32) = (28, 18);
 /// The room around the drawing: the pivot's second border, its flag and the focus need some.
 const MARGIN: u32 = 16;
+/// So many nodes stand in a line of a drawing that grows to the right; further ones stand in a line below, so that all can be read
+/// without scrolling. Six fill the page of most screens.
+const COLUMNS_MAX: usize = 6;
+/// The room between two lines, beside that between two nodes.
+const LINE_GAP: u32 = 22;
+/// How far a way to another line goes beside a node before it turns.
+const TURN: u32 = 10;
 /// How far the dashed way back of what was undone lies from the way there.
 const BACK: u32 = 10;
 /// The longest name that fits into a node, in characters.
@@ -171,25 +178,51 @@ pub(crate) fn draw(nodes: &[Node]) -> Result<String, askama::Error> {
     Ok(wide + &place(nodes, Direction::Down).render()?)
 }
 
+/// The place of a node, and of the line that it stands in.
+#[derive(Debug, Clone, Copy)]
+struct Spot {
+    x: u32,
+    y: u32,
+    line: usize,
+    /// The upper edge of the line.
+    top: u32,
+}
+
 fn place(nodes: &[Node], direction: Direction) -> Drawing {
     let ranks = ranks(nodes);
+    let count = ranks.iter().max().map_or(0, |last| last + 1);
+    // Lines of about the same length.
+    let columns = match direction {
+        Direction::Right => count.div_ceil(count.div_ceil(COLUMNS_MAX).max(1)).max(1),
+        Direction::Down => count.max(1),
+    };
+    let mut lanes: BTreeMap<usize, u32> = BTreeMap::new();
+    ranks.iter().for_each(|rank| *lanes.entry(*rank).or_default() += 1);
+    let height = |line: usize| (line * columns..(line + 1) * columns).filter_map(|rank| lanes.get(&rank)).max();
+    let top = |line: usize| {
+        let above = (0..line).filter_map(|line| height(line)).map(|lanes| lanes * (NODE.1 + GAP.1) + LINE_GAP);
+        MARGIN + above.sum::<u32>()
+    };
     let mut used: BTreeMap<usize, u32> = BTreeMap::new();
-    let mut places: BTreeMap<&str, (u32, u32)> = BTreeMap::new();
-    let at = |column: u32, row: u32| (MARGIN + column * (NODE.0 + GAP.0), MARGIN + row * (NODE.1 + GAP.1));
+    let mut places: BTreeMap<&str, Spot> = BTreeMap::new();
+    let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     for (node, rank) in nodes.iter().zip(&ranks) {
         let lane = used.entry(*rank).or_default();
-        let rank = u32::try_from(*rank).unwrap_or(u32::MAX);
+        let (line, within) = (rank / columns, number(rank % columns));
         let (column, row) = match direction {
-            Direction::Right => (rank, *lane),
-            Direction::Down => (*lane, rank),
+            Direction::Right => (within, *lane),
+            Direction::Down => (*lane, within),
         };
-        places.insert(&node.name, at(column, row));
+        let top = top(line);
+        let (x, y) = (MARGIN + column * (NODE.0 + GAP.0), top + row * (NODE.1 + GAP.1));
+        places.insert(&node.name, Spot { x, y, line, top });
         *lane += 1;
     }
-    let width = places.values().map(|(x, _)| x + NODE.0 + MARGIN).max().unwrap_or_default();
-    let height = places.values().map(|(_, y)| y + NODE.1 + MARGIN).max().unwrap_or_default();
+    let width = places.values().map(|spot| spot.x + NODE.0 + MARGIN).max().unwrap_or_default();
+    let height = places.values().map(|spot| spot.y + NODE.1 + MARGIN).max().unwrap_or_default();
     let edges = edges(nodes, &places, direction);
-    let nodes = nodes.iter().filter_map(|node| Some(placed(node, *places.get(node.name.as_str())?))).collect();
+    let spot = |node: &Node| places.get(node.name.as_str()).map(|spot| (spot.x, spot.y));
+    let nodes = nodes.iter().filter_map(|node| Some(placed(node, spot(node)?))).collect();
     let class = match direction {
         Direction::Right => "wide",
         Direction::Down => "narrow",
@@ -228,7 +261,7 @@ fn ranks(nodes: &[Node]) -> Vec<usize> {
     nodes.iter().map(|node| known.get(node.name.as_str()).copied().unwrap_or_default()).collect()
 }
 
-fn edges(nodes: &[Node], places: &BTreeMap<&str, (u32, u32)>, direction: Direction) -> Vec<Edge> {
+fn edges(nodes: &[Node], places: &BTreeMap<&str, Spot>, direction: Direction) -> Vec<Edge> {
     let pairs = nodes.iter().flat_map(|node| node.after.iter().map(move |before| (before.as_str(), node)));
     let drawn = pairs.flat_map(|(before, node)| {
         let ends = places.get(before).copied().zip(places.get(node.name.as_str()).copied());
@@ -241,17 +274,22 @@ fn edges(nodes: &[Node], places: &BTreeMap<&str, (u32, u32)>, direction: Directi
 }
 
 /// The way from one node to another, so far below the middle, or right of it in a drawing that grows downwards.
-fn curve(from: (u32, u32), to: (u32, u32), direction: Direction, aside: u32) -> String {
+fn curve(from: Spot, to: Spot, direction: Direction, aside: u32) -> String {
     match direction {
         Direction::Right => {
             let middle = NODE.1 / 2 + aside;
-            let (x, y, end, level) = (from.0 + NODE.0, from.1 + middle, to.0, to.1 + middle);
+            let (x, y, end, level) = (from.x + NODE.0, from.y + middle, to.x, to.y + middle);
+            if from.line != to.line {
+                let (turn, between) = (TURN + aside / 2, to.top.saturating_sub((GAP.1 + LINE_GAP) / 2) + aside / 2);
+                let back = end.saturating_sub(turn);
+                return format!("M{x} {y} h{turn} V{between} H{back} V{level} H{end}");
+            }
             let bend = end.saturating_sub(GAP.0 / 2);
             format!("M{x} {y} C{bend} {y} {bend} {level} {end} {level}")
         }
         Direction::Down => {
             let middle = NODE.0 / 2 + aside;
-            let (x, y, end, level) = (from.0 + middle, from.1 + NODE.1, to.0 + middle, to.1);
+            let (x, y, end, level) = (from.x + middle, from.y + NODE.1, to.x + middle, to.y);
             let bend = level.saturating_sub(GAP.1 / 2);
             format!("M{x} {y} C{x} {bend} {end} {bend} {end} {level}")
         }
@@ -302,6 +340,25 @@ mod tests {
         let nodes = needed(&steps);
         assert_eq!(nodes.iter().map(|node| node.name.as_str()).collect::<Vec<_>>(), ["a", "c"]);
         assert_eq!(nodes[1].after, [StepName::new("a").unwrap()]);
+    }
+
+    #[test]
+    fn a_long_saga_goes_on_in_a_line_below() {
+        let names: Vec<String> = (0..9).map(|number| format!("s{number}")).collect();
+        let chain: Vec<Node> = (0..9)
+            .map(|at| {
+                node(
+                    &names[at],
+                    &at.checked_sub(1).map(|before| names[before].as_str()).into_iter().collect::<Vec<_>>(),
+                )
+            })
+            .collect();
+        let drawing = place(&chain, Direction::Right);
+        let rows: Vec<_> = drawing.nodes.iter().map(|node| node.y).collect();
+        assert_eq!(rows, [16, 16, 16, 16, 16, 104, 104, 104, 104], "five, and four below them");
+        assert_eq!((drawing.nodes[5].x, drawing.width), (16, 924));
+        assert_eq!(drawing.edges[4].path, "M908 40 h10 V84 H6 V128 H16");
+        assert!(place(&chain, Direction::Down).nodes.iter().all(|node| node.x == 16));
     }
 
     #[test]
