@@ -26,18 +26,23 @@ pub(super) fn mistake(error: DoorError, inputs: &[&str], codes: &[(&str, &str)])
                 inputs.iter().copied().find(|input| *input == place)
             };
             let at = problem.errors.iter().find_map(|error| Some((input(error)?, error)));
-            // The refusal of one mistake is a sentence about it; one of several is about none of them.
+            let detail = problem.detail.clone().unwrap_or_else(|| problem.title.clone());
+            // The refusal as a whole is a sentence, which may be about no input in particular.
             let words = match at {
-                Some((input, error)) if problem.errors.len() > 1 => {
-                    format!("{}: {}", names::title(input), error.detail)
-                }
-                _ => problem.detail.clone().unwrap_or_else(|| problem.title.clone()),
+                Some((input, error)) if !detail.contains(&error.detail) => at_input(input, &error.detail),
+                _ => detail,
             };
             let input = at.map(|(input, _)| input).or_else(|| of_code(&problem.code)).unwrap_or_default();
             Ok(Wrong::at(input, sentence(&words)))
         }
         error => Err(error),
     }
+}
+
+/// The words about one input. Some of them want the name of the input as their subject.
+fn at_input(input: &str, words: &str) -> String {
+    let wants_subject = ["is ", "has ", "looks "].iter().any(|verb| words.starts_with(verb));
+    format!("{}{} {words}", names::title(input), if wants_subject { "" } else { ":" })
 }
 
 /// Words at the begin of a sentence.
@@ -107,6 +112,8 @@ mod tests {
             of(refused(422, "registration_invalid", "not valid", &two)),
             Wrong::at("email", "Email: this is no address")
         );
+        let reserved = [("#/email", "is reserved")];
+        assert_eq!(of(refused(422, "registration_invalid", "not valid", &reserved)).words, "Email is reserved");
         assert_eq!(of(refused(409, "email_taken", "somebody has it", &[])), Wrong::at("email", "Somebody has it"));
         assert_eq!(
             of(refused(422, "step_unknown", "`order` has no such step", &[])),

@@ -57,7 +57,7 @@ pub(crate) async fn a_person_is_made_and_managed(admin: &Browser) {
     admin.choose(&format!("{new} [name=role]"), "viewer: looks").await;
     admin.fill(&format!("{new} [name=email]"), OPERATOR).await;
     admin.click(&format!("{new} button")).await;
-    admin.until_says("#wrong", "e-mail address already").await;
+    admin.until_says("#wrong", "Email is reserved").await;
     let kept = format!("document.querySelector(\"{new} [name=name]\").value");
     admin.until("the form as it was filled in", &format!("{kept} === 'Grace'")).await;
     admin.fill(&format!("{new} [name=email]"), "grace@agency.example").await;
