@@ -1,7 +1,7 @@
 //! The drawing of a saga's steps as SVG: left to right by dependency, or downwards on narrow screens; forward edges solid,
 //! the way back of what was undone dashed below them; the pivot with a double border and a flag. Pure: steps in, a drawing out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use askama::Template;
 use contract::{
@@ -261,8 +261,27 @@ fn ranks(nodes: &[Node]) -> Vec<usize> {
     nodes.iter().map(|node| known.get(node.name.as_str()).copied().unwrap_or_default()).collect()
 }
 
+/// The steps that each one waits for, without those that others of them wait for: the ways to these say as much.
+fn nearest(nodes: &[Node]) -> Vec<Vec<&str>> {
+    let mut before: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for node in nodes {
+        let farther = node.after.iter().filter_map(|name| before.get(name.as_str())).flatten().copied();
+        let all: BTreeSet<&str> = farther.chain(node.after.iter().map(StepName::as_str)).collect();
+        before.insert(&node.name, all);
+    }
+    let is_nearest = |all: &[&str], one: &str| {
+        !all.iter().any(|other| before.get(other).is_some_and(|farther| farther.contains(one)))
+    };
+    let of = nodes.iter().map(|node| {
+        let all: Vec<&str> = node.after.iter().map(StepName::as_str).collect();
+        all.iter().copied().filter(|one| is_nearest(&all, one)).collect()
+    });
+    of.collect()
+}
+
 fn edges(nodes: &[Node], places: &BTreeMap<&str, Spot>, direction: Direction) -> Vec<Edge> {
-    let pairs = nodes.iter().flat_map(|node| node.after.iter().map(move |before| (before.as_str(), node)));
+    let pairs =
+        nodes.iter().zip(nearest(nodes)).flat_map(|(node, nearest)| nearest.into_iter().map(move |one| (one, node)));
     let drawn = pairs.flat_map(|(before, node)| {
         let ends = places.get(before).copied().zip(places.get(node.name.as_str()).copied());
         ends.into_iter().flat_map(move |(from, to)| {
@@ -340,6 +359,13 @@ mod tests {
         let nodes = needed(&steps);
         assert_eq!(nodes.iter().map(|node| node.name.as_str()).collect::<Vec<_>>(), ["a", "c"]);
         assert_eq!(nodes[1].after, [StepName::new("a").unwrap()]);
+    }
+
+    #[test]
+    fn a_way_that_others_imply_is_not_drawn() {
+        let nodes = [node("a", &[]), node("b", &["a"]), node("c", &["a", "b"]), node("d", &["a", "c"])];
+        assert_eq!(nearest(&nodes), [vec![], vec!["a"], vec!["b"], vec!["c"]]);
+        assert_eq!(nearest(&diamond())[3], ["b", "c"]);
     }
 
     #[test]
