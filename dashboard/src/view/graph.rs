@@ -200,7 +200,7 @@ fn place(nodes: &[Node], direction: Direction) -> Drawing {
     ranks.iter().for_each(|rank| *lanes.entry(*rank).or_default() += 1);
     let height = |line: usize| (line * columns..(line + 1) * columns).filter_map(|rank| lanes.get(&rank)).max();
     let top = |line: usize| {
-        let above = (0..line).filter_map(|line| height(line)).map(|lanes| lanes * (NODE.1 + GAP.1) + LINE_GAP);
+        let above = (0..line).filter_map(&height).map(|lanes| lanes * (NODE.1 + GAP.1) + LINE_GAP);
         MARGIN + above.sum::<u32>()
     };
     let mut used: BTreeMap<usize, u32> = BTreeMap::new();
