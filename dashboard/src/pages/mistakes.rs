@@ -74,7 +74,7 @@ fn page_of(path: &str) -> String {
     let parts: Vec<&str> = path.split('/').skip(1).collect();
     match parts.as_slice() {
         ["ops", page @ ("sagas" | "jobs"), id, ..] => format!("/ops/{page}/{id}"),
-        ["ops", "views"] => super::saga_addresses::LIST.to_owned(),
+        ["ops", "views"] => crate::view::saga_addresses::LIST.to_owned(),
         ["ops", page @ ("domains" | "people" | "approvals" | "dead-letters" | "logins"), ..] => format!("/ops/{page}"),
         _ => "/ops".to_owned(),
     }
