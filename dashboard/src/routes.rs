@@ -53,6 +53,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/ops/jobs/{id}/live", get(pages::jobs::live))
         .route("/ops/jobs/{id}/{act}", post(pages::jobs::act))
         .route("/ops/definitions", get(pages::definitions::list))
+        .route("/ops/definitions/{name}/{version}/migration", get(pages::migration::show))
         .route("/ops/domains", get(pages::domains::list).post(pages::domains::begin))
         .route("/ops/domains/{scope}/end", post(pages::domains::end))
         .route("/ops/dead-letters", get(pages::left_alone::letters))

@@ -30,6 +30,7 @@ use crate::{
         form::{Given, Input, Mistake, Source, Wrong},
         names,
         plan::{self, Plan},
+        prose,
     },
     visitor::Visitor,
 };
@@ -43,7 +44,7 @@ struct ActPage {
     act: String,
     words: &'static str,
     steps: Vec<String>,
-    versions: Vec<u32>,
+    versions: Vec<String>,
     signals: Vec<String>,
     inputs: Vec<Input>,
     /// True where the document can be given by fields too.
@@ -119,6 +120,7 @@ impl Fields {
 fn is_plain(act: &str, fields: &Fields) -> bool {
     matches!(act, "retry" | "cancel" | "abandon" | "pause" | "resume")
         || (act == "fire_timer" && !fields.step.is_empty())
+        || (act == "migrate" && !fields.version.is_empty())
 }
 
 /// True for what is no action on the journal's head, and has no plan.
@@ -215,10 +217,15 @@ async fn show(
     let (view, why) = (path(id, ""), path(id, "/explanation"));
     let why: Explanation = door.get(session, &why, &[]).await?;
     // A saga in quarantine may not be read; it can still be released and given up.
-    let saga = door.get::<SagaView>(session, &view, &[]).await.map_or_else(
-        |_| names::shortened(id),
+    let view = door.get::<SagaView>(session, &view, &[]).await.ok();
+    let saga = view.as_ref().map_or_else(
+        || names::shortened(id),
         |view| format!("{} {}", names::title(&view.summary.name), names::shortened(&view.summary.business_key)),
     );
+    let versions = match view.filter(|_| act == "migrate") {
+        Some(view) => other_versions(&door.get(session, "/definitions", &[]).await?, &view),
+        None => Vec::new(),
+    };
     let (steps, signals) = (acts::steps_of(&why, act), acts::signals(&why));
     if matches!(act, "skip" | "edit") && fields.step.is_empty() {
         fields.step = steps.first().cloned().unwrap_or_default();
@@ -252,7 +259,7 @@ async fn show(
         act: act.to_owned(),
         words,
         steps,
-        versions: acts::versions(&why),
+        versions,
         signals,
         inputs,
         has_form: !matches!(source, Source::Json),
@@ -262,6 +269,13 @@ async fn show(
         plan,
         unplanned,
     })
+}
+
+/// The other versions of a saga's definition, the newest first. One that could not take the saga over says why in its plan.
+fn other_versions(definitions: &Definitions, saga: &SagaView) -> Vec<String> {
+    let others = definitions.items.iter().filter(|one| one.name == saga.summary.name);
+    let others = others.map(|one| one.version).filter(|version| *version != saga.summary.version);
+    others.rev().map(|version| version.to_string()).collect()
 }
 
 /// True for the name of a whole document in a request, which its form has an input for each part of.

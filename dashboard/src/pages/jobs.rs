@@ -31,6 +31,7 @@ use crate::{
         form::Given,
         marks::{self, Mark},
         names::{self, Id},
+        prose::{self, Prose},
         refilled::Refilled,
         times::{self, Moment},
     },
@@ -135,7 +136,7 @@ struct Item {
     place: u32,
     saga: Id,
     outcome: &'static str,
-    message: String,
+    message: Prose,
 }
 
 /// The part of a job's page that its live stream brings anew.
@@ -230,7 +231,9 @@ async fn look(app: &App, session: &Session, id: &str, asked: &Asked, now: DateTi
         place: item.place,
         saga: names::id(item.saga_id),
         outcome: item.outcome.as_str(),
-        message: [item.code.as_deref(), item.message.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(": "),
+        message: prose::prose(
+            &[item.code.as_deref(), item.message.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(": "),
+        ),
     };
     Ok(Live {
         may_act: session.person().may_act(),

@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// The acts that a job can do without looking at each saga.
-const ACTS: [&str; 5] = ["retry", "cancel", "pause", "resume", "abandon"];
+const ACTS: [&str; 6] = ["retry", "cancel", "pause", "resume", "migrate", "abandon"];
 
 /// The form of a new job.
 #[derive(Debug, Default, Deserialize)]
@@ -43,6 +43,8 @@ pub(crate) struct NewJob {
     q: String,
     /// The selected sagas, with commas between; the query counts only without any.
     ids: String,
+    /// The version that takes the sagas over; of a migration only.
+    version: String,
     pace: String,
     canary: String,
     reason: String,
@@ -60,6 +62,7 @@ impl NewJob {
             match name.as_str() {
                 "act" => asked.act = value,
                 "q" => (asked.q, asked.asked) = (value, true),
+                "version" => asked.version = value,
                 "id" | "ids" if asked.ids.is_empty() => asked.ids = value,
                 "id" | "ids" => asked.ids = format!("{},{value}", asked.ids),
                 _ => {}
@@ -97,6 +100,11 @@ impl NewJob {
         let mut body = json!({
             "action": act, "filter": self.filter(now)?, "reason": self.reason, "request_id": self.request_id,
         });
+        if act == "migrate" {
+            let version = number::<u32>(&self.version, "version")?;
+            let version = version.ok_or_else(|| Wrong::at("version", "Say which version takes them over."))?;
+            body["version"] = json!(version);
+        }
         if let Some(pace) = number::<u16>(&self.pace, "pace")? {
             body["pace"] = json!(pace);
         }
@@ -118,7 +126,7 @@ fn number<N: FromStr>(text: &str, input: &str) -> Result<Option<N>, Wrong> {
 
 /// The mistake in the form that a refusal is about. The filter of a job is the query of its form.
 fn wrong_of(error: DoorError) -> Result<Wrong, DoorError> {
-    let Wrong { input, words } = mistake(error, &["filter", "pace", "canary", "reason"], &[])?;
+    let Wrong { input, words } = mistake(error, &["filter", "pace", "canary", "version", "reason"], &[])?;
     Ok(Wrong { input: if input == "filter" { "q".to_owned() } else { input }, words })
 }
 
@@ -154,7 +162,15 @@ struct PreviewGroup {
 
 /// The address of the page that makes a job.
 pub(super) fn address(act: &str, query: &str) -> String {
-    let pairs = [("act", act), ("q", query)];
+    address_of(&[("act", act), ("q", query)])
+}
+
+/// The same for a job that hands sagas over to a version of their definition.
+pub(super) fn address_of_migration(version: u32, query: &str) -> String {
+    address_of(&[("act", "migrate"), ("version", &version.to_string()), ("q", query)])
+}
+
+fn address_of(pairs: &[(&str, &str)]) -> String {
     format!("/ops/jobs/new?{}", form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish())
 }
 
@@ -261,5 +277,17 @@ mod tests {
         assert_eq!(with("", "2").body(now).unwrap()["canary"], json!({ "sagas": 2 }));
         assert_eq!(with("fast", "").body(now).unwrap_err().input, "pace");
         assert_eq!(with("5", "-1").body(now).unwrap_err().input, "canary");
+    }
+
+    #[test]
+    fn a_migration_says_to_which_version_and_no_other_act_does() {
+        let of = |act: &str, version: &str| {
+            let (act, q, version) = (act.to_owned(), "name:order".to_owned(), version.to_owned());
+            NewJob { act, q, version, ..NewJob::default() }.body(DateTime::UNIX_EPOCH)
+        };
+        assert_eq!(of("migrate", "2").unwrap()["version"], json!(2));
+        assert_eq!(of("retry", "2").unwrap()["version"], Value::Null);
+        assert_eq!(of("migrate", "").unwrap_err().input, "version");
+        assert_eq!(of("migrate", "newest").unwrap_err().input, "version");
     }
 }

@@ -73,9 +73,15 @@ pub(crate) fn acts(why: &Explanation, may_act: bool) -> (Vec<Act>, Vec<Act>) {
         Act { name, words, why_not: (!possible(name)).then_some(why_not) }
     };
     let all = ALL.map(act);
-    let chosen = all.iter().filter(|act| act.why_not.is_none()).take(PRIMARY_MAX).cloned().collect::<Vec<_>>();
+    let suits = |act: &&Act| act.why_not.is_none() && !(act.name == "skip" && only_by_force(why));
+    let chosen = all.iter().filter(suits).take(PRIMARY_MAX).cloned().collect::<Vec<_>>();
     let rest = all.into_iter().filter(|act| !chosen.contains(act)).collect();
     (chosen, rest)
+}
+
+/// True when a skip would be in the way of what is under way: it is possible, and nothing that a healthy saga calls for.
+fn only_by_force(why: &Explanation) -> bool {
+    !why.possible.iter().any(|act| matches!(act, PossibleAct::Skip { force: false, .. }))
 }
 
 /// The steps that an act can be of.
@@ -117,14 +123,6 @@ fn missed_signal(reason: &StandstillReason) -> Option<String> {
     }
 }
 
-/// The versions that could take the saga over.
-pub(crate) fn versions(why: &Explanation) -> Vec<u32> {
-    why.possible
-        .iter()
-        .find_map(|act| if let PossibleAct::Migrate { versions } = act { Some(versions.clone()) } else { None })
-        .unwrap_or_default()
-}
-
 /// The signals that steps wait for.
 pub(crate) fn signals(why: &Explanation) -> Vec<String> {
     let awaited = why.reasons.iter().filter_map(|reason| {
@@ -156,6 +154,16 @@ mod tests {
         assert!(rest.iter().all(|act| act.why_not.is_some()));
         assert_eq!(primary.len() + rest.len(), ALL.len());
         assert_eq!(steps_of(&why, "retry"), ["capture-payment"]);
+    }
+
+    #[test]
+    fn a_skip_by_force_stands_in_the_menu() {
+        let skip = |force: bool| json!([{"act": "skip", "step": "insure", "force": force}, {"act": "cancel"}]);
+        let primary = |force| acts(&explanation("running", skip(force)), true).0;
+        assert_eq!(primary(true).iter().map(|act| act.name).collect::<Vec<_>>(), ["cancel"]);
+        assert_eq!(primary(false).iter().map(|act| act.name).collect::<Vec<_>>(), ["skip", "cancel"]);
+        let (_, rest) = acts(&explanation("running", skip(true)), true);
+        assert!(rest.iter().any(|act| act.name == "skip" && act.why_not.is_none()));
     }
 
     #[test]

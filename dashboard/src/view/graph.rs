@@ -30,6 +30,8 @@ const LINE_GAP: u32 = 22;
 const TURN: u32 = 10;
 /// How far the dashed way back of what was undone lies from the way there.
 const BACK: u32 = 10;
+/// The width to which a drawing is shrunk on narrower screens, as the styles say; from there on it is scrolled.
+const SHRUNK_TO: u32 = 720;
 /// The longest name that fits into a node, in characters.
 const NAME_MAX: usize = 18;
 
@@ -166,6 +168,11 @@ struct Drawing {
 }
 
 impl Drawing {
+    /// True for a drawing that nothing is gained by stretching: its letters would be larger than those of the others.
+    const fn is_short(&self) -> bool {
+        self.width < SHRUNK_TO
+    }
+
     /// A drawing with a link is no single picture.
     fn role(&self) -> &'static str {
         if self.nodes.iter().any(|node| node.leads_to.is_some()) { "group" } else { "img" }

@@ -70,6 +70,7 @@ fn entry(entry: &Value) -> Entry {
         "signal_missed" => format!("{step}: missed its signal"),
         "timer_set" => format!("{step}: waits for a time"),
         "timer_fired" => format!("{step}: its time came"),
+        "definition_changed" => format!("Taken over by version {}", entry["version"]),
         "step_not_needed" => format!("{step}: not needed"),
         other if step.is_empty() => names::title(other),
         other => format!("{step}: {}", names::words(other)),
@@ -107,6 +108,7 @@ mod tests {
         let told = |value: Value| entry(&value).words;
         let sent = json!({"entry": "command_dispatched", "step": "hold-seats", "op": "compensation", "attempt": 2});
         assert_eq!(told(sent), "Undoing hold-seats: sent, attempt 2");
+        assert_eq!(told(json!({"entry": "definition_changed", "version": 2})), "Taken over by version 2");
         assert_eq!(told(json!({"entry": "saga_renamed"})), "Saga renamed");
         assert_eq!(told(json!({"entry": "child_awaited", "step": "pay"})), "pay: child awaited");
         let acted =

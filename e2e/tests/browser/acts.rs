@@ -129,9 +129,9 @@ pub(crate) async fn a_compensation_is_resolved_by_hand(operator: &Browser, admin
 }
 
 /// The waits of a saga stand on its page, with the acts that end them: a time is set anew.
-pub(crate) async fn a_time_is_set_anew(operator: &Browser, at_the_bank: &str) {
-    operator.open(&format!("/ops/sagas/{at_the_bank}?tab=waits")).await;
-    operator.until_says(".rows", "the signal payment-action").await;
+pub(crate) async fn a_time_is_set_anew(operator: &Browser, waiting: &str, waits_for: &str) {
+    operator.open(&format!("/ops/sagas/{waiting}?tab=waits")).await;
+    operator.until_says(".rows", waits_for).await;
     operator.click(".rows a[href*='reschedule_timer']").await;
     operator.fill("[name=at]", "tomorrow").await;
     operator.click("button[value=plan]").await;
@@ -141,8 +141,8 @@ pub(crate) async fn a_time_is_set_anew(operator: &Browser, at_the_bank: &str) {
     let at = at.as_str().unwrap();
     operator.fill("[name=at]", &format!("{at}Z")).await;
     operator.click("button[value=plan]").await;
-    do_it(operator, at_the_bank, "the bank is slow today").await;
-    operator.open(&format!("/ops/sagas/{at_the_bank}?tab=waits")).await;
+    do_it(operator, waiting, "they are slow today").await;
+    operator.open(&format!("/ops/sagas/{waiting}?tab=waits")).await;
     let time = format!("document.querySelector(\".rows time[datetime^='{at}']\") !== null");
     operator.until("the new time", &time).await;
 }
@@ -178,7 +178,7 @@ pub(crate) async fn a_saga_is_released(agency: &Agency, operator: &Browser, mend
 }
 
 /// Gives the reason and sends the act whose plan is shown.
-async fn do_it(operator: &Browser, saga: &str, reason: &str) {
+pub(crate) async fn do_it(operator: &Browser, saga: &str, reason: &str) {
     operator.fill("[name=reason]", reason).await;
     operator.click("button[name=go][value=do]").await;
     operator.until_at(&format!("/ops/sagas/{saga}?tab=audit")).await;

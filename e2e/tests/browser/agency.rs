@@ -15,13 +15,13 @@ use sqlx::{Connection as _, PgConnection};
 use tempfile::TempDir;
 
 /// How long a start may take on a busy machine: a new cluster is made and seeded.
-const OPEN_WITHIN: Duration = Duration::from_secs(120);
+pub(crate) const OPEN_WITHIN: Duration = Duration::from_secs(120);
 
 /// How long one saga may take to come where it is wanted: ten begin at once, in programs that have just been started.
 pub(crate) const SETTLED_WITHIN: Duration = Duration::from_secs(180);
 
 /// The level of the log: each request stands in it, so that it can be told at the end which pages were opened.
-const LOGGED: &str = "info,tower_http::trace::on_request=debug";
+pub(crate) const LOGGED: &str = "info,tower_http::trace::on_request=debug";
 
 /// The password of all people of the demonstration.
 pub(crate) const PASSWORD: &str = "sojourn-development";

@@ -13,6 +13,7 @@ mod device;
 mod four_eyes;
 mod keyboard;
 mod live;
+mod own_definition;
 mod places;
 mod rights;
 mod sagas;
@@ -22,6 +23,7 @@ mod zone;
 
 use agency::{ADMIN, Agency, OPERATOR, PASSWORD, VIEWER};
 use browser::Browser;
+use coverage::Part;
 use private_servers::{ChromeDriver, testing::Proxy};
 use sagas::Sagas;
 
@@ -73,7 +75,7 @@ async fn operators_see_and_repair_sagas_in_a_browser() {
     operator.close().await;
 
     assert_eq!(agency.panics(), Vec::<String>::new());
-    assert_eq!(coverage::never_asked_for(&agency.log()), Vec::new());
+    assert_eq!(coverage::never_asked_for(&agency.log(), Part::Agency), Vec::new());
 }
 
 /// Acts that one operator does alone.
@@ -82,7 +84,7 @@ async fn many_and_one(agency: &Agency, operator: &Browser, sagas: &Sagas) {
     bulk::all_that_match_are_tried_and_stopped(operator, &sagas.holder).await;
     acts::an_act_that_is_not_possible_says_why(operator, sagas).await;
     acts::a_step_is_skipped_with_a_reply(operator, &sagas.stuck.skipped).await;
-    acts::a_time_is_set_anew(operator, &sagas.at_the_bank).await;
+    acts::a_time_is_set_anew(operator, &sagas.at_the_bank, "the signal payment-action").await;
     acts::a_signal_is_sent(operator, &sagas.waiting.signalled).await;
     acts::a_saga_is_cancelled(operator, &sagas.waiting.cancelled).await;
     acts::a_saga_is_released(agency, operator, &sagas.mended).await;

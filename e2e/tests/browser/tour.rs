@@ -40,6 +40,7 @@ pub(crate) fn pages(sagas: &Sagas) -> Vec<(&'static str, String)> {
         plain("job-new", "/jobs/new?act=retry&q=status:needs_attention"),
         plain("approvals", "/approvals"),
         plain("definitions", "/definitions"),
+        plain("migration-none", "/definitions/order/2/migration"),
         plain("domains", "/domains"),
         plain("dead-letters", "/dead-letters"),
         plain("quarantine", "/quarantine"),
@@ -94,7 +95,7 @@ pub(crate) async fn visit_all(browsers: [&Browser; 2], pages: &[(&str, String)])
 }
 
 /// Looks at one page in every way; what is wrong with it.
-async fn visit(browser: &Browser, name: &str, path: &str) -> Vec<String> {
+pub(crate) async fn visit(browser: &Browser, name: &str, path: &str) -> Vec<String> {
     browser.open(path).await;
     browser.until("a page", "document.readyState === 'complete'").await;
     browser.ask(AXE).await.unwrap();

@@ -15,15 +15,16 @@ use crate::{
     door::DoorError,
     failure::Failure,
     looks::{Looker, Window},
-    pages::looking::{self, Eye},
+    pages::{
+        looking::{self, Eye},
+        open_counts::{self, Count, counts},
+    },
     session::Session,
     view::{
         charts::{self, Bar, Chart},
         groups::{self, Group},
-        marks::{self, Mark},
         names,
         rows::{self, SagaRow},
-        saga_addresses,
         times::{self, Moment},
         ways::{self, Way},
     },
@@ -35,16 +36,6 @@ const LINES: u32 = 8;
 
 /// Between two looks at what asks every lane, or reads every saga that ended.
 const LOOK_DEEPLY_EVERY: TimeDelta = TimeDelta::seconds(15);
-
-/// The open statuses, in the order in which they are told.
-const OPEN: [SagaStatus; 3] = [SagaStatus::NeedsAttention, SagaStatus::Running, SagaStatus::Compensating];
-
-/// A number with a word, and the list behind it.
-struct Count {
-    mark: Mark,
-    number: u64,
-    address: String,
-}
 
 /// The open sagas of one definition.
 struct Flow {
@@ -158,7 +149,7 @@ async fn look(
         )?;
         *deep = Some(Deep { at: now, throughput, processes });
     }
-    let open = [("status", OPEN.map(SagaStatus::as_str).join(","))];
+    let open = open_counts::parameters();
     let attention = [("status", SagaStatus::NeedsAttention.as_str().to_owned()), size()];
     let lapsing = [("status", "running,compensating".to_owned()), ("sort", "holds_until".to_owned()), size()];
     let (newest, lines) = ([size()], [size()]);
@@ -214,22 +205,6 @@ impl Live {
             ways: processes.map(|processes| ways::ways(processes, now)).unwrap_or_default(),
         }
     }
-}
-
-/// The open sagas by status, of all definitions or of one.
-fn counts(open: &SagaCounts, flow: Option<(&str, u32)>) -> Vec<Count> {
-    let counted = OPEN.map(|status| {
-        let of = open.groups.iter().filter(|group| {
-            group.status == status && flow.is_none_or(|flow| flow == (group.name.as_str(), group.version))
-        });
-        let query = match flow {
-            Some((name, _)) => format!("status:{} name:{name}", status.as_str()),
-            None => format!("status:{}", status.as_str()),
-        };
-        let number = of.map(|group| group.sagas).sum();
-        Count { mark: marks::of_saga(status), number, address: saga_addresses::address(&query) }
-    });
-    counted.into()
 }
 
 fn flows(open: &SagaCounts) -> Vec<Flow> {
