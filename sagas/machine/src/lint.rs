@@ -113,13 +113,16 @@ fn wait(definition: &Definition, step: &Step) -> Found {
         )),
         (Some(within), _) if shortest.is_some_and(|(_, hold)| within >= hold) => shortest.map(|(held, hold)| {
             let held = held.name();
-            let text = format!("`{name}` may come for {within:?}, but `{held}` holds for {hold:?}: wait for less");
+            let (within, hold) = (told(within), told(hold));
+            let text = format!("`{name}` may come for {within}, but `{held}` holds for {hold}: wait for less");
             (LintRule::WaitOutlastsHold, text)
         }),
         (Some(within), Some(deadline)) if within >= deadline => Some((
             LintRule::WaitOutlastsDeadline,
             format!(
-                "`{name}` may come for {within:?}, but the saga's deadline is {deadline:?}: the wait never ends by itself"
+                "`{name}` may come for {}, but the saga's deadline is {}: the wait never ends by itself",
+                told(within),
+                told(deadline)
             ),
         )),
         (Some(_), _) | (None, Some(_)) => None,
@@ -151,10 +154,11 @@ fn too_short(definition: &Definition, step: &Step) -> Found {
     let needed = twice_sent(definition, step)?;
     let before = step.after().iter().filter_map(|name| definition.step(name));
     // Told once, at the first step that the time does not reach.
-    let told = before.filter_map(|before| twice_sent(definition, before)).any(|needed| needed > deadline);
-    (needed > deadline && !told).then(|| {
+    let is_known = before.filter_map(|before| twice_sent(definition, before)).any(|needed| needed > deadline);
+    (needed > deadline && !is_known).then(|| {
+        let (deadline, needed) = (told(deadline), told(needed));
         let text =
-            format!("the deadline is {deadline:?}, but sending each command up to this one twice can take {needed:?}");
+            format!("the deadline is {deadline}, but sending each command up to this one twice can take {needed}");
         (LintRule::DeadlineTooShort, text)
     })
 }
@@ -176,7 +180,8 @@ fn retries(definition: &Definition, step: &Step) -> Found {
     let attempts = command.retry.bound()?;
     let longest = longest_round(command, attempts);
     (attempts > 1 && longest > deadline).then(|| {
-        let text = format!("its {attempts} attempts can take {longest:?}, but the saga's deadline is {deadline:?}: the last of them never happen");
+        let (longest, deadline) = (told(longest), told(deadline));
+        let text = format!("its {attempts} attempts can take {longest}, but the saga's deadline is {deadline}: the last of them never happen");
         (LintRule::RetriesOutlastDeadline, text)
     })
 }
@@ -203,8 +208,8 @@ fn doubt(definition: &Definition, step: &Step) -> Found {
     let (first_wait, _) = pivot.retry.waits();
     let asked_again = deadline.saturating_add(pivot.reply_within.saturating_mul(2)).saturating_add(first_wait);
     (asked_again > hold).then(|| {
-        let held = held.name();
-        let text = format!("its second answer can come after {asked_again:?}, but `{held}` holds for {hold:?}: a lost reply could cost the hold");
+        let (held, asked_again, hold) = (held.name(), told(asked_again), told(hold));
+        let text = format!("its second answer can come after {asked_again}, but `{held}` holds for {hold}: a lost reply could cost the hold");
         (LintRule::PivotDoubtOutlastsHold, text)
     })
 }
@@ -233,4 +238,13 @@ fn undone_by_an_action(definition: &Definition, step: &Step) -> Found {
         other.name()
     );
     Some((LintRule::CompensationIsAction, text))
+}
+
+/// A length of time in words, such as `4 d 3 h 16 min 40 s`; what is shorter than a second as the language writes it.
+fn told(length: Duration) -> String {
+    let seconds = length.as_secs();
+    let parts = [(seconds / 86_400, "d"), (seconds / 3_600 % 24, "h"), (seconds / 60 % 60, "min"), (seconds % 60, "s")];
+    let words: Vec<_> =
+        parts.iter().filter(|(number, _)| *number > 0).map(|(number, unit)| format!("{number} {unit}")).collect();
+    if words.is_empty() { format!("{length:?}") } else { words.join(" ") }
 }

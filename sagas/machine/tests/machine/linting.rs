@@ -89,10 +89,8 @@ fn a_wait_that_the_deadline_cuts_short_is_found() {
             saga.deadline(HOUR);
             saga.step("approval").signal::<Approval>("approval").within(HOUR).add();
         },
-        &[
-            "wait_outlasts_deadline approval: `approval` may come for 3600s, but the saga's deadline is 3600s: the wait \
-           never ends by itself",
-        ],
+        &["wait_outlasts_deadline approval: `approval` may come for 1 h, but the saga's deadline is 1 h: the wait \
+           never ends by itself"],
     );
 }
 
@@ -105,7 +103,7 @@ fn a_wait_that_outlasts_a_hold_is_found_with_the_shortest_hold() {
             let short = saga.step("short").command(probe).compensate(unprobe).holds_for(HOUR * 2).add();
             saga.step("approval").after([long, short]).signal::<Approval>("approval").within(HOUR * 2).add();
         },
-        &["wait_outlasts_hold approval: `approval` may come for 7200s, but `short` holds for 7200s: wait for less"],
+        &["wait_outlasts_hold approval: `approval` may come for 2 h, but `short` holds for 2 h: wait for less"],
     );
 }
 
@@ -142,7 +140,9 @@ fn a_deadline_that_no_retry_fits_into_is_found_once() {
             let third = saga.step("third").after([second]).command(probe).compensate(unprobe).add();
             saga.step("fourth").after([third]).command(probe).compensate(unprobe).add();
         },
-        &["deadline_too_short third: the deadline is 45s, but sending each command up to this one twice can take 63s"],
+        &[
+            "deadline_too_short third: the deadline is 45 s, but sending each command up to this one twice can take 1 min 3 s",
+        ],
     );
 }
 
@@ -155,7 +155,7 @@ fn retries_that_the_deadline_never_lets_happen_are_found() {
             hold(saga, "hold");
         },
         &[
-            "retries_outlast_deadline hold: its 6 attempts can take 69s, but the saga's deadline is 60s: the last of them \
+            "retries_outlast_deadline hold: its 6 attempts can take 1 min 9 s, but the saga's deadline is 1 min: the last of them \
            never happen",
         ],
     );
@@ -170,7 +170,7 @@ fn a_pivot_whose_lost_reply_could_cost_a_hold_is_found() {
             saga.step("confirm").pivot().after([held]).command(probe).add();
         },
         &[
-            "pivot_doubt_outlasts_hold confirm: its second answer can come after 3621s, but `hold` holds for 3620s: a lost \
+            "pivot_doubt_outlasts_hold confirm: its second answer can come after 1 h 21 s, but `hold` holds for 1 h 20 s: a lost \
            reply could cost the hold",
         ],
     );
