@@ -34,6 +34,8 @@ const BACK: u32 = 10;
 const SHRUNK_TO: u32 = 720;
 /// The longest name that fits into a node, in characters.
 const NAME_MAX: usize = 18;
+/// The longest line below the name, in characters of a smaller size.
+const DETAIL_MAX: usize = 21;
 
 /// One step as the drawing needs it.
 pub(crate) struct Node {
@@ -53,7 +55,7 @@ pub(crate) struct Node {
 impl Node {
     fn of_step(step: &StepView) -> Self {
         let mark = marks::of_step(step);
-        let again = if step.attempts > 1 { format!(", attempt {}", step.attempts) } else { String::new() };
+        let again = if step.attempts > 1 { format!(" ×{}", step.attempts) } else { String::new() };
         Self {
             name: step.name.to_string(),
             after: step.after.clone(),
@@ -237,11 +239,15 @@ fn place(nodes: &[Node], direction: Direction) -> Drawing {
     Drawing { class, width, height, nodes, edges }
 }
 
+/// A text that fits into a node; the whole one is in the title.
+fn cut(text: &str, max: usize) -> String {
+    let fits = text.chars().count() <= max;
+    if fits { text.to_owned() } else { text.chars().take(max - 1).chain(['…']).collect() }
+}
+
 fn placed(node: &Node, (x, y): (u32, u32)) -> Placed {
-    let cut = node.name.chars().count() > NAME_MAX;
-    let name = if cut { node.name.chars().take(NAME_MAX - 1).chain(['…']).collect() } else { node.name.clone() };
-    // Attempts leave no room for the time beside them.
-    let beside = node.took.as_ref().filter(|_| node.leads_to.is_none() && !node.detail.contains(','));
+    // The number of attempts leaves no room for the time beside it.
+    let beside = node.took.as_ref().filter(|_| node.leads_to.is_none() && !node.detail.contains('×'));
     let detail = beside.map_or_else(|| node.detail.clone(), |took| format!("{}, {took}", node.detail));
     let took = node.took.as_ref().filter(|_| beside.is_none()).map(|took| format!(", {took}"));
     let pivot = if node.pivot { "; the point of no return" } else { "" };
@@ -251,8 +257,8 @@ fn placed(node: &Node, (x, y): (u32, u32)) -> Placed {
         y,
         class: node.mark.map_or("plain", |mark| mark.class),
         icon: node.mark.map_or("", |mark| mark.icon),
-        name,
-        detail,
+        name: cut(&node.name, NAME_MAX),
+        detail: cut(&detail, DETAIL_MAX),
         pivot: node.pivot,
         leads_to: node.leads_to.clone(),
     }
@@ -419,11 +425,11 @@ mod tests {
         let told = placed(&nodes[0], (0, 0));
         assert_eq!(told.detail, "done, 2 s");
         assert_eq!(told.title, "pay: done, 2 s; the point of no return");
-        nodes[0].detail = "done, attempt 3".to_owned();
+        nodes[0].detail = "done ×3".to_owned();
         let told = placed(&nodes[0], (0, 0));
         assert_eq!(
             (told.detail.as_str(), told.title.as_str()),
-            ("done, attempt 3", "pay: done, attempt 3, 2 s; the point of no return")
+            ("done ×3", "pay: done ×3, 2 s; the point of no return")
         );
     }
 
