@@ -29,7 +29,7 @@ use crate::{
     jobs,
     logins::{self, login_id},
     pauses,
-    samples::{at, order, saga, step, traceparent, user, work},
+    samples::{at, attributes, order, saga, step, traceparent, user, work},
 };
 
 #[test]
@@ -150,7 +150,7 @@ fn summary(full: bool) -> SagaSummary {
         status: if full { SagaStatus::NeedsAttention } else { SagaStatus::Running },
         business_key: order().to_string(),
         owner: full.then(|| user().to_string()),
-        attributes: if full { "departs_on:2026-12-24".parse().unwrap() } else { contract::Attributes::default() },
+        attributes: if full { attributes() } else { contract::Attributes::default() },
         parent: full.then(saga),
         parent_step: full.then(|| step("pay")),
         error: full.then(|| "hold-rooms/reply_missing".into()),

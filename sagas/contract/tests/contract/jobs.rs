@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     golden::{Golden, golden},
-    samples::{at, saga, step, user},
+    samples::{at, attributes, saga, step, user},
 };
 
 pub(crate) fn all() -> Vec<Golden> {
@@ -50,7 +50,7 @@ fn filter() -> SagaFilter {
         step: Some(step("hold-rooms")),
         parent: Some(saga()),
         ids: vec![saga()],
-        attributes: "departs_on:2026-12-24".parse().unwrap(),
+        attributes: attributes(),
         created_after: Some(at(0)),
         created_before: Some(at(9)),
         finished_after: Some(at(10)),

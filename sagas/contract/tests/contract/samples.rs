@@ -65,6 +65,10 @@ pub(crate) fn step(name: &str) -> StepName {
     StepName::new(name).unwrap()
 }
 
+pub(crate) fn attributes() -> contract::Attributes {
+    "departs_on:2026-12-24".parse().unwrap()
+}
+
 pub(crate) fn work(op: Op) -> CommandId {
     CommandId { saga: saga(), step: step("hold-rooms"), op, generation: 1 }
 }
